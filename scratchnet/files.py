@@ -1,0 +1,68 @@
+"""Writing files so that a reader never sees half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from scratchnet.errors import UserError
+
+
+@contextmanager
+def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a binary file that takes the place of ``path`` only once it is complete.
+
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and the file is then renamed, which
+    a file system does in one step. After a crash, a full disk or Ctrl-C, ``path`` holds either the old file or the
+    new one.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to write. Missing parent folders are made.
+
+    Raises
+    ------
+    UserError
+        When the folder cannot be written or the disk is full; ``path`` is then untouched.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
+    part = Path(name)
+    try:
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.chmod(0o666 & ~_umask())
+            part.replace(path)
+        except OSError as error:
+            raise UserError(f"{path}: could not be written ({error.strerror or error}); free some space") from error
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    """Return the process's file creation mask (the system offers no way to read it without setting it)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable. Windows cannot open a folder; its renames are journalled."""
+    with suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,55 @@
+"""How weights start."""
+
+from collections.abc import Callable
+from math import prod, sqrt
+from typing import TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array
+
+Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Array]
+"""Takes a random stream and a shape, returns a float array of that shape."""
+
+
+def constant(value: float) -> Initializer:
+    """Start every number at ``value``."""
+    return lambda rng, shape: np.full(shape, value, np.float32)
+
+
+def gaussian(std: float) -> Initializer:
+    """Draw from N(0, std²)."""
+    return lambda rng, shape: rng.standard_normal(shape, np.float32) * np.float32(std)
+
+
+def msra(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw from N(0, 2 / fan-in), which keeps the variance of ReLU layers level (He et al. 2015, section 2.2).
+
+    ``shape`` is (kh, kw, c_in, c_out); the fan-in is ``kh·kw·c_in``.
+    """
+    return gaussian(sqrt(2 / prod(shape[:-1])))(rng, shape)
+
+
+def msra_transposed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw as :func:`msra` for a transposed convolution at stride 1, whose shape is (kh, kw, c_out, c_in)."""
+    kh, kw, _, c_in = shape
+    return gaussian(sqrt(2 / (kh * kw * c_in)))(rng, shape)
+
+
+def bilinear(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Make a transposed convolution start as bilinear interpolation (Long, Shelhamer, Darrell 2015, section 3.3).
+
+    Each channel feeds only itself, through the outer product of ``1 − |i − centre| / factor`` with itself, where
+    ``factor = ⌊(k+1)/2⌋`` and the centre is ``factor − 1`` for odd k, ``factor − ½`` for even.
+
+    >>> bilinear(np.random.default_rng(), (4, 4, 1, 1))[:, 1, 0, 0].tolist()
+    [0.1875, 0.5625, 0.5625, 0.1875]
+    """
+    kh, kw, c_out, c_in = shape
+    profiles = []
+    for k in (kh, kw):
+        factor = (k + 1) // 2
+        centre = factor - 1 if k % 2 else factor - 0.5
+        profiles.append(1 - np.abs(np.arange(k) - centre) / factor)
+    kernel = np.outer(profiles[0], profiles[1])
+    return (kernel[:, :, None, None] * np.eye(c_out, c_in)).astype(np.float32)

@@ -1,0 +1,32 @@
+"""Layers: the functions of ``ops`` with parameters and a memory for the backward pass."""
+
+from scratchnet.layers.activation import Dropout, ReLU
+from scratchnet.layers.arrangement import Add, Concatenate, Crop, Pad
+from scratchnet.layers.base import Buffer, Kind, Layer, Parameter, Shape
+from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
+from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
+from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
+from scratchnet.layers.resampling import BedOfNails, UpsampleBilinear, UpsampleNearest
+
+__all__ = [
+    "Add",
+    "BatchNorm2d",
+    "BedOfNails",
+    "Buffer",
+    "Concatenate",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Crop",
+    "Dropout",
+    "Kind",
+    "Layer",
+    "LocalResponseNorm",
+    "MaxPool2d",
+    "MaxUnpool2d",
+    "Pad",
+    "Parameter",
+    "ReLU",
+    "Shape",
+    "UpsampleBilinear",
+    "UpsampleNearest",
+]

@@ -1,0 +1,105 @@
+"""Joining, cropping and padding maps, as layers."""
+
+from scratchnet.arrays import Array
+from scratchnet.layers.base import Layer, Shape
+from scratchnet.ops.arrangement import (
+    add,
+    concatenate,
+    concatenate_backward,
+    crop2d,
+    crop2d_backward,
+    pad2d,
+    pad2d_backward,
+)
+from scratchnet.ops.geometry import Pair, pair
+
+
+class Concatenate(Layer):
+    """Put maps behind one another along the channels (U-Net)."""
+
+    def forward(self, *maps: Array) -> Array:
+        """(n, h, w, c1), (n, h, w, c2), … → (n, h, w, c1 + c2 + …)."""
+        self.keep([m.shape[3] for m in maps])
+        return concatenate(*maps)
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        """Return each map's piece of the gradient."""
+        (channels,) = self.take()
+        return tuple(concatenate_backward(dy, channels))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Return the common size with all channels."""
+        n, h, w, _ = shapes[0]
+        if any(s[:3] != (n, h, w) for s in shapes):
+            raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(map(str, shapes))}")
+        return n, h, w, sum(s[3] for s in shapes)
+
+
+class Add(Layer):
+    """Sum maps of one shape (FCN)."""
+
+    def forward(self, *maps: Array) -> Array:
+        """Any number of (n, h, w, c) → (n, h, w, c)."""
+        self.keep(len(maps))
+        return add(*maps)
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        """Return the gradient once for each map."""
+        (count,) = self.take()
+        return tuple(dy for _ in range(count))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Return the common shape."""
+        if len(set(shapes)) != 1:
+            raise ValueError(f"add: maps must have one shape, got {', '.join(map(str, shapes))}")
+        return shapes[0]
+
+
+class Crop(Layer):
+    """Cut the first map to the size of the second, from ``offset`` on; None takes the middle."""
+
+    def __init__(self, offset: int | Pair | None = None) -> None:
+        super().__init__()
+        self.offset = None if offset is None else pair(offset, "offset", 0)
+
+    def forward(self, x: Array, like: Array) -> Array:
+        """(n, h, w, c), (n, ch, cw, …) → (n, ch, cw, c)."""
+        h, w = like.shape[1:3]
+        offset = self._offset(x.shape[1:3], (h, w))
+        self.keep(offset, x.shape[1:3])
+        return crop2d(x, offset, (h, w))
+
+    def backward(self, dy: Array) -> tuple[Array, None]:
+        """Return dx, zero outside the cut; the second map only lent its size."""
+        offset, size = self.take()
+        return crop2d_backward(dy, offset, size), None
+
+    def output_shape(self, x: Shape, like: Shape) -> Shape:
+        """Return (n, ch, cw, c)."""
+        offset = self._offset(x[1:3], like[1:3])
+        if offset[0] + like[1] > x[1] or offset[1] + like[2] > x[2] or min(offset) < 0:
+            raise ValueError(f"crop: {like[1]}×{like[2]} at {offset} does not fit into {x[1]}×{x[2]}")
+        return x[0], like[1], like[2], x[3]
+
+    def _offset(self, size: Pair, wanted: Pair) -> Pair:
+        return self.offset or ((size[0] - wanted[0]) // 2, (size[1] - wanted[1]) // 2)
+
+
+class Pad(Layer):
+    """Put ``padding`` zeros on all four sides."""
+
+    def __init__(self, padding: int | Pair) -> None:
+        super().__init__()
+        self.padding = pair(padding, "padding", 0)
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → (n, h + 2ph, w + 2pw, c)."""
+        return pad2d(x, self.padding)
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, the gradient without its border."""
+        return pad2d_backward(dy, self.padding)
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return (n, h + 2ph, w + 2pw, c)."""
+        return x[0], x[1] + 2 * self.padding[0], x[2] + 2 * self.padding[1], x[3]

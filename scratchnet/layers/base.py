@@ -1,0 +1,122 @@
+"""What all layers share: parameters, buffers, and a place to keep what the backward pass needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.initialization import Initializer
+
+Shape: TypeAlias = tuple[int, int, int, int]
+"""(n, h, w, c)"""
+
+Kind: TypeAlias = Literal["weight", "bias", "scale", "shift"]
+"""What a parameter is; training recipes treat the kinds differently (bias: twice the rate, no decay)."""
+
+
+class Parameter:
+    """A learnable array and its gradient.
+
+    A fresh parameter knows its shape and how it starts, and holds no memory; :meth:`Network.allocate` gives
+    ``value`` and ``grad`` their places in the network's flat buffers.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    kind : "weight", "bias", "scale" or "shift"
+    start : Initializer
+    """
+
+    def __init__(self, shape: tuple[int, ...], kind: Kind, start: Initializer) -> None:
+        self.shape, self.kind, self.start = shape, kind, start
+        self._arrays: tuple[Array, Array] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+    def place(self, value: Array, grad: Array) -> None:
+        """Live in these two arrays from now on."""
+        self._arrays = (value.reshape(self.shape), grad.reshape(self.shape))
+
+    @property
+    def value(self) -> Array:
+        """The numbers."""
+        return self._placed()[0]
+
+    @property
+    def grad(self) -> Array:
+        """The gradient of the loss by them; every backward pass adds to it."""
+        return self._placed()[1]
+
+    def accumulate(self, gradient: Array) -> None:
+        """Add to the gradient."""
+        grad = self.grad
+        grad += gradient
+
+    def _placed(self) -> tuple[Array, Array]:
+        if self._arrays is None:
+            raise RuntimeError("this layer has no memory yet: call allocate() on its network first")
+        return self._arrays
+
+
+@dataclass
+class Buffer:
+    """An array that a layer keeps but does not learn by gradient: batch norm's running statistics."""
+
+    value: Array
+
+
+class Layer:
+    """A function with a memory: what ``forward`` saw is kept until ``backward`` has used it.
+
+    A layer defines
+
+    - ``forward(*inputs) -> output``, arrays (n, h, w, c);
+    - ``backward(dy) -> dx``: the gradient by the input (a tuple for several inputs, None for what has no gradient),
+    after
+      adding the gradients of its parameters to ``parameter.grad``;
+    - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without memory.
+    """
+
+    forward: Callable[..., Array]
+    backward: Callable[..., Any]
+    output_shape: Callable[..., Shape]
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, Parameter] = {}
+        self.buffers: dict[str, Buffer] = {}
+        self.training = False
+        self.need_dx = True
+        """Whether ``backward`` must return dx; a network switches it off where nothing before the layer learns."""
+        self._kept: tuple[Any, ...] | None = None
+
+    def keep(self, *values: Any) -> None:
+        """Store what ``backward`` will need."""
+        self._kept = values
+
+    def take(self) -> tuple[Any, ...]:
+        """Return what was kept, and forget it."""
+        if self._kept is None:
+            raise RuntimeError(f"{type(self).__name__}.backward was called without a forward before it")
+        kept, self._kept = self._kept, None
+        return kept
+
+    def release(self) -> None:
+        """Forget what was kept, when no backward will come."""
+        self._kept = None
+
+    def seed(self, rng: np.random.Generator) -> None:
+        """Take a new random stream; only layers that draw (dropout) listen."""
+
+    def products(self, *shapes: Shape) -> int:
+        """Return the multiply-adds of one forward pass; 0 for layers without matrix products."""
+        return 0
+
+    def describe(self) -> str:
+        """Say what the layer is, in the few words of a table."""
+        return type(self).__name__

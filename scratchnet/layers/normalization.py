@@ -1,0 +1,140 @@
+"""Batch normalisation with its four ways to choose statistics, and local response normalisation."""
+
+from typing import Literal
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.initialization import constant
+from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
+from scratchnet.ops.normalization import (
+    Normalized,
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_fixed,
+    batch_norm_fixed_backward,
+    local_response_norm,
+    local_response_norm_backward,
+)
+
+
+class BatchNorm2d(Layer):
+    """Normalise every channel over the pixels of the batch, then scale and shift it.
+
+    Which mean and variance are used:
+
+    ====================== ==================================================================
+    training               the batch's own; the running averages move towards them
+    training, ``frozen``   the running averages, which stay as they are
+    not training           the running averages
+    not training,          the batch's own (``statistics = "batch"``): each image by itself
+    ``statistics="batch"`` when images come one by one
+    ====================== ==================================================================
+
+    Running averages of a short training lag behind the weights; ``scratchnet.training.recalibrate`` recomputes them
+    over a data set.
+
+    Parameters
+    ----------
+    channels : int
+    eps : float
+        Added to the variance.
+    momentum : float
+        How far the running averages move with each batch.
+    scale, shift : float
+        Start of γ and β.
+    """
+
+    def __init__(
+        self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: float = 1.0, shift: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.channels, self.eps, self.momentum = channels, eps, momentum
+        self.statistics: Literal["running", "batch"] = "running"
+        self.frozen = False
+        self.last: Normalized | None = None
+        """Statistics of the last forward pass; recalibration reads them."""
+        self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
+        self.parameters["shift"] = Parameter((channels,), "shift", constant(shift))
+        self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32))
+        self.buffers["running_var"] = Buffer(np.ones(channels, np.float32))
+
+    @property
+    def uses_batch(self) -> bool:
+        """Whether the next forward pass takes the batch's own statistics."""
+        return (not self.frozen) if self.training else self.statistics == "batch"
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → the same shape."""
+        gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
+        mean, variance = self.buffers["running_mean"], self.buffers["running_var"]
+        if self.uses_batch:
+            if x.size == self.channels:
+                raise ValueError(
+                    "batch norm: one pixel in a batch of one has no variance; use a larger batch, or running statistics"
+                )
+            y, normalized = batch_norm(x, gamma, beta, self.eps)
+            if self.training:
+                count = x.size // self.channels
+                unbiased = normalized.variance * x.dtype.type(count / max(1, count - 1))
+                mean.value += x.dtype.type(self.momentum) * (normalized.mean - mean.value)
+                variance.value += x.dtype.type(self.momentum) * (unbiased - variance.value)
+        else:
+            fixed = mean.value.astype(x.dtype), variance.value.astype(x.dtype)
+            y, normalized = batch_norm_fixed(x, gamma, beta, *fixed, self.eps)
+        self.last = normalized
+        self.keep(normalized, self.uses_batch)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Add dscale and dshift, return dx."""
+        normalized, used_batch = self.take()
+        scale, shift = self.parameters["scale"], self.parameters["shift"]
+        rule = batch_norm_backward if used_batch else batch_norm_fixed_backward
+        dx, dscale, dshift = rule(dy, normalized, scale.value)
+        scale.accumulate(dscale)
+        shift.accumulate(dshift)
+        self.last = None
+        return dx
+
+    def release(self) -> None:
+        """Forget the normalised input."""
+        super().release()
+        self.last = None
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return the input's shape."""
+        if x[3] != self.channels:
+            raise ValueError(f"batch norm: the input has {x[3]} channels, expected {self.channels}")
+        return x
+
+    def describe(self) -> str:
+        """Name."""
+        return "batch norm"
+
+
+class LocalResponseNorm(Layer):
+    """Divide each number by a power of the energy in the channels round it (Krizhevsky et al. 2012, section 3.3)."""
+
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta = size, alpha, beta
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → the same shape."""
+        y, scale = local_response_norm(x, self.size, self.alpha, self.beta)
+        self.keep(x, scale)
+        return y
+
+    def backward(self, dy: Array) -> Array | None:
+        """Return dx."""
+        x, scale = self.take()
+        return local_response_norm_backward(dy, x, scale, self.size, self.alpha, self.beta) if self.need_dx else None
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return the input's shape."""
+        return x
+
+    def describe(self) -> str:
+        """Name and window."""
+        return f"LRN {self.size}"

@@ -1,0 +1,91 @@
+"""Max-pooling and switch unpooling as layers."""
+
+from scratchnet.arrays import Array
+from scratchnet.layers.base import Layer, Shape
+from scratchnet.ops.geometry import Pair, pair, windows
+from scratchnet.ops.pooling import (
+    Switches,
+    max_pool2d,
+    max_pool2d_backward,
+    max_unpool2d,
+    max_unpool2d_backward,
+)
+
+
+class MaxPool2d(Layer):
+    """Max-pooling. In a network, the step ``pool1`` also makes the value ``pool1.switches`` for an unpooling step.
+
+    Parameters
+    ----------
+    kernel_size, padding : int or (vertical, horizontal)
+    stride : int or (vertical, horizontal) or None
+        The kernel size when it is None.
+    ceil_mode : bool
+        Whether a last, incomplete window counts.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair | None = None,
+        padding: int | Pair = 0,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel = pair(kernel_size, "kernel_size", 1)
+        self.stride = pair(self.kernel if stride is None else stride, "stride", 1)
+        self.padding, self.ceil_mode = pair(padding, "padding", 0), ceil_mode
+        self.switches: Switches | None = None
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → (n, oh, ow, c)."""
+        y, self.switches = max_pool2d(x, self.kernel, self.stride, self.padding, self.ceil_mode)
+        self.keep(self.switches)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx: each gradient at the pixel that was the maximum."""
+        (switches,) = self.take()
+        return max_pool2d_backward(dy, switches)
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return (n, oh, ow, c)."""
+        n, h, w, c = x
+        size = [
+            windows(v, self.kernel[i], self.stride[i], self.padding[i], 1, self.ceil_mode) for i, v in enumerate((h, w))
+        ]
+        return n, size[0], size[1], c
+
+    def release(self) -> None:
+        """Forget the switches as well."""
+        super().release()
+        self.switches = None
+
+    def describe(self) -> str:
+        """Window and stride."""
+        text = f"max-pool {self.kernel[0]}×{self.kernel[1]}"
+        return text + (f", stride {self.stride[0]}" if self.stride != self.kernel else "")
+
+
+class MaxUnpool2d(Layer):
+    """Switch unpooling: takes a map and the switches of an earlier pooling, restores that pooling's input size."""
+
+    def forward(self, x: Array, switches: Switches) -> Array:
+        """(n, oh, ow, c) → (n, h, w, c)."""
+        self.keep(switches)
+        return max_unpool2d(x, switches)
+
+    def backward(self, dy: Array) -> tuple[Array, None]:
+        """Return dx, read at the switches; switches themselves have no gradient."""
+        (switches,) = self.take()
+        return max_unpool2d_backward(dy, switches), None
+
+    def output_shape(self, x: Shape, restored: Shape) -> Shape:
+        """Return (n, h, w, c), where ``restored`` is the shape that was pooled."""
+        if x[3] != restored[3]:
+            raise ValueError(f"max-unpool: the map has {x[3]} channels but its switches have {restored[3]}")
+        return restored
+
+    def describe(self) -> str:
+        """Nothing to add: everything comes from the switches."""
+        return "max-unpool"

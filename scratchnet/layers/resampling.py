@@ -1,0 +1,80 @@
+"""Upsampling without learning, as layers."""
+
+from scratchnet.arrays import Array
+from scratchnet.layers.base import Layer, Shape
+from scratchnet.ops.geometry import Pair, pair
+from scratchnet.ops.resampling import (
+    bed_of_nails,
+    bed_of_nails_backward,
+    upsample_bilinear,
+    upsample_bilinear_backward,
+    upsample_nearest,
+    upsample_nearest_backward,
+)
+
+
+class UpsampleNearest(Layer):
+    """Repeat every pixel ``scale`` times in both directions."""
+
+    def __init__(self, scale: int | Pair = 2) -> None:
+        super().__init__()
+        self.scale = pair(scale, "scale", 1)
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → (n, h·sh, w·sw, c)."""
+        return upsample_nearest(x, self.scale)
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, the sum over the copies."""
+        return upsample_nearest_backward(dy, self.scale)
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return (n, h·sh, w·sw, c)."""
+        return x[0], x[1] * self.scale[0], x[2] * self.scale[1], x[3]
+
+    def describe(self) -> str:
+        """Name and scale."""
+        return f"repeat {self.scale[0]}×{self.scale[1]}"
+
+
+class BedOfNails(UpsampleNearest):
+    """Put every pixel in the upper left corner of a block of zeros."""
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → (n, h·sh, w·sw, c)."""
+        return bed_of_nails(x, self.scale)
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, read at the nails."""
+        return bed_of_nails_backward(dy, self.scale)
+
+    def describe(self) -> str:
+        """Name and scale."""
+        return f"bed of nails {self.scale[0]}×{self.scale[1]}"
+
+
+class UpsampleBilinear(Layer):
+    """Interpolate linearly to ``scale`` times the size."""
+
+    def __init__(self, scale: int | Pair = 2) -> None:
+        super().__init__()
+        self.scale = pair(scale, "scale", 1)
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → (n, h·sh, w·sw, c)."""
+        n, h, w, c = x.shape
+        self.keep((h, w))
+        return upsample_bilinear(x, self.output_shape((n, h, w, c))[1:3])
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx through the transposed interpolation."""
+        (size,) = self.take()
+        return upsample_bilinear_backward(dy, size)
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return (n, h·sh, w·sw, c)."""
+        return x[0], x[1] * self.scale[0], x[2] * self.scale[1], x[3]
+
+    def describe(self) -> str:
+        """Name and scale."""
+        return f"bilinear {self.scale[0]}×{self.scale[1]}"

@@ -1,0 +1,281 @@
+"""A network: a list of named steps, walked forwards and backwards.
+
+    net = Network(channels=3)
+    net.add("conv1", Conv2d(3, 32, 3, padding=1))
+    net.add("relu1", ReLU())
+    net.add("pool1", MaxPool2d(2))
+    net.add("deconv1", ConvTranspose2d(32, 32, 3, padding=1))
+    net.add("unpool1", MaxUnpool2d(), "deconv1", "pool1.switches")
+    net.add("score", Conv2d(32, 2, 1))
+
+Each step makes a value with its own name. It takes the value of the step before it unless others are named;
+``"input"`` is the image. A pooling step makes a second value, ``NAME.switches``. The gradient of a value that several
+steps used is the sum of what they send back: that is all there is to skips and concatenations.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from scratchnet.arrays import Array, generator
+from scratchnet.layers.activation import Dropout
+from scratchnet.layers.base import Buffer, Kind, Layer, Parameter, Shape
+from scratchnet.layers.normalization import BatchNorm2d
+from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.ops.geometry import Pair
+
+KINDS: tuple[Kind, ...] = ("weight", "bias", "scale", "shift")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the list: a layer, the name of the value it makes and the names of those it takes."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+
+
+@dataclass
+class FlatBuffers:
+    """All parameters of a network in one array, all gradients in another, ordered by kind.
+
+    Attributes
+    ----------
+    values, grads : (count,)
+    segments : dict
+        The slice of each kind of parameter, so that an update with one rate and decay a kind is a few array operations.
+    """
+
+    values: Array
+    grads: Array
+    segments: dict[Kind, slice] = field(default_factory=dict)
+
+
+class Network:
+    """A list of named steps.
+
+    Parameters
+    ----------
+    channels : int
+        Of the input image.
+    stride : int
+        Input sizes must be multiples of it; inference pads to it.
+    fixed_size : (h, w) or None
+        The only input size that makes sense, where there is one (DeconvNet's fully connected layers see the whole
+        image); inference cuts larger images into tiles of it.
+    """
+
+    def __init__(self, channels: int = 3, stride: int = 1, fixed_size: Pair | None = None) -> None:
+        self.channels, self.stride, self.fixed_size = channels, stride, fixed_size
+        self.steps: list[Step] = []
+        self.training = False
+        self.buffers: FlatBuffers | None = None
+        self._made: set[str] = {"input"}
+
+    def add(self, name: str, layer: Layer, *inputs: str) -> str:
+        """Append a step and return its name.
+
+        Raises
+        ------
+        ValueError
+            When the name is taken or an input does not exist yet.
+        """
+        if name in self._made:
+            raise ValueError(f"step '{name}' exists already")
+        if "." in name:
+            raise ValueError(f"step '{name}': a name must not contain a dot")
+        inputs = inputs or (self.steps[-1].name if self.steps else "input",)
+        for missing in (i for i in inputs if i not in self._made):
+            raise ValueError(f"step '{name}' takes '{missing}', which no step before it makes")
+        self.steps.append(Step(name, layer, inputs))
+        self._made.add(name)
+        if isinstance(layer, MaxPool2d):
+            self._made.add(f"{name}.switches")
+        return name
+
+    # Memory -------------------------------------------------------------------------------------------------------
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return every parameter as ``step.name``, in the order of the flat buffers: by kind, then by step."""
+        named = {f"{s.name}.{key}": p for s in self.steps for key, p in s.layer.parameters.items()}
+        return {name: p for kind in KINDS for name, p in named.items() if p.kind == kind}
+
+    def state(self) -> dict[str, Buffer]:
+        """Return what layers keep without learning it, as ``step.name``."""
+        return {f"{s.name}.{key}": b for s in self.steps for key, b in s.layer.buffers.items()}
+
+    def parameter_count(self) -> int:
+        """Return how many numbers are learned."""
+        return sum(p.size for p in self.parameters().values())
+
+    def allocate(self, seed: int = 0, dtype: Any = np.float32) -> "Network":
+        """Give every parameter its memory and starting values; return the network.
+
+        A parameter's values depend on the seed and its name alone, not on the rest of the network.
+        """
+        named = self.parameters()
+        values, grads = np.zeros(self.parameter_count(), dtype), np.zeros(self.parameter_count(), dtype)
+        self.buffers = FlatBuffers(values, grads)
+        begin = 0
+        for name, parameter in named.items():
+            end = begin + parameter.size
+            parameter.place(values[begin:end], grads[begin:end])
+            parameter.value[...] = parameter.start(generator(seed, "start", name), parameter.shape)
+            first = self.buffers.segments.get(parameter.kind, slice(begin, begin)).start
+            self.buffers.segments[parameter.kind] = slice(first, end)
+            begin = end
+        for buffer in self.state().values():
+            buffer.value = buffer.value.astype(dtype)
+        return self
+
+    def flat(self) -> FlatBuffers:
+        """Return the flat buffers.
+
+        Raises
+        ------
+        RuntimeError
+            When the network has no memory yet.
+        """
+        if self.buffers is None:
+            raise RuntimeError("this network has no memory yet: call allocate() first")
+        return self.buffers
+
+    def zero_grad(self) -> None:
+        """Set all gradients to 0."""
+        self.flat().grads[...] = 0
+
+    # Modes --------------------------------------------------------------------------------------------------------
+
+    def train(self, training: bool = True) -> "Network":
+        """Switch to training (dropout drops, batch norm uses the batch) or, with False, back; return the network."""
+        self.training = training
+        for step in self.steps:
+            step.layer.training = training
+        return self
+
+    def eval(self) -> "Network":
+        """Switch training off; return the network."""
+        return self.train(False)
+
+    def batch_norms(self) -> dict[str, BatchNorm2d]:
+        """Return the batch norm layers by step name."""
+        return {s.name: s.layer for s in self.steps if isinstance(s.layer, BatchNorm2d)}
+
+    def use_statistics(self, which: Literal["running", "batch"]) -> "Network":
+        """Choose the statistics that batch norm uses outside training; return the network."""
+        for layer in self.batch_norms().values():
+            layer.statistics = which
+        return self
+
+    def freeze_batch_norm(self, frozen: bool = True) -> "Network":
+        """Make batch norm use its running statistics, unchanged, in training too; return the network."""
+        for layer in self.batch_norms().values():
+            layer.frozen = frozen
+        return self
+
+    def reseed(self, seed: int, *key: int | str) -> None:
+        """Give every layer that draws at random a stream that depends on ``seed``, ``key`` and its name alone."""
+        for step in self.steps:
+            if isinstance(step.layer, Dropout):
+                step.layer.seed(generator(seed, step.name, *key))
+
+    # Passes -------------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Array, keep: bool | None = None) -> Array:
+        """Run the list and return the last value.
+
+        Parameters
+        ----------
+        x : (n, h, w, channels)
+        keep : bool or None
+            Whether to keep what :meth:`backward` needs. None: in training only. Values that no later step takes are
+            freed at once in any case.
+
+        Raises
+        ------
+        ValueError
+            When ``x`` does not have the network's channels or dtype.
+        """
+        output = x
+        for _, value in self.walk(x, self.training if keep is None else keep):
+            output = value
+        return output
+
+    def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
+        """Run the list and yield (name, value) after every step, for looking at activations."""
+        if x.ndim != 4 or x.shape[3] != self.channels:
+            raise ValueError(f"network: expected input (n, h, w, {self.channels}), got {x.shape}")
+        if x.dtype != self.flat().values.dtype:
+            raise ValueError(f"network: expected {self.flat().values.dtype} input, got {x.dtype}; use x.astype(…)")
+        last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
+        values: dict[str, Any] = {"input": x}
+        for i, step in enumerate(self.steps):
+            values[step.name] = step.layer.forward(*(values[name] for name in step.inputs))
+            if isinstance(step.layer, MaxPool2d):
+                values[f"{step.name}.switches"] = step.layer.switches
+            if not keep:
+                step.layer.release()
+            for name in [name for name in values if last_use.get(name, -1) <= i and name != step.name]:
+                if name.partition(".")[0] != step.name:
+                    del values[name]
+            yield step.name, values[step.name]
+
+    def backward(self, dy: Array, need_dx: bool = False) -> Array | None:
+        """Walk the list in reverse, adding to every parameter's gradient.
+
+        Parameters
+        ----------
+        dy : as the last forward's output
+            Gradient of the loss by the output.
+        need_dx : bool
+            Whether the gradient by the image is wanted.
+
+        Returns
+        -------
+        dx : (n, h, w, channels) or None
+        """
+        learns = self._learns(need_dx)
+        gradients: dict[str, Array] = {self.steps[-1].name: dy}
+        for step in reversed(self.steps):
+            gradient = gradients.pop(step.name, None)
+            if gradient is None or not (learns[step.name]):
+                step.layer.release()
+                continue
+            step.layer.need_dx = any(learns[name] for name in step.inputs)
+            sent = step.layer.backward(gradient)
+            for name, part in zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True):
+                if part is not None and learns[name]:
+                    gradients[name] = gradients[name] + part if name in gradients else part
+        return gradients.get("input")
+
+    def _learns(self, need_dx: bool) -> dict[str, bool]:
+        """Say for each value whether its gradient is of use: whether anything up to it learns."""
+        learns = {"input": need_dx}
+        for step in self.steps:
+            learns[step.name] = bool(step.layer.parameters) or any(learns[name] for name in step.inputs)
+            learns[f"{step.name}.switches"] = False
+        return learns
+
+    # Shapes -------------------------------------------------------------------------------------------------------
+
+    def shapes(self, size: Pair, n: int = 1) -> dict[str, Shape]:
+        """Return the shape of every value for an input of ``size`` (h, w), without computing anything.
+
+        Raises
+        ------
+        ValueError
+            When a step cannot take what it is given; the message names the step.
+        """
+        shapes: dict[str, Shape] = {"input": (n, *size, self.channels)}
+        for step in self.steps:
+            taken = [shapes[name] for name in step.inputs]
+            try:
+                shapes[step.name] = step.layer.output_shape(*taken)
+            except ValueError as error:
+                raise ValueError(f"step '{step.name}': {error}") from error
+            if isinstance(step.layer, MaxPool2d):
+                shapes[f"{step.name}.switches"] = taken[0]  # the size that they restore
+        return shapes

@@ -1,0 +1,74 @@
+"""Cutting, bordering and joining maps; no arithmetic beyond a sum."""
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.ops.geometry import Pair, pair
+
+
+def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
+    """Cut ``size`` (h, w) out of ``x`` with its upper left corner at ``offset``.
+
+    Raises
+    ------
+    ValueError
+        When the cut reaches over the edge of ``x``.
+    """
+    top, left = pair(offset, "offset", 0)
+    h, w = size
+    if top + h > x.shape[1] or left + w > x.shape[2]:
+        raise ValueError(f"crop2d: {h}×{w} at ({top}, {left}) does not fit into a map of {x.shape[1]}×{x.shape[2]}")
+    return x[:, top : top + h, left : left + w]
+
+
+def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
+    """Return dx of ``size`` (h, w): the gradient inside the cut, zero outside."""
+    top, left = pair(offset, "offset", 0)
+    n, h, w, c = dy.shape
+    dx: Array = namespace(dy).zeros((n, *size, c), dy.dtype)
+    dx[:, top : top + h, left : left + w] = dy
+    return dx
+
+
+def pad2d(x: Array, padding: int | Pair) -> Array:
+    """Put ``padding`` (vertical, horizontal) zeros on all four sides."""
+    ph, pw = pair(padding, "padding", 0)
+    n, h, w, c = x.shape
+    y: Array = namespace(x).zeros((n, h + 2 * ph, w + 2 * pw, c), x.dtype)
+    y[:, ph : ph + h, pw : pw + w] = x
+    return y
+
+
+def pad2d_backward(dy: Array, padding: int | Pair) -> Array:
+    """Return the gradient without its border."""
+    ph, pw = pair(padding, "padding", 0)
+    return dy[:, ph : dy.shape[1] - ph, pw : dy.shape[2] - pw]
+
+
+def concatenate(*maps: Array) -> Array:
+    """Put maps of one size behind one another along the channels: U-Net's way to bring back where things are.
+
+    Raises
+    ------
+    ValueError
+        When the maps differ in anything but their channels.
+    """
+    sizes = {m.shape[:3] for m in maps}
+    if len(sizes) != 1:
+        raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(str(m.shape) for m in maps)}")
+    y: Array = namespace(maps[0]).concatenate(maps, axis=3)
+    return y
+
+
+def concatenate_backward(dy: Array, channels: list[int]) -> list[Array]:
+    """Cut the gradient into the pieces with ``channels`` channels each."""
+    ends = [sum(channels[: i + 1]) for i in range(len(channels))]
+    return [dy[..., end - c : end] for end, c in zip(ends, channels, strict=True)]
+
+
+def add(*maps: Array) -> Array:
+    """Sum maps of one shape, FCN's way to join a deep and a shallow map. Each input's gradient is that of the sum."""
+    if len({m.shape for m in maps}) != 1:
+        raise ValueError(f"add: maps must have one shape, got {', '.join(str(m.shape) for m in maps)}")
+    y = maps[0].copy()
+    for m in maps[1:]:
+        y += m
+    return y

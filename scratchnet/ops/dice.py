@@ -1,0 +1,49 @@
+"""The Dice loss: overlap itself as the objective.
+
+Dice measures overlap, ``2|X ∩ Y| / (|X| + |Y|)``. With probabilities p in place of the set X and labels t in place
+of Y it becomes a smooth function whose gradient can be followed:
+
+    D = (2 Σ p·t + s) / (Σ p + Σ t + s)        loss = 1 − mean of D over the classes
+
+It does not care how rare the foreground is. The smoothing s keeps an empty class from dividing 0 by 0: two empty masks
+have D = 1.
+
+Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum instead of the squares in the denominator.
+"""
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.ops.activation import sigmoid, softmax
+
+
+def dice_loss(logits: Array, labels: Array, factors: Array, smooth: float = 1.0) -> tuple[float, Array]:
+    """Return the Dice loss over the batch and its gradient by the logits.
+
+    Parameters
+    ----------
+    logits : (n, h, w, classes) or (n, h, w, 1)
+        One channel is read as a sigmoid, whose class 1 alone is scored; several as a softmax, whose classes are
+        averaged.
+    labels : (n, h, w) integers
+    factors : (n, h, w)
+        0 for ignored pixels; only whether a factor is 0 matters, because the measure is a ratio.
+    smooth : float
+        The s of the formula.
+
+    Returns
+    -------
+    loss : float
+    dlogits : as ``logits``
+    """
+    xp = namespace(logits)
+    binary = logits.shape[-1] == 1
+    counted = (factors != 0).astype(logits.dtype)[..., None]
+    p = sigmoid(logits) if binary else softmax(logits)
+    classes = xp.arange(1, 2) if binary else xp.arange(logits.shape[-1])
+    t = (labels[..., None] == classes).astype(logits.dtype) * counted
+    axes = (0, 1, 2)
+    overlap = 2 * (p * t).sum(axis=axes) + logits.dtype.type(smooth)
+    total = (p * counted).sum(axis=axes) + t.sum(axis=axes) + logits.dtype.type(smooth)
+    loss = 1 - float((overlap / total).mean())
+    dp = (overlap / total**2 - (2 / total) * t) * counted / logits.dtype.type(len(classes))
+    dlogits: Array = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    return loss, dlogits

@@ -1,0 +1,113 @@
+"""The arithmetic of sizes: how kernels, strides and paddings map one grid onto another.
+
+Every windowed operation (convolution, pooling, their transposes) visits the same pairs of grid points: output row ``o``
+and kernel row ``i`` meet input row ``o·s + i·d − p``. The functions here answer the three questions that follow: how
+many output rows there are, which of them hit the input for a given ``i``, and how to cut a big map into blocks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Pair: TypeAlias = tuple[int, int]
+
+
+def pair(value: int | Pair, name: str, minimum: int) -> Pair:
+    """Return ``value`` as (vertical, horizontal).
+
+    Raises
+    ------
+    ValueError
+        When either number is under ``minimum`` or is no integer.
+    """
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2 or not all(isinstance(v, int) and v >= minimum for v in both):
+        raise ValueError(f"{name} is {value!r}; expected an integer or a pair of integers, each at least {minimum}")
+    return both[0], both[1]
+
+
+def windows(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
+    """Return how many windows fit along one axis: ``⌊(size + 2p − d(k−1) − 1) / s⌋ + 1``.
+
+    With ``ceil_mode`` a last window may hang over the edge, as long as it starts inside the input or its left padding.
+
+    >>> windows(4, kernel=3, stride=2, padding=1), windows(7, kernel=3, stride=2, padding=1)
+    (2, 4)
+    >>> windows(45, kernel=2, stride=2, padding=0, ceil_mode=True)
+    23
+    """
+    span = size + 2 * padding - dilation * (kernel - 1) - 1
+    if span < 0:
+        raise ValueError(
+            f"a window of {dilation * (kernel - 1) + 1} does not fit into a map of {size} padded by {padding} on each "
+            "side; use a larger image, more padding or a smaller kernel"
+        )
+    if not ceil_mode:
+        return span // stride + 1
+    count = -(-span // stride) + 1
+    return count - 1 if (count - 1) * stride >= size + padding else count
+
+
+def transposed_size(
+    size: int, kernel: int, stride: int, padding: int, dilation: int = 1, output_padding: int = 0
+) -> int:
+    """Return the size a transposed convolution makes: ``(size − 1)s − 2p + d(k−1) + 1 + output_padding``.
+
+    >>> transposed_size(2, kernel=3, stride=2, padding=1), transposed_size(2, 3, 2, 1, output_padding=1)
+    (3, 4)
+    """
+    result = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
+    if result < 1:
+        raise ValueError(f"a transposed convolution of a map of {size} would have size {result}; lower the padding")
+    return result
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Where one kernel offset meets the input: output indices ``out`` see input indices ``source``."""
+
+    out: slice
+    source: slice
+
+
+def tap(offset: int, size: int, count: int, stride: int, padding: int, start: int = 0) -> Tap:
+    """Pair up outputs and inputs of one kernel offset along one axis, leaving out the padding.
+
+    Output ``o`` (``start <= o < start + count``) sees input ``o·stride + offset − padding``. The returned slices hold
+    exactly the pairs whose input lies inside ``0 … size−1``; ``out`` counts from ``start``.
+    """
+    shift = start * stride + offset - padding
+    first = max(0, -(shift // stride)) if shift < 0 else 0
+    last = min(count, (size - 1 - shift) // stride + 1) if size > shift else 0
+    last = max(first, last)
+    begin = shift + first * stride
+    return Tap(
+        slice(first, last), slice(begin, begin + (last - first - 1) * stride + 1 if last > first else begin, stride)
+    )
+
+
+@dataclass(frozen=True)
+class Block:
+    """A box of output positions: images ``n0 … n1−1``, rows ``r0 … r1−1``, columns ``c0 … c1−1``."""
+
+    n0: int
+    n1: int
+    r0: int
+    r1: int
+    c0: int
+    c1: int
+
+
+def blocks(n: int, oh: int, ow: int, limit: int) -> Iterator[Block]:
+    """Cut ``n`` maps of ``oh × ow`` positions into boxes of at most ``limit`` positions (at least one).
+
+    Whole images if several fit, else rows of one image, else pieces of one row, so that the scratch memory of an
+    operation that works box by box does not grow with the image.
+    """
+    columns = max(1, min(ow, limit))
+    rows = max(1, min(oh, limit // columns))
+    images = max(1, min(n, limit // (rows * columns))) if rows == oh else 1
+    for n0 in range(0, n, images):
+        for r0 in range(0, oh, rows):
+            for c0 in range(0, ow, columns):
+                yield Block(n0, min(n, n0 + images), r0, min(oh, r0 + rows), c0, min(ow, c0 + columns))

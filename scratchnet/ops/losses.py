@@ -1,0 +1,136 @@
+"""Cross-entropy over pixels, from logits: sigmoid for one channel, softmax for several.
+
+For a pixel with logits z and label t:
+
+    sigmoid:  −t·log σ(z) − (1−t)·log(1−σ(z)) = max(z, 0) − z·t + log(1 + e^(−|z|))    gradient: σ(z) − t
+    softmax:  −log( e^(z_t) / Σ e^(z_j) ) = log Σ e^(z_j − m) − (z_t − m), m = max z    gradient: softmax(z) − onehot(t)
+
+The right-hand forms never take the logarithm of a rounded 0: a logit of 40, or of 4000, is fine.
+
+Each pixel's loss is multiplied by its class's weight and by its own weight (a map, as in U-Net), and the sum is
+divided by
+
+- ``"pixels"``: the number of pixels that are not ignored (Caffe; the convention of FCN, SegNet and DeconvNet),
+- ``"weights"``: the sum of the weights (PyTorch's ``reduction="mean"``),
+- ``"sum"``: 1 (FCN's released training, whose learning rates are so small for this reason).
+
+A batch in which every pixel is ignored has loss 0 and gradient 0.
+"""
+
+from typing import Literal, TypeAlias
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.ops.activation import sigmoid, softmax
+
+Normalization: TypeAlias = Literal["pixels", "weights", "sum"]
+
+
+def pixel_factors(
+    target: Array,
+    like: Array,
+    classes: int,
+    class_weights: Array | None = None,
+    pixel_weights: Array | None = None,
+    ignore_index: int | None = 255,
+    normalization: Normalization = "pixels",
+) -> tuple[Array, Array]:
+    """Return each pixel's label and the number its loss is multiplied by (0 where ignored, normaliser included).
+
+    Parameters
+    ----------
+    target : (n, h, w) integers
+    like : Array
+        Whose dtype and module the factors take.
+    classes : int
+        Labels run from 0 to ``classes − 1``.
+    class_weights : (classes,) or None
+    pixel_weights : (n, h, w) or None
+    ignore_index : int or None
+        The label of pixels that do not count.
+    normalization : "pixels", "weights" or "sum"
+
+    Returns
+    -------
+    labels : (n, h, w) int64
+        With 0 in place of the ignore label.
+    factors : (n, h, w)
+
+    Raises
+    ------
+    ValueError
+        When a label is neither a class nor the ignore label.
+    """
+    xp = namespace(like)
+    labels = target.astype(xp.int64)
+    counts = xp.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
+    labels = labels * counts
+    if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        raise ValueError(
+            f"target holds the label {int(labels.min()) if int(labels.min()) < 0 else int(labels.max())}; "
+            f"expected 0 … {classes - 1}" + ("" if ignore_index is None else f" or {ignore_index} (ignored)")
+        )
+    weights = counts.astype(like.dtype)
+    if class_weights is not None:
+        weights = weights * xp.asarray(class_weights, like.dtype)[labels]
+    if pixel_weights is not None:
+        weights = weights * xp.asarray(pixel_weights, like.dtype)
+    divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
+    factors: Array = (weights / xp.where(divisor == 0, 1, divisor)).astype(like.dtype)
+    return labels, factors
+
+
+def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
+    """Return the loss and its gradient by the logits.
+
+    Parameters
+    ----------
+    logits : (n, h, w, classes)
+    labels, factors : (n, h, w)
+        From :func:`pixel_factors`.
+
+    Returns
+    -------
+    loss : float
+        Summed in float64.
+    dlogits : (n, h, w, classes)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logits = np.array([40.0, 0.0]).reshape(1, 1, 1, 2)
+    >>> labels, factors = pixel_factors(np.array([[[1]]]), logits, classes=2)
+    >>> loss, dlogits = softmax_cross_entropy(logits, labels, factors)
+    >>> round(loss, 6), dlogits.ravel()
+    (40.0, array([ 1., -1.]))
+    """
+    xp = namespace(logits)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    chosen = xp.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
+    losses = xp.log(xp.exp(shifted).sum(axis=-1)) - chosen
+    dlogits = softmax(logits)
+    dlogits -= labels[..., None] == xp.arange(logits.shape[-1])
+    dlogits *= factors[..., None]
+    return float((losses * factors).sum(dtype=xp.float64)), dlogits
+
+
+def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
+    """Return the loss of a two-class problem told by one channel, and its gradient by the logits.
+
+    Parameters
+    ----------
+    logits : (n, h, w, 1)
+        Positive means class 1.
+    labels, factors : (n, h, w)
+        From :func:`pixel_factors` with two classes.
+
+    Returns
+    -------
+    loss : float
+    dlogits : (n, h, w, 1)
+    """
+    xp = namespace(logits)
+    z = logits[..., 0]
+    truth = labels.astype(z.dtype)
+    losses = xp.maximum(z, 0) - z * truth + xp.log1p(xp.exp(-xp.abs(z)))
+    dlogits: Array = ((sigmoid(z) - truth) * factors)[..., None]
+    return float((losses * factors).sum(dtype=xp.float64)), dlogits

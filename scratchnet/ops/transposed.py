@@ -1,0 +1,107 @@
+"""Transposed convolution: a convolution's backward pass, used as a forward.
+
+A convolution is a matrix product ``y = W x`` if maps are written as vectors. Its backward pass multiplies by ``Wᵀ`` and
+so leads from the small map back to the large one. A transposed convolution ("deconvolution", Zeiler et al. 2010) is
+that multiplication as a layer of its own: every input pixel puts a copy of the kernel, weighted by its value, on the
+output, ``s`` pixels apart, and copies are summed where they overlap.
+
+In one dimension, kernel (x, y, z), stride 2, input (a, b):
+
+    a·x   a·y   a·z + b·x   b·y   b·z
+
+Because ``(Wᵀ)ᵀ = W``, the gradient by its input is the ordinary convolution. The weight has the shape of the
+convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpose2d(y, w)⟩`` holds for one and the same ``w``.
+"""
+
+from scratchnet.arrays import Array
+from scratchnet.ops.convolution import column_sums, conv2d, conv2d_input_gradient, conv2d_weight_gradient
+from scratchnet.ops.geometry import Pair, pair, transposed_size
+
+
+def conv_transpose2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    output_padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Array:
+    """Spread ``x`` over a larger map.
+
+    Parameters
+    ----------
+    x : (n, h, w, c_in)
+    weight : (kh, kw, c_out / groups, c_in)
+        The weight of the convolution that leads from the output back to the input.
+    bias : (c_out,) or None
+    stride, padding, dilation : int or (vertical, horizontal)
+        Of that convolution: ``padding`` crops the output.
+    output_padding : int or (vertical, horizontal)
+        Rows and columns added at the bottom and right. Several sizes shrink to the same one under a stride; this
+        chooses which of them comes back. Under the stride.
+    groups : int
+
+    Returns
+    -------
+    (n, oh, ow, c_out) with ``oh = (h − 1)s − 2p + d(kh−1) + 1 + output_padding``
+
+    Raises
+    ------
+    ValueError
+        When the channels do not fit the weight or the output padding is not under the stride.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w = np.array([1.0, 10.0]), np.array([1.0, 2.0, 3.0])
+    >>> conv_transpose2d(x.reshape(1, 1, 2, 1), w.reshape(1, 3, 1, 1), stride=(1, 2)).ravel()
+    array([ 1.,  2., 13., 20., 30.])
+    """
+    if x.ndim != 4 or weight.ndim != 4 or x.shape[3] != weight.shape[3]:
+        raise ValueError(
+            f"conv_transpose2d: x {x.shape} must have as many channels (last axis) as weight {weight.shape}"
+        )
+    s, d, extra = pair(stride, "stride", 1), pair(dilation, "dilation", 1), pair(output_padding, "output_padding", 0)
+    if any(e >= a for e, a in zip(extra, s, strict=True)):
+        raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than the stride {s}")
+    p = pair(padding, "padding", 0)
+    size = [transposed_size(x.shape[1 + i], weight.shape[i], s[i], p[i], d[i], extra[i]) for i in (0, 1)]
+    y = conv2d_input_gradient(x, weight, (size[0], size[1]), s, p, d, groups)
+    if bias is not None:
+        y += bias
+    return y
+
+
+def conv_transpose2d_backward(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    need_dx: bool = True,
+) -> tuple[Array | None, Array, Array]:
+    """Return the gradients of a transposed convolution by its input, weight and bias.
+
+    Parameters
+    ----------
+    dy : (n, oh, ow, c_out)
+    x, weight, stride, padding, dilation, groups
+        As given to :func:`conv_transpose2d`; the output padding shows in the shape of ``dy``.
+    need_dx : bool
+        Whether ``dx`` is wanted; None is returned for it otherwise.
+
+    Returns
+    -------
+    dx : (n, h, w, c_in) or None
+        The convolution of ``dy``.
+    dweight : (kh, kw, c_out / groups, c_in)
+        The weight gradient of that convolution, ``dy`` in the part of its input and ``x`` in that of its gradient.
+    dbias : (c_out,)
+    """
+    dx = conv2d(dy, weight, None, stride, padding, dilation, groups) if need_dx else None
+    dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups)
+    return dx, dweight, column_sums(dy)

@@ -1,0 +1,107 @@
+"""A network's table: shapes, numbers learned, work and memory of every step, counted from shapes alone."""
+
+from dataclasses import dataclass
+from math import prod
+
+from scratchnet.layers.base import Shape
+from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.network import Network
+from scratchnet.ops.geometry import Pair
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step: what it is, what it makes, and what that costs."""
+
+    name: str
+    layer: str
+    shape: Shape
+    parameters: int
+    products: int
+    activation_bytes: int
+    switch_bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows of a network and their sums.
+
+    ``flops`` counts a multiply-add of the matrix products as two; ``activation_bytes`` is the sum of all values in
+    float32, what a training step has to keep at least; switches are counted as one byte a window.
+    """
+
+    rows: tuple[Row, ...]
+    input_shape: Shape
+
+    @property
+    def parameters(self) -> int:
+        """Numbers learned."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the forward pass's products."""
+        return 2 * sum(row.products for row in self.rows)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Memory of all values, float32."""
+        return sum(row.activation_bytes for row in self.rows)
+
+    @property
+    def switch_bytes(self) -> int:
+        """Memory of all switches."""
+        return sum(row.switch_bytes for row in self.rows)
+
+    def text(self) -> str:
+        """Return the table."""
+        head = ("step", "layer", "output (n, h, w, c)", "parameters", "MFLOP", "memory MB")
+        lines = [("input", "", str(self.input_shape), "", "", f"{4 * prod(self.input_shape) / 1e6:.2f}")]
+        for row in self.rows:
+            memory = f"{row.activation_bytes / 1e6:.2f}"
+            if row.switch_bytes:
+                memory += f" + {row.switch_bytes / 1e6:.2f}"
+            lines.append(
+                (
+                    row.name,
+                    row.layer,
+                    str(row.shape),
+                    f"{row.parameters:,}" if row.parameters else "",
+                    f"{2 * row.products / 1e6:,.1f}" if row.products else "",
+                    memory,
+                )
+            )
+        widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+        layout = "{:<%d}  {:<%d}  {:<%d}  {:>%d}  {:>%d}  {:>%d}" % tuple(widths)  # noqa: UP031
+        table = "\n".join(layout.format(*line).rstrip() for line in [head, tuple("-" * w for w in widths), *lines])
+        return (
+            f"{table}\n\n{self.parameters:,} parameters, {self.flops / 1e9:.3f} GFLOP forward, "
+            f"{self.activation_bytes / 1e6:.1f} MB of activations, {self.switch_bytes / 1e6:.2f} MB of switches "
+            "(one byte a window)"
+        )
+
+
+def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
+    """Count what ``network`` costs on ``n`` images of ``size`` (h, w). Nothing is allocated.
+
+    Raises
+    ------
+    ValueError
+        When the size does not fit the network.
+    """
+    shapes = network.shapes(size, n)
+    rows = []
+    for step in network.steps:
+        shape = shapes[step.name]
+        rows.append(
+            Row(
+                step.name,
+                step.layer.describe(),
+                shape,
+                sum(p.size for p in step.layer.parameters.values()),
+                step.layer.products(*(shapes[name] for name in step.inputs)),
+                4 * prod(shape),
+                prod(shape) if isinstance(step.layer, MaxPool2d) else 0,
+            )
+        )
+    return Summary(tuple(rows), shapes["input"])
