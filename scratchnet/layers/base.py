@@ -93,22 +93,23 @@ class Layer:
         self.training = False
         self.need_dx = True
         """Whether ``backward`` must return dx; a network switches it off where nothing before the layer learns."""
-        self._kept: tuple[Any, ...] | None = None
+        self.kept: tuple[Any, ...] | None = None
+        """What the last forward pass left for ``backward``."""
 
     def keep(self, *values: Any) -> None:
         """Store what ``backward`` will need."""
-        self._kept = values
+        self.kept = values
 
     def take(self) -> tuple[Any, ...]:
         """Return what was kept, and forget it."""
-        if self._kept is None:
+        if self.kept is None:
             raise RuntimeError(f"{type(self).__name__}.backward was called without a forward before it")
-        kept, self._kept = self._kept, None
+        kept, self.kept = self.kept, None
         return kept
 
     def release(self) -> None:
         """Forget what was kept, when no backward will come."""
-        self._kept = None
+        self.kept = None
 
     def seed(self, rng: np.random.Generator) -> None:
         """Take a new random stream; only layers that draw (dropout) listen."""

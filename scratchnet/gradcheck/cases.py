@@ -1,0 +1,210 @@
+"""The list of everything that is checked: a row a case, a new op is a new row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array, generator
+from scratchnet.gradcheck.checker import Problem, Report, check_gradients
+from scratchnet.gradcheck.problems import from_functions, from_layer, from_loss, from_network
+from scratchnet.layers import (
+    Add,
+    BatchNorm2d,
+    BedOfNails,
+    Concatenate,
+    Conv2d,
+    ConvTranspose2d,
+    Crop,
+    Dropout,
+    Layer,
+    LocalResponseNorm,
+    MaxPool2d,
+    MaxUnpool2d,
+    Pad,
+    ReLU,
+    UpsampleBilinear,
+    UpsampleNearest,
+)
+from scratchnet.losses import PixelLoss
+from scratchnet.models import build
+from scratchnet.ops.convolution import conv2d, conv2d_backward
+from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
+from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: a name ``group/what``, how to make the problem, and the error that passes."""
+
+    name: str
+    make: Callable[[], Problem]
+    tolerance: float = 1e-6
+
+    def run(self) -> Report:
+        """Check it."""
+        if self.name.startswith("model/"):
+            # Thousands of kinks lie in every direction of a whole network: short steps, few numbers of each array.
+            return check_gradients(self.name, self.make(), self.tolerance, eps=1e-6, most=6, directions=3)
+        return check_gradients(self.name, self.make(), self.tolerance)
+
+
+def random(*shape: int, key: str = "x") -> Array:
+    """Return standard normal float64 numbers; equal arguments give equal numbers."""
+    return generator(7, key, *shape).standard_normal(shape)
+
+
+def distinct(*shape: int) -> Array:
+    """Return a shuffled, evenly spaced range: no two numbers are near each other, so no maximum is near a tie."""
+    count = int(np.prod(shape))
+    return (generator(7, "distinct", *shape).permutation(count) / count * 4 - 2).reshape(shape) + 1e-3
+
+
+def _conv(x: Array, weight: Array, **settings: Any) -> Problem:
+    inputs = {"x": x, "weight": weight, "bias": random(weight.shape[3], key="bias")}
+    return from_functions(
+        inputs,
+        lambda x, weight, bias: conv2d(x, weight, bias, **settings),
+        lambda dy, x, weight, bias: _named(conv2d_backward(dy, x, weight, **settings)),
+    )
+
+
+def _deconv(x: Array, weight: Array, output_padding: int = 0, **settings: Any) -> Problem:
+    inputs = {"x": x, "weight": weight, "bias": random(weight.shape[2] * settings.get("groups", 1), key="bias")}
+    return from_functions(
+        inputs,
+        lambda x, weight, bias: conv_transpose2d(x, weight, bias, output_padding=output_padding, **settings),
+        lambda dy, x, weight, bias: _named(conv_transpose2d_backward(dy, x, weight, **settings)),
+    )
+
+
+def _named(gradients: tuple[Array | None, ...]) -> dict[str, Array]:
+    return {key: g for key, g in zip(("x", "weight", "bias"), gradients, strict=True) if g is not None}
+
+
+def _pool(x: Array, *settings: Any) -> Problem:
+    def back(dy: Array, x: Array) -> dict[str, Array]:
+        return {"x": max_pool2d_backward(dy, max_pool2d(x, *settings)[1])}
+
+    return from_functions({"x": x}, lambda x: max_pool2d(x, *settings), back)
+
+
+def _unpool(pooled: Array, *settings: Any) -> Problem:
+    y, switches = max_pool2d(pooled, *settings)
+    return from_functions(
+        {"x": random(*y.shape)},
+        lambda x: max_unpool2d(x, switches),
+        lambda dy, x: {"x": max_unpool2d_backward(dy, switches)},
+    )
+
+
+def _frozen(layer: BatchNorm2d) -> BatchNorm2d:
+    layer.frozen = True
+    return layer
+
+
+def _per_image(layer: BatchNorm2d) -> BatchNorm2d:
+    layer.statistics = "batch"
+    return layer
+
+
+def _model(name: str, pixels: int, n: int = 2, **options: Any) -> Callable[[], Problem]:
+    return lambda: from_network(build(name, 2, 3, **options), random(n, pixels, pixels, 3))
+
+
+def _target(ignored: bool = True) -> Array:
+    labels = generator(7, "labels").integers(0, 3, (2, 4, 5))
+    if ignored:
+        labels[0, 0, :3] = 255
+    return labels
+
+
+X = (2, 6, 7, 4)
+
+OPS: dict[str, Callable[[], Problem]] = {
+    "conv2d": lambda: _conv(random(*X), random(3, 3, 4, 5), padding=1),
+    "conv2d 1×1": lambda: _conv(random(*X), random(1, 1, 4, 5)),
+    "conv2d stride 2": lambda: _conv(random(*X), random(3, 3, 4, 5), stride=2, padding=1),
+    "conv2d dilation 2": lambda: _conv(random(*X), random(3, 3, 4, 5), dilation=2, padding=2),
+    "conv2d groups 2": lambda: _conv(random(*X), random(3, 3, 2, 6), groups=2, padding=1),
+    "conv2d depthwise": lambda: _conv(random(*X), random(3, 3, 1, 4), groups=4, padding=1),
+    "conv2d uneven": lambda: _conv(random(*X), random(2, 4, 4, 3), stride=(2, 3), padding=(0, 2), dilation=(2, 1)),
+    "conv_transpose2d": lambda: _deconv(random(*X), random(3, 3, 5, 4), padding=1),
+    "conv_transpose2d stride 2": lambda: _deconv(random(*X), random(3, 3, 5, 4), 1, stride=2, padding=1),
+    "conv_transpose2d 4×4 stride 2": lambda: _deconv(random(*X), random(4, 4, 5, 4), stride=2, padding=1),
+    "conv_transpose2d groups 2": lambda: _deconv(random(*X), random(3, 3, 3, 4), groups=2, stride=2),
+    "conv_transpose2d from 1×1": lambda: _deconv(random(2, 1, 1, 6), random(5, 5, 4, 6)),
+    "max_pool2d": lambda: _pool(distinct(*X), 2),
+    "max_pool2d overlapping": lambda: _pool(distinct(*X), 3, 2, 1),
+    "max_pool2d ceil mode": lambda: _pool(distinct(*X), 2, 2, 0, True),
+    "max_unpool2d": lambda: _unpool(distinct(*X), 2),
+    "max_unpool2d overlapping": lambda: _unpool(distinct(*X), 3, 1, 1),
+    "max_unpool2d ceil mode": lambda: _unpool(distinct(*X), (2, 3), None, 0, True),
+}
+
+LAYERS: dict[str, Callable[[], tuple[Layer, tuple[Any, ...], bool]]] = {
+    "Conv2d": lambda: (Conv2d(4, 5, 3, padding=1), (random(*X),), True),
+    "ConvTranspose2d": lambda: (ConvTranspose2d(4, 5, 4, 2, 1), (random(*X),), True),
+    "MaxPool2d": lambda: (MaxPool2d(2), (distinct(*X),), True),
+    "MaxUnpool2d": lambda: (MaxUnpool2d(), (random(2, 3, 3, 4), max_pool2d(distinct(*X), 2)[1]), True),
+    "UpsampleNearest": lambda: (UpsampleNearest((2, 3)), (random(*X),), True),
+    "BedOfNails": lambda: (BedOfNails(2), (random(*X),), True),
+    "UpsampleBilinear": lambda: (UpsampleBilinear((2, 3)), (random(*X),), True),
+    "ReLU": lambda: (ReLU(), (distinct(*X),), True),
+    "Dropout": lambda: (Dropout(0.4), (random(*X),), True),
+    "Dropout at test time": lambda: (Dropout(0.4), (random(*X),), False),
+    "BatchNorm2d training": lambda: (BatchNorm2d(4), (random(*X),), True),
+    "BatchNorm2d running": lambda: (BatchNorm2d(4), (random(*X),), False),
+    "BatchNorm2d per batch at test time": lambda: (_per_image(BatchNorm2d(4)), (random(*X),), False),
+    "BatchNorm2d frozen": lambda: (_frozen(BatchNorm2d(4)), (random(*X),), True),
+    "LocalResponseNorm": lambda: (LocalResponseNorm(3, 0.5, 0.75), (random(2, 3, 4, 6),), True),
+    "Concatenate": lambda: (Concatenate(), (random(*X), random(2, 6, 7, 3)), True),
+    "Add": lambda: (Add(), (random(*X), random(*X, key="b")), True),
+    "Crop": lambda: (Crop((1, 2)), (random(*X), np.zeros((2, 3, 4, 1))), True),
+    "Pad": lambda: (Pad((1, 2)), (random(*X),), True),
+}
+
+WEIGHTS = (0.5, 2.0, 1.0)
+LOSSES: dict[str, Callable[[], Problem]] = {
+    "softmax": lambda: from_loss(PixelLoss(3), random(2, 4, 5, 3), _target()),
+    "softmax, class weights": lambda: from_loss(
+        PixelLoss(3, class_weights=WEIGHTS, normalization="weights"), random(2, 4, 5, 3), _target()
+    ),
+    "softmax, pixel weights, sum": lambda: from_loss(
+        PixelLoss(3, class_weights=WEIGHTS, normalization="sum"),
+        random(2, 4, 5, 3),
+        _target(),
+        np.abs(random(2, 4, 5, key="map")),
+    ),
+    "softmax, large logits": lambda: from_loss(PixelLoss(3), 20 * random(2, 4, 5, 3), _target(False)),
+    "sigmoid": lambda: from_loss(PixelLoss(2), 3 * random(2, 4, 5, 1), np.where(_target() == 2, 0, _target())),
+    "dice, binary": lambda: from_loss(PixelLoss(2, "dice"), random(2, 4, 5, 1), np.where(_target() == 2, 0, _target())),
+    "dice": lambda: from_loss(PixelLoss(3, "dice"), random(2, 4, 5, 3), _target()),
+    "cross-entropy+dice": lambda: from_loss(PixelLoss(3, "cross-entropy+dice"), random(2, 4, 5, 3), _target()),
+}
+
+MODELS: dict[str, Callable[[], Problem]] = {
+    "bloodcell": _model("bloodcell", 16, width=0.1),
+    "bloodcell, switches, batch norm": _model("bloodcell", 16, width=0.1, unpool="switches", batch_norm=True),
+    "deconvnet-small": _model("deconvnet-small", 32, n=3, size=32, width=2),
+    "squares": _model("squares", 12, width=4),
+}
+
+
+def all_cases() -> list[Case]:
+    """Return every case in the order ops, layers, losses, models."""
+    layers = {name: (lambda make=make: _layer_problem(*make())) for name, make in LAYERS.items()}
+    return [
+        *(Case(f"op/{name}", make) for name, make in OPS.items()),
+        *(Case(f"layer/{name}", make) for name, make in layers.items()),
+        *(Case(f"loss/{name}", make) for name, make in LOSSES.items()),
+        *(Case(f"model/{name}", make, 1e-5) for name, make in MODELS.items()),
+    ]
+
+
+def _layer_problem(layer: Layer, inputs: tuple[Any, ...], training: bool) -> Problem:
+    problem = from_layer(layer, *inputs, training=training)
+    if isinstance(layer, Crop):
+        del problem.inputs["x1"]  # the second map only lends its size
+    return problem
