@@ -99,8 +99,8 @@ def relative_error(analytic: float, numeric: float, floor: float) -> float:
     """Return |a − n| / max(|a|, |n|, floor).
 
     A central difference of a number of size 1 carries rounding noise of about 10⁻¹¹, so a gradient that is 0 in truth
-    (that of a bias in front of batch norm) would be compared with noise. The floor is the least that errors are measured
-    against.
+    (that of a bias in front of batch norm) would be compared with noise. The floor is the least that errors are
+    measured against.
     """
     return abs(analytic - numeric) / max(abs(analytic), abs(numeric), floor)
 
@@ -176,6 +176,7 @@ def _check_moves(
         above = above.copy()  # it may be a view of the array that is moved next
         flat[...] = start - eps * direction
         below, decided_below = problem.forward()
+        below = below.copy()
         flat[...] = start
         if any(not np.array_equal(a, b) for a, b in zip(decided_above, decided_below, strict=True)):
             finding.skipped += 1
