@@ -8,7 +8,6 @@ from scratchnet.arrays import Array
 from scratchnet.initialization import constant
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.ops.normalization import (
-    Normalized,
     batch_norm,
     batch_norm_backward,
     batch_norm_fixed,
@@ -52,8 +51,8 @@ class BatchNorm2d(Layer):
         self.channels, self.eps, self.momentum = channels, eps, momentum
         self.statistics: Literal["running", "batch"] = "running"
         self.frozen = False
-        self.last: Normalized | None = None
-        """Statistics of the last forward pass; recalibration reads them."""
+        self.last: tuple[Array, Array] | None = None
+        """Mean and variance that the last forward pass used; recalibration reads them."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
         self.parameters["shift"] = Parameter((channels,), "shift", constant(shift))
         self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32))
@@ -82,7 +81,7 @@ class BatchNorm2d(Layer):
         else:
             fixed = mean.value.astype(x.dtype), variance.value.astype(x.dtype)
             y, normalized = batch_norm_fixed(x, gamma, beta, *fixed, self.eps)
-        self.last = normalized
+        self.last = normalized.mean, normalized.variance
         self.keep(normalized, self.uses_batch)
         return y
 
@@ -94,13 +93,7 @@ class BatchNorm2d(Layer):
         dx, dscale, dshift = rule(dy, normalized, scale.value)
         scale.accumulate(dscale)
         shift.accumulate(dshift)
-        self.last = None
         return dx
-
-    def release(self) -> None:
-        """Forget the normalised input."""
-        super().release()
-        self.last = None
 
     def output_shape(self, x: Shape) -> Shape:
         """Return the input's shape."""

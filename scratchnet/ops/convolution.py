@@ -227,8 +227,9 @@ def check_channels(name: str, x: Array, weight: Array, groups: int) -> None:
 
 
 def _positions(x: Array, weight: Array) -> int:
-    """Return how many output pixels fit into the scratch memory as rows of columns."""
-    row_bytes: int = weight.shape[0] * weight.shape[1] * x.shape[3] * x.dtype.itemsize
+    """Return how many output pixels fit into the scratch memory, as rows of columns and as rows of their product."""
+    kh, kw, _, c_out = weight.shape
+    row_bytes: int = max(kh * kw * x.shape[3], c_out) * x.dtype.itemsize
     return max(1, SCRATCH_BYTES // row_bytes)
 
 
@@ -280,8 +281,7 @@ def _col2im(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
     kh, kw, cg, _ = weight.shape
     dx: Array = xp.zeros((n, *size, cg * conv.groups), dy.dtype)
     matrices = _weight_matrices(weight, conv.groups).swapaxes(1, 2)  # (groups, c_out/groups, kh·kw·c_in/groups)
-    limit = max(1, SCRATCH_BYTES // (kh * kw * dx.shape[3] * dy.dtype.itemsize))
-    for block in blocks(n, oh, ow, limit):
+    for block in blocks(n, oh, ow, _positions(dx, weight)):
         rows, cols = block.r1 - block.r0, block.c1 - block.c0
         columns = _group(_view(dy, block), conv.groups) @ matrices  # (groups, positions, kh·kw·c_in/groups)
         columns = columns.reshape(conv.groups, -1, rows, cols, kh, kw, cg).transpose(1, 2, 3, 4, 5, 0, 6)

@@ -20,7 +20,7 @@ def pair(value: int | Pair, name: str, minimum: int) -> Pair:
     ValueError
         When either number is under ``minimum`` or is no integer.
     """
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(isinstance(v, int) and v >= minimum for v in both):
         raise ValueError(f"{name} is {value!r}; expected an integer or a pair of integers, each at least {minimum}")
     return both[0], both[1]

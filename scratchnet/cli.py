@@ -1,0 +1,65 @@
+"""The command line: finds the command, turns a UserError into one line."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from scratchnet import __version__
+from scratchnet.errors import UserError
+
+COMMANDS = {
+    "demo": "train a small DeconvNet on generated blood cells, about a minute",
+    "train": "train a network on a folder of images and masks",
+    "evaluate": "measure a trained network on images with masks",
+    "segment": "make masks for images of any size",
+    "models": "list the models, or print one model's table",
+    "gradcheck": "compare every gradient with numerical differences",
+    "data": "make, check or weigh a data set",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        Without the program's name; None takes those of the process.
+
+    Returns
+    -------
+    int
+        0, 1 if a check failed, 2 after an error of the user's, 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if words[0] in ("-h", "--help", "-V", "--version"):
+        print(usage() if "h" in words[0] else f"scratchnet {__version__}")
+        return 0
+    try:
+        if words[0] not in COMMANDS:
+            raise UserError(f"'{words[0]}' is no command; choose one of: {', '.join(COMMANDS)}")
+        module = importlib.import_module(f"scratchnet.commands.{words[0]}")
+        return int(module.main(words[1:]))
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("\nscratchnet: interrupted", file=sys.stderr)
+        return 130
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error}); use smaller batches, tiles or images")
+
+
+def usage() -> str:
+    """Return the overview of the commands."""
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:<{width}}  {about}" for name, about in COMMANDS.items())
+    return (
+        "usage: scratchnet COMMAND …\n\n"
+        "Deconvolution networks for semantic segmentation, every layer written by hand.\n\n"
+        f"commands:\n{lines}\n\n`scratchnet COMMAND --help` tells more; `scratchnet demo` is the place to start."
+    )
+
+
+def _fail(message: str) -> int:
+    print(f"scratchnet: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

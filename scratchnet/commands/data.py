@@ -1,0 +1,129 @@
+"""``scratchnet data``: make, check or weigh a data set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.sources import open_split
+from scratchnet.config import DataSettings
+from scratchnet.data import Layout, MaskFormat, available_splits, check_dataset, write_generated
+from scratchnet.data.frequencies import count_classes
+from scratchnet.errors import UserError
+from scratchnet.progress import progress
+
+
+@dataclass(frozen=True)
+class MakeArguments:
+    """Draw a data set: squares (one square on a plain ground) or cells (a blood smear)."""
+
+    kind: Annotated[Literal["squares", "cells"], tyro.conf.Positional]
+    """What to draw."""
+    directory: Annotated[str, tyro.conf.Positional]
+    """A new or empty folder."""
+    count: int = 200
+    """Number of images."""
+    seed: int = 0
+    """The same seed gives the same images."""
+    size: int | None = None
+    """Side of the images in pixels. Default: 512 for squares, 128 for cells."""
+    task: Literal["stained", "red"] = "stained"
+    """cells: what counts as foreground, the stained nucleated cells or the red cells."""
+    validation: float = 0.2
+    """Share of the images listed in splits/val.txt."""
+
+
+@dataclass(frozen=True)
+class FolderArguments:
+    """Read every image and mask of a data set, and say what is there and what is wrong."""
+
+    directory: Annotated[str, tyro.conf.Positional]
+    """Folder of the data set."""
+    layout: Layout = "folder"
+    """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/."""
+    split: str | None = None
+    """Look at this split only."""
+    classes: int | None = None
+    """Number of classes, for folders without classes.txt."""
+    mask_format: MaskFormat = "index"
+    """How masks are read; `scratchnet train --help` explains the formats."""
+    mask_threshold: int | None = None
+    """Grey masks: values above this are class 1."""
+    ignore_index: int = 255
+    """Mask value of pixels that do not count."""
+
+    def settings(self) -> DataSettings:
+        """Return them as the other commands take them."""
+        return DataSettings(
+            data=self.directory,
+            layout=self.layout,
+            classes=self.classes,
+            mask_format=self.mask_format,
+            mask_threshold=self.mask_threshold,
+            ignore_index=self.ignore_index,
+        )
+
+
+@dataclass(frozen=True)
+class WeightsArguments(FolderArguments):
+    """Count the pixels of each class and print median-frequency weights for the loss."""
+
+
+USAGE = """usage: scratchnet data make squares|cells DIR --count N --seed S
+       scratchnet data check DIR
+       scratchnet data weights DIR
+
+`scratchnet data make --help` and so on tell more."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    if not words or words[0] in ("-h", "--help"):
+        say(USAGE)
+        return 0
+    actions = {"make": _make, "check": _check, "weights": _weights}
+    if words[0] not in actions:
+        raise UserError(f"'data {words[0]}' is no command; choose one of: make, check, weights")
+    return actions[words[0]](words[1:])
+
+
+def _make(words: Sequence[str]) -> int:
+    a = parse(MakeArguments, words, "data make", "scratchnet data make cells cells --count 200 --seed 1")
+    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation)
+    say(f"wrote {a.count} images and masks to {a.directory}")
+    return 0
+
+
+def _check(words: Sequence[str]) -> int:
+    arguments = parse(FolderArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
+    settings = arguments.settings()
+    report = check_dataset(
+        settings.data,
+        layout=settings.layout,
+        split=arguments.split,
+        classes=settings.classes,
+        progress=lambda numbers: progress(numbers, "checking"),
+        **settings.masks,
+    )
+    say(report.text())
+    return 0 if report.ok else 1
+
+
+def _weights(words: Sequence[str]) -> int:
+    arguments = parse(WeightsArguments, words, "data weights", "scratchnet data weights cells --mask-threshold 127")
+    settings = arguments.settings()
+    split = arguments.split
+    if split is None and "train" in available_splits(settings.data, settings.layout):
+        split = "train"
+    dataset = open_split(settings, split)
+    counts = count_classes(dataset)
+    frequencies, weights = counts.frequencies(), counts.median_frequency_weights()
+    width = max(len(name) for name in dataset.classes)
+    say(f"{len(dataset)} masks" + (f" of split {split}" if split else ""))
+    say(f"{'class':<{width}}  frequency  weight")
+    for name, frequency, weight in zip(dataset.classes, frequencies, weights, strict=True):
+        say(f"{name:<{width}}  {frequency:9.4f}  {weight:.4f}")
+    say(f"\n--class-weights {' '.join(f'{w:.4f}' for w in weights)}")
+    return 0

@@ -1,0 +1,73 @@
+"""``scratchnet demo``: the main job in about a minute."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.train import train
+from scratchnet.config import TrainSettings, read_settings
+from scratchnet.data import open_dataset, write_generated, write_image, write_mask
+from scratchnet.errors import UserError
+from scratchnet.inference import Segmenter
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.run import BEST
+from scratchnet.viewing.overlays import overlay
+
+IMAGES, SIZE, SEED = 480, 64, 2015
+
+
+@dataclass(frozen=True)
+class DemoArguments:
+    """Draw blood smears, train a small DeconvNet to find the stained cells, and measure it on unseen smears."""
+
+    out: str = "demo"
+    """Folder for images, checkpoint, masks and report."""
+    quick: bool = False
+    """A sixth of the images and one pass over them: shows that everything works, not how well."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    arguments = parse(DemoArguments, words, "demo", "scratchnet demo --out demo")
+    out = Path(arguments.out)
+    count = IMAGES // 6 if arguments.quick else IMAGES
+    _draw(out, count)
+    settings = _settings(out, arguments.quick)
+    train(settings, title="A small DeconvNet on generated blood cells")
+    _write_masks(out)
+    say(f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}")
+    return 0
+
+
+def _settings(out: Path, quick: bool) -> TrainSettings:
+    settings = read_settings("demo")
+    training = replace(settings.training, epochs=1) if quick else settings.training
+    return replace(settings, out=str(out), data=replace(settings.data, data=str(out / "data")), training=training)
+
+
+def _draw(out: Path, count: int) -> None:
+    """Draw the images, unless an earlier demo has drawn the same ones."""
+    if out.exists() and any(out.iterdir()) and not (out / "data" / "demo.txt").exists():
+        raise UserError(f"{out}: holds files that are not a demo's; choose another folder with --out")
+    note = f"{count} images, {SIZE} px, seed {SEED}\n"
+    stamp = out / "data" / "demo.txt"
+    if stamp.exists() and stamp.read_text() == note:
+        return
+    if stamp.exists():
+        raise UserError(f"{out}: holds a demo of another size; delete it or choose another folder with --out")
+    say(f"drawing {count} blood smears of {SIZE}×{SIZE} pixels")
+    write_generated("cells", out / "data", count, SEED, SIZE)
+    stamp.write_text(note)
+
+
+def _write_masks(out: Path) -> None:
+    """Segment the unseen images."""
+    checkpoint = load_checkpoint(out / BEST)
+    segmenter = Segmenter(checkpoint.network, checkpoint.recipe.preprocessing)
+    val = open_dataset(out / "data", split="val")
+    for index in range(min(16, len(val))):
+        image, _ = val.load(index)
+        mask = segmenter.segment(image)
+        write_mask(out / "masks" / f"{val.names[index]}.png", mask)
+        write_image(out / "masks" / f"{val.names[index]}-overlay.png", overlay(image, mask))

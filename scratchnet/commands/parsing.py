@@ -1,0 +1,38 @@
+"""Turning command-line words into a dataclass."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+
+T = TypeVar("T")
+
+
+def parse(kind: type[T], words: Sequence[str], command: str, example: str, default: T | None = None) -> T:
+    """Read ``words`` into a dataclass whose fields are flags.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass; its docstring and those of its fields are the help.
+    words : sequence of str
+    command : str
+        Named in the help.
+    example : str
+        A command that works, shown in the help.
+    default : instance of ``kind`` or None
+        Values of the flags that are not given.
+    """
+    return tyro.cli(
+        kind,
+        prog=f"scratchnet {command}",
+        description=f"{kind.__doc__}\n\nExample: {example}",
+        args=list(words),
+        default=tyro.MISSING_NONPROP if default is None else default,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+
+
+def say(text: str = "") -> None:
+    """Print a line at once, also into a pipe."""
+    print(text, flush=True)

@@ -1,0 +1,109 @@
+"""What a command leaves behind about how good a network is: metrics, baselines, report."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scratchnet.arrays import Array
+from scratchnet.data import Dataset, read_ahead
+from scratchnet.evaluation import Metrics, baseline_metrics, fit_threshold_baseline
+from scratchnet.files import atomic_write
+from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.layers import MaxPool2d
+from scratchnet.progress import progress
+
+
+def baselines(train: Dataset | None, val: Dataset) -> dict[str, Metrics]:
+    """Return what trivial methods reach on ``val``: no foreground at all, and the best threshold chosen on ``train``.
+
+    Empty for tasks of more than two classes.
+    """
+    if len(val.classes) != 2 or train is None:
+        return {}
+    threshold = fit_threshold_baseline(_pairs(train, "fitting the threshold baseline"), train.ignore_index)
+    return baseline_metrics(_pairs(val, "measuring baselines"), threshold, val.ignore_index)
+
+
+def _pairs(dataset: Dataset, what: str) -> Iterator[tuple[Array, Array]]:
+    return read_ahead(progress(range(len(dataset)), what), dataset.load)
+
+
+def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tuple[str, ...]) -> str:
+    """Return the table per class, and one line a baseline."""
+    text = found.metrics.table(classes)
+    if rivals:
+        width = max(map(len, (*rivals, "this network")))
+        rows = {"this network": found.metrics, **rivals}
+        text += f"\n\n{'':<{width}}  accuracy  IoU of {classes[1]}"
+        for name, m in rows.items():
+            text += f"\n{name:<{width}}  {m.accuracy:8.4f}  {m.iou[1]:.4f}"
+    return text
+
+
+def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> None:
+    """Write ``metrics.json``: every measure, the class names, the baselines, and what was measured."""
+    content = {
+        **about,
+        "images": len(found.scores),
+        **found.metrics.to_dict(),
+        "loss": found.loss,
+        "baselines": {name: m.to_dict() for name, m in rivals.items()},
+    }
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def write_run_report(
+    path: Path,
+    segmenter: Segmenter,
+    val: Dataset,
+    found: Evaluation,
+    rivals: Mapping[str, Metrics],
+    log: list[dict[str, Any]],
+    configuration: Mapping[str, Any],
+    title: str,
+) -> None:
+    """Write ``report.html`` with the worst, median and best images and the switches of one of them."""
+    from scratchnet.viewing.report import Example, Report, pick_examples, write_report
+
+    examples = []
+    for group, index in pick_examples(found.scores):
+        image, mask = val.load(index)
+        examples.append(Example(val.names[index], image, mask, segmenter.segment(image), found.scores[index], group))
+    report = Report(
+        title=title,
+        class_names=val.classes,
+        images=len(val),
+        metrics=found.metrics.to_dict(),
+        baselines={name: m.to_dict() for name, m in rivals.items()},
+        confusion=found.confusion,
+        log=log,
+        examples=examples,
+        score_name=f"IoU of {val.classes[1]}" if len(val.classes) == 2 else "mean IoU",
+        switch_maps=switch_maps(segmenter, val.load(0)[0]),
+        configuration=configuration,
+        ignore_index=val.ignore_index,
+    )
+    write_report(path, report)
+
+
+def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, int]]:
+    """Return, for every pooling, the switches of its liveliest channel on (a corner of) one image."""
+    network = segmenter.network
+    h, w = network.fixed_size or (image.shape[0], image.shape[1])
+    h, w = min(h, image.shape[0], 256), min(w, image.shape[1], 256)
+    h, w = h // network.stride * network.stride, w // network.stride * network.stride
+    if network.fixed_size is not None and (h, w) != network.fixed_size:
+        return []
+    x = segmenter.preprocessing.apply(image[None, :h, :w])
+    pools = {s.name: s.layer for s in network.steps if isinstance(s.layer, MaxPool2d)}
+    maps = []
+    for name, value in network.walk(x, keep=True):
+        layer = pools.get(name)
+        if layer is not None and layer.switches is not None:
+            channel = int(value[0].std(axis=(0, 1)).argmax())
+            maps.append((f"{name}, channel {channel}", layer.switches.index[0, :, :, channel], layer.kernel[1]))
+    for step in network.steps:
+        step.layer.release()
+    return maps

@@ -1,0 +1,158 @@
+"""``scratchnet train``: from a folder of images and masks to a trained network."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
+from scratchnet.commands.sources import open_splits, training_view
+from scratchnet.config import TrainSettings, read_settings, write_settings
+from scratchnet.data import Dataset, SampleSource, measure, median_frequency_weights
+from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
+from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.losses import PixelLoss
+from scratchnet.training.checkpoints import Recipe
+from scratchnet.training.run import BEST, LAST, Run
+
+EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train a network on a folder of images and masks."""
+
+    settings: TrainSettings
+    config: str | None = None
+    """A .toml file, or the name of a recipe that comes with scratchnet, whose settings the flags override."""
+    resume: bool = False
+    """Go on with the run in --out, whose settings the flags override."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    arguments = parse(TrainArguments, words, "train", EXAMPLE, TrainArguments(_defaults(words)))
+    settings = arguments.settings
+    if not settings.out:
+        raise UserError("no folder given for the run; name one with --out")
+    folder = Path(settings.out)
+    if not arguments.resume and any((folder / name).exists() for name in (BEST, LAST)):
+        raise UserError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out")
+    if arguments.resume and not (folder / LAST).exists() and not (folder / "config.toml").exists():
+        raise UserError(f"{folder}: holds no run to resume; leave out --resume to start one")
+    try:
+        train(settings, arguments.resume)
+    except KeyboardInterrupt:
+        print(
+            f"\nscratchnet: interrupted; `scratchnet train --out {folder} --resume` goes on with the last whole epoch",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def _defaults(words: Sequence[str]) -> TrainSettings:
+    """Return the settings that flags override: a config's, a run's when it is resumed, or the defaults."""
+    for word, value in zip(words, [*words[1:], ""], strict=True):
+        if word == "--config" or word.startswith("--config="):
+            return read_settings(word.partition("=")[2] or value)
+    if "--resume" in words:
+        for word, value in zip(words, [*words[1:], ""], strict=True):
+            if word == "--out" or word.startswith("--out="):
+                stored = Path(word.partition("=")[2] or value) / "config.toml"
+                if stored.is_file():
+                    return replace(read_settings(str(stored)), out=str(stored.parent))
+    return TrainSettings()
+
+
+def train(settings: TrainSettings, resume: bool = False, title: str | None = None) -> Evaluation:
+    """Train as the settings say and leave checkpoint, log, metrics and report in ``settings.out``.
+
+    Raises
+    ------
+    UserError
+        When the data or the settings cannot be used; nothing is written then.
+    """
+    train_set, val_set = open_splits(settings.data, settings.training.seed)
+    source = training_view(train_set, settings.data)
+    run = _prepare(settings, source, val_set, resume)
+    folder = Path(settings.out)
+    with atomic_write(folder / "config.toml") as file:
+        file.write(write_settings(settings).encode())
+    say(
+        f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(source)} training and "
+        f"{len(val_set)} validation images; classes {', '.join(val_set.classes)}"
+    )
+    if resume and run.state.epoch:
+        say(f"resuming after epoch {run.state.epoch}")
+    for row in run.fit():
+        foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
+        say(
+            f"epoch {row['epoch']:3d}/{settings.training.epochs}  loss {row['train_loss']:.4f}  "
+            f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  mean IoU {row['val_mean_iou']:.4f}"
+            f"{foreground}  {row['seconds']:.1f} s"
+        )
+    found = run.finish()
+    rivals = baselines(train_set, val_set)
+    say(f"\nbest epoch {run.state.best_epoch}, validation images:\n")
+    say(results_text(found, rivals, val_set.classes))
+    write_metrics(
+        folder / "metrics.json", found, rivals, {"checkpoint": str(folder / BEST), "data": settings.data.data}
+    )
+    write_run_report(
+        folder / "report.html",
+        Segmenter(run.network, run.recipe.preprocessing),
+        val_set,
+        found,
+        rivals,
+        run.state.rows,
+        asdict(settings),
+        title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}",
+    )
+    say(f"\nwrote {folder / BEST}, {folder / 'metrics.json'} and {folder / 'report.html'}")
+    return found
+
+
+def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, resume: bool) -> Run:
+    """Check that data and network fit together, and set up the run."""
+    recipe = Recipe(
+        settings.model.model,
+        settings.model.options(),
+        val_set.classes,
+        measure(source, settings.data.normalization, settings.data.resize),
+        {**settings.data.masks, "layout": settings.data.layout},
+        asdict(settings),
+    )
+    network = recipe.build()
+    _check_size(settings, source, network.stride, network.fixed_size)
+    weights = settings.training.class_weights
+    if settings.training.balance:
+        weights = tuple(float(w) for w in median_frequency_weights(source))
+    try:
+        loss = PixelLoss(
+            len(val_set.classes),
+            settings.training.loss,
+            weights,
+            settings.data.ignore_index,
+            settings.training.loss_normalization,
+        )
+    except ValueError as error:
+        raise UserError(f"--class-weights: {error}") from error
+    return Run(Path(settings.out), recipe, settings.training, settings.augmentation, source, val_set, loss, resume)
+
+
+def _check_size(settings: TrainSettings, source: SampleSource, stride: int, fixed: tuple[int, int] | None) -> None:
+    """Refuse training images that the network cannot take."""
+    h, w = settings.augmentation.crop or source.size(0)
+    if fixed is not None and (h, w) != fixed:
+        raise UserError(
+            f"model '{settings.model.model}' takes {fixed[1]}×{fixed[0]} images, the training images are {w}×{h}; set "
+            f"--size {h} if they are square and it is a multiple of {stride}, or use --crop, --tile or --resize"
+        )
+    if min(h, w) < stride:
+        raise UserError(
+            f"the training images are {w}×{h} pixels, but model '{settings.model.model}' halves images down to "
+            f"1/{stride}: they need at least {stride}×{stride} pixels"
+        )

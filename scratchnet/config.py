@@ -1,0 +1,221 @@
+"""Settings: a group of fields a subject, whose names are the flags of the command line and the keys of TOML files."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_type_hints
+
+from scratchnet.data import Augmentation, Layout, MaskFormat, Normalization
+from scratchnet.errors import UserError
+from scratchnet.losses import LossName
+from scratchnet.ops.losses import Normalization as LossNormalization
+
+OptimizerName: TypeAlias = Literal["sgd", "adam"]
+ScheduleName: TypeAlias = Literal["constant", "step", "poly", "plateau"]
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where images and masks are and how they are read."""
+
+    data: str = ""
+    """Folder of the data set."""
+    layout: Layout = "folder"
+    """folder: images/ beside masks/, lists in splits/NAME.txt; camvid: NAME/ beside NAMEannot/."""
+    train_split: str = "train"
+    """Split to train on, where the folder has splits."""
+    val_split: str = "val"
+    """Split to validate on, where the folder has splits."""
+    validation: float = 0.2
+    """Share of the images held back for validation, where the folder has no splits."""
+    classes: int | None = None
+    """Number of classes, for folders without classes.txt."""
+    mask_format: MaskFormat = "index"
+    """index: pixel value (or palette index) is the class; binary: 0 and 255; threshold: grey above --mask-threshold is
+    class 1; rgb-index: three equal channels that hold the class."""
+    mask_threshold: int | None = None
+    """Grey masks, JPEG noise and all: values above this are class 1. Implies --mask-format threshold."""
+    ignore_index: int = 255
+    """Mask value of pixels that do not count."""
+    resize: tuple[int, int] | None = None
+    """Height and width to which every image is brought first; results come back in the image's own size."""
+    tile: int | None = None
+    """Cut images into training tiles of this side first."""
+    tile_overlap: int = 0
+    """By how many pixels those tiles overlap at least."""
+    normalization: Normalization = "dataset"
+    """dataset: mean and standard deviation of the training set; image: each image's own; none."""
+
+    @property
+    def masks(self) -> dict[str, Any]:
+        """How to read masks, as :func:`scratchnet.data.open_dataset` takes it."""
+        return {
+            "mask_format": self.mask_format if self.mask_threshold is None else "threshold",
+            "mask_threshold": 127 if self.mask_threshold is None else self.mask_threshold,
+            "ignore_index": self.ignore_index,
+        }
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which network. An option that is not set keeps the model's default; `scratchnet models` lists them."""
+
+    model: str = "bloodcell"
+    """Name of the model."""
+    batch_norm: bool | None = None
+    """bloodcell: batch norm behind every convolution."""
+    unpool: Literal["nearest", "switches"] | None = None
+    """bloodcell: repeat values, or put them back at the switches."""
+    width: float | None = None
+    """Filters of the first layer, or for bloodcell a factor on all of them."""
+    size: int | None = None
+    """deconvnet-small: height and width of the images it takes."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that are set."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "model"}
+        if chosen["width"] is not None and chosen["width"] == int(chosen["width"]):
+            chosen["width"] = int(chosen["width"])
+        return {name: value for name, value in chosen.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the network learns."""
+
+    epochs: int = 20
+    """Passes over the training images."""
+    iterations: int | None = None
+    """Stop after this many updates, if that comes first."""
+    batch_size: int = 8
+    """Images a batch."""
+    accumulate: int = 1
+    """Batches whose gradients are averaged before an update."""
+    optimizer: OptimizerName = "adam"
+    """sgd (with momentum) or adam."""
+    learning_rate: float = 1e-3
+    """At the start."""
+    momentum: float = 0.9
+    """Of sgd."""
+    weight_decay: float = 0.0
+    """On weights; biases and batch norm have none."""
+    bias_rate: float = 1.0
+    """Factor on the learning rate of biases (Caffe's recipes: 2)."""
+    schedule: ScheduleName = "constant"
+    """constant; step: times --factor after every --every epochs; poly: (1 - progress)^0.9; plateau: times --factor
+    when the validation score has not risen for --every epochs."""
+    factor: float = 0.1
+    """Of the schedules step and plateau."""
+    every: int = 10
+    """Epochs, for the schedules step and plateau."""
+    loss: LossName = "cross-entropy"
+    """What is minimised; sigmoid or softmax follows from the model."""
+    loss_normalization: LossNormalization = "pixels"
+    """Divide the cross-entropy by the counted pixels (Caffe), by the sum of their weights (PyTorch), or not at all."""
+    class_weights: tuple[float, ...] | None = None
+    """One weight a class."""
+    balance: bool = False
+    """Weigh classes by median frequency, counted on the training masks."""
+    patience: int | None = None
+    """Stop when the validation score has not risen for this many epochs."""
+    recalibrate: bool = True
+    """At the end, recompute batch norm's statistics over the training set."""
+    seed: int = 0
+    """Of everything that is drawn at random."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything that `scratchnet train` needs."""
+
+    out: str = ""
+    """Folder of the run: checkpoint.npz, last.npz, log.csv, config.toml, metrics.json, report.html."""
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with scratchnet."""
+    folder = resources.files("scratchnet") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_settings(source: str) -> TrainSettings:
+    """Read settings from a TOML file or from a recipe that comes with scratchnet.
+
+    Tables are the groups (``[data]``, ``[model]``, ``[training]``, ``[augmentation]``); what is left out keeps its
+    default.
+
+    Parameters
+    ----------
+    source : str
+        Path of a ``.toml`` file, or a recipe's name.
+
+    Raises
+    ------
+    UserError
+        When there is no such file or recipe, it is no TOML, or a key or value is none of ours.
+    """
+    path = Path(source)
+    try:
+        if path.suffix == ".toml":
+            text = path.read_text(encoding="utf-8")
+        elif source in recipe_names():
+            text = (resources.files("scratchnet") / "recipes" / f"{source}.toml").read_text(encoding="utf-8")
+        else:
+            raise UserError(f"config '{source}': no .toml file and no recipe; recipes: {', '.join(recipe_names())}")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML ({error})") from error
+    settings: TrainSettings = _fill(TrainSettings, values, source)
+    return settings
+
+
+def write_settings(settings: TrainSettings) -> str:
+    """Return the settings as TOML that :func:`read_settings` understands; what is not set (None) is left out."""
+    lines = [f"out = {_toml(settings.out)}"]
+    for group, values in asdict(settings).items():
+        if isinstance(values, dict):
+            lines += ["", f"[{group}]"]
+            lines += [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Make a settings object of a table, refusing what it does not know."""
+    from typeguard import TypeCheckError, check_type
+
+    hints = get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown setting '{key}'; known here: {', '.join(known)}")
+        if is_dataclass(hints[key]):
+            if not isinstance(value, dict):
+                raise UserError(f"{where}: '{key}' must be a table, [{key}]")
+            made[key] = _fill(hints[key], value, f"{where} [{key}]")
+            continue
+        given = tuple(value) if isinstance(value, list) else value
+        try:
+            made[key] = check_type(given, hints[key])
+        except TypeCheckError as error:
+            raise UserError(f"{where}: '{key}' is {value!r}, but {error}") from error
+    return kind(**made)
+
+
+def _toml(value: Any) -> str:
+    """Write one value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return repr(value)

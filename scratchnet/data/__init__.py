@@ -1,0 +1,61 @@
+"""Images and masks: from folders, or drawn; checked, augmented, cut into tiles, batched. Knows nothing of networks."""
+
+from scratchnet.data.augmentation import Augmentation, augment
+from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
+from scratchnet.data.check import CheckReport, check_dataset
+from scratchnet.data.folders import Dataset, Layout, Sample, available_splits, open_dataset, split_dataset
+from scratchnet.data.frequencies import ClassCounts, class_frequencies, median_frequency_weights
+from scratchnet.data.generators import GeneratedKind, generate, write_generated
+from scratchnet.data.images import IMAGE_SUFFIXES, image_size, read_image, write_image
+from scratchnet.data.loading import epoch_batches, read_ahead
+from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
+from scratchnet.data.preprocessing import Normalization, Preprocessing, measure
+from scratchnet.data.resizing import resize_image, resize_mask, resized
+from scratchnet.data.source import SampleSource
+from scratchnet.data.squares import SQUARE_CLASSES, make_square
+from scratchnet.data.tiling import Window, stitch, tile_grid, tiled
+
+__all__ = [
+    "CELL_CLASSES",
+    "IMAGE_SUFFIXES",
+    "PALETTE",
+    "SQUARE_CLASSES",
+    "Augmentation",
+    "CellTask",
+    "CheckReport",
+    "ClassCounts",
+    "Dataset",
+    "GeneratedKind",
+    "Layout",
+    "MaskFormat",
+    "Normalization",
+    "Preprocessing",
+    "Sample",
+    "SampleSource",
+    "Window",
+    "augment",
+    "available_splits",
+    "check_dataset",
+    "class_frequencies",
+    "epoch_batches",
+    "generate",
+    "image_size",
+    "make_cells",
+    "make_square",
+    "measure",
+    "median_frequency_weights",
+    "open_dataset",
+    "read_ahead",
+    "read_image",
+    "read_mask",
+    "resize_image",
+    "resize_mask",
+    "resized",
+    "split_dataset",
+    "stitch",
+    "tile_grid",
+    "tiled",
+    "write_generated",
+    "write_image",
+    "write_mask",
+]

@@ -1,0 +1,156 @@
+"""Random changes that a label survives: more variety from the same images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data.resizing import resize_image, resize_mask
+
+Pair: TypeAlias = tuple[Array, Array]
+"""Image (h, w, 3) uint8 and mask (h, w) uint8."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Which changes, and how far they go. The defaults change nothing.
+
+    Attributes
+    ----------
+    flip_horizontal, flip_vertical : bool
+        Mirror every second image.
+    rotate90 : bool
+        Turn by a random number of quarter turns; an image that is not square and not cropped by half turns only,
+        since it has to keep its size.
+    crop : (int, int) or None
+        Height and width of a window cut out at a random place; smaller images are first continued by reflection.
+    scale : (float, float)
+        Range of a random factor for the size; without ``crop`` the result is cut or reflected back to its old size.
+    brightness, contrast, saturation : float
+        The factor of each is drawn from 1 − value to 1 + value.
+    hue : float
+        Largest turn of the colours, as a fraction of the colour circle.
+    noise : float
+        Standard deviation of Gaussian noise, as a fraction of the brightness range.
+    mosaic : float
+        Probability that a sample is put together from four, which meet at a random point near the middle.
+    """
+
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    rotate90: bool = False
+    crop: tuple[int, int] | None = None
+    scale: tuple[float, float] = (1.0, 1.0)
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    noise: float = 0.0
+    mosaic: float = 0.0
+
+
+def augment(
+    image: Array,
+    mask: Array,
+    rng: np.random.Generator,
+    augmentation: Augmentation,
+    others: Callable[[np.random.Generator], Pair],
+) -> Pair:
+    """Change a sample at random.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+    mask : (h, w) uint8
+        Moves with the image, and always by whole pixels of one class: no labels are invented.
+    rng : numpy Generator
+        The only source of chance.
+    augmentation : Augmentation
+    others : callable
+        Draws another sample with the generator that it is given; used by ``mosaic``.
+
+    Returns
+    -------
+    image, mask
+        Of the size ``augmentation.crop``, or of the input's size.
+    """
+    size = augmentation.crop or mask.shape
+    if augmentation.mosaic and rng.random() < augmentation.mosaic:
+        parts = [(image, mask), *(others(rng) for _ in range(3))]
+        image, mask = _mosaic([_move(*part, rng, augmentation) for part in parts], (size[0], size[1]), rng)
+    else:
+        image, mask = _random_window(*_move(image, mask, rng, augmentation), (size[0], size[1]), rng)
+    return _recolour(image, rng, augmentation), mask
+
+
+def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation) -> Pair:
+    """Mirror, turn and scale image and mask alike."""
+    if augmentation.flip_horizontal and rng.random() < 0.5:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    if augmentation.flip_vertical and rng.random() < 0.5:
+        image, mask = image[::-1], mask[::-1]
+    if augmentation.rotate90:
+        turns = int(rng.integers(4))
+        if augmentation.crop is None and mask.shape[0] != mask.shape[1]:
+            turns = turns // 2 * 2
+        image, mask = np.rot90(image, turns), np.rot90(mask, turns)
+    if augmentation.scale != (1.0, 1.0):
+        factor = rng.uniform(*augmentation.scale)
+        size = (max(round(mask.shape[0] * factor), 1), max(round(mask.shape[1] * factor), 1))
+        image, mask = resize_image(np.ascontiguousarray(image), size), resize_mask(np.ascontiguousarray(mask), size)
+    return image, mask
+
+
+def _random_window(image: Array, mask: Array, size: tuple[int, int], rng: np.random.Generator) -> Pair:
+    """Cut out a window at a random place; what is too small is continued by reflection, both alike."""
+    missing = [max(want - have, 0) for want, have in zip(size, mask.shape, strict=True)]
+    if any(missing):
+        border = [(gap // 2, gap - gap // 2) for gap in missing]
+        image, mask = np.pad(image, [*border, (0, 0)], mode="reflect"), np.pad(mask, border, mode="reflect")
+    top, left = (int(rng.integers(have - want + 1)) for want, have in zip(size, mask.shape, strict=True))
+    rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
+    return np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
+
+
+def _mosaic(parts: list[Pair], size: tuple[int, int], rng: np.random.Generator) -> Pair:
+    """Put four samples round a random point in the middle half of the picture."""
+    height, width = size
+    y, x = int(rng.uniform(0.25, 0.75) * height), int(rng.uniform(0.25, 0.75) * width)
+    image, mask = np.empty((height, width, 3), np.uint8), np.empty((height, width), np.uint8)
+    corners = [
+        (rows, columns) for rows in (slice(0, y), slice(y, height)) for columns in (slice(0, x), slice(x, width))
+    ]
+    for part, (rows, columns) in zip(parts, corners, strict=True):
+        quarter = (rows.stop - rows.start, columns.stop - columns.start)
+        image[rows, columns], mask[rows, columns] = _random_window(*part, quarter, rng)
+    return image, mask
+
+
+_GREY = np.array([0.299, 0.587, 0.114])
+"""Shares of red, green and blue in the brightness that people see (ITU-R BT.601)."""
+_TO_YIQ = np.array([_GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+"""Brightness and two colour axes: turning the axes turns the hue."""
+
+
+def _recolour(image: Array, rng: np.random.Generator, augmentation: Augmentation) -> Array:
+    """Change the image's colours; hue, saturation and brightness are one 3×3 matrix."""
+    a = augmentation
+    if not (a.brightness or a.contrast or a.saturation or a.hue or a.noise):
+        return image
+    brightness, contrast, saturation = (
+        1 + rng.uniform(-1, 1) * reach for reach in (a.brightness, a.contrast, a.saturation)
+    )
+    angle = 2 * np.pi * a.hue * rng.uniform(-1, 1)
+    turn = saturation * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    colour = np.eye(3)
+    colour[1:, 1:] = turn
+    matrix = brightness * np.linalg.inv(_TO_YIQ) @ colour @ _TO_YIQ
+    x = image.astype(np.float32) @ matrix.T.astype(np.float32)
+    middle = np.float32((x @ _GREY.astype(np.float32)).mean())
+    x = (x - middle) * np.float32(contrast) + middle
+    if a.noise:
+        x += rng.standard_normal(x.shape, dtype=np.float32) * np.float32(255 * a.noise)
+    recoloured: Array = np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return recoloured

@@ -1,0 +1,83 @@
+"""Data sets that are drawn, not collected: written as folders like any other set."""
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from scratchnet.arrays import Array, generator
+from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
+from scratchnet.data.images import write_image
+from scratchnet.data.masks import write_mask
+from scratchnet.data.squares import SQUARE_CLASSES, make_square
+from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
+
+GeneratedKind: TypeAlias = Literal["squares", "cells"]
+
+_DEFAULT_SIZE: dict[GeneratedKind, int] = {"squares": 512, "cells": 128}
+
+
+def generate(
+    kind: GeneratedKind, index: int, seed: int, size: int | None = None, task: CellTask = "stained"
+) -> tuple[Array, Array]:
+    """Return image and mask number ``index`` of a generated set; it does not depend on how many the set has."""
+    rng = generator(seed, kind, index)
+    size = size or _DEFAULT_SIZE[kind]
+    return make_square(rng, size) if kind == "squares" else make_cells(rng, size, task)
+
+
+def write_generated(
+    kind: GeneratedKind,
+    directory: Path | str,
+    count: int,
+    seed: int,
+    size: int | None = None,
+    task: CellTask = "stained",
+    validation: float = 0.2,
+) -> None:
+    """Write a generated set in the layout ``folder``: images, palette PNG masks, class names and two splits.
+
+    Parameters
+    ----------
+    kind : {"squares", "cells"}
+        See `make_square` and `make_cells`.
+    directory : Path or str
+        Made when missing; must be empty.
+    count : int
+        Number of images.
+    seed : int
+        The same seed gives the same files; more images of one seed begin with the same ones.
+    size : int or None
+        Side of the images in pixels; None: 512 for squares, 128 for cells.
+    task : {"stained", "red"}
+        What counts as foreground among the cells.
+    validation : float
+        Share of the images, the last ones, that are listed in ``splits/val.txt``.
+
+    Raises
+    ------
+    UserError
+        When the folder holds anything, or there are too few images for two splits.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory}: is not an empty folder; choose a new name, nothing is overwritten")
+    if size is not None and size < 16:
+        raise UserError(f"image size {size}: too small to draw on; choose at least 16")
+    if not 0 < validation < 1:
+        raise UserError(f"validation fraction {validation}: expected a number between 0 and 1, for example 0.2")
+    held_out = max(round(count * validation), 1)
+    if held_out >= count:
+        raise UserError(f"{count} images, {held_out} of them for validation, leave none to train on; make more")
+    names = [f"{kind}-{index:04d}" for index in range(count)]
+    for index, name in enumerate(names):
+        image, mask = generate(kind, index, seed, size, task)
+        write_image(directory / "images" / f"{name}.png", image)
+        write_mask(directory / "masks" / f"{name}.png", mask)
+    _write_lines(directory / "classes.txt", SQUARE_CLASSES if kind == "squares" else CELL_CLASSES[task])
+    _write_lines(directory / "splits" / "train.txt", names[:-held_out])
+    _write_lines(directory / "splits" / "val.txt", names[-held_out:])
+
+
+def _write_lines(path: Path, lines: list[str] | tuple[str, ...]) -> None:
+    with atomic_write(path) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())

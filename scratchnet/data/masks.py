@@ -1,0 +1,192 @@
+"""Mask files in and out: whatever the file's convention, a mask becomes (h, w) uint8 class indices."""
+
+import colorsys
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from scratchnet.arrays import Array
+from scratchnet.data.images import describe_mode, open_image
+from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
+
+MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
+"""How the pixels of a mask file stand for classes; see `read_mask`."""
+
+_LOSSY = {"JPEG", "MPO"}
+_CHROMA_NOISE = 48
+"""Largest difference of the channels at which a grey mask saved as colour JPEG still counts as grey."""
+
+
+def read_mask(
+    path: Path | str,
+    *,
+    format: MaskFormat = "index",
+    threshold: int = 127,
+    classes: int = 2,
+    ignore_index: int | None = 255,
+) -> Array:
+    """Read a mask file as class indices.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+    format : {"index", "binary", "threshold", "rgb-index"}
+        ``index``: grey value or palette index is the class (a 1-bit file gives 0 and 1); ``binary``: black is class
+        0 and white (255) class 1, nothing between; ``threshold``: grey values above ``threshold`` are class 1, which
+        is how to read masks that went through JPEG; ``rgb-index``: three equal channels which each hold the class.
+    threshold : int
+        The grey value of ``format="threshold"``.
+    classes : int
+        Number of classes; a value that is none of them is an error.
+    ignore_index : int or None
+        The value of pixels that do not count. It passes through in the formats ``index`` and ``rgb-index``.
+
+    Returns
+    -------
+    (h, w) uint8
+
+    Raises
+    ------
+    UserError
+        When the file does not keep to the format. No mask is guessed at: wrong labels train a wrong network.
+    """
+    with open_image(path) as image:
+        if format == "threshold":
+            return (_grey(path, image, _CHROMA_NOISE) > threshold).astype(np.uint8)
+        if format == "binary":
+            return _binary(path, image)
+        mask = _rgb_index(path, image) if format == "rgb-index" else _index(path, image)
+        _check_values(path, mask, classes, ignore_index, palette=image.mode == "P")
+        return mask
+
+
+def write_mask(path: Path | str, mask: Array) -> None:
+    """Write (h, w) uint8 class indices as a palette PNG: the pixel is the class, the palette shows it in colour."""
+    if mask.dtype != np.uint8 or mask.ndim != 2:
+        raise ValueError(f"write_mask: expected (h, w) uint8, got {mask.shape} {mask.dtype}")
+    image = Image.fromarray(mask)
+    image.putpalette(PALETTE.tobytes())
+    with atomic_write(path) as file:
+        image.save(file, format="PNG")
+
+
+def _index(path: Path | str, image: Image.Image) -> Array:
+    """Return the stored numbers of a single-channel image."""
+    if image.format in _LOSSY:
+        raise UserError(
+            f"{path}: a JPEG, whose compression changes class numbers; use --mask-threshold 127 for a two-class mask, "
+            "or save it as PNG"
+        )
+    if image.mode in {"L", "P", "1"}:
+        # A palette image is never converted: conversion looks up the colours and the indices are gone.
+        return np.array(image).astype(np.uint8)
+    found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one 8-bit channel"
+    if image.mode in {"RGB", "RGBA"}:
+        if _channel_difference(image) == 0:
+            raise UserError(f"{found}; its three channels are equal: use --mask-format rgb-index")
+        raise UserError(f"{found}; convert its colours to class numbers and save them as a grey or palette PNG")
+    raise UserError(f"{found}; convert it to an 8-bit grey PNG whose values are the classes")
+
+
+def _rgb_index(path: Path | str, image: Image.Image) -> Array:
+    """Return the first of three equal channels."""
+    if image.format in _LOSSY:
+        return _index(path, image)
+    if image.mode not in {"RGB", "RGBA"}:
+        raise UserError(f"{path}: {describe_mode(image)}, but `rgb-index` needs RGB; use --mask-format index")
+    difference = _channel_difference(image)
+    if difference:
+        raise UserError(
+            f"{path}: its colour channels differ by up to {difference}, but `rgb-index` needs the class in all three; "
+            "convert its colours to class numbers"
+        )
+    return np.array(image)[:, :, 0]
+
+
+def _binary(path: Path | str, image: Image.Image) -> Array:
+    """Return 0 for black and 1 for white."""
+    grey = _grey(path, image, 0 if image.format not in _LOSSY else _CHROMA_NOISE)
+    values = np.unique(grey)
+    if np.isin(values, (0, 255)).all():
+        return grey // 255
+    shown = _listing(values[~np.isin(values, (0, 255))])
+    if values.max() <= 1:
+        raise UserError(f"{path}: mask values 0 and 1, but `binary` needs 0 and 255; use --mask-format index")
+    raise UserError(
+        f"{path}: mask value {shown} besides 0 and 255; use --mask-threshold 127 if they come from compression or "
+        "smoothing, or --mask-format index if they are classes"
+    )
+
+
+def _grey(path: Path | str, image: Image.Image, tolerance: int) -> Array:
+    """Return the brightness of an image without colour, (h, w) uint8."""
+    if image.mode == "1":
+        return np.array(image.convert("L"))
+    if image.mode == "L":
+        return np.array(image)
+    if image.mode not in {"LA", "P", "PA", "RGB", "RGBA"}:
+        raise UserError(f"{path}: {describe_mode(image)}, expected a black-and-white mask; convert it to 8-bit grey")
+    colours = image.convert("RGBA")
+    if colours.getchannel("A").getextrema() != (255, 255):
+        raise UserError(f"{path}: a mask with transparent pixels; save it without transparency")
+    difference = _channel_difference(colours)
+    if difference > tolerance:
+        raise UserError(
+            f"{path}: a coloured mask (channels differ by up to {difference}), expected black and white; use "
+            "--mask-format index for a palette PNG, else convert it"
+        )
+    return np.array(colours.convert("RGB"))[:, :, 1]
+
+
+def _channel_difference(image: Image.Image) -> int:
+    """Return the largest difference between two colour channels of one pixel."""
+    pixels = np.array(image.convert("RGB"))
+    return int((pixels.max(axis=2) - pixels.min(axis=2)).max())
+
+
+def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int | None, *, palette: bool) -> None:
+    """Refuse a mask with values that are neither a class nor ``ignore_index``."""
+    values = np.unique(mask)
+    # With 255 as the ignored value such a mask would pass, and teach that there is nothing but background.
+    if values[-1] == 255 and np.isin(values, (0, 255)).all() and not palette:
+        raise UserError(
+            f"{path}: mask values are only 0 and 255; use --mask-format binary if 255 is the foreground (a mask with "
+            "nothing but ignored pixels needs a palette PNG)"
+        )
+    strange = values[(values >= classes) & (values != (-1 if ignore_index is None else ignore_index))]
+    if strange.size:
+        ignored = "" if ignore_index is None else f", {ignore_index} is ignored"
+        raise UserError(
+            f"{path}: mask value {_listing(strange)}, but the {classes} classes are 0 to {classes - 1}{ignored}; "
+            "correct the mask, or name every class in classes.txt"
+        )
+
+
+def _listing(values: Array) -> str:
+    """Write the first values of a list: ``3, 7, 9, … (12 values)``."""
+    shown = ", ".join(str(value) for value in values[:3])
+    return shown if len(values) <= 3 else f"{shown}, … ({len(values)} values)"
+
+
+def _make_palette() -> Array:
+    """Build the colours of the 256 classes, (256, 3) uint8.
+
+    The first eight are those of Okabe and Ito (2008, "Color Universal Design"), which people with any kind of colour
+    vision tell apart; the rest steps round the colour circle by the golden ratio, so that neighbours differ.
+    """
+    okabe_ito = ["000000", "e69f00", "56b4e9", "009e73", "f0e442", "0072b2", "d55e00", "cc79a7"]
+    colours = [tuple(bytes.fromhex(colour)) for colour in okabe_ito]
+    for index in range(len(colours), 256):
+        lightness, saturation = (0.35, 0.5, 0.65)[index % 3], (0.75, 0.55)[index // 3 % 2]
+        red, green, blue = colorsys.hls_to_rgb(index * 0.618034 % 1, lightness, saturation)
+        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
+    colours[255] = (232, 232, 228)
+    return np.array(colours, dtype=np.uint8)
+
+
+PALETTE = _make_palette()
+"""(256, 3) uint8: the colour of every class, everywhere. Class 0 is black, 255 (ignored) nearly white."""

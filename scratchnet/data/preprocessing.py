@@ -1,0 +1,104 @@
+"""From bytes to the numbers that a network sees."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from scratchnet.arrays import Array
+from scratchnet.data.resizing import resize_image
+from scratchnet.data.source import SampleSource
+
+Normalization: TypeAlias = Literal["dataset", "image", "none"]
+Channels: TypeAlias = tuple[float, float, float]
+
+_FLAT = 1e-3
+"""Smallest standard deviation that is divided by, as a share of the brightness range: a flat image stays finite."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to an image before it enters a network; a checkpoint keeps it, so that use repeats training.
+
+    Attributes
+    ----------
+    normalization : {"dataset", "image", "none"}
+        ``dataset``: (x/255 − mean) / std with the training set's figures; ``image``: the same with every image's own,
+        channel by channel, which evens out lighting and staining; ``none``: x/255.
+    mean, std : (float, float, float)
+        Of the training set's pixels in the range 0 to 1.
+    resize : (int, int) or None
+        Height and width to which images are brought first.
+    """
+
+    normalization: Normalization = "dataset"
+    mean: Channels = (0.0, 0.0, 0.0)
+    std: Channels = (1.0, 1.0, 1.0)
+    resize: tuple[int, int] | None = None
+
+    def apply(self, images: Array, dtype: npt.DTypeLike = np.float32) -> Array:
+        """Return what the network sees.
+
+        Parameters
+        ----------
+        images : (n, h, w, 3) uint8
+        dtype : float32 or float64
+
+        Returns
+        -------
+        (n, h, w, 3) array of ``dtype``; (n, *resize, 3) where the size is fixed
+        """
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(f"Preprocessing.apply: expected (n, h, w, 3) uint8, got {images.shape} {images.dtype}")
+        if self.resize is not None and images.shape[1:3] != self.resize:
+            images = np.stack([resize_image(image, self.resize) for image in images])
+        x: Array = images.astype(dtype)
+        x *= np.asarray(1 / 255, dtype)
+        if self.normalization == "dataset":
+            x -= np.asarray(self.mean, dtype)
+            x /= np.asarray(self.std, dtype)
+        elif self.normalization == "image":
+            x -= x.mean(axis=(1, 2), keepdims=True)
+            x /= np.maximum(x.std(axis=(1, 2), keepdims=True), _FLAT)
+        return x
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dictionary that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """Undo `to_dict`, also after a trip through JSON, which turns tuples into lists."""
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**fields)
+
+
+def measure(
+    dataset: SampleSource, normalization: Normalization = "dataset", resize: tuple[int, int] | None = None
+) -> Preprocessing:
+    """Return the preprocessing of a training set: one pass for the mean and standard deviation of its pixels.
+
+    Sums of bytes and of their squares are whole numbers, so the figures do not depend on the order of the images.
+    """
+    if normalization != "dataset":
+        return Preprocessing(normalization, resize=resize)
+    levels = np.arange(256)
+    count, total, squares = 0, np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for index in range(len(dataset)):
+        image, _ = dataset.load(index)
+        histogram = np.stack([np.bincount(image[:, :, channel].ravel(), minlength=256) for channel in range(3)])
+        count += image.shape[0] * image.shape[1]
+        total += histogram @ levels
+        squares += histogram @ levels**2
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, (255 * _FLAT) ** 2))
+    return Preprocessing(normalization, _channels(mean / 255), _channels(std / 255), resize)
+
+
+def _channels(values: Array) -> Channels:
+    red, green, blue = values.tolist()
+    return red, green, blue

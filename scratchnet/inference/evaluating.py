@@ -1,0 +1,100 @@
+"""How good a network is on a set of images that it has not seen."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data import SampleSource, read_ahead
+from scratchnet.errors import UserError
+from scratchnet.evaluation import Metrics, confusion_matrix, metrics
+from scratchnet.inference.segmentation import Segmenter, to_mask
+
+PIXELS = 1 << 19
+"""Images of one size are segmented together up to this many pixels."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found.
+
+    Attributes
+    ----------
+    confusion : (classes, classes)
+        Over all images; row = truth.
+    metrics : Metrics
+        Of that matrix.
+    loss : float
+        Mean cross-entropy over the counted pixels, without class weights.
+    scores : tuple of float
+        One an image: IoU of the foreground with two classes (1 when there is none and none was found), mean IoU with
+        more.
+    """
+
+    confusion: Array
+    metrics: Metrics
+    loss: float
+    scores: tuple[float, ...]
+
+
+def evaluate(
+    segmenter: Segmenter,
+    source: SampleSource,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Evaluation:
+    """Segment every image of a set and compare with its mask.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+    source : SampleSource
+    progress : callable
+        Wraps the sequence of image numbers, to show a progress bar.
+    """
+    classes = len(source.classes)
+    total = np.zeros((classes, classes), np.int64)
+    scores: list[float] = []
+    loss, pixels = 0.0, 0
+    for names, images, masks in _batches(source, progress):
+        try:
+            p = segmenter.probabilities(images)
+        except UserError as error:
+            raise UserError(f"{names[0]}: {error}") from error
+        predictions = to_mask(p)
+        for mask, prediction in zip(masks, predictions, strict=True):
+            confusion = confusion_matrix(mask, prediction, classes, source.ignore_index)
+            total += confusion
+            scores.append(image_score(confusion))
+        counted = masks < classes  # what is no class is the ignore label
+        chosen = np.take_along_axis(p, np.where(counted, masks, 0)[..., None].astype(np.int64), axis=-1)[..., 0]
+        loss -= float(np.log(np.maximum(chosen[counted], 1e-12), dtype=np.float64).sum())
+        pixels += int(counted.sum())
+    return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores))
+
+
+def image_score(confusion: Array) -> float:
+    """Return one image's IoU: of the foreground with two classes, the mean over the occurring classes with more."""
+    found = metrics(confusion)
+    if len(found.iou) > 2:
+        return found.mean_iou
+    return 1.0 if np.isnan(found.iou[1]) else found.iou[1]
+
+
+def _batches(
+    source: SampleSource, progress: Callable[[Sequence[int]], Iterable[int]]
+) -> Iterator[tuple[list[str], Array, Array]]:
+    """Yield names, images and masks, neighbours of one size together; the next are read while these are used."""
+    group: list[tuple[str, Array, Array]] = []
+
+    def joined() -> tuple[list[str], Array, Array]:
+        return [g[0] for g in group], np.stack([g[1] for g in group]), np.stack([g[2] for g in group])
+
+    for index, (image, mask) in enumerate(read_ahead(progress(range(len(source))), source.load)):
+        full = group and (len(group) + 1) * mask.size > PIXELS
+        if group and (full or group[0][2].shape != mask.shape):
+            yield joined()
+            group = []
+        group.append((source.names[index], image, mask))
+    if group:
+        yield joined()

@@ -1,0 +1,134 @@
+"""Segmenting an image of any size with bounded memory.
+
+A network wants sizes that are multiples of its stride, and its activations grow with the image. So
+
+- a small image is continued by reflection up to the next multiple, and the result is cut back;
+- a large one is cut into overlapping tiles, whose probabilities fade into each other, so that no seam shows and the
+memory
+  is that of one tile;
+- a network with one fixed input size (DeconvNet, whose fully connected layers see the whole image) always gets tiles
+of that
+  size, which overlap by half.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data import Preprocessing, stitch, tile_grid
+from scratchnet.errors import UserError
+from scratchnet.losses import probabilities
+from scratchnet.network import Network
+from scratchnet.ops.resampling import upsample_bilinear
+
+LARGEST = 544
+"""Images with no side above this many pixels are segmented whole."""
+
+TILE, OVERLAP = 448, 128
+"""Side and overlap of the tiles of larger images, in pixels."""
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A network together with what was done to its training images.
+
+    Attributes
+    ----------
+    network : Network
+        In evaluation mode.
+    preprocessing : Preprocessing
+        As in training.
+    tile, overlap : int or None
+        Side and overlap of tiles, in pixels; None chooses as the module's text says.
+    """
+
+    network: Network
+    preprocessing: Preprocessing
+    tile: int | None = None
+    overlap: int | None = None
+
+    def segment(self, image: Array) -> Array:
+        """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""
+        return to_mask(self.probabilities(image[None])[0])
+
+    def probabilities(self, images: Array) -> Array:
+        """Return the probability of every class at every pixel.
+
+        Parameters
+        ----------
+        images : (n, h, w, 3) uint8
+
+        Returns
+        -------
+        (n, h, w, classes) float32
+
+        Raises
+        ------
+        UserError
+            When the images are smaller than the network's stride.
+        """
+        h, w = images.shape[1:3]
+        stride = self.network.stride
+        if min(h, w) < stride:
+            raise UserError(
+                f"the image is {w}×{h} pixels, but the network halves images down to 1/{stride}: it needs at least "
+                f"{stride}×{stride} pixels; enlarge the image"
+            )
+        x = self.preprocessing.apply(images)
+        # With statistics per batch at test time, every image must stand for itself.
+        alone = any(layer.uses_batch for layer in self.network.batch_norms().values())
+        whole = self._tile_size(*x.shape[1:3]) is None
+        scores = self._run(x) if whole and not alone else np.stack([self._tiled(one[None]) for one in x])
+        return scores if scores.shape[1:3] == (h, w) else upsample_bilinear(scores, (h, w))
+
+    def _tile_size(self, h: int, w: int) -> tuple[int, int] | None:
+        """Return (tile, overlap), or None for an image that is segmented whole."""
+        if self.network.fixed_size is not None:
+            side = self.network.fixed_size[0]
+            return None if (h, w) == self.network.fixed_size else (side, side // 2)
+        if self.tile is not None:
+            side = max(self.network.stride, self.tile // self.network.stride * self.network.stride)
+            return side, min(side // 4 if self.overlap is None else self.overlap, side - 1)
+        return None if max(h, w) <= LARGEST else (TILE, OVERLAP)
+
+    def _tiled(self, x: Array) -> Array:
+        """Return probabilities (h, w, classes) of one preprocessed image (1, h, w, c)."""
+        h, w = x.shape[1:3]
+        size = self._tile_size(h, w)
+        if size is None:
+            whole: Array = self._run(x)[0]
+            return whole
+        windows = tile_grid(h, w, *size)
+
+        def scores() -> Iterator[Array]:
+            for window in windows:
+                rows, columns = window.slices
+                yield self._run(x[:, rows, columns])[0]
+
+        return stitch(scores(), windows, h, w)
+
+    def _run(self, x: Array) -> Array:
+        """Return probabilities (n, h, w, classes) of images that fit into memory."""
+        h, w = x.shape[1:3]
+        logits = self.network.forward(_reflected(x, self._padded_size(h, w)), keep=False)
+        return probabilities(logits[:, :h, :w])
+
+    def _padded_size(self, h: int, w: int) -> tuple[int, int]:
+        if self.network.fixed_size is not None:
+            return self.network.fixed_size
+        stride = self.network.stride
+        return -(-h // stride) * stride, -(-w // stride) * stride
+
+
+def _reflected(x: Array, size: Sequence[int]) -> Array:
+    """Continue images at the bottom and right by reflection up to ``size``."""
+    extra = [(0, 0), (0, size[0] - x.shape[1]), (0, size[1] - x.shape[2]), (0, 0)]
+    return np.pad(x, extra, mode="symmetric") if extra[1][1] or extra[2][1] else x
+
+
+def to_mask(probabilities: Array) -> Array:
+    """Return the most probable class: (…, classes) → (…) uint8."""
+    mask: Array = probabilities.argmax(axis=-1)
+    return mask.astype(np.uint8)

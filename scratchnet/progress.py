@@ -1,0 +1,37 @@
+"""Showing that a long step is alive: a bar on a terminal, a line now and then in a log file."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+SECONDS = 10.0
+"""Between two lines where there is no terminal."""
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield the items and show on stderr how many of them are done.
+
+    Parameters
+    ----------
+    items : iterable
+    what : str
+        Named in front of the bar.
+    total : int or None
+        How many there are; None asks ``len(items)``.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    if sys.stderr.isatty():
+        yield from tqdm(items, what, total, leave=False, dynamic_ncols=True)
+        return
+    said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - said > SECONDS:
+            said = time.monotonic()
+            print(f"{what}: {done} of {total if total is not None else '?'}", file=sys.stderr, flush=True)

@@ -1,0 +1,8 @@
+"""Learning: optimisers, schedules, checkpoints, and the run that ties them together."""
+
+from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
+from scratchnet.training.optimizers import SGD, Adam
+from scratchnet.training.recalibration import recalibrate
+from scratchnet.training.schedules import Schedule
+
+__all__ = ["SGD", "Adam", "Checkpoint", "Recipe", "Schedule", "load_checkpoint", "recalibrate", "save_checkpoint"]

@@ -1,0 +1,181 @@
+"""Networks on disk: one ``.npz`` file that explains itself.
+
+The file holds the flat parameter array, batch norm's statistics, the optimiser's arrays and a JSON header with
+everything that is needed to build the network again and to treat new images as the training images were treated:
+architecture and options, class names, preprocessing, settings, versions, and a table of names and shapes. No pickle,
+so opening a file runs no code in it. It is written to a temporary file first and then renamed, so a crash leaves the
+old one; the checksums of the zip format find truncated and altered files.
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnet import __version__
+from scratchnet.arrays import Array
+from scratchnet.data import Preprocessing
+from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
+from scratchnet.models import build
+from scratchnet.network import Network
+
+FORMAT = 1
+"""Raised when the layout of the file changes."""
+
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError,
+    TypeError, MemoryError, IndexError, SyntaxError,
+)  # fmt: skip
+"""What NumPy, zipfile and json raise on damaged files."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that is needed to build a network and to feed it, besides its numbers.
+
+    Attributes
+    ----------
+    model : str
+        Name in the registry.
+    options : dict
+        Of the model.
+    classes : tuple of str
+    preprocessing : Preprocessing
+    data : dict
+        How the masks were read (format, threshold, ignore label, layout), for evaluating on the same data.
+    settings : dict
+        Of the training, for the record.
+    """
+
+    model: str
+    options: dict[str, Any]
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    data: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Network:
+        """Build the network, without memory."""
+        return build(self.model, len(self.classes), **self.options)
+
+
+@dataclass
+class Checkpoint:
+    """What a file holds.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    network : Network
+        Allocated, with the file's numbers, in evaluation mode.
+    progress : dict
+        Where the training stood; JSON-ready.
+    memory : dict of str to Array
+        The optimiser's arrays; empty in a file that is only for use.
+    """
+
+    recipe: Recipe
+    network: Network
+    progress: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Array] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written; an older file of that name is then unharmed.
+    """
+    network, recipe = checkpoint.network, checkpoint.recipe
+    header = {
+        "format": FORMAT,
+        "versions": {"scratchnet": __version__, "numpy": np.__version__},
+        "model": recipe.model,
+        "options": recipe.options,
+        "classes": recipe.classes,
+        "preprocessing": recipe.preprocessing.to_dict(),
+        "data": recipe.data,
+        "settings": recipe.settings,
+        "progress": checkpoint.progress,
+        "parameters": _table(network),
+        "state": {name: list(buffer.value.shape) for name, buffer in network.state().items()},
+        "memory": list(checkpoint.memory),
+    }
+    arrays = {
+        "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+        "values": network.flat().values,
+        **{f"state/{name}": buffer.value for name, buffer in network.state().items()},
+        **{f"memory/{name}": array for name, array in checkpoint.memory.items()},
+    }
+    with atomic_write(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint and build its network.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, empty, truncated, altered, no checkpoint, or of another version's making.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint; a training writes one to RUN/checkpoint.npz")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: the checkpoint is empty (0 bytes); train again or use another one")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        header = json.loads(arrays["header"].tobytes())
+        version = header["format"]
+    except _DAMAGE as error:
+        raise UserError(f"{path}: no readable checkpoint (truncated, altered, or another kind of file)") from error
+    if version != FORMAT:
+        made_by = header.get("versions", {}).get("scratchnet", "unknown")
+        raise UserError(
+            f"{path}: checkpoint format {version}, made by scratchnet {made_by}; scratchnet {__version__} reads format "
+            f"{FORMAT}: train again or install that version"
+        )
+    try:
+        return _rebuild(header, arrays)
+    except (*_DAMAGE, UserError) as error:
+        raise UserError(f"{path}: the checkpoint does not fit together ({error}); train again") from error
+
+
+def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoint:
+    """Build the network that a header describes and fill it."""
+    recipe = Recipe(
+        header["model"],
+        header["options"],
+        tuple(header["classes"]),
+        Preprocessing.from_dict(header["preprocessing"]),
+        header["data"],
+        header["settings"],
+    )
+    network = recipe.build()
+    values = arrays["values"]
+    if header["parameters"] != _table(network) or values.shape != (network.parameter_count(),):
+        raise ValueError(f"its parameters are not those of model '{recipe.model}' in this version")
+    network.allocate(dtype=values.dtype)
+    network.flat().values[...] = values
+    for name, buffer in network.state().items():
+        stored = arrays[f"state/{name}"]
+        if stored.shape != buffer.value.shape:
+            raise ValueError(f"{name} has shape {stored.shape}, expected {buffer.value.shape}")
+        buffer.value[...] = stored
+    memory = {name: arrays[f"memory/{name}"] for name in header["memory"]}
+    return Checkpoint(recipe, network.eval(), header["progress"], memory)
+
+
+def _table(network: Network) -> list[list[Any]]:
+    """Return [name, shape] of every parameter in the order of the flat buffer."""
+    return [[name, list(parameter.shape)] for name, parameter in network.parameters().items()]

@@ -1,0 +1,127 @@
+"""From gradients to new parameters.
+
+Parameters, gradients and the optimiser's own arrays are flat buffers, so an update is a few array operations a kind of
+parameter, done in pieces that stay in the cache. Weight decay pulls on weights alone: a bias or a batch-norm scale
+that shrinks does not make a network simpler. Biases may learn at a rate of their own (Caffe's recipes double it).
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.layers.base import Kind
+from scratchnet.network import FlatBuffers
+
+PIECE = 1 << 16
+"""Numbers that are updated at a time: a quarter of a megabyte of float32, small enough to stay in the cache."""
+
+
+class Optimizer(Protocol):
+    """What the training loop needs of an optimiser."""
+
+    arrays: dict[str, Array]
+    """Its memory by name, as long as the parameters; a checkpoint holds it."""
+
+    steps: int
+    """Updates made so far; a checkpoint holds it."""
+
+    def step(self, buffers: FlatBuffers, rate: float) -> None:
+        """Update ``buffers.values`` from ``buffers.grads`` at the learning rate ``rate``."""
+
+
+class SGD:
+    """Stochastic gradient descent with momentum.
+
+        m ← μ·m + g + λ·w        w ← w − rate·m
+
+    Parameters
+    ----------
+    momentum : float
+        μ
+    weight_decay : float
+        λ, on weights alone.
+    bias_rate : float
+        Factor on the learning rate of biases.
+    """
+
+    def __init__(self, momentum: float = 0.9, weight_decay: float = 0.0, bias_rate: float = 1.0) -> None:
+        self.momentum, self.weight_decay, self.bias_rate = momentum, weight_decay, bias_rate
+        self.arrays: dict[str, Array] = {}
+        self.steps = 0
+
+    def step(self, buffers: FlatBuffers, rate: float) -> None:
+        """Update in place."""
+        momentum = _memory(self.arrays, "momentum", buffers.values)
+        scalar = buffers.values.dtype.type
+        for piece, kind in _pieces(buffers):
+            w, g, m = buffers.values[piece], buffers.grads[piece], momentum[piece]
+            m *= scalar(self.momentum)
+            m += g
+            if kind == "weight" and self.weight_decay:
+                m += w * scalar(self.weight_decay)
+            w -= m * scalar(rate * (self.bias_rate if kind == "bias" else 1))
+        self.steps += 1
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015, algorithm 1): each number's step is scaled by its own recent gradients.
+
+        m ← β₁·m + (1−β₁)·g      v ← β₂·v + (1−β₂)·g²      w ← w − rate · m̂ / (√v̂ + ε)
+
+    with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) after t updates, and λ·w added to g of weights.
+
+    Parameters
+    ----------
+    weight_decay : float
+        λ
+    bias_rate : float
+        Factor on the learning rate of biases.
+    betas : (float, float)
+    eps : float
+    """
+
+    def __init__(
+        self,
+        weight_decay: float = 0.0,
+        bias_rate: float = 1.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        self.weight_decay, self.bias_rate, self.betas, self.eps = weight_decay, bias_rate, betas, eps
+        self.arrays: dict[str, Array] = {}
+        self.steps = 0
+
+    def step(self, buffers: FlatBuffers, rate: float) -> None:
+        """Update in place."""
+        self.steps += 1
+        mean, square = (_memory(self.arrays, name, buffers.values) for name in ("mean", "square"))
+        scalar = buffers.values.dtype.type
+        beta1, beta2 = self.betas
+        unbias1, unbias2 = 1 - beta1**self.steps, 1 - beta2**self.steps
+        for piece, kind in _pieces(buffers):
+            w, g, m, v = buffers.values[piece], buffers.grads[piece], mean[piece], square[piece]
+            if kind == "weight" and self.weight_decay:
+                g = g + w * scalar(self.weight_decay)
+            m *= scalar(beta1)
+            m += g * scalar(1 - beta1)
+            v *= scalar(beta2)
+            v += g * g * scalar(1 - beta2)
+            size = np.sqrt(v * scalar(1 / unbias2))
+            size += scalar(self.eps)
+            w -= m / size * scalar(rate / unbias1 * (self.bias_rate if kind == "bias" else 1))
+
+
+def _memory(arrays: dict[str, Array], name: str, like: Array) -> Array:
+    """Return an array of the optimiser, made of zeros at its first use."""
+    if name not in arrays:
+        arrays[name] = np.zeros_like(like)
+    return arrays[name]
+
+
+def _pieces(buffers: FlatBuffers) -> Iterator[tuple[slice, Kind]]:
+    """Cut every kind's segment into pieces."""
+    for kind, segment in buffers.segments.items():
+        for begin in range(segment.start, segment.stop, PIECE):
+            yield slice(begin, min(begin + PIECE, segment.stop)), kind

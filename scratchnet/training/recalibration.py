@@ -1,0 +1,47 @@
+"""Recomputing batch norm's statistics over a data set.
+
+The running averages of a training are averages over past batches, seen by past weights; after a short training, or
+one with a batch of a single image, they fit the final weights badly, and the network fails at test time although it
+did well in training. SegNet's authors therefore run the finished network over the training set once more and average
+the means and variances of all batches (the released ``compute_bn_statistics``).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.network import Network
+
+
+def recalibrate(network: Network, batches: Iterable[Array]) -> int:
+    """Replace the running statistics by the mean of the batches' means and variances.
+
+    Parameters
+    ----------
+    network : Network
+        Left in evaluation mode, with running statistics in use.
+    batches : iterable of (n, h, w, c)
+        Preprocessed images, batched as in training.
+
+    Returns
+    -------
+    int
+        How many batches were averaged.
+    """
+    layers = network.eval().use_statistics("batch").batch_norms()
+    totals = {name: [np.zeros(layer.channels), np.zeros(layer.channels)] for name, layer in layers.items()}
+    count = 0
+    for x in batches:
+        network.forward(x, keep=False)
+        for name, layer in layers.items():
+            assert layer.last is not None  # it has just run
+            totals[name][0] += layer.last[0]
+            totals[name][1] += layer.last[1]
+        count += 1
+    network.use_statistics("running")
+    for name, layer in layers.items():
+        if count:
+            layer.buffers["running_mean"].value[...] = totals[name][0] / count
+            layer.buffers["running_var"].value[...] = totals[name][1] / count
+    return count

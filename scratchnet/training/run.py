@@ -1,0 +1,265 @@
+"""A training run in a folder: epochs, the best and the last checkpoint, the log, and going on after an interruption.
+
+Every random draw depends on the seed and on where it happens (epoch, image, layer), and ``last.npz`` holds
+everything else that the next epoch depends on. So a run that is killed at any moment and resumed starts the
+interrupted epoch again and ends with the same bits as one that was left alone.
+"""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.config import TrainingSettings
+from scratchnet.data import Augmentation, SampleSource, epoch_batches
+from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
+from scratchnet.inference import Evaluation, Segmenter, evaluate
+from scratchnet.losses import PixelLoss
+from scratchnet.network import Network
+from scratchnet.progress import progress
+from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
+from scratchnet.training.optimizers import SGD, Adam, Optimizer
+from scratchnet.training.recalibration import recalibrate
+from scratchnet.training.schedules import Schedule
+
+BEST, LAST, LOG = "checkpoint.npz", "last.npz", "log.csv"
+
+
+@dataclass
+class State:
+    """Where a run stands, besides its arrays.
+
+    Attributes
+    ----------
+    epoch, iteration : int
+        Epochs and updates done.
+    best_score, best_epoch
+        Highest validation mean IoU so far, and when.
+    drops, waited : int
+        Of the schedule.
+    rows : list of dict
+        The log, a dict an epoch.
+    """
+
+    epoch: int = 0
+    iteration: int = 0
+    best_score: float = -1.0
+    best_epoch: int = 0
+    drops: int = 0
+    waited: int = 0
+    optimizer_steps: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Run:
+    """Trains a network on one set of images, validates on another, and keeps its folder in order.
+
+    Parameters
+    ----------
+    folder : Path
+    recipe : Recipe
+        Of the network; goes into the checkpoints.
+    settings : TrainingSettings
+    augmentation : Augmentation
+    train, val : SampleSource
+    loss : PixelLoss
+    resume : bool
+        Go on where ``last.npz`` stands, if there is one.
+
+    Raises
+    ------
+    UserError
+        When the checkpoint to resume from is damaged or belongs to another network.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        settings: TrainingSettings,
+        augmentation: Augmentation,
+        train: SampleSource,
+        val: SampleSource,
+        loss: PixelLoss,
+        resume: bool = False,
+    ) -> None:
+        self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
+        self.train, self.val, self.loss = train, val, loss
+        self.network: Network = recipe.build().allocate(settings.seed)
+        self.optimizer = _optimizer(settings)
+        self.schedule = Schedule(settings.schedule, settings.learning_rate, settings.factor, settings.every)
+        self.state = State()
+        self.batch_size = min(settings.batch_size, len(train))
+        if resume and (folder / LAST).exists():
+            self._restore()
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Updates in a whole epoch."""
+        return math.ceil(len(self.train) // self.batch_size / self.settings.accumulate)
+
+    @property
+    def total_updates(self) -> int:
+        """Updates until the end."""
+        return min(self.settings.epochs * self.updates_per_epoch, self.settings.iterations or 1 << 62)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        patience = self.settings.patience
+        tired = patience is not None and self.state.epoch - self.state.best_epoch >= patience and self.state.epoch > 0
+        return self.state.iteration >= self.total_updates or tired
+
+    def fit(self) -> Iterable[dict[str, Any]]:
+        """Train to the end; yields the log's row after each epoch, when its checkpoints are on the disk."""
+        while not self.done:
+            begin = time.perf_counter()
+            rate, loss = self._epoch()
+            self.state.epoch += 1
+            found = self.validate("validating")
+            row = {
+                "epoch": self.state.epoch,
+                "iteration": self.state.iteration,
+                "learning_rate": rate,
+                "train_loss": loss,
+                **summary(found),
+                "seconds": round(time.perf_counter() - begin, 3),
+            }
+            self._finish_epoch(row, found)
+            yield row
+
+    def finish(self) -> Evaluation:
+        """Load the best checkpoint, recalibrate batch norm if wanted, write it back, and return its evaluation."""
+        best = load_checkpoint(self.folder / BEST)
+        self.network = best.network
+        if self.settings.recalibrate and self.network.batch_norms():
+            batches = epoch_batches(
+                self.train, self.batch_size, self.settings.seed, 0, self.augmentation, drop_last=True
+            )
+            count = len(self.train) // self.batch_size
+            prepared = (self.recipe.preprocessing.apply(images) for images, _ in batches)
+            recalibrate(self.network, progress(prepared, "recalibrating batch norm", count))
+        found = self.validate("evaluating")
+        best.progress["final"] = summary(found)
+        save_checkpoint(self.folder / BEST, best)
+        return found
+
+    def validate(self, what: str) -> Evaluation:
+        """Evaluate the network on the validation images with running statistics."""
+        self.network.eval().use_statistics("running")
+        return evaluate(Segmenter(self.network, self.recipe.preprocessing), self.val, lambda n: progress(n, what))
+
+    def _epoch(self) -> tuple[float, float]:
+        """Make one pass over the training images; return the first learning rate and the mean loss."""
+        network, settings, state = self.network.train(), self.settings, self.state
+        count = len(self.train) // self.batch_size
+        batches = epoch_batches(
+            self.train, self.batch_size, settings.seed, state.epoch, self.augmentation, drop_last=True
+        )
+        first_rate = self.schedule.at(state.epoch, state.iteration / self.total_updates)
+        losses: list[float] = []
+        pending = 0
+        network.zero_grad()
+        for number, (images, masks) in enumerate(progress(batches, f"epoch {state.epoch + 1}", count), 1):
+            network.reseed(settings.seed, state.epoch, number)
+            x, target = pad_to_stride(
+                self.recipe.preprocessing.apply(images), masks, network.stride, self.loss.ignore_index
+            )
+            loss, dlogits = self.loss(network.forward(x), target)
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"the loss became {loss} in epoch {state.epoch + 1}, batch {number}; lower --learning-rate (now "
+                    f"{settings.learning_rate:g}) and start again, the checkpoints of earlier epochs are untouched"
+                )
+            losses.append(loss)
+            network.backward(dlogits)
+            pending += 1
+            if pending == settings.accumulate or number == count:
+                buffers = network.flat()
+                if pending > 1:
+                    buffers.grads /= pending
+                self.optimizer.step(buffers, self.schedule.at(state.epoch, state.iteration / self.total_updates))
+                network.zero_grad()
+                state.iteration += 1
+                pending = 0
+                if state.iteration >= self.total_updates:
+                    break
+        return first_rate, sum(losses) / len(losses)
+
+    def _finish_epoch(self, row: dict[str, Any], found: Evaluation) -> None:
+        """Take note of an epoch's result and bring the folder up to date, the file to resume from last."""
+        state = self.state
+        improved = not found.metrics.mean_iou <= state.best_score
+        self.schedule.note(improved)
+        state.drops, state.waited, state.optimizer_steps = (
+            self.schedule.drops,
+            self.schedule.waited,
+            self.optimizer.steps,
+        )
+        state.rows.append(row)
+        if improved:
+            state.best_score, state.best_epoch = found.metrics.mean_iou, state.epoch
+            save_checkpoint(self.folder / BEST, Checkpoint(self.recipe, self.network, asdict(state)))
+        write_log(self.folder / LOG, state.rows)
+        last = Checkpoint(self.recipe, self.network, asdict(state), self.optimizer.arrays)
+        save_checkpoint(self.folder / LAST, last)
+
+    def _restore(self) -> None:
+        """Continue from ``last.npz``."""
+        path = self.folder / LAST
+        last = load_checkpoint(path)
+        wanted, stored = self.recipe, last.recipe
+        for what in ("model", "options", "classes"):
+            if getattr(wanted, what) != getattr(stored, what):
+                raise UserError(
+                    f"{path}: was trained with {what} {getattr(stored, what)!r}, not {getattr(wanted, what)!r}; "
+                    "resume with the same settings or choose another --out"
+                )
+        self.recipe = Recipe(
+            wanted.model, wanted.options, wanted.classes, stored.preprocessing, wanted.data, wanted.settings
+        )
+        self.network = last.network
+        self.state = State(**last.progress)
+        self.optimizer.arrays, self.optimizer.steps = last.memory, self.state.optimizer_steps
+        self.schedule.drops, self.schedule.waited = self.state.drops, self.state.waited
+
+
+def pad_to_stride(x: Array, masks: Array, stride: int, ignore_index: int | None) -> tuple[Array, Array]:
+    """Continue a batch up to the next multiple of the stride: images by reflection, masks by the ignore label."""
+    bottom, right = -x.shape[1] % stride, -x.shape[2] % stride
+    if not bottom and not right:
+        return x, masks
+    extra = [(0, 0), (0, bottom), (0, right)]
+    filler = {"mode": "symmetric"} if ignore_index is None else {"constant_values": ignore_index}
+    return np.pad(x, [*extra, (0, 0)], mode="symmetric"), np.pad(masks, extra, **filler)
+
+
+def summary(found: Evaluation) -> dict[str, float]:
+    """Return the columns of the log that come from an evaluation."""
+    m = found.metrics
+    columns = {"val_loss": found.loss, "val_accuracy": m.accuracy, "val_mean_iou": m.mean_iou}
+    return columns | ({"val_iou_foreground": m.iou[1]} if len(m.iou) == 2 else {})
+
+
+def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the log, a line an epoch."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def _optimizer(settings: TrainingSettings) -> Optimizer:
+    if settings.optimizer == "sgd":
+        return SGD(settings.momentum, settings.weight_decay, settings.bias_rate)
+    return Adam(settings.weight_decay, settings.bias_rate)

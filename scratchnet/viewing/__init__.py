@@ -1,0 +1,32 @@
+"""Making results visible: overlays, plots and the report of a run."""
+
+from scratchnet.viewing.overlays import (
+    OUTCOMES,
+    colorize,
+    colorize_switches,
+    error_map,
+    outcome_legend,
+    overlay,
+    switch_colours,
+)
+from scratchnet.viewing.plots import confusion_figure, curves_figure, examples_figure, switch_figure
+from scratchnet.viewing.report import Example, Report, pick_examples, verdict, write_report
+
+__all__ = [
+    "OUTCOMES",
+    "Example",
+    "Report",
+    "colorize",
+    "colorize_switches",
+    "confusion_figure",
+    "curves_figure",
+    "error_map",
+    "examples_figure",
+    "outcome_legend",
+    "overlay",
+    "pick_examples",
+    "switch_colours",
+    "switch_figure",
+    "verdict",
+    "write_report",
+]

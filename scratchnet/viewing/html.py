@@ -1,0 +1,110 @@
+"""Pieces of a self-contained web page: nothing in it points to another file or to the network."""
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from PIL import Image
+
+from scratchnet.arrays import Array
+from scratchnet.viewing.plots import INK
+
+# A browser that follows this policy refuses every request and every script, so a page cannot leak or run anything.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(title: str, body: str) -> str:
+    """Return a whole HTML document with the style sheet inside. ``body`` is HTML, ``title`` is text."""
+    style = files("scratchnet.viewing").joinpath("report.css").read_text("utf-8")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def picture(array: Array, text: str, *, photograph: bool = False) -> str:
+    """Return an ``<img>`` that carries its pixels within itself.
+
+    Parameters
+    ----------
+    array : Array
+        (h, w, 3) uint8.
+    text : str
+        Said in place of the picture to those who do not see it.
+    photograph : bool
+        A photograph of more than 128 pixels is stored as JPEG, a tenth of the size; all else is stored exactly, as PNG.
+    """
+    height, width, _ = array.shape
+    small = max(height, width) <= 128
+    buffer = io.BytesIO()
+    if photograph and not small:
+        kind = "jpeg"
+        Image.fromarray(array).save(buffer, "JPEG", quality=85, optimize=True)
+    else:
+        kind = "png"
+        Image.fromarray(array).save(buffer, "PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    look = ' class="pixels"' if max(height, width) <= 256 else ""
+    return f'<img{look} src="data:image/{kind};base64,{data}" width="{width}" height="{height}" alt="{escape(text)}">'
+
+
+def figure_svg(figure: Figure, text: str) -> str:
+    """Return a matplotlib figure as inline SVG whose lettering takes the page's font and text colour.
+
+    ``text`` is said in place of the figure to those who do not see it.
+    """
+    buffer = io.StringIO()
+    # The ids of clip paths are made from the salt: two figures on one page must not share them.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": text}):
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", svg)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(text)}"', 1).strip()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, style: str = "") -> str:
+    """Return a table; its cells are HTML already. The first column is a heading, the others are aligned as numbers."""
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    lines = [
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
+        for first, *others in rows
+    ]
+    return f'<table class="{style}"><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def legend(title: str, colours: Mapping[str, Sequence[int]]) -> str:
+    """Return a line of coloured chips with their names."""
+    chips = " ".join(chip(colour, name) for name, colour in colours.items())
+    return f'<p class="legend"><b>{escape(title)}</b><span>{chips}</span></p>'
+
+
+def chip(colour: Sequence[int], name: str) -> str:
+    """Return a small square of an (r, g, b) colour, 0 to 255, and its name."""
+    return f'<span class="chip"><i style="background:{hex_colour(colour)}"></i>{escape(name)}</span>'
+
+
+def hex_colour(colour: Sequence[int]) -> str:
+    """Return "#rrggbb"."""
+    return "#" + "".join(f"{int(part):02x}" for part in colour)

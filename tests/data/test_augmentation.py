@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from scratchnet.arrays import Array, generator
+from scratchnet.data import Augmentation, augment
+from scratchnet.data.augmentation import Pair
+
+
+def sample(height: int = 24, width: int = 32, seed: int = 0) -> Pair:
+    """An image whose channels repeat the mask, so that they can be compared after any move."""
+    mask = np.zeros((height, width), np.uint8)
+    rng = np.random.default_rng(seed)
+    top, left = rng.integers(0, height // 2), rng.integers(0, width // 2)
+    mask[top : top + height // 2, left : left + width // 3] = 2
+    return np.repeat(mask[:, :, None], 3, axis=2) * 100, mask
+
+
+def changed(augmentation: Augmentation, seed: int = 0, pair: Pair | None = None) -> Pair:
+    image, mask = pair or sample()
+    return augment(image, mask, generator(seed), augmentation, lambda rng: sample(seed=int(rng.integers(100))))
+
+
+def agree(image: Array, mask: Array) -> float:
+    return float(((image[:, :, 0] > 100) == (mask == 2)).mean())
+
+
+def test_defaults_change_nothing() -> None:
+    for result, given in zip(changed(Augmentation()), sample(), strict=True):
+        assert np.array_equal(result, given)
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(flip_horizontal=True),
+        Augmentation(flip_vertical=True),
+        Augmentation(rotate90=True),
+        Augmentation(crop=(10, 12)),
+        Augmentation(crop=(40, 50)),
+        Augmentation(rotate90=True, crop=(20, 28)),
+        Augmentation(mosaic=1.0),
+    ],
+)
+def test_whole_pixel_moves_keep_image_and_mask_together(augmentation: Augmentation) -> None:
+    results = [changed(augmentation, seed) for seed in range(12)]
+    for image, mask in results:
+        assert mask.shape == (augmentation.crop or (24, 32))
+        assert np.array_equal(image, np.repeat(mask[:, :, None], 3, axis=2) * 100)
+        assert image.flags.c_contiguous
+    assert any(not np.array_equal(image, sample()[0]) for image, _ in results)
+
+
+@pytest.mark.parametrize("crop", [None, (20, 20)])
+def test_scaling_keeps_size_labels_and_places(crop: tuple[int, int] | None) -> None:
+    for seed in range(12):
+        image, mask = changed(Augmentation(scale=(0.4, 2.5), crop=crop), seed)
+        assert mask.shape == (crop or (24, 32))
+        assert set(np.unique(mask)) <= {0, 2}
+        assert agree(image, mask) > 0.9
+
+
+def test_flips_and_turns_reach_every_position() -> None:
+    pair = sample(8, 8)
+    seen = {changed(Augmentation(True, True, True), seed, pair)[1].tobytes() for seed in range(100)}
+    expected = {np.rot90(mask, turns).tobytes() for mask in (pair[1], pair[1][::-1]) for turns in range(4)}
+    assert seen == expected
+
+
+def test_mosaic_shows_several_samples() -> None:
+    plain = np.zeros((24, 32, 3), np.uint8), np.full((24, 32), 7, np.uint8)
+    values = [set(np.unique(changed(Augmentation(mosaic=1.0), seed, plain)[1])) for seed in range(5)]
+    assert all(7 in value for value in values)
+    assert any(len(value) > 1 for value in values)
+    rare = [changed(Augmentation(mosaic=0.3), seed, plain)[1].min() == 7 for seed in range(60)]
+    assert 25 < sum(rare) < 58
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "hue", "noise"])
+def test_colour_changes_leave_the_mask(name: str) -> None:
+    rng = np.random.default_rng(1)
+    pair = rng.integers(40, 200, (16, 16, 3)).astype(np.uint8), np.ones((16, 16), np.uint8)
+    image, mask = changed(Augmentation(**{name: 0.1}), pair=pair)  # type: ignore[arg-type]
+    assert np.array_equal(mask, pair[1])
+    assert image.dtype == np.uint8
+    difference = np.abs(image.astype(int) - pair[0])
+    assert 0 < difference.mean() < 40
+
+
+def test_colours_mean_what_they_say() -> None:
+    rng = np.random.default_rng(1)
+    pair = rng.integers(60, 180, (64, 64, 3)).astype(np.uint8), np.ones((64, 64), np.uint8)
+    grey_weights = np.array([0.299, 0.587, 0.114])
+    before = pair[0] @ grey_weights
+    for seed in range(4):
+        brighter = changed(Augmentation(brightness=0.3), seed, pair)[0] @ grey_weights
+        ratio = brighter / before
+        assert ratio.std() < 0.01
+        assert abs(ratio.mean() - 1) < 0.31
+        contrasted = changed(Augmentation(contrast=0.3), seed, pair)[0] @ grey_weights
+        assert contrasted.mean() == pytest.approx(before.mean(), abs=0.5)
+        for colour_only in (Augmentation(saturation=0.3), Augmentation(hue=0.05)):
+            assert changed(colour_only, seed, pair)[0] @ grey_weights == pytest.approx(before, abs=1.5)
+    noisy = changed(Augmentation(noise=0.02), 0, pair)[0].astype(float) - pair[0]
+    assert noisy.std() == pytest.approx(0.02 * 255, rel=0.05)
+
+
+def test_same_generator_same_result() -> None:
+    everything = Augmentation(True, True, True, (16, 16), (0.5, 2.0), 0.2, 0.2, 0.2, 0.1, 0.05, 0.5)
+    for seed in range(8):
+        for first, second in zip(changed(everything, seed), changed(everything, seed), strict=True):
+            assert np.array_equal(first, second)

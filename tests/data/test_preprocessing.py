@@ -1,0 +1,70 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scratchnet.data import Preprocessing, measure, open_dataset, resize_image
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 6, 8, 3)).astype(np.uint8)
+
+
+def test_dataset_figures_match_numpy(make_folder: Callable[..., Path]) -> None:
+    dataset = open_dataset(make_folder())
+    pixels = np.concatenate([dataset.load(index)[0].reshape(-1, 3) for index in range(4)]) / 255
+    measured = measure(dataset)
+    assert measured.normalization == "dataset"
+    assert measured.mean == pytest.approx(pixels.mean(axis=0))
+    assert measured.std == pytest.approx(pixels.std(axis=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dataset_normalization(images: np.ndarray, dtype: type) -> None:
+    x = Preprocessing("dataset", (0.1, 0.2, 0.3), (0.5, 0.25, 0.125)).apply(images, dtype)
+    assert x.dtype == dtype
+    expected = (images / 255 - np.array([0.1, 0.2, 0.3])) / np.array([0.5, 0.25, 0.125])
+    assert x == pytest.approx(expected, abs=1e-5)
+
+
+def test_image_normalization_forgets_lighting(images: np.ndarray) -> None:
+    preprocessing = Preprocessing("image")
+    x = preprocessing.apply(images, np.float64)
+    assert x.mean(axis=(1, 2)) == pytest.approx(np.zeros((3, 3)), abs=1e-9)
+    assert x.std(axis=(1, 2)) == pytest.approx(np.ones((3, 3)))
+    dark = images // 2 * 2
+    assert preprocessing.apply(dark // 2, np.float64) == pytest.approx(preprocessing.apply(dark, np.float64))
+
+
+def test_flat_images_stay_finite() -> None:
+    flat = np.full((1, 4, 4, 3), 77, np.uint8)
+    assert np.abs(Preprocessing("image").apply(flat)).max() < 1e-3
+
+
+def test_none_is_the_range_zero_to_one(images: np.ndarray) -> None:
+    assert Preprocessing("none").apply(images) == pytest.approx(images / 255, abs=1e-6)
+
+
+def test_resize_and_input_stays_untouched(images: np.ndarray) -> None:
+    before = images.copy()
+    x = Preprocessing("none", resize=(12, 10)).apply(images)
+    assert x.shape == (3, 12, 10, 3)
+    assert x[1] == pytest.approx(resize_image(images[1], (12, 10)) / 255, abs=1e-6)
+    assert np.array_equal(images, before)
+
+
+def test_survives_json(make_folder: Callable[..., Path]) -> None:
+    for preprocessing in (
+        measure(open_dataset(make_folder()), resize=(4, 5)),
+        measure(open_dataset(make_folder(root="again")), "image"),
+        Preprocessing("none"),
+    ):
+        assert Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict()))) == preprocessing
+
+
+def test_only_bytes_are_taken(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        Preprocessing().apply(images.astype(np.float32))
