@@ -1,6 +1,7 @@
 """The command line: finds the command, turns a UserError into one line."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, 1 if a check failed, 2 after an error of the user's, 130 after Ctrl-C.
+        0, 1 if a check failed, 2 after an error of the user's, 130 after Ctrl-C, 141 when the reader of a pipe left.
     """
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if words[0] in ("-h", "--help", "-V", "--version"):
@@ -45,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nscratchnet: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # `scratchnet … | head`: nobody reads on; what Python still flushes at its end must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:  # a folder that may not be entered, a drive that was pulled out
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
     except MemoryError as error:
         return _fail(f"not enough memory ({error}); use smaller batches, tiles or images")
 

@@ -1,11 +1,13 @@
 """Settings: a group of fields a subject, whose names are the flags of the command line and the keys of TOML files."""
 
+import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from scratchnet.data import Augmentation, Layout, MaskFormat, Normalization
 from scratchnet.errors import UserError
@@ -76,8 +78,8 @@ class ModelSettings:
     def options(self) -> dict[str, Any]:
         """Return the options that are set."""
         chosen = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "model"}
-        if chosen["width"] is not None and chosen["width"] == int(chosen["width"]):
-            chosen["width"] = int(chosen["width"])
+        if self.width is not None and float(self.width).is_integer():
+            chosen["width"] = int(self.width)
         return {name: value for name, value in chosen.items() if value is not None}
 
 
@@ -187,9 +189,71 @@ def write_settings(settings: TrainSettings) -> str:
     return "\n".join(lines) + "\n"
 
 
+def check_settings(settings: TrainSettings) -> None:
+    """Refuse values that make no sense, before any file is read or written.
+
+    Raises
+    ------
+    UserError
+        Naming the flag (a key of a TOML file is spelt alike, with underscores), its value and what is expected.
+    """
+    t, a = settings.training, settings.augmentation
+    check_data_settings(settings.data)
+    _refuse(
+        ("epochs", t.epochs, t.epochs >= 1, "at least 1"),
+        ("iterations", t.iterations, t.iterations is None or t.iterations >= 1, "at least 1"),
+        ("batch_size", t.batch_size, t.batch_size >= 1, "at least 1"),
+        ("accumulate", t.accumulate, t.accumulate >= 1, "at least 1"),
+        ("learning_rate", t.learning_rate, 0 < t.learning_rate < math.inf, "a number above 0"),
+        ("momentum", t.momentum, 0 <= t.momentum < 1, "a number from 0 to under 1"),
+        ("weight_decay", t.weight_decay, 0 <= t.weight_decay < math.inf, "0 or more"),
+        ("bias_rate", t.bias_rate, 0 <= t.bias_rate < math.inf, "0 or more"),
+        ("factor", t.factor, 0 < t.factor < math.inf, "a number above 0, for example 0.1"),
+        ("every", t.every, t.every >= 1, "at least 1"),
+        ("patience", t.patience, t.patience is None or t.patience >= 1, "at least 1"),
+        ("seed", t.seed, t.seed >= 0, "0 or more"),
+        ("class_weights", t.class_weights, _are_weights(t.class_weights), "numbers of 0 or more, not all of them 0"),
+        ("balance", t.balance, not t.balance or t.class_weights is None, "either --balance or --class-weights"),
+        ("crop", a.crop, a.crop is None or min(a.crop) >= 1, "height and width of at least 1"),
+        ("scale", a.scale, 0 < a.scale[0] <= a.scale[1] < math.inf, "two numbers above 0, the smaller one first"),
+        *((name, getattr(a, name), 0 <= getattr(a, name) <= 1, "a number from 0 to 1") for name in _SHARES),
+    )
+
+
+_SHARES = ("brightness", "contrast", "saturation", "hue", "noise", "mosaic")
+"""Strengths and probabilities of the augmentation."""
+
+
+def check_data_settings(settings: DataSettings) -> None:
+    """Refuse values that make no sense for any data set; errors as in :func:`check_settings`."""
+    d = settings
+    threshold, side, size = d.mask_threshold, d.tile, d.resize
+    _refuse(
+        ("validation", d.validation, 0 < d.validation < 1, "a number between 0 and 1, for example 0.2"),
+        ("classes", d.classes, d.classes is None or 2 <= d.classes <= 256, "2 to 256, the background included"),
+        ("mask_threshold", threshold, threshold is None or 0 <= threshold <= 254, "0 to 254"),
+        ("ignore_index", d.ignore_index, 0 <= d.ignore_index <= 255, "0 to 255"),
+        ("resize", size, size is None or min(size) >= 1, "height and width of at least 1"),
+        ("tile", side, side is None or side >= 1, "at least 1"),
+        ("tile_overlap", d.tile_overlap, 0 <= d.tile_overlap < (side or 1), "at least 0 and under --tile"),
+    )
+
+
+def _are_weights(weights: tuple[float, ...] | None) -> bool:
+    return weights is None or (all(0 <= w < math.inf for w in weights) and any(weights))
+
+
+def _refuse(*rules: tuple[str, Any, bool, str]) -> None:
+    """Raise a UserError for the first rule (name, value, whether it is good, what is expected) that is broken."""
+    for name, value, good, expected in rules:
+        if not good:
+            words = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            raise UserError(f"--{name.replace('_', '-')} {words}: expected {expected}")
+
+
 def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
     """Make a settings object of a table, refusing what it does not know."""
-    from typeguard import TypeCheckError, check_type
+    from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
     hints = get_type_hints(kind)
     known = [f.name for f in fields(kind)]
@@ -204,7 +268,9 @@ def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
             continue
         given = tuple(value) if isinstance(value, list) else value
         try:
-            made[key] = check_type(given, hints[key])
+            if isinstance(given, bool) and bool not in (hints[key], *get_args(hints[key])):
+                raise TypeCheckError("true and false are no numbers")  # to Python they are 1 and 0
+            made[key] = check_type(given, hints[key], collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
         except TypeCheckError as error:
             raise UserError(f"{where}: '{key}' is {value!r}, but {error}") from error
     return kind(**made)
@@ -215,7 +281,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False)  # a JSON string is a TOML string
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     return repr(value)

@@ -25,6 +25,7 @@ from scratchnet.layers.base import Buffer, Kind, Layer, Parameter, Shape
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.ops.geometry import Pair
+from scratchnet.threads import one_blas_thread
 
 KINDS: tuple[Kind, ...] = ("weight", "bias", "scale", "shift")
 
@@ -200,8 +201,9 @@ class Network:
             When ``x`` does not have the network's channels or dtype.
         """
         output = x
-        for _, value in self.walk(x, self.training if keep is None else keep):
-            output = value
+        with one_blas_thread():
+            for _, value in self.walk(x, self.training if keep is None else keep):
+                output = value
         return output
 
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
@@ -239,16 +241,17 @@ class Network:
         """
         learns = self._learns(need_dx)
         gradients: dict[str, Array] = {self.steps[-1].name: dy}
-        for step in reversed(self.steps):
-            gradient = gradients.pop(step.name, None)
-            if gradient is None or not (learns[step.name]):
-                step.layer.release()
-                continue
-            step.layer.need_dx = any(learns[name] for name in step.inputs)
-            sent = step.layer.backward(gradient)
-            for name, part in zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True):
-                if part is not None and learns[name]:
-                    gradients[name] = gradients[name] + part if name in gradients else part
+        with one_blas_thread():
+            for step in reversed(self.steps):
+                gradient = gradients.pop(step.name, None)
+                if gradient is None or not learns[step.name]:
+                    step.layer.release()
+                    continue
+                step.layer.need_dx = any(learns[name] for name in step.inputs)
+                sent = step.layer.backward(gradient)
+                for name, part in zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True):
+                    if part is not None and learns[name]:
+                        gradients[name] = gradients[name] + part if name in gradients else part
         return gradients.get("input")
 
     def _learns(self, need_dx: bool) -> dict[str, bool]:

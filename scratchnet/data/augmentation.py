@@ -36,6 +36,9 @@ class Augmentation:
         Standard deviation of Gaussian noise, as a fraction of the brightness range.
     mosaic : float
         Probability that a sample is put together from four, which meet at a random point near the middle.
+    empty : float
+        Probability that a sample, or a quarter of a mosaic, shows only what lies beside the objects (class 0),
+        continued by reflection. Where every training image shows an object, this teaches that there may be none.
     """
 
     flip_horizontal: bool = False
@@ -49,6 +52,7 @@ class Augmentation:
     hue: float = 0.0
     noise: float = 0.0
     mosaic: float = 0.0
+    empty: float = 0.0
 
 
 def augment(
@@ -87,6 +91,8 @@ def augment(
 
 def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation) -> Pair:
     """Mirror, turn and scale image and mask alike."""
+    if augmentation.empty and rng.random() < augmentation.empty:
+        image, mask = _beside_objects(image, mask, rng)
     if augmentation.flip_horizontal and rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
     if augmentation.flip_vertical and rng.random() < 0.5:
@@ -101,6 +107,26 @@ def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Aug
         size = (max(round(mask.shape[0] * factor), 1), max(round(mask.shape[1] * factor), 1))
         image, mask = resize_image(np.ascontiguousarray(image), size), resize_mask(np.ascontiguousarray(mask), size)
     return image, mask
+
+
+def _beside_objects(image: Array, mask: Array, rng: np.random.Generator) -> Pair:
+    """Cut off a strip above, below, left or right of all objects; the whole sample where no strip is wide enough."""
+    height, width = mask.shape
+    rows, columns = np.flatnonzero((mask != 0).any(axis=1)), np.flatnonzero((mask != 0).any(axis=0))
+    if not rows.size:
+        return image, mask
+    gap = max(2, min(mask.shape) // 32)  # drawn borders are rough
+    strips = [
+        (slice(0, max(0, int(rows[0]) - gap)), slice(0, width)),
+        (slice(int(rows[-1]) + 1 + gap, height), slice(0, width)),
+        (slice(0, height), slice(0, max(0, int(columns[0]) - gap))),
+        (slice(0, height), slice(int(columns[-1]) + 1 + gap, width)),
+    ]
+    wide = [s for s in strips if min(s[0].stop - s[0].start, s[1].stop - s[1].start) >= max(2, min(mask.shape) // 8)]
+    if not wide:
+        return image, mask
+    chosen = wide[int(rng.integers(len(wide)))]
+    return image[chosen], mask[chosen]
 
 
 def _random_window(image: Array, mask: Array, size: tuple[int, int], rng: np.random.Generator) -> Pair:

@@ -66,7 +66,8 @@ def evaluate(
             confusion = confusion_matrix(mask, prediction, classes, source.ignore_index)
             total += confusion
             scores.append(image_score(confusion))
-        counted = masks < classes  # what is no class is the ignore label
+        # What is no class is ignored; so may be a class that the masks name, such as CamVid's void.
+        counted = (masks < classes) & (masks != (-1 if source.ignore_index is None else source.ignore_index))
         chosen = np.take_along_axis(p, np.where(counted, masks, 0)[..., None].astype(np.int64), axis=-1)[..., 0]
         loss -= float(np.log(np.maximum(chosen[counted], 1e-12), dtype=np.float64).sum())
         pixels += int(counted.sum())

@@ -42,12 +42,31 @@ class Segmenter:
         As in training.
     tile, overlap : int or None
         Side and overlap of tiles, in pixels; None chooses as the module's text says.
+
+    Raises
+    ------
+    UserError
+        When the network cannot take such tiles.
     """
 
     network: Network
     preprocessing: Preprocessing
     tile: int | None = None
     overlap: int | None = None
+
+    def __post_init__(self) -> None:
+        stride, fixed = self.network.stride, self.network.fixed_size
+        if self.tile is None and self.overlap is None:
+            return
+        if fixed is not None:
+            raise UserError(f"this network takes {fixed[1]}×{fixed[0]} tiles only; leave out --tile and --overlap")
+        if self.tile is None:
+            raise UserError(f"--overlap {self.overlap}: needs --tile, the side of the tiles that overlap")
+        if self.tile < stride:
+            raise UserError(f"--tile {self.tile}: this network needs tiles of at least {stride} pixels")
+        side = self.tile // stride * stride
+        if self.overlap is not None and not 0 <= self.overlap < side:
+            raise UserError(f"--overlap {self.overlap}: expected 0 to {side - 1}, less than the tiles' side of {side}")
 
     def segment(self, image: Array) -> Array:
         """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""
@@ -70,12 +89,7 @@ class Segmenter:
             When the images are smaller than the network's stride.
         """
         h, w = images.shape[1:3]
-        stride = self.network.stride
-        if min(h, w) < stride:
-            raise UserError(
-                f"the image is {w}×{h} pixels, but the network halves images down to 1/{stride}: it needs at least "
-                f"{stride}×{stride} pixels; enlarge the image"
-            )
+        self.check_size(h, w)
         x = self.preprocessing.apply(images)
         # With statistics per batch at test time, every image must stand for itself.
         alone = any(layer.uses_batch for layer in self.network.batch_norms().values())
@@ -83,14 +97,23 @@ class Segmenter:
         scores = self._run(x) if whole and not alone else np.stack([self._tiled(one[None]) for one in x])
         return scores if scores.shape[1:3] == (h, w) else upsample_bilinear(scores, (h, w))
 
+    def check_size(self, h: int, w: int) -> None:
+        """Raise a UserError when an image of ``h × w`` pixels is too small for the network."""
+        stride = self.network.stride
+        if self.preprocessing.resize is None and min(h, w) < stride:
+            raise UserError(
+                f"the image is {w}×{h} pixels, but the network halves images down to 1/{stride}: it needs at least "
+                f"{stride}×{stride} pixels; enlarge the image"
+            )
+
     def _tile_size(self, h: int, w: int) -> tuple[int, int] | None:
         """Return (tile, overlap), or None for an image that is segmented whole."""
         if self.network.fixed_size is not None:
             side = self.network.fixed_size[0]
             return None if (h, w) == self.network.fixed_size else (side, side // 2)
         if self.tile is not None:
-            side = max(self.network.stride, self.tile // self.network.stride * self.network.stride)
-            return side, min(side // 4 if self.overlap is None else self.overlap, side - 1)
+            side = self.tile // self.network.stride * self.network.stride
+            return side, side // 4 if self.overlap is None else self.overlap
         return None if max(h, w) <= LARGEST else (TILE, OVERLAP)
 
     def _tiled(self, x: Array) -> Array:

@@ -1,6 +1,7 @@
 """One file a paper, and a registry by name."""
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,11 +48,21 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> Network
     if name not in MODELS:
         raise UserError(f"model '{name}' does not exist; choose one of: {', '.join(MODELS)}")
     known = MODELS[name].options()
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             has = f"its options are: {', '.join(known)}" if known else "it has no options"
             raise UserError(f"model '{name}' has no option '{option}'; {has}")
+        _check_number(name, option, value, known[option])
     try:
         return MODELS[name].builder(classes, channels, **options)
     except ValueError as error:
         raise UserError(f"model '{name}': {error}") from error
+
+
+def _check_number(model: str, option: str, value: Any, default: Any) -> None:
+    """Refuse a width or size that is not above 0, or not whole where the default is."""
+    if isinstance(default, bool) or not isinstance(default, int | float):
+        return
+    whole = isinstance(default, int)
+    if not 0 < value < math.inf or (whole and value != int(value)):
+        raise UserError(f"model '{model}': {option} is {value}; expected a {'whole ' if whole else ''}number above 0")

@@ -12,16 +12,18 @@ product of two matrices, which is what computers do best:
     columns(dx) = dY · Wᵀ                   … and dx sums what lands on the same input pixel
 
 The matrix of columns is ``kh·kw`` times the size of the input, so it is never made whole: the functions below build it
-for one block of output pixels at a time, multiply, and reuse the memory. ``groups`` splits the channels into that many
-independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
+for one block of output pixels at a time and multiply, each core its own blocks. ``groups`` splits the channels into
+that many independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
 
 Reference: Chellapilla, Puri, Simard, "High performance convolutional neural networks for document processing" (2006).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.geometry import Block, Pair, blocks, pair, tap, windows
+from scratchnet.threads import share_out, thread_count
 
 SCRATCH_BYTES = 4 << 20
 """Size of the block of columns that is held at one time; it fits a core's share of the cache."""
@@ -108,9 +110,16 @@ def conv2d(
     if conv.pointwise and groups == 1:
         xp.matmul(x.reshape(-1, c), matrices[0], out=y.reshape(-1, y.shape[3]))
     else:
-        for block in blocks(n, oh, ow, _positions(x, weight)):
-            product = _columns(x, conv, block) @ matrices  # (groups, positions, c_out/groups)
-            _view(y, block)[...] = _ungroup(product, block)
+
+        def multiply(share: Sequence[Block]) -> None:
+            for block in share:
+                columns, target = _columns(x, conv, block), _view(y, block)
+                if groups == 1 and block.c1 - block.c0 == ow:  # whole rows lie together: multiply straight into them
+                    xp.matmul(columns[0], matrices[0], out=target.reshape(-1, y.shape[3]))
+                else:
+                    target[...] = _ungroup(columns @ matrices, block)
+
+        share_out(multiply, blocks(n, oh, ow, _positions(x, weight), thread_count()))
     if bias is not None:
         y += bias
     return y
@@ -167,9 +176,16 @@ def conv2d_weight_gradient(
     if conv.pointwise and groups == 1:
         dpoint: Array = x.reshape(-1, x.shape[3]).T @ dy.reshape(-1, c_out)
         return dpoint.reshape(weight.shape)
-    total = xp.zeros((groups, weight[..., 0].size, c_out // groups), x.dtype)
-    for block in blocks(n, oh, ow, _positions(x, weight)):
-        total += _columns(x, conv, block).swapaxes(1, 2) @ _group(_view(dy, block), groups)
+
+    def multiply(share: Sequence[Block]) -> Array:
+        total: Array = xp.zeros((groups, weight[..., 0].size, c_out // groups), x.dtype)
+        for block in share:
+            total += _columns(x, conv, block).swapaxes(1, 2) @ _group(_view(dy, block), groups)
+        return total
+
+    total, *more = share_out(multiply, blocks(n, oh, ow, _positions(x, weight), thread_count()))
+    for part in more:
+        total += part
     kh, kw, cg, _ = weight.shape
     dweight: Array = total.reshape(groups, kh, kw, cg, -1).transpose(1, 2, 3, 0, 4).reshape(weight.shape)
     return dweight
@@ -281,16 +297,23 @@ def _col2im(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
     kh, kw, cg, _ = weight.shape
     dx: Array = xp.zeros((n, *size, cg * conv.groups), dy.dtype)
     matrices = _weight_matrices(weight, conv.groups).swapaxes(1, 2)  # (groups, c_out/groups, kh·kw·c_in/groups)
-    for block in blocks(n, oh, ow, _positions(dx, weight)):
-        rows, cols = block.r1 - block.r0, block.c1 - block.c0
-        columns = _group(_view(dy, block), conv.groups) @ matrices  # (groups, positions, kh·kw·c_in/groups)
-        columns = columns.reshape(conv.groups, -1, rows, cols, kh, kw, cg).transpose(1, 2, 3, 4, 5, 0, 6)
-        for i in range(kh):
-            v = tap(i * conv.dilation[0], size[0], rows, conv.stride[0], conv.padding[0], block.r0)
-            for j in range(kw):
-                u = tap(j * conv.dilation[1], size[1], cols, conv.stride[1], conv.padding[1], block.c0)
-                target = dx[block.n0 : block.n1, v.source, u.source]
-                target.reshape(*target.shape[:3], conv.groups, cg)[...] += columns[:, v.out, u.out, i, j]
+    by_image: dict[int, list[Block]] = {}  # blocks of one image overlap in dx, so one thread adds all of them
+    for block in blocks(n, oh, ow, _positions(dx, weight), thread_count()):
+        by_image.setdefault(block.n0, []).append(block)
+
+    def scatter(share: Sequence[list[Block]]) -> None:
+        for block in (b for image in share for b in image):
+            rows, cols = block.r1 - block.r0, block.c1 - block.c0
+            columns = _group(_view(dy, block), conv.groups) @ matrices  # (groups, positions, kh·kw·c_in/groups)
+            columns = columns.reshape(conv.groups, -1, rows, cols, kh, kw, cg).transpose(1, 2, 3, 4, 5, 0, 6)
+            for i in range(kh):
+                v = tap(i * conv.dilation[0], size[0], rows, conv.stride[0], conv.padding[0], block.r0)
+                for j in range(kw):
+                    u = tap(j * conv.dilation[1], size[1], cols, conv.stride[1], conv.padding[1], block.c0)
+                    target = dx[block.n0 : block.n1, v.source, u.source]
+                    target.reshape(*target.shape[:3], conv.groups, cg)[...] += columns[:, v.out, u.out, i, j]
+
+    share_out(scatter, list(by_image.values()))
     return dx
 
 

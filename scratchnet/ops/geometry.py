@@ -5,7 +5,6 @@ and kernel row ``i`` meet input row ``o·s + i·d − p``. The functions here an
 many output rows there are, which of them hit the input for a given ``i``, and how to cut a big map into blocks.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -98,16 +97,26 @@ class Block:
     c1: int
 
 
-def blocks(n: int, oh: int, ow: int, limit: int) -> Iterator[Block]:
+def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
     """Cut ``n`` maps of ``oh × ow`` positions into boxes of at most ``limit`` positions (at least one).
 
     Whole images if several fit, else rows of one image, else pieces of one row, so that the scratch memory of an
-    operation that works box by box does not grow with the image.
+    operation that works box by box does not grow with the image. All boxes are about equally large, and where that is
+    possible there are at least ``parts`` of them, so that as many threads have something to do.
     """
-    columns = max(1, min(ow, limit))
-    rows = max(1, min(oh, limit // columns))
-    images = max(1, min(n, limit // (rows * columns))) if rows == oh else 1
-    for n0 in range(0, n, images):
-        for r0 in range(0, oh, rows):
-            for c0 in range(0, ow, columns):
-                yield Block(n0, min(n, n0 + images), r0, min(oh, r0 + rows), c0, min(ow, c0 + columns))
+    limit = max(1, min(limit, -(-n * oh * ow // parts)))
+    columns = _even(ow, limit)
+    rows = _even(oh, limit // columns)
+    images = _even(n, limit // (rows * columns)) if rows == oh else 1
+    return [
+        Block(n0, min(n, n0 + images), r0, min(oh, r0 + rows), c0, min(ow, c0 + columns))
+        for n0 in range(0, n, images)
+        for r0 in range(0, oh, rows)
+        for c0 in range(0, ow, columns)
+    ]
+
+
+def _even(total: int, most: int) -> int:
+    """Return the size of equal pieces of ``total``, none above ``most``."""
+    pieces = -(-total // max(1, min(total, most)))
+    return -(-total // pieces)

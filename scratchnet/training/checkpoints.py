@@ -134,6 +134,9 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise UserError(f"{path}: the checkpoint is empty (0 bytes); train again or use another one")
     try:
         with np.load(path, allow_pickle=False) as stored:
+            # NumPy reads as many bytes as an array's own header says, and the checksum counts only at the end of all.
+            if damaged := stored.zip.testzip():
+                raise zipfile.BadZipFile(damaged)
             arrays = {name: stored[name] for name in stored.files}
         header = json.loads(arrays["header"].tobytes())
         version = header["format"]
@@ -173,6 +176,8 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoi
             raise ValueError(f"{name} has shape {stored.shape}, expected {buffer.value.shape}")
         buffer.value[...] = stored
     memory = {name: arrays[f"memory/{name}"] for name in header["memory"]}
+    if any(array.shape != values.shape for array in memory.values()):
+        raise ValueError("its optimiser's memory is not as long as its parameters")
     return Checkpoint(recipe, network.eval(), header["progress"], memory)
 
 

@@ -6,7 +6,7 @@ that shrinks does not make a network simpler. Biases may learn at a rate of thei
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -20,6 +20,9 @@ PIECE = 1 << 16
 
 class Optimizer(Protocol):
     """What the training loop needs of an optimiser."""
+
+    names: ClassVar[tuple[str, ...]]
+    """Of the arrays that it remembers from step to step."""
 
     arrays: dict[str, Array]
     """Its memory by name, as long as the parameters; a checkpoint holds it."""
@@ -46,6 +49,8 @@ class SGD:
         Factor on the learning rate of biases.
     """
 
+    names = ("momentum",)
+
     def __init__(self, momentum: float = 0.9, weight_decay: float = 0.0, bias_rate: float = 1.0) -> None:
         self.momentum, self.weight_decay, self.bias_rate = momentum, weight_decay, bias_rate
         self.arrays: dict[str, Array] = {}
@@ -53,7 +58,7 @@ class SGD:
 
     def step(self, buffers: FlatBuffers, rate: float) -> None:
         """Update in place."""
-        momentum = _memory(self.arrays, "momentum", buffers.values)
+        momentum = _memory(self.arrays, self.names[0], buffers.values)
         scalar = buffers.values.dtype.type
         for piece, kind in _pieces(buffers):
             w, g, m = buffers.values[piece], buffers.grads[piece], momentum[piece]
@@ -82,6 +87,8 @@ class Adam:
     eps : float
     """
 
+    names = ("mean", "square")
+
     def __init__(
         self,
         weight_decay: float = 0.0,
@@ -96,7 +103,7 @@ class Adam:
     def step(self, buffers: FlatBuffers, rate: float) -> None:
         """Update in place."""
         self.steps += 1
-        mean, square = (_memory(self.arrays, name, buffers.values) for name in ("mean", "square"))
+        mean, square = (_memory(self.arrays, name, buffers.values) for name in self.names)
         scalar = buffers.values.dtype.type
         beta1, beta2 = self.betas
         unbias1, unbias2 = 1 - beta1**self.steps, 1 - beta2**self.steps

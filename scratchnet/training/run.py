@@ -77,7 +77,7 @@ class Run:
     Raises
     ------
     UserError
-        When the checkpoint to resume from is damaged or belongs to another network.
+        When the checkpoint to resume from is damaged or belongs to another network, optimiser or image size.
     """
 
     def __init__(
@@ -122,9 +122,12 @@ class Run:
         """Train to the end; yields the log's row after each epoch, when its checkpoints are on the disk."""
         while not self.done:
             begin = time.perf_counter()
-            rate, loss = self._epoch()
-            self.state.epoch += 1
-            found = self.validate("validating")
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported in words
+                rate, loss = self._epoch()
+                self.state.epoch += 1
+                found = self.validate("validating")
+            if not math.isfinite(found.loss):
+                raise self._diverged(found.loss, f"epoch {self.state.epoch}, on the validation images")
             row = {
                 "epoch": self.state.epoch,
                 "iteration": self.state.iteration,
@@ -145,7 +148,7 @@ class Run:
                 self.train, self.batch_size, self.settings.seed, 0, self.augmentation, drop_last=True
             )
             count = len(self.train) // self.batch_size
-            prepared = (self.recipe.preprocessing.apply(images) for images, _ in batches)
+            prepared = (self._prepared(images, masks)[0] for images, masks in batches)
             recalibrate(self.network, progress(prepared, "recalibrating batch norm", count))
         found = self.validate("evaluating")
         best.progress["final"] = summary(found)
@@ -170,15 +173,10 @@ class Run:
         network.zero_grad()
         for number, (images, masks) in enumerate(progress(batches, f"epoch {state.epoch + 1}", count), 1):
             network.reseed(settings.seed, state.epoch, number)
-            x, target = pad_to_stride(
-                self.recipe.preprocessing.apply(images), masks, network.stride, self.loss.ignore_index
-            )
+            x, target = self._prepared(images, masks)
             loss, dlogits = self.loss(network.forward(x), target)
             if not math.isfinite(loss):
-                raise UserError(
-                    f"the loss became {loss} in epoch {state.epoch + 1}, batch {number}; lower --learning-rate (now "
-                    f"{settings.learning_rate:g}) and start again, the checkpoints of earlier epochs are untouched"
-                )
+                raise self._diverged(loss, f"epoch {state.epoch + 1}, batch {number}")
             losses.append(loss)
             network.backward(dlogits)
             pending += 1
@@ -193,6 +191,17 @@ class Run:
                 if state.iteration >= self.total_updates:
                     break
         return first_rate, sum(losses) / len(losses)
+
+    def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
+        """Return a batch as the network takes it."""
+        x = self.recipe.preprocessing.apply(images)
+        return pad_to_stride(x, masks, self.network.stride, self.loss.ignore_index)
+
+    def _diverged(self, loss: float, where: str) -> UserError:
+        return UserError(
+            f"the loss became {loss} in {where}; lower --learning-rate (now {self.settings.learning_rate:g}) and start "
+            "again, the checkpoints of earlier epochs are untouched"
+        )
 
     def _finish_epoch(self, row: dict[str, Any], found: Evaluation) -> None:
         """Take note of an epoch's result and bring the folder up to date, the file to resume from last."""
@@ -223,6 +232,15 @@ class Run:
                     f"{path}: was trained with {what} {getattr(stored, what)!r}, not {getattr(wanted, what)!r}; "
                     "resume with the same settings or choose another --out"
                 )
+        for what in ("normalization", "resize"):
+            old, new = getattr(stored.preprocessing, what), getattr(wanted.preprocessing, what)
+            if new != old:
+                raise UserError(f"{path}: was trained with {what} {old}, not {new}; leave out --{what}")
+        if set(last.memory) != set(self.optimizer.names):
+            raise UserError(
+                f"{path}: holds the memory of another optimiser ({', '.join(last.memory) or 'none'}), expected "
+                f"{', '.join(self.optimizer.names)}; resume with the same --optimizer"
+            )
         self.recipe = Recipe(
             wanted.model, wanted.options, wanted.classes, stored.preprocessing, wanted.data, wanted.settings
         )

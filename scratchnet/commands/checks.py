@@ -1,0 +1,82 @@
+"""Looking at images and network before a training starts: what cannot work should fail now, not after hours."""
+
+from scratchnet.config import TrainSettings
+from scratchnet.data import Preprocessing, SampleSource, read_ahead
+from scratchnet.errors import UserError
+from scratchnet.inference import Segmenter
+from scratchnet.network import Network
+from scratchnet.progress import progress
+
+
+def check_images(settings: TrainSettings, network: Network, train: SampleSource, val: SampleSource) -> None:
+    """Check that the network can take the images, and that every file can be read.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+    network : Network
+        Without memory.
+    train : SampleSource
+        As training takes it, resized or in tiles.
+    val : SampleSource
+        As it is.
+
+    Raises
+    ------
+    UserError
+        Naming the first image or mask that is in the way.
+    """
+    _check_training_sizes(settings, network, train)
+    segmenter = Segmenter(network, Preprocessing(resize=settings.data.resize))
+    for index, name in enumerate(val.names):
+        try:
+            segmenter.check_size(*val.size(index))
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from error
+    # Measuring the training images' mean reads them anyway.
+    for source, what in ((train, "training"), (val, "validation"))[settings.data.normalization == "dataset" :]:
+        for _ in read_ahead(progress(range(len(source)), f"checking {what} images"), source.load):
+            pass
+
+
+def _check_training_sizes(settings: TrainSettings, network: Network, train: SampleSource) -> None:
+    """Refuse training images that the network cannot take, or that cannot share a batch."""
+    crop, batch = settings.augmentation.crop, min(settings.training.batch_size, len(train))
+    sizes = {"--crop": crop} if crop else {name: train.size(index) for index, name in enumerate(train.names)}
+    first, (h, w) = next(iter(sizes.items()))
+    for name, size in sizes.items():
+        _check_size(settings.model.model, network, name, size)
+        if size != (h, w) and batch > 1:
+            raise UserError(
+                f"{name} is {size[1]}×{size[0]} pixels but {first} is {w}×{h}, and a batch needs one size; use --crop, "
+                "--tile, --resize or --batch-size 1"
+            )
+        _check_batch_norm(network, name, size, batch)
+
+
+def _check_size(model: str, network: Network, name: str, size: tuple[int, int]) -> None:
+    (h, w), stride, fixed = size, network.stride, network.fixed_size
+    if fixed is not None and size != fixed:
+        raise UserError(
+            f"{name} is {w}×{h} pixels, but model '{model}' takes {fixed[1]}×{fixed[0]}; set --size {h} if the images "
+            f"are square and it is a multiple of {stride}, or use --crop, --tile or --resize"
+        )
+    if min(h, w) < stride:
+        raise UserError(
+            f"{name} is {w}×{h} pixels, but model '{model}' halves images down to 1/{stride}: it needs at least "
+            f"{stride}×{stride} pixels"
+        )
+
+
+def _check_batch_norm(network: Network, name: str, size: tuple[int, int], batch: int) -> None:
+    """Refuse a batch that shrinks to a single pixel, which has no variance."""
+    if batch > 1:
+        return
+    h, w = (-(-side // network.stride) * network.stride for side in size)
+    shapes = network.shapes((h, w))
+    for step in network.batch_norms():
+        if shapes[step][:3] == (1, 1, 1):
+            raise UserError(
+                f"{name}: in a batch of one image, batch norm ('{step}') sees a single pixel, which has no variance; "
+                "use a --batch-size of 2 or more (and as many training images)"
+            )

@@ -1,0 +1,112 @@
+"""Sharing heavy work between the cores.
+
+NumPy lets go of the interpreter's lock while it copies, adds or multiplies matrices, so plain Python threads run
+those on all cores. One persistent worker a further core waits at a queue (starting a thread, or a pool's
+bookkeeping, costs more than a small layer), and the caller does a share itself.
+
+Each thread multiplies its own blocks with a BLAS that is held at one thread meanwhile: BLAS's own threads share one
+small product badly, and would fight with ours for the cores. Outside of :func:`share_out` and
+:func:`one_blas_thread` the BLAS is left as it was.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_busy = threading.Lock()
+
+
+@cache
+def thread_count() -> int:
+    """Return how many threads share the work: ``SCRATCHNET_THREADS``, or the cores that this process may use."""
+    wanted = os.environ.get("SCRATCHNET_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
+    """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
+
+    Share k of m holds the items k, k + m, k + 2m …; the division depends on the number of threads alone, so that
+    sums over shares come out the same in every run. Calls from inside a share run in place.
+
+    Parameters
+    ----------
+    function : (sequence of items) -> result
+    items : sequence
+    """
+    count = min(thread_count(), len(items))
+    if count <= 1 or not _busy.acquire(blocking=False):
+        return [function(items)]
+    try:
+        with one_blas_thread():
+            return _run([items[k::count] for k in range(count)], function)
+    finally:
+        _busy.release()
+
+
+def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> list[R]:
+    """Hand all shares but the first to the workers, do the first here, and wait for the others."""
+    queues = _workers(len(shares) - 1)
+    done: SimpleQueue[tuple[int, R | None, BaseException | None]] = SimpleQueue()
+    for k, queue in enumerate(queues, 1):
+        queue.put((function, shares[k], k, done))
+    results: dict[int, R] = {}
+    errors: list[BaseException] = []
+    try:
+        results[0] = function(shares[0])
+    finally:  # also after Ctrl-C: the workers write into arrays that must not be let go of before they are done
+        for _ in queues:
+            k, result, error = done.get()
+            if error is not None:
+                errors.append(error)
+            else:
+                results[k] = result  # type: ignore[assignment]
+    if errors:
+        raise errors[0]
+    return [results[k] for k in range(len(shares))]
+
+
+_queues: list[SimpleQueue[Any]] = []
+
+
+def _workers(count: int) -> list[SimpleQueue[Any]]:
+    """Return the queues of so many workers, starting those that are missing."""
+    while len(_queues) < count:
+        queue: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=_work, args=(queue,), daemon=True, name=f"scratchnet-{len(_queues) + 1}").start()
+        _queues.append(queue)
+    return _queues[:count]
+
+
+def _work(queue: "SimpleQueue[Any]") -> None:
+    """Serve one queue for ever."""
+    while True:
+        function, share, k, done = queue.get()
+        try:
+            done.put((k, function(share), None))
+        except BaseException as error:  # raised again in the caller
+            done.put((k, None, error))
+        del function, share, done
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold the BLAS at one thread; a worker thread that BLAS had woken would spin beside ours."""
+    with _blas().limit(limits=1):
+        yield
