@@ -37,12 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(usage() if "h" in words[0] else f"scratchnet {__version__}")
         return 0
     try:
-        if words[0] not in COMMANDS:
-            raise UserError(f"'{words[0]}' is no command; choose one of: {', '.join(COMMANDS)}")
-        module = importlib.import_module(f"scratchnet.commands.{words[0]}")
-        return int(module.main(words[1:]))
-    except UserError as error:
-        return _fail(str(error))
+        return _run(words[0], words[1:])
     except KeyboardInterrupt:
         print("\nscratchnet: interrupted", file=sys.stderr)
         return 130
@@ -50,10 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # `scratchnet … | head`: nobody reads on; what Python still flushes at its end must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    except UserError as error:
+        message = str(error)
     except OSError as error:  # a folder that may not be entered, a drive that was pulled out
-        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+        message = f"{error.filename or 'the system'}: {error.strerror or error}"
     except MemoryError as error:
-        return _fail(f"not enough memory ({error}); use smaller batches, tiles or images")
+        message = f"not enough memory ({error}); use smaller batches, tiles or images"
+    print(f"scratchnet: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    """Import one command and run it."""
+    if name not in COMMANDS:
+        raise UserError(f"'{name}' is no command; choose one of: {', '.join(COMMANDS)}")
+    return int(importlib.import_module(f"scratchnet.commands.{name}").main(words))
 
 
 def usage() -> str:
@@ -65,8 +71,3 @@ def usage() -> str:
         "Deconvolution networks for semantic segmentation, every layer written by hand.\n\n"
         f"commands:\n{lines}\n\n`scratchnet COMMAND --help` tells more; `scratchnet demo` is the place to start."
     )
-
-
-def _fail(message: str) -> int:
-    print(f"scratchnet: error: {' '.join(message.split())}", file=sys.stderr)
-    return 2

@@ -220,7 +220,7 @@ def check_settings(settings: TrainSettings) -> None:
     )
 
 
-_SHARES = ("brightness", "contrast", "saturation", "hue", "noise", "mosaic")
+_SHARES = tuple(f.name for f in fields(Augmentation) if f.type is float)
 """Strengths and probabilities of the augmentation."""
 
 

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -60,7 +61,7 @@ def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> lis
     queues = _workers(len(shares) - 1)
     done: SimpleQueue[tuple[int, R | None, BaseException | None]] = SimpleQueue()
     for k, queue in enumerate(queues, 1):
-        queue.put((function, shares[k], k, done))
+        queue.put((copy_context(), function, shares[k], k, done))  # NumPy's errstate lives in the context
     results: dict[int, R] = {}
     errors: list[BaseException] = []
     try:
@@ -92,12 +93,12 @@ def _workers(count: int) -> list[SimpleQueue[Any]]:
 def _work(queue: "SimpleQueue[Any]") -> None:
     """Serve one queue for ever."""
     while True:
-        function, share, k, done = queue.get()
+        context, function, share, k, done = queue.get()
         try:
-            done.put((k, function(share), None))
+            done.put((k, context.run(function, share), None))
         except BaseException as error:  # raised again in the caller
             done.put((k, None, error))
-        del function, share, done
+        del context, function, share, done
 
 
 @cache
@@ -110,3 +111,34 @@ def one_blas_thread() -> Iterator[None]:
     """Hold the BLAS at one thread; a worker thread that BLAS had woken would spin beside ours."""
     with _blas().limit(limits=1):
         yield
+
+
+PIECE_BYTES = 1 << 18
+"""Element-wise work is done in pieces of about this size, small enough to stay in a core's cache between two passes."""
+
+
+def row_pieces(n: int, h: int, row_bytes: int) -> list[slice]:
+    """Cut the ``n·h`` rows of a batch of maps into pieces of :data:`PIECE_BYTES`; they do not depend on the threads."""
+    step = max(1, PIECE_BYTES // max(1, row_bytes))
+    return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
+
+
+def over_rows(function: Callable[..., R], *maps: Any) -> list[R]:
+    """Call ``function`` on matching pieces of maps, on all cores; return its results in the order of the pieces.
+
+    Parameters
+    ----------
+    function : (*pieces) -> result
+        Each piece is a matrix (rows, w·c): some rows of pixels, side by side.
+    maps : arrays (n, h, w, c) of one shape
+        Those that are written to must be contiguous.
+    """
+    n, h, w, c = maps[0].shape
+    views = [m.reshape(n * h, w * c) for m in maps]
+    pieces = row_pieces(n, h, w * c * maps[0].dtype.itemsize)
+
+    def work(share: Sequence[slice]) -> list[R]:
+        return [function(*(view[piece] for view in views)) for piece in share]
+
+    shares = share_out(work, pieces)
+    return [shares[i % len(shares)][i // len(shares)] for i in range(len(pieces))]

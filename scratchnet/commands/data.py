@@ -8,7 +8,7 @@ import tyro
 
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.sources import open_split
-from scratchnet.config import DataSettings
+from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Layout, MaskFormat, available_splits, check_dataset, write_generated
 from scratchnet.data.frequencies import count_classes
 from scratchnet.errors import UserError
@@ -56,7 +56,7 @@ class FolderArguments:
 
     def settings(self) -> DataSettings:
         """Return them as the other commands take them."""
-        return DataSettings(
+        settings = DataSettings(
             data=self.directory,
             layout=self.layout,
             classes=self.classes,
@@ -64,6 +64,8 @@ class FolderArguments:
             mask_threshold=self.mask_threshold,
             ignore_index=self.ignore_index,
         )
+        check_data_settings(settings)
+        return settings
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def main(words: Sequence[str]) -> int:
 
 def _make(words: Sequence[str]) -> int:
     a = parse(MakeArguments, words, "data make", "scratchnet data make cells cells --count 200 --seed 1")
+    if a.seed < 0:
+        raise UserError(f"--seed {a.seed}: expected 0 or more")
     write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation)
     say(f"wrote {a.count} images and masks to {a.directory}")
     return 0

@@ -9,6 +9,7 @@ from scratchnet.commands.train import train
 from scratchnet.config import TrainSettings, read_settings
 from scratchnet.data import open_dataset, write_generated, write_image, write_mask
 from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
 from scratchnet.inference import Segmenter
 from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.run import BEST
@@ -35,8 +36,11 @@ def main(words: Sequence[str]) -> int:
     _draw(out, count)
     settings = _settings(out, arguments.quick)
     train(settings, title="A small DeconvNet on generated blood cells")
-    _write_masks(out)
-    say(f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}")
+    _write_pictures(out)
+    say(
+        f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
+        f"{out / 'examples.png'}"
+    )
     return 0
 
 
@@ -61,13 +65,19 @@ def _draw(out: Path, count: int) -> None:
     stamp.write_text(note)
 
 
-def _write_masks(out: Path) -> None:
-    """Segment the unseen images."""
+def _write_pictures(out: Path) -> None:
+    """Segment some of the unseen images, and draw four of them beside the truth."""
+    from scratchnet.viewing.plots import examples_figure
+
     checkpoint = load_checkpoint(out / BEST)
     segmenter = Segmenter(checkpoint.network, checkpoint.recipe.preprocessing)
     val = open_dataset(out / "data", split="val")
+    rows = []
     for index in range(min(16, len(val))):
-        image, _ = val.load(index)
+        image, truth = val.load(index)
         mask = segmenter.segment(image)
         write_mask(out / "masks" / f"{val.names[index]}.png", mask)
         write_image(out / "masks" / f"{val.names[index]}-overlay.png", overlay(image, mask))
+        rows.append((val.names[index], image, truth, mask))
+    with atomic_write(out / "examples.png") as file:
+        examples_figure(rows[:4]).savefig(file, format="png", dpi=100)

@@ -10,7 +10,7 @@ import tyro
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.results import baselines, results_text, write_metrics
 from scratchnet.commands.sources import open_split, open_splits
-from scratchnet.config import DataSettings
+from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter, evaluate
@@ -59,19 +59,21 @@ def main(words: Sequence[str]) -> int:
     rivals = baselines(train, images)
     say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn} statistics\n")
     say(results_text(found, rivals, images.classes))
-    low = min(range(len(found.scores)), key=lambda i: found.scores[i])
-    say(f"\nlowest image: {images.names[low]} with {found.scores[low]:.4f}")
+    lowest = min((pair for pair in zip(found.scores, images.names, strict=True) if pair[0] >= 0), default=None)
+    if lowest:  # an image that is ignored as a whole has no score
+        say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
     out = Path(arguments.out) if arguments.out else Path(arguments.checkpoint).parent
     out = out if out.suffix == ".json" else out / "metrics.json"
     about = {"checkpoint": arguments.checkpoint, "data": arguments.data, "split": arguments.split, "bn": arguments.bn}
-    write_metrics(out, found, rivals, {**about, "lowest_image": found.scores[low]})
+    write_metrics(out, found, rivals, {**about, "lowest_image": lowest and lowest[0]})
     say(f"wrote {out}")
     return 0
 
 
 def _open(arguments: EvaluateArguments, checkpoint: Checkpoint) -> tuple[Dataset | None, Dataset]:
     """Open the images to measure, and those of the training split for the threshold baseline if there are any."""
-    stored = checkpoint.recipe.settings["data"]
+    recipe = checkpoint.recipe
+    stored = recipe.settings.get("data", {})  # {} in a checkpoint that the library wrote
     known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
     settings = replace(DataSettings(**known), data=arguments.data)
     for name in ("layout", "mask_format", "mask_threshold"):
@@ -79,11 +81,19 @@ def _open(arguments: EvaluateArguments, checkpoint: Checkpoint) -> tuple[Dataset
             settings = replace(settings, **{name: getattr(arguments, name)})
     if arguments.mask_format is not None and arguments.mask_threshold is None:
         settings = replace(settings, mask_threshold=None)
-    splits = available_splits(arguments.data, settings.layout)
+    named = (Path(arguments.data) / "classes.txt").is_file()
+    settings = replace(settings, classes=None if named else len(recipe.classes))
+    check_data_settings(settings)
+    splits, train = available_splits(arguments.data, settings.layout), None
     if splits and arguments.split != "all":
         train = open_split(settings, settings.train_split) if settings.train_split in splits else None
-        return train, open_split(settings, arguments.split)
-    if not splits and arguments.split == "val" and Path(arguments.data).resolve() == Path(stored["data"]).resolve():
-        return open_splits(settings, checkpoint.recipe.settings["training"]["seed"])
-    everything = open_split(settings, None)
-    return None, everything
+        images = open_split(settings, arguments.split)
+    elif not splits and arguments.split == "val" and _same_folder(arguments.data, stored.get("data")):
+        train, images = open_splits(settings, recipe.settings["training"]["seed"])
+    else:
+        images = open_split(settings, None if arguments.split in ("all", "val") else arguments.split)
+    return train, images if named else replace(images, classes=recipe.classes)
+
+
+def _same_folder(one: str, other: str | None) -> bool:
+    return other is not None and Path(one).resolve() == Path(other).resolve()

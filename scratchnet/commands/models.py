@@ -34,6 +34,8 @@ class ModelsArguments:
 def main(words: Sequence[str]) -> int:
     """Run the command."""
     arguments = parse(ModelsArguments, words, "models", "scratchnet models bloodcell --size 128x128")
+    if not 2 <= arguments.classes <= 256:
+        raise UserError(f"--classes {arguments.classes}: expected 2 to 256, the background included")
     if arguments.name is None:
         for name, model in MODELS.items():
             count = build(name, arguments.classes).parameter_count()

@@ -91,12 +91,13 @@ def write_run_report(
 def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, int]]:
     """Return, for every pooling, the switches of its liveliest channel on (a corner of) one image."""
     network = segmenter.network
-    h, w = network.fixed_size or (image.shape[0], image.shape[1])
-    h, w = min(h, image.shape[0], 256), min(w, image.shape[1], 256)
-    h, w = h // network.stride * network.stride, w // network.stride * network.stride
-    if network.fixed_size is not None and (h, w) != network.fixed_size:
-        return []
-    x = segmenter.preprocessing.apply(image[None, :h, :w])
+    x = segmenter.preprocessing.apply(image[None])
+    h, w = (min(side, 256) // network.stride * network.stride for side in x.shape[1:3])
+    if network.fixed_size is not None:
+        if h < network.fixed_size[0] or w < network.fixed_size[1]:
+            return []
+        h, w = network.fixed_size
+    x = x[:, :h, :w]
     pools = {s.name: s.layer for s in network.steps if isinstance(s.layer, MaxPool2d)}
     maps = []
     for name, value in network.walk(x, keep=True):

@@ -38,21 +38,22 @@ def main(words: Sequence[str]) -> int:
     example = "scratchnet segment run/checkpoint.npz photo.jpg more-photos/ --out masks"
     arguments = parse(SegmentArguments, words, "segment", example)
     checkpoint = load_checkpoint(arguments.checkpoint)
-    paths = _find(arguments.images)
-    _check(paths, checkpoint.network.stride)
     checkpoint.network.use_statistics(arguments.bn)
     segmenter = Segmenter(checkpoint.network, checkpoint.recipe.preprocessing, arguments.tile, arguments.overlap)
+    out, paths = Path(arguments.out), _find(arguments.images)
+    _check_outputs(paths, out)
+    _check_images(paths, segmenter)
     from scratchnet.viewing.overlays import overlay
 
-    out = Path(arguments.out)
     for path in progress(paths, "segmenting"):
         image = read_image(path)
         try:
             mask = segmenter.segment(image)
         except (UserError, ValueError) as error:
             raise UserError(f"{path}: {error}") from error
-        write_mask(out / f"{path.stem}.png", mask)
-        write_image(out / f"{path.stem}-overlay.png", overlay(image, mask))
+        mask_file, overlay_file = _outputs(path, out)
+        write_mask(mask_file, mask)
+        write_image(overlay_file, overlay(image, mask))
         shares = ", ".join(
             f"{name} {100 * float((mask == i).mean()):.1f} %" for i, name in enumerate(checkpoint.recipe.classes)
         )
@@ -69,29 +70,45 @@ def _find(arguments: Sequence[str]) -> list[Path]:
     for word in arguments:
         path = Path(word)
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            inside = sorted(p for p in path.iterdir() if _is_image(p))
             if not inside:
                 raise UserError(f"{path}: no images in this folder")
             paths += inside
         else:
             paths.append(path)
-    seen: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in seen:
-            raise UserError(
-                f"{path} and {seen[path.stem]} would both be written as {path.stem}.png; segment them apart"
-            )
-        seen[path.stem] = path
     return paths
 
 
-def _check(paths: Sequence[Path], stride: int) -> None:
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _outputs(path: Path, out: Path) -> tuple[Path, Path]:
+    """Return where an image's mask and overlay go."""
+    return out / f"{path.stem}.png", out / f"{path.stem}-overlay.png"
+
+
+def _check_outputs(paths: Sequence[Path], out: Path) -> None:
+    """Refuse to write two results to one file, or a result over an image that was given."""
+    images = {path.resolve() for path in paths}
+    taken: dict[Path, Path] = {}
+    for path in paths:
+        for output in _outputs(path, out):
+            if output in taken:
+                raise UserError(
+                    f"{path} and {taken[output]} would both be written as {output.name}; segment them apart"
+                )
+            if output.resolve() in images:
+                raise UserError(f"{output}: is one of the images and would be overwritten; choose another --out")
+            taken[output] = path
+
+
+def _check_images(paths: Sequence[Path], segmenter: Segmenter) -> None:
     """Look at every image before anything is written, so that a bad one at the end does not leave half a job."""
     for path in paths:
-        h, w = image_size(path)
-        if min(h, w) < stride:
-            raise UserError(
-                f"{path}: the image is {w}×{h} pixels, but the network halves images down to 1/{stride}: it needs at "
-                f"least {stride}×{stride} pixels; enlarge the image"
-            )
+        size = image_size(path)
+        try:
+            segmenter.check_size(*size)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
         read_image(path)

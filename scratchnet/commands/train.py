@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from scratchnet.commands.checks import check_images
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_view
-from scratchnet.config import TrainSettings, read_settings, write_settings
+from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
 from scratchnet.data import Dataset, SampleSource, measure, median_frequency_weights
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.losses import PixelLoss
+from scratchnet.models import build
 from scratchnet.training.checkpoints import Recipe
 from scratchnet.training.run import BEST, LAST, Run
 
@@ -75,6 +77,7 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     UserError
         When the data or the settings cannot be used; nothing is written then.
     """
+    check_settings(settings)
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     source = training_view(train_set, settings.data)
     run = _prepare(settings, source, val_set, resume)
@@ -117,16 +120,16 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
 
 def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, resume: bool) -> Run:
     """Check that data and network fit together, and set up the run."""
+    model, options = settings.model.model, settings.model.options()
+    check_images(settings, build(model, len(val_set.classes), **options), source, val_set)
     recipe = Recipe(
-        settings.model.model,
-        settings.model.options(),
+        model,
+        options,
         val_set.classes,
         measure(source, settings.data.normalization, settings.data.resize),
         {**settings.data.masks, "layout": settings.data.layout},
         asdict(settings),
     )
-    network = recipe.build()
-    _check_size(settings, source, network.stride, network.fixed_size)
     weights = settings.training.class_weights
     if settings.training.balance:
         weights = tuple(float(w) for w in median_frequency_weights(source))
@@ -141,18 +144,3 @@ def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, re
     except ValueError as error:
         raise UserError(f"--class-weights: {error}") from error
     return Run(Path(settings.out), recipe, settings.training, settings.augmentation, source, val_set, loss, resume)
-
-
-def _check_size(settings: TrainSettings, source: SampleSource, stride: int, fixed: tuple[int, int] | None) -> None:
-    """Refuse training images that the network cannot take."""
-    h, w = settings.augmentation.crop or source.size(0)
-    if fixed is not None and (h, w) != fixed:
-        raise UserError(
-            f"model '{settings.model.model}' takes {fixed[1]}×{fixed[0]} images, the training images are {w}×{h}; set "
-            f"--size {h} if they are square and it is a multiple of {stride}, or use --crop, --tile or --resize"
-        )
-    if min(h, w) < stride:
-        raise UserError(
-            f"the training images are {w}×{h} pixels, but model '{settings.model.model}' halves images down to "
-            f"1/{stride}: they need at least {stride}×{stride} pixels"
-        )

@@ -108,13 +108,17 @@ class Segmenter:
 
     def _tile_size(self, h: int, w: int) -> tuple[int, int] | None:
         """Return (tile, overlap), or None for an image that is segmented whole."""
-        if self.network.fixed_size is not None:
-            side = self.network.fixed_size[0]
-            return None if (h, w) == self.network.fixed_size else (side, side // 2)
-        if self.tile is not None:
-            side = self.tile // self.network.stride * self.network.stride
-            return side, side // 4 if self.overlap is None else self.overlap
-        return None if max(h, w) <= LARGEST else (TILE, OVERLAP)
+        stride, fixed = self.network.stride, self.network.fixed_size
+        if fixed == (h, w) or (fixed is None and self.tile is None and max(h, w) <= LARGEST):
+            return None
+        side, overlap = TILE, OVERLAP
+        if fixed is not None:
+            side, overlap = fixed[0], fixed[0] // 2
+        elif self.tile is not None:
+            side = self.tile // stride * stride
+            overlap = side // 4 if self.overlap is None else self.overlap
+        # Tiles begin at multiples of the stride, as the pooling windows of the whole image do.
+        return side, min(-(-overlap // stride) * stride, side - stride)
 
     def _tiled(self, x: Array) -> Array:
         """Return probabilities (h, w, classes) of one preprocessed image (1, h, w, c)."""
@@ -123,24 +127,25 @@ class Segmenter:
         if size is None:
             whole: Array = self._run(x)[0]
             return whole
-        windows = tile_grid(h, w, *size)
+        height, width = self._multiples(h, w)
+        x = _reflected(x, (height, width))
+        windows = tile_grid(height, width, *size)
 
         def scores() -> Iterator[Array]:
             for window in windows:
                 rows, columns = window.slices
                 yield self._run(x[:, rows, columns])[0]
 
-        return stitch(scores(), windows, h, w)
+        return stitch(scores(), windows, height, width)[:h, :w]
 
     def _run(self, x: Array) -> Array:
         """Return probabilities (n, h, w, classes) of images that fit into memory."""
         h, w = x.shape[1:3]
-        logits = self.network.forward(_reflected(x, self._padded_size(h, w)), keep=False)
+        logits = self.network.forward(_reflected(x, self.network.fixed_size or self._multiples(h, w)), keep=False)
         return probabilities(logits[:, :h, :w])
 
-    def _padded_size(self, h: int, w: int) -> tuple[int, int]:
-        if self.network.fixed_size is not None:
-            return self.network.fixed_size
+    def _multiples(self, h: int, w: int) -> tuple[int, int]:
+        """Return the next multiples of the stride."""
         stride = self.network.stride
         return -(-h // stride) * stride, -(-w // stride) * stride
 

@@ -3,18 +3,22 @@
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.threads import over_rows
 
 
 def relu(x: Array) -> Array:
     """Return max(x, 0)."""
     xp = namespace(x)
-    y: Array = xp.maximum(x, x.dtype.type(0))
+    y: Array = xp.empty(x.shape, x.dtype)
+    over_rows(lambda x, y: xp.maximum(x, xp.zeros(1, x.dtype), out=y), x, y)
     return y
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
     """Let the gradient through where the output was positive. At exactly 0 the slope is taken as 0."""
-    dx: Array = dy * (y > 0)
+    xp = namespace(dy)
+    dx: Array = xp.empty(dy.shape, dy.dtype)
+    over_rows(lambda dy, y, dx: xp.multiply(dy, y > 0, out=dx), dy, y, dx)
     return dx
 
 

@@ -19,7 +19,8 @@ Ioffe and Szegedy, "Batch normalization" (2015), algorithm 1. Krizhevsky, Sutske
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.convolution import column_sums
+from scratchnet.ops.sums import column_sums, sum_partial, sum_rows
+from scratchnet.threads import over_rows
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,16 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[
     y : (n, h, w, c)
     normalized : Normalized
     """
-    count = x.size // x.shape[3]
+    xp = namespace(x)
+    count, (n, h, w, c) = x.size // x.shape[3], x.shape
     mean = column_sums(x) / x.dtype.type(count)
-    x_hat = per_channel(namespace(x).subtract, x, mean)
-    variance = column_sums(x_hat * x_hat) / x.dtype.type(count)
+    x_hat, row = xp.empty((n, h, w, c), x.dtype), xp.tile(mean, w)
+
+    def centre(x: Array, x_hat: Array) -> Array:
+        xp.subtract(x, row, out=x_hat)
+        return sum_rows(x_hat * x_hat, c)
+
+    variance = sum_partial(over_rows(centre, x, x_hat)) / x.dtype.type(count)
     return _scale_and_shift(x_hat, mean, variance, gamma, beta, eps)
 
 
@@ -69,7 +76,10 @@ def batch_norm_fixed(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float = 1e-5
 ) -> tuple[Array, Normalized]:
     """Normalise by given statistics: running averages at test time, or frozen ones."""
-    return _scale_and_shift(per_channel(namespace(x).subtract, x, mean), mean, variance, gamma, beta, eps)
+    xp = namespace(x)
+    x_hat, row = xp.empty(x.shape, x.dtype), xp.tile(mean, x.shape[2])
+    over_rows(lambda x, x_hat: xp.subtract(x, row, out=x_hat), x, x_hat)
+    return _scale_and_shift(x_hat, mean, variance, gamma, beta, eps)
 
 
 def _scale_and_shift(
@@ -78,9 +88,16 @@ def _scale_and_shift(
     """Finish both forms from the centred input, which is overwritten."""
     xp = namespace(x_hat)
     inverse_std = 1 / xp.sqrt(variance + x_hat.dtype.type(eps))
-    per_channel(xp.multiply, x_hat, inverse_std, out=x_hat)
-    y = per_channel(xp.multiply, x_hat, gamma)
-    per_channel(xp.add, y, beta, out=y)
+    y: Array = xp.empty(x_hat.shape, x_hat.dtype)
+    # A vector of c numbers is repeated for a whole row of pixels: NumPy's inner loop is then w times longer.
+    inverse_row, gamma_row, beta_row = (xp.tile(v, y.shape[2]) for v in (inverse_std, gamma, beta))
+
+    def finish(x_hat: Array, y: Array) -> None:
+        xp.multiply(x_hat, inverse_row, out=x_hat)
+        xp.multiply(x_hat, gamma_row, out=y)
+        xp.add(y, beta_row, out=y)
+
+    over_rows(finish, x_hat, y)
     return y, Normalized(x_hat, mean, variance, inverse_std)
 
 
@@ -89,34 +106,36 @@ def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tupl
     xp = namespace(dy)
     dgamma, dbeta = _parameter_gradients(dy, normalized)
     count = dy.dtype.type(dy.size // dy.shape[3])
-    dx = per_channel(xp.multiply, normalized.x_hat, dgamma / -count)
-    dx += dy
-    per_channel(xp.subtract, dx, dbeta / count, out=dx)
-    per_channel(xp.multiply, dx, gamma * normalized.inverse_std, out=dx)
+    dx: Array = xp.empty(dy.shape, dy.dtype)
+    mean_dy, mean_product, factor = (
+        xp.tile(v, dy.shape[2]) for v in (dbeta / count, dgamma / count, gamma * normalized.inverse_std)
+    )
+
+    def combine(dy: Array, x_hat: Array, dx: Array) -> None:
+        xp.multiply(x_hat, mean_product, out=dx)
+        xp.subtract(dy, dx, out=dx)
+        xp.subtract(dx, mean_dy, out=dx)
+        xp.multiply(dx, factor, out=dx)
+
+    over_rows(combine, dy, normalized.x_hat, dx)
     return dx, dgamma, dbeta
 
 
 def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
+    xp = namespace(dy)
     dgamma, dbeta = _parameter_gradients(dy, normalized)
-    return per_channel(namespace(dy).multiply, dy, gamma * normalized.inverse_std), dgamma, dbeta
+    dx: Array = xp.empty(dy.shape, dy.dtype)
+    factor = xp.tile(gamma * normalized.inverse_std, dy.shape[2])
+    over_rows(lambda dy, dx: xp.multiply(dy, factor, out=dx), dy, dx)
+    return dx, dgamma, dbeta
 
 
 def _parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array]:
     """Return dγ = Σ dy·x̂ and dβ = Σ dy."""
-    return column_sums(dy * normalized.x_hat), column_sums(dy)
-
-
-def per_channel(function: "object", x: Array, vector: Array, out: Array | None = None) -> Array:
-    """Apply a binary function to ``x`` (n, h, w, c) and one number a channel, quicker than plain broadcasting.
-
-    NumPy runs an inner loop over the last axis only, c numbers at a time. Repeating the vector for a whole row of
-    pixels makes the inner loop w times longer.
-    """
-    n, h, w, c = x.shape
-    row = namespace(x).tile(vector, w)
-    result: Array = function(x.reshape(n * h, w * c), row, out=None if out is None else out.reshape(n * h, w * c))  # type: ignore[operator]
-    return result.reshape(n, h, w, c)
+    c = dy.shape[3]
+    both = over_rows(lambda dy, x_hat: (sum_rows(dy * x_hat, c), sum_rows(dy, c)), dy, normalized.x_hat)
+    return sum_partial([a for a, _ in both]), sum_partial([b for _, b in both])
 
 
 def local_response_norm(

@@ -18,10 +18,12 @@ The rules, each of which a test holds on to:
 - NaN in a window makes its maximum NaN.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.geometry import Pair, Tap, pair, tap, windows
+from scratchnet.threads import share_out
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,18 @@ def max_pool2d(
     byte = xp.uint8 if k[0] * k[1] <= 256 else xp.uint16
     y, index = xp.full(shape, -xp.inf, x.dtype), xp.zeros(shape, byte)
     switches = Switches(index, (h, w), k, s, p)
-    for j, v, u in switches.taps():
-        best, candidate = y[:, v.out, u.out], x[:, v.source, u.source]
-        # j grows, so the largest j among those that were better than all before them is the first maximum's.
-        better = xp.greater(candidate, best).astype(byte) * byte(j)
-        xp.maximum(index[:, v.out, u.out], better, out=index[:, v.out, u.out])
-        xp.maximum(best, candidate, out=best)
+    taps = switches.taps()
+
+    def pool(images: Sequence[int]) -> None:
+        for i in images:
+            for j, v, u in taps:
+                best, candidate, where = y[i, v.out, u.out], x[i, v.source, u.source], index[i, v.out, u.out]
+                # j grows, so the largest j among those that were better than all before them is the first maximum's.
+                better = xp.greater(candidate, best).astype(byte) * byte(j)
+                xp.maximum(where, better, out=where)
+                xp.maximum(best, candidate, out=best)
+
+    share_out(pool, range(n))
     return y, switches
 
 
@@ -148,12 +156,18 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
         )
     xp = namespace(x)
     y: Array = xp.zeros((x.shape[0], *switches.size, x.shape[3]), x.dtype)
-    for j, v, u in switches.taps():
-        values, chosen = x[:, v.out, u.out], switches.index[:, v.out, u.out] == j
-        if switches.overlapping:
-            y[:, v.source, u.source] += values * chosen
-        else:
-            xp.multiply(values, chosen, out=y[:, v.source, u.source])
+    taps = switches.taps()
+
+    def unpool(images: Sequence[int]) -> None:
+        for i in images:
+            for j, v, u in taps:
+                values, chosen = x[i, v.out, u.out], switches.index[i, v.out, u.out] == j
+                if switches.overlapping:
+                    y[i, v.source, u.source] += values * chosen
+                else:
+                    xp.multiply(values, chosen, out=y[i, v.source, u.source])
+
+    share_out(unpool, range(len(x)))
     return y
 
 
@@ -161,7 +175,12 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, oh, ow, c): read the gradient at each switch, the exact adjoint of :func:`max_unpool2d`."""
     xp = namespace(dy)
     dx: Array = xp.zeros(switches.index.shape, dy.dtype)
-    for j, v, u in switches.taps():
-        chosen = switches.index[:, v.out, u.out] == j
-        dx[:, v.out, u.out] += dy[:, v.source, u.source] * chosen
+    taps = switches.taps()
+
+    def gather(images: Sequence[int]) -> None:
+        for i in images:
+            for j, v, u in taps:
+                dx[i, v.out, u.out] += dy[i, v.source, u.source] * (switches.index[i, v.out, u.out] == j)
+
+    share_out(gather, range(len(dy)))
     return dx

@@ -14,8 +14,9 @@ convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpos
 """
 
 from scratchnet.arrays import Array
-from scratchnet.ops.convolution import column_sums, conv2d, conv2d_input_gradient, conv2d_weight_gradient
+from scratchnet.ops.convolution import conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.geometry import Pair, pair, transposed_size
+from scratchnet.ops.sums import column_sums
 
 
 def conv_transpose2d(

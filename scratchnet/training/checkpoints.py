@@ -133,7 +133,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the checkpoint is empty (0 bytes); train again or use another one")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             # NumPy reads as many bytes as an array's own header says, and the checksum counts only at the end of all.
             if damaged := stored.zip.testzip():
                 raise zipfile.BadZipFile(damaged)

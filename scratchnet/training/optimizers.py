@@ -49,7 +49,7 @@ class SGD:
         Factor on the learning rate of biases.
     """
 
-    names = ("momentum",)
+    names: ClassVar[tuple[str, ...]] = ("momentum",)
 
     def __init__(self, momentum: float = 0.9, weight_decay: float = 0.0, bias_rate: float = 1.0) -> None:
         self.momentum, self.weight_decay, self.bias_rate = momentum, weight_decay, bias_rate
@@ -87,7 +87,7 @@ class Adam:
     eps : float
     """
 
-    names = ("mean", "square")
+    names: ClassVar[tuple[str, ...]] = ("mean", "square")
 
     def __init__(
         self,

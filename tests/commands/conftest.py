@@ -1,0 +1,48 @@
+import pytest
+
+from scratchnet.cli import main
+from tests.tiny import write_set
+
+SMALL = ["--model", "bloodcell", "--width", "0.1", "--epochs", "1", "--batch-size", "2"]
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line; return (exit code, stdout, stderr)."""
+
+    def run(*words):
+        capsys.readouterr()
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as leave:  # how tyro ends --help and its own messages
+            code = leave.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def train(call):
+    """Train a small network; return (exit code, stdout, stderr)."""
+
+    def run(data, out, *words):
+        return call("train", "--data", data, "--out", out, *SMALL, *words)
+
+    return run
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Six images of 32×32 pixels with masks, classes and splits."""
+    return write_set(tmp_path / "set", 6, 32, 32)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A set, ``set/``, and a trained run, ``run/``; tests do not write there."""
+    root = tmp_path_factory.mktemp("finished")
+    write_set(root / "set", 6, 32, 32)
+    words = ["train", "--data", str(root / "set"), "--out", str(root / "run"), *SMALL, "--batch-norm", "True"]
+    assert main(words) == 0
+    return root

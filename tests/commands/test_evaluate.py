@@ -1,0 +1,127 @@
+import json
+import shutil
+
+import pytest
+
+from scratchnet.training import Checkpoint, save_checkpoint
+from tests.tiny import files, network, recipe, write_set
+
+
+@pytest.fixture
+def evaluate(call, finished, tmp_path):
+    """Evaluate the finished run; return (exit code, stdout, metrics or stderr)."""
+
+    def run(*words, data=None):
+        target = tmp_path / "found.json"
+        where = ["--data", data or finished / "set", "--out", target]
+        code, said, err = call("evaluate", finished / "run" / "checkpoint.npz", *where, *words)
+        return code, said, json.loads(target.read_text(), parse_constant=pytest.fail) if code == 0 else err
+
+    return run
+
+
+def test_the_same_as_at_the_end_of_training(evaluate, finished):
+    code, said, found = evaluate()
+    assert code == 0
+    trained = json.loads((finished / "run" / "metrics.json").read_text())
+    for name in (
+        "accuracy",
+        "mean_accuracy",
+        "iou",
+        "mean_iou",
+        "fw_iou",
+        "dice",
+        "pixels",
+        "loss",
+        "images",
+        "baselines",
+    ):
+        assert found[name] == trained[name]
+    assert found["split"] == "val"
+    assert 0 <= found["lowest_image"] <= 1
+    assert "bloodcell on 2 images, running statistics" in said
+    assert "lowest image: s" in said
+    assert "this network" in said
+
+
+def test_batch_statistics(evaluate):
+    assert evaluate("--bn", "batch")[2]["loss"] != evaluate("--bn", "running")[2]["loss"]
+
+
+@pytest.mark.parametrize(("split", "images", "baselines"), [("val", 2, 2), ("train", 4, 2), ("all", 6, 0)])
+def test_splits(evaluate, split, images, baselines):
+    code, _, found = evaluate("--split", split)
+    assert code == 0
+    assert found["images"] == images
+    assert len(found["baselines"]) == baselines
+
+
+def test_a_folder_of_its_own_needs_no_lists_and_no_names(evaluate, tmp_path):
+    data = write_set(tmp_path / "new", 3, 40, 48, split=False)
+    assert evaluate(data=data)[2]["images"] == 3
+    (data / "classes.txt").unlink()
+    code, said, found = evaluate(data=data)
+    assert code == 0
+    assert found["images"] == 3
+    assert "square" in said  # named as in training
+
+
+def test_metrics_go_beside_the_checkpoint_or_into_a_folder(call, finished, tmp_path):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    before = files(tmp_path / "run")
+    words = ("evaluate", tmp_path / "run" / "checkpoint.npz", "--data", finished / "set")
+    assert call(*words, "--out", tmp_path / "elsewhere")[0] == 0
+    assert files(tmp_path / "run") == before
+    assert json.loads((tmp_path / "elsewhere" / "metrics.json").read_text())["images"] == 2
+    assert call(*words)[0] == 0
+    after = files(tmp_path / "run")
+    assert {name for name in after if after[name] != before[name]} == {
+        next(n for n in after if n.name == "metrics.json")
+    }
+
+
+def test_a_checkpoint_that_the_library_wrote(call, tmp_path):
+    data = write_set(tmp_path / "set", 3, split=False)
+    save_checkpoint(tmp_path / "a.npz", Checkpoint(recipe(), network()))
+    code, said, err = call("evaluate", tmp_path / "a.npz", "--data", data)
+    assert (code, err) == (0, "")
+    assert "bloodcell on 3 images" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--split", "test"], "test.txt: no such file; choose one of train, val"),
+        (["--mask-format", "binary"], "mask value"),
+        (["--mask-threshold", "300"], "--mask-threshold 300: expected 0 to 254"),
+        (["--layout", "camvid"], "val: no such folder"),
+    ],
+)
+def test_what_goes_wrong(evaluate, words, expected):
+    code, said, err = evaluate(*words)
+    assert code == 2
+    assert said == ""
+    assert err.startswith("scratchnet: error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_split_of_a_folder_without_lists(evaluate, tmp_path):
+    data = write_set(tmp_path / "new", 3, 32, 32, split=False)
+    code, _, err = evaluate("--split", "test", data=data)
+    assert code == 2
+    assert "test.txt: no such file" in err
+
+
+def test_other_classes(evaluate, tmp_path):
+    data = write_set(tmp_path / "new", 3, 32, 32, classes=("background", "cell"))
+    code, _, err = evaluate(data=data)
+    assert code == 2
+    assert "has the classes background, cell, but" in err
+    assert "was trained on ground, square" in err
+
+
+def test_batch_statistics_of_a_single_pixel(evaluate, tmp_path):
+    code, _, err = evaluate("--bn", "batch", data=write_set(tmp_path / "new", 3, 16, 16))
+    assert code == 2
+    assert "--bn batch: batch norm: one pixel" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from scratchnet.data import PALETTE, read_image, write_image
+from scratchnet.inference import Segmenter
+from scratchnet.training import load_checkpoint
+from tests.tiny import files, sample
+
+
+@pytest.fixture
+def checkpoint(finished):
+    return finished / "run" / "checkpoint.npz"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three images of other sizes than the network was trained on."""
+    for name, size in (("a.png", (32, 32)), ("b.jpg", (45, 70)), ("c.tif", (20, 16))):
+        write_image(tmp_path / "photos" / name, sample(1, *size)[0])
+    return tmp_path / "photos"
+
+
+def test_masks_have_the_image_s_size_and_hold_the_class(call, checkpoint, photos, tmp_path):
+    out = tmp_path / "out"
+    code, said, err = call("segment", checkpoint, photos / "a.png", photos / "b.jpg", "--out", out)
+    assert (code, err) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == ["a-overlay.png", "a.png", "b-overlay.png", "b.png"]
+    assert "b.jpg: 70×45, ground " in said
+    assert f"wrote 2 masks and overlays to {out}" in said
+    stored = load_checkpoint(checkpoint)
+    expected = Segmenter(stored.network, stored.recipe.preprocessing).segment(read_image(photos / "b.jpg"))
+    with Image.open(out / "b.png") as mask:
+        assert (mask.mode, mask.size) == ("P", (70, 45))
+        np.testing.assert_array_equal(np.array(mask), expected)
+        np.testing.assert_array_equal(np.array(mask.getpalette()).reshape(-1, 3)[:2], PALETTE[:2])
+    with Image.open(out / "b-overlay.png") as overlay:
+        assert (overlay.mode, overlay.size) == ("RGB", (70, 45))
+
+
+def test_folders_are_replaced_by_their_images(call, checkpoint, photos, tmp_path):
+    (photos / "notes.txt").write_text("no image")
+    (photos / "._a.png").write_bytes(b"what a Mac leaves on a stick")
+    (photos / "inner.png").mkdir()
+    code, said, _ = call("segment", checkpoint, photos, "--out", tmp_path / "out")
+    assert code == 0
+    assert "wrote 3 masks" in said
+    assert {path.name for path in (tmp_path / "out").glob("*y.png")} == {f"{name}-overlay.png" for name in "abc"}
+
+
+@pytest.mark.parametrize(
+    "words", [["--bn", "batch"], ["--tile", "32"], ["--tile", "32", "--overlap", "0"]], ids=" ".join
+)
+def test_options(call, checkpoint, tmp_path, words):
+    write_image(tmp_path / "large.png", sample(2, 90, 100)[0])
+    results = []
+    for out, more in (("plain", []), ("other", words)):
+        assert call("segment", checkpoint, tmp_path / "large.png", "--out", tmp_path / out, *more)[0] == 0
+        with Image.open(tmp_path / out / "large.png") as mask:
+            results.append(np.array(mask))
+    assert results[0].shape == results[1].shape == (90, 100)
+    if words[0] == "--bn":
+        assert (results[0] != results[1]).any()
+
+
+def test_two_images_of_one_name_are_refused(call, checkpoint, photos, tmp_path):
+    write_image(photos / "a.jpg", sample(1)[0])
+    code, _, err = call("segment", checkpoint, photos, "--out", tmp_path / "out")
+    assert code == 2
+    assert "a.png and" in err
+    assert "a.jpg would both be written as a.png; segment them apart" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_overlay_s_name_may_be_an_image_s_name_too(call, checkpoint, photos, tmp_path):
+    write_image(photos / "a-overlay.png", sample(1)[0])
+    code, _, err = call("segment", checkpoint, photos, "--out", tmp_path / "out")
+    assert code == 2
+    assert "would both be written as a-overlay.png" in err
+
+
+def test_the_images_are_not_overwritten(call, checkpoint, photos):
+    before = files(photos)
+    for out in (photos, photos / "inner" / ".."):
+        (photos / "inner").mkdir(exist_ok=True)
+        code, _, err = call("segment", checkpoint, photos / "a.png", "--out", out)
+        assert code == 2
+        assert "a.png: is one of the images and would be overwritten; choose another --out" in err
+    assert files(photos) == before
+
+
+def test_a_bad_image_at_the_end_stops_before_the_first_mask(call, checkpoint, photos, tmp_path):
+    (photos / "z.png").write_bytes((photos / "a.png").read_bytes()[:200])
+    code, said, err = call("segment", checkpoint, photos, "--out", tmp_path / "out")
+    assert (code, said) == (2, "")
+    assert "z.png: damaged or no image" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_batch_statistics_of_a_single_pixel(call, checkpoint, photos, tmp_path):
+    """A 16×16 image is one pixel in the middle of a network of stride 16."""
+    write_image(tmp_path / "tiny.png", sample(0, 16, 16)[0])
+    code, _, err = call("segment", checkpoint, tmp_path / "tiny.png", "--bn", "batch", "--out", tmp_path / "out")
+    assert code == 2
+    assert "tiny.png: batch norm: one pixel" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,27 @@
+"""What all tests share: examples that do not change from run to run, and the two float types."""
+
+import os
+
+# Tests multiply small matrices, over which two BLAS threads only wait for each other. NumPy reads this when it starts.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Both dtypes that networks run in."""
+    return np.dtype(request.param)
+
+
+@pytest.fixture(params=["as it comes", "in pieces"])
+def pieces(request, monkeypatch):
+    """Element-wise work as it comes, and cut into many pieces for three threads."""
+    if request.param == "in pieces":
+        monkeypatch.setattr("scratchnet.threads.PIECE_BYTES", 64)
+        monkeypatch.setattr("scratchnet.threads.thread_count", lambda: 3)

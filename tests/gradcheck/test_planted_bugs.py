@@ -1,0 +1,402 @@
+"""A checker is worth what it catches: plant a bug, and the case that should notice must fail.
+
+A row says what is broken, where the function is looked up when it is used, how the broken one is made from the right
+one, and which case must notice. Every case passes unbroken.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pkgutil import resolve_name
+
+import numpy as np
+import pytest
+
+from scratchnet.gradcheck import Case, Problem, all_cases, from_network
+from scratchnet.layers import Add, Conv2d
+from scratchnet.network import Network
+from scratchnet.ops.normalization import batch_norm_fixed_backward
+from scratchnet.ops.resampling import upsample_bilinear
+from tests.compare import numbers
+
+# Two cases that no single layer makes: a value used by several steps, and gradients gathered over two passes. ---------
+
+
+def fork():
+    net = Network(2)
+    net.add("first", Conv2d(2, 3, 3, padding=1))
+    net.add("second", Conv2d(3, 3, 3, padding=1), "first")
+    net.add("sum", Add(), "first", "second")
+    return from_network(net, numbers(2, 4, 5, 2))
+
+
+def two_passes():
+    """A batch in two halves, one after the other, whose gradients add up (DeconvNet's 8 × 8 images)."""
+    net = Network(2)
+    net.add("conv", Conv2d(2, 3, 3, padding=1))
+    net.allocate(0, np.float64).train()
+    net.flat().values += 0.1 * numbers(net.flat().values.size)
+    halves = [numbers(1, 4, 5, 2, seed=i) for i in (1, 2)]
+
+    def backward(upstream):
+        net.zero_grad()
+        for i, half in enumerate(halves):
+            net.forward(half)
+            net.backward(upstream[i : i + 1])
+        return {name: p.grad.copy() for name, p in net.parameters().items()}
+
+    learned = {name: p.value for name, p in net.parameters().items()}
+    return Problem(learned, lambda: (np.concatenate([net.forward(half, keep=False) for half in halves]), []), backward)
+
+
+CASES = {case.name: case for case in [*all_cases(), Case("network/fork", fork), Case("network/two passes", two_passes)]}
+
+
+@cache
+def passes_unbroken(name):
+    return CASES[name].run().ok
+
+
+# The bugs -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    where: str
+    broken: Callable
+    case: str
+
+
+def fixed_switches(value):
+    """Make a function of (array, switches) take every switch to be ``value``."""
+
+    def broken(right):
+        return lambda x, switches: right(x, replace(switches, index=np.full_like(switches.index, value)))
+
+    return broken
+
+
+def mirrored_switches(right):
+    def wrong(x, switches):
+        last = switches.kernel[0] * switches.kernel[1] - 1
+        return right(x, replace(switches, index=(last - switches.index).astype(switches.index.dtype)))
+
+    return wrong
+
+
+def to_all_pixels(right):
+    """Send a pool's gradient to every pixel of the window."""
+
+    def wrong(dy, switches):
+        count = switches.kernel[0] * switches.kernel[1]
+        return sum(fixed_switches(j)(right)(dy, switches) for j in range(count))
+
+    return wrong
+
+
+def last_write(right):
+    """Where windows overlap, overwrite instead of summing."""
+
+    def wrong(dy, switches):
+        dx = np.zeros((dy.shape[0], *switches.size, dy.shape[3]))
+        for j, v, u in switches.taps():
+            place = dx[:, v.source, u.source]
+            np.copyto(place, dy[:, v.out, u.out], where=switches.index[:, v.out, u.out] == j)
+        return dx
+
+    return wrong
+
+
+def zero_padding(right):
+    """Pad with zeros instead of −∞: a window at the border has a maximum of at least 0."""
+
+    def wrong(x, kernel, stride, padding):
+        border = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+        return right(np.pad(x, border), kernel, stride, 0)[0], right(x, kernel, stride, padding)[1]
+
+    return wrong
+
+
+def without(**settings):
+    """Make a gradient function forget some of its settings."""
+
+    def broken(right):
+        names = ("stride", "padding", "dilation", "groups")
+
+        def wrong(dy, x_or_weight, weight_or_size, *values, **more):
+            given = dict(zip(names, values, strict=False)) | more
+            return right(dy, x_or_weight, weight_or_size, **(given | settings))
+
+        return wrong
+
+    return broken
+
+
+def turned_kernel(right):
+    return lambda dy, weight, *rest: right(dy, weight[::-1, ::-1], *rest)
+
+
+def swapped_groups(right):
+    def wrong(dy, x, weight, stride, padding, dilation, groups):
+        half = x.shape[3] // 2
+        return right(dy, np.roll(x, half, axis=3), weight, stride, padding, dilation, groups)
+
+    return wrong
+
+
+def swapped_pieces(right):
+    return lambda dy, channels: right(dy, channels[::-1])[::-1]
+
+
+def no_mean_term(right):
+    def wrong(dy, normalized, gamma):
+        dx, dgamma, dbeta = right(dy, normalized, gamma)
+        count = dy.size // dy.shape[3]
+        return dx + gamma * normalized.inverse_std * dbeta / count, dgamma, dbeta
+
+    return wrong
+
+
+def no_x_hat_term(right):
+    def wrong(dy, normalized, gamma):
+        dx, dgamma, dbeta = right(dy, normalized, gamma)
+        count = dy.size // dy.shape[3]
+        return dx + gamma * normalized.inverse_std * normalized.x_hat * dgamma / count, dgamma, dbeta
+
+    return wrong
+
+
+def stale_statistics(right):
+    """Keep the deviation of an earlier batch for the backward pass."""
+
+    def wrong(dy, normalized, gamma):
+        return right(dy, replace(normalized, inverse_std=1.1 * normalized.inverse_std), gamma)
+
+    return wrong
+
+
+def changed_gradient(change):
+    """Leave a loss as it is and change its gradient: ``change(dlogits, labels, factors)``."""
+
+    def broken(right):
+        def wrong(logits, labels, factors):
+            loss, dlogits = right(logits, labels, factors)
+            return loss, change(dlogits, labels, factors)
+
+        return wrong
+
+    return broken
+
+
+def other_factors(change):
+    """Compute a loss's gradient with other factors than its value."""
+
+    def broken(right):
+        def wrong(logits, labels, factors):
+            return right(logits, labels, factors)[0], right(logits, labels, change(factors))[1]
+
+        return wrong
+
+    return broken
+
+
+def double_sigmoid(right):
+    """The derivative of the sigmoid once more, as with a squared error."""
+
+    def wrong(logits, labels, factors):
+        p = 1 / (1 + np.exp(-logits))
+        loss, dlogits = right(logits, labels, factors)
+        return loss, dlogits * p * (1 - p)
+
+    return wrong
+
+
+def unscaled_mask(right):
+    def wrong(x, rate, rng):
+        y, mask = right(x, rate, rng)
+        return y, np.sign(mask)
+
+    return wrong
+
+
+def overwriting_backward(right):
+    """Walk back like Network.backward, but let the last user of a value overwrite the others."""
+
+    def wrong(self, dy, need_dx=False):
+        gradients = {self.steps[-1].name: dy}
+        for step in reversed(self.steps):
+            sent = step.layer.backward(gradients.pop(step.name))
+            gradients |= zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True)
+        return gradients["input"]
+
+    return wrong
+
+
+def overwriting_accumulate(right):
+    def wrong(self, gradient):
+        self.grad[...] = gradient
+
+    return wrong
+
+
+CONV, POOL, NORM = "scratchnet.ops.convolution.", "scratchnet.layers.pooling.", "scratchnet.layers.normalization."
+UP, JOIN, ACT = "scratchnet.layers.resampling.", "scratchnet.layers.arrangement.", "scratchnet.layers.activation."
+LOSS, OPS = "scratchnet.losses.", "scratchnet.gradcheck.cases."
+
+BUGS = [
+    # convolution
+    Bug("bias gradient forgotten", CONV + "column_sums", lambda f: lambda x: 0 * f(x), "op/conv2d"),
+    Bug("bias gradient is the mean", CONV + "column_sums", lambda f: lambda x: x.mean((0, 1, 2)), "layer/Conv2d"),
+    Bug("kernel not turned in the input gradient", CONV + "conv2d_input_gradient", turned_kernel, "op/conv2d"),
+    Bug("… nor at stride 2", CONV + "conv2d_input_gradient", turned_kernel, "op/conv2d stride 2"),
+    Bug("stride ignored by dx", CONV + "conv2d_input_gradient", without(stride=1), "op/conv2d stride 2"),
+    Bug("stride ignored by dW", CONV + "conv2d_weight_gradient", without(stride=1), "op/conv2d stride 2"),
+    Bug("dilation ignored by dx", CONV + "conv2d_input_gradient", without(dilation=1), "op/conv2d dilation 2"),
+    Bug("dilation ignored by dW", CONV + "conv2d_weight_gradient", without(dilation=1), "op/conv2d uneven"),
+    Bug("padding ignored by dx", CONV + "conv2d_input_gradient", without(padding=0), "layer/Conv2d"),
+    Bug("padding ignored by dW", CONV + "conv2d_weight_gradient", without(padding=0), "op/conv2d"),
+    Bug("groups mixed up", CONV + "conv2d_weight_gradient", swapped_groups, "op/conv2d groups 2"),
+    # transposed convolution
+    Bug(
+        "weight gradient of a transposed convolution transposed",
+        "scratchnet.ops.transposed.conv2d_weight_gradient",
+        lambda f: lambda *a: f(*a).transpose(1, 0, 2, 3),
+        "op/conv_transpose2d",
+    ),
+    Bug(
+        "transposed convolution used again for its own gradient",
+        "scratchnet.ops.transposed.conv2d",
+        lambda f: lambda dy, weight, *rest: f(dy, weight[::-1, ::-1], *rest),
+        "layer/ConvTranspose2d",
+    ),
+    # pooling
+    Bug("unpooling writes at a wrong switch", POOL + "max_unpool2d", mirrored_switches, "layer/MaxUnpool2d"),
+    Bug("unpooling writes a bed of nails", POOL + "max_unpool2d", fixed_switches(0), "layer/MaxUnpool2d"),
+    Bug(
+        "unpooling's gradient read at the corner",
+        POOL + "max_unpool2d_backward",
+        fixed_switches(0),
+        "layer/MaxUnpool2d",
+    ),
+    Bug("pool gradient to the last pixel", POOL + "max_pool2d_backward", fixed_switches(3), "layer/MaxPool2d"),
+    Bug("pool gradient to all pixels", POOL + "max_pool2d_backward", to_all_pixels, "layer/MaxPool2d"),
+    Bug("pool padded with zeros", OPS + "max_pool2d", zero_padding, "op/max_pool2d overlapping"),
+    Bug("overlaps overwritten by pool", OPS + "max_pool2d_backward", last_write, "op/max_pool2d overlapping"),
+    Bug("overlaps overwritten by unpool", OPS + "max_unpool2d", last_write, "op/max_unpool2d overlapping"),
+    # upsampling
+    Bug(
+        "upsampling's gradient subsampled instead of summed",
+        UP + "upsample_nearest_backward",
+        lambda f: lambda dy, scale: dy[:, :: scale[0], :: scale[1]].copy(),
+        "layer/UpsampleNearest",
+    ),
+    Bug(
+        "nails' gradient summed instead of read",
+        UP + "bed_of_nails_backward",
+        lambda f: lambda dy, scale: dy.reshape(2, 6, 2, 7, 2, 4).sum((2, 4)),
+        "layer/BedOfNails",
+    ),
+    Bug(
+        "gradient interpolated instead of transposed",
+        UP + "upsample_bilinear_backward",
+        lambda f: lambda dy, size: 6 * upsample_bilinear(dy, size),
+        "layer/UpsampleBilinear",
+    ),
+    # normalisation
+    Bug(
+        "batch norm's statistics taken for constants",
+        NORM + "batch_norm_backward",
+        lambda f: batch_norm_fixed_backward,
+        "layer/BatchNorm2d training",
+    ),
+    Bug("mean term missing", NORM + "batch_norm_backward", no_mean_term, "layer/BatchNorm2d training"),
+    Bug("x̂ term missing", NORM + "batch_norm_backward", no_x_hat_term, "layer/BatchNorm2d training"),
+    Bug("stale deviation", NORM + "batch_norm_backward", stale_statistics, "layer/BatchNorm2d per batch at test time"),
+    Bug("stale running deviation", NORM + "batch_norm_fixed_backward", stale_statistics, "layer/BatchNorm2d frozen"),
+    Bug(
+        "window term of LRN dropped",
+        NORM + "local_response_norm_backward",
+        lambda f: lambda dy, x, scale, size, alpha, beta: dy * scale**-beta,
+        "layer/LocalResponseNorm",
+    ),
+    # activation
+    Bug("ReLU's mask from the gradient", ACT + "relu_backward", lambda f: lambda dy, y: dy * (dy > 0), "layer/ReLU"),
+    Bug("ReLU lets everything through", ACT + "relu_backward", lambda f: lambda dy, y: dy, "layer/ReLU"),
+    Bug("dropout's mask not scaled", ACT + "dropout", unscaled_mask, "layer/Dropout"),
+    # joining
+    Bug("pieces swapped", JOIN + "concatenate_backward", swapped_pieces, "layer/Concatenate"),
+    Bug("offset ignored", JOIN + "crop2d_backward", lambda f: lambda dy, _, size: f(dy, 0, size), "layer/Crop"),
+    Bug("border not cut off", JOIN + "pad2d_backward", lambda f: lambda dy, _: dy[:, :6, :7], "layer/Pad"),
+    Bug("fork overwritten", "scratchnet.network.Network.backward", overwriting_backward, "network/fork"),
+    Bug(
+        "gradients overwritten instead of gathered",
+        "scratchnet.layers.base.Parameter.accumulate",
+        overwriting_accumulate,
+        "network/two passes",
+    ),
+    # losses
+    Bug(
+        "class weights missing in the gradient",
+        LOSS + "softmax_cross_entropy",
+        other_factors(lambda f: (f > 0) * f.mean()),
+        "loss/softmax, class weights",
+    ),
+    Bug(
+        "normaliser missing in the gradient",
+        LOSS + "softmax_cross_entropy",
+        other_factors(lambda f: f * np.count_nonzero(f)),
+        "loss/softmax",
+    ),
+    Bug(
+        "ignored pixels with a gradient",
+        LOSS + "softmax_cross_entropy",
+        other_factors(lambda f: np.where(f == 0, f.max(), f)),
+        "loss/softmax",
+    ),
+    Bug(
+        "label not subtracted",
+        LOSS + "sigmoid_cross_entropy",
+        changed_gradient(lambda d, labels, f: d + (labels * f)[..., None]),
+        "loss/sigmoid",
+    ),
+    Bug("sigmoid differentiated twice", LOSS + "sigmoid_cross_entropy", double_sigmoid, "loss/sigmoid"),
+    Bug("sign of the Dice gradient", LOSS + "dice_loss", changed_gradient(lambda d, *_: -d), "loss/dice"),
+    Bug("Dice left out of a sum", LOSS + "dice_loss", changed_gradient(lambda d, *_: 0 * d), "loss/cross-entropy+dice"),
+]
+
+
+def plant(monkeypatch, where, function):
+    """Put ``function`` in the place ``where``; return the list that grows with every call."""
+    calls = []
+
+    def spy(*args, **kwargs):
+        calls.append(1)
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(where, spy)
+    return calls
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_caught(bug, monkeypatch):
+    assert passes_unbroken(bug.case)
+    calls = plant(monkeypatch, bug.where, bug.broken(resolve_name(bug.where)))
+    report = CASES[bug.case].run()
+    assert calls, "the bug was planted where nobody looks"
+    assert report.checked
+    assert not report.ok
+    assert report.worst.error > 1e-3, "caught by a hair"
+
+
+@pytest.mark.parametrize("where", sorted({bug.where for bug in BUGS}))
+def test_planting_the_right_function_is_not_caught(where, monkeypatch):
+    """It is the bug that is caught, not the planting."""
+    calls = plant(monkeypatch, where, resolve_name(where))
+    assert all(CASES[bug.case].run().ok for bug in BUGS if bug.where == where)
+    assert calls
+
+
+def test_there_are_enough_bugs_and_no_two_alike():
+    assert len(BUGS) >= 40
+    assert len({bug.name for bug in BUGS}) == len(BUGS)

@@ -1,0 +1,191 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from scratchnet.data import Preprocessing, tile_grid
+from scratchnet.errors import UserError
+from scratchnet.inference import Segmenter, segmentation, to_mask
+from scratchnet.layers import Conv2d, MaxPool2d, UpsampleNearest
+from scratchnet.network import Network
+from tests.tiny import network, sample
+
+PLAIN = Preprocessing("none")
+DECONVNET = {"size": 32, "width": 2}
+SEES = 12
+"""How far `local` sees, at most, in pixels."""
+
+
+def photos(count, height, width):
+    return np.stack([sample(index, height, width)[0] for index in range(count)])
+
+
+def local(classes=3):
+    """A network of stride 4 whose every output depends on pixels nearer than SEES; it has no bias to hide behind."""
+    net = Network(3, stride=4)
+    net.add("conv1", Conv2d(3, 4, 3, padding=1))
+    net.add("pool", MaxPool2d(4))
+    net.add("conv2", Conv2d(4, 4, 3, padding=1))
+    net.add("up", UpsampleNearest(4))
+    net.add("score", Conv2d(4, classes, 1))
+    return net.allocate(1).eval()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 16), (31, 50), (100, 16), (33, 129)])
+@pytest.mark.parametrize("model", ["bloodcell", "deconvnet-small", "squares"])
+def test_the_result_has_the_size_of_the_image(model, size):
+    options = {"deconvnet-small": DECONVNET, "squares": {"width": 2}}.get(model)
+    segmenter = Segmenter(network(model, options), PLAIN)
+    p = segmenter.probabilities(photos(2, *size))
+    assert p.shape == (2, *size, 2)
+    assert p.dtype == np.float32
+    np.testing.assert_allclose(p.sum(axis=-1), 1, atol=1e-5)
+    mask = segmenter.segment(photos(2, *size)[1])
+    assert mask.shape == size
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, p[1].argmax(axis=-1))
+
+
+@pytest.mark.parametrize("size", [(30, 47), (64, 64)])
+def test_a_padded_image_is_the_reflected_image_cut_back(size):
+    net = local()
+    images = photos(1, *size)
+    height, width = (-(-side // 4) * 4 for side in size)
+    reflected = np.pad(images, [(0, 0), (0, height - size[0]), (0, width - size[1]), (0, 0)], mode="symmetric")
+    expected = Segmenter(net, PLAIN).probabilities(reflected)[:, : size[0], : size[1]]
+    np.testing.assert_array_equal(Segmenter(net, PLAIN).probabilities(images), expected)
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(64, 48), (64, 40), (67, 35), (40, None)])
+@pytest.mark.parametrize("size", [(96, 96), (70, 131), (150, 20)])
+def test_tiles_agree_with_the_whole(size, tile, overlap):
+    """Further than the receptive field from the borders between tiles nothing differs; nearer, little."""
+    net, images = local(), photos(1, *size)
+    whole = Segmenter(net, PLAIN).probabilities(images)[0]
+    tiles = Segmenter(net, PLAIN, tile=tile, overlap=overlap).probabilities(images)[0]
+    assert whole.std() > 0.02
+    height, width = (-(-length // 4) * 4 for length in size)
+    side = tile // 4 * 4
+    told = np.ones((height, width), bool)
+    for window in tile_grid(
+        height, width, side, min(-(-(side // 4 if overlap is None else overlap) // 4) * 4, side - 4)
+    ):
+        for begin, length, end, axis in ((window.top, window.height, height, 0), (window.left, window.width, width, 1)):
+            near = np.moveaxis(told[window.slices], axis, 0)
+            near[: SEES if begin else 0] = False
+            near[length - (SEES if begin + length < end else 0) :] = False
+    told = told[: size[0], : size[1]]
+    assert told.mean() > 0.15
+    np.testing.assert_allclose(tiles[told], whole[told], atol=1e-6)
+    np.testing.assert_allclose(tiles.mean(), whole.mean(), atol=0.01)
+    assert np.abs(tiles - whole).max() < 0.3
+
+
+def test_large_images_are_cut_without_being_asked(monkeypatch):
+    monkeypatch.setattr(segmentation, "LARGEST", 40)
+    monkeypatch.setattr(segmentation, "TILE", 32)
+    monkeypatch.setattr(segmentation, "OVERLAP", 16)
+    net, seen = local(), []
+    forward = net.forward
+    monkeypatch.setattr(net, "forward", lambda x, keep=None: seen.append(x.shape) or forward(x, keep))
+    Segmenter(net, PLAIN).probabilities(photos(2, 40, 40))
+    assert seen == [(2, 40, 40, 3)]
+    seen.clear()
+    Segmenter(net, PLAIN).probabilities(photos(1, 41, 20))
+    assert seen == [(1, 32, 20, 3)] * 2
+    seen.clear()
+    Segmenter(net, PLAIN, tile=70).probabilities(photos(1, 41, 69))  # 70 is no multiple of 4: tiles of 68
+    assert seen == [(1, 44, 68, 3)] * 2
+
+
+@pytest.mark.parametrize("size", [(32, 32), (20, 32), (16, 16), (40, 70), (33, 20)])
+def test_a_network_of_one_size_always_gets_that_size(size, monkeypatch):
+    net, seen = network("deconvnet-small", DECONVNET), []
+    forward = net.forward
+    monkeypatch.setattr(net, "forward", lambda x, keep=None: seen.append(x.shape[1:3]) or forward(x, keep))
+    assert Segmenter(net, PLAIN).segment(photos(1, *size)[0]).shape == size
+    assert set(seen) == {(32, 32)}
+
+
+@pytest.mark.parametrize("size", [(32, 32), (48, 40)])
+@pytest.mark.parametrize("options", [{"width": 0.1, "batch_norm": True}])
+def test_statistics_of_an_image_do_not_depend_on_its_neighbours(size, options):
+    net = network("bloodcell", options).use_statistics("batch")
+    images = photos(3, *size)
+    images[1] //= 4
+    together = Segmenter(net, PLAIN).probabilities(images)
+    for index in range(3):
+        np.testing.assert_array_equal(
+            together[index], Segmenter(net, PLAIN).probabilities(images[index : index + 1])[0]
+        )
+
+
+def test_running_statistics_do_not_depend_on_neighbours_either():
+    net = network("bloodcell", {"width": 0.1, "batch_norm": True})
+    images = photos(3, 32, 32)
+    together = Segmenter(net, PLAIN).probabilities(images)
+    for index in range(3):
+        alone = Segmenter(net, PLAIN).probabilities(images[index : index + 1])[0]
+        np.testing.assert_allclose(together[index], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "resize"), [((40, 24), (32, 48)), ((100, 90), (32, 32)), ((5, 7), (16, 16))])
+def test_resizing_comes_back_in_the_image_s_size(size, resize):
+    preprocessing = Preprocessing("dataset", (0.1, 0.1, 0.1), (0.5, 0.5, 0.5), resize)
+    p = Segmenter(network(), preprocessing).probabilities(photos(2, *size))
+    assert p.shape == (2, *size, 2)
+    np.testing.assert_allclose(p.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_an_image_smaller_than_the_stride_is_refused():
+    with pytest.raises(UserError, match=r"the image is 40×15 pixels.*at least 16×16 pixels; enlarge the image"):
+        Segmenter(network(), PLAIN).probabilities(photos(1, 15, 40))
+
+
+@pytest.mark.parametrize(
+    ("tile", "overlap", "words"),
+    [
+        (0, None, "--tile 0: this network needs tiles of at least 16 pixels"),
+        (-64, None, "--tile -64: this network needs"),
+        (15, None, "--tile 15"),
+        (64, 64, "--overlap 64: expected 0 to 63, less than the tiles' side of 64"),
+        (70, 64, "--overlap 64: expected 0 to 63"),  # the tiles' side is a multiple of the stride
+        (64, -1, "--overlap -1"),
+        (None, 16, "--overlap 16: needs --tile"),
+    ],
+)
+def test_tiles_that_make_no_sense_are_refused(tile, overlap, words):
+    with pytest.raises(UserError, match=words):
+        Segmenter(network(), PLAIN, tile, overlap)
+
+
+def test_a_network_of_one_size_takes_no_other_tiles():
+    net = network("deconvnet-small", DECONVNET)
+    for settings in ({"tile": 64}, {"overlap": 3}, {"tile": 32, "overlap": 8}):
+        with pytest.raises(UserError, match="32×32 tiles only"):
+            Segmenter(net, PLAIN, **settings)
+
+
+def test_ties_go_to_the_first_class():
+    assert to_mask(np.array([[0.5, 0.5], [0.1, 0.9]])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("size", [(418, 1505), (1500, 2000)])
+def test_memory_grows_with_the_result_not_with_the_activations(size):
+    """16 filters on the whole photograph would be 64 bytes a pixel for every layer of the first block."""
+    net = Network(3, stride=2)
+    net.add("conv", Conv2d(3, 16, 1))
+    net.add("pool", MaxPool2d(2))
+    net.add("up", UpsampleNearest(2))
+    net.add("score", Conv2d(16, 1, 1))
+    segmenter = Segmenter(net.allocate().eval(), PLAIN)
+    image = np.zeros((*size, 3), np.uint8)
+    segmenter.segment(image[:448, :448])  # what is made once stays out of the measurement
+    tracemalloc.start()
+    mask = segmenter.segment(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert mask.shape == size
+    pixels = size[0] * size[1]
+    # Input 12, sums of two probabilities 16, weights 8, quotient and result 8 + 8 bytes a pixel, and one tile's maps.
+    assert peak < 56 * pixels + 4 * 16 * 6 * 448**2

@@ -1,0 +1,130 @@
+"""Training steps of whole models, in PyTorch and here, from the same weights.
+
+Two steps in float64, where a wrong running average or update would show in the second; one in float32, since the
+rounding of the first can move a switch of the second.
+"""
+
+import numpy as np
+import pytest
+
+from scratchnet.layers import (
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    LocalResponseNorm,
+    MaxPool2d,
+    MaxUnpool2d,
+    ReLU,
+    UpsampleNearest,
+)
+from scratchnet.losses import PixelLoss
+from scratchnet.models import build
+from tests.compare import numbers
+from tests.torch_layouts import kernels, maps, planes, tensor, weights
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+torch.set_num_threads(1)  # on maps this small, threads only wait for each other
+
+CASES = {
+    "bloodcell": ("bloodcell", {"width": 0.25}, 32, 2),
+    "bloodcell, switches": ("bloodcell", {"width": 0.25, "unpool": "switches"}, 32, 2),
+    "bloodcell, switches, batch norm": (
+        "bloodcell",
+        {"width": 0.25, "unpool": "switches", "batch_norm": True},
+        32,
+        2,
+    ),
+    "deconvnet-small": ("deconvnet-small", {"width": 4, "size": 32}, 32, 8),
+    "squares": ("squares", {"width": 8}, 24, 2),
+}
+RATE = 0.05
+
+
+class TorchTwin:
+    """A network's list, run by PyTorch's functions."""
+
+    def __init__(self, net):
+        self.net = net
+        self.learned = {
+            name: kernels(p.value) if p.kind == "weight" else tensor(p.value.copy())
+            for name, p in net.parameters().items()
+        }
+        self.state = {name: tensor(b.value.copy(), learn=False) for name, b in net.state().items()}
+
+    def forward(self, x):
+        values = {"input": x}
+        for step in self.net.steps:
+            taken = [values[name] for name in step.inputs]
+            values[step.name] = self.run(step.name, step.layer, taken, values)
+        return values[self.net.steps[-1].name]
+
+    def run(self, name, layer, taken, values):
+        x = taken[0]
+        if isinstance(layer, (Conv2d, ConvTranspose2d)):
+            function = F.conv2d if isinstance(layer, Conv2d) else F.conv_transpose2d
+            weight, bias = (self.learned[f"{name}.{key}"] for key in ("weight", "bias"))
+            return function(x, weight, bias, stride=layer.stride, padding=layer.padding)
+        if isinstance(layer, BatchNorm2d):
+            running = [self.state[f"{name}.{key}"] for key in ("running_mean", "running_var")]
+            learned = [self.learned[f"{name}.{key}"] for key in ("scale", "shift")]
+            return F.batch_norm(x, *running, *learned, training=True, momentum=layer.momentum, eps=layer.eps)
+        if isinstance(layer, MaxPool2d):
+            y, indices = F.max_pool2d(x, layer.kernel, layer.stride, layer.padding, return_indices=True)
+            values[f"{name}.switches"] = indices, layer.kernel, x.shape[2:]
+            return y
+        if isinstance(layer, MaxUnpool2d):
+            indices, kernel, size = taken[1]
+            return F.max_unpool2d(x, indices, kernel, output_size=size)
+        plain = {
+            ReLU: lambda: F.relu(x),
+            UpsampleNearest: lambda: F.interpolate(x, scale_factor=layer.scale, mode="nearest"),
+            LocalResponseNorm: lambda: F.local_response_norm(x, layer.size, layer.alpha, layer.beta),
+        }
+        return plain[type(layer)]()
+
+    def step(self, loss):
+        loss.backward()
+        with torch.no_grad():
+            for parameter in self.learned.values():
+                parameter.sub_(RATE * parameter.grad)
+                parameter.grad = None
+
+    def values(self):
+        """Return everything learned, in this package's layout."""
+        return {name: weights(t) if t.ndim == 4 else t.detach().numpy() for name, t in self.learned.items()} | {
+            name: t.numpy() for name, t in self.state.items()
+        }
+
+
+def torch_loss(scores, target):
+    if scores.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(scores[:, 0], torch.tensor(target, dtype=scores.dtype))
+    return F.cross_entropy(scores, torch.tensor(target, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_steps_agree(case, dtype):
+    name, options, size, n = CASES[case]
+    net = build(name, 2, **options).allocate(0, dtype).train()
+    twin = TorchTwin(net)
+    target = (numbers(n, size, size, seed=9) > 0).astype(np.uint8)
+    bound = 1e-4 if dtype == np.float32 else 1e-9
+    for seed in range(1 if dtype == np.float32 else 2):
+        x = numbers(n, size, size, 3, seed=seed, dtype=dtype)
+        scores = twin.forward(planes(x, learn=False))
+        expected = torch_loss(scores, target)
+        logits = net.forward(x)
+        loss, dlogits = PixelLoss(2)(logits, target)
+        wanted = maps(scores)
+        np.testing.assert_allclose(logits, wanted, rtol=0, atol=bound * max(1, np.abs(wanted).max()))
+        assert loss == pytest.approx(expected.item(), rel=bound)
+        net.zero_grad()
+        net.backward(dlogits)
+        net.flat().values[...] -= dtype.type(RATE) * net.flat().grads
+        twin.step(expected)
+    mine = {key: p.value for key, p in net.parameters().items()} | {key: b.value for key, b in net.state().items()}
+    theirs = twin.values()
+    assert set(mine) == set(theirs)
+    for key, value in mine.items():
+        np.testing.assert_allclose(value, theirs[key], rtol=0, atol=bound * max(1, np.abs(value).max()), err_msg=key)

@@ -1,0 +1,148 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from scratchnet import threads
+from scratchnet.ops import convolution
+from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
+from tests import naive
+from tests.compare import assert_close, numbers
+
+# x (n, h, w, c_in), weight (kh, kw, c_in / groups, c_out), settings
+CASES = {
+    "3×3": ((2, 6, 7, 3), (3, 3, 3, 4), {}),
+    "3×3 padded": ((2, 6, 7, 3), (3, 3, 3, 4), {"padding": 1}),
+    "1×1": ((2, 5, 4, 3), (1, 1, 3, 6), {}),
+    "1×1 stride 2": ((2, 5, 4, 3), (1, 1, 3, 2), {"stride": 2}),
+    "1×1 padded": ((1, 3, 4, 2), (1, 1, 2, 2), {"padding": 1}),
+    "1×1 groups": ((1, 3, 4, 4), (1, 1, 2, 6), {"groups": 2}),
+    "stride 2, odd size": ((2, 7, 9, 2), (3, 3, 2, 3), {"stride": 2, "padding": 1}),
+    "stride 2, last rows unused": ((1, 8, 6, 2), (3, 3, 2, 3), {"stride": 2}),
+    "stride over the kernel": ((1, 9, 10, 2), (2, 2, 2, 3), {"stride": 3, "padding": 1}),
+    "dilation 2": ((2, 8, 7, 2), (3, 3, 2, 3), {"dilation": 2, "padding": 2}),
+    "dilation 3, stride 2": ((1, 9, 9, 2), (3, 3, 2, 3), {"dilation": 3, "stride": 2, "padding": 3}),
+    "padding over the kernel": ((1, 3, 4, 2), (3, 3, 2, 2), {"padding": 4}),
+    "even kernel": ((2, 5, 6, 2), (4, 2, 2, 3), {"padding": (2, 1)}),
+    "everything uneven": (
+        (2, 8, 9, 2),
+        (2, 4, 2, 3),
+        {"stride": (2, 3), "padding": (0, 2), "dilation": (3, 1)},
+    ),
+    "groups 2": ((2, 5, 6, 4), (3, 3, 2, 6), {"groups": 2, "padding": 1}),
+    "groups 3, stride 2": ((2, 5, 6, 6), (3, 2, 2, 3), {"groups": 3, "stride": 2}),
+    "depthwise": ((2, 5, 6, 4), (3, 3, 1, 4), {"groups": 4, "padding": 1}),
+    "kernel as large as the map": ((3, 4, 5, 2), (4, 5, 2, 6), {}),
+    "one pixel": ((1, 1, 1, 3), (3, 3, 3, 2), {"padding": 1}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_conv2d_and_its_gradients_agree_with_loops(case, dtype):
+    x_shape, w_shape, settings = CASES[case]
+    x, weight = numbers(*x_shape, dtype=dtype), numbers(*w_shape, seed=1, dtype=dtype)
+    bias = numbers(w_shape[3], seed=2, dtype=dtype)
+    y = conv2d(x, weight, bias, **settings)
+    assert_close(y, naive.conv2d(x, weight, bias, **settings), dtype)
+    dy = numbers(*y.shape, seed=3, dtype=dtype)
+    for actual, expected in zip(
+        conv2d_backward(dy, x, weight, **settings), naive.conv2d_backward(dy, x, weight, **settings), strict=True
+    ):
+        assert_close(actual, expected, dtype)
+
+
+@pytest.mark.parametrize(("scratch", "cores"), [(1, 1), (400, 1), (3000, 3), (4 << 20, 1), (4 << 20, 4)])
+@pytest.mark.parametrize("case", CASES)
+def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, scratch, cores):
+    x_shape, w_shape, settings = CASES[case]
+    x, weight = numbers(*x_shape), numbers(*w_shape, seed=1)
+    y = conv2d(x, weight, **settings)
+    dy = numbers(*y.shape, seed=3)
+    whole = conv2d_backward(dy, x, weight, **settings)
+    monkeypatch.setattr(convolution, "SCRATCH_BYTES", scratch)
+    monkeypatch.setattr(convolution, "thread_count", lambda: cores)
+    monkeypatch.setattr(threads, "thread_count", lambda: cores)
+    assert_close(conv2d(x, weight, **settings), y)
+    for actual, expected in zip(conv2d_backward(dy, x, weight, **settings), whole, strict=True):
+        assert_close(actual, expected)
+
+
+def peak_beyond_result(function):
+    """Return how many bytes ``function`` held at most, its result not counted.
+
+    The whole matrix of columns of the maps below would be 7 MB and more.
+    """
+    tracemalloc.start()
+    try:
+        result = function()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    return peak - result.nbytes
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize(("c_in", "c_out", "groups"), [(4, 8, 1), (1, 32, 1), (8, 8, 2), (2, 128, 2)])
+def test_a_large_image_needs_little_more_memory_than_its_output(monkeypatch, c_in, c_out, groups, cores):
+    monkeypatch.setattr(convolution, "SCRATCH_BYTES", 1 << 20)
+    monkeypatch.setattr(convolution, "thread_count", lambda: cores)
+    monkeypatch.setattr(threads, "thread_count", lambda: cores)
+    x = np.ones((1, 384, 512, c_in), np.float32)
+    weight = np.ones((3, 3, c_in // groups, c_out), np.float32)
+    extra = peak_beyond_result(lambda: conv2d(x, weight, padding=1, groups=groups))
+    assert extra < 4 * convolution.SCRATCH_BYTES * cores
+    dy = np.ones((1, 192, 256, c_out), np.float32)
+    extra = peak_beyond_result(lambda: conv2d_input_gradient(dy, weight, (384, 512), 2, 1, 1, groups))
+    assert extra < 4 * convolution.SCRATCH_BYTES * cores
+
+
+def test_need_dx_false_skips_the_input_gradient():
+    x, weight = numbers(1, 4, 4, 2), numbers(3, 3, 2, 3)
+    dy = numbers(1, 2, 2, 3)
+    dx, dweight, dbias = conv2d_backward(dy, x, weight, need_dx=False)
+    assert dx is None
+    assert_close(dweight, naive.conv2d_backward(dy, x, weight)[1])
+    assert_close(dbias, dy.sum((0, 1, 2)))
+
+
+def test_arguments_are_left_alone():
+    x, weight, bias = numbers(2, 5, 5, 2), numbers(3, 3, 2, 3), numbers(3)
+    dy = numbers(2, 5, 5, 3)
+    before = [a.copy() for a in (x, weight, bias, dy)]
+    conv2d(x, weight, bias, padding=1)
+    conv2d_backward(dy, x, weight, padding=1)
+    for array, copy in zip((x, weight, bias, dy), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_views_work_like_copies():
+    """Crops and pieces of concatenated maps are views with gaps; strides must come from them, not from their shape."""
+    whole = numbers(2, 9, 8, 6)
+    x, weight = whole[:, 1:8, 2:, 1:4], numbers(3, 3, 3, 2, seed=1)
+    np.testing.assert_array_equal(conv2d(x, weight, padding=1), conv2d(x.copy(), weight, padding=1))
+    turned = numbers(2, 3, 3, 3, seed=1).transpose(1, 2, 3, 0)
+    np.testing.assert_allclose(conv2d(x, turned), conv2d(x, turned.copy()), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "settings", "text"),
+    [
+        (
+            (8, 12, 12, 3),
+            (3, 3, 4, 16),
+            {},
+            r"conv2d: x has 3 channels in its last axis \(8, 12, 12, 3\) but weight expects 4 \(3, 3, 4, 16\)",
+        ),
+        ((1, 4, 4, 3), (3, 3, 2, 4), {"groups": 2}, r"x has 3 channels .* but weight expects 4 .* with 2 groups"),
+        ((4, 4, 3), (3, 3, 3, 4), {}, r"expected x \(n, h, w, c\) and weight with 4 axes, got \(4, 4, 3\)"),
+        ((1, 4, 4, 4), (3, 3, 2, 5), {"groups": 2}, r"groups is 2, which does not divide the 5 filters"),
+        ((1, 4, 4, 2), (3, 3, 2, 2), {"groups": 0}, "x has 2 channels"),
+        ((1, 4, 4, 2), (5, 5, 2, 2), {}, "a window of 5 does not fit into a map of 4 padded by 0"),
+        ((1, 4, 4, 2), (3, 3, 2, 2), {"stride": 0}, "stride is 0; expected an integer or a pair"),
+        ((1, 4, 4, 2), (3, 3, 2, 2), {"padding": -1}, "padding is -1; expected"),
+        ((1, 4, 4, 2), (3, 3, 2, 2), {"dilation": (1, 0)}, r"dilation is \(1, 0\); expected"),
+    ],
+)
+def test_errors_say_what_came_and_what_was_expected(x, weight, settings, text):
+    with pytest.raises(ValueError, match=text):
+        conv2d(np.zeros(x), np.zeros(weight), **settings)

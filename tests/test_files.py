@@ -1,0 +1,90 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_file_appears_complete_and_alone(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.bin"
+    with atomic_write(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+        file.write(b" and half")
+    assert path.read_bytes() == b"half and half"
+    assert names(path.parent) == ["a.bin"]
+
+
+def test_a_text_path_will_do(tmp_path):
+    with atomic_write(str(tmp_path / "a")) as file:
+        file.write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError, UserError])
+def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, interruption):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def write():
+        with atomic_write(path) as file:
+            file.write(b"new")
+            raise interruption
+
+    with pytest.raises(interruption):
+        write()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_is_a_user_error_and_keeps_the_old_file(tmp_path, monkeypatch, call):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(*((os, "fsync", full) if call == "fsync" else ("pathlib.Path.replace", full)))
+    text = r"a\.bin: could not be written \(No space left on device\); free some space"
+    with pytest.raises(UserError, match=text), atomic_write(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_folder_that_is_a_file_is_a_user_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    text = r"a\.bin: cannot be written .*; choose another output folder"
+    with pytest.raises(UserError, match=text), atomic_write(tmp_path / "file" / "a.bin"):
+        pytest.fail("the body must not run")
+
+
+def test_permissions_follow_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "a") as file:
+            file.write(b"x")
+        assert os.umask(0o027) == 0o027  # reading the mask did not change it
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_the_bytes_reach_the_disk_before_the_rename(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle))[1])
+    monkeypatch.setattr(
+        "pathlib.Path.replace", lambda self, target: (calls.append("replace"), replace(self, target))[1]
+    )
+    with atomic_write(tmp_path / "a") as file:
+        file.write(b"x")
+    assert calls == ["fsync", "replace", "fsync"]  # the file, its name, the folder

@@ -1,0 +1,131 @@
+"""A training that is really killed, in a process of its own, and really resumed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchnet
+from tests.tiny import write_set
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+TRAIN = [
+    *("train", "--data", "set", "--model", "bloodcell", "--width", "0.25", "--batch-norm", "True"),
+    *("--epochs", "4", "--batch-size", "2", "--learning-rate", "0.01", "--schedule", "plateau", "--every", "1"),
+    *("--flip-horizontal", "--rotate90", "--scale", "0.8", "1.2", "--noise", "0.05", "--mosaic", "0.3"),
+]
+RESUME = ["train", "--resume"]
+
+
+def start(folder, words, out):
+    """Start `scratchnet` in ``folder``."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "scratchnet", *words, "--out", out]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process):
+    """Wait for the end; return (exit code, stdout, stderr)."""
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def interrupt(process, line, delay, how):
+    """Send a signal some time after a line of the output began with these words, while the training goes on."""
+    for said in process.stdout:
+        if said.startswith(line):
+            break
+    time.sleep(delay)
+    assert process.poll() is None, "the training ended before it could be interrupted: make its epochs longer"
+    process.send_signal(how)
+    return finish(process)
+
+
+def stored(path):
+    """Arrays and header of a checkpoint; what the clock and the folder's name decide is left out."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    header = json.loads(arrays.pop("header").tobytes())
+    for row in header["progress"]["rows"]:
+        del row["seconds"]
+    del header["settings"]["out"]
+    return arrays, header
+
+
+def log(path):
+    with path.open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A set, and a run of four epochs that nobody interrupted in ``whole/``."""
+    root = tmp_path_factory.mktemp("interruption")
+    write_set(root / "set", 60, 32, 32)
+    code, _, err = finish(start(root, TRAIN, "whole"))
+    assert (code, err) == (0, "")
+    return root
+
+
+def assert_resumes_to_the_same(folder, out):
+    """Resume, and compare every number with the run that was left alone."""
+    code, said, err = finish(start(folder, RESUME, out))
+    assert (code, err) == (0, "")
+    for name in ("last.npz", "checkpoint.npz"):
+        (arrays, header), (expected, expected_header) = stored(folder / out / name), stored(folder / "whole" / name)
+        assert set(arrays) == set(expected)
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(array, expected[key], err_msg=f"{name}: {key}")
+        assert header == expected_header
+    assert {"values", "memory/mean", "memory/square", "state/conv1_bn.running_var"} <= set(
+        stored(folder / out / "last.npz")[0]
+    )
+    assert log(folder / out / "log.csv") == log(folder / "whole" / "log.csv")
+    measured = [json.loads((folder / name / "metrics.json").read_text()) for name in (out, "whole")]
+    assert measured[0] | {"checkpoint": ""} == measured[1] | {"checkpoint": ""}
+    assert not list((folder / out).glob(".*"))
+    return said
+
+
+@pytest.mark.parametrize(
+    ("line", "delay"), [("bloodcell:", 0.15), ("epoch   1", 0.05), ("epoch   2", 0.2)], ids=["first", "second", "third"]
+)
+def test_killed_in_the_middle_of_an_epoch(folder, line, delay, request):
+    out = f"killed-{request.node.callspec.id}"
+    code, said, _ = interrupt(start(folder, TRAIN, out), line, delay, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert "wrote" not in said
+    epochs = len(log(folder / out / "log.csv")) if (folder / out / "log.csv").exists() else 0
+    said = assert_resumes_to_the_same(folder, out)
+    assert (f"resuming after epoch {epochs}" in said) == (epochs > 0)
+    assert f"epoch {epochs + 1:3d}/4" in said
+
+
+def test_ctrl_c(folder):
+    code, _, err = interrupt(start(folder, TRAIN, "stopped"), "epoch   1", 0.1, signal.SIGINT)
+    assert code == 130
+    assert (
+        err
+        == "\nscratchnet: interrupted; `scratchnet train --out stopped --resume` goes on with the last whole epoch\n"
+    )
+    assert_resumes_to_the_same(folder, "stopped")
+
+
+def test_a_second_start_without_resume_changes_nothing(folder):
+    before = {path.name: path.read_bytes() for path in (folder / "whole").iterdir()}
+    code, said, err = finish(start(folder, TRAIN, "whole"))
+    assert (code, said) == (2, "")
+    assert (
+        err == "scratchnet: error: whole: holds a run already; add --resume to go on with it, or choose another --out\n"
+    )
+    assert {path.name: path.read_bytes() for path in (folder / "whole").iterdir()} == before

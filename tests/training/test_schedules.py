@@ -1,0 +1,45 @@
+import pytest
+
+from scratchnet.training import Schedule
+
+
+def test_constant():
+    schedule = Schedule("constant", 0.3)
+    assert [schedule.at(epoch, progress) for epoch, progress in ((0, 0.0), (7, 0.5), (99, 1.0))] == [0.3] * 3
+
+
+def test_step_falls_at_every_multiple():
+    schedule = Schedule("step", 1.0, factor=0.5, every=3)
+    assert [schedule.at(epoch, 0.0) for epoch in range(8)] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_poly_falls_to_zero():
+    schedule = Schedule("poly", 2.0)
+    assert schedule.at(0, 0.0) == 2.0
+    assert schedule.at(3, 0.5) == pytest.approx(2 * 0.5**0.9)
+    assert schedule.at(9, 1.0) == 0.0
+    assert schedule.at(9, 1.0000001) == 0.0  # never a complex number
+
+
+def test_plateau_waits_then_drops_and_waits_again():
+    schedule = Schedule("plateau", 1.0, factor=0.1, every=2)
+    rates = []
+    for improved in (True, False, False, False, True, False, False):
+        schedule.note(improved)
+        rates.append(round(schedule.at(0, 0.0), 12))
+    assert rates == [1, 1, 0.1, 0.1, 0.1, 0.1, 0.01]
+    assert (schedule.drops, schedule.waited) == (2, 0)
+
+
+def test_plateau_goes_on_where_it_was():
+    schedule = Schedule("plateau", 1.0, factor=0.5, every=3, drops=1, waited=2)
+    assert schedule.at(0, 0.0) == 0.5
+    schedule.note(False)
+    assert schedule.at(0, 0.0) == 0.25
+
+
+def test_only_plateau_drops():
+    schedule = Schedule("constant", 1.0, every=1)
+    for _ in range(5):
+        schedule.note(False)
+    assert (schedule.at(4, 0.5), schedule.drops) == (1.0, 0)
