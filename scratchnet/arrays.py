@@ -31,4 +31,5 @@ def generator(seed: int, *key: int | str) -> np.random.Generator:
     True
     """
     words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in key]
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *words])))
+    # The length counts too: trailing zeros of an entropy list would be lost.
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, len(words), *words])))

@@ -86,6 +86,10 @@ class Network:
         """
         if name in self._made:
             raise ValueError(f"step '{name}' exists already")
+        if any(step.layer is layer for step in self.steps):
+            raise ValueError(
+                f"step '{name}': this layer object is already in the list; every step needs one of its own"
+            )
         if "." in name:
             raise ValueError(f"step '{name}': a name must not contain a dot")
         inputs = inputs or (self.steps[-1].name if self.steps else "input",)
@@ -129,7 +133,7 @@ class Network:
             self.buffers.segments[parameter.kind] = slice(first, end)
             begin = end
         for buffer in self.state().values():
-            buffer.value = buffer.value.astype(dtype)
+            buffer.value = np.full(buffer.value.shape, buffer.start, dtype)
         return self
 
     def flat(self) -> FlatBuffers:
@@ -275,7 +279,10 @@ class Network:
         shapes: dict[str, Shape] = {"input": (n, *size, self.channels)}
         for step in self.steps:
             taken = [shapes[name] for name in step.inputs]
+            pooled = [shapes[name.partition(".")[0]] for name in step.inputs if name.endswith(".switches")]
             try:
+                if pooled and taken[0] != pooled[0]:
+                    raise ValueError(f"the map {taken[0]} and its switches {pooled[0]} must have the same shape")
                 shapes[step.name] = step.layer.output_shape(*taken)
             except ValueError as error:
                 raise ValueError(f"step '{step.name}': {error}") from error

@@ -66,9 +66,17 @@ class Parameter:
 
 @dataclass
 class Buffer:
-    """An array that a layer keeps but does not learn by gradient: batch norm's running statistics."""
+    """An array that a layer keeps but does not learn by gradient: batch norm's running statistics.
+
+    Attributes
+    ----------
+    value : Array
+    start : float
+        What every number of it is after :meth:`Network.allocate`.
+    """
 
     value: Array
+    start: float = 0.0
 
 
 class Layer:

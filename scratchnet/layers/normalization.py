@@ -55,8 +55,8 @@ class BatchNorm2d(Layer):
         """Mean and variance that the last forward pass used; recalibration reads them."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
         self.parameters["shift"] = Parameter((channels,), "shift", constant(shift))
-        self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32))
-        self.buffers["running_var"] = Buffer(np.ones(channels, np.float32))
+        self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32), 0.0)
+        self.buffers["running_var"] = Buffer(np.ones(channels, np.float32), 1.0)
 
     @property
     def uses_batch(self) -> bool:

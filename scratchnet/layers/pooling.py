@@ -5,6 +5,7 @@ from scratchnet.layers.base import Layer, Shape
 from scratchnet.ops.geometry import Pair, pair, windows
 from scratchnet.ops.pooling import (
     Switches,
+    check_padding,
     max_pool2d,
     max_pool2d_backward,
     max_unpool2d,
@@ -35,6 +36,7 @@ class MaxPool2d(Layer):
         self.kernel = pair(kernel_size, "kernel_size", 1)
         self.stride = pair(self.kernel if stride is None else stride, "stride", 1)
         self.padding, self.ceil_mode = pair(padding, "padding", 0), ceil_mode
+        check_padding(self.kernel, self.padding)
         self.switches: Switches | None = None
 
     def forward(self, x: Array) -> Array:

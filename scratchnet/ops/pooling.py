@@ -102,8 +102,7 @@ def max_pool2d(
     """
     k = pair(kernel, "kernel", 1)
     s, p = pair(k if stride is None else stride, "stride", 1), pair(padding, "padding", 0)
-    if any(2 * a > b for a, b in zip(p, k, strict=True)):
-        raise ValueError(f"max_pool2d: padding {p} is more than half the window {k}; windows would lie outside the map")
+    check_padding(k, p)
     xp = namespace(x)
     n, h, w, c = x.shape
     shape = (n, windows(h, k[0], s[0], p[0], 1, ceil_mode), windows(w, k[1], s[1], p[1], 1, ceil_mode), c)
@@ -123,6 +122,12 @@ def max_pool2d(
 
     share_out(pool, range(n))
     return y, switches
+
+
+def check_padding(kernel: Pair, padding: Pair) -> None:
+    """Refuse windows that could lie in the padding alone: a ValueError."""
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise ValueError(f"max_pool2d: padding {padding} is more than half the window {kernel}; lower it")
 
 
 def max_pool2d_backward(dy: Array, switches: Switches) -> Array:

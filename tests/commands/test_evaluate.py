@@ -92,9 +92,9 @@ def test_a_checkpoint_that_the_library_wrote(call, tmp_path):
     ("words", "expected"),
     [
         (["--split", "test"], "test.txt: no such file; choose one of train, val"),
-        (["--mask-format", "binary"], "mask value"),
+        (["--mask-format", "binary"], "s4.png: a coloured mask"),
         (["--mask-threshold", "300"], "--mask-threshold 300: expected 0 to 254"),
-        (["--layout", "camvid"], "val: no such folder"),
+        (["--layout", "camvid"], "no pair of folders like train/ and trainannot/"),
     ],
 )
 def test_what_goes_wrong(evaluate, words, expected):
@@ -102,6 +102,7 @@ def test_what_goes_wrong(evaluate, words, expected):
     assert code == 2
     assert said == ""
     assert err.startswith("scratchnet: error: ")
+    assert expected in err
     assert err.count("\n") == 1
 
 
