@@ -61,8 +61,14 @@ DAMAGE = {
     "missing folder": (remove, "set: no such folder"),
     "no masks folder": (lambda root: remove(root / "masks"), "masks: no such folder"),
     "no images folder": (lambda root: remove(root / "images"), "images: no such folder"),
-    "empty images folder": (lambda root: [remove(path) for path in (root / "images").iterdir()], "images: no image files"),
-    "image without mask": (lambda root: remove(root / "masks" / "s1.png"), "train.txt, line 2: there is no mask named 's1'"),
+    "empty images folder": (
+        lambda root: [remove(path) for path in (root / "images").iterdir()],
+        "images: no image files",
+    ),
+    "image without mask": (
+        lambda root: remove(root / "masks" / "s1.png"),
+        "train.txt, line 2: there is no mask named 's1'",
+    ),
     "image without mask, no lists": (
         lambda root: [remove(root / "masks" / "s1.png"), remove(root / "splits")],
         "s1.png: has no mask; put s1.png into",
@@ -79,9 +85,15 @@ DAMAGE = {
         lambda root: write_mask(root / "masks" / "s5.png", np.zeros((30, 32), np.uint8)),
         "s5.png is 32×32 but its mask",
     ),
-    "mask value 3": (lambda root: mask_values(root, "s1", [0, 1, 3]), "s1.png: mask value 3, but the 2 classes are 0 to 1"),
+    "mask value 3": (
+        lambda root: mask_values(root, "s1", [0, 1, 3]),
+        "s1.png: mask value 3, but the 2 classes are 0 to 1",
+    ),
     "mask value 3 for validation": (lambda root: mask_values(root, "s5", [0, 1, 3]), "s5.png: mask value 3"),
-    "mask of 0 and 255": (lambda root: mask_values(root, "s1", [0, 255]), "s1.png: mask values are only 0 and 255; use --mask-format"),
+    "mask of 0 and 255": (
+        lambda root: mask_values(root, "s1", [0, 255]),
+        "s1.png: mask values are only 0 and 255; use --mask-format",
+    ),
     "RGB mask": (lambda root: write_image(root / "masks" / "s1.png", sample(1, 32, 32)[0]), "s1.png: an RGB image"),
     "16-bit image": (lambda root: grey16(root / "images" / "s1.png"), "s1.png: a 16-bit grey image"),
     "16-bit mask": (lambda root: grey16(root / "masks" / "s1.png"), "s1.png: a 16-bit grey image"),
@@ -89,23 +101,47 @@ DAMAGE = {
     "cut mask": (lambda root: cut(root / "masks" / "s5.png", 0.5), "s5.png: damaged or no image"),
     "cut JPEG": (lambda root: jpeg(root, "s1", 0.6), "s1.jpg: damaged or no image"),
     "empty JPEG": (lambda root: jpeg(root, "s1", 0), "s1.jpg: is empty (0 bytes)"),
-    "text as image": (lambda root: (root / "images" / "s1.png").write_text("hello"), "s1.png: damaged or no image (5 bytes)"),
-    "two images of one name": (lambda root: write_image(root / "images" / "s1.bmp", sample(1)[0]), "has the same name but for its"),
-    "small training image": (lambda root: small(root, "s1", 15, 40), "s1 is 40×15 pixels, but model 'bloodcell' halves"),
+    "text as image": (
+        lambda root: (root / "images" / "s1.png").write_text("hello"),
+        "s1.png: damaged or no image (5 bytes)",
+    ),
+    "two images of one name": (
+        lambda root: write_image(root / "images" / "s1.bmp", sample(1)[0]),
+        "has the same name but for its",
+    ),
+    "small training image": (
+        lambda root: small(root, "s1", 15, 40),
+        "s1 is 40×15 pixels, but model 'bloodcell' halves",
+    ),
     "small validation image": (lambda root: small(root, "s5", 15, 40), "s5: the image is 40×15 pixels"),
-    "another size in a batch": (lambda root: small(root, "s1", 32, 48), "s1 is 48×32 pixels but s0 is 32×32, and a batch needs"),
+    "another size in a batch": (
+        lambda root: small(root, "s1", 32, 48),
+        "s1 is 48×32 pixels but s0 is 32×32, and a batch needs",
+    ),
     "empty val list": (lambda root: listed(root, "val", "\n \n"), "val.txt: lists no images"),
-    "unknown name in a list": (lambda root: listed(root, "val", "s4\ns77\n"), "val.txt, line 2: there is no image named 's77'"),
+    "unknown name in a list": (
+        lambda root: listed(root, "val", "s4\ns77\n"),
+        "val.txt, line 2: there is no image named 's77'",
+    ),
     "name listed twice": (lambda root: listed(root, "train", "s1\ns1\n"), "line 2: 's1' is listed twice"),
     "no val list": (lambda root: remove(root / "splits" / "val.txt"), "val.txt: no such file; choose one of train"),
-    "no class names": (lambda root: remove(root / "classes.txt"), "classes.txt: no such file; write one class name a line"),
-    "one class": (lambda root: (root / "classes.txt").write_text("cell\n"), "classes.txt: 1 classes, expected 2 to 256"),
-    "class names in Latin-1": (lambda root: (root / "classes.txt").write_bytes(b"Gr\xfcn\nRot\n"), "classes.txt: is not UTF-8"),
+    "no class names": (
+        lambda root: remove(root / "classes.txt"),
+        "classes.txt: no such file; write one class name a line",
+    ),
+    "one class": (
+        lambda root: (root / "classes.txt").write_text("cell\n"),
+        "classes.txt: 1 classes, expected 2 to 256",
+    ),
+    "class names in Latin-1": (
+        lambda root: (root / "classes.txt").write_bytes(b"Gr\xfcn\nRot\n"),
+        "classes.txt: is not UTF-8",
+    ),
     "one image in all": (
         lambda root: [remove(root / "splits"), *(remove(p) for p in root.glob("*s/s[1-9].png"))],
         "1 image is too few",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -171,8 +207,8 @@ SETTINGS = {
     "--ignore-index 256": "--ignore-index 256: expected 0 to 255",
     "--ignore-index -1": "--ignore-index -1",
     "--mask-threshold 255": "--mask-threshold 255: expected 0 to 254",
-    "--mask-threshold 127": "s0.png: a coloured mask",
-    "--mask-format binary": "s0.png: a coloured mask",
+    "--mask-threshold 127": "s4.png: a coloured mask",
+    "--mask-format binary": "s4.png: a coloured mask",
     "--train-split training": "training.txt: no such file; choose one of train, val",
     "--layout camvid": "set: no pair of folders like train/ and trainannot/",
     "--model resnet": "model 'resnet' does not exist; choose one of: bloodcell, deconvnet-small, squares",
@@ -184,8 +220,8 @@ SETTINGS = {
     "--model deconvnet-small --width 2": "s0 is 32×32 pixels, but model 'deconvnet-small' takes 64×64; set --size 32",
     "--model deconvnet-small --width 2 --size 50": "size is 50; expected a multiple of 16",
     "--model deconvnet-small --width 2 --size 32 --batch-size 1": "batch norm ('fc6_bn') sees a single pixel",
-    "--model deconvnet-small --width 2 --size 32 --crop 48 48": "--crop is 48×48 pixels, but model 'deconvnet-small' takes 32×32",
-    "--batch-norm True --batch-size 1 --crop 16 16": "--crop: in a batch of one image, batch norm ('conv5_bn') sees a single",
+    "--model deconvnet-small --width 2 --size 32 --crop 48 48": "--crop is 48×48 pixels, but model 'deconvnet-small'",
+    "--batch-norm True --batch-size 1 --crop 16 16": "--crop: in a batch of one image, batch norm ('conv5_bn')",
     "--config nonsense": "config 'nonsense': no .toml file and no recipe; recipes: ",
     "--config": "config '': no .toml file and no recipe",
     "--config none.toml": "none.toml: cannot be read (No such file or directory)",
@@ -336,9 +372,9 @@ IMAGES = {
     "cut": (lambda path: cut(path, 0.4), "damaged or no image"),
     "text": (lambda path: path.write_text("hello"), "damaged or no image (5 bytes)"),
     "16-bit": (grey16, "a 16-bit grey image, expected 8-bit grey or RGB"),
-    "too small": (lambda path: write_image(path, sample(0, 40, 15)[0]), "the image is 15×40 pixels", ),
+    "too small": (lambda path: write_image(path, sample(0, 40, 15)[0]), "the image is 15×40 pixels"),
     "empty folder": (lambda path: [path.unlink(), path.mkdir()], "no images in this folder"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", IMAGES)

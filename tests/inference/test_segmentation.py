@@ -77,8 +77,7 @@ def test_tiles_agree_with_the_whole(size, tile, overlap):
     told = told[: size[0], : size[1]]
     assert told.mean() > 0.15
     np.testing.assert_allclose(tiles[told], whole[told], atol=1e-6)
-    np.testing.assert_allclose(tiles.mean(), whole.mean(), atol=0.01)
-    assert np.abs(tiles - whole).max() < 0.3
+    assert np.abs(tiles - whole).mean() < 0.03
 
 
 def test_large_images_are_cut_without_being_asked(monkeypatch):

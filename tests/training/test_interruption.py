@@ -97,18 +97,18 @@ def assert_resumes_to_the_same(folder, out):
     return said
 
 
-@pytest.mark.parametrize(
-    ("line", "delay"), [("bloodcell:", 0.15), ("epoch   1", 0.05), ("epoch   2", 0.2)], ids=["first", "second", "third"]
-)
-def test_killed_in_the_middle_of_an_epoch(folder, line, delay, request):
-    out = f"killed-{request.node.callspec.id}"
-    code, said, _ = interrupt(start(folder, TRAIN, out), line, delay, signal.SIGKILL)
-    assert code == -signal.SIGKILL
-    assert "wrote" not in said
-    epochs = len(log(folder / out / "log.csv")) if (folder / out / "log.csv").exists() else 0
-    said = assert_resumes_to_the_same(folder, out)
-    assert (f"resuming after epoch {epochs}" in said) == (epochs > 0)
-    assert f"epoch {epochs + 1:3d}/4" in said
+def test_killed_in_the_middle_of_three_epochs(folder):
+    """In the first, before there is a checkpoint, in the second, and in the third."""
+    words = TRAIN
+    for epochs, (line, delay) in enumerate((("bloodcell:", 0.15), ("epoch   1", 0.05), ("epoch   2", 0.2))):
+        code, said, _ = interrupt(start(folder, words, "killed"), line, delay, signal.SIGKILL)
+        assert code == -signal.SIGKILL
+        assert "wrote" not in said
+        path = folder / "killed" / "log.csv"
+        assert (len(log(path)) if path.exists() else 0) == epochs
+        words = RESUME
+    said = assert_resumes_to_the_same(folder, "killed")
+    assert "resuming after epoch 2\nepoch   3/4" in said
 
 
 def test_ctrl_c(folder):

@@ -243,7 +243,7 @@ def test_a_learning_rate_of_a_schedule_reaches_the_optimizer(tmp_path, monkeypat
 
 def frozen(tmp_path, monkeypatch, scores, **settings):
     """A run whose validation scores are given."""
-    made = run(tmp_path, epochs=len(scores), **settings)
+    made = run(tmp_path, **{"epochs": len(scores), **settings})
     found = made.validate("x")
     given = iter(scores)
 
@@ -274,6 +274,17 @@ def test_plateau_lowers_the_rate_when_the_score_stays(tmp_path, monkeypatch):
     made = frozen(tmp_path, monkeypatch, scores, schedule="plateau", every=2, factor=0.1, learning_rate=0.01)
     rates = [row["learning_rate"] for row in made.fit()]
     assert rates == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001, 0.001, 0.0001])
+
+
+def test_plateau_goes_on_waiting_after_an_interruption(tmp_path, monkeypatch):
+    settings = {"epochs": 6, "schedule": "plateau", "every": 2, "factor": 0.1, "learning_rate": 0.01}
+    rates = [row["learning_rate"] for row in frozen(tmp_path / "whole", monkeypatch, [0.5] * 6, **settings).fit()]
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 1e-3, 1e-3, 1e-4])
+    for stop in (2, 4):  # one epoch waited; one drop made and one epoch waited
+        first = iter(frozen(tmp_path / str(stop), monkeypatch, [0.5] * 6, **settings).fit())
+        parts = [next(first)["learning_rate"] for _ in range(stop)]
+        second = frozen(tmp_path / str(stop), monkeypatch, [0.5] * 6, resume=True, **settings)
+        assert parts + [row["learning_rate"] for row in second.fit()] == rates
 
 
 def test_the_log_has_a_line_an_epoch(tmp_path):
@@ -323,9 +334,9 @@ def test_a_loss_that_is_not_a_number_is_reported_and_the_checkpoints_stay(tmp_pa
 
 def test_numbers_that_break_in_the_last_batch_are_not_stored(tmp_path, monkeypatch):
     """The loss of the last batch is finite, the update after it is not."""
-    made = run(tmp_path, epochs=1)
+    made = run(tmp_path, epochs=1, batch_size=4)
     monkeypatch.setattr(made.optimizer, "step", lambda buffers, rate: buffers.values.fill(np.nan))
-    with pytest.raises(UserError, match="the loss became nan in epoch 1"):
+    with pytest.raises(UserError, match="the loss became nan in epoch 1, on the validation images"):
         list(made.fit())
     assert files(tmp_path) == {}
 

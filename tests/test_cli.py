@@ -1,0 +1,136 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import scratchnet
+from scratchnet import cli
+from scratchnet.errors import UserError
+
+
+def broken(monkeypatch, error):
+    """Let every command end with an exception."""
+
+    def run(name, words):
+        raise error
+
+    monkeypatch.setattr(cli, "_run", run)
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+def test_the_overview_names_every_command(capsys, words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["scratchnet"])
+    assert cli.main(words or None) == 0
+    said = capsys.readouterr().out
+    for name in cli.COMMANDS:
+        assert f"  {name} " in said
+
+
+def test_the_version(capsys):
+    for word in ("-V", "--version"):
+        assert cli.main([word]) == 0
+        assert capsys.readouterr().out == f"scratchnet {scratchnet.__version__}\n"
+
+
+def test_a_command_that_is_none(capsys):
+    assert cli.main(["tarin"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"scratchnet: error: 'tarin' is no command; choose one of: {', '.join(cli.COMMANDS)}\n"
+
+
+@pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name != "data"])
+def test_every_command_has_help_with_an_example(capsys, name):
+    with pytest.raises(SystemExit) as left:
+        cli.main([name, "--help"])
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert f"scratchnet {name}" in said
+    assert "Example: " in said
+
+
+@pytest.mark.parametrize("name", ["make", "check", "weights"])
+def test_so_have_the_commands_on_data(capsys, name):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["data", name, "--help"])
+    assert left.value.code == 0
+    assert f"Example: scratchnet data {name}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (UserError("a.png: damaged\n  (very)"), "a.png: damaged (very)"),
+        (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
+        (OSError("odd"), "the system: odd"),
+        (MemoryError("9 TiB"), "not enough memory (9 TiB); use smaller batches, tiles or images"),
+    ],
+)
+def test_errors_are_one_line(capsys, monkeypatch, error, line):
+    broken(monkeypatch, error)
+    assert cli.main(["train"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"scratchnet: error: {line}\n")
+
+
+def test_ctrl_c(capsys, monkeypatch):
+    broken(monkeypatch, KeyboardInterrupt())
+    assert cli.main(["train"]) == 130
+    assert capsys.readouterr().err == "\nscratchnet: interrupted\n"
+
+
+def test_errors_of_the_program_are_not_hidden(monkeypatch):
+    broken(monkeypatch, ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        cli.main(["train"])
+
+
+def run(*words, **settings):
+    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1])}
+    return subprocess.run(
+        [sys.executable, "-m", "scratchnet", *words],
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        **settings,
+    )
+
+
+def test_as_a_program(tmp_path):
+    assert run("--version").stdout == f"scratchnet {scratchnet.__version__}\n"
+    failed = run("segment", "none.npz", "a.png", "--out", "masks", cwd=tmp_path)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr == (
+        "scratchnet: error: none.npz: no such checkpoint; a training writes one to RUN/checkpoint.npz\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_leaves_early(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1])}
+    left = subprocess.run(
+        [sys.executable, "-m", "scratchnet", "models"],
+        env=environment,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (left.returncode, left.stderr) == (141, b"")
+
+
+def test_help_is_quick_because_heavy_modules_come_late():
+    code = (
+        "import sys; from scratchnet.cli import main; main(['--help']); print([m for m in sys.modules if m in HEAVY])"
+    )
+    code = f"HEAVY = ('matplotlib', 'PIL', 'tyro', 'numpy'); {code}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1])}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True
+    ).stdout
+    assert said.splitlines()[-1] == "[]"
