@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from scratchnet import __version__
 from scratchnet.errors import UserError
+from scratchnet.memory import keep_freed_memory
 
 COMMANDS = {
     "demo": "train a small DeconvNet on generated blood cells, about a minute",
@@ -59,6 +60,7 @@ def _run(name: str, words: Sequence[str]) -> int:
     """Import one command and run it."""
     if name not in COMMANDS:
         raise UserError(f"'{name}' is no command; choose one of: {', '.join(COMMANDS)}")
+    keep_freed_memory()
     return int(importlib.import_module(f"scratchnet.commands.{name}").main(words))
 
 

@@ -122,6 +122,9 @@ class TrainingSettings:
     """Weigh classes by median frequency, counted on the training masks."""
     patience: int | None = None
     """Stop when the validation score has not risen for this many epochs."""
+    mixed_statistics: bool = False
+    """Normalise every second batch image by image: batch norm then works at test time with an image's own statistics as
+    well as with averages."""
     recalibrate: bool = True
     """At the end, recompute batch norm's statistics over the training set."""
     seed: int = 0

@@ -35,7 +35,15 @@ def thread_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[R]:
+ENOUGH = 32_000_000
+"""Operations from which on sharing pays: waking another thread takes up to half a millisecond, in which one core does
+about that many multiply-adds."""
+
+PER_NUMBER = 16
+"""Operations that one number of an element-wise pass counts for; such passes wait for the memory."""
+
+
+def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operations: int) -> list[R]:
     """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
 
     Share k of m holds the items k, k + m, k + 2m …; the division depends on the number of threads alone, so that
@@ -45,8 +53,11 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T]) -> list[
     ----------
     function : (sequence of items) -> result
     items : sequence
+    operations : int
+        Multiply-adds of the whole work, or :data:`PER_NUMBER` times the numbers it touches. Less than :data:`ENOUGH` is
+        done in one share, by the caller.
     """
-    count = min(thread_count(), len(items))
+    count = min(thread_count(), len(items)) if operations >= ENOUGH else 1
     if count <= 1 or not _busy.acquire(blocking=False):
         return [function(items)]
     try:
@@ -140,5 +151,5 @@ def over_rows(function: Callable[..., R], *maps: Any) -> list[R]:
     def work(share: Sequence[slice]) -> list[R]:
         return [function(*(view[piece] for view in views)) for piece in share]
 
-    shares = share_out(work, pieces)
+    shares = share_out(work, pieces, PER_NUMBER * n * h * w * c)
     return [shares[i % len(shares)][i // len(shares)] for i in range(len(pieces))]

@@ -120,7 +120,7 @@ def conv2d(
                 else:
                     target[...] = _ungroup(columns @ matrices, block)
 
-        share_out(multiply, blocks(n, oh, ow, _positions(x, weight), thread_count()))
+        share_out(multiply, blocks(n, oh, ow, _positions(x, weight), thread_count()), n * oh * ow * weight.size)
     if bias is not None:
         y += bias
     return y
@@ -184,7 +184,8 @@ def conv2d_weight_gradient(
             total += _columns(x, conv, block).swapaxes(1, 2) @ _group(_view(dy, block), groups)
         return total
 
-    total, *more = share_out(multiply, blocks(n, oh, ow, _positions(x, weight), thread_count()))
+    parts = blocks(n, oh, ow, _positions(x, weight), thread_count())
+    total, *more = share_out(multiply, parts, n * oh * ow * weight.size)
     for part in more:
         total += part
     kh, kw, cg, _ = weight.shape
@@ -299,7 +300,7 @@ def _col2im(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
                     target = dx[block.n0 : block.n1, v.source, u.source]
                     target.reshape(*target.shape[:3], conv.groups, cg)[...] += columns[:, v.out, u.out, i, j]
 
-    share_out(scatter, list(by_image.values()))
+    share_out(scatter, list(by_image.values()), n * oh * ow * weight.size)
     return dx
 
 

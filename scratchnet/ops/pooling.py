@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.geometry import Pair, Tap, pair, tap, windows
-from scratchnet.threads import share_out
+from scratchnet.threads import PER_NUMBER, share_out
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def max_pool2d(
                 xp.maximum(where, better, out=where)
                 xp.maximum(best, candidate, out=best)
 
-    share_out(pool, range(n))
+    share_out(pool, range(n), PER_NUMBER * x.size)
     return y, switches
 
 
@@ -172,7 +172,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
                 else:
                     xp.multiply(values, chosen, out=y[i, v.source, u.source])
 
-    share_out(unpool, range(len(x)))
+    share_out(unpool, range(len(x)), PER_NUMBER * y.size)
     return y
 
 
@@ -187,5 +187,5 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
             for j, v, u in taps:
                 dx[i, v.out, u.out] += dy[i, v.source, u.source] * (switches.index[i, v.out, u.out] == j)
 
-    share_out(gather, range(len(dy)))
+    share_out(gather, range(len(dy)), PER_NUMBER * dy.size)
     return dx

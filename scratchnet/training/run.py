@@ -174,11 +174,9 @@ class Run:
         for number, (images, masks) in enumerate(progress(batches, f"epoch {state.epoch + 1}", count), 1):
             network.reseed(settings.seed, state.epoch, number)
             x, target = self._prepared(images, masks)
-            loss, dlogits = self.loss(network.forward(x), target)
-            if not math.isfinite(loss):
-                raise self._diverged(loss, f"epoch {state.epoch + 1}, batch {number}")
-            losses.append(loss)
-            network.backward(dlogits)
+            losses.append(self._add_gradients(x, target, settings.mixed_statistics and number % 2 == 0))
+            if not math.isfinite(losses[-1]):
+                raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {number}")
             pending += 1
             if pending == settings.accumulate or number == count:
                 buffers = network.flat()
@@ -191,6 +189,19 @@ class Run:
                 if state.iteration >= self.total_updates:
                     break
         return first_rate, sum(losses) / len(losses)
+
+    def _add_gradients(self, x: Array, target: Array, alone: bool) -> float:
+        """Add a batch's gradients, its images normalised together or each ``alone``; return the loss."""
+        if not alone:
+            loss, dlogits = self.loss(self.network.forward(x), target)
+            self.network.backward(dlogits)
+            return loss
+        total = 0.0
+        for i in range(len(x)):
+            loss, dlogits = self.loss(self.network.forward(x[i : i + 1]), target[i : i + 1])
+            self.network.backward(dlogits / dlogits.dtype.type(len(x)))
+            total += loss / len(x)
+        return total
 
     def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
         """Return a batch as the network takes it."""
