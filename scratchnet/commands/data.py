@@ -31,6 +31,8 @@ class MakeArguments:
     """Side of the images in pixels. Default: 512 for squares, 128 for cells."""
     task: Literal["stained", "red"] = "stained"
     """cells: what counts as foreground, the stained nucleated cells or the red cells."""
+    magnification: float = 1.0
+    """cells: how much larger than usual they appear."""
     validation: float = 0.2
     """Share of the images listed in splits/val.txt."""
 
@@ -95,7 +97,7 @@ def _make(words: Sequence[str]) -> int:
     a = parse(MakeArguments, words, "data make", "scratchnet data make cells cells --count 200 --seed 1")
     if a.seed < 0:
         raise UserError(f"--seed {a.seed}: expected 0 or more")
-    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation)
+    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation, a.magnification)
     say(f"wrote {a.count} images and masks to {a.directory}")
     return 0
 

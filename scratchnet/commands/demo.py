@@ -15,7 +15,7 @@ from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.run import BEST
 from scratchnet.viewing.overlays import overlay
 
-IMAGES, SIZE, SEED = 480, 64, 2015
+IMAGES, SIZE, MAGNIFICATION, SEED = 480, 64, 1.3, 2015
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ def _draw(out: Path, count: int) -> None:
     """Draw the images, unless an earlier demo has drawn the same ones."""
     if out.exists() and any(out.iterdir()) and not (out / "data" / "demo.txt").exists():
         raise UserError(f"{out}: holds files that are not a demo's; choose another folder with --out")
-    note = f"{count} images, {SIZE} px, seed {SEED}\n"
+    note = f"{count} images, {SIZE} px, magnification {MAGNIFICATION}, seed {SEED}\n"
     stamp = out / "data" / "demo.txt"
     if stamp.exists() and stamp.read_text() == note:
         return
     if stamp.exists():
         raise UserError(f"{out}: holds a demo of another size; delete it or choose another folder with --out")
     say(f"drawing {count} blood smears of {SIZE}×{SIZE} pixels")
-    write_generated("cells", out / "data", count, SEED, SIZE)
+    write_generated("cells", out / "data", count, SEED, SIZE, magnification=MAGNIFICATION)
     stamp.write_text(note)
 
 

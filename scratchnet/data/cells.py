@@ -48,7 +48,9 @@ class _Stain:
     halo: float
 
 
-def make_cells(rng: np.random.Generator, size: int = 128, task: CellTask = "stained") -> tuple[Array, Array]:
+def make_cells(
+    rng: np.random.Generator, size: int = 128, task: CellTask = "stained", magnification: float = 1.0
+) -> tuple[Array, Array]:
     """Draw a stained blood smear.
 
     Light passes through the dyes: a pixel is the lamp's light times exp(−optical density), and densities of
@@ -64,14 +66,16 @@ def make_cells(rng: np.random.Generator, size: int = 128, task: CellTask = "stai
         ``stained``: the mask is 1 on whole stained cells, nucleus and body; about one picture in ten has none.
         ``red``: the mask is 1 on red cells, their pale middles included, where no stained cell lies on top.
         The same generator state gives the same picture for both.
+    magnification : float
+        How much larger than usual the cells appear; the field is that much smaller.
 
     Returns
     -------
     image : (size, size, 3) uint8
     mask : (size, size) uint8
     """
-    unit = min(size, 128) / 128
-    fields = max(size / 128, 1) ** 2
+    unit = min(size, 128) / 128 * magnification
+    fields = (size / (128 * unit)) ** 2
     stain = _random_stain(rng)
     density = np.zeros((size, size, 3), np.float32)
     red, stained = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
@@ -97,7 +101,7 @@ def _random_stain(rng: np.random.Generator) -> _Stain:
 
     red = mix(_HAEMOGLOBIN, 0.3)
     cytoplasm = mix(_CYTOPLASM, 0.25)
-    likeness = np.float32(rng.uniform(0.0, 0.6))
+    likeness = np.float32(rng.uniform(0.0, 0.35))
     return _Stain(
         red=red,
         chromatin=mix(_CHROMATIN, 0.2),

@@ -17,12 +17,17 @@ _DEFAULT_SIZE: dict[GeneratedKind, int] = {"squares": 512, "cells": 128}
 
 
 def generate(
-    kind: GeneratedKind, index: int, seed: int, size: int | None = None, task: CellTask = "stained"
+    kind: GeneratedKind,
+    index: int,
+    seed: int,
+    size: int | None = None,
+    task: CellTask = "stained",
+    magnification: float = 1.0,
 ) -> tuple[Array, Array]:
     """Return image and mask number ``index`` of a generated set; it does not depend on how many the set has."""
     rng = generator(seed, kind, index)
     size = size or _DEFAULT_SIZE[kind]
-    return make_square(rng, size) if kind == "squares" else make_cells(rng, size, task)
+    return make_square(rng, size) if kind == "squares" else make_cells(rng, size, task, magnification)
 
 
 def write_generated(
@@ -33,6 +38,7 @@ def write_generated(
     size: int | None = None,
     task: CellTask = "stained",
     validation: float = 0.2,
+    magnification: float = 1.0,
 ) -> None:
     """Write a generated set in the layout ``folder``: images, palette PNG masks, class names and two splits.
 
@@ -52,6 +58,8 @@ def write_generated(
         What counts as foreground among the cells.
     validation : float
         Share of the images, the last ones, that are listed in ``splits/val.txt``.
+    magnification : float
+        Of the cells, see `make_cells`.
 
     Raises
     ------
@@ -63,6 +71,8 @@ def write_generated(
         raise UserError(f"{directory}: is not an empty folder; choose a new name, nothing is overwritten")
     if size is not None and size < 16:
         raise UserError(f"image size {size}: too small to draw on; choose at least 16")
+    if not 0.25 <= magnification <= 4:
+        raise UserError(f"magnification {magnification}: expected a number from 0.25 to 4")
     if not 0 < validation < 1:
         raise UserError(f"validation fraction {validation}: expected a number between 0 and 1, for example 0.2")
     held_out = max(round(count * validation), 1)
@@ -70,7 +80,7 @@ def write_generated(
         raise UserError(f"{count} images, {held_out} of them for validation, leave none to train on; make more")
     names = [f"{kind}-{index:04d}" for index in range(count)]
     for index, name in enumerate(names):
-        image, mask = generate(kind, index, seed, size, task)
+        image, mask = generate(kind, index, seed, size, task, magnification)
         write_image(directory / "images" / f"{name}.png", image)
         write_mask(directory / "masks" / f"{name}.png", mask)
     _write_lines(directory / "classes.txt", SQUARE_CLASSES if kind == "squares" else CELL_CLASSES[task])
