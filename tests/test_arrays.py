@@ -12,9 +12,15 @@ def test_the_same_key_gives_the_same_stream():
     assert draw(0, "augment", 3, 17) == draw(0, "augment", 3, 17)
 
 
-@pytest.mark.parametrize("other", [(1, "a", 2), (0, "b", 2), (0, "a", 3), (0, "a"), (0,), (0, 2, "a"), (0, "a", 2, 1), (0, "a", 2, 0)])
+@pytest.mark.parametrize(
+    "other", [(1, "a", 2), (0, "b", 2), (0, "a", 3), (0, "a"), (0,), (0, 2, "a"), (0, "a", 2, 1), (0, "a", 2, 0)]
+)
 def test_another_seed_or_key_gives_another_stream(other):
     assert draw(0, "a", 2) != draw(*other)
+
+
+def test_a_trailing_zero_makes_another_stream():
+    assert draw(0, "a", 2) != draw(0, "a", 2, 0)
 
 
 def test_streams_do_not_change_from_version_to_version():

@@ -51,7 +51,7 @@ def _check_training_sizes(settings: TrainSettings, network: Network, train: Samp
                 f"{name} is {size[1]}×{size[0]} pixels but {first} is {w}×{h}, and a batch needs one size; use --crop, "
                 "--tile, --resize or --batch-size 1"
             )
-        _check_batch_norm(network, name, size, batch)
+        _check_batch_norm(network, name, size, 1 if settings.training.mixed_statistics else batch)
 
 
 def _check_size(model: str, network: Network, name: str, size: tuple[int, int]) -> None:

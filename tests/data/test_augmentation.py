@@ -104,8 +104,26 @@ def test_colours_mean_what_they_say() -> None:
     assert noisy.std() == pytest.approx(0.02 * 255, rel=0.05)
 
 
+def test_empty_keeps_only_what_lies_beside_the_objects() -> None:
+    image = np.full((32, 32, 3), 10, np.uint8)
+    mask = np.zeros((32, 32), np.uint8)
+    image[10:20, 12:22], mask[10:20, 12:22] = 200, 1
+    for seed in range(12):
+        got, labels = changed(Augmentation(empty=1.0), seed, (image, mask))
+        assert got.shape == image.shape
+        assert labels.max() == 0
+        assert got.max() == 10
+    some = [changed(Augmentation(empty=0.5), seed, (image, mask))[1].any() for seed in range(60)]
+    assert 15 < sum(some) < 45
+
+
+def test_empty_leaves_an_image_that_is_all_object() -> None:
+    mask = np.ones((16, 16), np.uint8)
+    assert changed(Augmentation(empty=1.0), 0, (np.zeros((16, 16, 3), np.uint8), mask))[1].all()
+
+
 def test_same_generator_same_result() -> None:
-    everything = Augmentation(True, True, True, (16, 16), (0.5, 2.0), 0.2, 0.2, 0.2, 0.1, 0.05, 0.5)
+    everything = Augmentation(True, True, True, (16, 16), (0.5, 2.0), 0.2, 0.2, 0.2, 0.1, 0.05, 0.5, 0.3)
     for seed in range(8):
         for first, second in zip(changed(everything, seed), changed(everything, seed), strict=True):
             assert np.array_equal(first, second)

@@ -65,3 +65,17 @@ def test_large_fields_hold_more_cells() -> None:
     small = np.mean([scipy_ndimage.label(make_cells(generator(index), 128, "red")[1])[1] for index in range(4)])
     large = np.mean([scipy_ndimage.label(make_cells(generator(index), 384, "red")[1])[1] for index in range(4)])
     assert large > 2 * small
+
+
+def test_magnification_makes_cells_larger_and_the_field_smaller() -> None:
+    scipy_ndimage = pytest.importorskip("scipy.ndimage")
+
+    def seen(magnification: float) -> tuple[float, float]:
+        masks = [make_cells(generator(4, index), 64, "red", magnification)[1] for index in range(8)]
+        labels = [scipy_ndimage.label(mask)[1] for mask in masks]
+        stained = [make_cells(generator(4, index), 64, "stained", magnification)[1].mean() for index in range(40)]
+        return float(np.mean(labels)), float(np.mean(stained))
+
+    (many, small), (few, large) = seen(1.0), seen(2.0)
+    assert many > 1.5 * few
+    assert large > 1.8 * small

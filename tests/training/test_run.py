@@ -44,6 +44,30 @@ def test_one_seed_gives_the_same_bits(tmp_path):
     assert_same(trained(tmp_path / "a", **settings), trained(tmp_path / "b", **settings))
 
 
+def test_mixed_statistics_normalise_every_second_batch_image_by_image(tmp_path, monkeypatch):
+    made = run(tmp_path, made=recipe("squares", {"width": 2}), mixed_statistics=True, batch_size=2, epochs=1)
+    sizes = []
+    forward = made.network.forward
+    monkeypatch.setattr(made.network, "forward", lambda x, keep=None: (sizes.append(len(x)), forward(x, keep))[1])
+    made._epoch()
+    assert sizes[:3] == [2, 1, 1]
+
+
+def test_mixed_statistics_add_the_mean_gradient_of_a_batch(tmp_path):
+    """Without batch norm it makes no difference whether images come together or alone."""
+    made = run(tmp_path, batch_size=4)
+    x, target = (np.stack(part) for part in zip(*(sample(i) for i in range(4)), strict=True))
+    prepared = made._prepared(x, target)
+    made.network.train()
+    gradients = []
+    for alone in (False, True):
+        made.network.zero_grad()
+        loss = made._add_gradients(*prepared, alone)
+        gradients.append((loss, made.network.flat().grads.copy()))
+    assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-5)
+    np.testing.assert_allclose(gradients[0][1], gradients[1][1], atol=1e-6)
+
+
 def test_another_seed_gives_another_network(tmp_path):
     one, other = (trained(tmp_path / str(seed), seed=seed) for seed in (0, 1))
     assert (values(one) != values(other)).mean() > 0.5

@@ -1,0 +1,108 @@
+"""Sharing work between cores: the same results, errors that arrive, and the BLAS left as it was."""
+
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+from scratchnet import threads
+from scratchnet.threads import ENOUGH, over_rows, share_out
+
+
+@pytest.fixture(autouse=True)
+def three_threads(monkeypatch):
+    monkeypatch.setattr(threads, "thread_count", lambda: 3)
+
+
+def test_every_item_is_done_once_and_results_keep_the_order_of_the_shares():
+    assert share_out(list, range(8), ENOUGH) == [[0, 3, 6], [1, 4, 7], [2, 5]]
+
+
+def test_shares_run_in_different_threads():
+    barrier = threading.Barrier(3, timeout=10)  # passes only if all three shares run at the same time
+    names = share_out(lambda share: (barrier.wait(), threading.current_thread().name)[1], [1, 2, 3], ENOUGH)
+    assert len(set(names)) == 3
+    assert names[0] == threading.current_thread().name
+
+
+def test_little_work_stays_with_the_caller():
+    assert share_out(list, range(8), ENOUGH - 1) == [list(range(8))]
+
+
+def test_a_share_inside_a_share_runs_in_place():
+    def outer(share):
+        mine = threading.current_thread().name
+        return all(share_out(lambda _: threading.current_thread().name == mine, [1, 2, 3], ENOUGH) for _ in share)
+
+    assert share_out(outer, range(6), ENOUGH) == [True, True, True]
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_an_error_in_any_share_arrives_and_the_next_call_works(bad):
+    def work(share):
+        if bad in share:
+            raise ZeroDivisionError("share")
+        return len(share)
+
+    with pytest.raises(ZeroDivisionError, match="share"):
+        share_out(work, range(6), ENOUGH)
+    assert share_out(len, range(6), ENOUGH) == [2, 2, 2]
+
+
+def test_ctrl_c_in_the_callers_share_waits_for_the_others():
+    finished = []
+
+    def work(share):
+        if 0 in share:
+            raise KeyboardInterrupt
+        threading.Event().wait(0.05)
+        finished.append(share)
+
+    with pytest.raises(KeyboardInterrupt):
+        share_out(work, range(3), ENOUGH)
+    assert len(finished) == 2
+
+
+def test_errstate_of_the_caller_holds_in_every_share():
+    huge = np.full(3, 1e300)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        share_out(lambda share: [huge[i] * huge[i] for i in share if i], range(3), ENOUGH)
+    with np.errstate(over="ignore"):
+        share_out(lambda share: [huge[i] * huge[i] for i in share], range(3), ENOUGH)
+
+
+def test_the_blas_is_held_at_one_thread_only_meanwhile():
+    def counts():
+        return [info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+
+    before = counts()
+    inside = share_out(lambda share: counts(), range(3), ENOUGH)
+    assert all(count == 1 for share in inside for count in share)
+    assert counts() == before
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (3, 40, 33, 8)])
+def test_over_rows_covers_every_row_once_in_order(monkeypatch, shape):
+    monkeypatch.setattr(threads, "PIECE_BYTES", 1 << 12)
+    monkeypatch.setattr(threads, "ENOUGH", 0)
+    x = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
+    y = np.zeros(shape)
+
+    def double(x, y):
+        np.multiply(x, 2, out=y)
+        return x.ravel()[0]
+
+    firsts = over_rows(double, x, y)
+    np.testing.assert_array_equal(y, 2 * x)
+    assert firsts == sorted(firsts)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2", 2), ("", None), ("0", None), ("many", None)])
+def test_the_environment_sets_the_number_of_threads(monkeypatch, text, expected):
+    monkeypatch.undo()
+    monkeypatch.setenv("SCRATCHNET_THREADS", text)
+    threads.thread_count.cache_clear()
+    count = threads.thread_count()
+    threads.thread_count.cache_clear()
+    assert count == expected if expected else count >= 1
