@@ -105,6 +105,7 @@ def _make(words: Sequence[str]) -> int:
 def _check(words: Sequence[str]) -> int:
     arguments = parse(FolderArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
     settings = arguments.settings()
+    available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
     report = check_dataset(
         settings.data,
         layout=settings.layout,
