@@ -82,9 +82,9 @@ def test_check_lists_everything_and_fails(call, images):
 
 
 def test_check_of_a_folder_that_is_missing(call, tmp_path):
-    code, said, _ = call("data", "check", tmp_path / "none")
-    assert code == 1
-    assert "none: no such folder" in said
+    code, said, err = call("data", "check", tmp_path / "none")
+    assert (code, said) == (2, "")
+    assert err.startswith(f"scratchnet: error: {tmp_path / 'none'}: no such folder")
 
 
 def test_weights(call, images):
