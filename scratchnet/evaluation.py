@@ -261,16 +261,15 @@ def fit_threshold_baseline(pairs: Iterable[tuple[Array, Array]], ignore_index: i
 
 
 def baseline_metrics(
-    pairs: Iterable[tuple[Array, Array]], threshold: ThresholdBaseline, ignore_index: int | None = 255
+    pairs: Iterable[tuple[Array, Array]], threshold: ThresholdBaseline | None, ignore_index: int | None = 255
 ) -> dict[str, Metrics]:
-    """Return the metrics of both baselines for a two-class task over ``pairs`` (image, mask), which may be an iterator.
+    """Return the metrics of the baselines for a two-class task over ``pairs`` (image, mask), which may be an iterator.
 
     The keys are the names to print: "all background" and, for example, "threshold green ≤ 109".
     """
-    methods: dict[str, Callable[[Array], Array]] = {
-        "all background": all_background_baseline,
-        f"threshold {threshold}": threshold.predict,
-    }
+    methods: dict[str, Callable[[Array], Array]] = {"all background": all_background_baseline}
+    if threshold is not None:
+        methods[f"threshold {threshold}"] = threshold.predict
     counts = {name: np.zeros((2, 2), np.int64) for name in methods}
     for image, mask in pairs:
         for name, predict in methods.items():

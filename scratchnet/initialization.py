@@ -40,7 +40,7 @@ def bilinear(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Make a transposed convolution start as bilinear interpolation (Long, Shelhamer, Darrell 2015, section 3.3).
 
     Each channel feeds only itself, through the outer product of ``1 − |i − centre| / factor`` with itself, where
-    ``factor = ⌊(k+1)/2⌋`` and the centre is ``factor − 1`` for odd k, ``factor − ½`` for even.
+    ``factor = ⌊(k+1)/2⌋`` and the centre is ``factor − 1`` for odd k, ``factor − ½`` for even. Not for ``groups``.
 
     >>> bilinear(np.random.default_rng(), (4, 4, 1, 1))[:, 1, 0, 0].tolist()
     [0.1875, 0.5625, 0.5625, 0.1875]

@@ -75,6 +75,7 @@ class Network:
         self.training = False
         self.buffers: FlatBuffers | None = None
         self._made: set[str] = {"input"}
+        self._output: Shape | None = None
 
     def add(self, name: str, layer: Layer, *inputs: str) -> str:
         """Append a step and return its name.
@@ -227,6 +228,7 @@ class Network:
             for name in [name for name in values if last_use.get(name, -1) <= i and name != step.name]:
                 if name.partition(".")[0] != step.name:
                     del values[name]
+            self._output = values[step.name].shape
             yield step.name, values[step.name]
 
     def backward(self, dy: Array, need_dx: bool = False) -> Array | None:
@@ -243,6 +245,8 @@ class Network:
         -------
         dx : (n, h, w, channels) or None
         """
+        if self._output is not None and dy.shape != self._output:
+            raise ValueError(f"network: the gradient {dy.shape} must have the shape of the last output {self._output}")
         learns = self._learns(need_dx)
         gradients: dict[str, Array] = {self.steps[-1].name: dy}
         with one_blas_thread():

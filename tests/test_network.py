@@ -412,3 +412,11 @@ def test_switches_stand_for_the_size_that_they_restore():
     shapes = net.shapes((45, 30))
     assert shapes["pool"] == (1, 23, 15, 2)
     assert shapes["pool.switches"] == shapes["unpool"] == (1, 45, 30, 2)
+
+
+def test_backward_refuses_a_gradient_of_another_shape():
+    net = Network(3)
+    net.add("score", Conv2d(3, 2, 1))
+    y = net.allocate().train().forward(np.zeros((2, 4, 4, 3), np.float32))
+    with pytest.raises(ValueError, match=r"\(1, 4, 4, 2\)"):
+        net.backward(y[:1])

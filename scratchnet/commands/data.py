@@ -21,7 +21,7 @@ class MakeArguments:
 
     kind: Annotated[Literal["squares", "cells"], tyro.conf.Positional]
     """What to draw."""
-    directory: Annotated[str, tyro.conf.Positional]
+    directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """A new or empty folder."""
     count: int = 200
     """Number of images."""
@@ -41,7 +41,7 @@ class MakeArguments:
 class FolderArguments:
     """Read every image and mask of a data set, and say what is there and what is wrong."""
 
-    directory: Annotated[str, tyro.conf.Positional]
+    directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder of the data set."""
     layout: Layout = "folder"
     """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/."""
@@ -97,6 +97,14 @@ def _make(words: Sequence[str]) -> int:
     a = parse(MakeArguments, words, "data make", "scratchnet data make cells cells --count 200 --seed 1")
     if a.seed < 0:
         raise UserError(f"--seed {a.seed}: expected 0 or more")
+    for flag, value, good, expected in (
+        ("count", a.count, a.count >= 2, "at least 2"),
+        ("size", a.size, a.size is None or a.size >= 16, "at least 16"),
+        ("validation", a.validation, 0 < a.validation < 1, "a number between 0 and 1, for example 0.2"),
+        ("magnification", a.magnification, 0.25 <= a.magnification <= 4, "a number from 0.25 to 4"),
+    ):
+        if not good:
+            raise UserError(f"--{flag} {value}: expected {expected}")
     write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation, a.magnification)
     say(f"wrote {a.count} images and masks to {a.directory}")
     return 0

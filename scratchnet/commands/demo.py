@@ -1,5 +1,6 @@
 """``scratchnet demo``: the main job in about a minute."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,17 +53,21 @@ def _settings(out: Path, quick: bool) -> TrainSettings:
 
 def _draw(out: Path, count: int) -> None:
     """Draw the images, unless an earlier demo has drawn the same ones."""
-    if out.exists() and any(out.iterdir()) and not (out / "data" / "demo.txt").exists():
-        raise UserError(f"{out}: holds files that are not a demo's; choose another folder with --out")
+    stamp, images = out / "demo.txt", out / "data"
     note = f"{count} images, {SIZE} px, magnification {MAGNIFICATION}, seed {SEED}\n"
-    stamp = out / "data" / "demo.txt"
-    if stamp.exists() and stamp.read_text() == note:
-        return
-    if stamp.exists():
+    if not stamp.exists():
+        if out.exists() and any(out.iterdir()):
+            raise UserError(f"{out}: holds files that are not a demo's; choose another folder with --out")
+        with atomic_write(stamp) as file:  # first, so that a demo that is interrupted while it draws can start again
+            file.write(note.encode())
+    if stamp.read_text(encoding="utf-8") != note:
         raise UserError(f"{out}: holds a demo of another size; delete it or choose another folder with --out")
+    if (images / "splits" / "val.txt").exists():  # the last file that is written
+        return
+    if images.exists():
+        shutil.rmtree(images)
     say(f"drawing {count} blood smears of {SIZE}×{SIZE} pixels")
-    write_generated("cells", out / "data", count, SEED, SIZE, magnification=MAGNIFICATION)
-    stamp.write_text(note)
+    write_generated("cells", images, count, SEED, SIZE, magnification=MAGNIFICATION)
 
 
 def _write_pictures(out: Path) -> None:

@@ -9,7 +9,7 @@ import tyro
 
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.results import baselines, results_text, write_metrics
-from scratchnet.commands.sources import open_split, open_splits
+from scratchnet.commands.sources import open_split
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.errors import UserError
@@ -22,7 +22,7 @@ from scratchnet.training.checkpoints import Checkpoint, load_checkpoint
 class EvaluateArguments:
     """Measure a trained network on images with masks, beside two trivial baselines for two-class tasks."""
 
-    checkpoint: Annotated[str, tyro.conf.Positional]
+    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
     data: str
     """Folder of the data set."""
@@ -85,15 +85,13 @@ def _open(arguments: EvaluateArguments, checkpoint: Checkpoint) -> tuple[Dataset
     settings = replace(settings, classes=None if named else len(recipe.classes))
     check_data_settings(settings)
     splits, train = available_splits(arguments.data, settings.layout), None
-    if splits and arguments.split != "all":
+    if splits:
         train = open_split(settings, settings.train_split) if settings.train_split in splits else None
-        images = open_split(settings, arguments.split)
-    elif not splits and arguments.split == "val" and _same_folder(arguments.data, stored.get("data")):
-        train, images = open_splits(settings, recipe.settings["training"]["seed"])
+        images = open_split(settings, None if arguments.split == "all" else arguments.split)
     else:
         images = open_split(settings, None if arguments.split in ("all", "val") else arguments.split)
+        held_out = set(recipe.data.get("held_out", ()))
+        if arguments.split == "val" and held_out and held_out <= set(images.names):
+            train = replace(images, samples=tuple(s for s in images.samples if s.name not in held_out))
+            images = replace(images, samples=tuple(s for s in images.samples if s.name in held_out))
     return train, images if named else replace(images, classes=recipe.classes)
-
-
-def _same_folder(one: str, other: str | None) -> bool:
-    return other is not None and Path(one).resolve() == Path(other).resolve()

@@ -16,7 +16,7 @@ from scratchnet.gradcheck import all_cases
 class GradcheckArguments:
     """Compare the gradients of every op, layer, loss and model with central differences in float64."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME…")] = ()
     """Only cases whose name contains one of these words."""
 
 
@@ -26,10 +26,8 @@ def main(words: Sequence[str]) -> int:
     cases = all_cases()
     for word in arguments.names:
         if not any(word.lower() in case.name.lower() for case in cases):
-            groups = ", ".join(dict.fromkeys(case.name.split("/")[0] for case in cases))
-            raise UserError(
-                f"no case is named like '{word}'; cases are named {groups}/NAME, see `scratchnet gradcheck`"
-            )
+            groups = ", ".join(dict.fromkeys(case.name.split("/")[0] + "/NAME" for case in cases))
+            raise UserError(f"no case is named like '{word}'; cases are named {groups}; see `scratchnet gradcheck`")
     chosen = [c for c in cases if not arguments.names or any(w.lower() in c.name.lower() for w in arguments.names)]
     width = max(len(case.name) for case in chosen)
     say(f"{'':4} {'case':<{width}}  worst error  limit  compared  kinks skipped  worst at")

@@ -17,7 +17,7 @@ from scratchnet.summary import summarize
 class ModelsArguments:
     """List the models, or print one model's table: shapes, parameters, work and memory, without allocating it."""
 
-    name: Annotated[str | None, tyro.conf.Positional] = None
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
     """A model; leave it out for the list."""
     size: str | None = None
     """Size of the image, HxW or one number. Default: the size that the model was made for."""
@@ -46,6 +46,8 @@ def main(words: Sequence[str]) -> int:
     settings = ModelSettings(arguments.name, arguments.batch_norm, arguments.unpool, arguments.width)
     options = settings.options()
     if size is not None and arguments.name in MODELS and "size" in MODELS[arguments.name].options():
+        if size[0] != size[1]:
+            raise UserError(f"--size {arguments.size}: model '{arguments.name}' takes square images only")
         options["size"] = size[0]
     network = build(arguments.name, arguments.classes, **options)
     try:

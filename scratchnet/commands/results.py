@@ -17,11 +17,13 @@ from scratchnet.progress import progress
 def baselines(train: Dataset | None, val: Dataset) -> dict[str, Metrics]:
     """Return what trivial methods reach on ``val``: no foreground at all, and the best threshold chosen on ``train``.
 
-    Empty for tasks of more than two classes.
+    Without ``train`` there is no threshold. Empty for tasks of more than two classes.
     """
-    if len(val.classes) != 2 or train is None:
+    if len(val.classes) != 2:
         return {}
-    threshold = fit_threshold_baseline(_pairs(train, "fitting the threshold baseline"), train.ignore_index)
+    threshold = None
+    if train is not None:
+        threshold = fit_threshold_baseline(_pairs(train, "fitting the threshold baseline"), train.ignore_index)
     return baseline_metrics(_pairs(val, "measuring baselines"), threshold, val.ignore_index)
 
 
@@ -82,6 +84,9 @@ def write_run_report(
         examples=examples,
         score_name=f"IoU of {val.classes[1]}" if len(val.classes) == 2 else "mean IoU",
         switch_maps=switch_maps(segmenter, val.load(0)[0]),
+        notes=(
+            "These images were not trained on, but they chose the epoch that is kept: expect slightly less on others.",
+        ),
         configuration=configuration,
         ignore_index=val.ignore_index,
     )

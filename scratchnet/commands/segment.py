@@ -19,9 +19,9 @@ from scratchnet.training.checkpoints import load_checkpoint
 class SegmentArguments:
     """Segment images of any size. Writes NAME.png, a palette PNG whose index is the class, and NAME-overlay.png."""
 
-    checkpoint: Annotated[str, tyro.conf.Positional]
+    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
-    images: Annotated[tuple[str, ...], tyro.conf.Positional]
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE…")]
     """Image files, or folders of images."""
     out: str
     """Folder for the masks and overlays."""

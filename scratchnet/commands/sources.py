@@ -20,7 +20,14 @@ def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
     splits = available_splits(settings.data, settings.layout)
     if not splits:
         return split_dataset(open_split(settings, None), settings.validation, seed)
-    return open_split(settings, settings.train_split), open_split(settings, settings.val_split)
+    train, val = open_split(settings, settings.train_split), open_split(settings, settings.val_split)
+    both = sorted({sample.image for sample in train.samples} & {sample.image for sample in val.samples})
+    if both:
+        raise UserError(
+            f"{both[0]}: is in the splits '{settings.train_split}' and '{settings.val_split}' ({len(both)} in both); a "
+            "network must be measured on images that it has not seen: take them out of one list"
+        )
+    return train, val
 
 
 def open_split(settings: DataSettings, split: str | None) -> Dataset:

@@ -35,7 +35,10 @@ class TrainArguments:
 
 def main(words: Sequence[str]) -> int:
     """Run the command."""
-    arguments = parse(TrainArguments, words, "train", EXAMPLE, TrainArguments(_defaults(words)))
+    defaults = _defaults(words)
+    if any(word.partition("=")[0] == "--mask-format" for word in words):  # a flag wins over a config's threshold
+        defaults = replace(defaults, data=replace(defaults.data, mask_threshold=None))
+    arguments = parse(TrainArguments, words, "train", EXAMPLE, TrainArguments(defaults))
     settings = arguments.settings
     if not settings.out:
         raise UserError("no folder given for the run; name one with --out")
@@ -127,7 +130,7 @@ def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, re
         options,
         val_set.classes,
         measure(source, settings.data.normalization, settings.data.resize),
-        {**settings.data.masks, "layout": settings.data.layout},
+        {"held_out": list(val_set.names)},
         asdict(settings),
     )
     weights = settings.training.class_weights

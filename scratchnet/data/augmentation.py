@@ -15,44 +15,34 @@ Pair: TypeAlias = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which changes, and how far they go. The defaults change nothing.
-
-    Attributes
-    ----------
-    flip_horizontal, flip_vertical : bool
-        Mirror every second image.
-    rotate90 : bool
-        Turn by a random number of quarter turns; an image that is not square and not cropped by half turns only,
-        since it has to keep its size.
-    crop : (int, int) or None
-        Height and width of a window cut out at a random place; smaller images are first continued by reflection.
-    scale : (float, float)
-        Range of a random factor for the size; without ``crop`` the result is cut or reflected back to its old size.
-    brightness, contrast, saturation : float
-        The factor of each is drawn from 1 − value to 1 + value.
-    hue : float
-        Largest turn of the colours, as a fraction of the colour circle.
-    noise : float
-        Standard deviation of Gaussian noise, as a fraction of the brightness range.
-    mosaic : float
-        Probability that a sample is put together from four, which meet at a random point near the middle.
-    empty : float
-        Probability that a sample, or a quarter of a mosaic, shows only what lies beside the objects (class 0),
-        continued by reflection. Where every training image shows an object, this teaches that there may be none.
-    """
+    """Which changes, and how far they go. The defaults change nothing."""
 
     flip_horizontal: bool = False
+    """Mirror every second image, left to right."""
     flip_vertical: bool = False
+    """Mirror every second image, top to bottom."""
     rotate90: bool = False
+    """Turn by a random number of quarter turns. An image that is neither square nor cropped must keep its size and is
+    turned by half turns only."""
     crop: tuple[int, int] | None = None
+    """Height and width of a window cut out at a random place; smaller images are first continued by reflection."""
     scale: tuple[float, float] = (1.0, 1.0)
+    """Range of a random factor for the size; without a crop the result is cut or reflected back to its old size."""
     brightness: float = 0.0
+    """The factor on the brightness is drawn from 1 - value to 1 + value."""
     contrast: float = 0.0
+    """The factor on the contrast, drawn alike."""
     saturation: float = 0.0
+    """The factor on the saturation of the colours, drawn alike."""
     hue: float = 0.0
+    """Largest turn of the colours, as a fraction of the colour circle."""
     noise: float = 0.0
+    """Standard deviation of Gaussian noise, as a fraction of the brightness range."""
     mosaic: float = 0.0
+    """Probability that a sample is put together from four, which meet at a random point near the middle."""
     empty: float = 0.0
+    """Probability that a sample, or a quarter of a mosaic, shows only what lies beside the objects (class 0), continued
+    by reflection. Where every training image shows an object, this teaches that there may be none."""
 
 
 def augment(

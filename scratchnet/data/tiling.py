@@ -122,7 +122,8 @@ class TiledDataset:
     @property
     def names(self) -> tuple[str, ...]:
         """The image's name with the tile's top and left pixel: ``smear-7@128,0``."""
-        return tuple(f"{self.source.names[index]}@{window.top},{window.left}" for index, window in self._tiles)
+        whole = self.source.names
+        return tuple(f"{whole[index]}@{window.top},{window.left}" for index, window in self._tiles)
 
     def __len__(self) -> int:
         return len(self._tiles)

@@ -187,7 +187,7 @@ LOSSES: dict[str, Callable[[], Problem]] = {
 MODELS: dict[str, Callable[[], Problem]] = {
     "bloodcell": _model("bloodcell", 16, width=0.1),
     "bloodcell, switches, batch norm": _model("bloodcell", 16, width=0.1, unpool="switches", batch_norm=True),
-    "deconvnet-small": _model("deconvnet-small", 32, n=3, size=32, width=2),
+    "deconvnet-small": _model("deconvnet-small", 32, n=6, size=32, width=2),
     "squares": _model("squares", 12, width=4),
 }
 

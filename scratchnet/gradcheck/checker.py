@@ -8,8 +8,7 @@ The slope is measured with central differences, ``(L(x + ε) − L(x − ε)) / 
 
 - elementwise: every number of every input and parameter by itself (or a random sample of them);
 - directional: all numbers of an array at once along a random direction v; the slope must be ⟨gradient, v⟩. One pass
-checks
-  a million numbers, but does not say which one is wrong.
+  checks a million numbers, but does not say which one is wrong.
 
 A ReLU or a maximum has a kink where its decision flips; a difference across one measures nothing. So the decisions
 (ReLU masks, switches) at x − ε and x + ε are compared, and where they differ, the point is skipped and counted.
@@ -122,7 +121,8 @@ def check_gradients(
         For the report.
     problem : Problem
     tolerance : float
-        Largest relative error that passes.
+        Largest relative error that passes; errors are measured against at least 1 % of the array's largest gradient and
+        10⁻⁴ of the largest of all.
     eps : float
         How far inputs are moved.
     most : int

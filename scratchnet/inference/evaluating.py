@@ -76,6 +76,8 @@ def evaluate(
 
 def image_score(confusion: Array) -> float:
     """Return one image's IoU: of the foreground with two classes, the mean over the occurring classes with more."""
+    if not confusion.sum():  # every pixel is ignored
+        return float("nan")
     found = metrics(confusion)
     if len(found.iou) > 2:
         return found.mean_iou
@@ -87,6 +89,7 @@ def _batches(
 ) -> Iterator[tuple[list[str], Array, Array]]:
     """Yield names, images and masks, neighbours of one size together; the next are read while these are used."""
     group: list[tuple[str, Array, Array]] = []
+    names = source.names
 
     def joined() -> tuple[list[str], Array, Array]:
         return [g[0] for g in group], np.stack([g[1] for g in group]), np.stack([g[2] for g in group])
@@ -96,6 +99,6 @@ def _batches(
         if group and (full or group[0][2].shape != mask.shape):
             yield joined()
             group = []
-        group.append((source.names[index], image, mask))
+        group.append((names[index], image, mask))
     if group:
         yield joined()

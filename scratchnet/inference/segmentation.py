@@ -4,11 +4,9 @@ A network wants sizes that are multiples of its stride, and its activations grow
 
 - a small image is continued by reflection up to the next multiple, and the result is cut back;
 - a large one is cut into overlapping tiles, whose probabilities fade into each other, so that no seam shows and the
-memory
-  is that of one tile;
+  memory is that of one tile, beside the image and its probabilities;
 - a network with one fixed input size (DeconvNet, whose fully connected layers see the whole image) always gets tiles
-of that
-  size, which overlap by half.
+  of that size, which overlap by half.
 """
 
 from collections.abc import Iterator, Sequence

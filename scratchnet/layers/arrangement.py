@@ -65,6 +65,7 @@ class Crop(Layer):
     def forward(self, x: Array, like: Array) -> Array:
         """(n, h, w, c), (n, ch, cw, …) → (n, ch, cw, c)."""
         h, w = like.shape[1:3]
+        self.output_shape(x.shape, like.shape)  # says what does not fit
         offset = self._offset(x.shape[1:3], (h, w))
         self.keep(offset, x.shape[1:3])
         return crop2d(x, offset, (h, w))

@@ -86,8 +86,7 @@ class Layer:
 
     - ``forward(*inputs) -> output``, arrays (n, h, w, c);
     - ``backward(dy) -> dx``: the gradient by the input (a tuple for several inputs, None for what has no gradient),
-    after
-      adding the gradients of its parameters to ``parameter.grad``;
+      after adding the gradients of its parameters to ``parameter.grad``;
     - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without memory.
     """
 

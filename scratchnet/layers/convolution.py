@@ -35,7 +35,7 @@ class Conv2d(Layer):
         start: Initializer = msra,
     ) -> None:
         super().__init__()
-        if in_channels % groups or out_channels % groups:
+        if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(f"Conv2d: {groups} groups do not divide {in_channels} → {out_channels} channels")
         self.channels, self.groups = (in_channels, out_channels), groups
         self.kernel, self.stride = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
@@ -111,7 +111,7 @@ class ConvTranspose2d(Layer):
         start: Initializer = msra_transposed,
     ) -> None:
         super().__init__()
-        if in_channels % groups or out_channels % groups:
+        if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(f"ConvTranspose2d: {groups} groups do not divide {in_channels} → {out_channels} channels")
         self.channels, self.groups = (in_channels, out_channels), groups
         self.kernel, self.stride = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)

@@ -26,8 +26,8 @@ class BatchNorm2d(Layer):
     training               the batch's own; the running averages move towards them
     training, ``frozen``   the running averages, which stay as they are
     not training           the running averages
-    not training,          the batch's own (``statistics = "batch"``): each image by itself
-    ``statistics="batch"`` when images come one by one
+    not training, but      the batch's own, which are each image's own when images come one by
+    ``statistics="batch"`` one
     ====================== ==================================================================
 
     Running averages of a short training lag behind the weights; ``scratchnet.training.recalibrate`` recomputes them

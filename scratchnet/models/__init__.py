@@ -1,7 +1,6 @@
 """One file a paper, and a registry by name."""
 
 import inspect
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,9 @@ class Model:
         parameters = inspect.signature(self.builder).parameters
         return {name: p.default for name, p in parameters.items() if name not in ("classes", "channels")}
 
+
+LARGEST = 4096
+"""No option of a model is a number above this."""
 
 MODELS: dict[str, Model] = {
     "bloodcell": Model(bloodcell, (128, 128), "the blood-cell net, repeated values or switches (student report)"),
@@ -64,5 +66,6 @@ def _check_number(model: str, option: str, value: Any, default: Any) -> None:
     if isinstance(default, bool) or not isinstance(default, int | float):
         return
     whole = isinstance(default, int)
-    if not 0 < value < math.inf or (whole and value != int(value)):
-        raise UserError(f"model '{model}': {option} is {value}; expected a {'whole ' if whole else ''}number above 0")
+    if not 0 < value <= LARGEST or (whole and value != int(value)):
+        kind = "whole number" if whole else "number"
+        raise UserError(f"model '{model}': {option} is {value}; expected a {kind} from above 0 to {LARGEST}")

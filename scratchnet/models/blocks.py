@@ -1,4 +1,8 @@
-"""The two lines that every paper's table repeats."""
+"""The two lines that every paper's table repeats.
+
+Convolutions keep their bias in front of batch norm, where it has no effect: the papers' counts of parameters include
+it.
+"""
 
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, ReLU
 from scratchnet.layers.base import Layer

@@ -7,12 +7,10 @@ The report (after Noh, Hong, Han 2015, in Keras) contradicts itself in places; t
 pools, four unpools, 160 maps of 8×8 in the middle of a 128×128 image, and a last 1×1 layer. It has two variants:
 
 - ``unpool="nearest"``, the report's order: enlarge the 160 maps by repeating each value, then deconvolve to 128, and
-so on.
-  738,977 numbers. Its order cannot use switches, since the fourth pool's switches have 128 channels, not 160.
+  so on. 738,977 numbers. Its order cannot use switches, since the fourth pool's switches have 128 channels, not 160.
 - ``unpool="switches"``: deconvolve to the switches' number of channels first, then unpool. The map behind the last
-unpooling
-  is three quarters zeros, so its last layer is a 3×3 convolution, whose every window holds at least one whole 2×2
-  pooling window; 739,233 numbers.
+  unpooling is three quarters zeros, so its last layer is a 3×3 convolution, whose every window holds at least one
+  whole 2×2 pooling window; 739,233 numbers.
 """
 
 from typing import Literal

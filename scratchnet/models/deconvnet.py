@@ -37,7 +37,7 @@ def deconvnet_small(classes: int = 2, channels: int = 3, size: int = 64, width: 
         When the size is no multiple of 16.
     """
     if size % 16 or size < 32:
-        raise ValueError(f"deconvnet-small: size is {size}; expected a multiple of 16, at least 32")
+        raise ValueError(f"size is {size}; expected a multiple of 16, at least 32")
     net = Network(channels, stride=16, fixed_size=(size, size))
     filters = [width, 2 * width, 4 * width, 8 * width]
     for i, (c_in, c_out) in enumerate(zip([channels, *filters], filters, strict=False), 1):

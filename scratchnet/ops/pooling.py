@@ -15,7 +15,7 @@ The rules, each of which a test holds on to:
 - Unpooling to a given size writes each value at its switch and 0 elsewhere. Where windows overlap and several of them
   chose the same pixel, their values are **summed**. That makes unpooling, the gradient of pooling and the adjoint of
   "read the pixel at the switch" one and the same function.
-- NaN in a window makes its maximum NaN.
+- NaN in a window makes its maximum NaN, and unpooling an infinite value fills its window with NaN (∞ · 0).
 """
 
 from collections.abc import Sequence

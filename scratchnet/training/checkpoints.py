@@ -48,9 +48,10 @@ class Recipe:
     classes : tuple of str
     preprocessing : Preprocessing
     data : dict
-        How the masks were read (format, threshold, ignore label, layout), for evaluating on the same data.
+        ``held_out``: names of the validation images, so that `scratchnet evaluate` never measures on training images
+        of a folder without lists.
     settings : dict
-        Of the training, for the record.
+        Of the training; `scratchnet evaluate` reads masks as ``settings["data"]`` says.
     """
 
     model: str

@@ -45,6 +45,8 @@ class State:
         Highest validation mean IoU so far, and when.
     drops, waited : int
         Of the schedule.
+    optimizer_steps : int
+        Updates that the optimiser has made.
     rows : list of dict
         The log, a dict an epoch.
     """
@@ -251,6 +253,11 @@ class Run:
             raise UserError(
                 f"{path}: holds the memory of another optimiser ({', '.join(last.memory) or 'none'}), expected "
                 f"{', '.join(self.optimizer.names)}; resume with the same --optimizer"
+            )
+        if wanted.data.get("held_out") != stored.data.get("held_out"):
+            raise UserError(
+                f"{path}: other images were held back for validation then (files added, removed or renamed, or another "
+                "--seed or --validation); put them back or choose another --out"
             )
         self.recipe = Recipe(
             wanted.model, wanted.options, wanted.classes, stored.preprocessing, wanted.data, wanted.settings

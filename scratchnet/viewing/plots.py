@@ -24,7 +24,7 @@ LINES = ("#3b8fd6", "#e08a00", "#1a9e77", "#b86fa0")  # readable on white and on
 LONGEST_NAME = 24
 """Class names are cut to this many characters beside a confusion matrix."""
 
-LOSSES = {"train_loss": "training", "val_loss": "validation"}
+LOSSES = {"train_loss": "training, as minimised", "val_loss": "validation, plain cross-entropy"}
 SCORES = {"val_iou_foreground": "IoU of the foreground", "val_mean_iou": "mean IoU", "val_accuracy": "pixel accuracy"}
 
 

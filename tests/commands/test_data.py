@@ -31,12 +31,12 @@ def test_make(call, tmp_path, words, classes):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--count", "0"], "0 images"),
-        (["--count", "-3"], "-3 images"),
-        (["--count", "1"], "1 images"),
+        (["--count", "0"], "--count 0: expected at least 2"),
+        (["--count", "-3"], "--count -3: expected at least 2"),
+        (["--count", "1"], "--count 1: expected at least 2"),
         (["--seed", "-1"], "--seed -1: expected 0 or more"),
-        (["--size", "8"], "image size 8: too small"),
-        (["--validation", "1"], "validation fraction 1.0"),
+        (["--size", "8"], "--size 8: expected at least 16"),
+        (["--validation", "1"], "--validation 1.0: expected"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

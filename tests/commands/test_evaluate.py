@@ -48,7 +48,7 @@ def test_batch_statistics(evaluate):
     assert evaluate("--bn", "batch")[2]["loss"] != evaluate("--bn", "running")[2]["loss"]
 
 
-@pytest.mark.parametrize(("split", "images", "baselines"), [("val", 2, 2), ("train", 4, 2), ("all", 6, 0)])
+@pytest.mark.parametrize(("split", "images", "baselines"), [("val", 2, 2), ("train", 4, 2), ("all", 6, 2)])
 def test_splits(evaluate, split, images, baselines):
     code, _, found = evaluate("--split", split)
     assert code == 0

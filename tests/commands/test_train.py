@@ -41,7 +41,7 @@ def test_everything_that_a_run_leaves(train, images, tmp_path):
     assert stored.recipe.classes == ("ground", "square")
     assert stored.recipe.preprocessing.normalization == "dataset"
     assert 0.1 < stored.recipe.preprocessing.mean[0] < 0.6
-    assert stored.recipe.data["layout"] == "folder"
+    assert len(stored.recipe.data["held_out"]) == 2
     assert stored.progress["final"]["val_mean_iou"] == found["mean_iou"]
     settings = read_settings(str(out / "config.toml"))
     assert (settings.training.epochs, settings.model.width, settings.model.batch_norm) == (2, 0.1, True)

@@ -214,7 +214,7 @@ SETTINGS = {
     "--model resnet": "model 'resnet' does not exist; choose one of: bloodcell, deconvnet-small, squares",
     "--size 64": "model 'bloodcell' has no option 'size'; its options are: batch_norm, unpool, width",
     "--model squares --unpool switches --width 3": "model 'squares' has no option 'unpool'",
-    "--model squares --width 2.5": "model 'squares': width is 2.5; expected a whole number above 0",
+    "--model squares --width 2.5": "model 'squares': width is 2.5; expected a whole number from above 0 to 4096",
     "--width 0": "model 'bloodcell': width is 0",
     "--width nan": "model 'bloodcell': width is nan",
     "--model deconvnet-small --width 2": "s0 is 32×32 pixels, but model 'deconvnet-small' takes 64×64; set --size 32",
