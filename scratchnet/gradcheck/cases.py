@@ -46,7 +46,7 @@ class Case:
         """Check it."""
         if self.name.startswith("model/"):
             # A network has many arrays, and kinks in every direction: few numbers of each array, shorter steps.
-            return check_gradients(self.name, self.make(), self.tolerance, eps=4e-6, most=6, directions=3)
+            return check_gradients(self.name, self.make(), self.tolerance, eps=2e-6, most=6, directions=3)
         return check_gradients(self.name, self.make(), self.tolerance)
 
 
