@@ -59,7 +59,7 @@ def test_every_training_flag_has_help(call):
     flags: list[str] = []
     for line in said.splitlines():
         words = line.strip("│| ")
-        if re.match(r"[│|\s]{0,3}--", line):
+        if re.match(r"[│|\s]{0,3}--[a-z]", line):
             flags.append(words)
         elif flags:
             flags[-1] += " " + words
