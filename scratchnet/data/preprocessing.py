@@ -26,7 +26,8 @@ class Preprocessing:
     ----------
     normalization : {"dataset", "image", "none"}
         ``dataset``: (x/255 − mean) / std with the training set's figures; ``image``: the same with every image's own,
-        channel by channel, which evens out lighting and staining; ``none``: x/255.
+        channel by channel, which evens out lighting and staining (a channel without contrast takes the mean of the
+        others, so that no network meets a hole that its training never showed); ``none``: x/255.
     mean, std : (float, float, float)
         Of the training set's pixels in the range 0 to 1.
     resize : (int, int) or None
@@ -61,7 +62,9 @@ class Preprocessing:
             x /= np.asarray(self.std, dtype)
         elif self.normalization == "image":
             x -= x.mean(axis=(1, 2), keepdims=True)
-            x /= np.maximum(x.std(axis=(1, 2), keepdims=True), _FLAT)
+            std = x.std(axis=(1, 2), keepdims=True)
+            x /= np.maximum(std, _FLAT)
+            x = _fill_flat_channels(x, std < _FLAT)
         return x
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +100,15 @@ def measure(
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, (255 * _FLAT) ** 2))
     return Preprocessing(normalization, _channels(mean / 255), _channels(std / 255), resize)
+
+
+def _fill_flat_channels(x: Array, flat: Array) -> Array:
+    """Replace flat channels, (n, 1, 1, 3) bool, by the mean of the image's other channels; 0 where all are flat."""
+    if not flat.any():
+        return x
+    others = np.where(flat, 0, x).sum(axis=-1, keepdims=True) / np.maximum((~flat).sum(axis=-1, keepdims=True), 1)
+    filled: Array = np.where(flat, others, x).astype(x.dtype)
+    return filled
 
 
 def _channels(values: Array) -> Channels:

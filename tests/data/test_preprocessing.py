@@ -39,6 +39,17 @@ def test_image_normalization_forgets_lighting(images: np.ndarray) -> None:
     assert preprocessing.apply(dark // 2, np.float64) == pytest.approx(preprocessing.apply(dark, np.float64))
 
 
+def test_a_flat_channel_takes_the_mean_of_the_others(images: np.ndarray) -> None:
+    flat = images.copy()
+    flat[0, :, :, 1] = 77
+    flat[1, :, :, :2] = 5
+    x, whole = (Preprocessing("image").apply(batch, np.float64) for batch in (flat, images))
+    np.testing.assert_allclose(x[0, :, :, 1], (whole[0, :, :, 0] + whole[0, :, :, 2]) / 2)
+    np.testing.assert_array_equal(x[0, :, :, ::2], whole[0, :, :, ::2])
+    np.testing.assert_allclose(x[1], np.repeat(whole[1, :, :, 2:], 3, axis=2))
+    assert Preprocessing("image").apply(flat, np.float32).dtype == np.float32
+
+
 def test_flat_images_stay_finite() -> None:
     flat = np.full((1, 4, 4, 3), 77, np.uint8)
     assert np.abs(Preprocessing("image").apply(flat)).max() < 1e-3
