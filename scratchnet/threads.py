@@ -20,15 +20,21 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from scratchnet.modes import is_textbook
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 _busy = threading.Lock()
 
 
-@cache
 def thread_count() -> int:
     """Return how many threads share the work: ``SCRATCHNET_THREADS``, or the cores that this process may use."""
+    return 1 if is_textbook() else _cores()
+
+
+@cache
+def _cores() -> int:
     wanted = os.environ.get("SCRATCHNET_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)

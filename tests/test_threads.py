@@ -102,7 +102,7 @@ def test_over_rows_covers_every_row_once_in_order(monkeypatch, shape):
 def test_the_environment_sets_the_number_of_threads(monkeypatch, text, expected):
     monkeypatch.undo()
     monkeypatch.setenv("SCRATCHNET_THREADS", text)
-    threads.thread_count.cache_clear()
+    threads._cores.cache_clear()
     count = threads.thread_count()
-    threads.thread_count.cache_clear()
+    threads._cores.cache_clear()
     assert count == expected if expected else count >= 1

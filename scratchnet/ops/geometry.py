@@ -8,6 +8,8 @@ many output rows there are, which of them hit the input for a given ``i``, and h
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from scratchnet.arrays import Array
+
 Pair: TypeAlias = tuple[int, int]
 
 
@@ -83,6 +85,34 @@ def tap(offset: int, size: int, count: int, stride: int, padding: int, start: in
     return Tap(
         slice(first, last), slice(begin, begin + (last - first - 1) * stride + 1 if last > first else begin, stride)
     )
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """The settings of a convolution, checked once."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+    @classmethod
+    def of(
+        cls, weight: Array, stride: int | Pair, padding: int | Pair, dilation: int | Pair, groups: int
+    ) -> "Convolution":
+        """Read the kernel size off the weight and check the rest."""
+        kh, kw, _, c_out = weight.shape
+        if groups < 1 or c_out % groups:
+            raise ValueError(f"groups is {groups}, which does not divide the {c_out} filters of weight {weight.shape}")
+        return cls(
+            (kh, kw), pair(stride, "stride", 1), pair(padding, "padding", 0), pair(dilation, "dilation", 1), groups
+        )
+
+    def output_size(self, h: int, w: int) -> Pair:
+        """Return (oh, ow) for an ``h × w`` input."""
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.kernel, self.stride, self.padding, self.dilation
+        return windows(h, kh, sh, ph, dh), windows(w, kw, sw, pw, dw)
 
 
 @dataclass(frozen=True)

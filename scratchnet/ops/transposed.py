@@ -14,7 +14,7 @@ convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpos
 """
 
 from scratchnet.arrays import Array
-from scratchnet.ops.convolution import conv2d, conv2d_input_gradient, conv2d_weight_gradient
+from scratchnet.ops.convolution import add_bias, conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.geometry import Pair, pair, transposed_size
 from scratchnet.ops.sums import column_sums
 
@@ -28,6 +28,7 @@ def conv_transpose2d(
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    precise: bool = False,
 ) -> Array:
     """Spread ``x`` over a larger map.
 
@@ -43,6 +44,8 @@ def conv_transpose2d(
         Rows and columns added at the bottom and right. Several sizes shrink to the same one under a stride; this
         chooses which of them comes back. Under the stride.
     groups : int
+    precise : bool
+        As for :func:`~scratchnet.ops.convolution.conv2d`.
 
     Returns
     -------
@@ -69,9 +72,9 @@ def conv_transpose2d(
         raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than the stride {s}")
     p = pair(padding, "padding", 0)
     size = [transposed_size(x.shape[1 + i], weight.shape[i], s[i], p[i], d[i], extra[i]) for i in (0, 1)]
-    y = conv2d_input_gradient(x, weight, (size[0], size[1]), s, p, d, groups)
+    y = conv2d_input_gradient(x, weight, (size[0], size[1]), s, p, d, groups, precise)
     if bias is not None:
-        y += bias
+        add_bias(y, bias)
     return y
 
 
@@ -84,13 +87,14 @@ def conv_transpose2d_backward(
     dilation: int | Pair = 1,
     groups: int = 1,
     need_dx: bool = True,
+    precise: bool = False,
 ) -> tuple[Array | None, Array, Array]:
     """Return the gradients of a transposed convolution by its input, weight and bias.
 
     Parameters
     ----------
     dy : (n, oh, ow, c_out)
-    x, weight, stride, padding, dilation, groups
+    x, weight, stride, padding, dilation, groups, precise
         As given to :func:`conv_transpose2d`; the output padding shows in the shape of ``dy``.
     need_dx : bool
         Whether ``dx`` is wanted; None is returned for it otherwise.
@@ -103,6 +107,6 @@ def conv_transpose2d_backward(
         The weight gradient of that convolution, ``dy`` in the part of its input and ``x`` in that of its gradient.
     dbias : (c_out,)
     """
-    dx = conv2d(dy, weight, None, stride, padding, dilation, groups) if need_dx else None
-    dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups)
+    dx = conv2d(dy, weight, None, stride, padding, dilation, groups, precise) if need_dx else None
+    dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups, precise)
     return dx, dweight, column_sums(dy)

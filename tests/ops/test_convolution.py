@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchnet import threads
-from scratchnet.ops import convolution
+from scratchnet.ops import direct
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from tests import naive
 from tests.compare import assert_close, numbers
@@ -59,8 +59,8 @@ def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, s
     y = conv2d(x, weight, **settings)
     dy = numbers(*y.shape, seed=3)
     whole = conv2d_backward(dy, x, weight, **settings)
-    monkeypatch.setattr(convolution, "SCRATCH_BYTES", scratch)
-    monkeypatch.setattr(convolution, "thread_count", lambda: cores)
+    monkeypatch.setattr(direct, "SCRATCH_BYTES", scratch)
+    monkeypatch.setattr(direct, "thread_count", lambda: cores)
     monkeypatch.setattr(threads, "thread_count", lambda: cores)
     assert_close(conv2d(x, weight, **settings), y)
     for actual, expected in zip(conv2d_backward(dy, x, weight, **settings), whole, strict=True):
@@ -84,16 +84,16 @@ def peak_beyond_result(function):
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize(("c_in", "c_out", "groups"), [(4, 8, 1), (1, 32, 1), (8, 8, 2), (2, 128, 2)])
 def test_a_large_image_needs_little_more_memory_than_its_output(monkeypatch, c_in, c_out, groups, cores):
-    monkeypatch.setattr(convolution, "SCRATCH_BYTES", 1 << 20)
-    monkeypatch.setattr(convolution, "thread_count", lambda: cores)
+    monkeypatch.setattr(direct, "SCRATCH_BYTES", 1 << 20)
+    monkeypatch.setattr(direct, "thread_count", lambda: cores)
     monkeypatch.setattr(threads, "thread_count", lambda: cores)
     x = np.ones((1, 384, 512, c_in), np.float32)
     weight = np.ones((3, 3, c_in // groups, c_out), np.float32)
     extra = peak_beyond_result(lambda: conv2d(x, weight, padding=1, groups=groups))
-    assert extra < 4 * convolution.SCRATCH_BYTES * cores
+    assert extra < 4 * direct.SCRATCH_BYTES * cores
     dy = np.ones((1, 192, 256, c_out), np.float32)
     extra = peak_beyond_result(lambda: conv2d_input_gradient(dy, weight, (384, 512), 2, 1, 1, groups))
-    assert extra < 4 * convolution.SCRATCH_BYTES * cores
+    assert extra < 4 * direct.SCRATCH_BYTES * cores
 
 
 def test_need_dx_false_skips_the_input_gradient():

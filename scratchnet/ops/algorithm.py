@@ -1,0 +1,66 @@
+"""Which form of a convolution is the quickest for a shape: the one place that decides.
+
+The thresholds were measured (``scratchnet bench ops``); ``docs/speed.md`` has the figures.
+"""
+
+from enum import Enum
+from math import ceil
+
+from scratchnet.arrays import Array
+from scratchnet.modes import is_precise, is_textbook
+from scratchnet.ops.geometry import Convolution, Pair
+
+FEWEST_TILES = 48
+"""Under so many tiles, transforming the kernels costs more than the multiplications that it saves."""
+
+FEWEST_CHANNELS = 8
+"""Under so many channels, the transformed products are too thin for a fast matrix product."""
+
+
+class Form(Enum):
+    """How to compute a convolution."""
+
+    DIRECT = "tiled im2col"
+    PRODUCT = "one matrix product"
+    DEPTHWISE = "shifted multiplications"
+    WINOGRAD2 = "Winograd F(2×2, 3×3)"
+    WINOGRAD4 = "Winograd F(4×4, 3×3)"
+
+    @property
+    def tile(self) -> int:
+        """Winograd's m."""
+        return {Form.WINOGRAD2: 2, Form.WINOGRAD4: 4}[self]
+
+
+def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair, precise: bool) -> Form:
+    """Choose the form for an input of ``size`` and an output of ``output`` pixels.
+
+    Parameters
+    ----------
+    x : (n, …)
+        Only its number of images and dtype count.
+    weight : (kh, kw, c_in / groups, c_out)
+        Only its shape counts.
+    precise : bool
+        Refuse Winograd's forms; float64 always does.
+    """
+    c, c_out = weight.shape[2:]
+    if is_textbook():
+        return Form.DIRECT
+    if conv.groups > 1:
+        return Form.DEPTHWISE if conv.groups == c_out and c == 1 else Form.DIRECT
+    covers = conv.kernel == size and conv.dilation == (1, 1)  # one window that sees the whole map
+    if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
+        return Form.PRODUCT
+    slides = conv.kernel == (3, 3) and conv.stride == conv.dilation == (1, 1) and max(conv.padding) <= 2
+    if precise or is_precise() or x.dtype.itemsize != 4 or not slides or min(c, c_out) < FEWEST_CHANNELS:
+        return Form.DIRECT
+    products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}
+    m = 2 if products[2] <= products[4] else 4
+    if len(x) * _tiles(output, m) < FEWEST_TILES:
+        return Form.DIRECT
+    return Form.WINOGRAD2 if m == 2 else Form.WINOGRAD4
+
+
+def _tiles(output: Pair, m: int) -> int:
+    return ceil(output[0] / m) * ceil(output[1] / m)

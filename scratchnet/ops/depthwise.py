@@ -1,0 +1,104 @@
+"""Depthwise convolution: every channel has a kernel of its own, and no two channels meet.
+
+There is no matrix product in it, only ``kh·kw`` numbers an output. So it is computed as that many shifted
+multiplications of whole maps, one a kernel tap, for a few rows at a time so that they stay in the cache.
+
+Reference: Howard et al., "MobileNets" (2017), section 3.1.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.ops.geometry import Block, Convolution, Pair, Tap, blocks, tap
+from scratchnet.ops.sums import sum_rows
+from scratchnet.recycling import empty, zeros
+from scratchnet.threads import PER_NUMBER, share_out, thread_count
+
+PIECE_BYTES = 1 << 19
+"""Size of the rows that are worked on at one time."""
+
+
+def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
+    """Return the convolution without bias, (n, *size, c): the sum over all taps of shifted x · w."""
+    xp = namespace(x)
+    y = zeros(x, (len(x), *size, x.shape[3]))
+
+    def add(share: Sequence[Block]) -> None:
+        for block in share:
+            part = y[block.n0 : block.n1, block.r0 : block.r1]
+            scratch = empty(x, part.shape)
+            for i, j, v, u in _taps(conv, x.shape, block):
+                target = part[:, v.out, u.out]
+                term = scratch[:, v.out, u.out]
+                xp.multiply(x[block.n0 : block.n1, v.source, u.source], weight[i, j, 0], out=term)
+                target += term
+
+    share_out(add, _blocks(y), _operations(y, conv))
+    return y
+
+
+def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+    """Return dx (n, *size, c): every tap sends dy · w back to the pixels that it read."""
+    xp = namespace(dy)
+    dx = zeros(dy, (len(dy), *size, dy.shape[3]))
+
+    def add(share: Sequence[int]) -> None:  # the rows that two blocks read overlap: one image, one core
+        for n in share:
+            for block in blocks(1, dy.shape[1], dy.shape[2], _limit(dy)):
+                part = dy[n : n + 1, block.r0 : block.r1]
+                scratch = empty(dy, part.shape)
+                for i, j, v, u in _taps(conv, dx.shape, block):
+                    term = scratch[:, v.out, u.out]
+                    xp.multiply(part[:, v.out, u.out], weight[i, j, 0], out=term)
+                    target = dx[n : n + 1, v.source, u.source]
+                    target += term
+
+    share_out(add, range(len(dy)), _operations(dy, conv))
+    return dx
+
+
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
+    """Return dW: for every tap the sum over all pixels of shifted x · dy; only the shape of ``weight`` is used."""
+    xp = namespace(x)
+    c = x.shape[3]
+
+    def multiply(share: Sequence[Block]) -> Array:
+        total: Array = xp.zeros(weight.shape, x.dtype)
+        for block in share:
+            part = dy[block.n0 : block.n1, block.r0 : block.r1]
+            for i, j, v, u in _taps(conv, x.shape, block):
+                slopes = part[:, v.out, u.out]
+                term = empty(x, slopes.shape)
+                xp.multiply(x[block.n0 : block.n1, v.source, u.source], slopes, out=term)
+                total[i, j, 0] += sum_rows(term.reshape(-1, c), c)
+        return total
+
+    total, *others = share_out(multiply, _blocks(dy), _operations(dy, conv))
+    for other in others:
+        total += other
+    return total
+
+
+def _taps(conv: Convolution, shape: tuple[int, ...], block: Block) -> Iterator[tuple[int, int, Tap, Tap]]:
+    """Yield every kernel tap with the rows and columns of the block and of the input (n, h, w, c) that it joins."""
+    for i in range(conv.kernel[0]):
+        v = tap(i * conv.dilation[0], shape[1], block.r1 - block.r0, conv.stride[0], conv.padding[0], block.r0)
+        for j in range(conv.kernel[1]):
+            u = tap(j * conv.dilation[1], shape[2], block.c1, conv.stride[1], conv.padding[1])
+            yield i, j, v, u
+
+
+def _limit(y: Array) -> int:
+    """Return how many pixels to work on at one time: whole rows."""
+    width: int = y.shape[2]
+    return max(1, PIECE_BYTES // (width * y.shape[3] * y.itemsize)) * width
+
+
+def _blocks(y: Array) -> list[Block]:
+    """Cut a map into blocks of whole rows, at least one a core where there are as many rows."""
+    n, h, w, _ = y.shape
+    return blocks(n, h, w, max(w, min(_limit(y), -(-n * h // thread_count()) * w)))
+
+
+def _operations(y: Array, conv: Convolution) -> int:
+    return PER_NUMBER * y.size * conv.kernel[0] * conv.kernel[1] // 4

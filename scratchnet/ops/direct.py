@@ -1,0 +1,162 @@
+"""The convolution as one matrix product: tiled im2col.
+
+Write the ``kh·kw·c_in`` inputs that one output pixel sees as a row of a matrix, *columns*, and the sliding sum becomes
+a plain product of two matrices, which is what computers do best:
+
+    Y = columns(x) · W                      forward
+    dW = columns(x)ᵀ · dY                   every row of columns met every row of dY once
+    columns(dx) = dY · Wᵀ                   … and dx sums what lands on the same input pixel
+
+The matrix of columns is ``kh·kw`` times the size of the input, so it is never made whole (but in textbook mode): the
+functions below build it for one block of output pixels at a time, in a core's cache, and multiply, each core its own
+blocks.
+
+Reference: Chellapilla, Puri, Simard, "High performance convolutional neural networks for document processing" (2006).
+"""
+
+from collections.abc import Sequence
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.modes import is_textbook
+from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
+from scratchnet.recycling import empty, zeros
+from scratchnet.threads import share_out, thread_count
+
+SCRATCH_BYTES = 4 << 20
+"""Size of the block of columns that is held at one time; it fits a core's share of the cache."""
+
+
+def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
+    """Return the convolution without bias, (n, *size, c_out).
+
+    ``conv.padding`` is what lies above and to the left; it may be negative. ``size`` is the output's, which says how
+    far the input is continued with zeros below and to the right.
+    """
+    xp = namespace(x)
+    y = empty(x, (len(x), *size, weight.shape[3]))
+    matrices = _weight_matrices(weight, conv.groups)  # (groups, kh·kw·c/groups, c_out/groups)
+
+    def multiply(share: Sequence[Block]) -> None:
+        for block in share:
+            columns, target = _columns(x, conv, block), _view(y, block)
+            if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows lie together: multiply into them
+                xp.matmul(columns[0], matrices[0], out=target.reshape(-1, y.shape[3]))
+            else:
+                target[...] = _ungroup(xp.matmul(columns, matrices), block)
+
+    share_out(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
+    return y
+
+
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
+    """Return dW = columns(x)ᵀ · dY, summed over the blocks; shape as ``weight``, of which only the shape is used."""
+    xp = namespace(x)
+    groups = conv.groups
+
+    def multiply(share: Sequence[Block]) -> Array:
+        total = zeros(x, (groups, weight[..., 0].size, dy.shape[3] // groups))
+        for block in share:
+            total += xp.matmul(_columns(x, conv, block).swapaxes(1, 2), _group(_view(dy, block), groups))
+        return total
+
+    total, *others = share_out(multiply, _blocks(dy.shape, x, weight), dy.size * weight[..., 0].size)
+    for other in others:
+        total += other
+    kh, kw, cg, _ = weight.shape
+    dweight: Array = total.reshape(groups, kh, kw, cg, -1).transpose(1, 2, 3, 0, 4).reshape(weight.shape)
+    return dweight
+
+
+def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+    """Return dx (n, *size, c_in): add ``dY · Wᵀ`` to the input pixels that each output pixel saw (col2im)."""
+    xp = namespace(dy)
+    n, oh, ow, _ = dy.shape
+    kh, kw, cg, _ = weight.shape
+    dx = zeros(dy, (n, *size, cg * conv.groups))
+    matrices = _weight_matrices(weight, conv.groups).swapaxes(1, 2)  # (groups, c_out/groups, kh·kw·c_in/groups)
+    by_image: dict[int, list[Block]] = {}  # blocks of one image overlap in dx, so one thread adds all of them
+    for block in _blocks((n, oh, ow, 0), dx, weight):
+        by_image.setdefault(block.n0, []).append(block)
+
+    def scatter(share: Sequence[list[Block]]) -> None:
+        for block in (b for image in share for b in image):
+            rows, cols = block.r1 - block.r0, block.c1 - block.c0
+            columns = xp.matmul(_group(_view(dy, block), conv.groups), matrices)
+            columns = columns.reshape(conv.groups, -1, rows, cols, kh, kw, cg).transpose(1, 2, 3, 4, 5, 0, 6)
+            for i in range(kh):
+                v = tap(i * conv.dilation[0], size[0], rows, conv.stride[0], conv.padding[0], block.r0)
+                for j in range(kw):
+                    u = tap(j * conv.dilation[1], size[1], cols, conv.stride[1], conv.padding[1], block.c0)
+                    target = dx[block.n0 : block.n1, v.source, u.source]
+                    target.reshape(*target.shape[:3], conv.groups, cg)[...] += columns[:, v.out, u.out, i, j]
+
+    share_out(scatter, list(by_image.values()), n * oh * ow * weight.size)
+    return dx
+
+
+def _blocks(shape: tuple[int, ...], x: Array, weight: Array) -> list[Block]:
+    """Cut an output of ``shape`` into blocks whose columns and products fit into the scratch memory."""
+    kh, kw, _, c_out = weight.shape
+    row_bytes: int = max(kh * kw * x.shape[3], c_out) * x.dtype.itemsize
+    limit = shape[0] * shape[1] * shape[2] if is_textbook() else max(1, SCRATCH_BYTES // row_bytes)
+    return blocks(shape[0], shape[1], shape[2], limit, thread_count())
+
+
+def _weight_matrices(weight: Array, groups: int) -> Array:
+    """Lay the weight out as one matrix a group: (groups, kh·kw·c_in/groups, c_out/groups)."""
+    matrices: Array = weight.reshape(-1, groups, weight.shape[3] // groups).swapaxes(0, 1)
+    return matrices
+
+
+def _columns(x: Array, conv: Convolution, block: Block) -> Array:
+    """Gather what each output pixel of ``block`` sees, a row each: (groups, positions, kh·kw·c_in/groups)."""
+    xp = namespace(x)
+    (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.stride, conv.dilation
+    images, rows, cols = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
+    source = _window(x, conv, block)
+    sn, sy, sx, sc = source.strides
+    cg = x.shape[3] // conv.groups
+    patches = xp.lib.stride_tricks.as_strided(
+        source,
+        (conv.groups, images, rows, cols, kh, kw, cg),
+        (sc * cg, sn, sy * sh, sx * sw, sy * dh, sx * dw, sc),
+    )
+    columns = empty(x, patches.shape)
+    columns[...] = patches
+    return columns.reshape(conv.groups, images * rows * cols, kh * kw * cg)
+
+
+def _window(x: Array, conv: Convolution, block: Block) -> Array:
+    """Return the part of ``x``, zeros round it where it hangs over the edge, that ``block`` of the output sees."""
+    h, w = x.shape[1:3]
+    spans = []
+    for o0, o1, k, s, p, d in zip(
+        (block.r0, block.c0), (block.r1, block.c1), conv.kernel, conv.stride, conv.padding, conv.dilation, strict=True
+    ):
+        spans.append((o0 * s - p, (o1 - 1) * s - p + d * (k - 1) + 1))
+    (top, bottom), (left, right) = spans
+    if top >= 0 and left >= 0 and bottom <= h and right <= w:
+        return x[block.n0 : block.n1, top:bottom, left:right]
+    padded = zeros(x, (block.n1 - block.n0, bottom - top, right - left, x.shape[3]))
+    v, u = tap(0, h, bottom - top, 1, -top), tap(0, w, right - left, 1, -left)
+    padded[:, v.out, u.out] = x[block.n0 : block.n1, v.source, u.source]
+    return padded
+
+
+def _view(y: Array, block: Block) -> Array:
+    """Return the part of ``y`` that ``block`` names."""
+    return y[block.n0 : block.n1, block.r0 : block.r1, block.c0 : block.c1]
+
+
+def _group(part: Array, groups: int) -> Array:
+    """Turn (images, rows, cols, c) into one matrix a group: (groups, positions, c/groups)."""
+    c = part.shape[3]
+    grouped: Array = part.reshape(-1, groups, c // groups).swapaxes(0, 1)
+    return grouped
+
+
+def _ungroup(products: Array, block: Block) -> Array:
+    """Turn (groups, positions, c/groups) back into (images, rows, cols, c)."""
+    shape = (block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0, -1)
+    maps: Array = products.swapaxes(0, 1).reshape(shape)
+    return maps

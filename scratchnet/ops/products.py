@@ -1,0 +1,52 @@
+"""Matrix products shared between the cores: what is left of a convolution that does not slide."""
+
+from collections.abc import Sequence
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.recycling import zeros
+from scratchnet.threads import share_out, thread_count
+
+
+def product(a: Array, b: Array, out: Array) -> None:
+    """Write ``a · b`` to ``out``, each core a part of its rows, or of its columns if there are more of those.
+
+    Parameters
+    ----------
+    a : (rows, k)
+    b : (k, columns)
+    out : (rows, columns)
+    """
+    xp = namespace(a)
+    rows, columns = out.shape
+    pieces = _pieces(max(rows, columns))
+
+    def multiply(share: Sequence[slice]) -> None:
+        for piece in share:
+            if rows >= columns:
+                xp.matmul(a[piece], b, out=out[piece])
+            else:
+                xp.matmul(a, b[:, piece], out=out[:, piece])
+
+    share_out(multiply, pieces, a.size * columns)
+
+
+def product_over_rows(a: Array, b: Array) -> Array:
+    """Return ``aᵀ · b`` for tall matrices (rows, k) and (rows, columns): each core sums over a part of the rows."""
+    xp = namespace(a)
+
+    def multiply(share: Sequence[slice]) -> Array:
+        total = zeros(a, (a.shape[1], b.shape[1]))
+        for piece in share:
+            total += xp.matmul(a[piece].T, b[piece])
+        return total
+
+    total, *others = share_out(multiply, _pieces(len(a)), a.size * b.shape[1])
+    for other in others:
+        total += other
+    return total
+
+
+def _pieces(length: int) -> list[slice]:
+    """Cut ``length`` into a piece a core."""
+    count = min(thread_count(), length)
+    return [slice(k * length // count, (k + 1) * length // count) for k in range(count)]
