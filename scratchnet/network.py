@@ -13,18 +13,24 @@ Each step makes a value with its own name. It takes the value of the step before
 steps used is the sum of what they send back: that is all there is to skips and concatenations.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.layers.activation import Dropout
+from scratchnet.layers.activation import Dropout, ReLU
 from scratchnet.layers.base import Buffer, Kind, Layer, Parameter, Shape
+from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.modes import is_textbook
+from scratchnet.ops.arrangement import add
 from scratchnet.ops.geometry import Pair
+from scratchnet.recycling import shared_zeros
 from scratchnet.threads import one_blas_thread
 
 KINDS: tuple[Kind, ...] = ("weight", "bias", "scale", "shift")
@@ -75,6 +81,7 @@ class Network:
         self.training = False
         self.buffers: FlatBuffers | None = None
         self._made: set[str] = {"input"}
+        self._skipped: set[Layer] = set()
         self._output: Shape | None = None
 
     def add(self, name: str, layer: Layer, *inputs: str) -> str:
@@ -123,7 +130,7 @@ class Network:
         A parameter's values depend on the seed and its name alone, not on the rest of the network.
         """
         named = self.parameters()
-        values, grads = np.zeros(self.parameter_count(), dtype), np.zeros(self.parameter_count(), dtype)
+        values, grads = (shared_zeros((self.parameter_count(),), dtype) for _ in range(2))
         self.buffers = FlatBuffers(values, grads)
         begin = 0
         for name, parameter in named.items():
@@ -193,6 +200,8 @@ class Network:
     def forward(self, x: Array, keep: bool | None = None) -> Array:
         """Run the list and return the last value.
 
+        A ReLU is done by the batch norm in front of it, or overwrites its input, where nothing else takes that value.
+
         Parameters
         ----------
         x : (n, h, w, channels)
@@ -206,21 +215,52 @@ class Network:
             When ``x`` does not have the network's channels or dtype.
         """
         output = x
-        with one_blas_thread():
-            for _, value in self.walk(x, self.training if keep is None else keep):
+        with self._fused() as skipped, one_blas_thread():
+            for _, value in self._run(x, self.training if keep is None else keep, skipped):
                 output = value
         return output
 
+    @contextmanager
+    def _fused(self) -> Iterator[set[Layer]]:
+        """Join every ReLU to the step before it inside this block; yield those that are left with nothing to do."""
+        takers = Counter(name for step in self.steps for name in step.inputs)
+        before = {step.name: step.layer for step in self.steps}
+        skipped: set[Layer] = set()
+        joined: list[BatchNorm2d | ReLU] = []
+        for step in self.steps if not is_textbook() else ():
+            first = before.get(step.inputs[0])
+            if not isinstance(step.layer, ReLU) or takers[step.inputs[0]] > 1:
+                continue
+            if isinstance(first, BatchNorm2d):
+                joined.append(first)
+                skipped.add(step.layer)
+            elif isinstance(first, Conv2d | ConvTranspose2d):
+                joined.append(step.layer)
+        for layer in joined:
+            layer.joined = True
+        try:
+            yield skipped
+        finally:
+            for layer in joined:
+                layer.joined = False
+
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
-        """Run the list and yield (name, value) after every step, for looking at activations."""
+        """Run the list and yield (name, value) after every step, for looking at activations; nothing is joined."""
+        return self._run(x, keep, set())
+
+    def _run(self, x: Array, keep: bool, skipped: set[Layer]) -> Iterator[tuple[str, Array]]:
+        """Run the list, passing by the layers whose work the one before them did."""
         if x.ndim != 4 or x.shape[3] != self.channels:
             raise ValueError(f"network: expected input (n, h, w, {self.channels}), got {x.shape}")
         if x.dtype != self.flat().values.dtype:
             raise ValueError(f"network: expected {self.flat().values.dtype} input, got {x.dtype}; use x.astype(…)")
+        self._skipped = skipped
         last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
         values: dict[str, Any] = {"input": x}
         for i, step in enumerate(self.steps):
-            values[step.name] = step.layer.forward(*(values[name] for name in step.inputs))
+            taken = [values[name] for name in step.inputs]
+            values[step.name] = taken[0] if step.layer in skipped else step.layer.forward(*taken)
+            del taken
             if isinstance(step.layer, MaxPool2d):
                 values[f"{step.name}.switches"] = step.layer.switches
             if not keep:
@@ -256,10 +296,12 @@ class Network:
                     step.layer.release()
                     continue
                 step.layer.need_dx = any(learns[name] for name in step.inputs)
-                sent = step.layer.backward(gradient)
+                sent = gradient if step.layer in self._skipped else step.layer.backward(gradient)
+                del gradient
                 for name, part in zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True):
                     if part is not None and learns[name]:
-                        gradients[name] = gradients[name] + part if name in gradients else part
+                        gradients[name] = add(gradients[name], part) if name in gradients else part
+                del sent, part
         return gradients.get("input")
 
     def _learns(self, need_dx: bool) -> dict[str, bool]:

@@ -6,8 +6,11 @@ memory of large NumPy arrays when they die, and hands it to the next one of abou
 anything back: the moment an array and all its views are gone, its memory is free for the next.
 """
 
+import mmap
 import weakref
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 from typing import Any
 
@@ -21,57 +24,108 @@ LARGE = 1 << 16
 PATIENCE = 4096
 """After so many calls in which nobody asked for memory of a size, that size's idle memory is let go of."""
 
+_ARENA = 1 << 22
+
 _ALIGNMENT = 64  # a cache line, and the widest vector register
 
 
-class _Pool:
-    """Idle blocks of memory, by size."""
+class Pool:
+    """Idle blocks of memory, by size.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    kind : type
+        Of the arrays that are made while this pool is in use.
+    shared : bool
+        Whether a forked process shall share the memory, and not get a copy of it.
+    """
+
+    def __init__(self, kind: type[Array] = np.ndarray, shared: bool = False) -> None:
+        self.kind, self.shared = kind, shared
+        self.arena, self.used = memoryview(b""), 0
         self.idle: dict[int, list[memoryview]] = {}
         self.last_asked: dict[int, int] = {}
         self.calls = 0
         self.alive: dict[int, weakref.ref[Array]] = {}
 
-    def take(self, size: int) -> memoryview:
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return an array in a block of this pool; the block comes back when the array and all its views are gone."""
+        if prod(shape) * dtype.itemsize < LARGE:
+            return self._small(shape, dtype)
+        block = self._take(_size_class(prod(shape) * dtype.itemsize))
+        whole: Array = np.frombuffer(block, dtype, prod(shape))  # its base is no array: views refer to it, not past it
+
+        def back(_: "weakref.ref[Array]") -> None:
+            del self.alive[id(block)]
+            self.idle.setdefault(len(block), []).append(block)
+
+        self.alive[id(block)] = weakref.ref(whole, back)
+        return whole.reshape(shape)
+
+    def _take(self, size: int) -> memoryview:
         """Return a block of ``size`` bytes; what is in it is left over from before."""
         self.calls += 1
         self.last_asked[size] = self.calls
         try:
             return self.idle[size].pop()
         except (KeyError, IndexError):
-            for other in [s for s, call in self.last_asked.items() if call < self.calls - PATIENCE]:
-                self.idle.pop(other, None)
-                del self.last_asked[other]
-            memory = np.empty(size + _ALIGNMENT, np.uint8)
-            start = -memory.ctypes.data % _ALIGNMENT
-            return memoryview(memory)[start : start + size]  # type: ignore[arg-type]
+            self._let_go()
+        if self.shared:
+            return memoryview(mmap.mmap(-1, size))
+        memory = np.empty(size + _ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % _ALIGNMENT
+        return memoryview(memory)[start : start + size]  # type: ignore[arg-type]
 
-    def watch(self, array: Array, block: memoryview) -> None:
-        """Take ``block`` back when ``array`` dies; views of the array keep it alive."""
+    def _small(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return a small array; shared ones are carved off a larger piece and never used again."""
+        size = prod(shape) * dtype.itemsize
+        if not self.shared or size == 0:
+            return np.empty(shape, dtype)
+        if self.used + size > len(self.arena):
+            self.arena, self.used = memoryview(mmap.mmap(-1, _ARENA)), 0
+        array: Array = np.frombuffer(self.arena, dtype, prod(shape), self.used)
+        self.used += -(-size // _ALIGNMENT) * _ALIGNMENT
+        return array.reshape(shape)
 
-        def back(reference: "weakref.ref[Array]") -> None:
-            del self.alive[id(block)]
-            self.idle.setdefault(len(block), []).append(block)
+    def _let_go(self) -> None:
+        """Give back to the system what nobody has asked for in a long time."""
+        for size, call in list(self.last_asked.items()):
+            if call < self.calls - PATIENCE:
+                self.idle.pop(size, None)
+                self.last_asked.pop(size, None)
 
-        self.alive[id(block)] = weakref.ref(array, back)
+
+_POOL = ContextVar("pool", default=Pool())  # noqa: B039 - one for all threads
 
 
-_POOL = _Pool()
+@contextmanager
+def using(pool: Pool) -> Iterator[None]:
+    """Take memory from ``pool`` inside this block."""
+    token = _POOL.set(pool)
+    try:
+        yield
+    finally:
+        _POOL.reset(token)
 
 
 def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     """Return an uninitialised array on the device of ``like``; of its dtype when none is given."""
     xp = namespace(like)
     dtype = np.dtype(like.dtype if dtype is None else dtype)
-    size = prod(shape) * dtype.itemsize
-    if xp is not np or size < LARGE:
+    if xp is not np:
         fresh: Array = xp.empty(shape, dtype)
         return fresh
-    block = _POOL.take(_size_class(size))
-    whole: Array = np.frombuffer(block, dtype, prod(shape))  # its base is no array: all views refer to it, not past it
-    _POOL.watch(whole, block)
-    return whole.reshape(shape)
+    pool = _POOL.get()
+    array = pool.array(shape, dtype)
+    return array if pool.kind is np.ndarray else array.view(pool.kind)
+
+
+def shared_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return zeros in memory that forked processes share."""
+    dtype = np.dtype(dtype)
+    memory = mmap.mmap(-1, max(1, prod(shape) * dtype.itemsize))
+    array: Array = np.frombuffer(memory, dtype, prod(shape))
+    return array.reshape(shape)
 
 
 def zeros(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
@@ -82,17 +136,10 @@ def zeros(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
 
 
 def _size_class(size: int) -> int:
-    """Round up to three significant bits, so that sizes which differ by little share their memory.
+    """Round up to four significant bits, so that sizes which differ by little share their memory.
 
     >>> _size_class(65_536), _size_class(65_537)
     (65536, 73728)
     """
     step = 1 << max(0, size.bit_length() - 4)
     return -(-size // step) * step
-
-
-def forget(keep: Callable[[int], bool] = lambda size: False) -> None:
-    """Give idle memory back to the system, but for the sizes that ``keep`` says yes to."""
-    for size in list(_POOL.idle):
-        if not keep(size):
-            _POOL.idle.pop(size, None)

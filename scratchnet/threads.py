@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from threadpoolctl import ThreadpoolController
 
 from scratchnet.modes import is_textbook
+from scratchnet.recording import Program, recorder
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,6 +46,10 @@ ENOUGH = 32_000_000
 """Operations from which on sharing pays: waking another thread takes up to half a millisecond, in which one core does
 about that many multiply-adds."""
 
+WORTH = 4_000_000
+"""Operations from which on sharing pays in a replay, which has no Python in between. Below ENOUGH the shares are the
+same without a replay, but done one after the other, so that sums come out alike."""
+
 PER_NUMBER = 16
 """Operations that one number of an element-wise pass counts for; such passes wait for the memory."""
 
@@ -60,15 +65,23 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
     function : (sequence of items) -> result
     items : sequence
     operations : int
-        Multiply-adds of the whole work, or :data:`PER_NUMBER` times the numbers it touches. Less than :data:`ENOUGH` is
-        done in one share, by the caller.
+        Multiply-adds of the whole work, or :data:`PER_NUMBER` times the numbers it touches. Less than :data:`WORTH` is
+        one share; less than :data:`ENOUGH` is done share by share in the caller.
     """
-    count = min(thread_count(), len(items)) if operations >= ENOUGH else 1
-    if count <= 1 or not _busy.acquire(blocking=False):
+    count = min(thread_count(), len(items)) if operations >= WORTH else 1
+    at_work = recorder()
+    if count <= 1 or (at_work is not None and at_work.sharing):
+        return [function(items)]
+    shares = [items[k::count] for k in range(count)]
+    if at_work is not None:
+        return at_work.shares(function, shares)
+    if not _busy.acquire(blocking=False):
         return [function(items)]
     try:
+        if operations < ENOUGH:
+            return [function(share) for share in shares]
         with one_blas_thread():
-            return _run([items[k::count] for k in range(count)], function)
+            return _run(shares, function)
     finally:
         _busy.release()
 
@@ -93,6 +106,25 @@ def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> lis
     if errors:
         raise errors[0]
     return [results[k] for k in range(len(shares))]
+
+
+def replay(program: Program) -> None:
+    """Make the calls of a recorded program, the lists of a section side by side on threads."""
+
+    def make(share: Sequence[list[Callable[[], Any]]]) -> None:
+        for call in (c for calls in share for c in calls):
+            call()
+
+    alone = not _busy.acquire(blocking=False)
+    try:
+        for section in program.sections:
+            if alone or len(section) == 1:
+                make(section)
+            else:
+                _run([[calls] for calls in section], make)
+    finally:
+        if not alone:
+            _busy.release()
 
 
 _queues: list[SimpleQueue[Any]] = []
@@ -130,7 +162,7 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-PIECE_BYTES = 1 << 18
+PIECE_BYTES = 1 << 19
 """Element-wise work is done in pieces of about this size, small enough to stay in a core's cache between two passes."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator
 from scratchnet.gradcheck.checker import Decisions, Problem
-from scratchnet.layers import Layer, MaxPool2d, ReLU
+from scratchnet.layers import BatchNorm2d, Layer, MaxPool2d, ReLU
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.ops.pooling import Switches
@@ -96,6 +96,8 @@ def decisions(layer: Layer) -> Decisions:
     """Return which branch each kink of the last forward pass took: ReLU masks and switches."""
     if isinstance(layer, ReLU) and layer.kept is not None:
         return [layer.kept[0] > 0]
+    if isinstance(layer, BatchNorm2d) and layer.kept is not None and layer.kept[0].y is not None:
+        return [layer.kept[0].y > 0]  # the ReLU was part of it
     if isinstance(layer, MaxPool2d) and layer.switches is not None:
         return [layer.switches.index]
     return []

@@ -4,15 +4,29 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
-from scratchnet.ops.activation import dropout, relu, relu_backward
+from scratchnet.ops.activation import dropout_mask, relu, relu_backward
+from scratchnet.recording import perform
+from scratchnet.recycling import empty
 
 
 class ReLU(Layer):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    Attributes
+    ----------
+    joined : bool
+        Whether to overwrite the input; a network says so where nothing else takes it.
+    """
+
+    recordable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.joined = False
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
-        y = relu(x)
+        y = relu(x, x if self.joined else None)
         self.keep(y)
         return y
 
@@ -35,6 +49,8 @@ class Dropout(Layer):
         The share that is set to 0.
     """
 
+    recordable = True
+
     def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
         if not 0 <= rate < 1:
@@ -51,9 +67,13 @@ class Dropout(Layer):
         if not self.training:
             self.keep(None)
             return x
-        y, mask = dropout(x, self.rate, self.rng)
+        mask = empty(x, x.shape)
+        perform(self._draw, mask)
         self.keep(mask)
-        return y
+        return x * mask
+
+    def _draw(self, mask: Array) -> None:
+        dropout_mask(mask, self.rate, self.rng)
 
     def backward(self, dy: Array) -> Array:
         """Return dx: dy where the number was kept, scaled alike."""

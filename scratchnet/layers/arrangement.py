@@ -17,6 +17,8 @@ from scratchnet.ops.geometry import Pair, pair
 class Concatenate(Layer):
     """Put maps behind one another along the channels (U-Net)."""
 
+    recordable = True
+
     def forward(self, *maps: Array) -> Array:
         """(n, h, w, c1), (n, h, w, c2), … → (n, h, w, c1 + c2 + …)."""
         self.keep([m.shape[3] for m in maps])
@@ -38,6 +40,8 @@ class Concatenate(Layer):
 class Add(Layer):
     """Sum maps of one shape (FCN)."""
 
+    recordable = True
+
     def forward(self, *maps: Array) -> Array:
         """Any number of (n, h, w, c) → (n, h, w, c)."""
         self.keep(len(maps))
@@ -57,6 +61,8 @@ class Add(Layer):
 
 class Crop(Layer):
     """Cut the first map to the size of the second, from ``offset`` on; None takes the middle."""
+
+    recordable = True
 
     def __init__(self, offset: int | Pair | None = None) -> None:
         super().__init__()
@@ -88,6 +94,8 @@ class Crop(Layer):
 
 class Pad(Layer):
     """Put ``padding`` zeros on all four sides."""
+
+    recordable = True
 
     def __init__(self, padding: int | Pair) -> None:
         super().__init__()

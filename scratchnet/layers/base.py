@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.initialization import Initializer
+from scratchnet.recording import traced
 
 Shape: TypeAlias = tuple[int, int, int, int]
 """(n, h, w, c)"""
@@ -61,7 +62,8 @@ class Parameter:
     def _placed(self) -> tuple[Array, Array]:
         if self._arrays is None:
             raise RuntimeError("this layer has no memory yet: call allocate() on its network first")
-        return self._arrays
+        value, grad = self._arrays
+        return traced(value), traced(grad)
 
 
 @dataclass
@@ -89,6 +91,10 @@ class Layer:
       after adding the gradients of its parameters to ``parameter.grad``;
     - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without memory.
     """
+
+    recordable = False
+    """Whether forward and backward make the same array calls every time, so that a replay (see ``replay``) may repeat
+    them without running the Python again. It is not inherited: a class that wants it says so itself."""
 
     forward: Callable[..., Array]
     backward: Callable[..., Any]

@@ -22,6 +22,8 @@ class Conv2d(Layer):
         Of the weight (kh, kw, in_channels / groups, out_channels); the bias starts at 0.
     """
 
+    recordable = True
+
     def __init__(
         self,
         in_channels: int,
@@ -96,6 +98,8 @@ class ConvTranspose2d(Layer):
     start : Initializer
         Of the weight (kh, kw, out_channels / groups, in_channels); the bias starts at 0.
     """
+
+    recordable = True
 
     def __init__(
         self,

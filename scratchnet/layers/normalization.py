@@ -15,6 +15,7 @@ from scratchnet.ops.normalization import (
     local_response_norm,
     local_response_norm_backward,
 )
+from scratchnet.recording import traced
 
 
 class BatchNorm2d(Layer):
@@ -44,6 +45,8 @@ class BatchNorm2d(Layer):
         Start of γ and β.
     """
 
+    recordable = True
+
     def __init__(
         self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: float = 1.0, shift: float = 0.0
     ) -> None:
@@ -51,6 +54,8 @@ class BatchNorm2d(Layer):
         self.channels, self.eps, self.momentum = channels, eps, momentum
         self.statistics: Literal["running", "batch"] = "running"
         self.frozen = False
+        self.joined = False
+        """Whether to do the ReLU that follows in the same passes; a network says so where one does."""
         self.last: tuple[Array, Array] | None = None
         """Mean and variance that the last forward pass used; recalibration reads them."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
@@ -66,21 +71,21 @@ class BatchNorm2d(Layer):
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
-        mean, variance = self.buffers["running_mean"], self.buffers["running_var"]
+        mean, variance = (traced(self.buffers[name].value) for name in ("running_mean", "running_var"))
         if self.uses_batch:
             if x.size == self.channels:
                 raise ValueError(
                     "batch norm: one pixel in a batch of one has no variance; use a larger batch, or running statistics"
                 )
-            y, normalized = batch_norm(x, gamma, beta, self.eps)
+            y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined)
             if self.training:
                 count = x.size // self.channels
                 unbiased = normalized.variance * x.dtype.type(count / max(1, count - 1))
-                mean.value += x.dtype.type(self.momentum) * (normalized.mean - mean.value)
-                variance.value += x.dtype.type(self.momentum) * (unbiased - variance.value)
+                mean += x.dtype.type(self.momentum) * (normalized.mean - mean)
+                variance += x.dtype.type(self.momentum) * (unbiased - variance)
         else:
-            fixed = mean.value.astype(x.dtype), variance.value.astype(x.dtype)
-            y, normalized = batch_norm_fixed(x, gamma, beta, *fixed, self.eps)
+            fixed = mean.astype(x.dtype), variance.astype(x.dtype)
+            y, normalized = batch_norm_fixed(x, gamma, beta, *fixed, self.eps, self.joined)
         self.last = normalized.mean, normalized.variance
         self.keep(normalized, self.uses_batch)
         return y
@@ -108,6 +113,8 @@ class BatchNorm2d(Layer):
 
 class LocalResponseNorm(Layer):
     """Divide each number by a power of the energy in the channels round it (Krizhevsky et al. 2012, section 3.3)."""
+
+    recordable = True
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> None:
         super().__init__()

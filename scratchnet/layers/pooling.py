@@ -25,6 +25,8 @@ class MaxPool2d(Layer):
         Whether a last, incomplete window counts.
     """
 
+    recordable = True
+
     def __init__(
         self,
         kernel_size: int | Pair,
@@ -71,6 +73,8 @@ class MaxPool2d(Layer):
 
 class MaxUnpool2d(Layer):
     """Switch unpooling: takes a map and the switches of an earlier pooling, restores that pooling's input size."""
+
+    recordable = True
 
     def forward(self, x: Array, switches: Switches) -> Array:
         """(n, oh, ow, c) → (n, h, w, c)."""

@@ -16,6 +16,8 @@ from scratchnet.ops.resampling import (
 class UpsampleNearest(Layer):
     """Repeat every pixel ``scale`` times in both directions."""
 
+    recordable = True
+
     def __init__(self, scale: int | Pair = 2) -> None:
         super().__init__()
         self.scale = pair(scale, "scale", 1)
@@ -55,6 +57,8 @@ class BedOfNails(UpsampleNearest):
 
 class UpsampleBilinear(Layer):
     """Interpolate linearly to ``scale`` times the size."""
+
+    recordable = True
 
     def __init__(self, scale: int | Pair = 2) -> None:
         super().__init__()

@@ -1,25 +1,56 @@
 """Functions of single numbers: ReLU, sigmoid, softmax over channels, dropout."""
 
+from functools import cache
+
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 
-def relu(x: Array) -> Array:
-    """Return max(x, 0)."""
+def relu(x: Array, out: Array | None = None) -> Array:
+    """Return max(x, 0), written to ``out`` where that is given; it may be ``x`` itself."""
     xp = namespace(x)
-    y: Array = xp.empty(x.shape, x.dtype)
-    over_rows(lambda x, y: xp.maximum(x, xp.zeros(1, x.dtype), out=y), x, y)
+    y = empty(x, x.shape) if out is None else out
+    over_rows(lambda x, y: xp.maximum(x, _zeros(x), out=y), x, y)
     return y
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
     """Let the gradient through where the output was positive. At exactly 0 the slope is taken as 0."""
     xp = namespace(dy)
-    dx: Array = xp.empty(dy.shape, dy.dtype)
-    over_rows(lambda dy, y, dx: xp.multiply(dy, y > 0, out=dx), dy, y, dx)
+    dx = empty(dy, dy.shape)
+
+    def mask(dy: Array, y: Array, dx: Array) -> None:
+        xp.greater(y, 0, out=dx, casting="unsafe")  # 0 or 1
+        xp.multiply(dx, dy, out=dx)
+
+    over_rows(mask, dy, y, dx)
     return dx
+
+
+def keep_positive(y: Array) -> None:
+    """Set the negative numbers of ``y`` to 0, in place."""
+    namespace(y).maximum(y, _zeros(y), out=y)
+
+
+def _zeros(like: Array) -> Array:
+    """Return zeros to compare a whole piece with: NumPy's maximum of two arrays is three times as fast as with 0."""
+    if namespace(like) is not np or like.size > _MANY:
+        few: Array = namespace(like).zeros(1, like.dtype)
+        return few
+    return _many_zeros(like.dtype.str)[: like.size].reshape(like.shape)
+
+
+_MANY = 1 << 20
+
+
+@cache
+def _many_zeros(dtype: str) -> Array:
+    zeros: Array = np.zeros(_MANY, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def sigmoid(x: Array) -> Array:
@@ -38,21 +69,16 @@ def softmax(x: Array) -> Array:
     return y
 
 
-def dropout(x: Array, rate: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Set a random ``rate`` of the numbers to 0 and scale the others by 1 / (1 − rate), so that the mean stays.
+def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
+    """Fill ``mask`` with 0 at a random ``rate`` of its places and 1 / (1 − rate) at the others.
 
-    Returns
-    -------
-    y : as ``x``
-    mask : as ``x``
-        0 or 1 / (1 − rate); the gradient is ``dy * mask``.
+    Dropout multiplies by the mask, so the mean stays as it was; its gradient is ``dy * mask``.
 
     References
     ----------
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014), section 4; the
     scaling is done here in training instead of at test time.
     """
-    xp = namespace(x)
-    keep = xp.asarray(rng.random(x.shape, dtype=np.float32) >= rate)
-    mask: Array = keep.astype(x.dtype) * x.dtype.type(1 / (1 - rate))
-    return x * mask, mask
+    xp = namespace(mask)
+    keep = xp.asarray(rng.random(mask.shape, dtype=np.float32) >= rate)
+    mask[...] = keep.astype(mask.dtype) * mask.dtype.type(1 / (1 - rate))

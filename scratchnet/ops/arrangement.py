@@ -2,6 +2,7 @@
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.geometry import Pair, pair
+from scratchnet.recycling import empty, zeros
 
 
 def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
@@ -23,7 +24,7 @@ def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     """Return dx of ``size`` (h, w): the gradient inside the cut, zero outside."""
     top, left = pair(offset, "offset", 0)
     n, h, w, c = dy.shape
-    dx: Array = namespace(dy).zeros((n, *size, c), dy.dtype)
+    dx = zeros(dy, (n, *size, c))
     dx[:, top : top + h, left : left + w] = dy
     return dx
 
@@ -32,7 +33,7 @@ def pad2d(x: Array, padding: int | Pair) -> Array:
     """Put ``padding`` (vertical, horizontal) zeros on all four sides."""
     ph, pw = pair(padding, "padding", 0)
     n, h, w, c = x.shape
-    y: Array = namespace(x).zeros((n, h + 2 * ph, w + 2 * pw, c), x.dtype)
+    y = zeros(x, (n, h + 2 * ph, w + 2 * pw, c))
     y[:, ph : ph + h, pw : pw + w] = x
     return y
 
@@ -54,7 +55,11 @@ def concatenate(*maps: Array) -> Array:
     sizes = {m.shape[:3] for m in maps}
     if len(sizes) != 1:
         raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(str(m.shape) for m in maps)}")
-    y: Array = namespace(maps[0]).concatenate(maps, axis=3)
+    y = empty(maps[0], (*maps[0].shape[:3], sum(m.shape[3] for m in maps)))
+    end = 0
+    for m in maps:
+        y[..., end : end + m.shape[3]] = m
+        end += m.shape[3]
     return y
 
 
@@ -68,7 +73,8 @@ def add(*maps: Array) -> Array:
     """Sum maps of one shape, FCN's way to join a deep and a shallow map. Each input's gradient is that of the sum."""
     if len({m.shape for m in maps}) != 1:
         raise ValueError(f"add: maps must have one shape, got {', '.join(str(m.shape) for m in maps)}")
-    y = maps[0].copy()
-    for m in maps[1:]:
+    y = empty(maps[0], maps[0].shape)
+    namespace(y).add(maps[0], maps[1], out=y)
+    for m in maps[2:]:
         y += m
     return y

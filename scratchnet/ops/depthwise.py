@@ -90,8 +90,9 @@ def _taps(conv: Convolution, shape: tuple[int, ...], block: Block) -> Iterator[t
 
 def _limit(y: Array) -> int:
     """Return how many pixels to work on at one time: whole rows."""
-    width: int = y.shape[2]
-    return max(1, PIECE_BYTES // (width * y.shape[3] * y.itemsize)) * width
+    _, _, w, c = y.shape
+    rows: int = max(1, PIECE_BYTES // (w * c * y.itemsize))
+    return int(w * rows)
 
 
 def _blocks(y: Array) -> list[Block]:

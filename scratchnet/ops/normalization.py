@@ -11,15 +11,23 @@ In training μ and σ² are the batch's own, so they depend on x, and the gradie
 
 With fixed statistics (at test time, or frozen) the map is linear: ``dx = γ / √(σ² + ε) · dy``.
 
+Both are passes over memory with little arithmetic, so what counts is how often a number is fetched. The mean and the
+variance are found in one pass, as sums of ``x − k`` and ``(x − k)²`` round a value k near the mean, so that their
+difference stays exact; x̂ is never stored, because y and dx are both of the form ``a·x + b`` with an a and a b per
+channel; and a ReLU that follows is done in the same passes (``relu=True``).
+
 References
 ----------
-Ioffe and Szegedy, "Batch normalization" (2015), algorithm 1. Krizhevsky, Sutskever, Hinton (2012), section 3.3.
+Ioffe and Szegedy, "Batch normalization" (2015), algorithm 1. Chan, Golub, LeVeque, "Algorithms for computing the
+sample variance" (1983), on shifted sums. Krizhevsky, Sutskever, Hinton (2012), section 3.3.
 """
 
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.sums import column_sums, sum_partial, sum_rows
+from scratchnet.ops.activation import keep_positive
+from scratchnet.ops.sums import sum_partial, sum_rows
+from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 
@@ -29,21 +37,24 @@ class Normalized:
 
     Attributes
     ----------
-    x_hat : (n, h, w, c)
-        The normalised input.
+    x : (n, h, w, c)
+        The input.
+    y : (n, h, w, c) or None
+        The output, where a ReLU was part of it.
     mean, variance : (c,)
         The statistics used; the variance is the biased one (divided by n·h·w).
     inverse_std : (c,)
         1 / √(variance + ε)
     """
 
-    x_hat: Array
+    x: Array
+    y: Array | None
     mean: Array
     variance: Array
     inverse_std: Array
 
 
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[Array, Normalized]:
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Normalized]:
     """Normalise by the batch's own statistics.
 
     Parameters
@@ -53,6 +64,8 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[
         Scale and shift.
     eps : float
         Added to the variance.
+    relu : bool
+        Whether to set negative results to 0.
 
     Returns
     -------
@@ -60,82 +73,106 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[
     normalized : Normalized
     """
     xp = namespace(x)
-    count, (n, h, w, c) = x.size // x.shape[3], x.shape
-    mean = column_sums(x) / x.dtype.type(count)
-    x_hat, row = xp.empty((n, h, w, c), x.dtype), xp.tile(mean, w)
+    c, count = x.shape[3], x.dtype.type(x.size // x.shape[3])
+    near = sum_rows(x[:1, :1], c) / x.dtype.type(x.shape[2])  # the mean of one row of pixels
+    row = xp.tile(near, x.shape[2])
 
-    def centre(x: Array, x_hat: Array) -> Array:
-        xp.subtract(x, row, out=x_hat)
-        return sum_rows(x_hat * x_hat, c)
+    def sums(x: Array) -> tuple[Array, Array]:
+        moved = empty(x, x.shape)
+        xp.subtract(x, row, out=moved)
+        first = sum_rows(moved, c)
+        xp.square(moved, out=moved)
+        return first, sum_rows(moved, c)
 
-    variance = sum_partial(over_rows(centre, x, x_hat)) / x.dtype.type(count)
-    return _scale_and_shift(x_hat, mean, variance, gamma, beta, eps)
+    both = over_rows(sums, x)
+    first, second = sum_partial([s for s, _ in both]) / count, sum_partial([s for _, s in both]) / count
+    variance = xp.maximum(second - first * first, 0)
+    return batch_norm_fixed(x, gamma, beta, near + first, variance, eps, relu)
 
 
 def batch_norm_fixed(
-    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float = 1e-5
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    variance: Array,
+    eps: float = 1e-5,
+    relu: bool = False,
 ) -> tuple[Array, Normalized]:
     """Normalise by given statistics: running averages at test time, or frozen ones."""
     xp = namespace(x)
-    x_hat, row = xp.empty(x.shape, x.dtype), xp.tile(mean, x.shape[2])
-    over_rows(lambda x, x_hat: xp.subtract(x, row, out=x_hat), x, x_hat)
-    return _scale_and_shift(x_hat, mean, variance, gamma, beta, eps)
-
-
-def _scale_and_shift(
-    x_hat: Array, mean: Array, variance: Array, gamma: Array, beta: Array, eps: float
-) -> tuple[Array, Normalized]:
-    """Finish both forms from the centred input, which is overwritten."""
-    xp = namespace(x_hat)
-    inverse_std = 1 / xp.sqrt(variance + x_hat.dtype.type(eps))
-    y: Array = xp.empty(x_hat.shape, x_hat.dtype)
+    inverse_std = 1 / xp.sqrt(variance + x.dtype.type(eps))
+    y = empty(x, x.shape)
+    scale, shift = gamma * inverse_std, beta - mean * gamma * inverse_std
     # A vector of c numbers is repeated for a whole row of pixels: NumPy's inner loop is then w times longer.
-    inverse_row, gamma_row, beta_row = (xp.tile(v, y.shape[2]) for v in (inverse_std, gamma, beta))
+    scale_row, shift_row = xp.tile(scale, x.shape[2]), xp.tile(shift, x.shape[2])
 
-    def finish(x_hat: Array, y: Array) -> None:
-        xp.multiply(x_hat, inverse_row, out=x_hat)
-        xp.multiply(x_hat, gamma_row, out=y)
-        xp.add(y, beta_row, out=y)
+    def apply(x: Array, y: Array) -> None:
+        xp.multiply(x, scale_row, out=y)
+        xp.add(y, shift_row, out=y)
+        if relu:
+            keep_positive(y)
 
-    over_rows(finish, x_hat, y)
-    return y, Normalized(x_hat, mean, variance, inverse_std)
+    over_rows(apply, x, y)
+    return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
 
 
 def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
     xp = namespace(dy)
-    dgamma, dbeta = _parameter_gradients(dy, normalized)
+    dz, dgamma, dbeta = _parameter_gradients(dy, normalized)
     count = dy.dtype.type(dy.size // dy.shape[3])
-    dx: Array = xp.empty(dy.shape, dy.dtype)
-    mean_dy, mean_product, factor = (
-        xp.tile(v, dy.shape[2]) for v in (dbeta / count, dgamma / count, gamma * normalized.inverse_std)
-    )
+    # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
+    s = gamma * normalized.inverse_std
+    a = -s * normalized.inverse_std * dgamma / count
+    b = -s * dbeta / count - a * normalized.mean
+    s_row, a_row, b_row = (xp.tile(v, dy.shape[2]) for v in (s, a, b))
 
-    def combine(dy: Array, x_hat: Array, dx: Array) -> None:
-        xp.multiply(x_hat, mean_product, out=dx)
-        xp.subtract(dy, dx, out=dx)
-        xp.subtract(dx, mean_dy, out=dx)
-        xp.multiply(dx, factor, out=dx)
+    def combine(dx: Array, dy: Array, x: Array) -> None:
+        term = empty(x, x.shape)
+        xp.multiply(x, a_row, out=term)
+        xp.add(term, b_row, out=term)
+        xp.multiply(dy, s_row, out=dx)
+        xp.add(dx, term, out=dx)
 
-    over_rows(combine, dy, normalized.x_hat, dx)
+    dx = empty(dy, dy.shape) if dz is dy else dz
+    over_rows(combine, dx, dz, normalized.x)
     return dx, dgamma, dbeta
 
 
 def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
     xp = namespace(dy)
-    dgamma, dbeta = _parameter_gradients(dy, normalized)
-    dx: Array = xp.empty(dy.shape, dy.dtype)
+    dz, dgamma, dbeta = _parameter_gradients(dy, normalized)
+    dx = empty(dy, dy.shape) if dz is dy else dz
     factor = xp.tile(gamma * normalized.inverse_std, dy.shape[2])
-    over_rows(lambda dy, dx: xp.multiply(dy, factor, out=dx), dy, dx)
+    over_rows(lambda dz, dx: xp.multiply(dz, factor, out=dx), dz, dx)
     return dx, dgamma, dbeta
 
 
-def _parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array]:
-    """Return dγ = Σ dy·x̂ and dβ = Σ dy."""
+def _parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array, Array]:
+    """Return dy behind the ReLU, if there was one, as a new array, dγ = Σ dy·x̂ and dβ = Σ dy."""
+    xp = namespace(dy)
     c = dy.shape[3]
-    both = over_rows(lambda dy, x_hat: (sum_rows(dy * x_hat, c), sum_rows(dy, c)), dy, normalized.x_hat)
-    return sum_partial([a for a, _ in both]), sum_partial([b for _, b in both])
+    mean_row = xp.tile(normalized.mean, dy.shape[2])
+
+    def sums(dz: Array, dy: Array, x: Array, y: Array | None = None) -> tuple[Array, Array]:
+        if y is not None:
+            xp.greater(y, 0, out=dz, casting="unsafe")
+            xp.multiply(dz, dy, out=dz)
+        product = empty(x, x.shape)
+        xp.subtract(x, mean_row, out=product)
+        xp.multiply(product, dz, out=product)
+        return sum_rows(product, c), sum_rows(dz, c)
+
+    if normalized.y is None:
+        dz = dy
+        both = over_rows(sums, dz, dy, normalized.x)
+    else:
+        dz = empty(dy, dy.shape)
+        both = over_rows(sums, dz, dy, normalized.x, normalized.y)
+    dgamma = sum_partial([product for product, _ in both]) * normalized.inverse_std
+    return dz, dgamma, sum_partial([total for _, total in both])
 
 
 def local_response_norm(

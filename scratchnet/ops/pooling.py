@@ -22,8 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.geometry import Pair, Tap, pair, tap, windows
-from scratchnet.threads import PER_NUMBER, share_out
+from scratchnet.modes import is_textbook
+from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
+from scratchnet.recycling import empty, zeros
+from scratchnet.threads import PER_NUMBER, share_out, thread_count
+
+PIECE_BYTES = 1 << 19
+"""Size of the map that is worked on at one time."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +50,35 @@ class Switches:
     stride: Pair
     padding: Pair
 
-    def taps(self) -> list[tuple[int, Tap, Tap]]:
-        """Return, for every position in the window, its switch value and the rows and columns of the map it meets."""
+    def taps(self, block: Block) -> list[tuple[int, Tap, Tap]]:
+        """Return, for every position in the window, its switch value and the rows and columns that it joins.
+
+        ``out`` counts within the block, ``source`` within the map.
+        """
         (kh, kw), (sh, sw), (ph, pw) = self.kernel, self.stride, self.padding
-        oh, ow = self.index.shape[1:3]
+        rows, ow = block.r1 - block.r0, self.index.shape[2]
         return [
-            (i * kw + j, tap(i, self.size[0], oh, sh, ph), tap(j, self.size[1], ow, sw, pw))
+            (i * kw + j, tap(i, self.size[0], rows, sh, ph, block.r0), tap(j, self.size[1], ow, sw, pw))
             for i in range(kh)
             for j in range(kw)
         ]
+
+    def blocks(self) -> list[Block]:
+        """Cut the pooled map into whole rows that fit into a core's cache with the windows they come from."""
+        n, oh, ow, c = self.index.shape
+        row = ow * max(1, PIECE_BYTES // (ow * c * self.kernel[0] * self.kernel[1] * 4))
+        return blocks(n, oh, ow, max(ow, min(row, -(-n * oh // thread_count()) * ow)))
 
     @property
     def overlapping(self) -> bool:
         """Whether a pixel may belong to several windows."""
         return self.stride[0] < self.kernel[0] or self.stride[1] < self.kernel[1]
+
+    @property
+    def tiling(self) -> bool:
+        """Whether every pixel belongs to exactly one window."""
+        whole = tuple(k * o for k, o in zip(self.kernel, self.index.shape[1:3], strict=True)) == self.size
+        return whole and self.stride == self.kernel and self.padding == (0, 0)
 
 
 def max_pool2d(
@@ -106,22 +126,59 @@ def max_pool2d(
     xp = namespace(x)
     n, h, w, c = x.shape
     shape = (n, windows(h, k[0], s[0], p[0], 1, ceil_mode), windows(w, k[1], s[1], p[1], 1, ceil_mode), c)
-    byte = xp.uint8 if k[0] * k[1] <= 256 else xp.uint16
-    y, index = xp.full(shape, -xp.inf, x.dtype), xp.zeros(shape, byte)
+    index = empty(x, shape, xp.uint8 if k[0] * k[1] <= 256 else xp.uint16)
+    y = empty(x, shape)
     switches = Switches(index, (h, w), k, s, p)
-    taps = switches.taps()
-
-    def pool(images: Sequence[int]) -> None:
-        for i in images:
-            for j, v, u in taps:
-                best, candidate, where = y[i, v.out, u.out], x[i, v.source, u.source], index[i, v.out, u.out]
-                # j grows, so the largest j among those that were better than all before them is the first maximum's.
-                better = xp.greater(candidate, best).astype(byte) * byte(j)
-                xp.maximum(where, better, out=where)
-                xp.maximum(best, candidate, out=best)
-
-    share_out(pool, range(n), PER_NUMBER * x.size)
+    pool = _pool_2x2 if k == s == (2, 2) and p == (0, 0) and not ceil_mode and not is_textbook() else _pool
+    share_out(lambda share: pool(x, y, switches, share), switches.blocks(), PER_NUMBER * x.size)
     return y, switches
+
+
+def _pool(x: Array, y: Array, switches: Switches, share: Sequence[Block]) -> None:
+    """Go through the positions of the window, keeping the best so far and where it was."""
+    xp = namespace(x)
+    for block in share:
+        best, where = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (y, switches.index))
+        best.fill(-xp.inf)
+        where.fill(0)
+        for j, v, u in switches.taps(block):
+            candidate, chosen = x[block.n0 : block.n1, v.source, u.source], where[:, v.out, u.out]
+            # j grows, so the largest j among those that were better than all before them is the first maximum's.
+            better = xp.greater(candidate, best[:, v.out, u.out]).astype(where.dtype) * where.dtype.type(j)
+            xp.maximum(chosen, better, out=chosen)
+            xp.maximum(best[:, v.out, u.out], candidate, out=best[:, v.out, u.out])
+
+
+def _pool_2x2(x: Array, y: Array, switches: Switches, share: Sequence[Block]) -> None:
+    """Compare the two rows of every window first, in long runs of memory, then the two columns of what is left.
+
+    ``lower`` says for each column whether its second row won, ``right`` whether the second column did. The second
+    column also wins a tie when its maximum stands in the first row and the other's in the second: it comes first in
+    reading order then.
+    """
+    xp = namespace(x)
+    for block in share:
+        images, rows = slice(block.n0, block.n1), slice(block.r0, block.r1)
+        best, where = y[images, rows], switches.index[images, rows]
+        width = 2 * best.shape[2]
+        top = x[images, 2 * block.r0 : 2 * block.r1 : 2, :width]
+        bottom = x[images, 2 * block.r0 + 1 : 2 * block.r1 : 2, :width]
+        lower, tall = empty(x, top.shape, bool), empty(x, top.shape)
+        xp.greater(bottom, top, out=lower)
+        xp.maximum(top, bottom, out=tall)
+        right, tie, row = (empty(x, best.shape, bool) for _ in range(3))
+        xp.greater(tall[:, :, 1::2], tall[:, :, ::2], out=right)
+        xp.equal(tall[:, :, 1::2], tall[:, :, ::2], out=tie)
+        xp.maximum(tall[:, :, ::2], tall[:, :, 1::2], out=best)
+        xp.greater(lower[:, :, ::2], lower[:, :, 1::2], out=row)
+        xp.logical_and(tie, row, out=tie)
+        xp.logical_or(right, tie, out=right)
+        # row = lower of the winning column: (left ⊕ right) ∧ right column ⊕ left
+        xp.logical_xor(lower[:, :, ::2], lower[:, :, 1::2], out=row)
+        xp.logical_and(row, right, out=row)
+        xp.logical_xor(row, lower[:, :, ::2], out=row)
+        xp.multiply(row.view(xp.uint8), xp.uint8(2), out=where)
+        xp.add(where, right.view(xp.uint8), out=where)
 
 
 def check_padding(kernel: Pair, padding: Pair) -> None:
@@ -159,33 +216,55 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
             f"max_unpool2d: x {x.shape} and its switches {switches.index.shape} must have the same shape; "
             "a layer between pooling and unpooling changed the size or the number of channels"
         )
-    xp = namespace(x)
-    y: Array = xp.zeros((x.shape[0], *switches.size, x.shape[3]), x.dtype)
-    taps = switches.taps()
+    y = (empty if switches.tiling else zeros)(x, (len(x), *switches.size, x.shape[3]))
 
-    def unpool(images: Sequence[int]) -> None:
-        for i in images:
-            for j, v, u in taps:
-                values, chosen = x[i, v.out, u.out], switches.index[i, v.out, u.out] == j
+    def unpool(share: Sequence[list[Block]]) -> None:
+        for block in (b for part in share for b in part):
+            chosen = empty(x, x[block.n0 : block.n1, block.r0 : block.r1].shape)
+            for j, v, u in switches.taps(block):
+                here, target = chosen[:, v.out, u.out], y[block.n0 : block.n1, v.source, u.source]
+                _values_where(x, switches, block, j, v, u, here, target if not switches.overlapping else here)
                 if switches.overlapping:
-                    y[i, v.source, u.source] += values * chosen
-                else:
-                    xp.multiply(values, chosen, out=y[i, v.source, u.source])
+                    target += here
 
-    share_out(unpool, range(len(x)), PER_NUMBER * y.size)
+    share_out(unpool, _apart(switches), PER_NUMBER * y.size)
     return y
+
+
+def _values_where(
+    x: Array, switches: Switches, block: Block, j: int, v: Tap, u: Tap, scratch: Array, out: Array
+) -> None:
+    """Write the values of ``x`` whose switch is j to ``out``, 0 where it is another."""
+    xp = namespace(x)
+    rows = slice(block.r0 + v.out.start, block.r0 + v.out.stop)
+    index, values = (a[block.n0 : block.n1, rows, u.out] for a in (switches.index, x))
+    xp.equal(index, index.dtype.type(j), out=scratch, casting="unsafe")  # 0 or 1
+    xp.multiply(scratch, values, out=out)
+
+
+def _apart(switches: Switches) -> list[list[Block]]:
+    """Return the blocks in groups that do not write to the same pixels: one by one, or by image where they overlap."""
+    groups: dict[object, list[Block]] = {}
+    for i, block in enumerate(switches.blocks()):
+        groups.setdefault(block.n0 if switches.overlapping else i, []).append(block)
+    return list(groups.values())
 
 
 def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, oh, ow, c): read the gradient at each switch, the exact adjoint of :func:`max_unpool2d`."""
     xp = namespace(dy)
-    dx: Array = xp.zeros(switches.index.shape, dy.dtype)
-    taps = switches.taps()
+    dx = empty(dy, switches.index.shape)
 
-    def gather(images: Sequence[int]) -> None:
-        for i in images:
-            for j, v, u in taps:
-                dx[i, v.out, u.out] += dy[i, v.source, u.source] * (switches.index[i, v.out, u.out] == j)
+    def gather(share: Sequence[Block]) -> None:
+        for block in share:
+            index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
+            chosen = empty(dy, sums.shape)
+            sums.fill(0)
+            for j, v, u in switches.taps(block):
+                here, total = chosen[:, v.out, u.out], sums[:, v.out, u.out]
+                xp.equal(index[:, v.out, u.out], index.dtype.type(j), out=here, casting="unsafe")
+                xp.multiply(here, dy[block.n0 : block.n1, v.source, u.source], out=here)
+                total += here
 
-    share_out(gather, range(len(dy)), PER_NUMBER * dy.size)
+    share_out(gather, switches.blocks(), PER_NUMBER * dy.size)
     return dx

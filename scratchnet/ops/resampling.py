@@ -6,6 +6,7 @@ by summing the gradients of its copies, a bed of nails by reading the nails, int
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.geometry import Pair, pair
+from scratchnet.recycling import empty, zeros
 
 
 def upsample_nearest(x: Array, scale: int | Pair) -> Array:
@@ -20,8 +21,7 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     """
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
-    xp = namespace(x)
-    y: Array = xp.empty((n, h, sh, w, sw, c), x.dtype)
+    y = empty(x, (n, h, sh, w, sw, c))
     y[...] = x[:, :, None, :, None]
     return y.reshape(n, h * sh, w * sw, c)
 
@@ -41,7 +41,7 @@ def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     """Put every pixel in the upper left corner of a block of zeros: (n, h, w, c) → (n, h·sh, w·sw, c)."""
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
-    y: Array = namespace(x).zeros((n, h * sh, w * sw, c), x.dtype)
+    y = zeros(x, (n, h * sh, w * sw, c))
     y[:, ::sh, ::sw] = x
     return y
 

@@ -1,0 +1,145 @@
+"""Processes that replay a program side by side.
+
+Python's threads take turns at one lock. A thread that finds it taken goes to sleep, and waking costs 50 µs and more, so
+threads pay only for calls that are much longer than that. Processes have no lock in common. They are also simple to
+have here: a recorded program is a list of calls on memory that never moves, so a forked process can go through its part
+of the list as it stands, as long as that memory is *shared* and not copied at the fork.
+
+The program's own process leads. Before a section with several lists it lets the others go on, makes the calls of the
+first list itself, and waits until all are done. Where processes cannot be forked (Windows, macOS), threads replay.
+"""
+
+import ctypes
+import mmap
+import os
+import signal
+import sys
+import time
+import warnings
+import weakref
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from scratchnet.recording import Call, Program
+
+_SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
+_PATIENCE = 2.0  # seconds after which the leader looks whether the others still live
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+class _Time(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """Return the C library if it has all that is needed."""
+    if sys.platform != "linux" or not hasattr(os, "fork"):
+        return None
+    library = ctypes.CDLL(None, use_errno=True)
+    return library if hasattr(library, "sem_timedwait") else None
+
+
+def can_fork() -> bool:
+    """Return whether a crew can be had on this system."""
+    return _library() is not None
+
+
+class Crew:
+    """The processes of one program.
+
+    Parameters
+    ----------
+    program : Program
+        All memory that its calls write to must be shared between processes.
+    """
+
+    def __init__(self, program: Program) -> None:
+        library = _library()
+        if library is None:
+            raise RuntimeError("processes cannot be forked on this system")
+        self._library = library
+        self._sections = program.sections
+        count = max(len(section) for section in program.sections)
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._stop = ctypes.c_int.from_buffer(self._memory, mmap.PAGESIZE - 8)
+        places = [ctypes.c_char.from_buffer(self._memory, _SEMAPHORE_BYTES * i) for i in range(2 * count)]
+        self._go, self._done = places[:count], places[count:]
+        for place in places:
+            library.sem_init(ctypes.byref(place), 1, 0)
+        self.pids = [self._fork(k) for k in range(1, count)]
+        self._closed = weakref.finalize(self, _dismiss, library, self._stop, self._go[1:], tuple(self.pids))
+
+    def run(self) -> None:
+        """Make all calls once.
+
+        Raises
+        ------
+        RuntimeError
+            When a process has died.
+        """
+        for section in self._sections:
+            others = range(1, len(section))
+            for k in others:
+                self._post(self._go[k])
+            try:
+                for call in section[0]:
+                    call()
+            finally:  # also after Ctrl-C: the others are still writing
+                for k in others:
+                    self._wait_for(k)
+
+    def close(self) -> None:
+        """Send the processes home."""
+        self._closed()
+
+    def _fork(self, k: int) -> int:
+        with warnings.catch_warnings():  # Python warns of locks that other threads hold; the child takes none
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            self._follow(k, [section[k] for section in self._sections if len(section) > k])
+        return pid
+
+    def _follow(self, k: int, lists: list[list[Call]]) -> None:
+        """Live as the process number k: never returns."""
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the leader's business
+            self._library.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+            while True:
+                for calls in lists:
+                    while self._library.sem_wait(ctypes.byref(self._go[k])):
+                        pass  # interrupted by a signal
+                    if self._stop.value:
+                        os._exit(0)
+                    for call in calls:
+                        call()
+                    self._post(self._done[k])
+        finally:
+            os._exit(1)
+
+    def _post(self, semaphore: Any) -> None:
+        self._library.sem_post(ctypes.byref(semaphore))
+
+    def _wait_for(self, k: int) -> None:
+        semaphore = ctypes.byref(self._done[k])
+        while True:
+            until = time.time() + _PATIENCE
+            limit = _Time(int(until), int(until % 1 * 1e9))
+            if self._library.sem_timedwait(semaphore, ctypes.byref(limit)) == 0:
+                return
+            if os.waitpid(self.pids[k - 1], os.WNOHANG)[0]:
+                raise RuntimeError(
+                    "a process that shares the work has died (out of memory?); run again with fewer threads"
+                )
+
+
+def _dismiss(library: ctypes.CDLL, stop: Any, go: list[Any], pids: tuple[int, ...]) -> None:
+    """Stop the processes and wait for them."""
+    stop.value = 1
+    for semaphore in go:
+        library.sem_post(ctypes.byref(semaphore))
+    for pid in pids:
+        with suppress(ChildProcessError):  # gone already
+            os.waitpid(pid, 0)
