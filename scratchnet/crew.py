@@ -24,6 +24,7 @@ from typing import Any
 from scratchnet.recording import Call, Program
 
 _SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
+_SPIN = 5e-4  # seconds of looking before going to sleep: waking takes up to as long
 _PATIENCE = 2.0  # seconds after which the leader looks whether the others still live
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -68,6 +69,7 @@ class Crew:
         self._go, self._done = places[:count], places[count:]
         for place in places:
             library.sem_init(ctypes.byref(place), 1, 0)
+        self._spin = _SPIN if count <= len(os.sched_getaffinity(0)) else 0.0
         self.pids = [self._fork(k) for k in range(1, count)]
         self._closed = weakref.finalize(self, _dismiss, library, self._stop, self._go[1:], tuple(self.pids))
 
@@ -109,8 +111,8 @@ class Crew:
             self._library.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
             while True:
                 for calls in lists:
-                    while self._library.sem_wait(ctypes.byref(self._go[k])):
-                        pass  # interrupted by a signal
+                    while not self._wait(self._go[k]):
+                        pass
                     if self._stop.value:
                         os._exit(0)
                     for call in calls:
@@ -122,13 +124,20 @@ class Crew:
     def _post(self, semaphore: Any) -> None:
         self._library.sem_post(ctypes.byref(semaphore))
 
+    def _wait(self, semaphore: Any) -> bool:
+        """Wait for a semaphore, first looking at it again and again, then asleep; False after some seconds."""
+        place = ctypes.byref(semaphore)
+        end = time.perf_counter() + self._spin
+        while time.perf_counter() < end:
+            if self._library.sem_trywait(place) == 0:
+                return True
+        until = time.time() + _PATIENCE
+        limit = _Time(int(until), int(until % 1 * 1e9))
+        return bool(self._library.sem_timedwait(place, ctypes.byref(limit)) == 0)
+
     def _wait_for(self, k: int) -> None:
-        semaphore = ctypes.byref(self._done[k])
-        while True:
-            until = time.time() + _PATIENCE
-            limit = _Time(int(until), int(until % 1 * 1e9))
-            if self._library.sem_timedwait(semaphore, ctypes.byref(limit)) == 0:
-                return
+        """Wait until the process number k is done with its list."""
+        while not self._wait(self._done[k]):
             if os.waitpid(self.pids[k - 1], os.WNOHANG)[0]:
                 raise RuntimeError(
                     "a process that shares the work has died (out of memory?); run again with fewer threads"

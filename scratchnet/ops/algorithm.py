@@ -22,6 +22,7 @@ class Form(Enum):
 
     DIRECT = "tiled im2col"
     PRODUCT = "one matrix product"
+    FEW = "product first, shifts afterwards"
     DEPTHWISE = "shifted multiplications"
     WINOGRAD2 = "Winograd F(2×2, 3×3)"
     WINOGRAD4 = "Winograd F(4×4, 3×3)"
@@ -53,6 +54,8 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
         return Form.PRODUCT
     slides = conv.kernel == (3, 3) and conv.stride == conv.dilation == (1, 1) and max(conv.padding) <= 2
+    if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < FEWEST_CHANNELS and 4 * c_out <= c:
+        return Form.FEW
     if precise or is_precise() or x.dtype.itemsize != 4 or not slides or min(c, c_out) < FEWEST_CHANNELS:
         return Form.DIRECT
     products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}

@@ -9,14 +9,14 @@ weight multiplies what each kernel number met.
 
 There are several ways to compute these sums. ``direct`` is the one to read first: patches as the rows of a matrix
 (im2col) and one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels, ``depthwise`` has
-no matrix product at all, ``subpixel`` is the gradient by the input at strides above 1, and a kernel that covers the
-whole map, or is 1×1, is a plain product. ``algorithm`` chooses by shape and dtype. ``groups`` splits the channels into
+no matrix product at all, ``subpixel`` is the gradient by the input at strides above 1, a kernel that covers the whole
+map, or is 1×1, is a plain product, and ``few`` serves layers with one or two outputs. ``algorithm`` chooses by shape and dtype. ``groups`` splits the channels into
 that many independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
 """
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
-from scratchnet.ops import depthwise, direct, subpixel, winograd
+from scratchnet.ops import depthwise, direct, few, subpixel, winograd
 from scratchnet.ops.algorithm import Form, choose
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.ops.products import product, product_over_rows
@@ -78,7 +78,7 @@ def conv2d(
         k = weight[..., 0].size
         product(x.reshape(-1, k), weight.reshape(k, -1), out=y.reshape(-1, y.shape[3]))
     else:
-        y = (depthwise if form is Form.DEPTHWISE else direct).convolve(x, weight, conv, output)
+        y = {Form.DEPTHWISE: depthwise, Form.FEW: few}.get(form, direct).convolve(x, weight, conv, output)
     if bias is not None:
         add_bias(y, bias)
     return y
@@ -137,6 +137,8 @@ def conv2d_weight_gradient(
         return winograd.conv3x3_weight_gradient(dy, x, conv.padding, form.tile)
     if form is Form.DEPTHWISE:
         return depthwise.weight_gradient(dy, x, weight, conv)
+    if form is Form.FEW:
+        return few.weight_gradient(dy, x, weight, conv)
     if form is not Form.PRODUCT:
         return direct.weight_gradient(dy, x, weight, conv)
     rows, slopes = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
@@ -176,6 +178,10 @@ def conv2d_input_gradient(
     grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
     fits = dy.shape[1:3] == conv.output_size(*size)
     if conv.stride == (1, 1) and min(grown) >= 0 and fits and not is_textbook():
+        back = Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, groups)
+        form = choose(dy, weight, back, dy.shape[1:3], size, precise)
+        if form in (Form.WINOGRAD2, Form.WINOGRAD4):
+            return winograd.conv3x3(dy, weight, None, back.padding, form.tile, turned=True)
         return conv2d(dy, _turn(weight, groups), None, 1, (grown[0], grown[1]), conv.dilation, groups, precise)
     if groups == 1 and conv.dilation == (1, 1) and not is_textbook():
         return subpixel.input_gradient(dy, weight, size, conv)

@@ -38,11 +38,11 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
 
     def multiply(share: Sequence[Block]) -> None:
         for block in share:
-            columns, target = _columns(x, conv, block), _view(y, block)
+            rows, target = columns(x, conv, block), _view(y, block)
             if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows lie together: multiply into them
-                xp.matmul(columns[0], matrices[0], out=target.reshape(-1, y.shape[3]))
+                xp.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
             else:
-                target[...] = _ungroup(xp.matmul(columns, matrices), block)
+                target[...] = _ungroup(xp.matmul(rows, matrices), block)
 
     share_out(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
     return y
@@ -54,9 +54,12 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
     groups = conv.groups
 
     def multiply(share: Sequence[Block]) -> Array:
-        total = zeros(x, (groups, weight[..., 0].size, dy.shape[3] // groups))
-        for block in share:
-            total += xp.matmul(_columns(x, conv, block).swapaxes(1, 2), _group(_view(dy, block), groups))
+        total = empty(x, (groups, weight[..., 0].size, dy.shape[3] // groups))
+        for i, block in enumerate(share):
+            term = empty(x, total.shape) if i else total
+            xp.matmul(columns(x, conv, block).swapaxes(1, 2), _group(_view(dy, block), groups), out=term)
+            if i:
+                total += term
         return total
 
     total, *others = share_out(multiply, _blocks(dy.shape, x, weight), dy.size * weight[..., 0].size)
@@ -81,14 +84,14 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> A
     def scatter(share: Sequence[list[Block]]) -> None:
         for block in (b for image in share for b in image):
             rows, cols = block.r1 - block.r0, block.c1 - block.c0
-            columns = xp.matmul(_group(_view(dy, block), conv.groups), matrices)
-            columns = columns.reshape(conv.groups, -1, rows, cols, kh, kw, cg).transpose(1, 2, 3, 4, 5, 0, 6)
+            products = xp.matmul(_group(_view(dy, block), conv.groups), matrices)
+            products = products.reshape(conv.groups, -1, rows, cols, kh, kw, cg).transpose(1, 2, 3, 4, 5, 0, 6)
             for i in range(kh):
                 v = tap(i * conv.dilation[0], size[0], rows, conv.stride[0], conv.padding[0], block.r0)
                 for j in range(kw):
                     u = tap(j * conv.dilation[1], size[1], cols, conv.stride[1], conv.padding[1], block.c0)
                     target = dx[block.n0 : block.n1, v.source, u.source]
-                    target.reshape(*target.shape[:3], conv.groups, cg)[...] += columns[:, v.out, u.out, i, j]
+                    target.reshape(*target.shape[:3], conv.groups, cg)[...] += products[:, v.out, u.out, i, j]
 
     share_out(scatter, list(by_image.values()), n * oh * ow * weight.size)
     return dx
@@ -108,7 +111,7 @@ def _weight_matrices(weight: Array, groups: int) -> Array:
     return matrices
 
 
-def _columns(x: Array, conv: Convolution, block: Block) -> Array:
+def columns(x: Array, conv: Convolution, block: Block) -> Array:
     """Gather what each output pixel of ``block`` sees, a row each: (groups, positions, kh·kw·c_in/groups)."""
     xp = namespace(x)
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.stride, conv.dilation
@@ -121,9 +124,9 @@ def _columns(x: Array, conv: Convolution, block: Block) -> Array:
         (conv.groups, images, rows, cols, kh, kw, cg),
         (sc * cg, sn, sy * sh, sx * sw, sy * dh, sx * dw, sc),
     )
-    columns = empty(x, patches.shape)
-    columns[...] = patches
-    return columns.reshape(conv.groups, images * rows * cols, kh * kw * cg)
+    copied = empty(x, patches.shape)
+    copied[...] = patches
+    return copied.reshape(conv.groups, images * rows * cols, kh * kw * cg)
 
 
 def _window(x: Array, conv: Convolution, block: Block) -> Array:

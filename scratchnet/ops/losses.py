@@ -105,7 +105,8 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     """
     xp = namespace(logits)
     # Classes first: a sum over two or twenty neighbouring numbers is slow, one over whole planes is quick.
-    shifted = xp.moveaxis(logits, 3, 0) - logits.max(axis=3)
+    shifted = xp.ascontiguousarray(xp.moveaxis(logits, 3, 0))
+    shifted = shifted - shifted.max(axis=0)
     exponentials = xp.exp(shifted)
     total = exponentials.sum(axis=0)
     truth = labels == xp.arange(len(shifted))[:, None, None, None]

@@ -35,7 +35,7 @@ import numpy as np
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.geometry import Block, Pair, blocks, tap
-from scratchnet.recycling import empty, zeros
+from scratchnet.recycling import empty
 from scratchnet.threads import share_out, thread_count
 
 SCRATCH_BYTES = 3 << 20
@@ -88,7 +88,7 @@ _F4 = Matrices(
 )
 
 
-def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int) -> Array:
+def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, turned: bool = False) -> Array:
     """Convolve ``x`` (n, h, w, c_in) with ``weight`` (3, 3, c_in, c_out) at stride 1.
 
     Parameters
@@ -96,20 +96,22 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
     padding : (vertical, horizontal)
     tile : 2 or 4
         m; the sizes need not be multiples of it.
+    turned : bool
+        Use the kernel turned by 180° with its channel axes exchanged: the weight is (3, 3, c_out, c_in) then.
 
     Returns
     -------
     (n, h + 2·padding − 2, w + 2·padding − 2, c_out)
     """
     n, h, w, c = x.shape
-    c_out = weight.shape[3]
+    c_out = weight.shape[2 if turned else 3]
     y = empty(x, (n, h + 2 * padding[0] - 2, w + 2 * padding[1] - 2, c_out))
     constants = _matrices(tile, x)
     cut = _blocks(y.shape, c, constants)
     operations = y.size * 9 * c
 
     if not _is_wide(c, c_out):
-        kernels = _transform_kernel(weight, constants, ALL)
+        kernels = _transform_kernel(weight, constants, ALL, turned)
         share_out(lambda share: _convolve(x, kernels, bias, y, share, padding, constants, ALL), cut, operations)
         return y
 
@@ -117,7 +119,7 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
         sums = []
         for part in share:
             sums.append(y if part.start == 0 else empty(y, y.shape))
-            kernels = _transform_kernel(weight, constants, part)
+            kernels = _transform_kernel(weight, constants, part, turned)
             _convolve(x, kernels, bias if part.start == 0 else None, sums[-1], cut, padding, constants, part)
         return sums
 
@@ -170,13 +172,14 @@ def _correlate(dy: Array, x: Array, cut: Sequence[Block], padding: Pair, constan
     """Return what the blocks ``cut`` and the frequencies of ``part`` add to the weight gradient: (9, c_in·c_out)."""
     xp = namespace(x)
     frequencies = constants.patch * len(range(constants.patch)[part])
-    total = zeros(x, (frequencies, x.shape[3], dy.shape[3]))
-    products = empty(x, total.shape)
-    for block in cut:
+    total = empty(x, (frequencies, x.shape[3], dy.shape[3]))
+    for i, block in enumerate(cut):
         tiles = _transform_input(x, block, padding, constants, part)
         slopes = _transform_gradient(dy, block, constants, part)
+        products = empty(x, total.shape) if i else total
         xp.matmul(tiles.swapaxes(1, 2), slopes, out=products)
-        total += products
+        if i:
+            total += products
     rows = _kernel_rows(constants, x, part)
     dweight = empty(x, (9, total[0].size))
     xp.matmul(rows.T, total.reshape(frequencies, -1), out=dweight)
@@ -228,12 +231,14 @@ def _kernel_rows(constants: Matrices, like: Array, part: slice) -> Array:
     return both.reshape(-1, 9)
 
 
-def _transform_kernel(weight: Array, constants: Matrices, part: slice) -> Array:
+def _transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bool) -> Array:
     """G g Gᵀ for every pair of channels: (frequencies, c_in, c_out)."""
     rows = _kernel_rows(constants, weight, part)
+    if turned:
+        rows = namespace(weight).ascontiguousarray(rows[:, ::-1])  # the nine taps in reverse order
     kernels = empty(weight, (len(rows), *weight.shape[2:]))
     namespace(weight).matmul(rows, weight.reshape(9, -1), out=kernels.reshape(len(rows), -1))
-    return kernels
+    return kernels.swapaxes(1, 2) if turned else kernels
 
 
 def _by_column(x: Array, block: Block, top: int, left: int, rows: int, columns: int, step: int) -> Array:
