@@ -38,7 +38,7 @@ from scratchnet.ops.geometry import Block, Pair, blocks, tap
 from scratchnet.recycling import empty
 from scratchnet.threads import share_out, thread_count
 
-SCRATCH_BYTES = 3 << 20
+SCRATCH_BYTES = 2 << 20
 """Size of the transformed tiles that are held at one time; about what a core's cache holds."""
 
 WIDE = 128 * 256
