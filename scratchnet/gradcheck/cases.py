@@ -13,6 +13,7 @@ from scratchnet.layers import (
     Add,
     BatchNorm2d,
     BedOfNails,
+    BilinearTranspose2d,
     Concatenate,
     Conv2d,
     ConvTranspose2d,
@@ -24,6 +25,7 @@ from scratchnet.layers import (
     MaxUnpool2d,
     Pad,
     ReLU,
+    Scale,
     UpsampleBilinear,
     UpsampleNearest,
 )
@@ -151,6 +153,8 @@ LAYERS: dict[str, Callable[[], tuple[Layer, tuple[Any, ...], bool]]] = {
     "UpsampleNearest": lambda: (UpsampleNearest((2, 3)), (random(*X),), True),
     "BedOfNails": lambda: (BedOfNails(2), (random(*X),), True),
     "UpsampleBilinear": lambda: (UpsampleBilinear((2, 3)), (random(*X),), True),
+    "BilinearTranspose2d": lambda: (BilinearTranspose2d(2), (random(*X),), True),
+    "Scale": lambda: (Scale(0.01), (random(*X),), True),
     "ReLU": lambda: (ReLU(), (distinct(*X),), True),
     "Dropout": lambda: (Dropout(0.4), (random(*X),), True),
     "Dropout at test time": lambda: (Dropout(0.4), (random(*X),), False),
@@ -162,6 +166,7 @@ LAYERS: dict[str, Callable[[], tuple[Layer, tuple[Any, ...], bool]]] = {
     "Concatenate": lambda: (Concatenate(), (random(*X), random(2, 6, 7, 3)), True),
     "Add": lambda: (Add(), (random(*X), random(*X, key="b")), True),
     "Crop": lambda: (Crop((1, 2)), (random(*X), np.zeros((2, 3, 4, 1))), True),
+    "Crop with a margin": lambda: (Crop(0, margin=1), (random(*X), np.zeros((2, 6, 7, 1))), True),
     "Pad": lambda: (Pad((1, 2)), (random(*X),), True),
 }
 
