@@ -91,6 +91,12 @@ class Crop(Layer):
             raise ValueError(f"crop: {h}×{w} at {offset} does not fit into {x[1]}×{x[2]}")
         return x[0], h, w, x[3]
 
+    def describe(self) -> str:
+        """Where the cut begins."""
+        if self.offset is None:
+            return "crop the middle"
+        return f"crop at {self.offset[0]}" + (f", {self.offset[1]}" if self.offset[0] != self.offset[1] else "")
+
     def _offset(self, size: Pair, wanted: Pair) -> Pair:
         return self.offset or ((size[0] - wanted[0]) // 2, (size[1] - wanted[1]) // 2)
 
