@@ -68,8 +68,9 @@ class ModelSettings:
     """Name of the model."""
     batch_norm: bool | None = None
     """bloodcell, unet, unet-same: batch norm behind every convolution."""
-    unpool: Literal["nearest", "switches"] | None = None
-    """bloodcell: repeat values, or put them back at the switches."""
+    unpool: Literal["switches", "nearest", "transposed"] | None = None
+    """bloodcell, segnet, segnet-basic, deconvnet-small: put values back at the switches, repeat them, or (all but
+    bloodcell) learn to spread them."""
     width: float | None = None
     """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
     size: int | None = None

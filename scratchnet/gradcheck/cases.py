@@ -202,6 +202,7 @@ MODELS: dict[str, Callable[[], Problem]] = {
     "deconvnet-small": _model("deconvnet-small", 32, 32, n=6, size=32, width=2),
     "segnet": _model("segnet", 23, 14, n=3, width=1 / 32),
     "segnet-basic": _model("segnet-basic", 23, 14, width=1 / 16),
+    "segnet-basic, transposed": _model("segnet-basic", 23, 14, width=1 / 32, unpool="transposed"),
     "squares": _model("squares", 12, 12, width=4),
     "fcn32s": _model("fcn32s", 3, 6, n=1, width=1 / 64),
     "fcn16s, paper's upsampling": _model("fcn16s", 33, 22, n=1, width=1 / 64, padding="same", upsampling="paper"),

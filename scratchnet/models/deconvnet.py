@@ -23,7 +23,7 @@ images: four pools where the paper has five, blocks of two where the paper has t
 
 from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
-from scratchnet.models.blocks import batch_norm_relu, conv_relu, deconv_relu, scaled
+from scratchnet.models.blocks import Unpool, batch_norm_relu, conv_relu, deconv_relu, enlarge, scaled
 from scratchnet.models.vgg import vgg_block, vgg_blocks
 from scratchnet.network import Network
 
@@ -90,7 +90,9 @@ def _batch_norm_relu(net: Network, name: str, channels: int) -> str:
     return net.add(f"{name}_relu", ReLU())
 
 
-def deconvnet_small(classes: int = 2, channels: int = 3, size: int = 64, width: int = 16) -> Network:
+def deconvnet_small(
+    classes: int = 2, channels: int = 3, size: int = 64, width: int = 16, unpool: Unpool = "switches"
+) -> Network:
     """Build a DeconvNet for ``size × size`` images.
 
     Parameters
@@ -104,6 +106,8 @@ def deconvnet_small(classes: int = 2, channels: int = 3, size: int = 64, width: 
         size that the network takes; larger images are cut into tiles.
     width : int
         Filters of the first block; the others have 2, 4 and 8 times as many, fc6 and fc7 16 times.
+    unpool : "switches", "nearest" or "transposed"
+        Put values back where they came from, as the paper does; or, to compare, repeat them, or learn to spread them.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def deconvnet_small(classes: int = 2, channels: int = 3, size: int = 64, width: 
 
     for i in range(len(filters), 0, -1):
         c, c_out = filters[i - 1], filters[max(0, i - 2)]
-        net.add(f"unpool{i}", MaxUnpool2d(), last, f"pool{i}.switches")
+        enlarge(net, f"unpool{i}", unpool, c, last, f"pool{i}")
         deconv_relu(net, f"deconv{i}_1", c, c)
         last = deconv_relu(net, f"deconv{i}_2", c, c_out)
     net.add("score", Conv2d(width, classes, 1))

@@ -16,9 +16,8 @@ encoder; ``width`` is MobileNet's own multiplier α. A strided convolution turns
 46, which is cut to 45, so any size goes in.
 """
 
-from scratchnet.initialization import gaussian
-from scratchnet.layers import Concatenate, Conv2d, ConvTranspose2d, Crop
-from scratchnet.models.blocks import batch_norm_relu, scaled
+from scratchnet.layers import Concatenate, Conv2d, Crop
+from scratchnet.models.blocks import batch_norm_relu, scaled, up_convolution
 from scratchnet.network import Network
 
 ENCODER = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -68,6 +67,6 @@ def _separable(net: Network, name: str, c_in: int, c_out: int, stride: int) -> s
 
 def _up(net: Network, name: str, c_in: int, c_out: int, like: str) -> None:
     """Double the map and cut it to the size of the step ``like``."""
-    net.add(name, ConvTranspose2d(c_in, c_out, 2, 2, bias=False, start=gaussian((2 / c_in) ** 0.5)))
+    net.add(name, up_convolution(c_in, c_out, bias=False))
     batch_norm_relu(net, name, c_out)
     net.add(f"{name}_crop", Crop(0), f"{name}_relu", like)

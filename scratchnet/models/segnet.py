@@ -19,10 +19,13 @@ Its decoder has no ReLU; 1,415,563 numbers in the convolutions and 1,024 in batc
 
 Pooling is in ceil mode, as Caffe does it: a last, incomplete window counts, so 360 rows become 180, 90, 45, 23, 12. An
 unpooling restores the size that its pooling saw, 45 from 23 and not 46, and both nets take images of any size.
+
+What the switches are worth shows in the same net without them: ``unpool="nearest"`` repeats each value over its window,
+``unpool="transposed"`` learns a 2×2 transposed convolution, which adds 4·c² numbers an unpooling.
 """
 
-from scratchnet.layers import BatchNorm2d, Conv2d, LocalResponseNorm, MaxPool2d, MaxUnpool2d
-from scratchnet.models.blocks import batch_norm_relu, conv_relu, scaled
+from scratchnet.layers import BatchNorm2d, Conv2d, LocalResponseNorm, MaxPool2d
+from scratchnet.models.blocks import Unpool, batch_norm_relu, conv_relu, enlarge, scaled
 from scratchnet.models.vgg import vgg_block, vgg_blocks
 from scratchnet.network import Network
 
@@ -30,7 +33,7 @@ DECODER = {5: (512, 512, 512), 4: (512, 512, 256), 3: (256, 256, 128), 2: (128, 
 """Filters behind every unpooling; the first block's second convolution is the score."""
 
 
-def segnet(classes: int = 11, channels: int = 3, width: float = 1.0) -> Network:
+def segnet(classes: int = 11, channels: int = 3, width: float = 1.0, unpool: Unpool = "switches") -> Network:
     """Build SegNet.
 
     Parameters
@@ -41,6 +44,8 @@ def segnet(classes: int = 11, channels: int = 3, width: float = 1.0) -> Network:
         Of the image.
     width : float
         Multiplies the numbers of filters.
+    unpool : "switches", "nearest" or "transposed"
+        See the module's text.
     """
     net = Network(channels)
     last, c = "input", channels
@@ -48,14 +53,14 @@ def segnet(classes: int = 11, channels: int = 3, width: float = 1.0) -> Network:
         vgg_block(net, number, c_in, filters, batch_norm_relu)
         last, c = net.add(f"pool{number}", MaxPool2d(2, ceil_mode=True)), filters[-1]
     for number, wide in DECODER.items():
-        net.add(f"unpool{number}", MaxUnpool2d(), last, f"pool{number}.switches")
+        enlarge(net, f"unpool{number}", unpool, c, last, f"pool{number}")
         for i, c_out in enumerate(scaled(wide, width), 1):
             last, c = conv_relu(net, f"decode{number}_{i}", c, c_out), c_out
     net.add("score", Conv2d(c, classes, 3, padding=1))
     return net
 
 
-def segnet_basic(classes: int = 11, channels: int = 3, width: float = 1.0) -> Network:
+def segnet_basic(classes: int = 11, channels: int = 3, width: float = 1.0, unpool: Unpool = "switches") -> Network:
     """Build SegNet-Basic; parameters as in :func:`segnet`."""
     net = Network(channels)
     (c,) = scaled([64], width)
@@ -65,7 +70,7 @@ def segnet_basic(classes: int = 11, channels: int = 3, width: float = 1.0) -> Ne
         conv_relu(net, f"conv{i}", channels if i == 1 else c, c, kernel=7)
         last = net.add(f"pool{i}", MaxPool2d(2, ceil_mode=True))
     for i in (4, 3, 2, 1):
-        net.add(f"unpool{i}", MaxUnpool2d(), last, f"pool{i}.switches")
+        enlarge(net, f"unpool{i}", unpool, c, last, f"pool{i}")
         net.add(f"decode{i}", Conv2d(c, c, 7, padding=3))
         last = net.add(f"decode{i}_bn", BatchNorm2d(c))
     net.add("score", Conv2d(c, classes, 1))

@@ -20,9 +20,8 @@ Any size goes in. Pools are in ceil mode, which changes nothing where sizes are 
 from below is then up to a pixel too large and is cut.
 """
 
-from scratchnet.initialization import gaussian
-from scratchnet.layers import Concatenate, Conv2d, ConvTranspose2d, Crop, Dropout, MaxPool2d
-from scratchnet.models.blocks import batch_norm_relu, conv_relu, scaled
+from scratchnet.layers import Concatenate, Conv2d, Crop, Dropout, MaxPool2d
+from scratchnet.models.blocks import batch_norm_relu, conv_relu, scaled, up_convolution
 from scratchnet.models.vgg import relu
 from scratchnet.network import Network
 
@@ -98,7 +97,7 @@ def _unet(net: Network, classes: int, width: float, depth: int, batch_norm: bool
 
     for level in range(depth, 0, -1):
         below, c = filters[level], filters[level - 1]
-        net.add(f"up{level}", ConvTranspose2d(below, c, 2, 2, start=gaussian((2 / below) ** 0.5)), last)
+        net.add(f"up{level}", up_convolution(below, c), last)
         up, skip = finish(net, f"up{level}", c), skips[level]
         if net.border:
             skip = net.add(f"crop{level}", Crop(_lost_below(level, depth)), skip, up)

@@ -14,9 +14,12 @@ FCN = {"width": 1 / 64, "padding": "same"}
 SMALL = {
     "bloodcell": [({"width": 0.1}, (16, 32)), ({"width": 0.1, "unpool": "switches", "batch_norm": True}, (48, 16))],
     "deconvnet": [({"width": 1 / 64, "size": 32}, (32, 32)), ({"width": 1 / 64, "size": 64}, (64, 64))],
-    "deconvnet-small": [({"width": 2, "size": 32}, (32, 32)), ({"width": 2, "size": 48}, (48, 48))],
-    "segnet": [({"width": 1 / 32}, (45, 23)), ({"width": 1 / 32}, (33, 66))],
-    "segnet-basic": [({"width": 1 / 16}, (45, 23)), ({"width": 1 / 16}, (17, 34))],
+    "deconvnet-small": [
+        ({"width": 2, "size": 32}, (32, 32)),
+        ({"width": 2, "size": 48, "unpool": "nearest"}, (48, 48)),
+    ],
+    "segnet": [({"width": 1 / 32}, (45, 23)), ({"width": 1 / 32, "unpool": "nearest"}, (33, 66))],
+    "segnet-basic": [({"width": 1 / 16}, (45, 23)), ({"width": 1 / 16, "unpool": "transposed"}, (17, 34))],
     "squares": [({"width": 4}, (16, 12)), ({"width": 4}, (8, 20))],
     "fcn32s": [({"width": 1 / 64}, (9, 5)), (FCN | {"upsampling": "learned"}, (37, 66))],
     "fcn16s": [({"width": 1 / 64}, (9, 5)), (FCN | {"upsampling": "paper"}, (37, 66))],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, MaxPool2d, ReLU, Scale
+from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU, Scale
 from scratchnet.models import build
 from tests.compare import numbers
 
@@ -44,6 +44,21 @@ def test_only_switches_travel_from_segnets_encoder_to_its_decoder(name):
     for step in net.steps[len(encoder) :]:
         reused = [n for n in step.inputs if n.partition(".")[0] in encoder and n != last_pool]
         assert all(n.endswith(".switches") for n in reused)
+
+
+@pytest.mark.parametrize(("name", "width"), [("segnet", 1 / 64), ("segnet-basic", 1 / 16), ("deconvnet-small", 2)])
+def test_nets_without_switches_differ_in_nothing_else(name, width):
+    nets = {how: build(name, 2, width=width, unpool=how) for how in ("switches", "nearest", "transposed")}
+    learned = {how: {k: p.shape for k, p in net.parameters().items()} for how, net in nets.items()}
+    assert learned["nearest"] == learned["switches"]
+    more = {k: s for k, s in learned["transposed"].items() if k not in learned["switches"]}
+    assert {k.partition(".")[0] for k in more} == set(steps_of(nets["switches"], MaxUnpool2d))
+    assert all(s in ((2, 2, s[-1], s[-1]), (s[0],)) for s in more.values())
+    for how in ("nearest", "transposed"):
+        assert not steps_of(nets[how], MaxUnpool2d)
+        size = nets[how].fixed_size or (45, 23)
+        shapes, expected = nets[how].shapes(size), nets["switches"].shapes(size)
+        assert all(shapes[k] == s for k, s in expected.items() if not k.startswith("unpool"))
 
 
 def test_segnets_decoder_has_relus_and_the_small_ones_has_none():

@@ -17,12 +17,13 @@ from scratchnet.layers import (
     Crop,
     MaxPool2d,
     MaxUnpool2d,
+    UpsampleNearest,
 )
 from scratchnet.models import build
 from tests.compare import numbers
 
 
-def grid_after(layer, grids):
+def grid_after(layer, grids):  # noqa: PLR0911
     """Return (spacing, first) of a layer's output; vertical axis, which all models treat as the horizontal one."""
     spacing, first = grids[0]
     if isinstance(layer, (Conv2d, MaxPool2d)):
@@ -34,6 +35,9 @@ def grid_after(layer, grids):
     if isinstance(layer, BilinearTranspose2d):
         fine = spacing / layer.factor
         return fine, first - fine * (2 * layer.factor - 1) / 2
+    if isinstance(layer, UpsampleNearest):
+        fine = spacing / layer.scale[0]
+        return fine, first - fine * (layer.scale[0] - 1) / 2
     if isinstance(layer, MaxUnpool2d):
         return grids[1]
     if isinstance(layer, Crop):
@@ -55,8 +59,9 @@ def grids_of(net):
 
 ALIGNED = [
     ("bloodcell", {"unpool": "switches"}),
+    ("bloodcell", {"unpool": "nearest"}),
     ("deconvnet", {}),
-    ("segnet", {}),
+    *(("segnet", {"unpool": u}) for u in ("switches", "nearest", "transposed")),
     ("segnet-basic", {}),
     ("squares", {}),
     *(
