@@ -67,13 +67,24 @@ class ModelSettings:
     model: str = "bloodcell"
     """Name of the model."""
     batch_norm: bool | None = None
-    """bloodcell: batch norm behind every convolution."""
-    unpool: Literal["nearest", "switches"] | None = None
-    """bloodcell: repeat values, or put them back at the switches."""
+    """bloodcell, unet, unet-same: batch norm behind every convolution."""
+    unpool: Literal["switches", "nearest", "transposed"] | None = None
+    """bloodcell, segnet, segnet-basic, deconvnet-small: put values back at the switches, repeat them, or (all but
+    bloodcell) learn to spread them."""
     width: float | None = None
-    """Filters of the first layer, or for bloodcell a factor on all of them."""
+    """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
     size: int | None = None
-    """deconvnet-small: height and width of the images it takes."""
+    """deconvnet, deconvnet-small: height and width of the images it takes."""
+    depth: int | None = None
+    """unet, unet-same: number of pools."""
+    dropout: bool | None = None
+    """unet, unet-same: dropout at the end of the way down."""
+    padding: Literal["paper", "same"] | None = None
+    """fcn32s, fcn16s, fcn8s: 100 at the first convolution, or as much as keeps every map over the image (cheaper)."""
+    upsampling: Literal["fixed", "paper", "learned"] | None = None
+    """fcn32s, fcn16s, fcn8s: which enlargements learn: none, all but the last, all."""
+    at_once: bool | None = None
+    """fcn8s: scale pool4 and pool3, to train it in one go."""
 
     def options(self) -> dict[str, Any]:
         """Return the options that are set."""

@@ -36,6 +36,14 @@ def msra_transposed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return gaussian(sqrt(2 / (kh * kw * c_in)))(rng, shape)
 
 
+def identity(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Let a convolution start by passing every channel on as it is (Yu and Koltun 2016, section 3)."""
+    kh, kw, c_in, c_out = shape
+    kernel = np.zeros(shape, np.float32)
+    kernel[kh // 2, kw // 2] = np.eye(c_in, c_out)
+    return kernel
+
+
 def bilinear(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Make a transposed convolution start as bilinear interpolation (Long, Shelhamer, Darrell 2015, section 3.3).
 

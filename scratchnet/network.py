@@ -73,10 +73,13 @@ class Network:
     fixed_size : (h, w) or None
         The only input size that makes sense, where there is one (DeconvNet's fully connected layers see the whole
         image); inference cuts larger images into tiles of it.
+    border : int
+        By how many pixels the output is smaller than the input on every side, where convolutions are not padded
+        (U-Net: 92). Training and inference continue an image by reflection, so that its every pixel is labelled.
     """
 
-    def __init__(self, channels: int = 3, stride: int = 1, fixed_size: Pair | None = None) -> None:
-        self.channels, self.stride, self.fixed_size = channels, stride, fixed_size
+    def __init__(self, channels: int = 3, stride: int = 1, fixed_size: Pair | None = None, border: int = 0) -> None:
+        self.channels, self.stride, self.fixed_size, self.border = channels, stride, fixed_size, border
         self.steps: list[Step] = []
         self.training = False
         self.buffers: FlatBuffers | None = None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.initialization import bilinear, constant, gaussian, msra, msra_transposed
+from scratchnet.initialization import bilinear, constant, gaussian, identity, msra, msra_transposed
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.resampling import upsample_bilinear
 from scratchnet.ops.transposed import conv_transpose2d
@@ -14,8 +14,8 @@ def rng():
 
 @pytest.mark.parametrize(
     "start",
-    [constant(0.5), gaussian(0.1), msra, msra_transposed, bilinear],
-    ids=["constant", "gaussian", "msra", "msra_transposed", "bilinear"],
+    [constant(0.5), gaussian(0.1), msra, msra_transposed, bilinear, identity],
+    ids=["constant", "gaussian", "msra", "msra_transposed", "bilinear", "identity"],
 )
 def test_starts_have_the_shape_asked_for_in_float32(start):
     values = start(rng(), (4, 4, 3, 3))
@@ -68,3 +68,9 @@ def test_bilinear_channels_feed_only_themselves():
     kernel = bilinear(rng(), (4, 4, 3, 3))
     for a, b in np.ndindex(3, 3):
         assert kernel[:, :, a, b].any() == (a == b)
+
+
+def test_an_identity_start_passes_every_channel_on():
+    x = numbers(1, 6, 7, 3)
+    weight = identity(rng(), (3, 3, 3, 3)).astype(np.float64)
+    assert_close(conv2d(x, weight, padding=2, dilation=2), x)

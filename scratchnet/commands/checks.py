@@ -72,7 +72,7 @@ def _check_batch_norm(network: Network, name: str, size: tuple[int, int], batch:
     """Refuse a batch that shrinks to a single pixel, which has no variance."""
     if batch > 1:
         return
-    h, w = (-(-side // network.stride) * network.stride for side in size)
+    h, w = (-(-side // network.stride) * network.stride + 2 * network.border for side in size)
     shapes = network.shapes((h, w))
     for step in network.batch_norms():
         if shapes[step][:3] == (1, 1, 1):

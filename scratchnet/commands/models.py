@@ -1,8 +1,8 @@
 """``scratchnet models``: the list of models, or one model's table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -10,7 +10,9 @@ from scratchnet.commands.parsing import parse, say
 from scratchnet.config import ModelSettings
 from scratchnet.errors import UserError
 from scratchnet.models import MODELS, build
+from scratchnet.ops.geometry import Pair
 from scratchnet.summary import summarize
+from scratchnet.switch_memory import switch_table
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,26 @@ class ModelsArguments:
     classes: int = 2
     """Number of classes."""
     batch_norm: bool | None = None
-    """bloodcell: batch norm behind every convolution."""
-    unpool: Literal["nearest", "switches"] | None = None
-    """bloodcell: nearest or switches."""
+    """bloodcell, unet, unet-same: batch norm behind every convolution."""
+    unpool: Literal["switches", "nearest", "transposed"] | None = None
+    """bloodcell, segnet, segnet-basic, deconvnet-small: put values back at the switches, repeat them, or (all but
+    bloodcell) learn to spread them."""
     width: float | None = None
-    """Filters of the first layer, or for bloodcell a factor on all of them."""
+    """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
+    depth: int | None = None
+    """unet, unet-same: number of pools."""
+    dropout: bool | None = None
+    """unet, unet-same: dropout at the end of the way down."""
+    padding: Literal["paper", "same"] | None = None
+    """fcn32s, fcn16s, fcn8s: 100 at the first convolution, or as much as keeps every map over the image (cheaper)."""
+    upsampling: Literal["fixed", "paper", "learned"] | None = None
+    """fcn32s, fcn16s, fcn8s: which enlargements learn: none, all but the last, all."""
+    at_once: bool | None = None
+    """fcn8s: scale pool4 and pool3, to train it in one go."""
+    form: Literal["image", "window"] | None = None
+    """sliding-window: the classifier run over a whole image, or on one window."""
+    measure: bool = False
+    """Make the switches of every pooling and measure them, instead of only counting."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -43,22 +60,33 @@ def main(words: Sequence[str]) -> int:
             say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
         return 0
     size = _size(arguments.size) if arguments.size else None
-    settings = ModelSettings(arguments.name, arguments.batch_norm, arguments.unpool, arguments.width)
-    options = settings.options()
-    if size is not None and arguments.name in MODELS and "size" in MODELS[arguments.name].options():
-        if size[0] != size[1]:
-            raise UserError(f"--size {arguments.size}: model '{arguments.name}' takes square images only")
-        options["size"] = size[0]
-    network = build(arguments.name, arguments.classes, **options)
+    network = build(arguments.name, arguments.classes, **_options(arguments, size))
+    wanted = size or network.fixed_size or MODELS[arguments.name].size
     try:
-        table = summarize(network, size or MODELS[arguments.name].size)
+        table = summarize(network, wanted)
     except ValueError as error:
         raise UserError(f"model '{arguments.name}' cannot take this size: {error}") from error
     say(table.text())
+    if table.switch_bytes:
+        say("\n" + switch_table(network, wanted, measured=arguments.measure))
     return 0
 
 
-def _size(text: str) -> tuple[int, int]:
+def _options(arguments: ModelsArguments, size: Pair | None) -> dict[str, Any]:
+    """Return the options that are set; a model that is built for one size is built for this one."""
+    known = MODELS[arguments.name].options() if arguments.name in MODELS else {}
+    chosen = {f.name: getattr(arguments, f.name) for f in fields(ModelSettings) if f.name not in ("model", "size")}
+    options = ModelSettings(**chosen).options()
+    if arguments.form is not None:
+        options["form"] = arguments.form
+    if size is not None and "size" in known:
+        if size[0] != size[1]:
+            raise UserError(f"--size {arguments.size}: model '{arguments.name}' takes square images only")
+        options["size"] = size[0]
+    return options
+
+
+def _size(text: str) -> Pair:
     """Read "HxW" or "S"."""
     parts = text.lower().replace("×", "x").split("x")
     try:

@@ -102,7 +102,7 @@ def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, in
         if h < network.fixed_size[0] or w < network.fixed_size[1]:
             return []
         h, w = network.fixed_size
-    x = x[:, :h, :w]
+    x = segmenter.framed(x[:, :h, :w])
     pools = {s.name: s.layer for s in network.steps if isinstance(s.layer, MaxPool2d)}
     maps = []
     for name, value in network.walk(x, keep=True):

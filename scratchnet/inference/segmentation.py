@@ -6,7 +6,9 @@ A network wants sizes that are multiples of its stride, and its activations grow
 - a large one is cut into overlapping tiles, whose probabilities fade into each other, so that no seam shows and the
   memory is that of one tile, beside the image and its probabilities;
 - a network with one fixed input size (DeconvNet, whose fully connected layers see the whole image) always gets tiles
-  of that size, which overlap by half.
+  of that size, which overlap by half;
+- a network whose output is smaller than its input (U-Net's convolutions are not padded) gets the image framed by its
+  own reflection, and its tiles see their true surroundings: the overlap-tile strategy of Ronneberger et al. 2015.
 """
 
 from collections.abc import Iterator, Sequence
@@ -92,7 +94,8 @@ class Segmenter:
         # With statistics per batch at test time, every image must stand for itself.
         alone = any(layer.uses_batch for layer in self.network.batch_norms().values())
         whole = self._tile_size(*x.shape[1:3]) is None
-        scores = self._run(x) if whole and not alone else np.stack([self._tiled(one[None]) for one in x])
+        together = whole and not alone
+        scores = self._run(self.framed(x)) if together else np.stack([self._tiled(one[None]) for one in x])
         return scores if scores.shape[1:3] == (h, w) else upsample_bilinear(scores, (h, w))
 
     def check_size(self, h: int, w: int) -> None:
@@ -103,6 +106,11 @@ class Segmenter:
                 f"the image is {w}×{h} pixels, but the network halves images down to 1/{stride}: it needs at least "
                 f"{stride}×{stride} pixels; enlarge the image"
             )
+
+    def framed(self, x: Array) -> Array:
+        """Return preprocessed images with a border of their reflection, as wide as the network takes away."""
+        b = self.network.border
+        return np.pad(x, [(0, 0), (b, b), (b, b), (0, 0)], mode="symmetric") if b else x
 
     def _tile_size(self, h: int, w: int) -> tuple[int, int] | None:
         """Return (tile, overlap), or None for an image that is segmented whole."""
@@ -123,23 +131,24 @@ class Segmenter:
         h, w = x.shape[1:3]
         size = self._tile_size(h, w)
         if size is None:
-            whole: Array = self._run(x)[0]
+            whole: Array = self._run(self.framed(x))[0]
             return whole
         height, width = self._multiples(h, w)
-        x = _reflected(x, (height, width))
-        windows = tile_grid(height, width, *size)
+        x = self.framed(_reflected(x, (height, width)))
+        windows, both = tile_grid(height, width, *size), 2 * self.network.border
 
         def scores() -> Iterator[Array]:
-            for window in windows:
-                rows, columns = window.slices
-                yield self._run(x[:, rows, columns])[0]
+            for top, left, tall, wide in windows:
+                yield self._run(x[:, top : top + tall + both, left : left + wide + both])[0]
 
         return stitch(scores(), windows, height, width)[:h, :w]
 
     def _run(self, x: Array) -> Array:
-        """Return probabilities (n, h, w, classes) of images that fit into memory."""
-        h, w = x.shape[1:3]
-        logits = self.network.forward(_reflected(x, self.network.fixed_size or self._multiples(h, w)), keep=False)
+        """Return probabilities (n, h, w, classes) of framed images that fit into memory."""
+        both = 2 * self.network.border
+        h, w = x.shape[1] - both, x.shape[2] - both
+        height, width = self.network.fixed_size or self._multiples(h, w)
+        logits = self.network.forward(_reflected(x, (height + both, width + both)), keep=False)
         return probabilities(logits[:, :h, :w])
 
     def _multiples(self, h: int, w: int) -> tuple[int, int]:

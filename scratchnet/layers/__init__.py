@@ -1,17 +1,18 @@
 """Layers: the functions of ``ops`` with parameters and a memory for the backward pass."""
 
-from scratchnet.layers.activation import Dropout, ReLU
+from scratchnet.layers.activation import Dropout, ReLU, Scale
 from scratchnet.layers.arrangement import Add, Concatenate, Crop, Pad
 from scratchnet.layers.base import Buffer, Kind, Layer, Parameter, Shape
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
-from scratchnet.layers.resampling import BedOfNails, UpsampleBilinear, UpsampleNearest
+from scratchnet.layers.resampling import BedOfNails, BilinearTranspose2d, UpsampleBilinear, UpsampleNearest
 
 __all__ = [
     "Add",
     "BatchNorm2d",
     "BedOfNails",
+    "BilinearTranspose2d",
     "Buffer",
     "Concatenate",
     "Conv2d",
@@ -26,6 +27,7 @@ __all__ = [
     "Pad",
     "Parameter",
     "ReLU",
+    "Scale",
     "Shape",
     "UpsampleBilinear",
     "UpsampleNearest",

@@ -1,4 +1,4 @@
-"""ReLU and dropout as layers."""
+"""ReLU, dropout and multiplication by a constant as layers."""
 
 import numpy as np
 
@@ -87,3 +87,29 @@ class Dropout(Layer):
     def describe(self) -> str:
         """Name and rate."""
         return f"dropout {self.rate:g}"
+
+
+class Scale(Layer):
+    """Multiply by a constant, which brings maps of different size to one (FCN-8s trained all at once)."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → the same shape."""
+        y: Array = x * x.dtype.type(self.factor)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, scaled alike."""
+        dx: Array = dy * dy.dtype.type(self.factor)
+        return dx
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return the input's shape."""
+        return x
+
+    def describe(self) -> str:
+        """Name and factor."""
+        return f"scale {self.factor:g}"

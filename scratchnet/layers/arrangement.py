@@ -60,18 +60,26 @@ class Add(Layer):
 
 
 class Crop(Layer):
-    """Cut the first map to the size of the second, from ``offset`` on; None takes the middle."""
+    """Cut the first map to the size of the second.
+
+    Parameters
+    ----------
+    offset : int or (vertical, horizontal) or None
+        Where the cut begins; None takes the middle.
+    margin : int
+        By how much the cut is smaller than the second map, on each side (what unpadded convolutions take away).
+    """
 
     recordable = True
 
-    def __init__(self, offset: int | Pair | None = None) -> None:
+    def __init__(self, offset: int | Pair | None = None, margin: int = 0) -> None:
         super().__init__()
         self.offset = None if offset is None else pair(offset, "offset", 0)
+        self.margin = pair(margin, "margin", 0)
 
     def forward(self, x: Array, like: Array) -> Array:
         """(n, h, w, c), (n, ch, cw, …) → (n, ch, cw, c)."""
-        h, w = like.shape[1:3]
-        self.output_shape(x.shape, like.shape)  # says what does not fit
+        _, h, w, _ = self.output_shape(x.shape, like.shape)  # says what does not fit
         offset = self._offset(x.shape[1:3], (h, w))
         self.keep(offset, x.shape[1:3])
         return crop2d(x, offset, (h, w))
@@ -83,10 +91,17 @@ class Crop(Layer):
 
     def output_shape(self, x: Shape, like: Shape) -> Shape:
         """Return (n, ch, cw, c)."""
-        offset = self._offset(x[1:3], like[1:3])
-        if offset[0] + like[1] > x[1] or offset[1] + like[2] > x[2] or min(offset) < 0:
-            raise ValueError(f"crop: {like[1]}×{like[2]} at {offset} does not fit into {x[1]}×{x[2]}")
-        return x[0], like[1], like[2], x[3]
+        h, w = like[1] - 2 * self.margin[0], like[2] - 2 * self.margin[1]
+        offset = self._offset(x[1:3], (h, w))
+        if offset[0] + h > x[1] or offset[1] + w > x[2] or min(*offset, h - 1, w - 1) < 0:
+            raise ValueError(f"crop: {h}×{w} at {offset} does not fit into {x[1]}×{x[2]}")
+        return x[0], h, w, x[3]
+
+    def describe(self) -> str:
+        """Where the cut begins."""
+        if self.offset is None:
+            return "crop the middle"
+        return f"crop at {self.offset[0]}" + (f", {self.offset[1]}" if self.offset[0] != self.offset[1] else "")
 
     def _offset(self, size: Pair, wanted: Pair) -> Pair:
         return self.offset or ((size[0] - wanted[0]) // 2, (size[1] - wanted[1]) // 2)

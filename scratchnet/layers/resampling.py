@@ -6,6 +6,8 @@ from scratchnet.ops.geometry import Pair, pair
 from scratchnet.ops.resampling import (
     bed_of_nails,
     bed_of_nails_backward,
+    bilinear_transpose,
+    bilinear_transpose_backward,
     upsample_bilinear,
     upsample_bilinear_backward,
     upsample_nearest,
@@ -82,3 +84,31 @@ class UpsampleBilinear(Layer):
     def describe(self) -> str:
         """Name and scale."""
         return f"bilinear {self.scale[0]}×{self.scale[1]}"
+
+
+class BilinearTranspose2d(Layer):
+    """Enlarge ``factor`` times by a transposed convolution whose bilinear kernel is fixed, as in the released FCN.
+
+    The same as ``ConvTranspose2d(c, c, 2·factor, factor, bias=False, start=bilinear)`` that never learns, without
+    the multiplications by its zeros.
+    """
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor, _ = pair(factor, "factor", 1)
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → (n, (h + 1)·factor, (w + 1)·factor, c)."""
+        return bilinear_transpose(x, self.factor)
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, gathered under the kernel."""
+        return bilinear_transpose_backward(dy, self.factor)
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return (n, (h + 1)·factor, (w + 1)·factor, c)."""
+        return x[0], (x[1] + 1) * self.factor, (x[2] + 1) * self.factor, x[3]
+
+    def describe(self) -> str:
+        """Kernel and stride."""
+        return f"bilinear deconv {2 * self.factor}×{2 * self.factor}, stride {self.factor}"

@@ -3,16 +3,40 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from scratchnet.errors import UserError
 from scratchnet.models.bloodcell import bloodcell
-from scratchnet.models.deconvnet import deconvnet_small
+from scratchnet.models.deconvnet import deconvnet, deconvnet_small
+from scratchnet.models.dilated import dilated_fcn
+from scratchnet.models.fcn import fcn8s, fcn16s, fcn32s
+from scratchnet.models.mobile import mobile_unet
+from scratchnet.models.segnet import segnet, segnet_basic
+from scratchnet.models.sliding_window import sliding_window
 from scratchnet.models.squares import squares
+from scratchnet.models.unet import unet, unet_same
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
 
-__all__ = ["MODELS", "Model", "bloodcell", "build", "deconvnet_small", "squares"]
+__all__ = [
+    "MODELS",
+    "Model",
+    "bloodcell",
+    "build",
+    "deconvnet",
+    "deconvnet_small",
+    "dilated_fcn",
+    "fcn8s",
+    "fcn16s",
+    "fcn32s",
+    "mobile_unet",
+    "segnet",
+    "segnet_basic",
+    "sliding_window",
+    "squares",
+    "unet",
+    "unet_same",
+]
 
 
 @dataclass(frozen=True)
@@ -34,8 +58,19 @@ LARGEST = 4096
 
 MODELS: dict[str, Model] = {
     "bloodcell": Model(bloodcell, (128, 128), "the blood-cell net, repeated values or switches (student report)"),
+    "deconvnet": Model(deconvnet, (224, 224), "DeconvNet (Noh et al. 2015)"),
     "deconvnet-small": Model(deconvnet_small, (64, 64), "DeconvNet's structure for 64–128 px images (Noh et al. 2015)"),
+    "segnet": Model(segnet, (360, 480), "SegNet (Badrinarayanan et al. 2015)"),
+    "segnet-basic": Model(segnet_basic, (360, 480), "the small SegNet, 7×7 kernels (Badrinarayanan et al. 2015)"),
     "squares": Model(squares, (512, 512), "SegNet-Basic cut down to two blocks (student report)"),
+    "fcn32s": Model(fcn32s, (500, 500), "FCN, enlarged in one step (Long et al. 2015)"),
+    "fcn16s": Model(fcn16s, (500, 500), "FCN with one skip (Long et al. 2015)"),
+    "fcn8s": Model(fcn8s, (500, 500), "FCN with two skips (Long et al. 2015)"),
+    "unet": Model(unet, (572, 572), "U-Net, unpadded: output smaller than input (Ronneberger et al. 2015)"),
+    "unet-same": Model(unet_same, (512, 512), "U-Net, padded (after Ronneberger et al. 2015)"),
+    "dilated-fcn": Model(dilated_fcn, (500, 500), "FCN with dilation instead of two pools (Yu and Koltun 2016)"),
+    "mobile-unet": Model(mobile_unet, (224, 224), "U-shaped, depthwise separable (after Howard et al. 2017)"),
+    "sliding-window": Model(sliding_window, (316, 316), "pixel classifier on windows (after Ciresan et al. 2012)"),
 }
 
 
@@ -55,6 +90,7 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> Network
             has = f"its options are: {', '.join(known)}" if known else "it has no options"
             raise UserError(f"model '{name}' has no option '{option}'; {has}")
         _check_number(name, option, value, known[option])
+        _check_choice(name, option, value)
     try:
         return MODELS[name].builder(classes, channels, **options)
     except ValueError as error:
@@ -69,3 +105,10 @@ def _check_number(model: str, option: str, value: Any, default: Any) -> None:
     if not 0 < value <= LARGEST or (whole and value != int(value)):
         kind = "whole number" if whole else "number"
         raise UserError(f"model '{model}': {option} is {value}; expected a {kind} from above 0 to {LARGEST}")
+
+
+def _check_choice(model: str, option: str, value: Any) -> None:
+    """Refuse a word that is none of those that the builder names."""
+    choices = get_args(get_type_hints(MODELS[model].builder)[option])
+    if choices and value not in choices:
+        raise UserError(f"model '{model}': {option} is '{value}'; expected one of: {', '.join(map(str, choices))}")

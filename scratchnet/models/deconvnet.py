@@ -4,19 +4,95 @@ A convolution network looks at the whole image and boils it down to one vector (
 vector again. Every unpooling puts values back where the matching pooling found its maxima, and the deconvolutions
 behind it fill the sparse map. Coarse shape comes first, detail later.
 
-``deconvnet_small`` has the paper's structure for 64–128 px images: blocks of convolutions between pools, fc6 and fc7 as
-convolutions, fc6's mirror as a transposed convolution, switch unpooling, and batch norm + ReLU behind every
-convolution and deconvolution. It has four pools where the paper has five, blocks of two where the paper has three,
-and narrower layers.
+    conv1 … conv5      VGG16's 13 convolutions, a 2×2 pool with switches behind every block    224 → 7
+    fc6, fc7           convolution 7×7 and 1×1, 4096                                           1
+    fc6-deconv         transposed convolution 7×7, 512                                         7
+    unpool5, deconv5   512, 512, 512                                                           14
+    unpool4, deconv4   512, 512, 256                                                           28
+    unpool3, deconv3   256, 256, 128                                                           56
+    unpool2, deconv2   128, 64                                                                 112
+    unpool1, deconv1   64, 64                                                                  224
+    score              convolution 1×1 to the classes                                          224
+
+Batch norm + ReLU stand behind every convolution and deconvolution, fc6, fc7 and fc6-deconv included, none behind the
+score; there is no dropout. 251,805,653 numbers with 21 classes, of which fc6, fc7 and fc6-deconv hold 222.3 million.
+
+``deconvnet`` is the paper's network; ``width`` makes it narrower. ``deconvnet_small`` has its structure for 64–128 px
+images: four pools where the paper has five, blocks of two where the paper has three, and narrower layers.
 """
 
 from scratchnet.initialization import gaussian
-from scratchnet.layers import Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d
-from scratchnet.models.blocks import batch_norm_relu, conv_relu, deconv_relu
+from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
+from scratchnet.models.blocks import Unpool, batch_norm_relu, conv_relu, deconv_relu, enlarge, scaled
+from scratchnet.models.vgg import vgg_block, vgg_blocks
 from scratchnet.network import Network
 
+WIDE = 4096
+"""Filters of fc6 and fc7."""
 
-def deconvnet_small(classes: int = 2, channels: int = 3, size: int = 64, width: int = 16) -> Network:
+DECODER = {5: (512, 512, 512), 4: (512, 512, 256), 3: (256, 256, 128), 2: (128, 64), 1: (64, 64)}
+"""Filters of the deconvolutions behind every unpooling."""
+
+
+def deconvnet(classes: int = 21, channels: int = 3, size: int = 224, width: float = 1.0) -> Network:
+    """Build the paper's DeconvNet.
+
+    The convolutions start as ReLU layers do (the paper takes VGG16's weights), the deconvolutions and the score from
+    N(0, 0.01²). Batch norm starts with scale 1 and shift 0.001 and adds 10⁻⁹ to the variance, as in the released
+    network: with so small an ε the size of the weights in front of it does not matter, even that of 0.01.
+
+    Parameters
+    ----------
+    classes : int
+        Output channels, softmax.
+    channels : int
+        Of the image.
+    size : int
+        Height and width of the images, a multiple of 32; the one size that the network takes (paper: 224).
+    width : float
+        Multiplies the numbers of filters.
+
+    Raises
+    ------
+    ValueError
+        When the size is no multiple of 32.
+    """
+    if size % 32:
+        raise ValueError(f"size is {size}; expected a multiple of 32")
+    net = Network(channels, stride=32, fixed_size=(size, size))
+    c = channels
+    for number, c_in, filters in vgg_blocks(channels, width):
+        vgg_block(net, number, c_in, filters, _batch_norm_relu)
+        net.add(f"pool{number}", MaxPool2d(2))
+        c = filters[-1]
+
+    # The fully connected layers, written as convolutions: fc6's kernel is as large as the map, so its output is 1×1.
+    kernel, (wide,), start = size // 32, scaled([WIDE], width), gaussian(0.01)
+    net.add("fc6", Conv2d(c, wide, kernel))
+    _batch_norm_relu(net, "fc6", wide)
+    net.add("fc7", Conv2d(wide, wide, 1))
+    _batch_norm_relu(net, "fc7", wide)
+    net.add("fc6-deconv", ConvTranspose2d(wide, c, kernel, start=start))
+    last = _batch_norm_relu(net, "fc6-deconv", c)
+
+    for number, mirrored in DECODER.items():
+        net.add(f"unpool{number}", MaxUnpool2d(), last, f"pool{number}.switches")
+        for i, c_out in enumerate(scaled(mirrored, width), 1):
+            net.add(f"deconv{number}_{i}", ConvTranspose2d(c, c_out, 3, padding=1, start=start))
+            last, c = _batch_norm_relu(net, f"deconv{number}_{i}", c_out), c_out
+    net.add("score", Conv2d(c, classes, 1, start=start))
+    return net
+
+
+def _batch_norm_relu(net: Network, name: str, channels: int) -> str:
+    """Add the paper's batch norm and ReLU; return the last step's name."""
+    net.add(f"{name}_bn", BatchNorm2d(channels, eps=1e-9, shift=0.001))
+    return net.add(f"{name}_relu", ReLU())
+
+
+def deconvnet_small(
+    classes: int = 2, channels: int = 3, size: int = 64, width: int = 16, unpool: Unpool = "switches"
+) -> Network:
     """Build a DeconvNet for ``size × size`` images.
 
     Parameters
@@ -30,6 +106,8 @@ def deconvnet_small(classes: int = 2, channels: int = 3, size: int = 64, width: 
         size that the network takes; larger images are cut into tiles.
     width : int
         Filters of the first block; the others have 2, 4 and 8 times as many, fc6 and fc7 16 times.
+    unpool : "switches", "nearest" or "transposed"
+        Put values back where they came from, as the paper does; or, to compare, repeat them, or learn to spread them.
 
     Raises
     ------
@@ -56,7 +134,7 @@ def deconvnet_small(classes: int = 2, channels: int = 3, size: int = 64, width: 
 
     for i in range(len(filters), 0, -1):
         c, c_out = filters[i - 1], filters[max(0, i - 2)]
-        net.add(f"unpool{i}", MaxUnpool2d(), last, f"pool{i}.switches")
+        enlarge(net, f"unpool{i}", unpool, c, last, f"pool{i}")
         deconv_relu(net, f"deconv{i}_1", c, c)
         last = deconv_relu(net, f"deconv{i}_2", c, c_out)
     net.add("score", Conv2d(width, classes, 1))

@@ -30,7 +30,8 @@ def pair(value: int | Pair, name: str, minimum: int) -> Pair:
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
     """Return how many windows fit along one axis: ``⌊(size + 2p − d(k−1) − 1) / s⌋ + 1``.
 
-    With ``ceil_mode`` a last window may hang over the edge, as long as it starts inside the input or its left padding.
+    With ``ceil_mode`` a last window may hang over the edge, as long as it starts inside the input or its left padding;
+    so a window of 2 with stride 2 takes even a map of 1.
 
     >>> windows(4, kernel=3, stride=2, padding=1), windows(7, kernel=3, stride=2, padding=1)
     (2, 4)
@@ -38,15 +39,14 @@ def windows(size: int, kernel: int, stride: int, padding: int, dilation: int = 1
     23
     """
     span = size + 2 * padding - dilation * (kernel - 1) - 1
-    if span < 0:
+    count = (-(-span // stride) if ceil_mode else span // stride) + 1
+    if count < 1:
         raise ValueError(
             f"a window of {dilation * (kernel - 1) + 1} does not fit into a map of {size} padded by {padding} on each "
             "side; use a larger image, more padding or a smaller kernel"
         )
-    if not ceil_mode:
-        return span // stride + 1
-    count = -(-span // stride) + 1
-    return count - 1 if (count - 1) * stride >= size + padding else count
+    hangs_over = ceil_mode and (count - 1) * stride >= size + padding
+    return count - 1 if hangs_over else count
 
 
 def transposed_size(

@@ -1,4 +1,4 @@
-"""Making a map larger without learning anything: repeat, bed of nails, bilinear.
+"""Making a map larger without learning anything: repeat, bed of nails, bilinear in two forms.
 
 Every function here is linear, so its backward is multiplication by the transposed matrix: repeating a value is undone
 by summing the gradients of its copies, a bed of nails by reading the nails, interpolation by the transposed weights.
@@ -95,3 +95,64 @@ def _mix(x: Array, down: Array, across: Array) -> Array:
     tall = (down @ x.reshape(n, h, w * c)).reshape(n, -1, w, c)
     y: Array = across @ tall  # matmul over (w, c) matrices
     return y
+
+
+def bilinear_transpose(x: Array, factor: int) -> Array:
+    """Enlarge by FCN's bilinear deconvolution: a transposed convolution at stride f whose kernel, 2f wide, stays fixed.
+
+    Along one axis the kernel is the tent ``t(i) = 1 − |i − f + ½| / f``, i = 0 … 2f − 1, and every channel feeds only
+    itself. Output pixel ``f·j + r`` lies under two tents, those of the inputs j and j − 1, so
+
+        y[f·j + r] = t(r)·x[j] + t(r + f)·x[j − 1]        r = 0 … f − 1
+
+    Beyond the border x is 0 (:func:`upsample_bilinear` repeats the border instead); half a tent hangs over each edge,
+    so the result is one input pixel larger than f times the map, and a crop follows.
+
+    Parameters
+    ----------
+    x : (n, h, w, c)
+    factor : int
+
+    Returns
+    -------
+    (n, (h + 1)·f, (w + 1)·f, c)
+
+    References
+    ----------
+    Long, Shelhamer, Darrell (2015), section 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bilinear_transpose(np.array([1.0, 3.0]).reshape(1, 1, 2, 1), 2)[0, 1, :, 0] / 0.75
+    array([0.25, 0.75, 1.5 , 2.5 , 2.25, 0.75])
+    """
+    xp = namespace(x)
+    near, far = _tent(x, factor)
+    n, h, w, c = x.shape
+    rows = xp.zeros((n, h + 2, 1, w * c), x.dtype)  # a row of zeros above and below
+    rows[:, 1:-1, 0] = x.reshape(n, h, w * c)
+    tall = near[:, None] * rows[:, 1:] + far[:, None] * rows[:, :-1]  # (n, h + 1, f, w·c)
+    columns = xp.zeros((n * (h + 1) * factor, w + 2, 1, c), x.dtype)
+    columns[:, 1:-1, 0] = tall.reshape(-1, w, c)
+    y: Array = near[:, None] * columns[:, 1:] + far[:, None] * columns[:, :-1]  # (…, w + 1, f, c)
+    return y.reshape(n, (h + 1) * factor, (w + 1) * factor, c)
+
+
+def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
+    """Return dx: each input pixel gathers the gradients under its tent, ``Σ t(r)·dy[f·j + r]``, along both axes."""
+    near, far = _tent(dy, factor)
+    n, oh, ow, c = dy.shape
+    h, w = oh // factor, ow // factor  # one more than the input has
+    columns = dy.reshape(n * oh, w, factor, c)
+    narrow = near @ columns[:, :-1] + far @ columns[:, 1:]  # (n·oh, w − 1, c)
+    rows = narrow.reshape(n, h, factor, (w - 1) * c)
+    dx: Array = near @ rows[:, :-1] + far @ rows[:, 1:]  # (n, h − 1, (w − 1)·c)
+    return dx.reshape(n, h - 1, w - 1, c)
+
+
+def _tent(like: Array, factor: int) -> tuple[Array, Array]:
+    """Return the rising and the falling half of the tent, ``factor`` numbers each."""
+    xp = namespace(like)
+    rising = ((xp.arange(factor) + 0.5) / factor).astype(like.dtype)
+    return rising, rising[::-1]

@@ -208,7 +208,7 @@ class Run:
     def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
         """Return a batch as the network takes it."""
         x = self.recipe.preprocessing.apply(images)
-        return pad_to_stride(x, masks, self.network.stride, self.loss.ignore_index)
+        return pad_to_stride(x, masks, self.network.stride, self.loss.ignore_index, self.network.border)
 
     def _diverged(self, loss: float, where: str) -> UserError:
         return UserError(
@@ -268,14 +268,20 @@ class Run:
         self.schedule.drops, self.schedule.waited = self.state.drops, self.state.waited
 
 
-def pad_to_stride(x: Array, masks: Array, stride: int, ignore_index: int | None) -> tuple[Array, Array]:
-    """Continue a batch up to the next multiple of the stride: images by reflection, masks by the ignore label."""
+def pad_to_stride(
+    x: Array, masks: Array, stride: int, ignore_index: int | None, border: int = 0
+) -> tuple[Array, Array]:
+    """Continue a batch up to the next multiple of the stride: images by reflection, masks by the ignore label.
+
+    Images get a further ``border`` on every side, which the network takes away again.
+    """
     bottom, right = -x.shape[1] % stride, -x.shape[2] % stride
-    if not bottom and not right:
-        return x, masks
-    extra = [(0, 0), (0, bottom), (0, right)]
-    filler = {"mode": "symmetric"} if ignore_index is None else {"constant_values": ignore_index}
-    return np.pad(x, [*extra, (0, 0)], mode="symmetric"), np.pad(masks, extra, **filler)
+    if bottom or right:
+        filler = {"mode": "symmetric"} if ignore_index is None else {"constant_values": ignore_index}
+        masks = np.pad(masks, [(0, 0), (0, bottom), (0, right)], **filler)
+    if bottom or right or border:
+        x = np.pad(x, [(0, 0), (border, bottom + border), (border, right + border), (0, 0)], mode="symmetric")
+    return x, masks
 
 
 def summary(found: Evaluation) -> dict[str, float]:

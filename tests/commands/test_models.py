@@ -21,6 +21,14 @@ def test_the_list(call):
         (["deconvnet-small", "--size", "96", "--classes", "5"], ["(1, 96, 96, 5)", "(1, 1, 1, 256)"]),
         (["deconvnet-small"], ["(1, 64, 64, 2)"]),
         (["squares", "--size", "32×48", "--width", "8"], ["(1, 32, 48, 8)"]),
+        (["deconvnet", "--classes", "21"], ["251,805,653 parameters, 65.492 GFLOP", "24.49  12.24   1.53    0.38"]),
+        (["deconvnet", "--size", "96", "--width", "0.1"], ["(1, 96, 96, 2)", "conv 3×3, 410"]),
+        (["segnet-basic", "--size", "180x240", "--measure"], ["11.06   5.53   0.69    0.17", "(measured: "]),
+        (["fcn8s", "--padding", "same", "--upsampling", "learned", "--at-once", "True"], ["scale 0.01", "crop at 4"]),
+        (["fcn32s", "--size", "3x500"], ["crop at 19", "(1, 3, 500, 2)"]),
+        (["unet"], ["(1, 388, 388, 2)"]),
+        (["unet-same", "--depth", "2", "--batch-norm", "True", "--dropout", "False"], ["conv3_2_bn"]),
+        (["sliding-window", "--form", "window"], ["(1, 61, 61, 3)", "(1, 1, 1, 2)"]),
     ],
     ids=" ".join,
 )
@@ -34,7 +42,11 @@ def test_a_table(call, words, lines):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["segnet"], "model 'segnet' does not exist; choose one of: bloodcell, deconvnet-small, squares"),
+        (["segnett"], "model 'segnett' does not exist; choose one of: bloodcell, deconvnet, deconvnet-small, segnet, "),
+        (["segnet", "--form", "window"], "model 'segnet' has no option 'form'; its options are: width"),
+        (["unet", "--size", "100", "--depth", "3", "--unpool", "nearest"], "model 'unet' has no option 'unpool'"),
+        (["unet", "--size", "40"], "model 'unet' cannot take this size: step 'conv4_1'"),
+        (["deconvnet", "--size", "200"], "model 'deconvnet': size is 200; expected a multiple of 32"),
         (["squares", "--unpool", "nearest"], "model 'squares' has no option 'unpool'; its options are: width"),
         (["bloodcell", "--size", "0"], "--size 0: expected HxW, such as 128x128, or one number"),
         (["bloodcell", "--size", "big"], "--size big: expected HxW"),

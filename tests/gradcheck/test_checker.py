@@ -99,14 +99,21 @@ def test_a_random_upstream_gradient_catches_wrong_switches_that_a_sum_accepts():
 
 
 def test_kinks_are_skipped_and_counted():
-    x = np.array([[[[1.0, -1.0, 2e-6, -3.0]]]])
+    x = np.array([[[[1.0, -1.0, 3e-7, -3.0]]]])
     report = check_gradients("relu", from_layer(ReLU(), x), eps=1e-5, directions=0)
     assert (report.checked, report.skipped) == (3, 1)
     assert report.ok
 
 
+def test_a_kink_that_a_shorter_step_does_not_cross_is_no_reason_to_skip():
+    x = np.array([[[[1.0, -1.0, 2e-6, -3.0]]]])
+    report = check_gradients("relu", from_layer(ReLU(), x), eps=1e-5, directions=0)
+    assert (report.checked, report.skipped) == (4, 0)
+    assert report.ok
+
+
 def test_a_near_tie_of_a_pool_is_a_kink():
-    x = np.array([[1.0, 1.0 + 1e-6], [0.0, -1.0]])[None, :, :, None]
+    x = np.array([[1.0, 1.0 + 5e-7], [0.0, -1.0]])[None, :, :, None]
     report = check_gradients("pool", from_layer(MaxPool2d(2), x), eps=1e-5, directions=0)
     assert (report.checked, report.skipped) == (2, 2)
     assert report.ok

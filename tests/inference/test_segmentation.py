@@ -7,6 +7,7 @@ from scratchnet.data import Preprocessing, tile_grid
 from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter, segmentation, to_mask
 from scratchnet.layers import Conv2d, MaxPool2d, UpsampleNearest
+from scratchnet.losses import probabilities
 from scratchnet.network import Network
 from tests.tiny import network, sample
 
@@ -32,9 +33,15 @@ def local(classes=3):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 16), (31, 50), (100, 16), (33, 129)])
-@pytest.mark.parametrize("model", ["bloodcell", "deconvnet-small", "squares"])
+@pytest.mark.parametrize("model", ["bloodcell", "deconvnet-small", "squares", "segnet", "unet", "fcn8s"])
 def test_the_result_has_the_size_of_the_image(model, size):
-    options = {"deconvnet-small": DECONVNET, "squares": {"width": 2}}.get(model)
+    options = {
+        "deconvnet-small": DECONVNET,
+        "squares": {"width": 2},
+        "segnet": {"width": 1 / 32},
+        "unet": {"width": 1 / 32, "depth": 2},
+        "fcn8s": {"width": 1 / 64, "padding": "same"},
+    }.get(model)
     segmenter = Segmenter(network(model, options), PLAIN)
     p = segmenter.probabilities(photos(2, *size))
     assert p.shape == (2, *size, 2)
@@ -78,6 +85,28 @@ def test_tiles_agree_with_the_whole(size, tile, overlap):
     assert told.mean() > 0.15
     np.testing.assert_allclose(tiles[told], whole[told], atol=1e-6)
     assert np.abs(tiles - whole).mean() < 0.03
+
+
+def test_an_image_is_framed_by_its_reflection():
+    net = network("unet", {"width": 1 / 16, "depth": 1})
+    images = photos(2, 21, 30)
+    framed = np.pad(images, [(0, 0), (8, 8), (8, 8), (0, 0)], mode="symmetric")
+    expected = probabilities(net.forward(PLAIN.apply(framed)))
+    assert expected.shape == (2, 21, 30, 2)
+    np.testing.assert_array_equal(Segmenter(net, PLAIN).probabilities(images), expected)
+
+
+@pytest.mark.parametrize("size", [(60, 60), (40, 90), (90, 30)])
+@pytest.mark.parametrize(
+    ("model", "options"), [("unet", {"width": 1 / 16, "depth": 1}), ("sliding-window", {"width": 1 / 16})]
+)
+def test_overlap_tiles_see_their_true_surroundings(model, options, size):
+    """Without padding inside, a tile with its border gives exactly what the whole image gives; no seams to hide."""
+    net, images = network(model, options), photos(1, *size)
+    whole = Segmenter(net, PLAIN).probabilities(images)
+    tiles = Segmenter(net, PLAIN, tile=30, overlap=0).probabilities(images)
+    assert whole.std() > 0.003
+    np.testing.assert_allclose(tiles, whole, rtol=0, atol=1e-6)
 
 
 def test_large_images_are_cut_without_being_asked(monkeypatch):

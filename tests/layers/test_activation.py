@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.layers import Dropout
+from scratchnet.layers import Dropout, Scale
 from scratchnet.network import Network
 from tests.compare import numbers
 
@@ -55,3 +55,10 @@ def test_two_dropouts_draw_different_masks():
 def test_a_rate_outside_0_to_1_is_an_error(rate):
     with pytest.raises(ValueError, match=r"rate is .*; expected 0 ≤ rate < 1"):
         Dropout(rate)
+
+
+def test_scale_multiplies_both_ways():
+    layer = Scale(0.25)
+    assert layer.forward(np.full((1, 1, 1, 2), 8.0)).tolist() == [[[[2, 2]]]]
+    assert layer.backward(np.full((1, 1, 1, 2), 4.0)).tolist() == [[[[1, 1]]]]
+    assert layer.describe() == "scale 0.25"

@@ -12,6 +12,14 @@ def test_crop_takes_its_offset_or_the_middle(offset, corner):
     np.testing.assert_array_equal(Crop(offset).forward(x, like), x[:, top : top + 3, left : left + 4])
 
 
+def test_a_margin_is_left_out_of_the_second_map_on_every_side():
+    x, like = numbers(1, 6, 9, 2), np.zeros((1, 7, 8, 5))
+    np.testing.assert_array_equal(Crop((1, 2), margin=2).forward(x, like), x[:, 1:4, 2:6])
+    assert [Crop(o).describe() for o in (None, 19, (1, 2))] == ["crop the middle", "crop at 19", "crop at 1, 2"]
+    with pytest.raises(ValueError, match=r"crop: 0×1 at .* does not fit into 6×9"):
+        Crop(0, margin=2).output_shape((1, 6, 9, 2), (1, 4, 5, 1))
+
+
 @pytest.mark.parametrize(
     ("offset", "like", "text"),
     [

@@ -7,6 +7,7 @@ from scratchnet.layers import (
     Add,
     BatchNorm2d,
     BedOfNails,
+    BilinearTranspose2d,
     Concatenate,
     Conv2d,
     ConvTranspose2d,
@@ -18,6 +19,7 @@ from scratchnet.layers import (
     Pad,
     Parameter,
     ReLU,
+    Scale,
     UpsampleBilinear,
     UpsampleNearest,
 )
@@ -54,6 +56,8 @@ LAYERS = {
     "UpsampleNearest": (lambda: UpsampleNearest((2, 3)), lambda dtype: ()),
     "BedOfNails": (lambda: BedOfNails((3, 1)), lambda dtype: ()),
     "UpsampleBilinear": (lambda: UpsampleBilinear((2, 3)), lambda dtype: ()),
+    "BilinearTranspose2d": (lambda: BilinearTranspose2d(4), lambda dtype: ()),
+    "Scale": (lambda: Scale(0.01), lambda dtype: ()),
     "ReLU": (ReLU, lambda dtype: ()),
     "Dropout": (lambda: Dropout(0.3), lambda dtype: ()),
     "BatchNorm2d": (lambda: BatchNorm2d(4), lambda dtype: ()),
@@ -62,6 +66,7 @@ LAYERS = {
     "Add": (Add, lambda dtype: (numbers(*X, seed=5, dtype=dtype), numbers(*X, seed=6, dtype=dtype))),
     "Crop": (lambda: Crop((1, 2)), lambda dtype: (numbers(2, 3, 4, 1, dtype=dtype),)),
     "Crop to the middle": (Crop, lambda dtype: (numbers(2, 3, 4, 1, dtype=dtype),)),
+    "Crop with a margin": (lambda: Crop(1, margin=2), lambda dtype: (numbers(2, 8, 9, 1, dtype=dtype),)),
     "Pad": (lambda: Pad((1, 2)), lambda dtype: ()),
 }
 

@@ -20,6 +20,8 @@ from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d
 from scratchnet.ops.resampling import (
     bed_of_nails,
     bed_of_nails_backward,
+    bilinear_transpose,
+    bilinear_transpose_backward,
     upsample_bilinear,
     upsample_bilinear_backward,
     upsample_nearest,
@@ -176,6 +178,13 @@ def test_bilinear_pair(size, new):
     assert_adjoint(lambda x: upsample_bilinear(x, new), lambda y: upsample_bilinear_backward(y, size), x, y)
     constant = upsample_bilinear(np.ones_like(x), new)
     np.testing.assert_allclose(constant, 1, rtol=0, atol=1e-12)
+
+
+@given(pairs(1, 6), st.integers(1, 5))
+def test_bilinear_deconvolution_pair(size, factor):
+    x = numbers(2, *size, 2)
+    y = numbers(2, (size[0] + 1) * factor, (size[1] + 1) * factor, 2, seed=1)
+    assert_adjoint(lambda x: bilinear_transpose(x, factor), lambda y: bilinear_transpose_backward(y, factor), x, y)
 
 
 @given(pairs(1, 5), pairs(0, 3), pairs(0, 3))

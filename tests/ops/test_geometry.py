@@ -40,6 +40,18 @@ def test_segnets_pools_round_up():
     assert windows(45, 2, 2, 0) == 22
 
 
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(1, 2, 2), (1, 3, 3), (2, 3, 2)])
+def test_ceil_mode_takes_maps_smaller_than_the_window(size, kernel, stride):
+    assert windows(size, kernel, stride, 0, ceil_mode=True) == 1
+    with pytest.raises(ValueError, match="does not fit"):
+        windows(size, kernel, stride, 0)
+
+
+def test_a_window_that_would_start_beyond_the_map_is_refused_in_ceil_mode_too():
+    with pytest.raises(ValueError, match="a window of 4 does not fit into a map of 1"):
+        windows(1, kernel=4, stride=2, padding=0, ceil_mode=True)
+
+
 def test_a_window_larger_than_the_map_is_an_error_that_says_both_sizes():
     with pytest.raises(ValueError, match="a window of 5 does not fit into a map of 2 padded by 1"):
         windows(2, kernel=3, stride=1, padding=1, dilation=2)

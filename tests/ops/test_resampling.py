@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
 
+from scratchnet.initialization import bilinear
 from scratchnet.ops.resampling import (
     bed_of_nails,
     bed_of_nails_backward,
+    bilinear_transpose,
+    bilinear_transpose_backward,
     interpolation_matrix,
     upsample_bilinear,
     upsample_bilinear_backward,
     upsample_nearest,
     upsample_nearest_backward,
 )
+from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, image, numbers
 
@@ -75,6 +79,18 @@ def test_every_new_pixel_is_a_mean_of_at_most_two_old_ones(size, new):
     np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=0, atol=1e-12)
     assert (matrix >= 0).all()
     assert (matrix > 1e-12).sum(axis=1).max() <= 2
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+def test_the_bilinear_deconvolution_is_the_dense_one_with_a_bilinear_kernel(factor, dtype):
+    x = numbers(2, 4, 3, 2, dtype=dtype)
+    weight = bilinear(np.random.default_rng(), (2 * factor, 2 * factor, 2, 2)).astype(dtype)
+    y = bilinear_transpose(x, factor)
+    assert_close(y, conv_transpose2d(x, weight, stride=factor), dtype)
+    dy = numbers(*y.shape, seed=1, dtype=dtype)
+    assert_close(
+        bilinear_transpose_backward(dy, factor), conv_transpose2d_backward(dy, x, weight, stride=factor)[0], dtype
+    )
 
 
 @pytest.mark.parametrize("function", [upsample_nearest, bed_of_nails])

@@ -1,0 +1,162 @@
+"""FCN-32s, FCN-16s and FCN-8s (Long, Shelhamer, Darrell, "Fully convolutional networks", CVPR 2015, section 4).
+
+A classifier's fully connected layers are convolutions that happen to be as large as the map; written so, VGG16 takes
+an image of any size and answers with a map of scores, one for every 32 pixels. FCN-32s enlarges that map in one step.
+FCN-16s and FCN-8s enlarge it twofold, add the scores of a shallower map, which knows less of *what* and more of
+*where*, and go on from there.
+
+    conv1 … conv5   VGG16, ReLU, pools; conv1_1 is padded by 100
+    fc6, fc7        convolution 7×7 and 1×1, 4096, ReLU, dropout ½
+    score_fr        convolution 1×1 to the classes
+    FCN-32s:        upscore ×32, cropped at 19
+    FCN-16s:        upscore2 ×2, + score_pool4 cropped at 5, upscore16 ×16 cropped at 27
+    FCN-8s:         upscore2 ×2, + score_pool4 cropped at 5, upscore_pool4 ×2, + score_pool3 cropped at 9, upscore8 ×8
+                    cropped at 31
+
+134,346,581 numbers with 21 classes up to score_fr; the kernel of upscore has 1,806,336 more.
+
+**Where the crops come from.** Cell i of a map with stride s looks at the image round pixel ``s·i + (s − 1)/2 − 99``:
+the middle of s pixels, moved by the padding of 100, of which a 3×3 convolution needs one. fc6's 7×7 windows begin three
+cells further in, so score_fr's cell i sits at ``32·i + 12.5``. A transposed convolution with kernel 2f and stride f
+puts the middle of cell i at pixel ``f·i + f − ½`` of its output, so for f = 32 output pixel u belongs to image pixel
+u − 19: crop at 19. The same sum for the other maps gives 5, 27, 9 and 31.
+
+``padding="same"`` is for small images, which the border of 100 would make many times larger: conv1_1 is padded by 1
+and fc6 by 3, all maps lie exactly over the image, and the crops take away what the kernels of the upsampling overhang
+(1 at the factor 2, f/2 at the end). The paper has nothing like it.
+
+**Upsampling** starts as bilinear interpolation. The released nets keep it so (``upsampling="fixed"``); the paper's text
+lets the twofold steps learn and fixes the last one (``"paper"``); ``"learned"`` lets all of them learn. Score layers
+start at 0. The paper trains 32s, then 16s from its weights, then 8s; the released ``at_once`` form of 8s trains all
+three at a time, its pool4 multiplied by 0.01 and pool3 by 0.0001 to bring the three maps to one scale.
+"""
+
+from typing import Literal, TypeAlias
+
+from scratchnet.initialization import bilinear, constant
+from scratchnet.layers import Add, BilinearTranspose2d, Conv2d, ConvTranspose2d, Crop, Dropout, MaxPool2d, ReLU, Scale
+from scratchnet.layers.base import Layer
+from scratchnet.models.blocks import scaled
+from scratchnet.models.vgg import relu, vgg_block, vgg_blocks
+from scratchnet.network import Network
+
+Padding: TypeAlias = Literal["paper", "same"]
+Upsampling: TypeAlias = Literal["fixed", "paper", "learned"]
+
+
+def fcn32s(
+    classes: int = 21,
+    channels: int = 3,
+    width: float = 1.0,
+    padding: Padding = "paper",
+    upsampling: Upsampling = "fixed",
+) -> Network:
+    """Build FCN-32s.
+
+    Parameters
+    ----------
+    classes : int
+        Output channels, softmax.
+    channels : int
+        Of the image.
+    width : float
+        Multiplies the numbers of filters.
+    padding : "paper" or "same"
+        100 at conv1_1, or as much as keeps every map over the image.
+    upsampling : "fixed", "paper" or "learned"
+        Which of the enlargements learn: none, all but the last, all.
+    """
+    net = Network(channels)
+    _encoder(net, classes, width, padding)
+    _last(net, "upscore", classes, 32, padding, 19, upsampling)
+    return net
+
+
+def fcn16s(
+    classes: int = 21,
+    channels: int = 3,
+    width: float = 1.0,
+    padding: Padding = "paper",
+    upsampling: Upsampling = "fixed",
+) -> Network:
+    """Build FCN-16s; parameters as in :func:`fcn32s`."""
+    net = Network(channels)
+    filters = _encoder(net, classes, width, padding)
+    net.add("upscore2", _upsample(classes, 2, upsampling != "fixed"))
+    _fuse(net, "upscore2", "pool4", filters[4], classes, padding, 5)
+    _last(net, "upscore16", classes, 16, padding, 27, upsampling)
+    return net
+
+
+def fcn8s(
+    classes: int = 21,
+    channels: int = 3,
+    width: float = 1.0,
+    padding: Padding = "paper",
+    upsampling: Upsampling = "fixed",
+    at_once: bool = False,
+) -> Network:
+    """Build FCN-8s; parameters as in :func:`fcn32s`, and ``at_once`` for the form that is trained in one go."""
+    net = Network(channels)
+    filters = _encoder(net, classes, width, padding)
+    net.add("upscore2", _upsample(classes, 2, upsampling != "fixed"))
+    _fuse(net, "upscore2", "pool4", filters[4], classes, padding, 5, 0.01 if at_once else None)
+    net.add("upscore_pool4", _upsample(classes, 2, upsampling != "fixed"))
+    _fuse(net, "upscore_pool4", "pool3", filters[3], classes, padding, 9, 0.0001 if at_once else None)
+    _last(net, "upscore8", classes, 8, padding, 31, upsampling)
+    return net
+
+
+def _encoder(net: Network, classes: int, width: float, padding: Padding) -> dict[int, int]:
+    """Add everything up to score_fr; return the channels of the five pools."""
+    found = {}
+    for number, c_in, filters in vgg_blocks(net.channels, width):
+        vgg_block(net, number, c_in, filters, relu, 100 if number == 1 and padding == "paper" else 1)
+        net.add(f"pool{number}", MaxPool2d(2, ceil_mode=True))
+        found[number] = filters[-1]
+    (wide,) = scaled([4096], width)
+    net.add("fc6", Conv2d(found[5], wide, 7, padding=0 if padding == "paper" else 3))
+    net.add("fc6_relu", ReLU())
+    net.add("fc6_drop", Dropout(0.5))
+    net.add("fc7", Conv2d(wide, wide, 1))
+    net.add("fc7_relu", ReLU())
+    net.add("fc7_drop", Dropout(0.5))
+    net.add("score_fr", Conv2d(wide, classes, 1, start=constant(0)))
+    return found
+
+
+def _upsample(classes: int, factor: int, learned: bool) -> Layer:
+    """Return a bilinear transposed convolution with kernel 2f and stride f, over all classes if it learns."""
+    if learned:
+        return ConvTranspose2d(classes, classes, 2 * factor, factor, bias=False, start=bilinear)
+    return BilinearTranspose2d(factor)
+
+
+def _fuse(
+    net: Network,
+    deep: str,
+    pool: str,
+    channels: int,
+    classes: int,
+    padding: Padding,
+    offset: int,
+    scale: float | None = None,
+) -> None:
+    """Add the scores of a shallower map to the enlarged ones of a deeper map."""
+    shallow, source = f"score_{pool}", pool
+    if scale is not None:
+        source = net.add(f"scale_{pool}", Scale(scale), pool)
+    net.add(shallow, Conv2d(channels, classes, 1, start=constant(0)), source)
+    if padding == "paper":  # the shallow map holds the border of 100, the deep one less of it
+        shallow = net.add(f"{shallow}c", Crop(offset), shallow, deep)
+    else:
+        deep = net.add(f"{deep}c", Crop(1), deep, shallow)
+    net.add(f"fuse_{pool}", Add(), deep, shallow)
+
+
+def _last(
+    net: Network, name: str, classes: int, factor: int, padding: Padding, offset: int, upsampling: Upsampling
+) -> None:
+    """Enlarge to the image's size."""
+    net.add(name, _upsample(classes, factor, upsampling == "learned"))
+    net.add("score", Crop(offset if padding == "paper" else factor // 2), name, "input")

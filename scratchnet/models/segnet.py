@@ -1,0 +1,77 @@
+"""SegNet and SegNet-Basic (Badrinarayanan, Kendall, Cipolla, arXiv 1511.00561, section 3).
+
+SegNet is VGG16's thirteen convolutions without its fully connected layers, and their mirror image. What travels from
+the encoder to the decoder are the switches alone: two bits a window.
+
+    conv1 … conv5      VGG16, batch norm + ReLU, pool with switches    360×480 → 12×15
+    unpool5, decode5   512, 512, 512                                   23×30
+    unpool4, decode4   512, 512, 256                                   45×60
+    unpool3, decode3   256, 256, 128                                   90×120
+    unpool2, decode2   128, 64                                         180×240
+    unpool1, decode1   64                                              360×480
+    score              convolution 3×3 to the classes, without batch norm and ReLU
+
+29,449,355 numbers with 11 classes. SegNet-Basic is a small one for trying things out:
+
+    LRN → 4 × [conv 7×7 64, batch norm, ReLU, pool] → 4 × [unpool, conv 7×7 64, batch norm] → conv 1×1 to the classes
+
+Its decoder has no ReLU; 1,415,563 numbers in the convolutions and 1,024 in batch norm with 11 classes.
+
+Pooling is in ceil mode, as Caffe does it: a last, incomplete window counts, so 360 rows become 180, 90, 45, 23, 12. An
+unpooling restores the size that its pooling saw, 45 from 23 and not 46, and both nets take images of any size.
+
+What the switches are worth shows in the same net without them: ``unpool="nearest"`` repeats each value over its window,
+``unpool="transposed"`` learns a 2×2 transposed convolution, which adds 4·c² numbers an unpooling.
+"""
+
+from scratchnet.layers import BatchNorm2d, Conv2d, LocalResponseNorm, MaxPool2d
+from scratchnet.models.blocks import Unpool, batch_norm_relu, conv_relu, enlarge, scaled
+from scratchnet.models.vgg import vgg_block, vgg_blocks
+from scratchnet.network import Network
+
+DECODER = {5: (512, 512, 512), 4: (512, 512, 256), 3: (256, 256, 128), 2: (128, 64), 1: (64,)}
+"""Filters behind every unpooling; the first block's second convolution is the score."""
+
+
+def segnet(classes: int = 11, channels: int = 3, width: float = 1.0, unpool: Unpool = "switches") -> Network:
+    """Build SegNet.
+
+    Parameters
+    ----------
+    classes : int
+        Output channels, softmax.
+    channels : int
+        Of the image.
+    width : float
+        Multiplies the numbers of filters.
+    unpool : "switches", "nearest" or "transposed"
+        See the module's text.
+    """
+    net = Network(channels)
+    last, c = "input", channels
+    for number, c_in, filters in vgg_blocks(channels, width):
+        vgg_block(net, number, c_in, filters, batch_norm_relu)
+        last, c = net.add(f"pool{number}", MaxPool2d(2, ceil_mode=True)), filters[-1]
+    for number, wide in DECODER.items():
+        enlarge(net, f"unpool{number}", unpool, c, last, f"pool{number}")
+        for i, c_out in enumerate(scaled(wide, width), 1):
+            last, c = conv_relu(net, f"decode{number}_{i}", c, c_out), c_out
+    net.add("score", Conv2d(c, classes, 3, padding=1))
+    return net
+
+
+def segnet_basic(classes: int = 11, channels: int = 3, width: float = 1.0, unpool: Unpool = "switches") -> Network:
+    """Build SegNet-Basic; parameters as in :func:`segnet`."""
+    net = Network(channels)
+    (c,) = scaled([64], width)
+    net.add("lrn", LocalResponseNorm(5, 1e-4, 0.75))
+    last = "lrn"
+    for i in (1, 2, 3, 4):
+        conv_relu(net, f"conv{i}", channels if i == 1 else c, c, kernel=7)
+        last = net.add(f"pool{i}", MaxPool2d(2, ceil_mode=True))
+    for i in (4, 3, 2, 1):
+        enlarge(net, f"unpool{i}", unpool, c, last, f"pool{i}")
+        net.add(f"decode{i}", Conv2d(c, c, 7, padding=3))
+        last = net.add(f"decode{i}_bn", BatchNorm2d(c))
+    net.add("score", Conv2d(c, classes, 1))
+    return net

@@ -1,0 +1,116 @@
+"""What it costs to remember where the maxima were: counted from shapes, or measured on switches that are made for it.
+
+A decoder that reuses the encoder's maps (U-Net, FCN) keeps them as they are before the pool, in float32. One that
+unpools keeps a switch for every window: eight bytes as the flat index that PyTorch and ONNX use, one byte as the
+position in the window, two bits packed (Badrinarayanan, Kendall, Cipolla 2015, section 3).
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from scratchnet.arrays import generator
+from scratchnet.layers.base import Shape
+from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.network import Network
+from scratchnet.ops.geometry import Pair
+from scratchnet.ops.switch_packing import PER_BYTE, pack_switches, packed_bytes, unpack_switches
+
+
+@dataclass(frozen=True)
+class SwitchMemory:
+    """Memory of one pooling, or of several, in bytes.
+
+    Attributes
+    ----------
+    floats : int
+        The map that was pooled, float32.
+    int64, uint8 : int
+        A switch a window.
+    packed : int
+        Two bits a window; windows of more than four positions count as uint8.
+    """
+
+    floats: int = 0
+    int64: int = 0
+    uint8: int = 0
+    packed: int = 0
+
+    def __add__(self, other: "SwitchMemory") -> "SwitchMemory":
+        return SwitchMemory(
+            self.floats + other.floats,
+            self.int64 + other.int64,
+            self.uint8 + other.uint8,
+            self.packed + other.packed,
+        )
+
+    def megabytes(self) -> tuple[str, str, str, str]:
+        """Return the four as text, in MB of 10⁶ bytes."""
+        return (
+            f"{self.floats / 1e6:.2f}",
+            f"{self.int64 / 1e6:.2f}",
+            f"{self.uint8 / 1e6:.2f}",
+            f"{self.packed / 1e6:.2f}",
+        )
+
+
+def count_switches(layer: MaxPool2d, x: Shape) -> SwitchMemory:
+    """Return what the switches of ``layer`` on a map of shape ``x`` take."""
+    count = prod(layer.output_shape(x))
+    return SwitchMemory(4 * prod(x), 8 * count, count, packed_bytes(count) if _packable(layer) else count)
+
+
+def measure_switches(layer: MaxPool2d, x: Shape) -> SwitchMemory:
+    """Pool a map of noise of shape ``x``, and return what it and its switches really take.
+
+    Raises
+    ------
+    RuntimeError
+        When the packed switches do not unpack to what they were.
+    """
+    noise = generator(0, "noise").standard_normal(x, np.float32)
+    layer.forward(noise)
+    switches = layer.switches
+    layer.release()
+    assert switches is not None  # it has just run
+    index = switches.index
+    small = index.nbytes
+    if _packable(layer):
+        stored = pack_switches(switches)
+        if not np.array_equal(unpack_switches(stored).index, index):
+            raise RuntimeError("the packed switches are not those that were packed")
+        small = stored.packed.nbytes
+    return SwitchMemory(noise.nbytes, index.astype(np.int64).nbytes, index.nbytes, small)
+
+
+def _packable(layer: MaxPool2d) -> bool:
+    return prod(layer.kernel) <= PER_BYTE
+
+
+def switch_table(network: Network, size: Pair, n: int = 1, measured: bool = False) -> str:
+    """Return a table with a line for every pooling of ``network`` on ``n`` images of ``size``, in MB of 10⁶ bytes.
+
+    Parameters
+    ----------
+    network : Network
+        Its weights are not needed.
+    size : (h, w)
+    n : int
+    measured : bool
+        Whether the switches are made and measured, a pooling at a time, or counted.
+    """
+    shapes = network.shapes(size, n)
+    cost = measure_switches if measured else count_switches
+    found = {
+        step.name: (str(shapes[f"{step.name}.switches"]), cost(step.layer, shapes[f"{step.name}.switches"]))
+        for step in network.steps
+        if isinstance(step.layer, MaxPool2d)
+    }
+    found["all"] = ("", sum((memory for _, memory in found.values()), SwitchMemory()))
+    head = ("switches, MB", "map before pooling", "float32 map", "int64", "uint8", "2 bits")
+    rows = [head, *((name, shape, *memory.megabytes()) for name, (shape, memory) in found.items())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    layout = "{:<%d}  {:<%d}  {:>%d}  {:>%d}  {:>%d}  {:>%d}" % tuple(widths)  # noqa: UP031
+    how = "measured: made from noise, packed and unpacked again" if measured else "counted from the shapes"
+    return "\n".join([layout.format(*row) for row in rows] + [f"({how})"])
