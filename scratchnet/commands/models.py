@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.parsing import image_size, parse, say
 from scratchnet.config import ModelSettings
 from scratchnet.errors import UserError
 from scratchnet.models import MODELS, build
@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
             known = ", ".join(f"{key}={value}" for key, value in model.options().items())
             say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
         return 0
-    size = _size(arguments.size) if arguments.size else None
+    size = image_size(arguments.size) if arguments.size else None
     settings = ModelSettings(arguments.name, arguments.batch_norm, arguments.unpool, arguments.width)
     options = settings.options()
     if size is not None and arguments.name in MODELS and "size" in MODELS[arguments.name].options():
@@ -56,15 +56,3 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"model '{arguments.name}' cannot take this size: {error}") from error
     say(table.text())
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Read "HxW" or "S"."""
-    parts = text.lower().replace("×", "x").split("x")
-    try:
-        h, w = (int(part) for part in (parts * 2)[:2])
-    except ValueError as error:
-        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number") from error
-    if len(parts) > 2 or min(h, w) < 1:
-        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number")
-    return h, w

@@ -1,0 +1,124 @@
+"""``scratchnet bench``: how long things take here, beside PyTorch on the same cores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from scratchnet.bench.cases import DEFAULTS, NetworkCase, network_case
+from scratchnet.bench.results import Row, Table, write_json
+from scratchnet.bench.session import Session, open_session, set_threads
+from scratchnet.bench.step import measure_step, step_contestants
+from scratchnet.commands.parsing import image_size, parse, say
+from scratchnet.config import ModelSettings, OptimizerName
+from scratchnet.errors import UserError
+
+
+@dataclass(frozen=True)
+class BenchArguments:
+    """What all of them share."""
+
+    json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write every row, with its ratios and spread, the machine, versions and date."""
+    threads: int | None = None
+    """Cores to use, PyTorch as well. Default: SCRATCHNET_THREADS, or all."""
+    repeats: int | None = None
+    """Blocks of calls a contestant. Default: 9."""
+    quick: bool = False
+    """Few and short blocks: to see that everything runs."""
+
+
+@dataclass(frozen=True)
+class StepArguments(BenchArguments):
+    """Measure whole training steps (forward, loss, backward, update): time, rate and peak memory."""
+
+    model: tuple[str, ...] = ()
+    """Models, or vgg16-mirror. Default: deconvnet-small and bloodcell."""
+    size: str | None = None
+    """Size of the images, HxW or one number. Default: the model's own, at least 128x128."""
+    batch: tuple[int, ...] = ()
+    """Images a batch; several numbers measure each. Default: 8, or 1 for images above 128x128."""
+    classes: int | None = None
+    """Number of classes. Default: 2, or 21 for vgg16-mirror."""
+    batch_norm: bool | None = None
+    """bloodcell: batch norm behind every convolution. Default: on."""
+    unpool: Literal["nearest", "switches"] | None = None
+    """bloodcell: nearest or switches."""
+    width: float | None = None
+    """Filters of the first layer, or for bloodcell a factor on all of them."""
+    optimizer: OptimizerName = "sgd"
+    """sgd (with momentum and weight decay) or adam."""
+    memory: bool = True
+    """Measure peak memory too."""
+    compile: bool = False
+    """Let torch.compile take part; it needs a C++ compiler and minutes."""
+
+
+USAGE = """usage: scratchnet bench step [--model NAME…] [--size HxW] [--batch N…] [--json FILE]
+
+`scratchnet bench step --help` and so on tell more."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    if not words or words[0] in ("-h", "--help"):
+        say(USAGE)
+        return 0
+    actions = {"step": _step}
+    if words[0] not in actions:
+        raise UserError(f"'bench {words[0]}' is no command; choose one of: {', '.join(actions)}")
+    return actions[words[0]](words[1:])
+
+
+def _step(words: Sequence[str]) -> int:
+    a = parse(StepArguments, words, "bench step", "scratchnet bench step --model bloodcell --batch 8 --json step.json")
+    _check(a, batch=min(a.batch, default=1), classes=a.classes)
+    cases = _cases(a)
+    session = _open(a)
+    table = Table([case.name for case in cases], step_contestants(session, a.compile), session.ceiling, a.memory)
+    say(table.heading())
+    rows: list[Row] = []
+    for case in cases:
+        rows.append(measure_step(case, session, a.optimizer, a.memory, a.compile, say))
+        say(table.line(rows[-1]))
+    return _finish(a, session, rows)
+
+
+def _cases(a: StepArguments) -> list[NetworkCase]:
+    """Return every model with every batch."""
+    size = image_size(a.size) if a.size else None
+    chosen = ModelSettings(batch_norm=a.batch_norm, unpool=a.unpool, width=a.width).options()
+    return [
+        network_case(model, size, batch, a.classes, chosen)
+        for model in a.model or DEFAULTS
+        for batch in a.batch or (None,)
+    ]
+
+
+def _check(a: BenchArguments, **counts: int | None) -> None:
+    """Refuse counts under 1."""
+    for flag, value in {"threads": a.threads, "repeats": a.repeats, **counts}.items():
+        if value is not None and value < 1:
+            raise UserError(f"--{flag} {value}: expected at least 1")
+    if a.threads is not None:
+        set_threads(a.threads)
+
+
+def _open(a: BenchArguments) -> Session:
+    """Measure the ceiling and say what the run is made on."""
+    session = open_session(a.repeats, a.quick)
+    say(f"{session.heading()}\n")
+    return session
+
+
+def _finish(a: BenchArguments, session: Session, rows: Sequence[Row]) -> int:
+    """Warn of a busy machine and write the file."""
+    blocks = sum(len(t.blocks) for row in rows for t in row.timings.values())
+    disturbed = sum(t.disturbed for row in rows for t in row.timings.values())
+    if disturbed:
+        say(f"\nother programs used the processor during {disturbed} of {blocks} blocks, even after repetition")
+    if a.json:
+        write_json(a.json, session.about(), rows, session.ceiling)
+        say(f"\nwrote {a.json}")
+    return 0
