@@ -6,6 +6,7 @@ counted in the operations of the direct convolution.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -28,7 +29,7 @@ def gemm_ceiling(threads: int, method: Method, sides: Sequence[int] = SIDES) -> 
     sides : sequence of int
         Of the matrices that are tried.
     """
-    best = 0.0
+    best, method = 0.0, replace(method, retries=10)  # every share refers to it
     for side in sides:
         rng = generator(0, "ceiling", side)
         a, b = (rng.standard_normal((side, side), dtype=np.float32) for _ in range(2))

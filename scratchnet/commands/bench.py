@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import tyro
 
 from scratchnet.bench.cases import DEFAULTS, NetworkCase, network_case
+from scratchnet.bench.names import LAYOUTS, OURS
+from scratchnet.bench.ops import measure_problem
+from scratchnet.bench.problems import choose, problems
 from scratchnet.bench.results import Row, Table, write_json
 from scratchnet.bench.session import Session, open_session, set_threads
 from scratchnet.bench.step import measure_step, step_contestants
@@ -55,7 +58,18 @@ class StepArguments(BenchArguments):
     """Let torch.compile take part; it needs a C++ compiler and minutes."""
 
 
-USAGE = """usage: scratchnet bench step [--model NAME…] [--size HxW] [--batch N…] [--json FILE]
+@dataclass(frozen=True)
+class OpsArguments(BenchArguments):
+    """Measure single operations, forward and backward: convolutions, pooling, batch norm, losses, updates."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME…")] = ()
+    """Only operations whose name contains one of these words."""
+    batch: int = 4
+    """Images a batch."""
+
+
+USAGE = """usage: scratchnet bench ops [NAME…] [--batch N] [--json FILE]
+       scratchnet bench step [--model NAME…] [--size HxW] [--batch N…] [--json FILE]
 
 `scratchnet bench step --help` and so on tell more."""
 
@@ -65,10 +79,26 @@ def main(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         say(USAGE)
         return 0
-    actions = {"step": _step}
+    actions = {"ops": _ops, "step": _step}
     if words[0] not in actions:
         raise UserError(f"'bench {words[0]}' is no command; choose one of: {', '.join(actions)}")
     return actions[words[0]](words[1:])
+
+
+def _ops(words: Sequence[str]) -> int:
+    a = parse(OpsArguments, words, "bench ops", "scratchnet bench ops conv max-pool --batch 4 --json ops.json")
+    _check(a, batch=a.batch)
+    chosen = choose(problems(a.batch), a.names)
+    session = _open(a)
+    names = [f"{problem.name} with gradient" for problem in chosen]
+    table = Table(names, (OURS, *(LAYOUTS if session.torch else ())), session.ceiling, memory=False)
+    say(table.heading())
+    rows: list[Row] = []
+    for problem in chosen:
+        for row in measure_problem(problem, session):
+            rows.append(row)
+            say(table.line(row))
+    return _finish(a, session, rows)
 
 
 def _step(words: Sequence[str]) -> int:
