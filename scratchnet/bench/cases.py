@@ -65,8 +65,8 @@ class NetworkCase:
 
     @property
     def name(self) -> str:
-        """Model, size and batch in a table's words."""
-        return f"{self.model} {self.size[0]}×{self.size[1]}, batch {self.batch}"
+        """Model and images (n×h×w)."""
+        return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}"
 
     def network(self) -> Network:
         """Build the network, without memory."""

@@ -53,10 +53,10 @@ class Problem:
         return {"forward": 2, "backward": 4}.get(part, 0) * self.products
 
 
-def _conv(
+def conv(
     n: int, c_in: int, c_out: int, side: int, kernel: int = 3, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> Problem:
-    """A convolution that keeps the size but for its stride; a 7×7 on 7×7 is the fully connected layer fc6."""
+    """A convolution that keeps the size but for its stride; with a kernel as large as the map: fully connected."""
     padding = 0 if kernel == side else dilation * (kernel // 2)
     out = (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     weight = (kernel, kernel, c_in // groups, c_out)
@@ -71,7 +71,8 @@ def _conv(
     )
 
 
-def _deconv(n: int, c_in: int, c_out: int, side: int, kernel: int, stride: int, padding: int) -> Problem:
+def deconv(n: int, c_in: int, c_out: int, side: int, kernel: int, stride: int, padding: int) -> Problem:
+    """A transposed convolution."""
     out = (side - 1) * stride - 2 * padding + kernel
     return Problem(
         "deconv",
@@ -83,7 +84,7 @@ def _deconv(n: int, c_in: int, c_out: int, side: int, kernel: int, stride: int, 
     )
 
 
-def _pool(n: int, c: int, side: int, unpool: bool) -> Problem:
+def pool(n: int, c: int, side: int, unpool: bool) -> Problem:
     """Pooling 2×2, or the unpooling that goes back to ``side``."""
     large, small = (n, side, side, c), (n, side // 2, side // 2, c)
     if unpool:
@@ -91,17 +92,20 @@ def _pool(n: int, c: int, side: int, unpool: bool) -> Problem:
     return Problem("max-pool", f"max-pool 2×2 {c}, {side}²", (large,), small)
 
 
-def _elementwise(kind: Kind, n: int, c: int, side: int) -> Problem:
+def elementwise(kind: Kind, n: int, c: int, side: int) -> Problem:
+    """Batch norm or ReLU."""
     shapes: tuple[tuple[int, ...], ...] = ((n, side, side, c), *([(c,), (c,)] if kind == "batch norm" else []))
     return Problem(kind, f"{kind} {c}, {side}²", shapes, (n, side, side, c))
 
 
-def _loss(n: int, c: int, side: int) -> Problem:
+def loss(n: int, c: int, side: int) -> Problem:
+    """The cross-entropy and its gradient: sigmoid for one channel, softmax for several."""
     name = "sigmoid loss" if c == 1 else f"softmax loss {c} classes"
     return Problem("loss", f"{name}, {side}²", ((n, side, side, c),), (n, side, side, c))
 
 
-def _update(kind: Kind, count: int) -> Problem:
+def update(kind: Kind, count: int) -> Problem:
+    """An optimiser's step on ``count`` parameters."""
     return Problem(kind, f"{kind}, {count // 1_000_000}M numbers", ((count,), (count,)), (count,))
 
 
@@ -109,24 +113,24 @@ def problems(n: int) -> list[Problem]:
     """Return all problems, with ``n`` images a batch."""
     vgg = [(3, 64, 224), (64, 64, 224), (128, 128, 112), (256, 256, 56), (512, 512, 28), (512, 512, 14)]
     return [
-        *(_conv(n, c_in, c_out, side) for c_in, c_out, side in vgg),
-        _conv(n, 32, 32, 128),
-        _conv(n, 256, 256, 56, kernel=1),
-        _conv(n, 64, 21, 224, kernel=1),
-        _conv(n, 64, 64, 56, kernel=7),
-        _conv(n, 512, 1024, 7, kernel=7),
-        _conv(n, 64, 128, 112, stride=2),
-        _conv(n, 256, 256, 28, dilation=2),
-        _conv(n, 128, 128, 56, groups=128),
-        _deconv(n, 128, 64, 56, 4, 2, 1),
-        _deconv(n, 128, 128, 56, 3, 1, 1),
-        _deconv(n, 1024, 512, 1, 7, 1, 0),
-        *(_pool(n, c, side, unpool) for unpool in (False, True) for c, side in ((64, 224), (256, 56))),
-        *(_elementwise(kind, n, c, side) for kind in _ELEMENTWISE for c, side in ((64, 224), (256, 56))),
-        _loss(n, 21, 224),
-        _loss(n, 1, 224),
-        _update("sgd", 10_000_000),
-        _update("adam", 10_000_000),
+        *(conv(n, c_in, c_out, side) for c_in, c_out, side in vgg),
+        conv(n, 32, 32, 128),
+        conv(n, 256, 256, 56, kernel=1),
+        conv(n, 64, 21, 224, kernel=1),
+        conv(n, 64, 64, 56, kernel=7),
+        conv(n, 512, 1024, 7, kernel=7),
+        conv(n, 64, 128, 112, stride=2),
+        conv(n, 256, 256, 28, dilation=2),
+        conv(n, 128, 128, 56, groups=128),
+        deconv(n, 128, 64, 56, 4, 2, 1),
+        deconv(n, 128, 128, 56, 3, 1, 1),
+        deconv(n, 1024, 512, 1, 7, 1, 0),
+        *(pool(n, c, side, unpool) for unpool in (False, True) for c, side in ((64, 224), (256, 56))),
+        *(elementwise(kind, n, c, side) for kind in _ELEMENTWISE for c, side in ((64, 224), (256, 56))),
+        loss(n, 21, 224),
+        loss(n, 1, 224),
+        update("sgd", 10_000_000),
+        update("adam", 10_000_000),
     ]
 
 

@@ -114,7 +114,7 @@ class Table:
         self.case_width = max(len(case) for case in cases)
         self.columns = [
             Column("", "scratchnet", 11, lambda row: _ms(row.timings[OURS].median)),
-            Column("ms", "(quartiles)", 14, lambda row: "({}–{})".format(*map(_ms, row.timings[OURS].quartiles))),
+            Column("ms", "(quartiles)", 12, lambda row: "({}–{})".format(*map(_ms, row.timings[OURS].quartiles))),
         ]
         heads = {TORCH: ("", "PyTorch"), CHANNELS_LAST: ("channels", "last"), COMPILED: ("", "compiled")}
         heads |= {name: ("", name) for name in contestants if name not in (OURS, *heads)}
@@ -122,7 +122,7 @@ class Table:
             if name != OURS:
                 self.columns.append(Column(*heads[name], 9, lambda row, name=name: _time(row, name)))
         if TORCH in contestants:
-            self.columns.append(Column("ratio to", "better", 9, lambda row: _ratio(row.ratio(row.better_layout()))))
+            self.columns.append(Column("ratio", "better", 8, lambda row: _ratio(row.ratio(row.better_layout()))))
             self.columns.append(Column("", "default", 8, lambda row: _ratio(row.ratio(TORCH))))
         else:
             self.columns += [
@@ -133,7 +133,7 @@ class Table:
         self.columns.append(Column("", "GFLOP/s", 8, lambda row: _rate(row, 1e9, ".0f")))
         self.columns.append(Column("of", "GEMM", 6, lambda row: _rate(row, ceiling, ".0%")))
         if memory:
-            self.columns.append(Column("peak", "MB", 7, lambda row: _peak(row, (OURS,))))
+            self.columns.append(Column("peak", "MB", 6, lambda row: _peak(row, (OURS,))))
             if TORCH in contestants:
                 self.columns.append(Column("", "PyTorch", 8, lambda row: _peak(row, LAYOUTS)))
 
@@ -144,8 +144,9 @@ class Table:
         return f"{over.rstrip()}\n{head}"
 
     def line(self, row: Row) -> str:
-        """Return one row."""
-        return f"{row.case:<{self.case_width}}" + "".join(f"{c.show(row):>{c.width}}" for c in self.columns)
+        """Return one row; an asterisk at its end says that other programs disturbed the measurement."""
+        cells = "".join(f"{c.show(row):>{c.width}}" for c in self.columns)
+        return f"{row.case:<{self.case_width}}{cells}" + " *" * any(t.doubtful for t in row.timings.values())
 
 
 def _ms(seconds: float) -> str:
@@ -176,7 +177,6 @@ def write_json(path: Path | str, about: Mapping[str, Any], rows: Sequence[Row], 
     content = {
         "schema": SCHEMA,
         **about,
-        "gemm_ceiling_gflops": ceiling / 1e9,
         "rows": [row.plain(ceiling) for row in rows],
     }
     with atomic_write(path) as file:

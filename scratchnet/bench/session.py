@@ -2,11 +2,13 @@
 
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from scratchnet.bench.ceiling import SIDES, gemm_ceiling
 from scratchnet.bench.machine import machine, occasion, versions
+from scratchnet.bench.names import OURS, TORCH
 from scratchnet.bench.timing import Method
 from scratchnet.threads import thread_count
 
@@ -20,19 +22,26 @@ class Session:
     Attributes
     ----------
     method : Method
-    ceiling : float
-        Operations a second of the best matrix product.
+    ceilings : dict
+        Operations a second of the best matrix product, by library.
     torch : bool
         Whether PyTorch takes part.
     """
 
     method: Method
-    ceiling: float
+    ceilings: Mapping[str, float]
     torch: bool
+
+    @property
+    def ceiling(self) -> float:
+        """NumPy's rate, which shares refer to."""
+        return self.ceilings[OURS]
 
     def about(self) -> dict[str, Any]:
         """Return what the JSON file says besides its rows."""
-        return {**occasion(), "machine": machine(), "versions": versions(), "method": asdict(self.method)}
+        rates = {name: rate / 1e9 for name, rate in self.ceilings.items()}
+        about = {"machine": machine(), "versions": versions(), "method": asdict(self.method)}
+        return {**occasion(), **about, "gemm_ceiling_gflops": rates}
 
     def heading(self) -> str:
         """Return the line above the table."""
@@ -43,13 +52,13 @@ class Session:
             f"NumPy {v['numpy']} ({v.get('blas', '?')})",
         ]
         parts.append(f"PyTorch {v['torch']}" if self.torch else "PyTorch is not installed: scratchnet alone")
-        return f"{', '.join(parts)}\nGEMM ceiling {self.ceiling / 1e9:.0f} GFLOP/s, float32"
+        theirs = f" ({self.ceilings[TORCH] / 1e9:.0f} in PyTorch)" if TORCH in self.ceilings else ""
+        return f"{', '.join(parts)}\nGEMM ceiling {self.ceiling / 1e9:.0f} GFLOP/s{theirs}, float32"
 
 
 def set_threads(count: int) -> None:
-    """Let scratchnet, and processes that this one starts, use so many threads."""
+    """Let scratchnet, and processes that this one starts, use so many threads; call it before anything computes."""
     os.environ["SCRATCHNET_THREADS"] = str(count)
-    thread_count.cache_clear()
 
 
 def open_session(repeats: int | None, quick: bool) -> Session:
@@ -70,4 +79,4 @@ def open_session(repeats: int | None, quick: bool) -> Session:
         import torch as library
 
         library.set_num_threads(thread_count())
-    return Session(method, gemm_ceiling(thread_count(), method, SIDES[:1] if quick else SIDES), torch)
+    return Session(method, gemm_ceiling(thread_count(), method, SIDES[:1] if quick else SIDES, torch), torch)

@@ -30,13 +30,13 @@ class Method:
     block, settle : float
         Seconds of a block (at least one call), and of the pause in front of it.
     retries : int
-        How often a disturbed block is done again.
+        How often a disturbed block is done again, after pauses that double.
     """
 
     repeats: int = 9
     block: float = 0.1
     settle: float = 0.08
-    retries: int = 3
+    retries: int = 4
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class Timing:
     def quartiles(self) -> tuple[float, float]:
         """A quarter of the blocks is below the first number, a quarter above the second."""
         return spread(self.blocks)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether other programs disturbed more than a quarter of the blocks, so that the median may be theirs."""
+        return 4 * self.disturbed > len(self.blocks)
 
     @property
     def best(self) -> float:
@@ -137,8 +142,8 @@ def measure(
 def _quietest_block(call: Callable[[], object], method: Method, clock: Clock) -> tuple[float, bool]:
     """Measure blocks until others leave one alone, at most ``1 + retries``; return the quietest and whether it was."""
     attempts: list[tuple[float, float]] = []
-    for _ in range(1 + method.retries):
-        clock.sleep(method.settle)
+    for attempt in range(1 + method.retries):
+        clock.sleep(method.settle * 2**attempt)  # whoever disturbs may be done soon
         before, begin = clock.others(), clock.now()
         calls = _calls(call, method.block, clock)
         wall = clock.now() - begin

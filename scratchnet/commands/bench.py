@@ -103,7 +103,9 @@ def _ops(words: Sequence[str]) -> int:
 
 def _step(words: Sequence[str]) -> int:
     a = parse(StepArguments, words, "bench step", "scratchnet bench step --model bloodcell --batch 8 --json step.json")
-    _check(a, batch=min(a.batch, default=1), classes=a.classes)
+    _check(a, batch=min(a.batch, default=1))
+    if a.classes is not None and not 2 <= a.classes <= 256:
+        raise UserError(f"--classes {a.classes}: expected 2 to 256, the background included")
     cases = _cases(a)
     session = _open(a)
     table = Table([case.name for case in cases], step_contestants(session, a.compile), session.ceiling, a.memory)
@@ -147,7 +149,10 @@ def _finish(a: BenchArguments, session: Session, rows: Sequence[Row]) -> int:
     blocks = sum(len(t.blocks) for row in rows for t in row.timings.values())
     disturbed = sum(t.disturbed for row in rows for t in row.timings.values())
     if disturbed:
-        say(f"\nother programs used the processor during {disturbed} of {blocks} blocks, even after repetition")
+        say(
+            f"\nother programs used the processor during {disturbed} of {blocks} blocks, even after repetition"
+            + (" (rows with * are doubtful)" if any(t.doubtful for row in rows for t in row.timings.values()) else "")
+        )
     if a.json:
         write_json(a.json, session.about(), rows, session.ceiling)
         say(f"\nwrote {a.json}")
