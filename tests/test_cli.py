@@ -51,7 +51,9 @@ def test_every_command_has_help_with_an_example(capsys, name):
     assert "Example: " in said
 
 
-@pytest.mark.parametrize("name", ["data make", "data check", "data weights", "bench ops", "bench step"])
+@pytest.mark.parametrize(
+    "name", ["data make", "data check", "data weights", "bench ops", "bench step", "bench segment"]
+)
 def test_so_have_commands_of_two_words(capsys, name):
     with pytest.raises(SystemExit) as left:
         cli.main([*name.split(), "--help"])

@@ -9,8 +9,14 @@
 ``contestants``      a training step here, and PyTorch's
 ``agreement``        do they compute the same?
 ``step``             whole training steps, timed
+``segment``          forward passes of a large image, timed
+``problems``         which single operations are measured
+``our_ops``          how scratchnet does them
+``torch_ops``        how PyTorch does them
+``ops``              single operations, timed
 ``peak``             peak memory, each contestant in a process of its own
 ``results``          rows, ratios, the table and the JSON file
+``session``          what all rows of a run share
 ==================== ==================================================================================
 
 PyTorch is optional: without it the same commands measure scratchnet alone.

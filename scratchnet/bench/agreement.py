@@ -13,7 +13,14 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.bench.cases import NetworkCase
-from scratchnet.bench.contestants import OurStep, TorchStep, build_ours, build_torch
+from scratchnet.bench.contestants import (
+    OurForward,
+    OurStep,
+    TorchForward,
+    TorchStep,
+    build_ours,
+    build_torch,
+)
 from scratchnet.errors import UserError
 from scratchnet.layers import Dropout
 
@@ -105,6 +112,11 @@ def require(case: NetworkCase, label: str, agreement: Agreement, limit: float) -
             f"{case.name}: {label} computes something else than scratchnet (output off by {agreement.output:.1e}, loss "
             f"by {agreement.loss:.1e}, gradient by {agreement.gradient:.1e}, most in {agreement.worst}); not timed"
         )
+
+
+def compare_outputs(ours: OurForward, theirs: TorchForward) -> float:
+    """Return by how much the logits of a forward pass differ, relative to their size."""
+    return _relative(ours(), theirs().permute(0, 2, 3, 1).numpy())
 
 
 def _norm(array: Array) -> float:

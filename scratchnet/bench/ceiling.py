@@ -37,7 +37,7 @@ def gemm_ceiling(threads: int, method: Method, sides: Sequence[int] = SIDES, tor
     dict
         The rate by contestant.
     """
-    method = replace(method, retries=10)  # every share refers to it
+    method = replace(method, retries=2 * method.retries)  # every share refers to it
     best: dict[str, float] = {}
     for side in sides:
         rng = generator(0, "ceiling", side)

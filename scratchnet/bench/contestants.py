@@ -1,4 +1,7 @@
-"""The two sides of a training step: the same images, labels, weights, loss and optimiser, here and in PyTorch."""
+"""The two sides, here and in PyTorch: the same images, labels, weights, loss and optimiser.
+
+A *step* is forward, loss, backward and update; a *forward* is what segmenting an image takes.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,3 +117,38 @@ def build_torch(
     """Set up PyTorch's side with the weights of :func:`build_ours`; nothing of scratchnet's memory stays."""
     values = parameter_values(case.network().allocate(0, dtype))
     return TorchStep(TorchTwin(case.network(), values, channels_last), make_batch(case, dtype), optimizer, compiled)
+
+
+class OurForward:
+    """scratchnet's forward pass outside training."""
+
+    def __init__(self, network: Network, x: Array) -> None:
+        self.network, self.x = network.eval(), x
+
+    def __call__(self) -> Array:
+        """Return the logits, (n, h, w, classes)."""
+        return self.network.forward(self.x)
+
+
+class TorchForward:
+    """PyTorch's forward pass outside training, in inference mode."""
+
+    def __init__(self, twin: TorchTwin, x: Array) -> None:
+        self.twin, self.x = twin, twin.batch(x)
+        twin.training = False
+
+    def __call__(self) -> Any:
+        """Return the logits, (n, classes, h, w)."""
+        with self.twin.torch.inference_mode():
+            return self.twin.forward(self.x)
+
+
+def our_forward(case: NetworkCase) -> OurForward:
+    """Set up scratchnet's side."""
+    return OurForward(case.network().allocate(0), make_batch(case).x)
+
+
+def torch_forward(case: NetworkCase, channels_last: bool) -> TorchForward:
+    """Set up PyTorch's side."""
+    values = parameter_values(case.network().allocate(0))
+    return TorchForward(TorchTwin(case.network(), values, channels_last), make_batch(case).x)

@@ -3,11 +3,11 @@
 Each contestant gets a process of its own, which
 
 1. imports its library and computes a tiny case, so that threads and code are there: resident memory now is the *base*;
-2. builds the network (parameters, gradients, what the optimiser remembers) and the batch;
+2. builds the network (parameters, and for training gradients and what the optimiser remembers) and the batch;
 3. computes a few times; the highest resident memory meanwhile, less the base, is the *peak*.
 
-So the peak is all that training this network needs beyond a process that could train a tiny one: parameters,
-optimiser, images, activations, workspaces, and what an allocator holds on to. What stays between two calls is recorded
+So the peak is all that this network needs beyond a process that could train a tiny one: parameters, optimiser,
+ images, activations, workspaces, and what an allocator holds on to. What stays between two calls is recorded
 beside it. Each contestant runs as its users have it: scratchnet as its commands do (freed memory is kept for the next
 step), PyTorch as ``import torch`` does.
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.bench.cases import NetworkCase, network_case
-from scratchnet.bench.contestants import build_ours, build_torch
+from scratchnet.bench.contestants import build_ours, build_torch, our_forward, torch_forward
 from scratchnet.bench.names import CHANNELS_LAST, OURS
 from scratchnet.config import OptimizerName
 from scratchnet.errors import UserError
@@ -49,8 +49,8 @@ def can_measure() -> bool:
     return sys.platform == "linux" and os.access("/proc/self/clear_refs", os.W_OK)
 
 
-def peak_memory(contestant: str, case: NetworkCase, optimizer: OptimizerName) -> Peak:
-    """Measure one contestant in a new process."""
+def peak_memory(contestant: str, case: NetworkCase, optimizer: OptimizerName | None) -> Peak:
+    """Measure one contestant in a new process: a training step, or without an optimiser a forward pass."""
     job = {"contestant": contestant, "case": case.plain(), "optimizer": optimizer}
     environment = {**os.environ, "SCRATCHNET_THREADS": str(thread_count())}
     command = [sys.executable, "-m", "scratchnet.bench.peak", json.dumps(job)]
@@ -61,14 +61,16 @@ def peak_memory(contestant: str, case: NetworkCase, optimizer: OptimizerName) ->
     return Peak(**json.loads(done.stdout))
 
 
-def _build(contestant: str, case: NetworkCase, optimizer: OptimizerName) -> Callable[[], object]:
+def _build(contestant: str, case: NetworkCase, optimizer: OptimizerName | None) -> Callable[[], object]:
     """Set up one contestant."""
+    if optimizer is None:
+        return our_forward(case) if contestant == OURS else torch_forward(case, contestant == CHANNELS_LAST)
     if contestant == OURS:
         return build_ours(case, optimizer)
     return build_torch(case, optimizer, contestant == CHANNELS_LAST)
 
 
-def _measure(contestant: str, case: NetworkCase, optimizer: OptimizerName) -> Peak:
+def _measure(contestant: str, case: NetworkCase, optimizer: OptimizerName | None) -> Peak:
     """Do in this process what the module's text says."""
     if contestant == OURS:
         keep_freed_memory()

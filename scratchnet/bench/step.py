@@ -52,12 +52,7 @@ def measure_step(
     """
     ours = build_ours(case, optimizer)
     calls: dict[str, Callable[[], object]] = {OURS: ours}
-    agreements: dict[str, Any] = {}
-    for name in LAYOUTS if session.torch else ():
-        exact = compare_exactly(case, name == CHANNELS_LAST)
-        if exact is not None:
-            require(case, name, exact, EXACT)
-            agreements[f"{name}, float64"] = asdict(exact)
+    agreements = require_exact_agreement(case, session)
     for name in step_contestants(session, compiled)[1:]:
         theirs = build_torch(case, optimizer, name != TORCH, name == COMPILED)
         try:
@@ -74,12 +69,21 @@ def measure_step(
         call()
     timings = measure(calls, session.method)
     calls.clear()
-    peaks = {}
-    if memory and can_measure():
-        for name in (OURS, *(LAYOUTS if session.torch else ())):
-            peaks[name] = peak_memory(name, case, optimizer)
+    names = step_contestants(session, compiled=False) if memory and can_measure() else ()
+    peaks = {name: peak_memory(name, case, optimizer) for name in names}
     details = {"network": case.plain(), "optimizer": optimizer, "agreement": agreements}
     return Row(case.name, _flops(case), timings, peaks, details)
+
+
+def require_exact_agreement(case: NetworkCase, session: Session) -> dict[str, Any]:
+    """Refuse a twin whose steps differ in float64; return the differences by name."""
+    found: dict[str, Any] = {}
+    for name in LAYOUTS if session.torch else ():
+        exact = compare_exactly(case, name == CHANNELS_LAST)
+        if exact is not None:
+            require(case, name, exact, EXACT)
+            found[f"{name}, float64"] = asdict(exact)
+    return found
 
 
 def _flops(case: NetworkCase) -> int:

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+LONGEST_PAUSE = 0.5
+"""Seconds."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -30,7 +33,7 @@ class Method:
     block, settle : float
         Seconds of a block (at least one call), and of the pause in front of it.
     retries : int
-        How often a disturbed block is done again, after pauses that double.
+        How often a disturbed block is done again, after pauses that double up to :data:`LONGEST_PAUSE`.
     """
 
     repeats: int = 9
@@ -143,7 +146,7 @@ def _quietest_block(call: Callable[[], object], method: Method, clock: Clock) ->
     """Measure blocks until others leave one alone, at most ``1 + retries``; return the quietest and whether it was."""
     attempts: list[tuple[float, float]] = []
     for attempt in range(1 + method.retries):
-        clock.sleep(method.settle * 2**attempt)  # whoever disturbs may be done soon
+        clock.sleep(min(method.settle * 2**attempt, max(method.settle, LONGEST_PAUSE)))  # others may be done soon
         before, begin = clock.others(), clock.now()
         calls = _calls(call, method.block, clock)
         wall = clock.now() - begin

@@ -11,11 +11,15 @@ from scratchnet.bench.names import LAYOUTS, OURS
 from scratchnet.bench.ops import measure_problem
 from scratchnet.bench.problems import choose, problems
 from scratchnet.bench.results import Row, Table, write_json
+from scratchnet.bench.segment import MODELS as SEGMENT_MODELS
+from scratchnet.bench.segment import SIZE as SEGMENT_SIZE
+from scratchnet.bench.segment import measure_segment
 from scratchnet.bench.session import Session, open_session, set_threads
 from scratchnet.bench.step import measure_step, step_contestants
 from scratchnet.commands.parsing import image_size, parse, say
 from scratchnet.config import ModelSettings, OptimizerName
 from scratchnet.errors import UserError
+from scratchnet.ops.geometry import Pair
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,13 @@ class BenchArguments:
 
 
 @dataclass(frozen=True)
-class StepArguments(BenchArguments):
-    """Measure whole training steps (forward, loss, backward, update): time, rate and peak memory."""
+class NetworkArguments(BenchArguments):
+    """What measurements of whole networks share."""
 
     model: tuple[str, ...] = ()
-    """Models, or vgg16-mirror. Default: deconvnet-small and bloodcell."""
+    """Models, or vgg16-mirror: DeconvNet at the paper's size without its fully connected layers."""
     size: str | None = None
-    """Size of the images, HxW or one number. Default: the model's own, at least 128x128."""
-    batch: tuple[int, ...] = ()
-    """Images a batch; several numbers measure each. Default: 8, or 1 for images above 128x128."""
+    """Size of the images, HxW or one number."""
     classes: int | None = None
     """Number of classes. Default: 2, or 21 for vgg16-mirror."""
     batch_norm: bool | None = None
@@ -50,12 +52,43 @@ class StepArguments(BenchArguments):
     """bloodcell: nearest or switches."""
     width: float | None = None
     """Filters of the first layer, or for bloodcell a factor on all of them."""
+    memory: bool = True
+    """Measure peak memory too, each contestant in a process of its own."""
+
+    def cases(self, models: Sequence[str], size: Pair | None, batches: Sequence[int | None]) -> list[NetworkCase]:
+        """Return every model with every batch; ``models`` and ``size`` are what is taken without the flags."""
+        if self.classes is not None and not 2 <= self.classes <= 256:
+            raise UserError(f"--classes {self.classes}: expected 2 to 256, the background included")
+        size = image_size(self.size) if self.size else size
+        chosen = ModelSettings(batch_norm=self.batch_norm, unpool=self.unpool, width=self.width).options()
+        return [
+            network_case(model, size, batch, self.classes, chosen)
+            for model in self.model or models
+            for batch in batches
+        ]
+
+
+@dataclass(frozen=True)
+class StepArguments(NetworkArguments):
+    """Measure whole training steps (forward, loss, backward, update): time, rate and peak memory.
+
+    Default: deconvnet-small and bloodcell on 8 images of 128x128.
+    """
+
+    batch: tuple[int, ...] = ()
+    """Images a batch; several numbers measure each. Default: 8, or 1 for images above 128x128."""
     optimizer: OptimizerName = "sgd"
     """sgd (with momentum and weight decay) or adam."""
-    memory: bool = True
-    """Measure peak memory too."""
     compile: bool = False
     """Let torch.compile take part; it needs a C++ compiler and minutes."""
+
+
+@dataclass(frozen=True)
+class SegmentArguments(NetworkArguments):
+    """Measure the segmentation of one large image: forward only; time, rate and peak memory.
+
+    Default: bloodcell and vgg16-mirror on an image of 1024x1024.
+    """
 
 
 @dataclass(frozen=True)
@@ -70,6 +103,7 @@ class OpsArguments(BenchArguments):
 
 USAGE = """usage: scratchnet bench ops [NAME…] [--batch N] [--json FILE]
        scratchnet bench step [--model NAME…] [--size HxW] [--batch N…] [--json FILE]
+       scratchnet bench segment [--model NAME…] [--size HxW] [--json FILE]
 
 `scratchnet bench step --help` and so on tell more."""
 
@@ -79,7 +113,7 @@ def main(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         say(USAGE)
         return 0
-    actions = {"ops": _ops, "step": _step}
+    actions = {"ops": _ops, "step": _step, "segment": _segment}
     if words[0] not in actions:
         raise UserError(f"'bench {words[0]}' is no command; choose one of: {', '.join(actions)}")
     return actions[words[0]](words[1:])
@@ -104,9 +138,7 @@ def _ops(words: Sequence[str]) -> int:
 def _step(words: Sequence[str]) -> int:
     a = parse(StepArguments, words, "bench step", "scratchnet bench step --model bloodcell --batch 8 --json step.json")
     _check(a, batch=min(a.batch, default=1))
-    if a.classes is not None and not 2 <= a.classes <= 256:
-        raise UserError(f"--classes {a.classes}: expected 2 to 256, the background included")
-    cases = _cases(a)
+    cases = a.cases(DEFAULTS, None, a.batch or (None,))
     session = _open(a)
     table = Table([case.name for case in cases], step_contestants(session, a.compile), session.ceiling, a.memory)
     say(table.heading())
@@ -117,15 +149,18 @@ def _step(words: Sequence[str]) -> int:
     return _finish(a, session, rows)
 
 
-def _cases(a: StepArguments) -> list[NetworkCase]:
-    """Return every model with every batch."""
-    size = image_size(a.size) if a.size else None
-    chosen = ModelSettings(batch_norm=a.batch_norm, unpool=a.unpool, width=a.width).options()
-    return [
-        network_case(model, size, batch, a.classes, chosen)
-        for model in a.model or DEFAULTS
-        for batch in a.batch or (None,)
-    ]
+def _segment(words: Sequence[str]) -> int:
+    a = parse(SegmentArguments, words, "bench segment", "scratchnet bench segment --model bloodcell --size 1024")
+    _check(a)
+    cases = a.cases(SEGMENT_MODELS, SEGMENT_SIZE, (1,))
+    session = _open(a)
+    table = Table([case.name for case in cases], step_contestants(session, False), session.ceiling, a.memory)
+    say(table.heading())
+    rows: list[Row] = []
+    for case in cases:
+        rows.append(measure_segment(case, session, a.memory))
+        say(table.line(rows[-1]))
+    return _finish(a, session, rows)
 
 
 def _check(a: BenchArguments, **counts: int | None) -> None:

@@ -67,6 +67,13 @@ def test_operations(call, alone, tmp_path):
     assert all(row["case"] in said for row in rows)
 
 
+def test_segmenting(call, alone, tmp_path):
+    code, said, err = call("bench", "segment", *TINY, "--no-memory", "--json", tmp_path / "a.json")
+    assert (code, err) == (0, "")
+    assert "squares, 1×16×16" in said
+    assert json.loads((tmp_path / "a.json").read_text())["rows"][0]["flops"] > 0
+
+
 def test_threads_are_passed_on(call, alone):
     assert call("bench", "ops", "sigmoid", "--batch", "1", "--quick", "--threads", "3")[0] == 0
     assert os.environ["SCRATCHNET_THREADS"] == "3"
@@ -75,7 +82,7 @@ def test_threads_are_passed_on(call, alone):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["opps"], "'bench opps' is no command; choose one of: ops, step"),
+        (["opps"], "'bench opps' is no command; choose one of: ops, step, segment"),
         (["ops", "cnov"], "no operation is named like 'cnov'"),
         (["ops", "--batch", "0"], "--batch 0: expected at least 1"),
         (["ops", "--threads", "0"], "--threads 0: expected at least 1"),
