@@ -52,7 +52,7 @@ def test_every_command_has_help_with_an_example(capsys, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["data make", "data check", "data weights", "bench ops", "bench step", "bench segment"]
+    "name", ["data make", "data check", "data weights", "bench ops", "bench step", "bench segment", "bench peers"]
 )
 def test_so_have_commands_of_two_words(capsys, name):
     with pytest.raises(SystemExit) as left:

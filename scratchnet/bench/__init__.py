@@ -14,6 +14,7 @@
 ``our_ops``          how scratchnet does them
 ``torch_ops``        how PyTorch does them
 ``ops``              single operations, timed
+``peers``            the same beside other NumPy libraries
 ``peak``             peak memory, each contestant in a process of its own
 ``results``          rows, ratios, the table and the JSON file
 ``session``          what all rows of a run share

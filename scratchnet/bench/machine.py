@@ -45,7 +45,7 @@ def versions() -> dict[str, str]:
     for library in threadpool_info():
         if library["user_api"] == "blas" and "numpy" in library["filepath"]:
             found["blas"] = " ".join(str(library[key]) for key in ("internal_api", "version", "architecture"))
-    for name in ("torch", "dezero"):
+    for name in ("torch", "dezero", "mygrad"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,6 @@
 """Single operations, forward and backward, timed side by side."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -25,26 +24,22 @@ def measure_problem(problem: Problem, session: Session) -> Iterator[Row]:
     UserError
         When a contestant computes something else.
     """
-    solvers: dict[str, Callable[[Problem], Solution]] = {}
-    for name in LAYOUTS if session.torch else ():
-        solvers[name] = partial(torch_ops.solve, channels_last=name == CHANNELS_LAST)
-    yield from measure_solvers(problem, session, solvers)
+    names = LAYOUTS if session.torch else ()
+    others = {name: torch_ops.solve(problem, name == CHANNELS_LAST) for name in names}
+    yield from measure_solutions(problem, session, our_ops.solve(problem), others)
 
 
-def measure_solvers(
-    problem: Problem, session: Session, solvers: Mapping[str, Callable[[Problem], Solution]]
+def measure_solutions(
+    problem: Problem, session: Session, ours: Solution, others: Mapping[str, Solution]
 ) -> Iterator[Row]:
-    """Do the same with any other contestants."""
-    ours = our_ops.solve(problem)
-    solutions = {OURS: ours}
+    """Do the same with any other contestants, whose parts have the names of ours."""
     apart: dict[str, float] = {}
-    for name, solve in solvers.items():
-        solutions[name] = solve(problem)
-        apart[name] = _difference(ours, solutions[name])
+    for name, solution in others.items():
+        apart[name] = _difference(ours, solution)
         if not apart[name] <= LIMIT:
             raise UserError(f"{problem.name}: {name} is off by {apart[name]:.1e}; not timed")
     for part in ours.parts:
-        calls = {name: s.parts[part] for name, s in solutions.items()}
+        calls = {name: solution.parts[part] for name, solution in {OURS: ours, **others}.items()}
         for call in calls.values():
             call()
         yield Row(

@@ -9,6 +9,7 @@ import tyro
 from scratchnet.bench.cases import DEFAULTS, NetworkCase, network_case
 from scratchnet.bench.names import LAYOUTS, OURS
 from scratchnet.bench.ops import measure_problem
+from scratchnet.bench.peers import BOTH, MODULES, installed, measure_beside_peers
 from scratchnet.bench.problems import choose, problems
 from scratchnet.bench.results import Row, Table, write_json
 from scratchnet.bench.segment import MODELS as SEGMENT_MODELS
@@ -101,9 +102,18 @@ class OpsArguments(BenchArguments):
     """Images a batch."""
 
 
+@dataclass(frozen=True)
+class PeersArguments(OpsArguments):
+    """Measure single operations beside other libraries in NumPy alone: DeZero and MyGrad, where they are installed."""
+
+    batch: int = 1
+    """Images a batch."""
+
+
 USAGE = """usage: scratchnet bench ops [NAME…] [--batch N] [--json FILE]
        scratchnet bench step [--model NAME…] [--size HxW] [--batch N…] [--json FILE]
        scratchnet bench segment [--model NAME…] [--size HxW] [--json FILE]
+       scratchnet bench peers [NAME…] [--batch N] [--json FILE]
 
 `scratchnet bench step --help` and so on tell more."""
 
@@ -113,7 +123,7 @@ def main(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         say(USAGE)
         return 0
-    actions = {"ops": _ops, "step": _step, "segment": _segment}
+    actions = {"ops": _ops, "step": _step, "segment": _segment, "peers": _peers}
     if words[0] not in actions:
         raise UserError(f"'bench {words[0]}' is no command; choose one of: {', '.join(actions)}")
     return actions[words[0]](words[1:])
@@ -130,6 +140,27 @@ def _ops(words: Sequence[str]) -> int:
     rows: list[Row] = []
     for problem in chosen:
         for row in measure_problem(problem, session):
+            rows.append(row)
+            say(table.line(row))
+    return _finish(a, session, rows)
+
+
+def _peers(words: Sequence[str]) -> int:
+    a = parse(PeersArguments, words, "bench peers", "scratchnet bench peers conv max-pool --json peers.json")
+    _check(a, batch=a.batch)
+    chosen = choose(problems(a.batch), a.names)
+    here = installed()
+    for name in MODULES:
+        if name not in here:
+            say(f"{name} is not installed and left out (`pip install {MODULES[name]}`)")
+    if not here:
+        return 0
+    session = _open(a)
+    table = Table([f"{problem.name} {BOTH}" for problem in chosen], (OURS, *here), session.ceiling, memory=False)
+    say(table.heading())
+    rows: list[Row] = []
+    for problem in chosen:
+        for row in measure_beside_peers(problem, session):
             rows.append(row)
             say(table.line(row))
     return _finish(a, session, rows)

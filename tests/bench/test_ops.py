@@ -6,8 +6,7 @@ import pytest
 from scratchnet import layers
 from scratchnet.bench import our_ops, problems, torch_ops
 from scratchnet.bench.names import CHANNELS_LAST, OURS, TORCH
-from scratchnet.bench.ops import measure_problem, measure_solvers
-from scratchnet.bench.problems import Problem
+from scratchnet.bench.ops import measure_problem, measure_solutions
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import Method
 from scratchnet.errors import UserError
@@ -67,12 +66,10 @@ def test_every_result_of_pytorch_is_compared(problem):
 
 
 def test_a_contestant_that_computes_something_else_is_not_timed():
-    def solve(problem: Problem):
-        solution = our_ops.solve(problem)
-        return problems.Solution(solution.parts, lambda: [r + 0.01 for r in solution.results()])
-
+    right = our_ops.solve(TINY[13])
+    wrong = problems.Solution(right.parts, lambda: [r + 0.01 for r in right.results()])
     with pytest.raises(UserError, match=r"relu 3, 5²: wrong is off by .*; not timed"):
-        list(measure_solvers(TINY[13], session(torch=False), {"wrong": solve}))
+        list(measure_solutions(TINY[13], session(torch=False), right, {"wrong": wrong}))
 
 
 def test_names_are_unique_and_sizes_right():

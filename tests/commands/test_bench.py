@@ -74,6 +74,16 @@ def test_segmenting(call, alone, tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["rows"][0]["flops"] > 0
 
 
+def test_peers_that_are_missing_are_named(call, monkeypatch):
+    monkeypatch.setattr("scratchnet.commands.bench.installed", list)
+    code, said, err = call("bench", "peers", "--quick")
+    assert (code, err) == (0, "")
+    assert said.splitlines() == [
+        "DeZero is not installed and left out (`pip install dezero`)",
+        "MyGrad is not installed and left out (`pip install mygrad`)",
+    ]
+
+
 def test_threads_are_passed_on(call, alone):
     assert call("bench", "ops", "sigmoid", "--batch", "1", "--quick", "--threads", "3")[0] == 0
     assert os.environ["SCRATCHNET_THREADS"] == "3"
@@ -82,7 +92,7 @@ def test_threads_are_passed_on(call, alone):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["opps"], "'bench opps' is no command; choose one of: ops, step, segment"),
+        (["opps"], "'bench opps' is no command; choose one of: ops, step, segment, peers"),
         (["ops", "cnov"], "no operation is named like 'cnov'"),
         (["ops", "--batch", "0"], "--batch 0: expected at least 1"),
         (["ops", "--threads", "0"], "--threads 0: expected at least 1"),
