@@ -16,6 +16,7 @@
 ``ops``              single operations, timed
 ``peers``            the same beside other NumPy libraries
 ``peak``             peak memory, each contestant in a process of its own
+``processes``        processor time and memory of this process and its children
 ``results``          rows, ratios, the table and the JSON file
 ``session``          what all rows of a run share
 ==================== ==================================================================================

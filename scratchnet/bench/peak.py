@@ -2,16 +2,16 @@
 
 Each contestant gets a process of its own, which
 
-1. imports its library and computes a tiny case, so that threads and code are there: resident memory now is the *base*;
+1. imports its library and computes a tiny case, so that threads and code are there: the memory now is the *base*;
 2. builds the network (parameters, and for training gradients and what the optimiser remembers) and the batch;
-3. computes a few times; the highest resident memory meanwhile, less the base, is the *peak*.
+3. computes a few times; the highest memory meanwhile, less the base, is the *peak*.
 
 So the peak is all that this network needs beyond a process that could train a tiny one: parameters, optimiser,
  images, activations, workspaces, and what an allocator holds on to. What stays between two calls is recorded
 beside it. Each contestant runs as its users have it: scratchnet as its commands do (freed memory is kept for the next
 step), PyTorch as ``import torch`` does.
 
-The figures come from /proc/self (Linux): VmRSS, and VmHWM after it was reset.
+The figures come from Linux (:mod:`scratchnet.bench.processes`) and include the processes that a contestant starts.
 """
 
 import gc
@@ -21,19 +21,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from scratchnet.bench.cases import NetworkCase, network_case
 from scratchnet.bench.contestants import build_ours, build_torch, our_forward, torch_forward
 from scratchnet.bench.names import CHANNELS_LAST, OURS
+from scratchnet.bench.processes import forget_highest, highest_above_now, memory_bytes
 from scratchnet.config import OptimizerName
 from scratchnet.errors import UserError
 from scratchnet.memory import keep_freed_memory
 from scratchnet.threads import thread_count
 
-CALLS = 3
-"""The first makes what is made once, the last ones run as a long training does."""
+CALLS = 4
+"""The first ones make what is made once, the last one runs as in a long training."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,6 @@ class Peak:
 
     peak: int
     kept: int
-
-
-def can_measure() -> bool:
-    """Whether the system tells a process its highest memory and forgets it on request."""
-    return sys.platform == "linux" and os.access("/proc/self/clear_refs", os.W_OK)
 
 
 def peak_memory(contestant: str, case: NetworkCase, optimizer: OptimizerName | None) -> Peak:
@@ -80,21 +75,14 @@ def _measure(contestant: str, case: NetworkCase, optimizer: OptimizerName | None
         torch.set_num_threads(thread_count())
     _build(contestant, network_case("bloodcell", (32, 32), 2, options={"width": 0.05}), optimizer)()
     gc.collect()
-    base = _status("VmRSS")
+    base = memory_bytes()
     call = _build(contestant, case, optimizer)
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+    forget_highest()
     for _ in range(CALLS):
         call()
-    return Peak(_status("VmHWM") - base, _status("VmRSS") - base)
-
-
-def _status(field: str) -> int:
-    """Return a field of /proc/self/status, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise ValueError(f"/proc/self/status has no {field}")
+    kept = memory_bytes() - base
+    return Peak(kept + highest_above_now(), kept)
 
 
 def main(job: dict[str, Any]) -> None:

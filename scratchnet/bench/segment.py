@@ -7,10 +7,11 @@ from scratchnet.bench.agreement import ROUNDED, compare_outputs
 from scratchnet.bench.cases import NetworkCase
 from scratchnet.bench.contestants import our_forward, torch_forward
 from scratchnet.bench.names import CHANNELS_LAST, OURS
-from scratchnet.bench.peak import can_measure, peak_memory
+from scratchnet.bench.peak import peak_memory
+from scratchnet.bench.processes import can_measure_memory
 from scratchnet.bench.results import Row
 from scratchnet.bench.session import Session
-from scratchnet.bench.step import require_exact_agreement, step_contestants
+from scratchnet.bench.step import WARM_UP, require_exact_agreement, step_contestants
 from scratchnet.bench.timing import measure
 from scratchnet.errors import UserError
 from scratchnet.summary import summarize
@@ -41,9 +42,10 @@ def measure_segment(case: NetworkCase, session: Session, memory: bool) -> Row:
         if not agreements[name]["output"] <= ROUNDED:
             raise UserError(f"{case.name}: the output of {name} is off by {agreements[name]['output']:.1e}; not timed")
         calls[name] = theirs
-    ours()
+    for _ in range(WARM_UP):
+        ours()
     timings = measure(calls, session.method)
     calls.clear()
-    peaks = {name: peak_memory(name, case, None) for name in names} if memory and can_measure() else {}
+    peaks = {name: peak_memory(name, case, None) for name in names} if memory and can_measure_memory() else {}
     details: dict[str, Any] = {"network": case.plain(), "agreement": agreements}
     return Row(case.name, summarize(network, case.size, case.batch).flops, timings, peaks, details)

@@ -11,11 +11,15 @@ from scratchnet.bench.agreement import EXACT, ROUNDED, compare, compare_exactly,
 from scratchnet.bench.cases import NetworkCase
 from scratchnet.bench.contestants import build_ours, build_torch
 from scratchnet.bench.names import CHANNELS_LAST, COMPILED, LAYOUTS, OURS, TORCH
-from scratchnet.bench.peak import can_measure, peak_memory
+from scratchnet.bench.peak import peak_memory
+from scratchnet.bench.processes import can_measure_memory
 from scratchnet.bench.results import Row
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import measure
 from scratchnet.config import OptimizerName
+
+WARM_UP = 3
+"""Calls in front of the first block: what is set up by the first ones is ready then."""
 
 
 def step_contestants(session: Session, compiled: bool) -> tuple[str, ...]:
@@ -66,10 +70,11 @@ def measure_step(
         agreements[name] = asdict(agreement)
         calls[name] = theirs
     for call in calls.values():
-        call()
+        for _ in range(WARM_UP):
+            call()
     timings = measure(calls, session.method)
     calls.clear()
-    names = step_contestants(session, compiled=False) if memory and can_measure() else ()
+    names = step_contestants(session, compiled=False) if memory and can_measure_memory() else ()
     peaks = {name: peak_memory(name, case, optimizer) for name in names}
     details = {"network": case.plain(), "optimizer": optimizer, "agreement": agreements}
     return Row(case.name, _flops(case), timings, peaks, details)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+from scratchnet.bench.processes import processor_seconds
+
 LONGEST_PAUSE = 0.5
 """Seconds."""
 
@@ -102,15 +104,14 @@ class Clock:
         time.sleep(seconds)
 
     def others(self) -> float:
-        """Seconds of processor time that others than this process have used; always 0 where that is unknown."""
+        """Seconds of processor time that neither this process nor one that it started used; 0 where that is unknown."""
         stat = Path("/proc/stat")
         if not stat.exists():
             return 0.0
         # proc(5): user, nice, system, idle, iowait, irq, softirq, steal …; idle and iowait are time that nobody used.
         ticks = [int(word) for word in stat.read_text().partition("\n")[0].split()[1:9]]
         used = sum(ticks) - ticks[3] - ticks[4]
-        own = os.times()
-        return used / os.sysconf("SC_CLK_TCK") - own.user - own.system
+        return used / os.sysconf("SC_CLK_TCK") - processor_seconds()
 
 
 def measure(

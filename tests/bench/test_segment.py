@@ -5,6 +5,7 @@ import pytest
 from scratchnet.bench import peak
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.names import CHANNELS_LAST, OURS, TORCH
+from scratchnet.bench.processes import can_measure_memory
 from scratchnet.bench.segment import measure_segment
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import Method
@@ -52,7 +53,7 @@ def test_networks_for_one_size_are_refused():
         measure_segment(case, SESSION, memory=False)
 
 
-@pytest.mark.skipif(not peak.can_measure(), reason="the system does not tell a process its highest memory")
+@pytest.mark.skipif(not can_measure_memory(), reason="the system does not tell a process its highest memory")
 def test_a_forward_pass_needs_less_memory_than_a_step():
     case = network_case("squares", (64, 64), 8, options={"width": 32})
     forward, step = peak.peak_memory(OURS, case, None), peak.peak_memory(OURS, case, "sgd")
