@@ -16,6 +16,7 @@ COMMANDS = {
     "segment": "make masks for images of any size",
     "models": "list the models, or print one model's table",
     "gradcheck": "compare every gradient with numerical differences",
+    "bench": "measure time and memory, beside PyTorch where it is installed",
     "data": "make, check or weigh a data set",
 }
 

@@ -41,7 +41,7 @@ def test_a_command_that_is_none(capsys):
     assert said.err == f"scratchnet: error: 'tarin' is no command; choose one of: {', '.join(cli.COMMANDS)}\n"
 
 
-@pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name != "data"])
+@pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name not in ("data", "bench")])
 def test_every_command_has_help_with_an_example(capsys, name):
     with pytest.raises(SystemExit) as left:
         cli.main([name, "--help"])
@@ -51,12 +51,14 @@ def test_every_command_has_help_with_an_example(capsys, name):
     assert "Example: " in said
 
 
-@pytest.mark.parametrize("name", ["make", "check", "weights"])
-def test_so_have_the_commands_on_data(capsys, name):
+@pytest.mark.parametrize(
+    "name", ["data make", "data check", "data weights", "bench ops", "bench step", "bench segment", "bench peers"]
+)
+def test_so_have_commands_of_two_words(capsys, name):
     with pytest.raises(SystemExit) as left:
-        cli.main(["data", name, "--help"])
+        cli.main([*name.split(), "--help"])
     assert left.value.code == 0
-    assert f"Example: scratchnet data {name}" in " ".join(capsys.readouterr().out.split())
+    assert f"Example: scratchnet {name}" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ from typing import TypeVar
 
 import tyro
 
+from scratchnet.errors import UserError
+from scratchnet.ops.geometry import Pair
+
 T = TypeVar("T")
 
 
@@ -31,6 +34,24 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
         default=tyro.MISSING_NONPROP if default is None else default,
         config=(tyro.conf.OmitArgPrefixes,),
     )
+
+
+def image_size(text: str) -> Pair:
+    """Read "HxW" or "S" into (h, w).
+
+    Raises
+    ------
+    UserError
+        When it is neither.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    try:
+        h, w = (int(part) for part in (parts * 2)[:2])
+    except ValueError as error:
+        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number") from error
+    if len(parts) > 2 or min(h, w) < 1:
+        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number")
+    return h, w
 
 
 def say(text: str = "") -> None:

@@ -92,6 +92,8 @@ class Dropout(Layer):
 class Scale(Layer):
     """Multiply by a constant, which brings maps of different size to one (FCN-8s trained all at once)."""
 
+    recordable = True
+
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor

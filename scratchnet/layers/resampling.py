@@ -44,6 +44,8 @@ class UpsampleNearest(Layer):
 class BedOfNails(UpsampleNearest):
     """Put every pixel in the upper left corner of a block of zeros."""
 
+    recordable = True
+
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, h·sh, w·sw, c)."""
         return bed_of_nails(x, self.scale)
@@ -92,6 +94,8 @@ class BilinearTranspose2d(Layer):
     The same as ``ConvTranspose2d(c, c, 2·factor, factor, bias=False, start=bilinear)`` that never learns, without
     the multiplications by its zeros.
     """
+
+    recordable = True
 
     def __init__(self, factor: int) -> None:
         super().__init__()

@@ -1,0 +1,124 @@
+"""Which networks are measured, at which image sizes and batches.
+
+``vgg16-mirror`` is the paper-size DeconvNet (Noh, Hong, Han 2015, table 2) without its fully connected layers: VGG16's
+thirteen convolutions, five pools, and the same upwards, batch norm and ReLU behind each. What is left is the work of
+3×3 convolutions on maps of 14 to 224 pixels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scratchnet.errors import UserError
+from scratchnet.layers import Conv2d, MaxPool2d, MaxUnpool2d
+from scratchnet.models import MODELS, build
+from scratchnet.models.blocks import conv_relu, deconv_relu
+from scratchnet.network import Network
+from scratchnet.ops.geometry import Pair
+
+MIRROR = "vgg16-mirror"
+ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+DECODER = ((64, 64), (128, 64), (256, 256, 128), (512, 512, 256), (512, 512, 512))
+
+DEFAULTS = ("deconvnet-small", "bloodcell")
+"""The models of a run that names none."""
+
+
+def vgg16_mirror(classes: int, channels: int = 3) -> Network:
+    """Build VGG16's convolutions and their mirror image."""
+    net = Network(channels, stride=32)
+    c = channels
+    for i, filters in enumerate(ENCODER, 1):
+        for j, c_out in enumerate(filters, 1):
+            conv_relu(net, f"conv{i}_{j}", c, c_out)
+            c = c_out
+        last = net.add(f"pool{i}", MaxPool2d(2))
+    for i in range(len(DECODER), 0, -1):
+        net.add(f"unpool{i}", MaxUnpool2d(), last, f"pool{i}.switches")
+        for j, c_out in enumerate(DECODER[i - 1], 1):
+            last = deconv_relu(net, f"deconv{i}_{j}", c, c_out)
+            c = c_out
+    net.add("score", Conv2d(c, classes, 1))
+    return net
+
+
+@dataclass(frozen=True)
+class NetworkCase:
+    """A network on a batch.
+
+    Attributes
+    ----------
+    model : str
+        A registered model, or ``vgg16-mirror``.
+    size : (h, w)
+    batch : int
+    classes : int
+    options : dict
+        Of the model.
+    """
+
+    model: str
+    size: Pair
+    batch: int
+    classes: int = 2
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Model and images (n×h×w)."""
+        return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}"
+
+    def network(self) -> Network:
+        """Build the network, without memory."""
+        if self.model == MIRROR:
+            return vgg16_mirror(self.classes)
+        return build(self.model, self.classes, **self.options)
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as a dict that JSON can hold; ``NetworkCase.of`` is the way back."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "NetworkCase":
+        """Return the case that :meth:`plain` described."""
+        return cls(**{**plain, "size": tuple(plain["size"])})
+
+
+def network_case(
+    model: str,
+    size: Pair | None = None,
+    batch: int | None = None,
+    classes: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> NetworkCase:
+    """Fill in what is not given.
+
+    The image is the model's own size, 128×128 for models of small images; the batch is 8 for images of up to 128×128
+    pixels and 1 above; batch norm is on where a model leaves the choice.
+
+    Raises
+    ------
+    UserError
+        When there is no such model, or it does not take the options, the size or the number of classes.
+    """
+    if model != MIRROR and model not in MODELS:
+        raise UserError(f"model '{model}' does not exist; choose one of: {', '.join([*MODELS, MIRROR])}")
+    if model == MIRROR and options:
+        raise UserError(f"model '{MIRROR}' has no options, but came with {', '.join(options)}")
+    known = MODELS[model].options() if model in MODELS else {}
+    own = MODELS[model].size if model in MODELS else (224, 224)
+    size = size or (max(own[0], 128), max(own[1], 128))
+    chosen = dict(options or {})
+    if "batch_norm" in known:
+        chosen.setdefault("batch_norm", True)
+    if "size" in known:
+        if size[0] != size[1]:
+            raise UserError(f"--size {size[0]}x{size[1]}: model '{model}' takes square images only")
+        chosen["size"] = size[0]
+    batch = batch or (8 if size[0] * size[1] <= 128 * 128 else 1)
+    case = NetworkCase(model, size, batch, classes or (21 if model == MIRROR else 2), chosen)
+    try:
+        case.network().shapes(size, batch)
+    except ValueError as error:
+        raise UserError(f"model '{model}' cannot take images of {size[0]}×{size[1]}: {error}") from error
+    return case

@@ -1,0 +1,51 @@
+"""Segmenting one large image: the forward pass alone, timed side by side."""
+
+from collections.abc import Callable
+from typing import Any
+
+from scratchnet.bench.agreement import ROUNDED, compare_outputs
+from scratchnet.bench.cases import NetworkCase
+from scratchnet.bench.contestants import our_forward, torch_forward
+from scratchnet.bench.names import CHANNELS_LAST, OURS
+from scratchnet.bench.peak import peak_memory
+from scratchnet.bench.processes import can_measure_memory
+from scratchnet.bench.results import Row
+from scratchnet.bench.session import Session
+from scratchnet.bench.step import WARM_UP, require_exact_agreement, step_contestants
+from scratchnet.bench.timing import measure
+from scratchnet.errors import UserError
+from scratchnet.summary import summarize
+
+SIZE = (1024, 1024)
+MODELS = ("bloodcell", "vgg16-mirror")
+"""Of a run that names none."""
+
+
+def measure_segment(case: NetworkCase, session: Session, memory: bool) -> Row:
+    """Build, compare and time the contestants.
+
+    Raises
+    ------
+    UserError
+        When the network takes images of one size only, or PyTorch's side computes something else.
+    """
+    network = case.network()
+    if network.fixed_size:
+        raise UserError(f"model '{case.model}' takes images of one size only; larger ones are segmented in tiles")
+    agreements = require_exact_agreement(case, session)
+    ours = our_forward(case)
+    calls: dict[str, Callable[[], object]] = {OURS: ours}
+    names = step_contestants(session, compiled=False)
+    for name in names[1:]:
+        theirs = torch_forward(case, name == CHANNELS_LAST)
+        agreements[name] = {"output": compare_outputs(ours, theirs)}
+        if not agreements[name]["output"] <= ROUNDED:
+            raise UserError(f"{case.name}: the output of {name} is off by {agreements[name]['output']:.1e}; not timed")
+        calls[name] = theirs
+    for _ in range(WARM_UP):
+        ours()
+    timings = measure(calls, session.method)
+    calls.clear()
+    peaks = {name: peak_memory(name, case, None) for name in names} if memory and can_measure_memory() else {}
+    details: dict[str, Any] = {"network": case.plain(), "agreement": agreements}
+    return Row(case.name, summarize(network, case.size, case.batch).flops, timings, peaks, details)

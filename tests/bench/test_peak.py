@@ -1,0 +1,43 @@
+import pytest
+
+from scratchnet.bench import peak
+from scratchnet.bench.cases import NetworkCase, network_case
+from scratchnet.bench.ceiling import gemm_ceiling
+from scratchnet.bench.names import CHANNELS_LAST, OURS, TORCH
+from scratchnet.bench.processes import can_measure_memory
+from scratchnet.bench.timing import Method
+from scratchnet.errors import UserError
+
+linux = pytest.mark.skipif(not can_measure_memory(), reason="the system does not tell a process its highest memory")
+ONCE = Method(1, 0.0, 0.0, 0)
+
+
+@linux
+def test_a_larger_batch_needs_more():
+    few, many = (network_case("squares", (64, 64), n, options={"width": 32}) for n in (1, 8))
+    small, large = (peak.peak_memory(OURS, case, "sgd") for case in (few, many))
+    # 64·64·32 numbers make 0.5 MB; of the seven maps of that size or a quarter of it a step keeps some 2 MB an image.
+    assert large.peak - small.peak > 7 * 1_500_000
+    assert 0 <= large.kept <= large.peak < 300_000_000
+
+
+@linux
+def test_pytorch_is_measured_alike():
+    pytest.importorskip("torch")
+    found = peak.peak_memory(CHANNELS_LAST, network_case("squares", (64, 64), 8, options={"width": 32}), "sgd")
+    assert 7_000_000 < found.peak < 300_000_000
+
+
+@linux
+def test_a_process_that_fails_is_reported():
+    with pytest.raises(UserError, match="the process that measures the memory of scratchnet failed: "):
+        peak.peak_memory(OURS, NetworkCase("squares", (3, 3), 1), "sgd")
+
+
+def test_the_ceiling_is_a_rate():
+    assert 1e7 < gemm_ceiling(1, ONCE, (64, 128))[OURS] < 1e13
+
+
+def test_pytorch_has_a_ceiling_of_its_own():
+    pytest.importorskip("torch")
+    assert set(gemm_ceiling(1, ONCE, (64,), torch=True)) == {OURS, TORCH}

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+
+from scratchnet.bench import peak
+from scratchnet.bench.cases import network_case
+from scratchnet.bench.names import CHANNELS_LAST, OURS, TORCH
+from scratchnet.bench.processes import can_measure_memory
+from scratchnet.bench.segment import measure_segment
+from scratchnet.bench.session import Session
+from scratchnet.bench.timing import Method
+from scratchnet.bench.torch_twin import RULES
+from scratchnet.errors import UserError
+from scratchnet.layers import BatchNorm2d
+from scratchnet.summary import summarize
+
+CASE = network_case("bloodcell", (48, 32), 1, options={"width": 0.1})
+SESSION = Session(Method(1, 0.0, 0.0, 0), {OURS: 1e9}, torch=True)
+
+
+def test_a_forward_pass_is_compared_and_timed():
+    pytest.importorskip("torch")
+    row = measure_segment(CASE, SESSION, memory=False)
+    assert list(row.timings) == [OURS, TORCH, CHANNELS_LAST]
+    assert row.details["agreement"][TORCH]["output"] < 1e-5
+    assert row.flops == summarize(CASE.network(), (48, 32)).flops
+
+
+def test_statistics_of_the_image_instead_of_the_running_ones_are_noticed(monkeypatch):
+    pytest.importorskip("torch")
+    rule = RULES[BatchNorm2d]
+
+    def always_training(twin, name, layer, taken):
+        before, twin.training = twin.training, True
+        with twin.torch.inference_mode(False):
+            y = rule(twin, name, layer, [taken[0].clone()])
+        twin.training = before
+        return y
+
+    monkeypatch.setitem(RULES, BatchNorm2d, always_training)
+    with pytest.raises(UserError, match="bloodcell, 1×48×32: the output of torch is off by"):
+        measure_segment(CASE, SESSION, memory=False)
+
+
+def test_alone():
+    row = measure_segment(CASE, replace(SESSION, torch=False), memory=False)
+    assert list(row.timings) == [OURS]
+
+
+def test_networks_for_one_size_are_refused():
+    case = network_case("deconvnet-small", (32, 32), 1)
+    with pytest.raises(UserError, match="'deconvnet-small' takes images of one size only"):
+        measure_segment(case, SESSION, memory=False)
+
+
+@pytest.mark.skipif(not can_measure_memory(), reason="the system does not tell a process its highest memory")
+def test_a_forward_pass_needs_less_memory_than_a_step():
+    case = network_case("squares", (64, 64), 8, options={"width": 32})
+    forward, step = peak.peak_memory(OURS, case, None), peak.peak_memory(OURS, case, "sgd")
+    assert 0 < forward.peak < step.peak - 10_000_000
