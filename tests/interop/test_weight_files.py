@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scratchnet.errors import UserError
+from scratchnet.interop.pickled import _KNOWN
 from scratchnet.interop.weight_files import read_weights
 from tests.compare import numbers
 from tests.interop import handmade
@@ -145,6 +146,7 @@ def test_a_pickle_cannot_change_the_stand_ins(tmp_path, target, state):
     path = handmade.write_zip(tmp_path / "w.pth", {}, built(target, state))
     with pytest.raises(UserError, match="truncated, altered or no file"):
         read_weights(path)
+    assert not any(hasattr(known, "__dict__") for known in _KNOWN.values() if not isinstance(known, type))
     assert_arrays(read_weights(handmade.write_zip(tmp_path / "good.pth", ARRAYS)))
 
 
@@ -180,6 +182,17 @@ def before(path):
     handmade.write_zip(path, {"a": ARRAYS["turned"]}, pickled)
 
 
+def counted(count):
+    """A file in the legacy format whose only storage has another count than the pickle says."""
+
+    def make(path):
+        handmade.write_legacy(path, {"a": ARRAYS["turned"]})
+        whole = path.read_bytes()
+        path.write_bytes(whole[: -48 - 8] + struct.pack("<q", count) + whole[-48:])
+
+    return make
+
+
 def memory(path):
     """Five bytes that make Python reserve 16 GB: "remember this as object 2³⁰"."""
     handmade.write_zip(path, {}, handmade.PROTOCOL + b"}" + b"r" + struct.pack("<I", 1 << 30) + b".")
@@ -203,6 +216,9 @@ WRONG = {
     "strides beyond the storage": (reaching, "truncated, altered"),
     "an offset before the storage": (before, "truncated, altered"),
     "much memory": (memory, "object 1073741824 is remembered at step 2"),
+    "a count below 0": (counted(-1), "a storage of -1 numbers"),
+    "a huge count": (counted(1 << 40), "a storage of 1099511627776 numbers"),
+    "a smaller count": (counted(11), "storage 0 is not as long as its tensors need"),
     "big-endian": (lambda path: handmade.write_zip(path, ARRAYS, byteorder="big"), "big-endian machine"),
     "compressed": (
         lambda path: handmade.write_zip(path, ARRAYS, compression=zipfile.ZIP_DEFLATED),
