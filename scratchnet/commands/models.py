@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.config import ModelSettings
 from scratchnet.errors import UserError
 from scratchnet.models import MODELS, build
@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
             known = ", ".join(f"{key}={value}" for key, value in model.options().items())
             say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
         return 0
-    size = _size(arguments.size) if arguments.size else None
+    size = parse_size(arguments.size) if arguments.size else None
     network = build(arguments.name, arguments.classes, **_options(arguments, size))
     wanted = size or network.fixed_size or MODELS[arguments.name].size
     try:
@@ -83,15 +83,3 @@ def _options(arguments: ModelsArguments, size: Pair | None) -> dict[str, Any]:
             raise UserError(f"--size {arguments.size}: model '{arguments.name}' takes square images only")
         options["size"] = size[0]
     return options
-
-
-def _size(text: str) -> Pair:
-    """Read "HxW" or "S"."""
-    parts = text.lower().replace("×", "x").split("x")
-    try:
-        h, w = (int(part) for part in (parts * 2)[:2])
-    except ValueError as error:
-        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number") from error
-    if len(parts) > 2 or min(h, w) < 1:
-        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number")
-    return h, w

@@ -1,9 +1,12 @@
 """Turning command-line words into a dataclass."""
 
+import inspect
 from collections.abc import Sequence
 from typing import TypeVar
 
 import tyro
+
+from scratchnet.errors import UserError
 
 T = TypeVar("T")
 
@@ -26,7 +29,7 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
     return tyro.cli(
         kind,
         prog=f"scratchnet {command}",
-        description=f"{kind.__doc__}\n\nExample: {example}",
+        description=f"{inspect.getdoc(kind)}\n\nExample: {example}",
         args=list(words),
         default=tyro.MISSING_NONPROP if default is None else default,
         config=(tyro.conf.OmitArgPrefixes,),
@@ -36,3 +39,15 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
 def say(text: str = "") -> None:
     """Print a line at once, also into a pipe."""
     print(text, flush=True)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (h, w) of "HxW" or "S"; anything else is a UserError."""
+    parts = text.lower().replace("×", "x").split("x")
+    try:
+        h, w = (int(part) for part in (parts * 2)[:2])
+    except ValueError as error:
+        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number") from error
+    if len(parts) > 2 or min(h, w) < 1:
+        raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number")
+    return h, w
