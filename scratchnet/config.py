@@ -47,8 +47,9 @@ class DataSettings:
     """Cut images into training tiles of this side first."""
     tile_overlap: int = 0
     """By how many pixels those tiles overlap at least."""
-    normalization: Normalization = "dataset"
-    """dataset: mean and standard deviation of the training set; image: each image's own; none."""
+    normalization: Normalization | None = None
+    """dataset: mean and standard deviation of the training set; image: each image's own; none; torchvision, caffe: what
+    pretrained weights from there expect. Default: dataset, or torchvision with --init-weights."""
 
     @property
     def masks(self) -> dict[str, Any]:
@@ -138,6 +139,9 @@ class TrainingSettings:
     well as with averages."""
     recalibrate: bool = True
     """At the end, recompute batch norm's statistics over the training set."""
+    init_weights: str | None = None
+    """File with the weights of VGG16 that the encoder of a model built on it starts from: torchvision's .pth,
+    .safetensors or .npz. Weights that come from Caffe need --normalization caffe."""
     seed: int = 0
     """Of everything that is drawn at random."""
 
@@ -152,6 +156,11 @@ class TrainSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @property
+    def normalization(self) -> Normalization:
+        """What is done to the pixels: as asked, or what suits the weights that the network starts from."""
+        return self.data.normalization or ("torchvision" if self.training.init_weights else "dataset")
 
 
 def recipe_names() -> list[str]:

@@ -43,6 +43,13 @@ def test_every_recipe_is_valid(name):
     build(settings.model.model, 2, **settings.model.options())
 
 
+def test_pixels_are_prepared_as_the_starting_weights_expect():
+    assert TrainSettings().normalization == "dataset"
+    pretrained = TrainSettings(training=TrainingSettings(init_weights="vgg16.pth"))
+    assert pretrained.normalization == "torchvision"
+    assert replace(pretrained, data=DataSettings(normalization="caffe")).normalization == "caffe"
+
+
 def test_there_are_recipes():
     assert {"demo"} <= set(recipe_names())
 

@@ -28,12 +28,3 @@ def maps(t):
 def weights(t):
     """Tensor (c_out, c_in, kh, kw) → (kh, kw, c_in, c_out)."""
     return t.detach().numpy().transpose(2, 3, 1, 0)
-
-
-def flat_indices(switches):
-    """Return PyTorch's pooling indices (n, c, oh, ow): row · w + column in the map before pooling."""
-    oh, ow = switches.index.shape[1:3]
-    i, j = np.divmod(switches.index.astype(np.int64), switches.kernel[1])
-    row = np.arange(oh)[:, None, None] * switches.stride[0] - switches.padding[0] + i
-    col = np.arange(ow)[None, :, None] * switches.stride[1] - switches.padding[1] + j
-    return (row * switches.size[1] + col).transpose(0, 3, 1, 2)

@@ -17,7 +17,7 @@ from scratchnet.bench.segment import SIZE as SEGMENT_SIZE
 from scratchnet.bench.segment import measure_segment
 from scratchnet.bench.session import Session, open_session, set_threads
 from scratchnet.bench.step import measure_step, step_contestants
-from scratchnet.commands.parsing import image_size, parse, say
+from scratchnet.commands.parsing import parse_size, parse, say
 from scratchnet.config import ModelSettings, OptimizerName
 from scratchnet.errors import UserError
 from scratchnet.ops.geometry import Pair
@@ -60,7 +60,7 @@ class NetworkArguments(BenchArguments):
         """Return every model with every batch; ``models`` and ``size`` are what is taken without the flags."""
         if self.classes is not None and not 2 <= self.classes <= 256:
             raise UserError(f"--classes {self.classes}: expected 2 to 256, the background included")
-        size = image_size(self.size) if self.size else size
+        size = parse_size(self.size) if self.size else size
         chosen = ModelSettings(batch_norm=self.batch_norm, unpool=self.unpool, width=self.width).options()
         return [
             network_case(model, size, batch, self.classes, chosen)

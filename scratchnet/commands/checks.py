@@ -34,7 +34,7 @@ def check_images(settings: TrainSettings, network: Network, train: SampleSource,
         except UserError as error:
             raise UserError(f"{name}: {error}") from error
     # Measuring the training images' mean reads them anyway.
-    for source, what in ((train, "training"), (val, "validation"))[settings.data.normalization == "dataset" :]:
+    for source, what in ((train, "training"), (val, "validation"))[settings.normalization == "dataset" :]:
         for _ in read_ahead(progress(range(len(source)), f"checking {what} images"), source.load):
             pass
 

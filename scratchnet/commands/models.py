@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from scratchnet.commands.parsing import image_size, parse, say
+from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.config import ModelSettings
 from scratchnet.errors import UserError
 from scratchnet.models import MODELS, build
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
             known = ", ".join(f"{key}={value}" for key, value in model.options().items())
             say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
         return 0
-    size = image_size(arguments.size) if arguments.size else None
+    size = parse_size(arguments.size) if arguments.size else None
     network = build(arguments.name, arguments.classes, **_options(arguments, size))
     wanted = size or network.fixed_size or MODELS[arguments.name].size
     try:

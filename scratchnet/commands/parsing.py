@@ -1,12 +1,12 @@
 """Turning command-line words into a dataclass."""
 
+import inspect
 from collections.abc import Sequence
 from typing import TypeVar
 
 import tyro
 
 from scratchnet.errors import UserError
-from scratchnet.ops.geometry import Pair
 
 T = TypeVar("T")
 
@@ -29,21 +29,20 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
     return tyro.cli(
         kind,
         prog=f"scratchnet {command}",
-        description=f"{kind.__doc__}\n\nExample: {example}",
+        description=f"{inspect.getdoc(kind)}\n\nExample: {example}",
         args=list(words),
         default=tyro.MISSING_NONPROP if default is None else default,
         config=(tyro.conf.OmitArgPrefixes,),
     )
 
 
-def image_size(text: str) -> Pair:
-    """Read "HxW" or "S" into (h, w).
+def say(text: str = "") -> None:
+    """Print a line at once, also into a pipe."""
+    print(text, flush=True)
 
-    Raises
-    ------
-    UserError
-        When it is neither.
-    """
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (h, w) of "HxW" or "S"; anything else is a UserError."""
     parts = text.lower().replace("×", "x").split("x")
     try:
         h, w = (int(part) for part in (parts * 2)[:2])
@@ -52,8 +51,3 @@ def image_size(text: str) -> Pair:
     if len(parts) > 2 or min(h, w) < 1:
         raise UserError(f"--size {text}: expected HxW, such as 128x128, or one number")
     return h, w
-
-
-def say(text: str = "") -> None:
-    """Print a line at once, also into a pipe."""
-    print(text, flush=True)

@@ -14,6 +14,7 @@ from scratchnet.data import Dataset, SampleSource, measure, median_frequency_wei
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.interop.vgg16 import read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training.checkpoints import Recipe
@@ -124,12 +125,16 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
 def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, resume: bool) -> Run:
     """Check that data and network fit together, and set up the run."""
     model, options = settings.model.model, settings.model.options()
-    check_images(settings, build(model, len(val_set.classes), **options), source, val_set)
+    network = build(model, len(val_set.classes), **options)
+    start = None
+    if settings.training.init_weights and not (resume and (Path(settings.out) / LAST).exists()):
+        start = read_vgg16(settings.training.init_weights, network)
+    check_images(settings, network, source, val_set)
     recipe = Recipe(
         model,
         options,
         val_set.classes,
-        measure(source, settings.data.normalization, settings.data.resize),
+        measure(source, settings.normalization, settings.data.resize),
         {"held_out": list(val_set.names)},
         asdict(settings),
     )
@@ -146,4 +151,13 @@ def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, re
         )
     except ValueError as error:
         raise UserError(f"--class-weights: {error}") from error
-    return Run(Path(settings.out), recipe, settings.training, settings.augmentation, source, val_set, loss, resume)
+    run = Run(Path(settings.out), recipe, settings.training, settings.augmentation, source, val_set, loss, resume)
+    if start is not None:
+        start.apply(run.network)
+        say(
+            f"{len(start.steps)} layers, {start.steps[0]} to {start.steps[-1]}, start from "
+            f"{settings.training.init_weights}; pixels are prepared as for {settings.normalization}"
+        )
+        for remark in start.left_out:
+            say(remark)
+    return run

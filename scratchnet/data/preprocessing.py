@@ -11,11 +11,17 @@ from scratchnet.arrays import Array
 from scratchnet.data.resizing import resize_image
 from scratchnet.data.source import SampleSource
 
-Normalization: TypeAlias = Literal["dataset", "image", "none"]
+Normalization: TypeAlias = Literal["dataset", "image", "none", "torchvision", "caffe"]
 Channels: TypeAlias = tuple[float, float, float]
 
-_FLAT = 1e-3
+FLAT = 1e-3
 """Smallest standard deviation that is divided by, as a share of the brightness range: a flat image stays finite."""
+
+FIXED: dict[str, tuple[Channels, Channels]] = {
+    "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "caffe": ((122.675 / 255, 116.669 / 255, 104.008 / 255), (1 / 255, 1 / 255, 1 / 255)),
+}
+"""Mean and standard deviation (red, green, blue; range 0 to 1) of the normalisations that pretrained weights expect."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,14 @@ class Preprocessing:
 
     Attributes
     ----------
-    normalization : {"dataset", "image", "none"}
+    normalization : {"dataset", "image", "none", "torchvision", "caffe"}
         ``dataset``: (x/255 − mean) / std with the training set's figures; ``image``: the same with every image's own,
         channel by channel, which evens out lighting and staining (a channel without contrast takes the mean of the
-        others, so that no network meets a hole that its training never showed); ``none``: x/255.
+        others, so that no network meets a hole that its training never showed); ``none``: x/255; ``torchvision``: as
+        ``dataset`` with ImageNet's figures, for weights from there; ``caffe``: x less (122.675, 116.669, 104.008),
+        then blue before green before red, for weights from there and as FCN, SegNet and DeconvNet were trained.
     mean, std : (float, float, float)
-        Of the training set's pixels in the range 0 to 1.
+        Of red, green and blue in the range 0 to 1, where the normalisation has such figures.
     resize : (int, int) or None
         Height and width to which images are brought first.
     """
@@ -57,15 +65,15 @@ class Preprocessing:
             images = np.stack([resize_image(image, self.resize) for image in images])
         x: Array = images.astype(dtype)
         x *= np.asarray(1 / 255, dtype)
-        if self.normalization == "dataset":
-            x -= np.asarray(self.mean, dtype)
-            x /= np.asarray(self.std, dtype)
-        elif self.normalization == "image":
+        if self.normalization == "image":
             x -= x.mean(axis=(1, 2), keepdims=True)
             std = x.std(axis=(1, 2), keepdims=True)
-            x /= np.maximum(std, _FLAT)
-            x = _fill_flat_channels(x, std < _FLAT)
-        return x
+            x /= np.maximum(std, FLAT)
+            x = _fill_flat_channels(x, std < FLAT)
+        elif self.normalization != "none":
+            x -= np.asarray(self.mean, dtype)
+            x /= np.asarray(self.std, dtype)
+        return np.ascontiguousarray(x[..., ::-1]) if self.normalization == "caffe" else x
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary that JSON can hold."""
@@ -83,10 +91,12 @@ class Preprocessing:
 def measure(
     dataset: SampleSource, normalization: Normalization = "dataset", resize: tuple[int, int] | None = None
 ) -> Preprocessing:
-    """Return the preprocessing of a training set: one pass for the mean and standard deviation of its pixels.
+    """Return the preprocessing for a training set; ``dataset`` takes one pass over it, for mean and standard deviation.
 
     Sums of bytes and of their squares are whole numbers, so the figures do not depend on the order of the images.
     """
+    if normalization in FIXED:
+        return Preprocessing(normalization, *FIXED[normalization], resize)
     if normalization != "dataset":
         return Preprocessing(normalization, resize=resize)
     levels = np.arange(256)
@@ -98,7 +108,7 @@ def measure(
         total += histogram @ levels
         squares += histogram @ levels**2
     mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, (255 * _FLAT) ** 2))
+    std = np.sqrt(np.maximum(squares / count - mean**2, (255 * FLAT) ** 2))
     return Preprocessing(normalization, _channels(mean / 255), _channels(std / 255), resize)
 
 

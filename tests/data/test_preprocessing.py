@@ -55,6 +55,17 @@ def test_flat_images_stay_finite() -> None:
     assert np.abs(Preprocessing("image").apply(flat)).max() < 1e-3
 
 
+def test_what_weights_from_elsewhere_expect(images: np.ndarray, make_folder: Callable[..., Path]) -> None:
+    """Simonyan and Zisserman's weights know blue, green, red from 0 to 255; torchvision's the range of ImageNet."""
+    dataset = open_dataset(make_folder())
+    x = measure(dataset, "torchvision").apply(images)
+    assert x[1, 2, 3, 0] == pytest.approx((images[1, 2, 3, 0] / 255 - 0.485) / 0.229, abs=1e-5)
+    assert x[1, 2, 3, 2] == pytest.approx((images[1, 2, 3, 2] / 255 - 0.406) / 0.225, abs=1e-5)
+    x = measure(dataset, "caffe").apply(images)
+    assert x == pytest.approx(images[..., ::-1] - np.array([104.008, 116.669, 122.675]), abs=1e-4)
+    assert x.flags.c_contiguous
+
+
 def test_none_is_the_range_zero_to_one(images: np.ndarray) -> None:
     assert Preprocessing("none").apply(images) == pytest.approx(images / 255, abs=1e-6)
 

@@ -7,26 +7,12 @@ rounding of the first can move a switch of the second.
 import numpy as np
 import pytest
 
-from scratchnet.layers import (
-    Add,
-    BatchNorm2d,
-    BilinearTranspose2d,
-    Concatenate,
-    Conv2d,
-    ConvTranspose2d,
-    Crop,
-    Dropout,
-    LocalResponseNorm,
-    MaxPool2d,
-    MaxUnpool2d,
-    ReLU,
-    Scale,
-    UpsampleNearest,
-)
+from scratchnet.layers import Dropout
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from tests.compare import numbers
-from tests.torch_layouts import kernels, maps, planes, tensor, weights
+from tests.torch_layouts import maps, planes
+from tests.torch_twin import TorchTwin
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -60,75 +46,6 @@ DEEP = ("segnet", "mobile-unet")
 """Rounding in float32 grows from batch norm to batch norm, and these have 25 and more."""
 
 
-class TorchTwin:
-    """A network's list, run by PyTorch's functions."""
-
-    def __init__(self, net):
-        self.net = net
-        self.learned = {
-            name: kernels(p.value) if p.kind == "weight" else tensor(p.value.copy())
-            for name, p in net.parameters().items()
-        }
-        self.state = {name: tensor(b.value.copy(), learn=False) for name, b in net.state().items()}
-
-    def forward(self, x):
-        values = {"input": x}
-        for step in self.net.steps:
-            taken = [values[name] for name in step.inputs]
-            values[step.name] = self.run(step.name, step.layer, taken, values)
-        return values[self.net.steps[-1].name]
-
-    def run(self, name, layer, taken, values):  # noqa: PLR0911
-        x = taken[0]
-        if isinstance(layer, (Conv2d, ConvTranspose2d)):
-            function = F.conv2d if isinstance(layer, Conv2d) else F.conv_transpose2d
-            weight, bias = (self.learned.get(f"{name}.{key}") for key in ("weight", "bias"))
-            how = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation, "groups": layer.groups}
-            return function(x, weight, bias, **how)
-        if isinstance(layer, BatchNorm2d):
-            running = [self.state[f"{name}.{key}"] for key in ("running_mean", "running_var")]
-            learned = [self.learned[f"{name}.{key}"] for key in ("scale", "shift")]
-            return F.batch_norm(x, *running, *learned, training=True, momentum=layer.momentum, eps=layer.eps)
-        if isinstance(layer, MaxPool2d):
-            how = layer.kernel, layer.stride, layer.padding, 1, layer.ceil_mode
-            y, indices = F.max_pool2d(x, *how, return_indices=True)
-            values[f"{name}.switches"] = indices, layer.kernel, x.shape[2:]
-            return y
-        if isinstance(layer, MaxUnpool2d):
-            indices, kernel, size = taken[1]
-            return F.max_unpool2d(x, indices, kernel, output_size=size)
-        if isinstance(layer, BilinearTranspose2d):
-            tent = 1 - (torch.arange(2 * layer.factor, dtype=x.dtype) - layer.factor + 0.5).abs() / layer.factor
-            kernel = (tent[:, None] * tent).expand(x.shape[1], 1, -1, -1)
-            return F.conv_transpose2d(x, kernel, stride=layer.factor, groups=x.shape[1])
-        if isinstance(layer, Crop):
-            (top, left), (h, w) = layer.offset, (taken[1].shape[i] - 2 * layer.margin[i - 2] for i in (2, 3))
-            return x[:, :, top : top + h, left : left + w]
-        plain = {
-            Add: lambda: sum(taken),
-            Concatenate: lambda: torch.cat(taken, dim=1),
-            Dropout: lambda: x,
-            Scale: lambda: x * layer.factor,
-            ReLU: lambda: F.relu(x),
-            UpsampleNearest: lambda: F.interpolate(x, scale_factor=layer.scale, mode="nearest"),
-            LocalResponseNorm: lambda: F.local_response_norm(x, layer.size, layer.alpha, layer.beta),
-        }
-        return plain[type(layer)]()
-
-    def step(self, loss):
-        loss.backward()
-        with torch.no_grad():
-            for parameter in self.learned.values():
-                parameter.sub_(RATE * parameter.grad)
-                parameter.grad = None
-
-    def values(self):
-        """Return everything learned, in this package's layout."""
-        return {name: weights(t) if t.ndim == 4 else t.detach().numpy() for name, t in self.learned.items()} | {
-            name: t.numpy() for name, t in self.state.items()
-        }
-
-
 def torch_loss(scores, target):
     if scores.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(scores[:, 0], torch.tensor(target, dtype=scores.dtype))
@@ -159,7 +76,7 @@ def test_training_steps_agree(case, dtype):
         net.zero_grad()
         net.backward(dlogits)
         net.flat().values[...] -= dtype.type(RATE) * net.flat().grads
-        twin.step(expected)
+        twin.step(expected, RATE)
     mine = {key: p.value for key, p in net.parameters().items()} | {key: b.value for key, b in net.state().items()}
     theirs = twin.values()
     assert set(mine) == set(theirs)

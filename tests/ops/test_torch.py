@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from scratchnet.interop.switches import to_torch
 from scratchnet.losses import PixelLoss
 from scratchnet.ops import activation, normalization, resampling
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests.compare import distinct, numbers
-from tests.torch_layouts import flat_indices, kernels, maps, planes, tensor, weights
+from tests.torch_layouts import kernels, maps, planes, tensor, weights
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -95,7 +96,7 @@ def test_max_pool2d_and_its_indices(settings, ties, dtype, agree):
     ty, indices = F.max_pool2d(tx, *settings[:3], ceil_mode=settings[3], return_indices=True)
     y, switches = max_pool2d(x, *settings)
     agree(y, maps(ty))
-    np.testing.assert_array_equal(flat_indices(switches), indices.numpy())
+    np.testing.assert_array_equal(to_torch(switches), indices.numpy())
     dy = numbers(*y.shape, seed=1, dtype=dtype)
     ty.backward(planes(dy, learn=False))
     agree(max_pool2d_backward(dy, switches), maps(tx.grad))
@@ -106,7 +107,7 @@ def test_max_unpool2d(settings, dtype, agree):
     pooled, switches = max_pool2d(distinct(2, 9, 7, 3, dtype=dtype), *settings)
     x = numbers(*pooled.shape, dtype=dtype)
     tx = planes(x)
-    ty = F.max_unpool2d(tx, torch.tensor(flat_indices(switches)), *settings[:3], output_size=(9, 7))
+    ty = F.max_unpool2d(tx, torch.tensor(to_torch(switches)), *settings[:3], output_size=(9, 7))
     y = max_unpool2d(x, switches)
     agree(y, maps(ty))
     dy = numbers(*y.shape, seed=1, dtype=dtype)

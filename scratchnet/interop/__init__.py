@@ -1,0 +1,1 @@
+"""The way in and out: weights of other libraries' files, their layouts and indices, ONNX files."""

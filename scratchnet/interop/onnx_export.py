@@ -1,0 +1,130 @@
+"""A trained network as an ONNX file, for programs that know nothing of scratchnet.
+
+The file takes what an image library gives, and does the rest itself:
+
+- ``image``, (n, height, width, 3) uint8: red, green and blue from 0 to 255;
+- ``scores``, (n, height, width, k) float32: what the network says;
+- ``probabilities``, (n, height, width, classes) float32: their softmax, or the sigmoid of the single score and its
+  complement.
+
+Batch and, unless the network has one fixed size, height and width are free.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnet import __version__
+from scratchnet.data import Preprocessing
+from scratchnet.interop.onnx_graph import Graph, Port, to_model
+from scratchnet.interop.onnx_images import frame, preprocess
+from scratchnet.interop.onnx_layers import Pooled, translate
+from scratchnet.network import Network
+from scratchnet.ops.geometry import Pair
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An ONNX model, and what is needed to compare it with the network.
+
+    Attributes
+    ----------
+    model : onnx.ModelProto
+    inputs, outputs : tuple of Port
+    pools : dict of str to Pooled
+        The poolings whose switches are used, by the name of the switches.
+    """
+
+    model: Any
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    pools: Mapping[str, Pooled]
+
+
+def export_onnx(
+    network: Network,
+    preprocessing: Preprocessing,
+    classes: tuple[str, ...],
+    name: str,
+    size: Pair,
+    fixed: bool = False,
+) -> Exported:
+    """Translate a network.
+
+    Parameters
+    ----------
+    network : Network
+        Allocated, in evaluation mode; batch norm's statistics are those that it would use now.
+    preprocessing : Preprocessing
+        As in training. A size to which images are brought first is left to the caller: the graph does not resize.
+    classes : tuple of str
+    name : str
+        Of the model.
+    size : (h, w)
+        Of an image that the network can take.
+    fixed : bool
+        Whether the file is for images of this size only.
+
+    Raises
+    ------
+    UserError
+        When onnx is missing, a layer has no translation, or the file would be too large.
+    ValueError
+        When the network cannot take the size.
+    """
+    graph = Graph()
+    shapes = network.shapes(taken_size(network, size))
+    image = preprocess(graph, preprocessing, "image")
+    framed = frame(graph, network, image)
+    y, pools = translate(graph, network, framed, shapes)
+    if framed != image:
+        y = graph.cut(y, graph.integers(0, 0), graph.size(image))
+    channels = shapes[network.steps[-1].name][3]
+    scores = graph.node("Transpose", y, output="scores", perm=(0, 2, 3, 1))
+    if channels > 1:
+        graph.node("Softmax", scores, output="probabilities", axis=-1)
+    else:
+        p = graph.node("Sigmoid", scores)
+        rest = graph.node("Sub", graph.constant(np.array(1, np.float32)), p)
+        graph.node("Concat", rest, p, output="probabilities", axis=3)
+    free = not fixed and network.fixed_size is None
+    hw: tuple[int | str, ...] = ("height", "width") if free else size
+    seen = hw if network.fixed_size is None else shapes[network.steps[-1].name][1:3]
+    inputs = (Port("image", np.uint8, ("n", *hw, 3)),)
+    outputs = (
+        Port("scores", np.float32, ("n", *seen, channels)),
+        Port("probabilities", np.float32, ("n", *seen, len(classes))),
+    )
+    metadata = {
+        "scratchnet": __version__,
+        "model": name,
+        "classes": json.dumps(classes, ensure_ascii=False),
+        "preprocessing": json.dumps(preprocessing.to_dict()),
+    }
+    model = to_model(graph, name, inputs, outputs, _about(network, preprocessing), metadata)
+    return Exported(model, inputs, outputs, pools)
+
+
+def taken_size(network: Network, size: Pair) -> Pair:
+    """Return the size in which the network sees an image of ``size``: framed, and a multiple of its stride."""
+    s, both = network.stride, 2 * network.border
+    return -(-size[0] // s) * s + both, -(-size[1] // s) * s + both
+
+
+def _about(network: Network, preprocessing: Preprocessing) -> str:
+    """Say in the file itself how it is used."""
+    lines = [
+        "image: RGB, 0 to 255, channels last, as Pillow gives it; normalised inside.",
+        "scores, probabilities: channels last; the class of a pixel is the argmax over the last axis.",
+    ]
+    if preprocessing.resize is not None:
+        h, w = preprocessing.resize
+        lines.append(f"Resize images to {h}x{w} (height x width) first, as in training.")
+    if network.fixed_size is not None:
+        lines.append("The network takes this one size; cut larger images into tiles.")
+    elif network.stride > 1:
+        lines.append(f"Any size from {network.stride} pixels on.")
+    return "\n".join(lines)

@@ -1,0 +1,291 @@
+"""Every kind of layer in ONNX's words, channels first.
+
+Most are one operation. The exceptions:
+
+- Pooling in ceil mode: runtimes disagree about windows that hang over the edge, and refuse to unpool to an odd size.
+  So the map is first continued by −∞ until its windows fit, and cut back after the unpooling.
+- Unpooling where windows overlap: ONNX's MaxUnpool keeps one of several values for a pixel, here they are summed. That
+  is what ScatterElements does with ``reduction="add"``.
+- Sizes are asked for when the graph runs, so that one file serves images of all sizes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.errors import UserError
+from scratchnet.initialization import bilinear
+from scratchnet.interop.layouts import kernel_to_channels_first
+from scratchnet.interop.onnx_graph import Graph
+from scratchnet.layers import (
+    Add,
+    BatchNorm2d,
+    BedOfNails,
+    BilinearTranspose2d,
+    Concatenate,
+    Conv2d,
+    ConvTranspose2d,
+    Crop,
+    Dropout,
+    Layer,
+    LocalResponseNorm,
+    MaxPool2d,
+    MaxUnpool2d,
+    Pad,
+    ReLU,
+    Scale,
+    Shape,
+    UpsampleBilinear,
+    UpsampleNearest,
+)
+from scratchnet.network import Network, Step
+from scratchnet.ops.geometry import Pair
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What an unpooling must know of its pooling: the layer, its flat indices, its input as it came and as it fits."""
+
+    layer: MaxPool2d
+    indices: str
+    source: str
+    fitted: str
+
+
+@dataclass
+class Translation:
+    """A network on its way into a graph.
+
+    Attributes
+    ----------
+    graph : Graph
+    shapes : dict of str to Shape
+        Of every value, for an image of some size; only the channels matter.
+    values : dict of str to str
+        The name in the graph of every value so far.
+    pools : dict of str to Pooled
+        By the name of their switches.
+    """
+
+    graph: Graph
+    shapes: dict[str, Shape]
+    values: dict[str, str] = field(default_factory=dict)
+    pools: dict[str, Pooled] = field(default_factory=dict)
+
+    def parameter(self, step: Step, key: str) -> str:
+        """Add a parameter or buffer of a step as a constant."""
+        layer = step.layer
+        value = layer.parameters[key].value if key in layer.parameters else layer.buffers[key].value
+        array: Array = kernel_to_channels_first(value) if value.ndim == 4 else value
+        return self.graph.constant(array.astype(np.float32), f"{step.name}.{key}")
+
+
+def translate(graph: Graph, network: Network, x: str, shapes: dict[str, Shape]) -> tuple[str, dict[str, Pooled]]:
+    """Append a network to a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    network : Network
+        Allocated. Batch norm is translated with the statistics that it would use now.
+    x : str
+        Name of the network's input in the graph, (n, c, h, w).
+    shapes : dict of str to Shape
+        Of :meth:`Network.shapes`, for any size.
+
+    Returns
+    -------
+    output : str
+        Name of the last value.
+    pools : dict of str to Pooled
+        The poolings whose switches are used, by the name of the switches.
+
+    Raises
+    ------
+    UserError
+        When a layer has no translation.
+    """
+    made = Translation(graph, shapes, {"input": x})
+    used = {name for step in network.steps for name in step.inputs}
+    for step in network.steps:
+        inputs = [made.values.get(name, name) for name in step.inputs]
+        if type(step.layer) not in LAYERS:
+            raise UserError(f"step '{step.name}': {type(step.layer).__name__} cannot be exported to ONNX")
+        made.values[step.name] = LAYERS[type(step.layer)](made, step, step.layer, *inputs)
+        if isinstance(step.layer, MaxPool2d) and f"{step.name}.switches" not in used:
+            del made.pools[f"{step.name}.switches"]
+    return made.values[network.steps[-1].name], made.pools
+
+
+def _convolution(t: Translation, step: Step, layer: Conv2d, x: str) -> str:
+    return _convolve(t, step, layer, "Conv", x)
+
+
+def _transposed(t: Translation, step: Step, layer: ConvTranspose2d, x: str) -> str:
+    return _convolve(t, step, layer, "ConvTranspose", x, output_padding=layer.output_padding)
+
+
+def _convolve(t: Translation, step: Step, layer: Conv2d | ConvTranspose2d, kind: str, x: str, **more: Any) -> str:
+    return t.graph.node(
+        kind,
+        x,
+        *(t.parameter(step, key) for key in layer.parameters),
+        output=step.name,
+        kernel_shape=layer.kernel,
+        strides=layer.stride,
+        pads=layer.padding * 2,
+        dilations=layer.dilation,
+        group=layer.groups,
+        **more,
+    )
+
+
+def _batch_norm(t: Translation, step: Step, layer: BatchNorm2d, x: str) -> str:
+    """Running statistics are fixed; those of the batch are each image's own, which ONNX calls instance norm."""
+    scale, shift = (t.parameter(step, key) for key in ("scale", "shift"))
+    if layer.uses_batch:
+        return t.graph.node("InstanceNormalization", x, scale, shift, output=step.name, epsilon=layer.eps)
+    running = [t.parameter(step, key) for key in ("running_mean", "running_var")]
+    return t.graph.node("BatchNormalization", x, scale, shift, *running, output=step.name, epsilon=layer.eps)
+
+
+def _lrn(t: Translation, step: Step, layer: LocalResponseNorm, x: str) -> str:
+    return t.graph.node(
+        "LRN", x, output=step.name, size=layer.size, alpha=layer.alpha, beta=layer.beta, bias=1.0
+    )  # fmt: skip
+
+
+def _relu(t: Translation, step: Step, layer: ReLU, x: str) -> str:
+    return t.graph.node("Relu", x, output=step.name)
+
+
+def _scale(t: Translation, step: Step, layer: Scale, x: str) -> str:
+    return t.graph.node("Mul", x, t.graph.constant(np.array(layer.factor, np.float32)), output=step.name)
+
+
+def _dropout(t: Translation, step: Step, layer: Dropout, x: str) -> str:
+    """Nothing is dropped outside training."""
+    return x
+
+
+def _max_pool(t: Translation, step: Step, layer: MaxPool2d, x: str) -> str:
+    fitted = _fitted(t.graph, layer, x) if layer.ceil_mode else x
+    pooled = Pooled(layer, f"{step.name}.indices", x, fitted)
+    t.pools[f"{step.name}.switches"] = pooled
+    window: dict[str, Any] = {"kernel_shape": layer.kernel, "strides": layer.stride, "pads": layer.padding * 2}
+    return t.graph.node("MaxPool", fitted, output=step.name, more=(pooled.indices,), **window)
+
+
+def _fitted(g: Graph, layer: MaxPool2d, x: str) -> str:
+    """Continue a map by −∞ at the bottom and right until the last window, if it counts, fits.
+
+    The same sum as in :func:`scratchnet.ops.geometry.windows`.
+    """
+    k, s, p = layer.kernel, layer.stride, layer.padding
+    stride, size = g.integers(*s), g.size(x)
+    span = g.node("Add", size, g.integers(*(2 * p[i] - k[i] + s[i] - 1 for i in (0, 1))))
+    last = g.node("Div", span, stride)
+    edge = g.node("Add", size, g.integers(*p))
+    outside = g.node("GreaterOrEqual", g.node("Mul", last, stride), edge)
+    last = g.node("Sub", last, g.node("Cast", outside, to=7))  # 7: int64
+    end = g.node("Add", g.node("Mul", last, stride), g.integers(*(k[i] - 2 * p[i] for i in (0, 1))))
+    extra = g.node("Max", g.node("Sub", end, size), g.integers(0, 0))
+    amounts = g.node("Concat", g.integers(0, 0, 0, 0, 0, 0), extra, axis=0)
+    return g.node("Pad", x, amounts, g.constant(np.array(-np.inf, np.float32)))
+
+
+def _max_unpool(t: Translation, step: Step, layer: MaxUnpool2d, x: str, switches: str) -> str:
+    g, pooled = t.graph, t.pools[switches]
+    pool, shape = pooled.layer, g.node("Shape", pooled.fitted)
+    if pool.stride[0] < pool.kernel[0] or pool.stride[1] < pool.kernel[1]:
+        flat, places = (g.node("Reshape", value, g.integers(-1)) for value in (x, pooled.indices))
+        zeros = g.node("ConstantOfShape", g.node("ReduceProd", shape, keepdims=1))
+        y = g.node("ScatterElements", zeros, places, flat, axis=0, reduction="add")
+        y = g.node("Reshape", y, shape)
+    else:
+        window: dict[str, Any] = {"kernel_shape": pool.kernel, "strides": pool.stride, "pads": pool.padding * 2}
+        y = g.node("MaxUnpool", x, pooled.indices, shape, **window)
+    return g.cut(y, g.integers(0, 0), g.size(pooled.source)) if pooled.fitted != pooled.source else y
+
+
+def _nearest(t: Translation, step: Step, layer: UpsampleNearest, x: str) -> str:
+    return _resize(t, step, layer, x, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
+
+def _interpolate(t: Translation, step: Step, layer: UpsampleBilinear, x: str) -> str:
+    return _resize(t, step, layer, x, mode="linear", coordinate_transformation_mode="half_pixel")
+
+
+def _resize(t: Translation, step: Step, layer: UpsampleNearest | UpsampleBilinear, x: str, **how: str) -> str:
+    scales = t.graph.constant(np.array([1, 1, *layer.scale], np.float32))
+    return t.graph.node("Resize", x, "", scales, output=step.name, **how)
+
+
+def _bed_of_nails(t: Translation, step: Step, layer: BedOfNails, x: str) -> str:
+    """A transposed convolution with a kernel of one pixel."""
+    return _spread(t, step, x, np.ones((1, 1)), layer.scale, output_padding=[s - 1 for s in layer.scale])
+
+
+def _bilinear_transposed(t: Translation, step: Step, layer: BilinearTranspose2d, x: str) -> str:
+    f = layer.factor
+    kernel = bilinear(np.random.default_rng(0), (2 * f, 2 * f, 1, 1))[:, :, 0, 0]
+    return _spread(t, step, x, kernel, (f, f))
+
+
+def _spread(t: Translation, step: Step, x: str, kernel: Array, stride: Pair, **more: Any) -> str:
+    """A transposed convolution of every channel by itself, all with one kernel (kh, kw)."""
+    c = t.shapes[step.name][3]
+    weight = np.broadcast_to(kernel, (c, 1, *kernel.shape)).astype(np.float32)
+    more |= {"kernel_shape": kernel.shape, "strides": stride, "group": c}
+    return t.graph.node("ConvTranspose", x, t.graph.constant(weight), output=step.name, **more)
+
+
+def _concatenate(t: Translation, step: Step, layer: Concatenate, *maps: str) -> str:
+    return t.graph.node("Concat", *maps, output=step.name, axis=1)
+
+
+def _add(t: Translation, step: Step, layer: Add, *maps: str) -> str:
+    return t.graph.node("Sum", *maps, output=step.name)
+
+
+def _crop(t: Translation, step: Step, layer: Crop, x: str, like: str) -> str:
+    g = t.graph
+    size = g.size(like)
+    if layer.margin != (0, 0):
+        size = g.node("Sub", size, g.integers(*(2 * m for m in layer.margin)))
+    if layer.offset is None:
+        begin = g.node("Div", g.node("Sub", g.size(x), size), g.integers(2, 2))
+    else:
+        begin = g.integers(*layer.offset)
+    return g.cut(x, begin, g.node("Add", begin, size))
+
+
+def _pad(t: Translation, step: Step, layer: Pad, x: str) -> str:
+    return t.graph.node("Pad", x, t.graph.integers(0, 0, *layer.padding, 0, 0, *layer.padding), output=step.name)
+
+
+Translator: TypeAlias = Callable[..., str]
+"""Takes the translation, the step, its layer and the names of its inputs; returns the name of its result."""
+
+LAYERS: dict[type[Layer], Translator] = {
+    Add: _add,
+    BatchNorm2d: _batch_norm,
+    BedOfNails: _bed_of_nails,
+    BilinearTranspose2d: _bilinear_transposed,
+    Concatenate: _concatenate,
+    Conv2d: _convolution,
+    ConvTranspose2d: _transposed,
+    Crop: _crop,
+    Dropout: _dropout,
+    LocalResponseNorm: _lrn,
+    MaxPool2d: _max_pool,
+    MaxUnpool2d: _max_unpool,
+    Pad: _pad,
+    ReLU: _relu,
+    Scale: _scale,
+    UpsampleBilinear: _interpolate,
+    UpsampleNearest: _nearest,
+}

@@ -1,0 +1,55 @@
+"""From raw bytes to an array: what the formats of weight files have in common."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scratchnet.arrays import Array
+
+STORED = {
+    "float64": "<f8",
+    "float32": "<f4",
+    "float16": "<f2",
+    "bfloat16": "<u2",  # the upper half of a float32, which NumPy has no type for
+    "int64": "<i8",
+    "int32": "<i4",
+    "int16": "<i2",
+    "int8": "|i1",
+    "uint8": "|u1",
+    "bool": "|b1",
+}
+"""Kinds of numbers, and how NumPy reads each."""
+
+
+def byte_count(kind: str, count: int) -> int:
+    """Return how many bytes ``count`` numbers of a kind take."""
+    return count * np.dtype(STORED[kind]).itemsize
+
+
+def as_array(
+    data: bytes, kind: str, shape: Sequence[int], offset: int = 0, strides: Sequence[int] | None = None
+) -> Array:
+    """Return a view of raw bytes as an array (of bfloat16: a float32 copy).
+
+    Parameters
+    ----------
+    data : bytes
+    kind : str
+        A key of :data:`STORED`.
+    shape : sequence of int
+    offset : int
+        Of the first number, counted in numbers.
+    strides : sequence of int or None
+        From one number to the next along each axis, counted in numbers; None means one behind another.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When the array would reach beyond the bytes.
+    """
+    dtype = np.dtype(STORED[kind])
+    steps = None if strides is None else [step * dtype.itemsize for step in strides]
+    array: Array = np.ndarray(tuple(shape), dtype, data, offset * dtype.itemsize, steps)
+    if kind == "bfloat16":
+        array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return array

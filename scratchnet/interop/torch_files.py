@@ -1,0 +1,82 @@
+"""PyTorch's ``.pth`` files, without PyTorch.
+
+Both formats hold a pickle that says which tensors there are, and the tensors' numbers behind one another:
+
+- the zip format (since 2020): ``NAME/data.pkl``, and ``NAME/data/KEY`` for every storage, not compressed;
+- the legacy format, that of torchvision's ``vgg16-397923af.pth``: pickles of a magic number, of the protocol's version,
+  of the system, of the tensors, of the list of storages, and then for each storage its count (8 bytes) and its numbers.
+"""
+
+import io
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scratchnet.arrays import Array
+from scratchnet.interop.pickled import Storage, Tensor, read_pickle
+from scratchnet.interop.tensors import as_array, byte_count
+
+MAGIC = 0x1950A86A20F9469CFC6C
+"""The first pickle of a file in the legacy format."""
+
+
+def read_zip_format(path: Path) -> dict[str, Array]:
+    """Return the tensors of a file in the zip format by name.
+
+    Raises
+    ------
+    ValueError, and what zipfile and pickle raise
+        When the file is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        folder = pickled.removesuffix("data.pkl")
+        if f"{folder}byteorder" in archive.namelist() and _stored(archive, f"{folder}byteorder") != b"little":
+            raise ValueError("written on a big-endian machine")
+        content, storages = read_pickle(io.BytesIO(_stored(archive, pickled)), path)
+        return _tensors(content, {key: _stored(archive, f"{folder}data/{key}") for key in storages})
+
+
+def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read one entry, never more bytes than the file itself has: PyTorch does not compress."""
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    return archive.read(name)
+
+
+def read_legacy_format(path: Path) -> dict[str, Array]:
+    """Return the tensors of a file in the legacy format by name; errors as in :func:`read_zip_format`."""
+    with path.open("rb") as file:
+        magic, _, system = (read_pickle(file, path)[0] for _ in range(3))
+        if magic != MAGIC or not system["little_endian"]:
+            raise pickle.UnpicklingError("not the magic number of PyTorch, or written on a big-endian machine")
+        content, storages = read_pickle(file, path)
+        keys, _ = read_pickle(file, path)
+        most = path.stat().st_size
+        return _tensors(content, {key: _numbers(file, storages[key], most) for key in keys})
+
+
+def _numbers(file: BinaryIO, storage: Storage, most: int) -> bytes:
+    """Read one storage behind its count."""
+    (count,) = struct.unpack("<q", file.read(8))
+    size = byte_count(storage.kind, count)
+    if not 0 <= size <= most:
+        raise ValueError(f"a storage of {count} numbers")
+    return file.read(size)
+
+
+def _tensors(content: Any, data: Mapping[str, bytes]) -> dict[str, Array]:
+    """Turn the tensors that a pickle named into arrays; whatever else it holds is left out."""
+    if not isinstance(content, Mapping):
+        raise TypeError("no dictionary of tensors")
+    arrays = {}
+    for name, tensor in content.items():
+        if isinstance(tensor, Tensor):
+            storage = tensor.storage
+            if len(data[storage.key]) != byte_count(storage.kind, storage.length):
+                raise ValueError(f"storage {storage.key} is not as long as its tensors need")
+            arrays[str(name)] = as_array(data[storage.key], storage.kind, tensor.shape, tensor.offset, tensor.strides)
+    return arrays

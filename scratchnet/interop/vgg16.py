@@ -1,0 +1,142 @@
+"""An encoder that starts from VGG16 (Simonyan and Zisserman 2015, configuration D) as ImageNet has trained it.
+
+FCN, DeconvNet and SegNet all start their encoders this way. The file is one that the user has: torchvision's
+``vgg16-397923af.pth``, or anything with its names: ``features.N.weight`` and ``features.N.bias`` for the 13
+convolutions, ``classifier.0`` and ``classifier.3`` for the first two fully connected layers, which FCN and DeconvNet
+write as convolutions, fc6 and fc7.
+
+Weights know only images like those they were trained on. Torchvision's want RGB / 255, normalised by ImageNet's mean
+and standard deviation (:data:`scratchnet.data.preprocessing.FIXED`); those that come from Caffe want BGR less a mean.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.errors import UserError
+from scratchnet.interop.layouts import kernel_to_channels_last, linear_to_kernel
+from scratchnet.interop.weight_files import read_weights
+from scratchnet.layers.base import Layer
+from scratchnet.layers.convolution import Conv2d
+from scratchnet.network import Network
+
+_STEPS = [f"conv{i}_{j}" for i, count in enumerate((2, 2, 3, 3, 3), 1) for j in range(1, count + 1)]
+
+CONVOLUTIONS = dict(zip(_STEPS, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), strict=True))
+"""Number N of ``features.N`` for each step of the encoder. The numbers between are ReLUs and pools."""
+
+FULLY_CONNECTED = {"fc6": 0, "fc7": 3}
+"""Number N of ``classifier.N``."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Values that a network's parameters are to start from.
+
+    Attributes
+    ----------
+    values : dict of str to Array
+        By the parameter's name, in the layout used here.
+    steps : tuple of str
+        The steps that they belong to.
+    left_out : tuple of str
+        One remark for each of fc6 and fc7 that the network has but the file cannot start.
+    """
+
+    values: Mapping[str, Array]
+    steps: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def apply(self, network: Network) -> None:
+        """Write the values into an allocated network."""
+        parameters = network.parameters()
+        for name, value in self.values.items():
+            parameters[name].value[...] = value
+
+
+def read_vgg16(path: Path | str, network: Network) -> Start:
+    """Read VGG16's weights from a file and fit them to a network, which needs no memory yet.
+
+    Parameters
+    ----------
+    path : Path or str
+        As :func:`read_weights` takes it.
+    network : Network
+        With steps ``conv1_1`` to ``conv5_3`` of VGG16's shapes. Steps ``fc6`` and ``fc7`` are started too where they
+        have the shapes of VGG16's fully connected layers and the file holds them.
+
+    Raises
+    ------
+    UserError
+        When the network's encoder is none of VGG16's shape, or the file is damaged or does not hold VGG16.
+    """
+    layers = {step.name: step.layer for step in network.steps if isinstance(step.layer, Conv2d)}
+    if missing := [name for name in CONVOLUTIONS if name not in layers]:
+        raise UserError(
+            f"--init-weights {path}: this model's encoder is not VGG16's, it has no convolution {missing[0]}; "
+            "leave the flag out or choose a model with VGG16's encoder"
+        )
+    weights = read_weights(path)
+    values: dict[str, Array] = {}
+    for step, number in CONVOLUTIONS.items():
+        weight, bias = _pair(path, weights, f"features.{number}")
+        kernel = kernel_to_channels_last(weight) if weight.ndim == 4 else weight
+        if problem := _misfit(layers[step], kernel, bias):
+            raise UserError(f"{path}: features.{number} does not fit {step}: {problem}; VGG16 needs the full width")
+        values |= {f"{step}.weight": kernel, f"{step}.bias": bias}
+    steps, left_out = [*CONVOLUTIONS], []
+    for step, number in FULLY_CONNECTED.items():
+        if step not in layers:
+            continue
+        if problem := _fully_connected(path, weights, step, f"classifier.{number}", layers[step], values):
+            left_out.append(f"{step} starts at random: {problem}")
+        else:
+            steps.append(step)
+    for name, value in values.items():
+        if not np.isfinite(value).all():
+            raise UserError(f"{path}: the weights for {name} are not all finite numbers; get the file again")
+    return Start(values, tuple(steps), tuple(left_out))
+
+
+def _pair(path: Path | str, weights: Mapping[str, Array], name: str) -> tuple[Array, Array]:
+    """Return weight and bias of one of VGG16's layers."""
+    keys = f"{name}.weight", f"{name}.bias"
+    for key in keys:
+        if key not in weights:
+            held = f"{', '.join([*weights][:3])} …" if weights else "no named tensors"
+            raise UserError(
+                f"{path}: holds no '{key}', but {held}; expected torchvision's names of VGG16 without batch norm"
+            )
+        if weights[key].dtype.kind != "f":
+            raise UserError(f"{path}: '{key}' is of type {weights[key].dtype}; expected floating-point numbers")
+    return weights[keys[0]], weights[keys[1]]
+
+
+def _fully_connected(
+    path: Path | str, weights: Mapping[str, Array], step: str, name: str, layer: Layer, values: dict[str, Array]
+) -> str | None:
+    """Add the values of fc6 or fc7, or say why it cannot start from the file."""
+    if f"{name}.weight" not in weights:
+        return f"the file has no {name}"
+    weight, bias = _pair(path, weights, name)
+    kernel = layer.parameters["weight"].shape
+    size = (kernel[0], kernel[1])
+    fits = weight.ndim == 2 and weight.shape[1] % (size[0] * size[1]) == 0
+    converted = linear_to_kernel(weight, size) if fits else weight
+    problem = _misfit(layer, converted, bias)
+    if problem is None:
+        values |= {f"{step}.weight": converted, f"{step}.bias": bias}
+    return problem
+
+
+def _misfit(layer: Layer, weight: Array, bias: Array) -> str | None:
+    """Say how weight or bias differ from what the layer has, if they do."""
+    for key, array in (("weight", weight), ("bias", bias)):
+        wanted = layer.parameters[key].shape if key in layer.parameters else None
+        if wanted != array.shape:
+            has = "none" if wanted is None else "×".join(map(str, wanted))
+            return f"the {key} in the file is {'×'.join(map(str, array.shape))}, the model's is {has}"
+    return None

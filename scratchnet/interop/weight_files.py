@@ -1,0 +1,112 @@
+"""Files of named weights: PyTorch's ``.pth``, safetensors, NumPy's ``.npz``. None of them runs code when it is read."""
+
+import json
+import pickle
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.errors import UserError
+from scratchnet.interop.tensors import as_array, byte_count
+from scratchnet.interop.torch_files import read_legacy_format, read_zip_format
+
+SAFETENSORS = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+_DAMAGE = (
+    pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, ValueError, TypeError, KeyError, IndexError,
+    AttributeError, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError, OverflowError,
+)  # fmt: skip
+"""What the readers of damaged files raise."""
+
+
+def read_weights(path: Path | str) -> dict[str, Array]:
+    """Read a file of named arrays, whose format its first bytes tell.
+
+    Parameters
+    ----------
+    path : Path or str
+        A state dict in PyTorch's zip or legacy format, a safetensors file or an ``.npz`` file.
+
+    Returns
+    -------
+    dict of str to Array
+        The arrays as the file has them: PyTorch's layout, if it is PyTorch's file.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, truncated, altered, of another kind, or a pickle that wants to run something.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file of weights")
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+        if start.startswith(b"PK"):
+            return _read_zip(path)
+        if start.startswith(b"\x80"):
+            return read_legacy_format(path)
+        if start.endswith(b"{"):
+            return _read_safetensors(path)
+    except PermissionError as error:
+        raise UserError(f"{path}: may not be read ({error.strerror})") from error
+    except _DAMAGE as error:
+        raise UserError(f"{path}: truncated, altered or no file of weights ({_words(error)}); get it again") from error
+    raise UserError(f"{path}: no file of weights; expected PyTorch's .pth (a state dict), .safetensors or .npz")
+
+
+def _words(error: BaseException) -> str:
+    """Say in a few words what went wrong."""
+    return " ".join(str(error).split())[:100] or type(error).__name__
+
+
+def _read_zip(path: Path) -> dict[str, Array]:
+    """Read PyTorch's zip format or an ``.npz`` file."""
+    with zipfile.ZipFile(path) as archive:
+        torch = any(name.endswith("data.pkl") for name in archive.namelist())
+    if torch:
+        return read_zip_format(path)
+    with np.load(path, allow_pickle=False) as stored:
+        if damaged := stored.zip.testzip():
+            raise zipfile.BadZipFile(damaged)
+        return {name: stored[name] for name in stored.files}
+
+
+def _read_safetensors(path: Path) -> dict[str, Array]:
+    """Read a safetensors file: 8 bytes with the header's length, the header as JSON, the numbers."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > size - 8:
+            raise ValueError(f"a header of {length} bytes in a file of {size}")
+        header = json.loads(file.read(length))
+        arrays = {}
+        for name, tensor in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = tensor["data_offsets"]
+            kind = SAFETENSORS[tensor["dtype"]]
+            if not 0 <= begin <= end <= size - 8 - length:
+                raise ValueError(f"{name} lies beyond the end of the file")
+            file.seek(8 + length + begin)
+            data = file.read(end - begin)
+            if len(data) != byte_count(kind, int(np.prod(tensor["shape"], dtype=object))):
+                raise ValueError(f"{name} has {len(data)} bytes for the shape {tensor['shape']}")
+            arrays[name] = as_array(data, kind, tensor["shape"])
+        return arrays

@@ -1,0 +1,53 @@
+"""PyTorch as an independent judge of every layer: its output and all its gradients, in training and outside."""
+
+import numpy as np
+import pytest
+
+from scratchnet import layers
+from tests.compare import distinct, numbers
+from tests.layer_cases import CASES, EVEN, ODD, C, prepared
+from tests.torch_layouts import maps, planes
+from tests.torch_twin import RULES, TorchTwin
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # on maps this small, threads only wait for each other
+
+# Where windows overlap, PyTorch keeps the last of several values for a pixel; here they are summed.
+JUDGED = [case for case in CASES if "unpool, overlapping" not in case]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("size", [EVEN, ODD])
+@pytest.mark.parametrize("case", JUDGED)
+def test_layers_agree(case, size, training, dtype):
+    if case == "dropout":
+        training = False
+    net = prepared(CASES[case], dtype).train(training)
+    twin = TorchTwin(net)
+    x = distinct(2, *size, C, dtype=dtype)
+    tx = planes(x)
+    ty = twin.forward(tx)
+    y = net.forward(x, keep=True)
+    bound = 1e-4 if dtype == np.float32 else 1e-9
+
+    def agree(actual, expected, what):
+        assert actual.dtype == dtype
+        limit = bound * max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=limit, err_msg=what)
+
+    agree(y, maps(ty), "output")
+    dy = numbers(*y.shape, seed=1, dtype=dtype)
+    ty.backward(planes(dy, learn=False))
+    net.zero_grad()
+    agree(net.backward(dy, need_dx=True), maps(tx.grad), "dx")
+    for name, gradient in twin.gradients().items():
+        agree(net.parameters()[name].grad, gradient, name)
+    for name, buffer in net.state().items():
+        agree(buffer.value, twin.state[name].numpy(), name)
+
+
+def test_every_layer_is_judged():
+    kinds = {value for value in vars(layers).values() if isinstance(value, type) and issubclass(value, layers.Layer)}
+    assert kinds - {layers.Layer} == set(RULES)
+    met = {type(step.layer) for case in JUDGED for step in CASES[case]().steps}
+    assert met == set(RULES)
