@@ -7,7 +7,7 @@ import pytest
 import threadpoolctl
 
 from scratchnet import threads
-from scratchnet.threads import ENOUGH, over_rows, share_out
+from scratchnet.threads import ENOUGH, WORTH, over_rows, share_out
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,13 @@ def test_shares_run_in_different_threads():
 
 
 def test_little_work_stays_with_the_caller():
-    assert share_out(list, range(8), ENOUGH - 1) == [list(range(8))]
+    def where(share):
+        return list(share), threading.current_thread().name
+
+    here = threading.current_thread().name
+    assert share_out(where, range(8), WORTH - 1) == [(list(range(8)), here)]
+    # From here on it is cut up as in a replay, so that sums come out alike; the caller still does it all.
+    assert share_out(where, range(8), ENOUGH - 1) == [([0, 3, 6], here), ([1, 4, 7], here), ([2, 5], here)]
 
 
 def test_a_share_inside_a_share_runs_in_place():

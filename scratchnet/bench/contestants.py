@@ -15,6 +15,7 @@ from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.config import OptimizerName
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
+from scratchnet.replay import Replay
 from scratchnet.training.optimizers import SGD, Adam
 
 RATE, MOMENTUM, DECAY = 1e-4, 0.9, 5e-4
@@ -43,14 +44,15 @@ class OurStep:
 
     def __init__(self, network: Network, batch: Batch, classes: int, optimizer: OptimizerName) -> None:
         self.network, self.batch, self.loss = network.train(), batch, PixelLoss(classes)
+        self.passes = Replay(self.network)
         self.optimizer = SGD(MOMENTUM, DECAY) if optimizer == "sgd" else Adam(DECAY)
 
     def gradients(self) -> tuple[Array, float]:
         """Return logits and loss; the gradients are in the network."""
         self.network.zero_grad()
-        logits = self.network.forward(self.batch.x)
+        logits = self.passes.forward(self.batch.x)
         loss, dlogits = self.loss(logits, self.batch.target)
-        self.network.backward(dlogits)
+        self.passes.backward(dlogits)
         return logits, loss
 
     def __call__(self) -> None:
@@ -123,11 +125,11 @@ class OurForward:
     """scratchnet's forward pass outside training."""
 
     def __init__(self, network: Network, x: Array) -> None:
-        self.network, self.x = network.eval(), x
+        self.passes, self.x = Replay(network.eval()), x
 
     def __call__(self) -> Array:
         """Return the logits, (n, h, w, classes)."""
-        return self.network.forward(self.x)
+        return self.passes.forward(self.x, keep=False)
 
 
 class TorchForward:

@@ -17,7 +17,7 @@ from scratchnet.bench.segment import SIZE as SEGMENT_SIZE
 from scratchnet.bench.segment import measure_segment
 from scratchnet.bench.session import Session, open_session, set_threads
 from scratchnet.bench.step import measure_step, step_contestants
-from scratchnet.commands.parsing import parse_size, parse, say
+from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.config import ModelSettings, OptimizerName
 from scratchnet.errors import UserError
 from scratchnet.ops.geometry import Pair

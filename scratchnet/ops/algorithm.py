@@ -46,10 +46,10 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
         Refuse Winograd's forms; float64 always does.
     """
     c, c_out = weight.shape[2:]
-    if is_textbook():
+    if is_textbook() or (conv.groups > 1 and (conv.groups, 1) != (c_out, c)):
         return Form.DIRECT
     if conv.groups > 1:
-        return Form.DEPTHWISE if conv.groups == c_out and c == 1 else Form.DIRECT
+        return Form.DEPTHWISE
     covers = conv.kernel == size and conv.dilation == (1, 1)  # one window that sees the whole map
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
         return Form.PRODUCT
@@ -58,9 +58,14 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
         return Form.FEW
     if precise or is_precise() or x.dtype.itemsize != 4 or not slides or min(c, c_out) < FEWEST_CHANNELS:
         return Form.DIRECT
+    return _winograd(len(x), output)
+
+
+def _winograd(n: int, output: Pair) -> Form:
+    """Choose the tile that needs fewer products; none where there are few tiles."""
     products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}
     m = 2 if products[2] <= products[4] else 4
-    if len(x) * _tiles(output, m) < FEWEST_TILES:
+    if n * _tiles(output, m) < FEWEST_TILES:
         return Form.DIRECT
     return Form.WINOGRAD2 if m == 2 else Form.WINOGRAD4
 

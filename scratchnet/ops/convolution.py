@@ -10,8 +10,9 @@ weight multiplies what each kernel number met.
 There are several ways to compute these sums. ``direct`` is the one to read first: patches as the rows of a matrix
 (im2col) and one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels, ``depthwise`` has
 no matrix product at all, ``subpixel`` is the gradient by the input at strides above 1, a kernel that covers the whole
-map, or is 1×1, is a plain product, and ``few`` serves layers with one or two outputs. ``algorithm`` chooses by shape and dtype. ``groups`` splits the channels into
-that many independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
+map, or is 1×1, is a plain product, and ``few`` serves layers with one or two outputs. ``algorithm`` chooses by shape
+and dtype. ``groups`` splits the channels into that many independent convolutions; a dilation ``d`` spreads the kernel's
+taps (Yu and Koltun 2016).
 """
 
 from scratchnet.arrays import Array, namespace

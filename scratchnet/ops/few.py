@@ -4,7 +4,8 @@ im2col copies every input number ``kh·kw`` times, which pays when many filters 
 filters it is the copying that costs. So here every pixel is multiplied by all ``kh·kw·c_out`` weights at once, one
 matrix product without any copy, and the results, of which there are few, are shifted and summed:
 
-    z[n, v, u, (i, j, b)] = Σ_a x[n, v, u, a] · w[i, j, a, b]        y[n, o, q, b] = Σ_{i, j} z[n, o+i−p, q+j−p, (i, j, b)]
+    z[n, v, u, (i, j, b)] = Σ_a x[n, v, u, a] · w[i, j, a, b]
+    y[n, o, q, b] = Σ_{i, j} z[n, o + i − p, q + j − p, (i, j, b)]
 
 The gradient by the weight turns that round: the few channels of dy are copied, not the many of x.
 """

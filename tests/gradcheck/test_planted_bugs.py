@@ -15,6 +15,7 @@ import pytest
 from scratchnet.gradcheck import Case, Problem, all_cases, from_network
 from scratchnet.layers import Add, Conv2d
 from scratchnet.network import Network
+from scratchnet.ops.geometry import Block
 from scratchnet.ops.normalization import batch_norm_fixed_backward
 from scratchnet.ops.resampling import upsample_bilinear
 from tests.compare import numbers
@@ -100,7 +101,7 @@ def last_write(right):
 
     def wrong(dy, switches):
         dx = np.zeros((dy.shape[0], *switches.size, dy.shape[3]))
-        for j, v, u in switches.taps():
+        for j, v, u in switches.taps(Block(0, len(dx), 0, dy.shape[1], 0, dy.shape[2])):
             place = dx[:, v.source, u.source]
             np.copyto(place, dy[:, v.out, u.out], where=switches.index[:, v.out, u.out] == j)
         return dx
@@ -138,9 +139,9 @@ def turned_kernel(right):
 
 
 def swapped_groups(right):
-    def wrong(dy, x, weight, stride, padding, dilation, groups):
+    def wrong(dy, x, weight, *settings):
         half = x.shape[3] // 2
-        return right(dy, np.roll(x, half, axis=3), weight, stride, padding, dilation, groups)
+        return right(dy, np.roll(x, half, axis=3), weight, *settings)
 
     return wrong
 
@@ -162,7 +163,8 @@ def no_x_hat_term(right):
     def wrong(dy, normalized, gamma):
         dx, dgamma, dbeta = right(dy, normalized, gamma)
         count = dy.size // dy.shape[3]
-        return dx + gamma * normalized.inverse_std * normalized.x_hat * dgamma / count, dgamma, dbeta
+        x_hat = (normalized.x - normalized.mean) * normalized.inverse_std
+        return dx + gamma * normalized.inverse_std * x_hat * dgamma / count, dgamma, dbeta
 
     return wrong
 
@@ -212,10 +214,10 @@ def double_sigmoid(right):
     return wrong
 
 
-def unscaled_mask(right):
-    def wrong(x, rate, rng):
-        y, mask = right(x, rate, rng)
-        return y, np.sign(mask)
+def mask_twice(right):
+    def wrong(self, dy):
+        (mask,) = self.kept
+        return mask * right(self, dy)
 
     return wrong
 
@@ -323,7 +325,7 @@ BUGS = [
     # activation
     Bug("ReLU's mask from the gradient", ACT + "relu_backward", lambda f: lambda dy, y: dy * (dy > 0), "layer/ReLU"),
     Bug("ReLU lets everything through", ACT + "relu_backward", lambda f: lambda dy, y: dy, "layer/ReLU"),
-    Bug("dropout's mask not scaled", ACT + "dropout", unscaled_mask, "layer/Dropout"),
+    Bug("dropout's mask used twice", ACT + "Dropout.backward", mask_twice, "layer/Dropout"),
     # joining
     Bug("pieces swapped", JOIN + "concatenate_backward", swapped_pieces, "layer/Concatenate"),
     Bug("offset ignored", JOIN + "crop2d_backward", lambda f: lambda dy, _, size: f(dy, 0, size), "layer/Crop"),

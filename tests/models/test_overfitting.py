@@ -20,7 +20,7 @@ PICTURES = {
     "fcn32s": ({"width": 1 / 8, "padding": "same"}, 64, 1, 60),
     "fcn16s": ({"width": 1 / 16, "padding": "same", "upsampling": "paper"}, 64, 1, 60),
     "fcn8s": ({"width": 1 / 16, "padding": "same", "upsampling": "learned"}, 64, 1, 60),
-    "fcn8s, padding 100, at once": ({"width": 1 / 32, "at_once": True}, 40, 1, 60),
+    "fcn8s, padding 100, at once": ({"width": 1 / 32, "at_once": True}, 40, 1, 100),
     "unet": ({"width": 1 / 8, "depth": 2, "dropout": False}, 31, 1, 40),
     "unet-same": ({"width": 1 / 8, "depth": 3, "batch_norm": True}, 31, 1, 40),
     "dilated-fcn": ({"width": 1 / 16}, 31, 1, 60),
