@@ -23,8 +23,8 @@ from scratchnet.recording import Program, Recorder, traced
 from scratchnet.recycling import empty, shared_zeros
 from scratchnet.threads import one_blas_thread, replay, thread_count
 
-KEPT = 2
-"""Recordings that are kept: one for training, one for evaluation."""
+KEPT = 4
+"""Recordings that are kept: whole and last batches, in training and in evaluation."""
 
 
 @dataclass
@@ -77,6 +77,7 @@ class Replay:
             self._remember(key, None)
             return self.network.forward(x, keep)
         tape = self._tapes[key]
+        self._tapes.move_to_end(key)
         if tape is None:
             tape = Tape(_shared(x))
             self._remember(key, tape)

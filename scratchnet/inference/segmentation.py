@@ -12,7 +12,7 @@ A network wants sizes that are multiples of its stride, and its activations grow
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from scratchnet.errors import UserError
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
 from scratchnet.ops.resampling import upsample_bilinear
+from scratchnet.replay import Replay
 
 LARGEST = 544
 """Images with no side above this many pixels are segmented whole."""
@@ -53,8 +54,10 @@ class Segmenter:
     preprocessing: Preprocessing
     tile: int | None = None
     overlap: int | None = None
+    _passes: Replay = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_passes", Replay(self.network))
         stride, fixed = self.network.stride, self.network.fixed_size
         if self.tile is None and self.overlap is None:
             return
@@ -148,7 +151,7 @@ class Segmenter:
         both = 2 * self.network.border
         h, w = x.shape[1] - both, x.shape[2] - both
         height, width = self.network.fixed_size or self._multiples(h, w)
-        logits = self.network.forward(_reflected(x, (height + both, width + both)), keep=False)
+        logits = self._passes.forward(_reflected(x, (height + both, width + both)), keep=False)
         return probabilities(logits[:, :h, :w])
 
     def _multiples(self, h: int, w: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from scratchnet.inference import Evaluation, Segmenter, evaluate
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.progress import progress
+from scratchnet.replay import Replay
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
 from scratchnet.training.optimizers import SGD, Adam, Optimizer
 from scratchnet.training.recalibration import recalibrate
@@ -95,13 +96,17 @@ class Run:
     ) -> None:
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
         self.train, self.val, self.loss = train, val, loss
-        self.network: Network = recipe.build().allocate(settings.seed)
+        self._use(recipe.build().allocate(settings.seed))
         self.optimizer = _optimizer(settings)
         self.schedule = Schedule(settings.schedule, settings.learning_rate, settings.factor, settings.every)
         self.state = State()
         self.batch_size = min(settings.batch_size, len(train))
         if resume and (folder / LAST).exists():
             self._restore()
+
+    def _use(self, network: Network) -> None:
+        """Train ``network`` from now on."""
+        self.network, self.passes = network, Replay(network)
 
     @property
     def updates_per_epoch(self) -> int:
@@ -144,7 +149,7 @@ class Run:
     def finish(self) -> Evaluation:
         """Load the best checkpoint, recalibrate batch norm if wanted, write it back, and return its evaluation."""
         best = load_checkpoint(self.folder / BEST)
-        self.network = best.network
+        self._use(best.network)
         if self.settings.recalibrate and self.network.batch_norms():
             batches = epoch_batches(
                 self.train, self.batch_size, self.settings.seed, 0, self.augmentation, drop_last=True
@@ -195,13 +200,13 @@ class Run:
     def _add_gradients(self, x: Array, target: Array, alone: bool) -> float:
         """Add a batch's gradients, its images normalised together or each ``alone``; return the loss."""
         if not alone:
-            loss, dlogits = self.loss(self.network.forward(x), target)
-            self.network.backward(dlogits)
+            loss, dlogits = self.loss(self.passes.forward(x), target)
+            self.passes.backward(dlogits)
             return loss
         total = 0.0
         for i in range(len(x)):
-            loss, dlogits = self.loss(self.network.forward(x[i : i + 1]), target[i : i + 1])
-            self.network.backward(dlogits / dlogits.dtype.type(len(x)))
+            loss, dlogits = self.loss(self.passes.forward(x[i : i + 1]), target[i : i + 1])
+            self.passes.backward(dlogits / dlogits.dtype.type(len(x)))
             total += loss / len(x)
         return total
 
@@ -262,7 +267,7 @@ class Run:
         self.recipe = Recipe(
             wanted.model, wanted.options, wanted.classes, stored.preprocessing, wanted.data, wanted.settings
         )
-        self.network = last.network
+        self._use(last.network)
         self.state = State(**last.progress)
         self.optimizer.arrays, self.optimizer.steps = last.memory, self.state.optimizer_steps
         self.schedule.drops, self.schedule.waited = self.state.drops, self.state.waited

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scratchnet.layers import Dropout
 from scratchnet.losses import PixelLoss, predict
 from scratchnet.models import MODELS, build
 from tests.compare import numbers
@@ -20,7 +21,7 @@ PICTURES = {
     "fcn32s": ({"width": 1 / 8, "padding": "same"}, 64, 1, 60),
     "fcn16s": ({"width": 1 / 16, "padding": "same", "upsampling": "paper"}, 64, 1, 60),
     "fcn8s": ({"width": 1 / 16, "padding": "same", "upsampling": "learned"}, 64, 1, 60),
-    "fcn8s, padding 100, at once": ({"width": 1 / 32, "at_once": True}, 40, 1, 100),
+    "fcn8s, padding 100, at once": ({"width": 1 / 32, "at_once": True}, 40, 1, 60),
     "unet": ({"width": 1 / 8, "depth": 2, "dropout": False}, 31, 1, 40),
     "unet-same": ({"width": 1 / 8, "depth": 3, "batch_norm": True}, 31, 1, 40),
     "dilated-fcn": ({"width": 1 / 16}, 31, 1, 60),
@@ -43,6 +44,9 @@ def test_a_model_learns_a_picture_by_heart(key):
         target[:, size // 4 : size * 3 // 4, size // 4 : size * 3 // 4] = 1
     x = 0.5 * numbers(n, size, size, 3, dtype=np.float32) + target[..., None] * np.array([1, -1, 0.5], np.float32)
     net, loss = build(key.partition(",")[0], 2, **options).allocate(0).train(), PixelLoss(2)
+    for step in net.steps:
+        if isinstance(step.layer, Dropout):
+            step.layer.rate = 0.0  # a narrow net without half of its numbers says something else every time
     flat, border = net.flat(), net.border
     x = np.pad(x, [(0, 0), (border, border), (border, border), (0, 0)], mode="symmetric")
     mean, square, losses = np.zeros_like(flat.values), np.zeros_like(flat.values), []
