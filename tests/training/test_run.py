@@ -110,16 +110,16 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer, schedule):
 def test_dropping_out_in_the_middle_of_an_epoch_loses_that_epoch_only(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole", epochs=3)
     broken = run(tmp_path / "broken", epochs=3)
-    forward, calls = type(broken.network).forward, []
+    forward, calls = type(broken.passes).forward, []
 
-    def interrupted(net, x, keep=None):
-        if net.training:
+    def interrupted(passes, x, keep=None):
+        if passes.network.training:
             calls.append(1)
             if len(calls) == 4:  # the second batch of the second epoch
                 raise KeyboardInterrupt
-        return forward(net, x, keep)
+        return forward(passes, x, keep)
 
-    monkeypatch.setattr(type(broken.network), "forward", interrupted)
+    monkeypatch.setattr(type(broken.passes), "forward", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(broken.fit())
     monkeypatch.undo()
