@@ -77,7 +77,7 @@ def measure_step(
     names = step_contestants(session, compiled=False) if memory and can_measure_memory() else ()
     peaks = {name: peak_memory(name, case, optimizer) for name in names}
     details = {"network": case.plain(), "optimizer": optimizer, "agreement": agreements}
-    return Row(case.name, _flops(case), timings, peaks, details)
+    return Row(case.name, step_flops(case), timings, peaks, details)
 
 
 def require_exact_agreement(case: NetworkCase, session: Session) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def require_exact_agreement(case: NetworkCase, session: Session) -> dict[str, An
     return found
 
 
-def _flops(case: NetworkCase) -> int:
+def step_flops(case: NetworkCase) -> int:
     """Count the operations of a step's products: forward, gradient by weight, and by input where something learns."""
     network = case.network()
     shapes = network.shapes(case.size, case.batch)
