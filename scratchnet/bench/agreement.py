@@ -23,9 +23,13 @@ from scratchnet.bench.contestants import (
 )
 from scratchnet.errors import UserError
 from scratchnet.layers import Dropout
+from scratchnet.ops.geometry import Pair
 
 EXACT, ROUNDED = 1e-6, 0.2
 """Largest difference in float64, and in float32; mistakes are of the order of 1."""
+
+SMALL = 64
+"""Side of the small images: with less, the innermost maps are single pixels, whose batch norm is all rounding."""
 
 LARGEST = 60_000_000
 """Networks with more parameters are not compared in float64: four copies of them would not fit everywhere."""
@@ -92,16 +96,16 @@ def compare_exactly(case: NetworkCase, channels_last: bool) -> Agreement | None:
     return compare(ours, build_torch(small, "sgd", channels_last, dtype=np.float64))
 
 
-def _small_size(case: NetworkCase) -> tuple[int, int]:
-    """Return the smallest square that the network takes and that leaves its middle more than a pixel."""
+def _small_size(case: NetworkCase) -> Pair:
+    """Return the smallest square that the network takes from :data:`SMALL` on; never more than the case's own size."""
     network = case.network()
-    sizes = [(side, side) for side in range(2 * network.stride, min(case.size), network.stride)]
-    for size in [] if network.fixed_size else sizes:
+    sides = range(-(-SMALL // network.stride) * network.stride, min(case.size), network.stride)
+    for side in [] if network.fixed_size else sides:
         try:
-            network.shapes(size)
+            network.shapes((side, side))
         except ValueError:
             continue
-        return size
+        return side, side
     return case.size
 
 

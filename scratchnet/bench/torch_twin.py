@@ -24,7 +24,7 @@ def parameter_values(network: Network) -> dict[str, Array]:
 
 
 class TorchTwin:
-    """The twin of ``network``.
+    """The twin of ``network``, in training mode until ``training`` is set to False.
 
     Parameters
     ----------
@@ -130,7 +130,8 @@ def _max_unpool(twin: TorchTwin, name: str, layer: ours.MaxUnpool2d, taken: list
 
 
 def _crop(twin: TorchTwin, name: str, layer: ours.Crop, taken: list[Any]) -> Any:
-    x, (h, w) = taken[0], taken[1].shape[2:]
+    x, like = taken
+    h, w = like.shape[2] - 2 * layer.margin[0], like.shape[3] - 2 * layer.margin[1]
     top, left = layer.offset or ((x.shape[2] - h) // 2, (x.shape[3] - w) // 2)
     return x[:, :, top : top + h, left : left + w]
 
@@ -145,6 +146,14 @@ def _bed_of_nails(twin: TorchTwin, name: str, layer: ours.BedOfNails, taken: lis
     y = taken[0].new_zeros((n, c, h * sh, w * sw)).contiguous(memory_format=twin.format)
     y[:, :, ::sh, ::sw] = taken[0]
     return y
+
+
+def _bilinear_transpose(twin: TorchTwin, name: str, layer: ours.BilinearTranspose2d, taken: list[Any]) -> Any:
+    """Spread every channel by itself with FCN's kernel, a tent in both directions."""
+    x, f = taken[0], layer.factor
+    tent = 1 - (twin.torch.arange(2 * f, dtype=x.dtype) - f + 0.5).abs() / f
+    kernel = (tent[:, None] * tent).expand(x.shape[1], 1, -1, -1)
+    return twin.functional.conv_transpose2d(x, kernel, stride=f, groups=x.shape[1])
 
 
 def _bilinear(twin: TorchTwin, name: str, layer: ours.UpsampleBilinear, taken: list[Any]) -> Any:
@@ -173,5 +182,7 @@ RULES: dict[type[Layer], Callable[[TorchTwin, str, Any, list[Any]], Any]] = {
     ),
     ours.BedOfNails: _bed_of_nails,
     ours.UpsampleBilinear: _bilinear,
+    ours.BilinearTranspose2d: _bilinear_transpose,
+    ours.Scale: lambda twin, name, layer, taken: taken[0] * layer.factor,
 }
 """How PyTorch does each layer: (twin, step name, layer, inputs) → value, or (value, switches)."""

@@ -48,11 +48,11 @@ class NetworkArguments(BenchArguments):
     classes: int | None = None
     """Number of classes. Default: 2, or 21 for vgg16-mirror."""
     batch_norm: bool | None = None
-    """bloodcell: batch norm behind every convolution. Default: on."""
-    unpool: Literal["nearest", "switches"] | None = None
-    """bloodcell: nearest or switches."""
+    """bloodcell, unet, unet-same: batch norm behind every convolution. Default: on."""
+    unpool: Literal["switches", "nearest", "transposed"] | None = None
+    """Of the models that know several ways, see `scratchnet models`."""
     width: float | None = None
-    """Filters of the first layer, or for bloodcell a factor on all of them."""
+    """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
     memory: bool = True
     """Measure peak memory too, each contestant in a process of its own."""
 

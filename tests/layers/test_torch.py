@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from scratchnet import layers
+from scratchnet.bench.torch_twin import RULES, TorchTwin, parameter_values
 from tests.compare import distinct, numbers
 from tests.layer_cases import CASES, EVEN, ODD, C, prepared
 from tests.torch_layouts import maps, planes
-from tests.torch_twin import RULES, TorchTwin
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # on maps this small, threads only wait for each other
@@ -16,16 +16,18 @@ torch.set_num_threads(1)  # on maps this small, threads only wait for each other
 JUDGED = [case for case in CASES if "unpool, overlapping" not in case]
 
 
+@pytest.mark.parametrize("channels_last", [False, True], ids=["default layout", "channels last"])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("size", [EVEN, ODD])
 @pytest.mark.parametrize("case", JUDGED)
-def test_layers_agree(case, size, training, dtype):
+def test_layers_agree(case, size, training, channels_last, dtype):
     if case == "dropout":
         training = False
     net = prepared(CASES[case], dtype).train(training)
-    twin = TorchTwin(net)
+    twin = TorchTwin(net, parameter_values(net), channels_last)
+    twin.training = training
     x = distinct(2, *size, C, dtype=dtype)
-    tx = planes(x)
+    tx = twin.batch(x).requires_grad_()
     ty = twin.forward(tx)
     y = net.forward(x, keep=True)
     bound = 1e-4 if dtype == np.float32 else 1e-9

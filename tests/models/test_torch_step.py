@@ -7,12 +7,12 @@ rounding of the first can move a switch of the second.
 import numpy as np
 import pytest
 
+from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.layers import Dropout
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from tests.compare import numbers
-from tests.torch_layouts import maps, planes
-from tests.torch_twin import TorchTwin
+from tests.torch_layouts import maps, weights
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -52,6 +52,15 @@ def torch_loss(scores, target):
     return F.cross_entropy(scores, torch.tensor(target, dtype=torch.int64))
 
 
+def torch_step(twin, loss):
+    """Go down the gradient of the loss."""
+    loss.backward()
+    with torch.no_grad():
+        for parameter in twin.learned.values():
+            parameter.sub_(RATE * parameter.grad)
+            parameter.grad = None
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_training_steps_agree(case, dtype):
     name, options, size, n = CASES[case]
@@ -61,12 +70,12 @@ def test_training_steps_agree(case, dtype):
     for step in net.steps:
         if isinstance(step.layer, Dropout):
             step.layer.rate = 0  # the two would drop different numbers
-    twin = TorchTwin(net)
+    twin = TorchTwin(net, parameter_values(net))
     target = (numbers(n, size, size, seed=9) > 0).astype(np.uint8)
     bound = 1e-9 if dtype == np.float64 else 1e-3 if case in DEEP else 1e-4
     for seed in range(1 if dtype == np.float32 else 2):
         x = numbers(n, *(2 * [size + 2 * net.border]), 3, seed=seed, dtype=dtype)
-        scores = twin.forward(planes(x, learn=False))
+        scores = twin.forward(twin.batch(x))
         expected = torch_loss(scores, target)
         logits = net.forward(x)
         loss, dlogits = PixelLoss(2)(logits, target)
@@ -76,9 +85,9 @@ def test_training_steps_agree(case, dtype):
         net.zero_grad()
         net.backward(dlogits)
         net.flat().values[...] -= dtype.type(RATE) * net.flat().grads
-        twin.step(expected, RATE)
-    mine = {key: p.value for key, p in net.parameters().items()} | {key: b.value for key, b in net.state().items()}
-    theirs = twin.values()
+        torch_step(twin, expected)
+    theirs = {key: weights(t) if t.ndim == 4 else t.detach().numpy() for key, t in (twin.learned | twin.state).items()}
+    mine = parameter_values(net)
     assert set(mine) == set(theirs)
     for key, value in mine.items():
         np.testing.assert_allclose(value, theirs[key], rtol=0, atol=bound * max(1, np.abs(value).max()), err_msg=key)
