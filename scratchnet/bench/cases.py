@@ -6,7 +6,7 @@ thirteen convolutions, five pools, and the same upwards, batch norm and ReLU beh
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from scratchnet.errors import UserError
@@ -94,7 +94,7 @@ def network_case(
     """Fill in what is not given.
 
     The image is the model's own size, 128×128 for models of small images; the batch is 8 for images of up to 128×128
-    pixels and 1 above; batch norm is on where a model leaves the choice.
+    pixels, above it 1, or 2 where a map shrinks to one pixel; batch norm is on where a model leaves the choice.
 
     Raises
     ------
@@ -115,10 +115,18 @@ def network_case(
         if size[0] != size[1]:
             raise UserError(f"--size {size[0]}x{size[1]}: model '{model}' takes square images only")
         chosen["size"] = size[0]
-    batch = batch or (8 if size[0] * size[1] <= 128 * 128 else 1)
-    case = NetworkCase(model, size, batch, classes or (21 if model == MIRROR else 2), chosen)
+    case = NetworkCase(model, size, batch or 1, classes or (21 if model == MIRROR else 2), chosen)
     try:
-        case.network().shapes(size, batch)
+        case.network().shapes(size, case.batch)
     except ValueError as error:
         raise UserError(f"model '{model}' cannot take images of {size[0]}×{size[1]}: {error}") from error
-    return case
+    if batch is None and size[0] * size[1] <= 128 * 128:
+        return replace(case, batch=8)
+    return replace(case, batch=2) if batch is None and normalizes_one_number(case) else case
+
+
+def normalizes_one_number(case: NetworkCase) -> bool:
+    """Return whether a batch norm would have a single pixel a channel, which has no variance to train with."""
+    network = case.network()
+    shapes = network.shapes(case.size, case.batch)
+    return any(shapes[name][:3] == (1, 1, 1) for name in network.batch_norms())

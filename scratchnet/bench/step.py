@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scratchnet.bench.agreement import EXACT, ROUNDED, compare, compare_exactly, require
-from scratchnet.bench.cases import NetworkCase
+from scratchnet.bench.cases import NetworkCase, normalizes_one_number
 from scratchnet.bench.contestants import build_ours, build_torch
 from scratchnet.bench.names import CHANNELS_LAST, COMPILED, LAYOUTS, OURS, TORCH
 from scratchnet.bench.peak import peak_memory
@@ -17,6 +17,7 @@ from scratchnet.bench.results import Row
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import measure
 from scratchnet.config import OptimizerName
+from scratchnet.errors import UserError
 
 WARM_UP = 3
 """Calls in front of the first block: what is set up by the first ones is ready then."""
@@ -52,8 +53,10 @@ def measure_step(
     Raises
     ------
     UserError
-        When PyTorch's side computes something else.
+        When the batch is too small for the network's batch norm, or PyTorch's side computes something else.
     """
+    if normalizes_one_number(case):
+        raise UserError(f"{case.name}: batch norm cannot train on one pixel; use --batch 2 or more")
     ours = build_ours(case, optimizer)
     calls: dict[str, Callable[[], object]] = {OURS: ours}
     agreements = require_exact_agreement(case, session)

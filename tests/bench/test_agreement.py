@@ -69,6 +69,14 @@ def test_a_wrong_twin_is_refused(monkeypatch):
         measured()
 
 
+def test_batch_norm_of_one_pixel_is_refused():
+    case = network_case("deconvnet-small", (32, 32), 1, options={"width": 4})
+    with pytest.raises(
+        UserError, match="deconvnet-small, 1×32×32: batch norm cannot train on one pixel; use --batch 2"
+    ):
+        measured(case)
+
+
 def test_numbers_that_are_none_are_refused():
     with pytest.raises(UserError, match="output off by nan"):
         require(CASE, "torch", Agreement(float("nan"), 0.0, 0.0, "conv1.weight"), 0.2)

@@ -33,7 +33,7 @@ def test_the_mirror_is_vgg16_there_and_back():
 @pytest.mark.parametrize("model", [*MODELS, MIRROR])
 def test_defaults_fit_every_model(model):
     case = network_case(model)
-    assert case.batch == (8 if case.size == (128, 128) else 1)
+    assert case.batch == (8 if case.size == (128, 128) else 2 if model == "deconvnet" else 1)
     assert NetworkCase.of(json.loads(json.dumps(case.plain()))) == case
     assert case.network().shapes(case.size, case.batch)
 
