@@ -39,6 +39,19 @@ def make_batch(case: NetworkCase, dtype: Any = np.float32) -> Batch:
     return Batch(x.astype(dtype), rng.integers(0, case.classes, outputs[:3]).astype(np.uint8))
 
 
+def started(case: NetworkCase, dtype: Any = np.float32) -> Network:
+    """Return the network with memory and starting values, the same for the same case.
+
+    What usually starts as a constant (biases, batch norm, FCN's scores at 0) has a little noise here: zeros would hide
+    differences, and pass on no gradient.
+    """
+    network = case.network().allocate(0, dtype)
+    for name, parameter in network.parameters().items():
+        if parameter.value.min() == parameter.value.max():
+            parameter.value[...] += 0.01 * generator(0, "bench", name).standard_normal(parameter.shape)
+    return network
+
+
 class OurStep:
     """scratchnet's training step."""
 
@@ -106,7 +119,7 @@ class TorchStep:
 
 def build_ours(case: NetworkCase, optimizer: OptimizerName, dtype: Any = np.float32) -> OurStep:
     """Set up scratchnet's side."""
-    return OurStep(case.network().allocate(0, dtype), make_batch(case, dtype), case.classes, optimizer)
+    return OurStep(started(case, dtype), make_batch(case, dtype), case.classes, optimizer)
 
 
 def build_torch(
@@ -117,7 +130,7 @@ def build_torch(
     dtype: Any = np.float32,
 ) -> TorchStep:
     """Set up PyTorch's side with the weights of :func:`build_ours`; nothing of scratchnet's memory stays."""
-    values = parameter_values(case.network().allocate(0, dtype))
+    values = parameter_values(started(case, dtype))
     return TorchStep(TorchTwin(case.network(), values, channels_last), make_batch(case, dtype), optimizer, compiled)
 
 
@@ -147,10 +160,10 @@ class TorchForward:
 
 def our_forward(case: NetworkCase) -> OurForward:
     """Set up scratchnet's side."""
-    return OurForward(case.network().allocate(0), make_batch(case).x)
+    return OurForward(started(case), make_batch(case).x)
 
 
 def torch_forward(case: NetworkCase, channels_last: bool) -> TorchForward:
     """Set up PyTorch's side."""
-    values = parameter_values(case.network().allocate(0))
+    values = parameter_values(started(case))
     return TorchForward(TorchTwin(case.network(), values, channels_last), make_batch(case).x)

@@ -32,6 +32,14 @@ def test_our_models_and_their_twins_agree(model, channels_last):
     assert compare_exactly(case, channels_last).largest < 1e-9
 
 
+def test_scores_that_start_at_zero_are_compared_all_the_same():
+    pytest.importorskip("torch")
+    case = network_case("fcn32s", (33, 33), 1, options={"width": 1 / 32, "padding": "same"})
+    found = compare_exactly(case, False)
+    assert found.largest < 1e-9
+    assert found.worst.startswith(("conv", "fc", "score"))
+
+
 def test_large_networks_are_not_compared_in_float64(monkeypatch):
     monkeypatch.setattr("scratchnet.bench.agreement.LARGEST", 10)
     assert compare_exactly(CASE, False) is None
