@@ -2,7 +2,7 @@
 
 Each contestant gets a process of its own, which
 
-1. imports its library and computes a tiny case, so that threads and code are there: the memory now is the *base*;
+1. imports its library and trains a tiny network, so that threads and code are there: the memory now is the *base*;
 2. builds the network (parameters, and for training gradients and what the optimiser remembers) and the batch;
 3. computes a few times; the highest memory meanwhile, less the base, is the *peak*.
 
@@ -73,7 +73,7 @@ def _measure(contestant: str, case: NetworkCase, optimizer: OptimizerName | None
         import torch
 
         torch.set_num_threads(thread_count())
-    _build(contestant, network_case("bloodcell", (32, 32), 2, options={"width": 0.05}), optimizer)()
+    _build(contestant, network_case("bloodcell", (32, 32), 2, options={"width": 0.05}), optimizer or "sgd")()
     gc.collect()
     base = memory_bytes()
     call = _build(contestant, case, optimizer)

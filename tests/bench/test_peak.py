@@ -18,14 +18,15 @@ def test_a_larger_batch_needs_more():
     small, large = (peak.peak_memory(OURS, case, "sgd") for case in (few, many))
     # 64·64·32 numbers make 0.5 MB; of the seven maps of that size or a quarter of it a step keeps some 2 MB an image.
     assert large.peak - small.peak > 7 * 1_500_000
-    assert 0 <= large.kept <= large.peak < 300_000_000
+    assert 0 <= large.kept <= large.peak
+    assert small.peak < 60_000_000  # an interpreter with its libraries would be more
 
 
 @linux
 def test_pytorch_is_measured_alike():
     pytest.importorskip("torch")
     found = peak.peak_memory(CHANNELS_LAST, network_case("squares", (64, 64), 8, options={"width": 32}), "sgd")
-    assert 7_000_000 < found.peak < 300_000_000
+    assert 7_000_000 < found.peak < 120_000_000
 
 
 @linux
