@@ -25,15 +25,16 @@ class DataSettings:
     data: str = ""
     """Folder of the data set."""
     layout: Layout = "folder"
-    """folder: images/ beside masks/, lists in splits/NAME.txt; camvid: NAME/ beside NAMEannot/."""
+    """folder: images/ beside masks/, lists in splits/NAME.txt; camvid: NAME/ beside NAMEannot/, lists NAME.txt if there
+    are any; voc: JPEGImages/ beside SegmentationClass/, lists in ImageSets/Segmentation/NAME.txt."""
     train_split: str = "train"
     """Split to train on, where the folder has splits."""
     val_split: str = "val"
     """Split to validate on, where the folder has splits."""
     validation: float = 0.2
     """Share of the images held back for validation, where the folder has no splits."""
-    classes: int | None = None
-    """Number of classes, for folders without classes.txt."""
+    classes: int | tuple[str, ...] | None = None
+    """Number of classes, or their names, for folders without classes.txt."""
     mask_format: MaskFormat = "index"
     """index: pixel value (or palette index) is the class; binary: 0 and 255; threshold: grey above --mask-threshold is
     class 1; rgb-index: three equal channels that hold the class."""
@@ -251,9 +252,10 @@ def check_data_settings(settings: DataSettings) -> None:
     """Refuse values that make no sense for any data set; errors as in :func:`check_settings`."""
     d = settings
     threshold, side, size = d.mask_threshold, d.tile, d.resize
+    classes = len(d.classes) if isinstance(d.classes, tuple) else d.classes
     _refuse(
         ("validation", d.validation, 0 < d.validation < 1, "a number between 0 and 1, for example 0.2"),
-        ("classes", d.classes, d.classes is None or 2 <= d.classes <= 256, "2 to 256, the background included"),
+        ("classes", d.classes, classes is None or 2 <= classes <= 256, "2 to 256, the background included"),
         ("mask_threshold", threshold, threshold is None or 0 <= threshold <= 254, "0 to 254"),
         ("ignore_index", d.ignore_index, 0 <= d.ignore_index <= 255, "0 to 255"),
         ("resize", size, size is None or min(size) >= 1, "height and width of at least 1"),

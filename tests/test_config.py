@@ -54,7 +54,10 @@ def test_there_are_recipes():
     assert {"demo"} <= set(recipe_names())
 
 
-@pytest.mark.parametrize("settings", [TrainSettings(), EVERYTHING], ids=["defaults", "everything"])
+NAMED = TrainSettings(data=DataSettings(classes=("sky", "tree", "car")))
+
+
+@pytest.mark.parametrize("settings", [TrainSettings(), EVERYTHING, NAMED], ids=["defaults", "everything", "names"])
 def test_what_is_written_is_read_again(tmp_path, settings):
     assert read_settings(written(tmp_path, write_settings(settings))) == settings
 
@@ -161,6 +164,12 @@ def test_the_data_are_checked_with_the_rest():
     ):
         with pytest.raises(UserError, match=r"^--ignore-index 256: expected 0 to 255"):
             check(settings)
+
+
+@pytest.mark.parametrize(("classes", "words"), [(1, "1"), (257, "257"), (("sky",), "sky")])
+def test_one_class_is_too_few(classes, words):
+    with pytest.raises(UserError, match=f"^--classes {words}: expected 2 to 256"):
+        check_data_settings(DataSettings(classes=classes))
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,11 @@ class FolderArguments:
     directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder of the data set."""
     layout: Layout = "folder"
-    """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/."""
+    """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/; voc: JPEGImages/ beside SegmentationClass/."""
     split: str | None = None
     """Look at this split only."""
-    classes: int | None = None
-    """Number of classes, for folders without classes.txt."""
+    classes: int | tuple[str, ...] | None = None
+    """Number of classes, or their names, for folders without classes.txt."""
     mask_format: MaskFormat = "index"
     """How masks are read; `scratchnet train --help` explains the formats."""
     mask_threshold: int | None = None

@@ -3,10 +3,12 @@
 from scratchnet.data.augmentation import Augmentation, augment
 from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
 from scratchnet.data.check import CheckReport, check_dataset
-from scratchnet.data.folders import Dataset, Layout, Sample, available_splits, open_dataset, split_dataset
+from scratchnet.data.folders import Dataset, open_dataset, split_dataset
 from scratchnet.data.frequencies import ClassCounts, class_frequencies, median_frequency_weights
 from scratchnet.data.generators import GeneratedKind, generate, write_generated
 from scratchnet.data.images import IMAGE_SUFFIXES, image_size, read_image, write_image
+from scratchnet.data.known_sets import CAMVID_WEIGHTS, VOC_CLASSES
+from scratchnet.data.layouts import Layout, Sample, available_splits
 from scratchnet.data.loading import epoch_batches, read_ahead
 from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
 from scratchnet.data.preprocessing import Normalization, Preprocessing, measure
@@ -16,10 +18,12 @@ from scratchnet.data.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.tiling import Window, stitch, tile_grid, tiled
 
 __all__ = [
+    "CAMVID_WEIGHTS",
     "CELL_CLASSES",
     "IMAGE_SUFFIXES",
     "PALETTE",
     "SQUARE_CLASSES",
+    "VOC_CLASSES",
     "Augmentation",
     "CellTask",
     "CheckReport",

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scratchnet.data.folders import Dataset, Layout, Sample, available_splits, find_samples, read_classes
+from scratchnet.data.folders import Dataset, read_classes
 from scratchnet.data.frequencies import ClassCounts
+from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples
 from scratchnet.data.masks import MaskFormat
 from scratchnet.errors import UserError
 
@@ -123,7 +124,7 @@ def check_dataset(
     """
     report = CheckReport(Path(root))
     try:
-        report.classes = read_classes(report.root, mask_format, classes)
+        report.classes = read_classes(report.root, mask_format, classes, layout)
     except UserError as error:
         report.problems.append(str(error))
     members = _find_members(report, layout, split)
@@ -156,7 +157,9 @@ def _find_members(report: CheckReport, layout: Layout, split: str | None) -> lis
         report.problems += [problem for problem in problems if problem not in report.problems]
         if name is not None:
             report.splits[name] = len(samples)
-        members += [(name or "", sample) for sample in samples]
+        # Pascal VOC's third list is the other two together: no image is in two parts because of it.
+        part = "" if name is None or (layout == "voc" and name == "trainval") else name
+        members += [(part, sample) for sample in samples]
     return members
 
 

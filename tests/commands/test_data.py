@@ -71,6 +71,12 @@ def test_check_finds_nothing(call, images):
     assert call("data", "check", images, "--split", "val")[1].startswith(f"{images}: 2 images")
 
 
+def test_classes_by_number_or_name(call, images):
+    (images / "classes.txt").unlink()
+    assert "class 1 " in call("data", "check", images, "--classes", "2")[1]
+    assert "box " in call("data", "check", images, "--classes", "ground", "box")[1]
+
+
 def test_check_lists_everything_and_fails(call, images):
     write_mask(images / "masks" / "s1.png", np.full((32, 32), 3, np.uint8))
     (images / "images" / "s2.png").write_bytes(b"")
