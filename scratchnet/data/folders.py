@@ -46,6 +46,11 @@ class Dataset:
             ignore_index=self.ignore_index,
         )
 
+    def load_objects(self, index: int) -> Array | None:
+        """Return the number of the object at every pixel, (h, w) uint8, where the set has a file that says so."""
+        path = self.samples[index].objects
+        return None if path is None else read_mask(path, classes=256, ignore_index=None)
+
     def load(self, index: int) -> tuple[Array, Array]:
         """Return one image (h, w, 3) uint8 with its mask (h, w) uint8.
 

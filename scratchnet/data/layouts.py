@@ -23,11 +23,12 @@ Found: TypeAlias = "tuple[list[Sample], list[str]]"
 
 @dataclass(frozen=True)
 class Sample:
-    """One image file and its mask file."""
+    """One image file, its mask file, and its file of numbered objects where the set has such files."""
 
     name: str
     image: Path
     mask: Path
+    objects: Path | None = None
 
 
 def available_splits(root: Path | str, layout: Layout = "folder") -> list[str]:
@@ -64,13 +65,18 @@ def find_samples(root: Path, layout: Layout, split: str | None) -> Found:
     """
     if layout == "camvid":
         return _find_camvid(root, split)
-    names = ("JPEGImages", "SegmentationClass") if layout == "voc" else ("images", "masks")
-    images, masks = (files_by_stem(root / name) for name in names)
-    if split is not None:
-        return _pair_listed(_split_list(root, layout, split), images, masks)
-    if layout == "voc":  # most of its photographs have boxes only
+    names = ("images", "masks", "objects")
+    if layout == "voc":
+        names = ("JPEGImages", "SegmentationClass", "SegmentationObject")
+    images, masks = (files_by_stem(root / name) for name in names[:2])
+    if split is None and layout == "voc":  # most of its photographs have boxes only
         images = {stem: path for stem, path in images.items() if stem in masks}
-    return _pair(images, masks, root / names[1])
+    if split is None:
+        samples, problems = _pair(images, masks, root / names[1])
+    else:
+        samples, problems = _pair_listed(_split_list(root, layout, split), images, masks)
+    objects = {path.stem: path for path in (root / names[2]).glob("*.png")}
+    return [replace(sample, objects=objects.get(sample.name)) for sample in samples], problems
 
 
 def _find_camvid(root: Path, split: str | None) -> Found:
@@ -175,11 +181,16 @@ def _split_list(root: Path, layout: Layout, split: str) -> Path:
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """Return the lines of a text file with their numbers, blank ones left out."""
+    lines = enumerate(read_text(path).splitlines(), 1)
+    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def read_text(path: Path) -> str:
+    """Return a text file's content, or raise a UserError when it is none."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def files_by_stem(folder: Path) -> dict[str, Path]:

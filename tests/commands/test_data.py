@@ -11,8 +11,9 @@ from tests.tiny import files, write_set
         (["squares", "--size", "32"], ("background", "square")),
         (["cells", "--size", "48"], ("background", "stained cell")),
         (["cells", "--size", "48", "--task", "red"], ("background", "red cell")),
+        (["shapes", "--size", "48"], ("background", "disc", "square", "triangle", "ring", "star")),
     ],
-    ids=["squares", "stained", "red"],
+    ids=["squares", "stained", "red", "shapes"],
 )
 def test_make(call, tmp_path, words, classes):
     out = tmp_path / "set"
