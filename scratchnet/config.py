@@ -107,7 +107,8 @@ class TrainingSettings:
     batch_size: int = 8
     """Images a batch."""
     accumulate: int = 1
-    """Batches whose gradients are averaged before an update."""
+    """Batches that make one update together, with the gradient of one batch of all their images: large batches in the
+    memory of small ones. Batch norm still sees one batch at a time."""
     optimizer: OptimizerName = "adam"
     """sgd (with momentum) or adam."""
     learning_rate: float = 1e-3

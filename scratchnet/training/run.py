@@ -9,8 +9,9 @@ import csv
 import io
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -176,39 +177,43 @@ class Run:
         )
         first_rate = self.schedule.at(state.epoch, state.iteration / self.total_updates)
         losses: list[float] = []
-        pending = 0
-        network.zero_grad()
-        for number, (images, masks) in enumerate(progress(batches, f"epoch {state.epoch + 1}", count), 1):
-            network.reseed(settings.seed, state.epoch, number)
-            x, target = self._prepared(images, masks)
-            losses.append(self._add_gradients(x, target, settings.mixed_statistics and number % 2 == 0))
+        numbered = enumerate(progress(batches, f"epoch {state.epoch + 1}", count), 1)
+        while group := list(islice(numbered, settings.accumulate)):
+            losses.append(self._add_gradients(group))
             if not math.isfinite(losses[-1]):
-                raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {number}")
-            pending += 1
-            if pending == settings.accumulate or number == count:
-                buffers = network.flat()
-                if pending > 1:
-                    buffers.grads /= pending
-                self.optimizer.step(buffers, self.schedule.at(state.epoch, state.iteration / self.total_updates))
-                network.zero_grad()
-                state.iteration += 1
-                pending = 0
-                if state.iteration >= self.total_updates:
-                    break
+                raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {group[-1][0]}")
+            self.optimizer.step(network.flat(), self.schedule.at(state.epoch, state.iteration / self.total_updates))
+            state.iteration += 1
+            if state.iteration >= self.total_updates:
+                break
         return first_rate, sum(losses) / len(losses)
 
-    def _add_gradients(self, x: Array, target: Array, alone: bool) -> float:
-        """Add a batch's gradients, its images normalised together or each ``alone``; return the loss."""
-        if not alone:
-            loss, dlogits = self.loss(self.passes.forward(x), target)
+    def _add_gradients(self, group: Sequence[tuple[int, tuple[Array, Array]]]) -> float:
+        """Leave the gradient of a group of numbered batches, as if they were one large batch, and return its loss.
+
+        With mixed statistics the images of every second batch pass through the network one by one.
+        """
+        network = self.network
+        prepared = [(number, *self._prepared(images, masks)) for number, (images, masks) in group]
+        parts = [
+            (number, x[part], target[part]) for number, x, target in prepared for part in self._parts(number, len(x))
+        ]
+        shares = self.loss.shares([target for _, _, target in parts], [None] * len(parts))
+        network.zero_grad()
+        total, seeded = 0.0, 0
+        for (number, x, target), share in zip(parts, shares, strict=True):
+            if number != seeded:
+                network.reseed(self.settings.seed, self.state.epoch, number)
+                seeded = number
+            loss, dlogits = self.loss(self.passes.forward(x), target, share=share)
             self.passes.backward(dlogits)
-            return loss
-        total = 0.0
-        for i in range(len(x)):
-            loss, dlogits = self.loss(self.passes.forward(x[i : i + 1]), target[i : i + 1])
-            self.passes.backward(dlogits / dlogits.dtype.type(len(x)))
-            total += loss / len(x)
+            total += loss
         return total
+
+    def _parts(self, number: int, count: int) -> list[slice]:
+        """Cut batch ``number`` of ``count`` images into what passes through the network at once."""
+        alone = self.settings.mixed_statistics and number % 2 == 0
+        return [slice(i, i + 1) for i in range(count)] if alone else [slice(0, count)]
 
     def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
         """Return a batch as the network takes it."""

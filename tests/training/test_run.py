@@ -1,14 +1,16 @@
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from scratchnet.data import Augmentation, epoch_batches
 from scratchnet.errors import UserError
+from scratchnet.losses import PixelLoss
 from scratchnet.training import load_checkpoint, recalibrate, save_checkpoint
 from scratchnet.training.run import BEST, LAST, LOG, pad_to_stride, summary, write_log
-from tests.compare import numbers
+from tests.compare import assert_close, numbers
 from tests.tiny import Source, files, network, recipe, rows, run, sample, source, trained
 
 NORMED = {"width": 0.1, "batch_norm": True}
@@ -57,12 +59,11 @@ def test_mixed_statistics_add_the_mean_gradient_of_a_batch(tmp_path):
     """Without batch norm it makes no difference whether images come together or alone."""
     made = run(tmp_path, batch_size=4)
     x, target = (np.stack(part) for part in zip(*(sample(i) for i in range(4)), strict=True))
-    prepared = made._prepared(x, target)
     made.network.train()
     gradients = []
-    for alone in (False, True):
-        made.network.zero_grad()
-        loss = made._add_gradients(*prepared, alone)
+    for mixed in (False, True):
+        made.settings = replace(made.settings, mixed_statistics=mixed)
+        loss = made._add_gradients([(2, (x, target))])
         gradients.append((loss, made.network.flat().grads.copy()))
     assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-5)
     np.testing.assert_allclose(gradients[0][1], gradients[1][1], atol=1e-6)
@@ -215,6 +216,33 @@ def test_accumulated_batches_are_one_large_batch(tmp_path):
     assert moved > 1e-3
     np.testing.assert_allclose(values(small), values(large), atol=1e-4 * moved)
     assert small.state.iteration == large.state.iteration == 3
+
+
+@pytest.mark.parametrize("normalization", ["pixels", "weights", "sum"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_accumulated_batches_with_unequal_numbers_of_ignored_pixels(tmp_path, normalization, mixed):
+    """The mean of the batches' means is not the mean over all pixels; the gradient must be the large batch's."""
+    pairs = [sample(index) for index in range(8)]
+    for index, (_, mask) in enumerate(pairs):
+        mask[: 2 * index] = 255
+    gradients = []
+    for size, count in ((8, 1), (4, 2), (2, 4)):
+        made = run(tmp_path, train=Source(pairs), batch_size=size, accumulate=count, mixed_statistics=mixed)
+        made.loss = PixelLoss(2, class_weights=(0.4, 3.0), normalization=normalization)
+        groups = list(enumerate(epoch_batches(made.train, size, 0, 0), 1))
+        assert len(groups) == count
+        made.network.train()
+        loss = made._add_gradients(groups)
+        gradients.append((loss, made.network.flat().grads.copy()))
+    for loss, gradient in gradients[1:]:
+        assert loss == pytest.approx(gradients[0][0], rel=1e-5)
+        assert_close(gradient, gradients[0][1], np.float32)
+
+
+def test_an_update_of_nothing_but_ignored_pixels_changes_nothing(tmp_path):
+    pairs = [(sample(index)[0], np.full((16, 16), 255, np.uint8)) for index in range(4)]
+    made = trained(tmp_path, train=Source(pairs), batch_size=2, accumulate=2, epochs=1, optimizer="sgd")
+    np.testing.assert_array_equal(values(made), network().flat().values)
 
 
 def test_the_last_group_of_accumulated_batches_may_be_smaller(tmp_path, monkeypatch):
