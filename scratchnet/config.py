@@ -16,6 +16,10 @@ from scratchnet.ops.losses import Normalization as LossNormalization
 
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
 ScheduleName: TypeAlias = Literal["constant", "step", "poly", "plateau"]
+ClassWeights: TypeAlias = Literal["median-frequency", "camvid"]
+
+DEFAULT_EPOCHS = 20
+"""Of a training that is given neither epochs nor updates."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,8 @@ class ModelSettings:
 class TrainingSettings:
     """How the network learns."""
 
-    epochs: int = 20
-    """Passes over the training images."""
+    epochs: int | None = None
+    """Passes over the training images. Default: 20, or as many as --iterations takes."""
     iterations: int | None = None
     """Stop after this many updates, if that comes first."""
     batch_size: int = 8
@@ -120,20 +124,25 @@ class TrainingSettings:
     bias_rate: float = 1.0
     """Factor on the learning rate of biases (Caffe's recipes: 2)."""
     schedule: ScheduleName = "constant"
-    """constant; step: times --factor after every --every epochs; poly: (1 - progress)^0.9; plateau: times --factor
-    when the validation score has not risen for --every epochs."""
+    """constant; step: times --factor after every --every epochs or --every-updates updates; poly: (1 - progress)^0.9;
+    plateau: times --factor when the validation score has not risen for --every epochs."""
     factor: float = 0.1
     """Of the schedules step and plateau."""
     every: int = 10
     """Epochs, for the schedules step and plateau."""
+    every_updates: int | None = None
+    """Updates, for the schedule step, where they count and not the epochs."""
     loss: LossName = "cross-entropy"
     """What is minimised; sigmoid or softmax follows from the model."""
     loss_normalization: LossNormalization = "pixels"
     """Divide the cross-entropy by the counted pixels (Caffe), by the sum of their weights (PyTorch), or not at all."""
-    class_weights: tuple[float, ...] | None = None
-    """One weight a class."""
-    balance: bool = False
-    """Weigh classes by median frequency, counted on the training masks."""
+    class_weights: ClassWeights | tuple[float, ...] | None = None
+    """median-frequency: counted on the training masks, rare classes weigh more; camvid: the published ones of CamVid's
+    11 classes; or one number a class. They weigh the cross-entropy."""
+    border_weight: float = 0.0
+    """U-Net's extra weight of pixels between neighbouring objects, where it is largest (paper: 10)."""
+    border_sigma: float = 5.0
+    """How fast it fades with the width of the gap, in pixels."""
     patience: int | None = None
     """Stop when the validation score has not risen for this many epochs."""
     mixed_statistics: bool = False
@@ -225,7 +234,7 @@ def check_settings(settings: TrainSettings) -> None:
     t, a = settings.training, settings.augmentation
     check_data_settings(settings.data)
     _refuse(
-        ("epochs", t.epochs, t.epochs >= 1, "at least 1"),
+        ("epochs", t.epochs, t.epochs is None or t.epochs >= 1, "at least 1"),
         ("iterations", t.iterations, t.iterations is None or t.iterations >= 1, "at least 1"),
         ("batch_size", t.batch_size, t.batch_size >= 1, "at least 1"),
         ("accumulate", t.accumulate, t.accumulate >= 1, "at least 1"),
@@ -235,17 +244,20 @@ def check_settings(settings: TrainSettings) -> None:
         ("bias_rate", t.bias_rate, 0 <= t.bias_rate < math.inf, "0 or more"),
         ("factor", t.factor, 0 < t.factor < math.inf, "a number above 0, for example 0.1"),
         ("every", t.every, t.every >= 1, "at least 1"),
+        ("every_updates", t.every_updates, t.every_updates is None or t.every_updates >= 1, "at least 1"),
         ("patience", t.patience, t.patience is None or t.patience >= 1, "at least 1"),
         ("seed", t.seed, t.seed >= 0, "0 or more"),
         ("class_weights", t.class_weights, _are_weights(t.class_weights), "numbers of 0 or more, not all of them 0"),
-        ("balance", t.balance, not t.balance or t.class_weights is None, "either --balance or --class-weights"),
+        ("border_weight", t.border_weight, 0 <= t.border_weight < math.inf, "0 or more"),
+        ("border_sigma", t.border_sigma, 0 < t.border_sigma <= 1000, "a number above 0, in pixels"),
         ("crop", a.crop, a.crop is None or min(a.crop) >= 1, "height and width of at least 1"),
+        ("elastic", a.elastic, 0 <= a.elastic < math.inf, "0 or more, in pixels"),
         ("scale", a.scale, 0 < a.scale[0] <= a.scale[1] < math.inf, "two numbers above 0, the smaller one first"),
         *((name, getattr(a, name), 0 <= getattr(a, name) <= 1, "a number from 0 to 1") for name in _SHARES),
     )
 
 
-_SHARES = tuple(f.name for f in fields(Augmentation) if f.type is float)
+_SHARES = tuple(f.name for f in fields(Augmentation) if f.type is float and f.name != "elastic")
 """Strengths and probabilities of the augmentation."""
 
 
@@ -265,8 +277,8 @@ def check_data_settings(settings: DataSettings) -> None:
     )
 
 
-def _are_weights(weights: tuple[float, ...] | None) -> bool:
-    return weights is None or (all(0 <= w < math.inf for w in weights) and any(weights))
+def _are_weights(weights: str | tuple[float, ...] | None) -> bool:
+    return weights is None or isinstance(weights, str) or (all(0 <= w < math.inf for w in weights) and any(weights))
 
 
 def _refuse(*rules: tuple[str, Any, bool, str]) -> None:

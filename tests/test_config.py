@@ -54,7 +54,9 @@ def test_there_are_recipes():
     assert {"demo"} <= set(recipe_names())
 
 
-NAMED = TrainSettings(data=DataSettings(classes=("sky", "tree", "car")))
+NAMED = TrainSettings(
+    data=DataSettings(classes=("sky", "tree", "car")), training=TrainingSettings(class_weights="median-frequency")
+)
 
 
 @pytest.mark.parametrize("settings", [TrainSettings(), EVERYTHING, NAMED], ids=["defaults", "everything", "names"])
@@ -93,11 +95,11 @@ def test_a_whole_number_will_do_for_a_float(tmp_path):
         ("[optimizer]\nname = 'sgd'", "unknown setting 'optimizer'"),
         ("training = 3", r"'training' must be a table, \[training\]"),
         ("out = 3", "'out' is 3, but int is not an instance of str"),
-        ("[training]\nepochs = '3'", "'epochs' is '3', but str is not"),
-        ("[training]\nepochs = 1.5", "'epochs' is 1.5, but float is not"),
+        ("[training]\nbatch_size = '3'", "'batch_size' is '3', but str is not"),
+        ("[training]\nepochs = 1.5", "'epochs' is 1.5, but float did not match"),
         ("[training]\nepochs = true", "'epochs' is True, but true and false are no numbers"),
         ("[training]\npatience = false", "'patience' is False"),
-        ("[training]\nbalance = 1", "'balance' is 1"),
+        ("[training]\nclass_weights = 'camvit'", "'class_weights' is 'camvit'"),
         ("[training]\noptimizer = 'rmsprop'", "'optimizer' is 'rmsprop'"),
         ("[training]\nclass_weights = [1.0, 'a']", "'class_weights' is"),
         ("[training]\nclass_weights = 1.0", "'class_weights' is 1.0"),
@@ -150,7 +152,7 @@ def test_every_number_of_the_training_is_finite(name, value):
         check_settings(TrainSettings(training=replace(TrainingSettings(), **{name: value})))
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(Augmentation) if f.type is float])
+@pytest.mark.parametrize("name", [f.name for f in fields(Augmentation) if f.type is float and f.name != "elastic"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
 def test_every_strength_is_a_share(name, value):
     with pytest.raises(UserError, match=f"^--{name} {value}: expected a number from 0 to 1"):

@@ -9,8 +9,15 @@ from scratchnet.commands.checks import check_images
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_view
-from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
-from scratchnet.data import Dataset, SampleSource, measure, median_frequency_weights
+from scratchnet.config import ClassWeights, TrainSettings, check_settings, read_settings, write_settings
+from scratchnet.data import (
+    CAMVID_WEIGHTS,
+    BorderWeights,
+    Dataset,
+    SampleSource,
+    measure,
+    median_frequency_weights,
+)
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
@@ -97,7 +104,7 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     for row in run.fit():
         foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
         say(
-            f"epoch {row['epoch']:3d}/{settings.training.epochs}  loss {row['train_loss']:.4f}  "
+            f"epoch {row['epoch']:3d}/{run.total_epochs}  loss {row['train_loss']:.4f}  "
             f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  mean IoU {row['val_mean_iou']:.4f}"
             f"{foreground}  {row['seconds']:.1f} s"
         )
@@ -138,20 +145,12 @@ def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, re
         {"held_out": list(val_set.names)},
         asdict(settings),
     )
-    weights = settings.training.class_weights
-    if settings.training.balance:
-        weights = tuple(float(w) for w in median_frequency_weights(source))
-    try:
-        loss = PixelLoss(
-            len(val_set.classes),
-            settings.training.loss,
-            weights,
-            settings.data.ignore_index,
-            settings.training.loss_normalization,
-        )
-    except ValueError as error:
-        raise UserError(f"--class-weights: {error}") from error
-    run = Run(Path(settings.out), recipe, settings.training, settings.augmentation, source, val_set, loss, resume)
+    weights = _class_weights(settings.training.class_weights, source)
+    t, ignored, border = settings.training, settings.data.ignore_index, None
+    if t.border_weight:  # its map holds the classes' weights
+        border, weights = BorderWeights(t.border_weight, t.border_sigma, weights, ignored), None
+    loss = PixelLoss(len(val_set.classes), t.loss, weights, ignored, t.loss_normalization)
+    run = Run(Path(settings.out), recipe, t, settings.augmentation, source, val_set, loss, resume, border)
     if start is not None:
         start.apply(run.network)
         say(
@@ -161,3 +160,18 @@ def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, re
         for remark in start.left_out:
             say(remark)
     return run
+
+
+def _class_weights(wanted: ClassWeights | tuple[float, ...] | None, source: SampleSource) -> tuple[float, ...] | None:
+    """Return one weight a class, or None where none are wanted."""
+    if wanted is None:
+        return None
+    if wanted == "median-frequency":
+        return tuple(float(w) for w in median_frequency_weights(source))
+    weights = CAMVID_WEIGHTS if isinstance(wanted, str) else wanted
+    if len(weights) != len(source.classes):
+        raise UserError(
+            f"--class-weights: {len(weights)} were given for {len(source.classes)} classes "
+            f"({', '.join(source.classes)}); give one a class"
+        )
+    return weights

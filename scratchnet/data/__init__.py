@@ -1,6 +1,7 @@
 """Images and masks: from folders, or drawn; checked, augmented, cut into tiles, batched. Knows nothing of networks."""
 
 from scratchnet.data.augmentation import Augmentation, augment
+from scratchnet.data.border_weights import BorderWeights
 from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
 from scratchnet.data.check import CheckReport, check_dataset
 from scratchnet.data.components import boxes_round, connected_components
@@ -29,6 +30,7 @@ __all__ = [
     "SQUARE_CLASSES",
     "VOC_CLASSES",
     "Augmentation",
+    "BorderWeights",
     "CellTask",
     "CheckReport",
     "ClassCounts",

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.config import TrainingSettings
-from scratchnet.data import Augmentation, SampleSource, epoch_batches
+from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
+from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter, evaluate
@@ -28,6 +28,7 @@ from scratchnet.network import Network
 from scratchnet.progress import progress
 from scratchnet.replay import Replay
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
+from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
 from scratchnet.training.optimizers import SGD, Adam, Optimizer
 from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
@@ -77,6 +78,8 @@ class Run:
     loss : PixelLoss
     resume : bool
         Go on where ``last.npz`` stands, if there is one.
+    border_weights : BorderWeights or None
+        Weighs the pixels of the training masks.
 
     Raises
     ------
@@ -94,12 +97,15 @@ class Run:
         val: SampleSource,
         loss: PixelLoss,
         resume: bool = False,
+        border_weights: BorderWeights | None = None,
     ) -> None:
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
-        self.train, self.val, self.loss = train, val, loss
+        self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
         self._use(recipe.build().allocate(settings.seed))
         self.optimizer = _optimizer(settings)
-        self.schedule = Schedule(settings.schedule, settings.learning_rate, settings.factor, settings.every)
+        self.schedule = Schedule(
+            settings.schedule, settings.learning_rate, settings.factor, settings.every, settings.every_updates
+        )
         self.state = State()
         self.batch_size = min(settings.batch_size, len(train))
         if resume and (folder / LAST).exists():
@@ -117,7 +123,15 @@ class Run:
     @property
     def total_updates(self) -> int:
         """Updates until the end."""
-        return min(self.settings.epochs * self.updates_per_epoch, self.settings.iterations or 1 << 62)
+        epochs, iterations = self.settings.epochs, self.settings.iterations
+        if epochs is None:
+            return iterations or DEFAULT_EPOCHS * self.updates_per_epoch
+        return min(epochs * self.updates_per_epoch, iterations or 1 << 62)
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs until the end, the last one perhaps cut short."""
+        return math.ceil(self.total_updates / self.updates_per_epoch)
 
     @property
     def done(self) -> bool:
@@ -175,45 +189,26 @@ class Run:
         batches = epoch_batches(
             self.train, self.batch_size, settings.seed, state.epoch, self.augmentation, drop_last=True
         )
-        first_rate = self.schedule.at(state.epoch, state.iteration / self.total_updates)
+        first_rate = self.schedule.at(state.epoch, state.iteration, self.total_updates)
         losses: list[float] = []
-        numbered = enumerate(progress(batches, f"epoch {state.epoch + 1}", count), 1)
+        shown = progress(weighted(batches, self.border_weights), f"epoch {state.epoch + 1}", count)
+        numbered = enumerate(shown, 1)
         while group := list(islice(numbered, settings.accumulate)):
-            losses.append(self._add_gradients(group))
+            parts = [part for number, batch in group for part in self._parts(number, batch)]
+            losses.append(gradient(self.passes, self.loss, parts, settings.seed, state.epoch))
             if not math.isfinite(losses[-1]):
                 raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {group[-1][0]}")
-            self.optimizer.step(network.flat(), self.schedule.at(state.epoch, state.iteration / self.total_updates))
+            self.optimizer.step(network.flat(), self.schedule.at(state.epoch, state.iteration, self.total_updates))
             state.iteration += 1
             if state.iteration >= self.total_updates:
                 break
         return first_rate, sum(losses) / len(losses)
 
-    def _add_gradients(self, group: Sequence[tuple[int, tuple[Array, Array]]]) -> float:
-        """Leave the gradient of a group of numbered batches, as if they were one large batch, and return its loss.
-
-        With mixed statistics the images of every second batch pass through the network one by one.
-        """
-        network = self.network
-        prepared = [(number, *self._prepared(images, masks)) for number, (images, masks) in group]
-        parts = [
-            (number, x[part], target[part]) for number, x, target in prepared for part in self._parts(number, len(x))
-        ]
-        shares = self.loss.shares([target for _, _, target in parts], [None] * len(parts))
-        network.zero_grad()
-        total, seeded = 0.0, 0
-        for (number, x, target), share in zip(parts, shares, strict=True):
-            if number != seeded:
-                network.reseed(self.settings.seed, self.state.epoch, number)
-                seeded = number
-            loss, dlogits = self.loss(self.passes.forward(x), target, share=share)
-            self.passes.backward(dlogits)
-            total += loss
-        return total
-
-    def _parts(self, number: int, count: int) -> list[slice]:
-        """Cut batch ``number`` of ``count`` images into what passes through the network at once."""
+    def _parts(self, number: int, batch: Batch) -> list[Part]:
+        """Return batch ``number`` as it passes through the network: whole, or with mixed statistics one by one."""
+        images, masks, weights = batch
         alone = self.settings.mixed_statistics and number % 2 == 0
-        return [slice(i, i + 1) for i in range(count)] if alone else [slice(0, count)]
+        return cut(number, *self._prepared(images, masks), weights, alone)
 
     def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
         """Return a batch as the network takes it."""

@@ -73,7 +73,7 @@ def test_camvid_layout_with_rgb_index_and_an_ignored_class(train, tmp_path):
     (tmp_path / "set" / "classes.txt").write_text("\n".join(names))
     code, said, err = train(
         *(tmp_path / "set", tmp_path / "run", "--layout", "camvid", "--mask-format", "rgb-index"),
-        *("--ignore-index", "2", "--balance", "--normalization", "image"),
+        *("--ignore-index", "2", "--class-weights", "median-frequency", "--normalization", "image"),
     )
     assert (code, err) == (0, "")
     assert "3 training and 1 validation images; classes ground, square, void" in said
@@ -105,7 +105,9 @@ def test_grey_masks_with_a_threshold(train, tmp_path):
         ["--tile", "16", "--tile-overlap", "4"],
         ["--crop", "16", "16", "--rotate90", "--mosaic", "0.5", "--scale", "0.5", "1.5"],
         ["--class-weights", "0.3", "2", "--loss-normalization", "weights"],
-        ["--balance", "--loss", "cross-entropy+dice"],
+        ["--loss", "cross-entropy+dice", "--class-weights", "median-frequency"],
+        ["--border-weight", "10", "--border-sigma", "3", "--class-weights", "0.5", "2"],
+        ["--elastic", "4"],
         ["--optimizer", "sgd", "--momentum", "0.5", "--weight-decay", "1e-4", "--bias-rate", "2", "--schedule", "step"],
         ["--accumulate", "2", "--iterations", "1", "--patience", "3", "--seed", "7"],
         ["--normalization", "none", "--unpool", "switches", "--batch-norm", "True", "--no-recalibrate"],
