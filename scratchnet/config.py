@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
-from scratchnet.data import Augmentation, Layout, MaskFormat, Normalization
+from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normalization
 from scratchnet.errors import UserError
 from scratchnet.losses import LossName
 from scratchnet.ops.losses import Normalization as LossNormalization
@@ -153,6 +153,9 @@ class TrainingSettings:
     init_weights: str | None = None
     """File with the weights of VGG16 that the encoder of a model built on it starts from: torchvision's .pth,
     .safetensors or .npz. Weights that come from Caffe need --normalization caffe."""
+    start_from: str | None = None
+    """A checkpoint whose numbers the network starts with, of an earlier stage for example. Layers that it does not have
+    in the same shape start as usual."""
     seed: int = 0
     """Of everything that is drawn at random."""
 
@@ -167,6 +170,7 @@ class TrainSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    curriculum: Curriculum = field(default_factory=Curriculum)
 
     @property
     def normalization(self) -> Normalization:
@@ -183,8 +187,8 @@ def recipe_names() -> list[str]:
 def read_settings(source: str) -> TrainSettings:
     """Read settings from a TOML file or from a recipe that comes with scratchnet.
 
-    Tables are the groups (``[data]``, ``[model]``, ``[training]``, ``[augmentation]``); what is left out keeps its
-    default.
+    Tables are the groups (``[data]``, ``[model]``, ``[training]``, ``[augmentation]``, ``[curriculum]``); what is left
+    out keeps its default.
 
     Parameters
     ----------
@@ -231,8 +235,9 @@ def check_settings(settings: TrainSettings) -> None:
     UserError
         Naming the flag (a key of a TOML file is spelt alike, with underscores), its value and what is expected.
     """
-    t, a = settings.training, settings.augmentation
-    check_data_settings(settings.data)
+    t, a, c, d = settings.training, settings.augmentation, settings.curriculum, settings.data
+    check_data_settings(d)
+    as_it_is = d.tile is None and d.resize is None
     _refuse(
         ("epochs", t.epochs, t.epochs is None or t.epochs >= 1, "at least 1"),
         ("iterations", t.iterations, t.iterations is None or t.iterations >= 1, "at least 1"),
@@ -253,6 +258,12 @@ def check_settings(settings: TrainSettings) -> None:
         ("crop", a.crop, a.crop is None or min(a.crop) >= 1, "height and width of at least 1"),
         ("elastic", a.elastic, 0 <= a.elastic < math.inf, "0 or more, in pixels"),
         ("scale", a.scale, 0 < a.scale[0] <= a.scale[1] < math.inf, "two numbers above 0, the smaller one first"),
+        ("stage", c.stage, c.stage is None or as_it_is, "no --tile and no --resize with it"),
+        ("box_size", c.box_size, c.box_size >= 1, "at least 1"),
+        ("context", c.context, 0 < c.context < math.inf, "a number above 0, for example 1.2"),
+        ("least_overlap", c.least_overlap, 0 < c.least_overlap <= 1, "a number above 0 up to 1, for example 0.5"),
+        ("boxes_per_object", c.boxes_per_object, c.boxes_per_object >= 0, "0 or more"),
+        ("least_object", c.least_object, c.least_object >= 1, "at least 1"),
         *((name, getattr(a, name), 0 <= getattr(a, name) <= 1, "a number from 0 to 1") for name in _SHARES),
     )
 

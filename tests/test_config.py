@@ -16,7 +16,7 @@ from scratchnet.config import (
     recipe_names,
     write_settings,
 )
-from scratchnet.data import Augmentation
+from scratchnet.data import Augmentation, Curriculum
 from scratchnet.errors import UserError
 from scratchnet.models import build
 
@@ -33,6 +33,10 @@ EVERYTHING = TrainSettings(
     ModelSettings("deconvnet-small", True, "switches", 2.5, 96),
     TrainingSettings(iterations=7, learning_rate=1e-05, class_weights=(0.5, 2.0), patience=3, recalibrate=False),
     Augmentation(True, crop=(64, 96), scale=(0.5, 2.0), hue=0.02),
+)
+STAGED = TrainSettings(
+    training=TrainingSettings(start_from="one/checkpoint.npz", every_updates=9000),
+    curriculum=Curriculum(2, 72, 1.5, 0.4, 2, 5),
 )
 
 
@@ -59,7 +63,9 @@ NAMED = TrainSettings(
 )
 
 
-@pytest.mark.parametrize("settings", [TrainSettings(), EVERYTHING, NAMED], ids=["defaults", "everything", "names"])
+@pytest.mark.parametrize(
+    "settings", [TrainSettings(), EVERYTHING, NAMED, STAGED], ids=["defaults", "everything", "names", "staged"]
+)
 def test_what_is_written_is_read_again(tmp_path, settings):
     assert read_settings(written(tmp_path, write_settings(settings))) == settings
 
@@ -136,6 +142,7 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_the_defaults_are_good():
     check_settings(TrainSettings())
     check_settings(EVERYTHING)
+    check_settings(STAGED)
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(TrainingSettings) if f.type in (int, float, int | None)])

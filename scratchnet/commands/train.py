@@ -8,7 +8,7 @@ from pathlib import Path
 from scratchnet.commands.checks import check_images
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
-from scratchnet.commands.sources import open_splits, training_view
+from scratchnet.commands.sources import open_splits, training_views
 from scratchnet.config import ClassWeights, TrainSettings, check_settings, read_settings, write_settings
 from scratchnet.data import (
     CAMVID_WEIGHTS,
@@ -26,6 +26,7 @@ from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training.checkpoints import Recipe
 from scratchnet.training.run import BEST, LAST, Run
+from scratchnet.training.starting import start_from
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
 
@@ -90,14 +91,14 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     """
     check_settings(settings)
     train_set, val_set = open_splits(settings.data, settings.training.seed)
-    source = training_view(train_set, settings.data)
-    run = _prepare(settings, source, val_set, resume)
-    folder = Path(settings.out)
+    views = training_views(settings, train_set, val_set)
+    run = _prepare(settings, views, (train_set, val_set), resume)
+    folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
     with atomic_write(folder / "config.toml") as file:
         file.write(write_settings(settings).encode())
     say(
-        f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(source)} training and "
-        f"{len(val_set)} validation images; classes {', '.join(val_set.classes)}"
+        f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(views[0])} training and "
+        f"{len(views[1])} validation {shown}; classes {', '.join(val_set.classes)}"
     )
     if resume and run.state.epoch:
         say(f"resuming after epoch {run.state.epoch}")
@@ -109,8 +110,8 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
             f"{foreground}  {row['seconds']:.1f} s"
         )
     found = run.finish()
-    rivals = baselines(train_set, val_set)
-    say(f"\nbest epoch {run.state.best_epoch}, validation images:\n")
+    rivals = baselines(train_set if settings.curriculum.stage is None else views[0], views[1])
+    say(f"\nbest epoch {run.state.best_epoch}, validation {shown}:\n")
     say(results_text(found, rivals, val_set.classes))
     write_metrics(
         folder / "metrics.json", found, rivals, {"checkpoint": str(folder / BEST), "data": settings.data.data}
@@ -118,7 +119,7 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     write_run_report(
         folder / "report.html",
         Segmenter(run.network, run.recipe.preprocessing),
-        val_set,
+        views[1],
         found,
         rivals,
         run.state.rows,
@@ -129,28 +130,28 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     return found
 
 
-def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, resume: bool) -> Run:
+def _prepare(
+    settings: TrainSettings, views: tuple[SampleSource, SampleSource], files: tuple[Dataset, Dataset], resume: bool
+) -> Run:
     """Check that data and network fit together, and set up the run."""
-    model, options = settings.model.model, settings.model.options()
-    network = build(model, len(val_set.classes), **options)
-    start = None
-    if settings.training.init_weights and not (resume and (Path(settings.out) / LAST).exists()):
+    model, options, classes = settings.model.model, settings.model.options(), files[1].classes
+    network, start = build(model, len(classes), **options), None
+    fresh = not (resume and (Path(settings.out) / LAST).exists())
+    if settings.training.init_weights and fresh:
         start = read_vgg16(settings.training.init_weights, network)
-    check_images(settings, network, source, val_set)
-    recipe = Recipe(
-        model,
-        options,
-        val_set.classes,
-        measure(source, settings.normalization, settings.data.resize),
-        {"held_out": list(val_set.names)},
-        asdict(settings),
-    )
+    check_images(settings, network, views, files)
+    source = views[0]
+    # Boxes have black borders, which are no part of an image.
+    measured = source if settings.curriculum.stage is None else files[0]
+    preprocessing = measure(measured, settings.normalization, settings.data.resize)
+    held_out = {"held_out": list(files[1].names)}
+    recipe = Recipe(model, options, classes, preprocessing, held_out, asdict(settings))
     weights = _class_weights(settings.training.class_weights, source)
     t, ignored, border = settings.training, settings.data.ignore_index, None
     if t.border_weight:  # its map holds the classes' weights
         border, weights = BorderWeights(t.border_weight, t.border_sigma, weights, ignored), None
-    loss = PixelLoss(len(val_set.classes), t.loss, weights, ignored, t.loss_normalization)
-    run = Run(Path(settings.out), recipe, t, settings.augmentation, source, val_set, loss, resume, border)
+    loss = PixelLoss(len(classes), t.loss, weights, ignored, t.loss_normalization)
+    run = Run(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border)
     if start is not None:
         start.apply(run.network)
         say(
@@ -159,6 +160,8 @@ def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, re
         )
         for remark in start.left_out:
             say(remark)
+    if t.start_from and fresh:
+        say(start_from(run.network, t.start_from))
     return run
 
 
