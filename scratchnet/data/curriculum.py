@@ -1,4 +1,4 @@
-"""DeconvNet's two stages: easy examples first, then the boxes that it will meet (Noh, Hong, Han 2015, section 4.1).
+"""DeconvNet's two stages: easy examples first, then the boxes that it will meet (Noh, Hong, Han 2015, section 4.2).
 
 DeconvNet segments one object at a time, in a box that makes every object about as large as every other. To learn that
 for all places and sizes at once takes many examples, so the paper begins with few kinds of them:

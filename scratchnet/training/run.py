@@ -10,7 +10,7 @@ import io
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,8 @@ class Run:
 
     def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
         """Return a batch as the network takes it."""
-        x = self.recipe.preprocessing.apply(images)
+        # The training images are resized already, and a window of one keeps its own size.
+        x = replace(self.recipe.preprocessing, resize=None).apply(images)
         return pad_to_stride(x, masks, self.network.stride, self.loss.ignore_index, self.network.border)
 
     def _diverged(self, loss: float, where: str) -> UserError:

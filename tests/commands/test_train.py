@@ -102,6 +102,8 @@ def test_grey_masks_with_a_threshold(train, tmp_path):
     "words",
     [
         ["--resize", "16", "32"],
+        ["--scale", "1", "1.2", "--resize", "40", "48", "--crop", "32", "16"],
+        ["--tile-overlap", "2", "--tile", "16", "--resize", "40", "48"],
         ["--tile", "16", "--tile-overlap", "4"],
         ["--crop", "16", "16", "--rotate90", "--mosaic", "0.5", "--scale", "0.5", "1.5"],
         ["--class-weights", "0.3", "2", "--loss-normalization", "weights"],
