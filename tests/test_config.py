@@ -18,7 +18,6 @@ from scratchnet.config import (
 )
 from scratchnet.data import Augmentation, Curriculum
 from scratchnet.errors import UserError
-from scratchnet.models import build
 
 
 def written(tmp_path, text):
@@ -38,13 +37,6 @@ STAGED = TrainSettings(
     training=TrainingSettings(start_from="one/checkpoint.npz", every_updates=9000),
     curriculum=Curriculum(2, 72, 1.5, 0.4, 2, 5),
 )
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_is_valid(name):
-    settings = read_settings(name)
-    check_settings(settings)
-    build(settings.model.model, 2, **settings.model.options())
 
 
 def test_pixels_are_prepared_as_the_starting_weights_expect():
