@@ -5,28 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from scratchnet.commands.checks import check_images
 from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.preparing import prepare_run
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_views
-from scratchnet.config import ClassWeights, TrainSettings, check_settings, read_settings, write_settings
-from scratchnet.data import (
-    CAMVID_WEIGHTS,
-    BorderWeights,
-    Dataset,
-    SampleSource,
-    measure,
-    median_frequency_weights,
-)
+from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
-from scratchnet.interop.vgg16 import read_vgg16
-from scratchnet.losses import PixelLoss
-from scratchnet.models import build
-from scratchnet.training.checkpoints import Recipe
-from scratchnet.training.run import BEST, LAST, Run
-from scratchnet.training.starting import start_from
+from scratchnet.training.run import BEST, LAST
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
 
@@ -92,7 +79,7 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     check_settings(settings)
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
-    run = _prepare(settings, views, (train_set, val_set), resume)
+    run = prepare_run(settings, views, (train_set, val_set), resume)
     folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
     with atomic_write(folder / "config.toml") as file:
         file.write(write_settings(settings).encode())
@@ -128,53 +115,3 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     )
     say(f"\nwrote {folder / BEST}, {folder / 'metrics.json'} and {folder / 'report.html'}")
     return found
-
-
-def _prepare(
-    settings: TrainSettings, views: tuple[SampleSource, SampleSource], files: tuple[Dataset, Dataset], resume: bool
-) -> Run:
-    """Check that data and network fit together, and set up the run."""
-    model, options, classes = settings.model.model, settings.model.options(), files[1].classes
-    network, start = build(model, len(classes), **options), None
-    fresh = not (resume and (Path(settings.out) / LAST).exists())
-    if settings.training.init_weights and fresh:
-        start = read_vgg16(settings.training.init_weights, network)
-    check_images(settings, network, views, files)
-    source = views[0]
-    # Boxes have black borders, which are no part of an image.
-    measured = source if settings.curriculum.stage is None else files[0]
-    preprocessing = measure(measured, settings.normalization, settings.data.resize)
-    held_out = {"held_out": list(files[1].names)}
-    recipe = Recipe(model, options, classes, preprocessing, held_out, asdict(settings))
-    weights = _class_weights(settings.training.class_weights, source)
-    t, ignored, border = settings.training, settings.data.ignore_index, None
-    if t.border_weight:  # its map holds the classes' weights
-        border, weights = BorderWeights(t.border_weight, t.border_sigma, weights, ignored), None
-    loss = PixelLoss(len(classes), t.loss, weights, ignored, t.loss_normalization)
-    run = Run(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border)
-    if start is not None:
-        start.apply(run.network)
-        say(
-            f"{len(start.steps)} layers, {start.steps[0]} to {start.steps[-1]}, start from "
-            f"{settings.training.init_weights}; pixels are prepared as for {settings.normalization}"
-        )
-        for remark in start.left_out:
-            say(remark)
-    if t.start_from and fresh:
-        say(start_from(run.network, t.start_from))
-    return run
-
-
-def _class_weights(wanted: ClassWeights | tuple[float, ...] | None, source: SampleSource) -> tuple[float, ...] | None:
-    """Return one weight a class, or None where none are wanted."""
-    if wanted is None:
-        return None
-    if wanted == "median-frequency":
-        return tuple(float(w) for w in median_frequency_weights(source))
-    weights = CAMVID_WEIGHTS if isinstance(wanted, str) else wanted
-    if len(weights) != len(source.classes):
-        raise UserError(
-            f"--class-weights: {len(weights)} were given for {len(source.classes)} classes "
-            f"({', '.join(source.classes)}); give one a class"
-        )
-    return weights

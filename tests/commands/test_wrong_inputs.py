@@ -198,6 +198,7 @@ SETTINGS = {
     "--least-overlap 0": "--least-overlap 0.0: expected a number above 0 up to 1",
     "--boxes-per-object -1": "--boxes-per-object -1: expected 0 or more",
     "--least-object 0": "--least-object 0: expected at least 1",
+    "--start-from a.npz --init-weights b.pth": "--start-from a.npz: expected either this or --init-weights",
     "--start-from none.npz": "none.npz: no such checkpoint",
     "--every-updates 0": "--every-updates 0: expected at least 1",
     "--tile 0": "--tile 0: expected at least 1",
