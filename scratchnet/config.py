@@ -9,13 +9,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
-from scratchnet.data import Augmentation, Layout, MaskFormat, Normalization
+from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normalization
 from scratchnet.errors import UserError
 from scratchnet.losses import LossName
 from scratchnet.ops.losses import Normalization as LossNormalization
 
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
 ScheduleName: TypeAlias = Literal["constant", "step", "poly", "plateau"]
+ClassWeights: TypeAlias = Literal["median-frequency", "camvid"]
+
+DEFAULT_EPOCHS = 20
+"""Of a training that is given neither epochs nor updates."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +29,16 @@ class DataSettings:
     data: str = ""
     """Folder of the data set."""
     layout: Layout = "folder"
-    """folder: images/ beside masks/, lists in splits/NAME.txt; camvid: NAME/ beside NAMEannot/."""
+    """folder: images/ beside masks/, lists in splits/NAME.txt; camvid: NAME/ beside NAMEannot/, lists NAME.txt if there
+    are any; voc: JPEGImages/ beside SegmentationClass/, lists in ImageSets/Segmentation/NAME.txt."""
     train_split: str = "train"
     """Split to train on, where the folder has splits."""
     val_split: str = "val"
     """Split to validate on, where the folder has splits."""
     validation: float = 0.2
     """Share of the images held back for validation, where the folder has no splits."""
-    classes: int | None = None
-    """Number of classes, for folders without classes.txt."""
+    classes: int | tuple[str, ...] | None = None
+    """Number of classes, or their names, for folders without classes.txt."""
     mask_format: MaskFormat = "index"
     """index: pixel value (or palette index) is the class; binary: 0 and 255; threshold: grey above --mask-threshold is
     class 1; rgb-index: three equal channels that hold the class."""
@@ -99,14 +104,15 @@ class ModelSettings:
 class TrainingSettings:
     """How the network learns."""
 
-    epochs: int = 20
-    """Passes over the training images."""
+    epochs: int | None = None
+    """Passes over the training images. Default: 20, or as many as --iterations takes."""
     iterations: int | None = None
     """Stop after this many updates, if that comes first."""
     batch_size: int = 8
     """Images a batch."""
     accumulate: int = 1
-    """Batches whose gradients are averaged before an update."""
+    """Batches that make one update together, with the gradient of one batch of all their images: large batches in the
+    memory of small ones. Batch norm still sees one batch at a time."""
     optimizer: OptimizerName = "adam"
     """sgd (with momentum) or adam."""
     learning_rate: float = 1e-3
@@ -118,20 +124,25 @@ class TrainingSettings:
     bias_rate: float = 1.0
     """Factor on the learning rate of biases (Caffe's recipes: 2)."""
     schedule: ScheduleName = "constant"
-    """constant; step: times --factor after every --every epochs; poly: (1 - progress)^0.9; plateau: times --factor
-    when the validation score has not risen for --every epochs."""
+    """constant; step: times --factor after every --every epochs or --every-updates updates; poly: (1 - progress)^0.9;
+    plateau: times --factor when the validation score has not risen for --every epochs."""
     factor: float = 0.1
     """Of the schedules step and plateau."""
     every: int = 10
     """Epochs, for the schedules step and plateau."""
+    every_updates: int | None = None
+    """Updates, for the schedule step, where they count and not the epochs."""
     loss: LossName = "cross-entropy"
     """What is minimised; sigmoid or softmax follows from the model."""
     loss_normalization: LossNormalization = "pixels"
     """Divide the cross-entropy by the counted pixels (Caffe), by the sum of their weights (PyTorch), or not at all."""
-    class_weights: tuple[float, ...] | None = None
-    """One weight a class."""
-    balance: bool = False
-    """Weigh classes by median frequency, counted on the training masks."""
+    class_weights: ClassWeights | tuple[float, ...] | None = None
+    """median-frequency: counted on the training masks, rare classes weigh more; camvid: the published ones of CamVid's
+    11 classes; or one number a class. They weigh the cross-entropy."""
+    border_weight: float = 0.0
+    """U-Net's extra weight of pixels between neighbouring objects, where it is largest (paper: 10)."""
+    border_sigma: float = 5.0
+    """How fast it fades with the width of the gap, in pixels."""
     patience: int | None = None
     """Stop when the validation score has not risen for this many epochs."""
     mixed_statistics: bool = False
@@ -142,6 +153,9 @@ class TrainingSettings:
     init_weights: str | None = None
     """File with the weights of VGG16 that the encoder of a model built on it starts from: torchvision's .pth,
     .safetensors or .npz. Weights that come from Caffe need --normalization caffe."""
+    start_from: str | None = None
+    """A checkpoint whose numbers the network starts with, of an earlier stage for example. Layers that it does not have
+    in the same shape start as usual."""
     seed: int = 0
     """Of everything that is drawn at random."""
 
@@ -156,6 +170,7 @@ class TrainSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    curriculum: Curriculum = field(default_factory=Curriculum)
 
     @property
     def normalization(self) -> Normalization:
@@ -172,8 +187,8 @@ def recipe_names() -> list[str]:
 def read_settings(source: str) -> TrainSettings:
     """Read settings from a TOML file or from a recipe that comes with scratchnet.
 
-    Tables are the groups (``[data]``, ``[model]``, ``[training]``, ``[augmentation]``); what is left out keeps its
-    default.
+    Tables are the groups (``[data]``, ``[model]``, ``[training]``, ``[augmentation]``, ``[curriculum]``); what is left
+    out keeps its default.
 
     Parameters
     ----------
@@ -220,10 +235,11 @@ def check_settings(settings: TrainSettings) -> None:
     UserError
         Naming the flag (a key of a TOML file is spelt alike, with underscores), its value and what is expected.
     """
-    t, a = settings.training, settings.augmentation
-    check_data_settings(settings.data)
+    t, a, c, d = settings.training, settings.augmentation, settings.curriculum, settings.data
+    check_data_settings(d)
+    as_it_is = d.tile is None and d.resize is None
     _refuse(
-        ("epochs", t.epochs, t.epochs >= 1, "at least 1"),
+        ("epochs", t.epochs, t.epochs is None or t.epochs >= 1, "at least 1"),
         ("iterations", t.iterations, t.iterations is None or t.iterations >= 1, "at least 1"),
         ("batch_size", t.batch_size, t.batch_size >= 1, "at least 1"),
         ("accumulate", t.accumulate, t.accumulate >= 1, "at least 1"),
@@ -233,17 +249,27 @@ def check_settings(settings: TrainSettings) -> None:
         ("bias_rate", t.bias_rate, 0 <= t.bias_rate < math.inf, "0 or more"),
         ("factor", t.factor, 0 < t.factor < math.inf, "a number above 0, for example 0.1"),
         ("every", t.every, t.every >= 1, "at least 1"),
+        ("every_updates", t.every_updates, t.every_updates is None or t.every_updates >= 1, "at least 1"),
         ("patience", t.patience, t.patience is None or t.patience >= 1, "at least 1"),
         ("seed", t.seed, t.seed >= 0, "0 or more"),
         ("class_weights", t.class_weights, _are_weights(t.class_weights), "numbers of 0 or more, not all of them 0"),
-        ("balance", t.balance, not t.balance or t.class_weights is None, "either --balance or --class-weights"),
+        ("border_weight", t.border_weight, 0 <= t.border_weight < math.inf, "0 or more"),
+        ("border_sigma", t.border_sigma, 0 < t.border_sigma <= 1000, "a number above 0, in pixels"),
         ("crop", a.crop, a.crop is None or min(a.crop) >= 1, "height and width of at least 1"),
+        ("elastic", a.elastic, 0 <= a.elastic < math.inf, "0 or more, in pixels"),
         ("scale", a.scale, 0 < a.scale[0] <= a.scale[1] < math.inf, "two numbers above 0, the smaller one first"),
+        ("start_from", t.start_from, not (t.start_from and t.init_weights), "either this or --init-weights"),
+        ("stage", c.stage, c.stage is None or as_it_is, "no --tile and no --resize with it"),
+        ("box_size", c.box_size, c.box_size >= 1, "at least 1"),
+        ("context", c.context, 0 < c.context < math.inf, "a number above 0, for example 1.2"),
+        ("least_overlap", c.least_overlap, 0 < c.least_overlap <= 1, "a number above 0 up to 1, for example 0.5"),
+        ("boxes_per_object", c.boxes_per_object, c.boxes_per_object >= 0, "0 or more"),
+        ("least_object", c.least_object, c.least_object >= 1, "at least 1"),
         *((name, getattr(a, name), 0 <= getattr(a, name) <= 1, "a number from 0 to 1") for name in _SHARES),
     )
 
 
-_SHARES = tuple(f.name for f in fields(Augmentation) if f.type is float)
+_SHARES = tuple(f.name for f in fields(Augmentation) if f.type is float and f.name != "elastic")
 """Strengths and probabilities of the augmentation."""
 
 
@@ -251,9 +277,10 @@ def check_data_settings(settings: DataSettings) -> None:
     """Refuse values that make no sense for any data set; errors as in :func:`check_settings`."""
     d = settings
     threshold, side, size = d.mask_threshold, d.tile, d.resize
+    classes = len(d.classes) if isinstance(d.classes, tuple) else d.classes
     _refuse(
         ("validation", d.validation, 0 < d.validation < 1, "a number between 0 and 1, for example 0.2"),
-        ("classes", d.classes, d.classes is None or 2 <= d.classes <= 256, "2 to 256, the background included"),
+        ("classes", d.classes, classes is None or 2 <= classes <= 256, "2 to 256, the background included"),
         ("mask_threshold", threshold, threshold is None or 0 <= threshold <= 254, "0 to 254"),
         ("ignore_index", d.ignore_index, 0 <= d.ignore_index <= 255, "0 to 255"),
         ("resize", size, size is None or min(size) >= 1, "height and width of at least 1"),
@@ -262,8 +289,8 @@ def check_data_settings(settings: DataSettings) -> None:
     )
 
 
-def _are_weights(weights: tuple[float, ...] | None) -> bool:
-    return weights is None or (all(0 <= w < math.inf for w in weights) and any(weights))
+def _are_weights(weights: str | tuple[float, ...] | None) -> bool:
+    return weights is None or isinstance(weights, str) or (all(0 <= w < math.inf for w in weights) and any(weights))
 
 
 def _refuse(*rules: tuple[str, Any, bool, str]) -> None:

@@ -1,7 +1,8 @@
 """The objective of a training: which loss, which weights, which pixels count."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.activation import sigmoid, softmax
@@ -9,6 +10,13 @@ from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.losses import Normalization, pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
 
 LossName: TypeAlias = Literal["cross-entropy", "dice", "cross-entropy+dice"]
+
+
+class Share(NamedTuple):
+    """A batch's part in an update that several batches make together: factors on its loss and gradient."""
+
+    cross_entropy: float = 1.0
+    dice: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,9 @@ class PixelLoss:
         if self.class_weights is not None and len(self.class_weights) != self.classes:
             raise ValueError(f"{len(self.class_weights)} class weights were given for {self.classes} classes")
 
-    def __call__(self, logits: Array, target: Array, pixel_weights: Array | None = None) -> tuple[float, Array]:
+    def __call__(
+        self, logits: Array, target: Array, pixel_weights: Array | None = None, share: Share | None = None
+    ) -> tuple[float, Array]:
         """Return the loss and its gradient by the logits.
 
         Parameters
@@ -46,6 +56,8 @@ class PixelLoss:
         logits : (n, h, w, classes), or (n, h, w, 1) for two classes
         target : (n, h, w) integers
         pixel_weights : (n, h, w) or None
+        share : Share or None
+            Of :meth:`shares`, where the batch is one of several that make one update; None takes it as the only one.
 
         Raises
         ------
@@ -60,17 +72,53 @@ class PixelLoss:
         labels, factors = pixel_factors(
             target, logits, self.classes, weights, pixel_weights, self.ignore_index, self.normalization
         )
+        share = share or Share()
         parts = []
         if "cross-entropy" in self.name:
-            parts.append(
-                (sigmoid_cross_entropy if logits.shape[3] == 1 else softmax_cross_entropy)(logits, labels, factors)
-            )
+            function = sigmoid_cross_entropy if logits.shape[3] == 1 else softmax_cross_entropy
+            parts.append(_scaled(function(logits, labels, factors), share.cross_entropy))
         if "dice" in self.name:
-            parts.append(dice_loss(logits, labels, factors))
+            parts.append(_scaled(dice_loss(logits, labels, factors), share.dice))
         loss, dlogits = parts[0]
         for more, dmore in parts[1:]:
             loss, dlogits = loss + more, dlogits + dmore
         return loss, dlogits
+
+    def shares(self, targets: Sequence[Array], pixel_weights: Sequence[Array | None]) -> list[Share]:
+        """Return the shares with which the losses of several batches add up to that of one large batch.
+
+        A batch's cross-entropy is a sum over pixels divided by N, the number of its counted pixels (or the sum of
+        their weights); the large batch's is divided by the sum of all N. So a batch has the share N / ΣN, which is not
+        one in k where batches have unequal numbers of ignored pixels. With ``"sum"`` nothing is divided and every share
+        is 1. Dice is a ratio over a whole batch: there is no such identity, and the batches' losses are averaged.
+
+        Parameters
+        ----------
+        targets : sequence of (n, h, w)
+        pixel_weights : sequence of (n, h, w) or None
+            One for each target.
+        """
+        if self.normalization == "sum":
+            return [Share(1.0, 1 / len(targets)) for _ in targets]
+        sizes = [self._divisor(target, weights) for target, weights in zip(targets, pixel_weights, strict=True)]
+        return [Share(size / (sum(sizes) or 1), 1 / len(targets)) for size in sizes]
+
+    def _divisor(self, target: Array, pixel_weights: Array | None) -> float:
+        """Return what the sum over a batch's pixels is divided by."""
+        xp = namespace(target)
+        counts = xp.ones(target.shape, bool) if self.ignore_index is None else target != self.ignore_index
+        if self.normalization == "pixels":
+            return float(counts.sum())
+        weights = counts.astype(xp.float64)
+        if self.class_weights is not None:
+            weights *= xp.asarray(self.class_weights, xp.float64)[xp.where(counts, target, 0)]
+        return float((weights if pixel_weights is None else weights * pixel_weights).sum())
+
+
+def _scaled(found: tuple[float, Array], factor: float) -> tuple[float, Array]:
+    """Multiply a loss and its gradient."""
+    loss, gradient = found
+    return (loss, gradient) if factor == 1 else (loss * factor, gradient * gradient.dtype.type(factor))
 
 
 def check_logits(logits: Array, classes: int) -> None:

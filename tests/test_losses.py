@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.losses import PixelLoss, check_logits, predict, probabilities
+from scratchnet.losses import PixelLoss, Share, check_logits, predict, probabilities
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.losses import pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
 from tests.compare import assert_close, numbers
@@ -52,6 +52,40 @@ def test_a_small_step_against_the_gradient_lowers_the_loss(name):
     before, gradient = loss(logits, labels)
     after, _ = loss(logits - 0.1 * gradient, labels)
     assert after < before
+
+
+@pytest.mark.parametrize("normalization", ["pixels", "weights", "sum"])
+@pytest.mark.parametrize("weights", [None, (0.5, 1.0, 3.0)])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_shares_add_up_to_the_large_batch(normalization, weights, mapped):
+    logits, labels = numbers(6, 3, 4, 3), np.random.default_rng(3).integers(0, 3, (6, 3, 4))
+    labels[0], labels[1, :2], labels[4, 0, :3] = 255, 255, 255
+    pixel_map = np.abs(numbers(6, 3, 4, seed=1)) if mapped else None
+    loss = PixelLoss(3, class_weights=weights, normalization=normalization)
+    whole, gradient = loss(logits, labels, pixel_map)
+    parts = [slice(0, 1), slice(1, 2), slice(2, 6)]
+    maps = [None if pixel_map is None else pixel_map[part] for part in parts]
+    shares = loss.shares([labels[part] for part in parts], maps)
+    found = [loss(logits[part], labels[part], m, share) for part, m, share in zip(parts, maps, shares, strict=True)]
+    assert sum(value for value, _ in found) == pytest.approx(whole, rel=1e-12)
+    assert_close(np.concatenate([dlogits for _, dlogits in found]), gradient)
+
+
+def test_shares_of_dice_are_equal():
+    loss = PixelLoss(3, "cross-entropy+dice")
+    shares = loss.shares([target(3)[:1], target(3)], [None, None])
+    assert [share.dice for share in shares] == [0.5, 0.5]
+    assert shares[0].cross_entropy == pytest.approx(8 / 28)
+    logits = numbers(*SHAPE, 3)
+    parts = [PixelLoss(3, name)(logits, target(3)) for name in ("cross-entropy", "dice")]
+    value, gradient = loss(logits, target(3), share=Share(0.3, 0.5))
+    assert value == pytest.approx(0.3 * parts[0][0] + 0.5 * parts[1][0], rel=1e-12)
+    assert_close(gradient, 0.3 * parts[0][1] + 0.5 * parts[1][1])
+
+
+def test_shares_of_ignored_batches_are_nothing():
+    nothing = np.full(SHAPE, 255)
+    assert PixelLoss(3).shares([nothing, nothing], [None, None]) == [Share(0, 0.5)] * 2
 
 
 def test_another_ignore_label():

@@ -73,6 +73,7 @@ def run(
     resume=False,
     ignore_index=255,
     progress=None,
+    border_weights=None,
     **settings,
 ):
     """A run on small images; 4 of them in batches of 2 if nothing else is said."""
@@ -87,6 +88,7 @@ def run(
         val or source(2, first=100),
         PixelLoss(len(made.classes), ignore_index=ignore_index),
         resume,
+        border_weights,
     )
 
 

@@ -8,7 +8,12 @@ from scratchnet.network import Network
 from scratchnet.progress import progress
 
 
-def check_images(settings: TrainSettings, network: Network, train: SampleSource, val: SampleSource) -> None:
+def check_images(
+    settings: TrainSettings,
+    network: Network,
+    views: tuple[SampleSource, SampleSource],
+    files: tuple[SampleSource, SampleSource],
+) -> None:
     """Check that the network can take the images, and that every file can be read.
 
     Parameters
@@ -16,16 +21,17 @@ def check_images(settings: TrainSettings, network: Network, train: SampleSource,
     settings : TrainSettings
     network : Network
         Without memory.
-    train : SampleSource
-        As training takes it, resized or in tiles.
-    val : SampleSource
-        As it is.
+    views : (SampleSource, SampleSource)
+        Training and validation images as the network gets them, resized, in tiles, or as boxes.
+    files : (SampleSource, SampleSource)
+        The same images as they are.
 
     Raises
     ------
     UserError
         Naming the first image or mask that is in the way.
     """
+    train, val = views
     _check_training_sizes(settings, network, train)
     segmenter = Segmenter(network, Preprocessing(resize=settings.data.resize))
     for index, name in enumerate(val.names):
@@ -34,7 +40,7 @@ def check_images(settings: TrainSettings, network: Network, train: SampleSource,
         except UserError as error:
             raise UserError(f"{name}: {error}") from error
     # Measuring the training images' mean reads them anyway.
-    for source, what in ((train, "training"), (val, "validation"))[settings.normalization == "dataset" :]:
+    for source, what in ((files[0], "training"), (files[1], "validation"))[settings.normalization == "dataset" :]:
         for _ in read_ahead(progress(range(len(source)), f"checking {what} images"), source.load):
             pass
 

@@ -9,7 +9,7 @@ import tyro
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.sources import open_split
 from scratchnet.config import DataSettings, check_data_settings
-from scratchnet.data import Layout, MaskFormat, available_splits, check_dataset, write_generated
+from scratchnet.data import GeneratedKind, Layout, MaskFormat, available_splits, check_dataset, write_generated
 from scratchnet.data.frequencies import count_classes
 from scratchnet.errors import UserError
 from scratchnet.progress import progress
@@ -17,10 +17,10 @@ from scratchnet.progress import progress
 
 @dataclass(frozen=True)
 class MakeArguments:
-    """Draw a data set: squares (one square on a plain ground) or cells (a blood smear)."""
+    """Draw squares on plain ground, blood cells, or textured shapes of very different sizes with boxes."""
 
-    kind: Annotated[Literal["squares", "cells"], tyro.conf.Positional]
-    """What to draw."""
+    kind: Annotated[GeneratedKind, tyro.conf.Positional]
+    """squares: one square a picture; cells: a blood smear; shapes: several objects of five kinds, sizes 1:10."""
     directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """A new or empty folder."""
     count: int = 200
@@ -28,7 +28,7 @@ class MakeArguments:
     seed: int = 0
     """The same seed gives the same images."""
     size: int | None = None
-    """Side of the images in pixels. Default: 512 for squares, 128 for cells."""
+    """Side of the images in pixels. Default: 512 for squares, 128 for cells, 160 for shapes."""
     task: Literal["stained", "red"] = "stained"
     """cells: what counts as foreground, the stained nucleated cells or the red cells."""
     magnification: float = 1.0
@@ -44,11 +44,11 @@ class FolderArguments:
     directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder of the data set."""
     layout: Layout = "folder"
-    """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/."""
+    """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/; voc: JPEGImages/ beside SegmentationClass/."""
     split: str | None = None
     """Look at this split only."""
-    classes: int | None = None
-    """Number of classes, for folders without classes.txt."""
+    classes: int | tuple[str, ...] | None = None
+    """Number of classes, or their names, for folders without classes.txt."""
     mask_format: MaskFormat = "index"
     """How masks are read; `scratchnet train --help` explains the formats."""
     mask_threshold: int | None = None
@@ -75,7 +75,7 @@ class WeightsArguments(FolderArguments):
     """Count the pixels of each class and print median-frequency weights for the loss."""
 
 
-USAGE = """usage: scratchnet data make squares|cells DIR --count N --seed S
+USAGE = """usage: scratchnet data make squares|cells|shapes DIR --count N --seed S
        scratchnet data check DIR
        scratchnet data weights DIR
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.arrays import Array
-from scratchnet.data import Dataset, read_ahead
+from scratchnet.data import SampleSource, read_ahead
 from scratchnet.evaluation import Metrics, baseline_metrics, fit_threshold_baseline
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
@@ -14,7 +14,7 @@ from scratchnet.layers import MaxPool2d
 from scratchnet.progress import progress
 
 
-def baselines(train: Dataset | None, val: Dataset) -> dict[str, Metrics]:
+def baselines(train: SampleSource | None, val: SampleSource) -> dict[str, Metrics]:
     """Return what trivial methods reach on ``val``: no foreground at all, and the best threshold chosen on ``train``.
 
     Without ``train`` there is no threshold. Empty for tasks of more than two classes.
@@ -27,7 +27,7 @@ def baselines(train: Dataset | None, val: Dataset) -> dict[str, Metrics]:
     return baseline_metrics(_pairs(val, "measuring baselines"), threshold, val.ignore_index)
 
 
-def _pairs(dataset: Dataset, what: str) -> Iterator[tuple[Array, Array]]:
+def _pairs(dataset: SampleSource, what: str) -> Iterator[tuple[Array, Array]]:
     return read_ahead(progress(range(len(dataset)), what), dataset.load)
 
 
@@ -59,7 +59,7 @@ def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], 
 def write_run_report(
     path: Path,
     segmenter: Segmenter,
-    val: Dataset,
+    val: SampleSource,
     found: Evaluation,
     rivals: Mapping[str, Metrics],
     log: list[dict[str, Any]],

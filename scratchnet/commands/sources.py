@@ -1,10 +1,26 @@
 """Opening the data sets that settings name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from scratchnet.config import DataSettings
-from scratchnet.data import Dataset, SampleSource, available_splits, open_dataset, resized, split_dataset, tiled
+from scratchnet.config import DataSettings, TrainSettings
+from scratchnet.data import (
+    BOXES,
+    Dataset,
+    ObjectBox,
+    SampleSource,
+    available_splits,
+    group_by_image,
+    open_dataset,
+    read_boxes,
+    resized,
+    split_dataset,
+    tiled,
+    training_boxes,
+    validation_boxes,
+)
 from scratchnet.errors import UserError
+from scratchnet.progress import progress
 
 
 def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
@@ -37,11 +53,35 @@ def open_split(settings: DataSettings, split: str | None) -> Dataset:
     )
 
 
-def training_view(dataset: Dataset, settings: DataSettings) -> SampleSource:
-    """Return the images as training takes them: resized, then cut into tiles, where the settings say so."""
-    source: SampleSource = dataset
-    if settings.resize is not None:
-        source = resized(source, settings.resize)
-    if settings.tile is not None:
-        source = tiled(source, settings.tile, settings.tile_overlap)
-    return source
+def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tuple[SampleSource, SampleSource]:
+    """Return the images as training and validation take them.
+
+    Images to train on are resized, then cut into tiles, where the settings say so. With a stage of the curriculum both
+    parts are boxes round objects.
+    """
+    d, c = settings.data, settings.curriculum
+    if c.stage is not None:
+        boxes = _boxes(Path(d.data) / BOXES, train.classes)
+        crop = settings.augmentation.crop or (c.box_size, c.box_size)
+        if crop[0] != crop[1]:
+            raise UserError(f"--crop {crop[0]} {crop[1]}: expected a square, with --stage all images are square boxes")
+        found = training_boxes(
+            train, c, boxes, settings.training.seed, progress(range(len(train)), "looking for objects")
+        )
+        return found, validation_boxes(val, c, crop[0], boxes)
+    source: SampleSource = train
+    if d.resize is not None:
+        source = resized(source, d.resize)
+    if d.tile is not None:
+        source = tiled(source, d.tile, d.tile_overlap)
+    return source, val
+
+
+def _boxes(path: Path, classes: Sequence[str]) -> dict[str, list[ObjectBox]]:
+    """Return the boxes of every image that ``boxes.csv`` lists; none where there is no such file."""
+    if not path.is_file():
+        return {}
+    boxes, problems = read_boxes(path, classes)
+    if problems:
+        raise UserError(problems[0])
+    return group_by_image(boxes)

@@ -5,20 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from scratchnet.commands.checks import check_images
 from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.preparing import prepare_run
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
-from scratchnet.commands.sources import open_splits, training_view
+from scratchnet.commands.sources import open_splits, training_views
 from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
-from scratchnet.data import Dataset, SampleSource, measure, median_frequency_weights
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
-from scratchnet.interop.vgg16 import read_vgg16
-from scratchnet.losses import PixelLoss
-from scratchnet.models import build
-from scratchnet.training.checkpoints import Recipe
-from scratchnet.training.run import BEST, LAST, Run
+from scratchnet.training.run import BEST, LAST
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
 
@@ -83,27 +78,27 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     """
     check_settings(settings)
     train_set, val_set = open_splits(settings.data, settings.training.seed)
-    source = training_view(train_set, settings.data)
-    run = _prepare(settings, source, val_set, resume)
-    folder = Path(settings.out)
+    views = training_views(settings, train_set, val_set)
+    run = prepare_run(settings, views, (train_set, val_set), resume)
+    folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
     with atomic_write(folder / "config.toml") as file:
         file.write(write_settings(settings).encode())
     say(
-        f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(source)} training and "
-        f"{len(val_set)} validation images; classes {', '.join(val_set.classes)}"
+        f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(views[0])} training and "
+        f"{len(views[1])} validation {shown}; classes {', '.join(val_set.classes)}"
     )
     if resume and run.state.epoch:
         say(f"resuming after epoch {run.state.epoch}")
     for row in run.fit():
         foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
         say(
-            f"epoch {row['epoch']:3d}/{settings.training.epochs}  loss {row['train_loss']:.4f}  "
+            f"epoch {row['epoch']:3d}/{run.total_epochs}  loss {row['train_loss']:.4f}  "
             f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  mean IoU {row['val_mean_iou']:.4f}"
             f"{foreground}  {row['seconds']:.1f} s"
         )
     found = run.finish()
-    rivals = baselines(train_set, val_set)
-    say(f"\nbest epoch {run.state.best_epoch}, validation images:\n")
+    rivals = baselines(train_set if settings.curriculum.stage is None else views[0], views[1])
+    say(f"\nbest epoch {run.state.best_epoch}, validation {shown}:\n")
     say(results_text(found, rivals, val_set.classes))
     write_metrics(
         folder / "metrics.json", found, rivals, {"checkpoint": str(folder / BEST), "data": settings.data.data}
@@ -111,7 +106,7 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     write_run_report(
         folder / "report.html",
         Segmenter(run.network, run.recipe.preprocessing),
-        val_set,
+        views[1],
         found,
         rivals,
         run.state.rows,
@@ -120,44 +115,3 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     )
     say(f"\nwrote {folder / BEST}, {folder / 'metrics.json'} and {folder / 'report.html'}")
     return found
-
-
-def _prepare(settings: TrainSettings, source: SampleSource, val_set: Dataset, resume: bool) -> Run:
-    """Check that data and network fit together, and set up the run."""
-    model, options = settings.model.model, settings.model.options()
-    network = build(model, len(val_set.classes), **options)
-    start = None
-    if settings.training.init_weights and not (resume and (Path(settings.out) / LAST).exists()):
-        start = read_vgg16(settings.training.init_weights, network)
-    check_images(settings, network, source, val_set)
-    recipe = Recipe(
-        model,
-        options,
-        val_set.classes,
-        measure(source, settings.normalization, settings.data.resize),
-        {"held_out": list(val_set.names)},
-        asdict(settings),
-    )
-    weights = settings.training.class_weights
-    if settings.training.balance:
-        weights = tuple(float(w) for w in median_frequency_weights(source))
-    try:
-        loss = PixelLoss(
-            len(val_set.classes),
-            settings.training.loss,
-            weights,
-            settings.data.ignore_index,
-            settings.training.loss_normalization,
-        )
-    except ValueError as error:
-        raise UserError(f"--class-weights: {error}") from error
-    run = Run(Path(settings.out), recipe, settings.training, settings.augmentation, source, val_set, loss, resume)
-    if start is not None:
-        start.apply(run.network)
-        say(
-            f"{len(start.steps)} layers, {start.steps[0]} to {start.steps[-1]}, start from "
-            f"{settings.training.init_weights}; pixels are prepared as for {settings.normalization}"
-        )
-        for remark in start.left_out:
-            say(remark)
-    return run

@@ -1,51 +1,75 @@
 """Images and masks: from folders, or drawn; checked, augmented, cut into tiles, batched. Knows nothing of networks."""
 
 from scratchnet.data.augmentation import Augmentation, augment
+from scratchnet.data.border_weights import BorderWeights
 from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
 from scratchnet.data.check import CheckReport, check_dataset
-from scratchnet.data.folders import Dataset, Layout, Sample, available_splits, open_dataset, split_dataset
+from scratchnet.data.components import boxes_round, connected_components
+from scratchnet.data.curriculum import BoxDataset, Curriculum, training_boxes, validation_boxes
+from scratchnet.data.folders import Dataset, open_dataset, split_dataset
 from scratchnet.data.frequencies import ClassCounts, class_frequencies, median_frequency_weights
-from scratchnet.data.generators import GeneratedKind, generate, write_generated
+from scratchnet.data.generators import GeneratedKind, generate, generate_scene, write_generated
 from scratchnet.data.images import IMAGE_SUFFIXES, image_size, read_image, write_image
+from scratchnet.data.known_sets import CAMVID_WEIGHTS, VOC_CLASSES
+from scratchnet.data.layouts import Layout, Sample, available_splits
 from scratchnet.data.loading import epoch_batches, read_ahead
 from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
+from scratchnet.data.objects import BOXES, ObjectBox, Objects, find_objects, group_by_image, read_boxes, write_boxes
 from scratchnet.data.preprocessing import Normalization, Preprocessing, measure
 from scratchnet.data.resizing import resize_image, resize_mask, resized
+from scratchnet.data.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.source import SampleSource
 from scratchnet.data.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.tiling import Window, stitch, tile_grid, tiled
 
 __all__ = [
+    "BOXES",
+    "CAMVID_WEIGHTS",
     "CELL_CLASSES",
     "IMAGE_SUFFIXES",
     "PALETTE",
+    "SHAPE_CLASSES",
     "SQUARE_CLASSES",
+    "VOC_CLASSES",
     "Augmentation",
+    "BorderWeights",
+    "BoxDataset",
     "CellTask",
     "CheckReport",
     "ClassCounts",
+    "Curriculum",
     "Dataset",
     "GeneratedKind",
     "Layout",
     "MaskFormat",
     "Normalization",
+    "ObjectBox",
+    "Objects",
     "Preprocessing",
     "Sample",
     "SampleSource",
+    "Scene",
     "Window",
     "augment",
     "available_splits",
+    "boxes_round",
     "check_dataset",
     "class_frequencies",
+    "connected_components",
     "epoch_batches",
+    "find_objects",
     "generate",
+    "generate_scene",
+    "group_by_image",
     "image_size",
     "make_cells",
+    "make_shapes",
     "make_square",
     "measure",
     "median_frequency_weights",
     "open_dataset",
     "read_ahead",
+    "read_boxes",
     "read_image",
     "read_mask",
     "resize_image",
@@ -55,6 +79,9 @@ __all__ = [
     "stitch",
     "tile_grid",
     "tiled",
+    "training_boxes",
+    "validation_boxes",
+    "write_boxes",
     "write_generated",
     "write_image",
     "write_mask",

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.data.elastic import deform
 from scratchnet.data.resizing import resize_image, resize_mask
 
 Pair: TypeAlias = tuple[Array, Array]
@@ -28,6 +29,8 @@ class Augmentation:
     """Height and width of a window cut out at a random place; smaller images are first continued by reflection."""
     scale: tuple[float, float] = (1.0, 1.0)
     """Range of a random factor for the size; without a crop the result is cut or reflected back to its old size."""
+    elastic: float = 0.0
+    """Standard deviation in pixels of the random displacements on a 3×3 grid that bend the image (U-Net: 10)."""
     brightness: float = 0.0
     """The factor on the brightness is drawn from 1 - value to 1 + value."""
     contrast: float = 0.0
@@ -80,7 +83,7 @@ def augment(
 
 
 def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation) -> Pair:
-    """Mirror, turn and scale image and mask alike."""
+    """Mirror, turn, scale and bend image and mask alike."""
     if augmentation.empty and rng.random() < augmentation.empty:
         image, mask = _beside_objects(image, mask, rng)
     if augmentation.flip_horizontal and rng.random() < 0.5:
@@ -96,6 +99,8 @@ def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Aug
         factor = rng.uniform(*augmentation.scale)
         size = (max(round(mask.shape[0] * factor), 1), max(round(mask.shape[1] * factor), 1))
         image, mask = resize_image(np.ascontiguousarray(image), size), resize_mask(np.ascontiguousarray(mask), size)
+    if augmentation.elastic:
+        image, mask = deform(image, mask, augmentation.elastic, rng)
     return image, mask
 
 

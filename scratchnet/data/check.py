@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scratchnet.data.folders import Dataset, Layout, Sample, available_splits, find_samples, read_classes
+from scratchnet.data.check_objects import ObjectFindings
+from scratchnet.data.folders import Dataset, read_classes
 from scratchnet.data.frequencies import ClassCounts
+from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples
 from scratchnet.data.masks import MaskFormat
 from scratchnet.errors import UserError
 
@@ -34,6 +36,8 @@ class CheckReport:
         Groups of files with the same image bytes.
     problems : list of str
         One line for each thing that has to be put right.
+    object_lines : list of str
+        What there is in ``boxes.csv`` and in files of numbered objects.
     """
 
     root: Path
@@ -45,6 +49,7 @@ class CheckReport:
     empty_masks: list[str] = field(default_factory=list)
     duplicates: list[tuple[str, ...]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    object_lines: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -56,7 +61,7 @@ class CheckReport:
         lines = [f"{self.root}: {self.samples} images with masks"]
         lines += [f"split {name}: {count}" for name, count in self.splits.items()]
         lines += self._size_lines()
-        lines += self._class_lines()
+        lines += self._class_lines() + self.object_lines
         if self.empty_masks:
             names = ", ".join(self.empty_masks[:3]) + (", …" if len(self.empty_masks) > 3 else "")
             lines.append(f"masks with background only: {len(self.empty_masks)} ({names})")
@@ -123,7 +128,7 @@ def check_dataset(
     """
     report = CheckReport(Path(root))
     try:
-        report.classes = read_classes(report.root, mask_format, classes)
+        report.classes = read_classes(report.root, mask_format, classes, layout)
     except UserError as error:
         report.problems.append(str(error))
     members = _find_members(report, layout, split)
@@ -133,8 +138,13 @@ def check_dataset(
     dataset = Dataset(samples, names, mask_format, mask_threshold, ignore_index)
     report.samples = len(samples)
     report.counts = ClassCounts(len(names), ignore_index)
+    objects = ObjectFindings(report.root, names)
     for index in progress(range(len(samples))):
-        _look_at(report, dataset, index)
+        _look_at(report, dataset, index, objects)
+    if split is None:
+        objects.compare_names(dataset.names)
+    report.problems += objects.problems
+    report.object_lines = objects.lines()
     _find_duplicates(report, members)
     return report
 
@@ -156,11 +166,13 @@ def _find_members(report: CheckReport, layout: Layout, split: str | None) -> lis
         report.problems += [problem for problem in problems if problem not in report.problems]
         if name is not None:
             report.splits[name] = len(samples)
-        members += [(name or "", sample) for sample in samples]
+        # Pascal VOC's third list is the other two together: no image is in two parts because of it.
+        part = "" if name is None or (layout == "voc" and name == "trainval") else name
+        members += [(part, sample) for sample in samples]
     return members
 
 
-def _look_at(report: CheckReport, dataset: Dataset, index: int) -> None:
+def _look_at(report: CheckReport, dataset: Dataset, index: int, objects: ObjectFindings) -> None:
     """Add one sample to the report."""
     try:
         image, mask = dataset.load(index)
@@ -169,6 +181,7 @@ def _look_at(report: CheckReport, dataset: Dataset, index: int) -> None:
         return
     report.sizes[(image.shape[0], image.shape[1])] += 1
     report.counts.add(mask)
+    objects.compare(dataset, index, mask)
     if not mask.any():
         report.empty_masks.append(dataset.names[index])
 

@@ -1,31 +1,17 @@
-"""Folders of images and masks: finding the pairs, and the set that they make."""
+"""Folders of images and masks as one set of samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.data.images import IMAGE_SUFFIXES, image_size, read_image
+from scratchnet.data.images import image_size, read_image
+from scratchnet.data.known_sets import VOC_CLASSES
+from scratchnet.data.layouts import Layout, Sample, find_samples, numbered_lines
 from scratchnet.data.masks import MaskFormat, read_mask
 from scratchnet.errors import UserError
-
-Layout: TypeAlias = Literal["folder", "camvid"]
-"""``folder``: ``images/`` and ``masks/``, lists in ``splits/NAME.txt``. ``camvid``: ``NAME/`` beside ``NAMEannot/``,
-the form in which the SegNet tutorial hands out CamVid."""
-
-_ANNOTATION = "annot"
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image file and its mask file."""
-
-    name: str
-    image: Path
-    mask: Path
 
 
 @dataclass(frozen=True)
@@ -59,6 +45,11 @@ class Dataset:
             classes=len(self.classes),
             ignore_index=self.ignore_index,
         )
+
+    def load_objects(self, index: int) -> Array | None:
+        """Return the number of the object at every pixel, (h, w) uint8, where the set has a file that says so."""
+        path = self.samples[index].objects
+        return None if path is None else read_mask(path, classes=256, ignore_index=None)
 
     def load(self, index: int) -> tuple[Array, Array]:
         """Return one image (h, w, 3) uint8 with its mask (h, w) uint8.
@@ -94,9 +85,12 @@ def open_dataset(
     ----------
     root : Path or str
         The folder.
-    layout : {"folder", "camvid"}
+    layout : {"folder", "camvid", "voc"}
         ``folder``: ``images/X.*`` belongs to ``masks/X.*``, whatever the two endings; ``splits/NAME.txt`` lists one
-        name X a line. ``camvid``: ``NAME/X.*`` belongs to ``NAMEannot/X.*`` or ``NAMEannot/ann_X.*``.
+        name X a line. ``camvid``: ``NAME/X.*`` belongs to ``NAMEannot/X.*`` or ``NAMEannot/ann_X.*``; a list
+        ``NAME.txt`` of paths ``IMAGE MASK`` chooses among them, and the folders above the last may be another
+        computer's. ``voc``: ``JPEGImages/X.*`` belongs to ``SegmentationClass/X.*``, and
+        ``ImageSets/Segmentation/NAME.txt`` lists one name X a line.
     split : str or None
         The part of the set to open, ``"train"`` for example; None opens everything (in the layout ``camvid`` the
         names then start with the split's).
@@ -104,7 +98,7 @@ def open_dataset(
         How to read the masks, see `read_mask`.
     classes : int, sequence of str or None
         Number or names of the classes. None: the lines of ``classes.txt``; without that file two-class formats have
-        "background" and "foreground".
+        "background" and "foreground", and the layout ``voc`` has the 21 classes of Pascal VOC.
 
     Returns
     -------
@@ -121,7 +115,7 @@ def open_dataset(
     if problems:
         others = "" if len(problems) == 1 else f" (and {len(problems) - 1} more; `scratchnet data check` lists them)"
         raise UserError(problems[0] + others)
-    names = read_classes(root, mask_format, classes)
+    names = read_classes(root, mask_format, classes, layout)
     return Dataset(tuple(samples), names, mask_format, mask_threshold, ignore_index)
 
 
@@ -153,50 +147,19 @@ def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset
     return training, validation
 
 
-def available_splits(root: Path | str, layout: Layout = "folder") -> list[str]:
-    """Return the names of a folder's splits, sorted; an empty list where it has none."""
-    root = _existing_folder(Path(root))
-    if layout == "camvid":
-        return sorted(
-            folder.name
-            for folder in root.iterdir()
-            if folder.is_dir() and (root / f"{folder.name}{_ANNOTATION}").is_dir()
-        )
-    return sorted(path.stem for path in root.glob("splits/*.txt"))
-
-
-def find_samples(root: Path, layout: Layout, split: str | None) -> tuple[list[Sample], list[str]]:
-    """Pair images with masks.
-
-    Returns
-    -------
-    samples : list of Sample
-        The pairs that are complete.
-    problems : list of str
-        One line for every file without its partner.
-
-    Raises
-    ------
-    UserError
-        When a folder or list that is needed is missing or empty.
-    """
-    if layout == "camvid":
-        return _find_camvid(root, split)
-    images, masks = _files_by_stem(root / "images"), _files_by_stem(root / "masks")
-    if split is None:
-        return _pair(images, masks, root / "masks")
-    return _pair_listed(_split_list(root, split), images, masks)
-
-
 def read_classes(
-    root: Path, mask_format: MaskFormat = "index", classes: int | Sequence[str] | None = None
+    root: Path,
+    mask_format: MaskFormat = "index",
+    classes: int | Sequence[str] | None = None,
+    layout: Layout = "folder",
 ) -> tuple[str, ...]:
     """Return the class names of a folder; parameters and errors as in `open_dataset`."""
     path = root / "classes.txt"
-    listed = tuple(line for _, line in _lines(path)) if path.is_file() else None
+    listed = tuple(line for _, line in numbered_lines(path)) if path.is_file() else None
     if classes is None:
-        names = listed or (("background", "foreground") if mask_format in {"binary", "threshold"} else None)
-        if names is None:
+        two = ("background", "foreground") if mask_format in {"binary", "threshold"} else ()
+        names = listed or two or (VOC_CLASSES if layout == "voc" else ())
+        if not names:
             raise UserError(f"{path}: no such file; write one class name a line, class 0 first, or pass --classes")
     elif isinstance(classes, int):
         if listed and len(listed) != classes:
@@ -219,93 +182,3 @@ def _checked_classes(path: Path, names: tuple[str, ...], mask_format: MaskFormat
             "index, or name two classes"
         )
     return names
-
-
-def _find_camvid(root: Path, split: str | None) -> tuple[list[Sample], list[str]]:
-    """Pair ``SPLIT/`` with ``SPLITannot/``, for one split or for all."""
-    if split is not None:
-        images, masks = _files_by_stem(root / split), _files_by_stem(root / f"{split}{_ANNOTATION}")
-        return _pair(images, _without_prefix(images, masks), root / f"{split}{_ANNOTATION}")
-    splits = available_splits(root, "camvid")
-    if not splits:
-        raise UserError(f"{root}: no pair of folders like train/ and train{_ANNOTATION}/; check --layout")
-    samples, problems = [], []
-    for name in splits:
-        found, wrong = _find_camvid(root, name)
-        samples += [replace(sample, name=f"{name}-{sample.name}") for sample in found]
-        problems += wrong
-    return samples, problems
-
-
-def _without_prefix(images: dict[str, Path], masks: dict[str, Path]) -> dict[str, Path]:
-    """Rename masks ``ann_X`` to ``X`` where there is no image ``ann_X``."""
-    return {stem if stem in images else stem.removeprefix("ann_"): path for stem, path in masks.items()}
-
-
-def _pair(images: dict[str, Path], masks: dict[str, Path], mask_folder: Path) -> tuple[list[Sample], list[str]]:
-    """Match by stem, sorted; every file must have its partner."""
-    samples = [Sample(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
-    problems = [
-        f"{images[stem]}: has no mask; put {stem}.png into {mask_folder}, or move the image away"
-        for stem in sorted(images.keys() - masks.keys())
-    ]
-    problems += [
-        f"{masks[stem]}: a mask without an image; move it away, or name it like its image"
-        for stem in sorted(masks.keys() - images.keys())
-    ]
-    return samples, problems
-
-
-def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) -> tuple[list[Sample], list[str]]:
-    """Match the names of a split's list, in its order; files that are not listed may lack their partner."""
-    samples: dict[str, Sample] = {}
-    problems = []
-    for number, name in _lines(path):
-        if name not in images or name not in masks:
-            missing = "image" if name not in images else "mask"
-            problems.append(f"{path}, line {number}: there is no {missing} named {name!r}; correct or remove the line")
-        elif name in samples:
-            problems.append(f"{path}, line {number}: {name!r} is listed twice; remove one line")
-        else:
-            samples[name] = Sample(name, images[name], masks[name])
-    if not samples and not problems:
-        raise UserError(f"{path}: lists no images; write one file name without its ending a line")
-    return list(samples.values()), problems
-
-
-def _split_list(root: Path, split: str) -> Path:
-    path = root / "splits" / f"{split}.txt"
-    if not path.is_file():
-        splits = available_splits(root)
-        advice = f"choose one of {', '.join(splits)}" if splits else "write one image name a line, or leave --split out"
-        raise UserError(f"{path}: no such file; {advice}")
-    return path
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a text file with their numbers, blank ones left out."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-
-
-def _files_by_stem(folder: Path) -> dict[str, Path]:
-    """Return the image files of a folder by their names without ending."""
-    files: dict[str, Path] = {}
-    for path in sorted(_existing_folder(folder).iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        if path.stem in files:
-            raise UserError(f"{path}: {files[path.stem].name} has the same name but for its ending; rename one")
-        files[path.stem] = path
-    if not files:
-        raise UserError(f"{folder}: no image files in it (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return files
-
-
-def _existing_folder(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected images/ and masks/, or train/ and trainannot/ (--layout)")
-    return folder

@@ -1,19 +1,23 @@
 """Data sets that are drawn, not collected: written as folders like any other set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from scratchnet.arrays import Array, generator
 from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
+from scratchnet.data.components import boxes_round
 from scratchnet.data.images import write_image
 from scratchnet.data.masks import write_mask
+from scratchnet.data.objects import BOXES, ObjectBox, write_boxes
+from scratchnet.data.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.squares import SQUARE_CLASSES, make_square
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 
-GeneratedKind: TypeAlias = Literal["squares", "cells"]
+GeneratedKind: TypeAlias = Literal["squares", "cells", "shapes"]
 
-_DEFAULT_SIZE: dict[GeneratedKind, int] = {"squares": 512, "cells": 128}
+_DEFAULT_SIZE: dict[GeneratedKind, int] = {"squares": 512, "cells": 128, "shapes": 160}
 
 
 def generate(
@@ -25,9 +29,17 @@ def generate(
     magnification: float = 1.0,
 ) -> tuple[Array, Array]:
     """Return image and mask number ``index`` of a generated set; it does not depend on how many the set has."""
+    if kind == "shapes":
+        scene = generate_scene(index, seed, size)
+        return scene.image, scene.mask
     rng = generator(seed, kind, index)
     size = size or _DEFAULT_SIZE[kind]
     return make_square(rng, size) if kind == "squares" else make_cells(rng, size, task, magnification)
+
+
+def generate_scene(index: int, seed: int, size: int | None = None) -> Scene:
+    """Return picture number ``index`` of a set of shapes with its objects."""
+    return make_shapes(generator(seed, "shapes", index), size or _DEFAULT_SIZE["shapes"])
 
 
 def write_generated(
@@ -42,10 +54,12 @@ def write_generated(
 ) -> None:
     """Write a generated set in the layout ``folder``: images, palette PNG masks, class names and two splits.
 
+    Shapes also come with ``objects/``, masks whose values number the objects, and with ``boxes.csv``.
+
     Parameters
     ----------
-    kind : {"squares", "cells"}
-        See `make_square` and `make_cells`.
+    kind : {"squares", "cells", "shapes"}
+        See `make_square`, `make_cells` and `make_shapes`.
     directory : Path or str
         Made when missing; must be empty.
     count : int
@@ -53,7 +67,7 @@ def write_generated(
     seed : int
         The same seed gives the same files; more images of one seed begin with the same ones.
     size : int or None
-        Side of the images in pixels; None: 512 for squares, 128 for cells.
+        Side of the images in pixels; None: 512 for squares, 128 for cells, 160 for shapes.
     task : {"stained", "red"}
         What counts as foreground among the cells.
     validation : float
@@ -79,15 +93,33 @@ def write_generated(
     if held_out >= count:
         raise UserError(f"{count} images, {held_out} of them for validation, leave none to train on; make more")
     names = [f"{kind}-{index:04d}" for index in range(count)]
+    boxes: list[ObjectBox] = []
     for index, name in enumerate(names):
-        image, mask = generate(kind, index, seed, size, task, magnification)
+        if kind == "shapes":
+            scene = generate_scene(index, seed, size)
+            image, mask = scene.image, scene.mask
+            write_mask(directory / "objects" / f"{name}.png", scene.objects)
+            boxes += _boxes(name, scene)
+        else:
+            image, mask = generate(kind, index, seed, size, task, magnification)
         write_image(directory / "images" / f"{name}.png", image)
         write_mask(directory / "masks" / f"{name}.png", mask)
-    _write_lines(directory / "classes.txt", SQUARE_CLASSES if kind == "squares" else CELL_CLASSES[task])
+    classes = {"squares": SQUARE_CLASSES, "cells": CELL_CLASSES[task], "shapes": SHAPE_CLASSES}[kind]
+    if boxes:
+        write_boxes(directory / BOXES, boxes, classes)
+    _write_lines(directory / "classes.txt", classes)
     _write_lines(directory / "splits" / "train.txt", names[:-held_out])
     _write_lines(directory / "splits" / "val.txt", names[-held_out:])
 
 
-def _write_lines(path: Path, lines: list[str] | tuple[str, ...]) -> None:
+def _boxes(name: str, scene: Scene) -> list[ObjectBox]:
+    """Return the boxes round what is to be seen of every object."""
+    return [
+        ObjectBox(name, scene.labels[number - 1], box, scene.sizes[number - 1])
+        for number, box in boxes_round(scene.objects).items()
+    ]
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
     with atomic_write(path) as file:
         file.write("".join(f"{line}\n" for line in lines).encode())

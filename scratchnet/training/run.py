@@ -10,15 +10,16 @@ import io
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.config import TrainingSettings
-from scratchnet.data import Augmentation, SampleSource, epoch_batches
+from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
+from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter, evaluate
@@ -27,6 +28,7 @@ from scratchnet.network import Network
 from scratchnet.progress import progress
 from scratchnet.replay import Replay
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
+from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
 from scratchnet.training.optimizers import SGD, Adam, Optimizer
 from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
@@ -76,6 +78,8 @@ class Run:
     loss : PixelLoss
     resume : bool
         Go on where ``last.npz`` stands, if there is one.
+    border_weights : BorderWeights or None
+        Weighs the pixels of the training masks.
 
     Raises
     ------
@@ -93,12 +97,15 @@ class Run:
         val: SampleSource,
         loss: PixelLoss,
         resume: bool = False,
+        border_weights: BorderWeights | None = None,
     ) -> None:
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
-        self.train, self.val, self.loss = train, val, loss
+        self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
         self._use(recipe.build().allocate(settings.seed))
         self.optimizer = _optimizer(settings)
-        self.schedule = Schedule(settings.schedule, settings.learning_rate, settings.factor, settings.every)
+        self.schedule = Schedule(
+            settings.schedule, settings.learning_rate, settings.factor, settings.every, settings.every_updates
+        )
         self.state = State()
         self.batch_size = min(settings.batch_size, len(train))
         if resume and (folder / LAST).exists():
@@ -116,7 +123,15 @@ class Run:
     @property
     def total_updates(self) -> int:
         """Updates until the end."""
-        return min(self.settings.epochs * self.updates_per_epoch, self.settings.iterations or 1 << 62)
+        epochs, iterations = self.settings.epochs, self.settings.iterations
+        if epochs is None:
+            return iterations or DEFAULT_EPOCHS * self.updates_per_epoch
+        return min(epochs * self.updates_per_epoch, iterations or 1 << 62)
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs until the end, the last one perhaps cut short."""
+        return math.ceil(self.total_updates / self.updates_per_epoch)
 
     @property
     def done(self) -> bool:
@@ -174,45 +189,31 @@ class Run:
         batches = epoch_batches(
             self.train, self.batch_size, settings.seed, state.epoch, self.augmentation, drop_last=True
         )
-        first_rate = self.schedule.at(state.epoch, state.iteration / self.total_updates)
+        first_rate = self.schedule.at(state.epoch, state.iteration, self.total_updates)
         losses: list[float] = []
-        pending = 0
-        network.zero_grad()
-        for number, (images, masks) in enumerate(progress(batches, f"epoch {state.epoch + 1}", count), 1):
-            network.reseed(settings.seed, state.epoch, number)
-            x, target = self._prepared(images, masks)
-            losses.append(self._add_gradients(x, target, settings.mixed_statistics and number % 2 == 0))
+        shown = progress(weighted(batches, self.border_weights), f"epoch {state.epoch + 1}", count)
+        numbered = enumerate(shown, 1)
+        while group := list(islice(numbered, settings.accumulate)):
+            parts = [part for number, batch in group for part in self._parts(number, batch)]
+            losses.append(gradient(self.passes, self.loss, parts, settings.seed, state.epoch))
             if not math.isfinite(losses[-1]):
-                raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {number}")
-            pending += 1
-            if pending == settings.accumulate or number == count:
-                buffers = network.flat()
-                if pending > 1:
-                    buffers.grads /= pending
-                self.optimizer.step(buffers, self.schedule.at(state.epoch, state.iteration / self.total_updates))
-                network.zero_grad()
-                state.iteration += 1
-                pending = 0
-                if state.iteration >= self.total_updates:
-                    break
+                raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {group[-1][0]}")
+            self.optimizer.step(network.flat(), self.schedule.at(state.epoch, state.iteration, self.total_updates))
+            state.iteration += 1
+            if state.iteration >= self.total_updates:
+                break
         return first_rate, sum(losses) / len(losses)
 
-    def _add_gradients(self, x: Array, target: Array, alone: bool) -> float:
-        """Add a batch's gradients, its images normalised together or each ``alone``; return the loss."""
-        if not alone:
-            loss, dlogits = self.loss(self.passes.forward(x), target)
-            self.passes.backward(dlogits)
-            return loss
-        total = 0.0
-        for i in range(len(x)):
-            loss, dlogits = self.loss(self.passes.forward(x[i : i + 1]), target[i : i + 1])
-            self.passes.backward(dlogits / dlogits.dtype.type(len(x)))
-            total += loss / len(x)
-        return total
+    def _parts(self, number: int, batch: Batch) -> list[Part]:
+        """Return batch ``number`` as it passes through the network: whole, or with mixed statistics one by one."""
+        images, masks, weights = batch
+        alone = self.settings.mixed_statistics and number % 2 == 0
+        return cut(number, *self._prepared(images, masks), weights, alone)
 
     def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
         """Return a batch as the network takes it."""
-        x = self.recipe.preprocessing.apply(images)
+        # The training images are resized already, and a window of one keeps its own size.
+        x = replace(self.recipe.preprocessing, resize=None).apply(images)
         return pad_to_stride(x, masks, self.network.stride, self.loss.ignore_index, self.network.border)
 
     def _diverged(self, loss: float, where: str) -> UserError:

@@ -11,8 +11,9 @@ from tests.tiny import files, write_set
         (["squares", "--size", "32"], ("background", "square")),
         (["cells", "--size", "48"], ("background", "stained cell")),
         (["cells", "--size", "48", "--task", "red"], ("background", "red cell")),
+        (["shapes", "--size", "48"], ("background", "disc", "square", "triangle", "ring", "star")),
     ],
-    ids=["squares", "stained", "red"],
+    ids=["squares", "stained", "red", "shapes"],
 )
 def test_make(call, tmp_path, words, classes):
     out = tmp_path / "set"
@@ -69,6 +70,12 @@ def test_check_finds_nothing(call, images):
     for words in ("6 images with masks", "split train: 4", "size: all 32×32", "square", "problems: none"):
         assert words in said
     assert call("data", "check", images, "--split", "val")[1].startswith(f"{images}: 2 images")
+
+
+def test_classes_by_number_or_name(call, images):
+    (images / "classes.txt").unlink()
+    assert "class 1 " in call("data", "check", images, "--classes", "2")[1]
+    assert "box " in call("data", "check", images, "--classes", "ground", "box")[1]
 
 
 def test_check_lists_everything_and_fails(call, images):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from scratchnet.config import read_settings
-from scratchnet.data import write_image, write_mask
+from scratchnet.data import write_generated, write_image, write_mask
 from scratchnet.training import load_checkpoint
 from tests.tiny import files, sample, write_set
 
@@ -73,7 +73,7 @@ def test_camvid_layout_with_rgb_index_and_an_ignored_class(train, tmp_path):
     (tmp_path / "set" / "classes.txt").write_text("\n".join(names))
     code, said, err = train(
         *(tmp_path / "set", tmp_path / "run", "--layout", "camvid", "--mask-format", "rgb-index"),
-        *("--ignore-index", "2", "--balance", "--normalization", "image"),
+        *("--ignore-index", "2", "--class-weights", "median-frequency", "--normalization", "image"),
     )
     assert (code, err) == (0, "")
     assert "3 training and 1 validation images; classes ground, square, void" in said
@@ -102,10 +102,14 @@ def test_grey_masks_with_a_threshold(train, tmp_path):
     "words",
     [
         ["--resize", "16", "32"],
+        ["--scale", "1", "1.2", "--resize", "40", "48", "--crop", "32", "16"],
+        ["--tile-overlap", "2", "--tile", "16", "--resize", "40", "48"],
         ["--tile", "16", "--tile-overlap", "4"],
         ["--crop", "16", "16", "--rotate90", "--mosaic", "0.5", "--scale", "0.5", "1.5"],
         ["--class-weights", "0.3", "2", "--loss-normalization", "weights"],
-        ["--balance", "--loss", "cross-entropy+dice"],
+        ["--loss", "cross-entropy+dice", "--class-weights", "median-frequency"],
+        ["--border-weight", "10", "--border-sigma", "3", "--class-weights", "0.5", "2"],
+        ["--elastic", "4"],
         ["--optimizer", "sgd", "--momentum", "0.5", "--weight-decay", "1e-4", "--bias-rate", "2", "--schedule", "step"],
         ["--accumulate", "2", "--iterations", "1", "--patience", "3", "--seed", "7"],
         ["--normalization", "none", "--unpool", "switches", "--batch-norm", "True", "--no-recalibrate"],
@@ -165,6 +169,54 @@ def test_many_classes_with_an_ignored_validation_image(train, call, tmp_path, im
     assert "lowest image: s4" in said
     found = json.loads((tmp_path / "run" / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert not math.isnan(found["lowest_image"])
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    """Ten pictures of several objects with boxes."""
+    root = tmp_path_factory.mktemp("shapes") / "set"
+    write_generated("shapes", root, 10, seed=1, size=64)
+    return root
+
+
+TWO_STAGES = ["--model", "deconvnet-small", "--size", "32", "--width", "2", "--box-size", "36", "--crop", "32", "32"]
+TWO_STAGES += ["--least-object", "3"]
+
+
+def test_two_stages(train, call, tmp_path, shapes):
+    code, said, err = train(shapes, tmp_path / "one", *TWO_STAGES, "--stage", "1", "--flip-horizontal")
+    assert (code, err) == (0, "")
+    objects = len((shapes / "boxes.csv").read_text().splitlines()) - 1
+    counts = [int(word) for word in said.split("parameters; ")[1].split() if word.isdigit()]
+    assert sum(counts) == objects
+    assert "training and " in said
+    assert "validation boxes; classes background, disc" in said
+    first = tmp_path / "one" / "checkpoint.npz"
+    words = [*TWO_STAGES, "--stage", "2", "--boxes-per-object", "1", "--least-overlap", "0.6", "--iterations", "3"]
+    code, said, err = train(shapes, tmp_path / "two", *words, "--accumulate", "2", "--start-from", first)
+    assert (code, err) == (0, "")
+    assert f"numbers start from {first}" in said
+    assert train(shapes, tmp_path / "fresh", *words, "--accumulate", "2")[0] == 0
+    assert (weights_of(tmp_path / "two") != weights_of(tmp_path / "fresh")).any()
+    code, said, _ = call("evaluate", tmp_path / "two" / "checkpoint.npz", "--data", shapes)
+    assert code == 0
+    assert "on 2 images" in said  # whole ones
+
+
+def test_a_stage_can_be_resumed(train, call, tmp_path, shapes):
+    words = [*TWO_STAGES, "--stage", "1", "--elastic", "2"]
+    assert train(shapes, tmp_path / "parts", *words)[0] == 0
+    assert call("train", "--resume", "--out", tmp_path / "parts", "--epochs", "2")[0] == 0
+    assert train(shapes, tmp_path / "whole", *words, "--epochs", "2")[0] == 0
+    np.testing.assert_array_equal(weights_of(tmp_path / "parts"), weights_of(tmp_path / "whole"))
+
+
+def test_a_stage_of_a_set_of_two_classes_has_baselines(train, tmp_path, images):
+    code, _, err = train(images, tmp_path / "run", "--stage", "1", "--box-size", "32")
+    assert (code, err) == (0, "")
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found["images"] == 2
+    assert len(found["baselines"]) == 2
 
 
 # Configuration --------------------------------------------------------------------------------------------------------

@@ -8,17 +8,24 @@ from scratchnet.errors import UserError
 
 
 @pytest.mark.parametrize(
-    ("kind", "task", "name"),
-    [("squares", "stained", "square"), ("cells", "stained", "stained cell"), ("cells", "red", "red cell")],
+    ("kind", "task", "names"),
+    [
+        ("squares", "stained", ("square",)),
+        ("cells", "stained", ("stained cell",)),
+        ("cells", "red", ("red cell",)),
+        ("shapes", "stained", ("disc", "square", "triangle", "ring", "star")),
+    ],
 )
-def test_written_sets_open_and_pass_the_check(tmp_path: Path, kind: GeneratedKind, task: CellTask, name: str) -> None:
+def test_written_sets_open_and_pass_the_check(
+    tmp_path: Path, kind: GeneratedKind, task: CellTask, names: tuple[str, ...]
+) -> None:
     root = tmp_path / "made"
     write_generated(kind, root, 5, seed=1, size=32, task=task)
     report = check_dataset(root)
     assert report.ok, report.text()
     assert report.splits == {"train": 4, "val": 1}
     dataset = open_dataset(root, split="train")
-    assert dataset.classes == ("background", name)
+    assert dataset.classes == ("background", *names)
     for index in range(4):
         for written, made in zip(dataset.load(index), generate(kind, index, 1, 32, task), strict=True):
             assert np.array_equal(written, made)
@@ -35,6 +42,7 @@ def test_larger_sets_begin_with_the_smaller_ones(tmp_path: Path) -> None:
 def test_default_sizes() -> None:
     assert generate("squares", 0, 0)[1].shape == (512, 512)
     assert generate("cells", 0, 0)[1].shape == (128, 128)
+    assert generate("shapes", 0, 0)[1].shape == (160, 160)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -1,19 +1,29 @@
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from scratchnet.data import Augmentation, epoch_batches
+from scratchnet.data import Augmentation, BorderWeights, epoch_batches
 from scratchnet.errors import UserError
+from scratchnet.losses import PixelLoss
 from scratchnet.training import load_checkpoint, recalibrate, save_checkpoint
+from scratchnet.training.gradients import gradient, weighted
 from scratchnet.training.run import BEST, LAST, LOG, pad_to_stride, summary, write_log
-from tests.compare import numbers
+from tests.compare import assert_close, numbers
 from tests.tiny import Source, files, network, recipe, rows, run, sample, source, trained
 
 NORMED = {"width": 0.1, "batch_norm": True}
 EVERYTHING = Augmentation(
-    flip_horizontal=True, rotate90=True, scale=(0.8, 1.2), crop=(16, 16), brightness=0.1, noise=0.02, mosaic=0.5
+    flip_horizontal=True,
+    rotate90=True,
+    scale=(0.8, 1.2),
+    crop=(16, 16),
+    brightness=0.1,
+    noise=0.02,
+    mosaic=0.5,
+    elastic=2.0,
 )
 
 
@@ -57,12 +67,13 @@ def test_mixed_statistics_add_the_mean_gradient_of_a_batch(tmp_path):
     """Without batch norm it makes no difference whether images come together or alone."""
     made = run(tmp_path, batch_size=4)
     x, target = (np.stack(part) for part in zip(*(sample(i) for i in range(4)), strict=True))
-    prepared = made._prepared(x, target)
     made.network.train()
     gradients = []
-    for alone in (False, True):
-        made.network.zero_grad()
-        loss = made._add_gradients(*prepared, alone)
+    for mixed in (False, True):
+        made.settings = replace(made.settings, mixed_statistics=mixed)
+        parts = made._parts(2, (x, target, None))
+        assert len(parts) == (4 if mixed else 1)
+        loss = gradient(made.passes, made.loss, parts, 0, 0)
         gradients.append((loss, made.network.flat().grads.copy()))
     assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-5)
     np.testing.assert_allclose(gradients[0][1], gradients[1][1], atol=1e-6)
@@ -217,6 +228,34 @@ def test_accumulated_batches_are_one_large_batch(tmp_path):
     assert small.state.iteration == large.state.iteration == 3
 
 
+@pytest.mark.parametrize("normalization", ["pixels", "weights", "sum"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_accumulated_batches_with_unequal_numbers_of_ignored_pixels(tmp_path, normalization, mixed):
+    """The mean of the batches' means is not the mean over all pixels; the gradient must be the large batch's."""
+    pairs = [sample(index) for index in range(8)]
+    for index, (_, mask) in enumerate(pairs):
+        mask[: 2 * index] = 255
+    gradients = []
+    for size, count in ((8, 1), (4, 2), (2, 4)):
+        made = run(tmp_path, train=Source(pairs), batch_size=size, accumulate=count, mixed_statistics=mixed)
+        made.loss = PixelLoss(2, class_weights=(0.4, 3.0), normalization=normalization)
+        batches = list(weighted(epoch_batches(made.train, size, 0, 0), None))
+        assert len(batches) == count
+        parts = [part for number, batch in enumerate(batches, 1) for part in made._parts(number, batch)]
+        made.network.train()
+        loss = gradient(made.passes, made.loss, parts, 0, 0)
+        gradients.append((loss, made.network.flat().grads.copy()))
+    for loss, found in gradients[1:]:
+        assert loss == pytest.approx(gradients[0][0], rel=1e-5)
+        assert_close(found, gradients[0][1], np.float32)
+
+
+def test_an_update_of_nothing_but_ignored_pixels_changes_nothing(tmp_path):
+    pairs = [(sample(index)[0], np.full((16, 16), 255, np.uint8)) for index in range(4)]
+    made = trained(tmp_path, train=Source(pairs), batch_size=2, accumulate=2, epochs=1, optimizer="sgd")
+    np.testing.assert_array_equal(values(made), network().flat().values)
+
+
 def test_the_last_group_of_accumulated_batches_may_be_smaller(tmp_path, monkeypatch):
     made = run(tmp_path, train=source(6), batch_size=2, accumulate=2, epochs=1)
     assert made.updates_per_epoch == 2
@@ -233,9 +272,52 @@ def test_the_last_group_of_accumulated_batches_may_be_smaller(tmp_path, monkeypa
     check.network.train()
     for index in (0, 1):
         x, target = check._prepared(*batches[index])
-        _, gradient = check.loss(check.network.forward(x), target)
-        check.network.backward(gradient)
+        _, dlogits = check.loss(check.network.forward(x), target)
+        check.network.backward(dlogits)
     np.testing.assert_allclose(check.network.flat().grads / 2, scales[0], rtol=1e-5, atol=1e-8)
+
+
+def test_pixels_between_objects_weigh_more(tmp_path):
+    """The gradient is that of the loss with the map of every batch, at the network's padded size too."""
+    train = source(4, 16, 24)
+    weigh = BorderWeights(10, 3, (0.5, 2.0))
+    made = run(tmp_path, train=train, batch_size=2)
+    batches = list(weighted(epoch_batches(train, 2, 0, 0), weigh))
+    parts = made._parts(1, batches[0])
+    made.network.train()
+    loss = gradient(made.passes, made.loss, parts, 0, 0)
+    found = made.network.flat().grads.copy()
+    images, masks, weights = batches[0]
+    assert_close(weights, weigh(masks), np.float32)
+    x, target = made._prepared(images, masks)
+    assert target.shape[2] == 32
+    padded = np.pad(weights, ((0, 0), (0, 0), (0, 8)))
+    expected, dlogits = made.loss(made.network.forward(x), target, padded)
+    made.network.zero_grad()
+    made.network.backward(dlogits)
+    assert loss == pytest.approx(expected)
+    assert_close(found, made.network.flat().grads, np.float32)
+
+
+def test_border_weights_reach_the_training_and_survive_an_interruption(tmp_path):
+    train = Source([(image, np.repeat(mask[:, ::2], 2, axis=1)) for image, mask in (sample(i) for i in range(4))])
+    for _, mask in train.pairs:
+        mask[:, 8:10] = 0  # two objects
+    settings = {"train": train, "epochs": 2, "border_weights": BorderWeights()}
+    whole = trained(tmp_path / "whole", **settings)
+    plain = trained(tmp_path / "plain", train=train, epochs=2)
+    assert (values(whole) != values(plain)).any()
+    next(iter(run(tmp_path / "parts", **settings).fit()))
+    resumed = run(tmp_path / "parts", resume=True, **settings)
+    list(resumed.fit())
+    assert_same(whole, resumed)
+
+
+def test_updates_alone_may_end_a_training(tmp_path):
+    made = run(tmp_path, train=source(8), epochs=None, iterations=9)
+    assert (made.total_updates, made.total_epochs) == (9, 3)
+    assert run(tmp_path, train=source(8), epochs=None).total_epochs == 20
+    assert run(tmp_path, train=source(8), epochs=1, iterations=9).total_updates == 4
 
 
 def test_a_batch_size_over_the_set_takes_the_whole_set(tmp_path):

@@ -1,0 +1,56 @@
+"""Elastic deformation: pictures of soft things may be bent a little, and are still pictures of them."""
+
+import numpy as np
+from PIL import Image
+
+from scratchnet.arrays import Array
+
+GRID = 3
+"""Random displacements are drawn on a grid of 3×3 points and interpolated between them."""
+
+
+def deform(image: Array, mask: Array, sigma: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Bend image and mask alike.
+
+    Every pixel takes its colour and class from another place, whose offset varies smoothly: displacements of a 3×3 grid
+    are drawn from a normal distribution and interpolated bicubically (Ronneberger, Fischer and Brox 2015, section 3.1;
+    there the standard deviation is 10 pixels). Colours are interpolated bilinearly, classes taken from the nearest
+    pixel, and the image is continued by reflection.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+    mask : (h, w) uint8
+    sigma : float
+        Standard deviation of the displacements in pixels, along each axis.
+    rng : numpy Generator
+
+    Returns
+    -------
+    image, mask
+        Of the same size.
+    """
+    h, w = mask.shape
+    drawn = rng.normal(0, sigma, (2, GRID, GRID)).astype(np.float32)
+    shift = [np.asarray(Image.fromarray(part).resize((w, h), Image.Resampling.BICUBIC)) for part in drawn]
+    y = np.arange(h, dtype=np.float32)[:, None] + shift[0]
+    x = np.arange(w, dtype=np.float32)[None, :] + shift[1]
+    nearest = _reflected(np.rint(y), h) * w + _reflected(np.rint(x), w)
+    top, left = np.floor(y), np.floor(x)
+    down, right = (y - top)[:, :, None], (x - left)[:, :, None]
+    rows = [_reflected(top + step, h) * w for step in (0, 1)]
+    columns = [_reflected(left + step, w) for step in (0, 1)]
+    pixels = image.reshape(h * w, -1)
+    upper, lower = (
+        pixels.take(row + columns[0], axis=0) * (1 - right) + pixels.take(row + columns[1], axis=0) * right
+        for row in rows
+    )
+    bent = np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
+    return bent, mask.ravel()[nearest]
+
+
+def _reflected(position: Array, length: int) -> Array:
+    """Fold whole positions beyond the border back: −1 is 0, −2 is 1, and so on."""
+    folded = np.mod(position.astype(np.int64), 2 * length)
+    inside: Array = np.minimum(folded, 2 * length - 1 - folded)
+    return inside

@@ -1,0 +1,66 @@
+"""The gradient of one update: of a batch, or of several that count as one large batch."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data import BorderWeights, read_ahead
+from scratchnet.losses import PixelLoss
+from scratchnet.replay import Replay
+
+Batch: TypeAlias = tuple[Array, Array, Array | None]
+"""Images (n, h, w, 3), masks (n, h, w), and the weights of their pixels (n, h, w) if they have any."""
+
+
+class Part(NamedTuple):
+    """What passes through the network at once.
+
+    Attributes
+    ----------
+    number : int
+        Of the batch in its epoch; decides what dropout draws.
+    x : (n, h, w, c)
+    target : (n, h, w)
+    weights : (n, h, w) or None
+    """
+
+    number: int
+    x: Array
+    target: Array
+    weights: Array | None
+
+
+def weighted(batches: Iterable[tuple[Array, Array]], border_weights: BorderWeights | None) -> Iterator[Batch]:
+    """Give every batch the weights of its pixels, computed in the background."""
+    if border_weights is None:
+        return ((images, masks, None) for images, masks in batches)
+    return read_ahead(batches, lambda batch: (*batch, border_weights(batch[1])))
+
+
+def cut(number: int, x: Array, target: Array, weights: Array | None, alone: bool) -> list[Part]:
+    """Return a prepared batch as one part or, with ``alone``, image by image.
+
+    Preparing may have made the masks larger than the weights; what was added gets those of the border.
+    """
+    if weights is not None and weights.shape != target.shape:
+        grown = zip(target.shape, weights.shape, strict=True)
+        weights = np.pad(weights, [(0, new - old) for new, old in grown], mode="edge")
+    parts = [slice(i, i + 1) for i in range(len(x))] if alone else [slice(0, len(x))]
+    return [Part(number, x[p], target[p], None if weights is None else weights[p]) for p in parts]
+
+
+def gradient(passes: Replay, loss: PixelLoss, parts: Sequence[Part], seed: int, epoch: int) -> float:
+    """Leave in a network the gradient of the parts as if they were one batch; return that batch's loss."""
+    shares = loss.shares([part.target for part in parts], [part.weights for part in parts])
+    passes.network.zero_grad()
+    total, seeded = 0.0, 0
+    for (number, x, target, weights), share in zip(parts, shares, strict=True):
+        if number != seeded:
+            passes.network.reseed(seed, epoch, number)
+            seeded = number
+        value, dlogits = loss(passes.forward(x), target, weights, share)
+        passes.backward(dlogits)
+        total += value
+    return total
