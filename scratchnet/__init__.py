@@ -12,4 +12,7 @@ oh, ow  height and width of an output map
 ======= ==========================================================
 """
 
+from scratchnet.modes import precise, textbook
+
 __version__ = "0.1.0"
+__all__ = ["precise", "textbook"]

@@ -63,7 +63,22 @@ def _run(name: str, words: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"'{name}' is no command; choose one of: {', '.join(COMMANDS)}")
     keep_freed_memory()
+    if name != "bench":  # which has the flag itself, and measures with it
+        words = _set_threads(words)
     return int(importlib.import_module(f"scratchnet.commands.{name}").main(words))
+
+
+def _set_threads(words: Sequence[str]) -> list[str]:
+    """Take ``--threads N`` out of a command's words and let it count."""
+    rest, flag = list(words), "--threads"
+    if flag in rest:
+        place = rest.index(flag)
+        value = rest[place + 1] if place + 1 < len(rest) else "nothing"
+        if not value.isdigit() or int(value) < 1:
+            raise UserError(f"{flag} {value}: expected the number of cores to use, 1 or more")
+        os.environ["SCRATCHNET_THREADS"] = value
+        del rest[place : place + 2]
+    return rest
 
 
 def usage() -> str:
@@ -73,5 +88,6 @@ def usage() -> str:
     return (
         "usage: scratchnet COMMAND …\n\n"
         "Deconvolution networks for semantic segmentation, every layer written by hand.\n\n"
-        f"commands:\n{lines}\n\n`scratchnet COMMAND --help` tells more; `scratchnet demo` is the place to start."
+        f"commands:\n{lines}\n\n`scratchnet COMMAND --help` tells more; `scratchnet demo` is the place to start.\n"
+        "`--threads N` behind any command (or the variable SCRATCHNET_THREADS) sets the number of cores to use."
     )

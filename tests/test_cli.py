@@ -136,3 +136,16 @@ def test_help_is_quick_because_heavy_modules_come_late():
         [sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True
     ).stdout
     assert said.splitlines()[-1] == "[]"
+
+
+def test_threads_are_a_flag_of_every_command(monkeypatch, capsys):
+    monkeypatch.setenv("SCRATCHNET_THREADS", "7")
+    assert cli.main(["models", "--threads", "3", "squares"]) == 0
+    assert os.environ["SCRATCHNET_THREADS"] == "3"
+    assert "squares" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--threads", "many"], ["--threads", "0"], ["--threads"]])
+def test_a_wrong_number_of_threads_is_one_line(words, capsys):
+    assert cli.main(["models", *words]) == 2
+    assert capsys.readouterr().err.startswith("scratchnet: error: --threads ")
