@@ -6,11 +6,12 @@
 
 The numbers are bit for bit those of the network itself. A recording belongs to one shape of input, one mode and one set
 of settings of the layers; anything else runs as always until it has come twice. Its memory stays reserved, so only the
-last few recordings are kept.
+last few recordings are kept. A Replay serves one thread at a time.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -39,17 +40,18 @@ class Tape:
     backward: Program | None = None
     dx: Array | None = None
     need_dx: bool = False
-    crews: dict[int, Crew] = field(default_factory=dict)
+    crews: dict[tuple[int, int], Crew] = field(default_factory=dict)
 
     def run(self, program: Program) -> None:
         """Replay a program on all cores."""
         if not can_fork() or all(len(section) == 1 for section in program.sections):
             replay(program)
             return
+        key = id(program), get_ident()  # the system ends processes together with the thread that forked them
         with one_blas_thread():
-            if id(program) not in self.crews:
-                self.crews[id(program)] = Crew(program)
-            self.crews[id(program)].run()
+            if key not in self.crews:
+                self.crews[key] = Crew(program)
+            self.crews[key].run()
 
 
 class Replay:
