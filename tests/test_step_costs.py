@@ -57,9 +57,10 @@ def one_thread(monkeypatch):
 
 
 def warm_step(model, bound):
-    """Return a case and its training step, which has run a few times."""
+    """Return a case and its training step, which has run a few times; a replay would make the same calls unseen."""
     case = network_case(model, (bound.size, bound.size), bound.batch)
     step = build_ours(case, "sgd")
+    step.passes = step.network
     for _ in range(3):
         step()
     return case, step
@@ -68,7 +69,7 @@ def warm_step(model, bound):
 def check(costs, bound, direct):
     assert len(costs.large_arrays) <= bound.arrays, f"fresh arrays of {costs.large_arrays} bytes"
     assert costs.peak_bytes <= bound.megabytes * 1e6
-    assert costs.product_flops <= bound.products * direct
+    assert 0.1 * direct < costs.product_flops <= bound.products * direct
 
 
 @pytest.mark.parametrize("model", TRAINING)

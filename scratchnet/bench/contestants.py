@@ -53,7 +53,7 @@ def started(case: NetworkCase, dtype: Any = np.float32) -> Network:
 
 
 class OurStep:
-    """scratchnet's training step."""
+    """scratchnet's training step, as :mod:`scratchnet.training.run` does it."""
 
     def __init__(self, network: Network, batch: Batch, classes: int, optimizer: OptimizerName) -> None:
         self.network, self.batch, self.loss = network.train(), batch, PixelLoss(classes)

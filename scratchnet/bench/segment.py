@@ -34,6 +34,8 @@ def measure_segment(case: NetworkCase, session: Session, memory: bool) -> Row:
         raise UserError(f"model '{case.model}' takes images of one size only; larger ones are segmented in tiles")
     agreements = require_exact_agreement(case, session)
     ours = our_forward(case)
+    for _ in range(WARM_UP):
+        ours()
     calls: dict[str, Callable[[], object]] = {OURS: ours}
     names = step_contestants(session, compiled=False)
     for name in names[1:]:
@@ -42,8 +44,6 @@ def measure_segment(case: NetworkCase, session: Session, memory: bool) -> Row:
         if not agreements[name]["output"] <= ROUNDED:
             raise UserError(f"{case.name}: the output of {name} is off by {agreements[name]['output']:.1e}; not timed")
         calls[name] = theirs
-    for _ in range(WARM_UP):
-        ours()
     timings = measure(calls, session.method)
     calls.clear()
     peaks = {name: peak_memory(name, case, None) for name in names} if memory and can_measure_memory() else {}

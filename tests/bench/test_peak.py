@@ -27,7 +27,19 @@ def test_pytorch_is_measured_alike():
     pytest.importorskip("torch")
     found = peak.peak_memory(CHANNELS_LAST, network_case("squares", (64, 64), 8, options={"width": 32}), "sgd")
     assert 7_000_000 < found.peak < 120_000_000
-    assert found.peak > found.kept + 1_000_000  # what a step holds and lets go of
+
+
+def test_the_peak_is_counted_from_the_base(monkeypatch):
+    """A base of 100, 130 after the calls, 7 more in between."""
+    held, calls = iter([100, 130]), []
+    monkeypatch.setattr(peak, "_build", lambda *which: lambda: calls.append(which))
+    monkeypatch.setattr(peak, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(peak, "memory_bytes", lambda: next(held))
+    monkeypatch.setattr(peak, "forget_highest", calls.clear)
+    monkeypatch.setattr(peak, "highest_above_now", lambda: 7)
+    case = network_case("squares")
+    assert peak._measure(OURS, case, "sgd") == peak.Peak(37, 30)
+    assert calls == [(OURS, case, "sgd")] * peak.CALLS
 
 
 @linux
