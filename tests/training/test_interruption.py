@@ -100,7 +100,7 @@ def assert_resumes_to_the_same(folder, out):
 def test_killed_in_the_middle_of_three_epochs(folder):
     """In the first, before there is a checkpoint, in the second, and in the third."""
     words = TRAIN
-    for epochs, (line, delay) in enumerate((("bloodcell:", 0.15), ("epoch   1", 0.05), ("epoch   2", 0.2))):
+    for epochs, (line, delay) in enumerate((("bloodcell:", 0.05), ("epoch   1", 0.05), ("epoch   2", 0.05))):
         code, said, _ = interrupt(start(folder, words, "killed"), line, delay, signal.SIGKILL)
         assert code == -signal.SIGKILL
         assert "wrote" not in said

@@ -256,6 +256,14 @@ def test_an_update_of_nothing_but_ignored_pixels_changes_nothing(tmp_path):
     np.testing.assert_array_equal(values(made), network().flat().values)
 
 
+def test_what_dropout_draws_depends_on_seed_epoch_and_batch(tmp_path, monkeypatch):
+    made = run(tmp_path, train=source(6), batch_size=2, accumulate=2, epochs=2, seed=5, mixed_statistics=True)
+    keys = []
+    monkeypatch.setattr(made.network, "reseed", lambda *key: keys.append(key))
+    list(made.fit())
+    assert keys == [(5, epoch, number) for epoch in (0, 1) for number in (1, 2, 3)]
+
+
 def test_the_last_group_of_accumulated_batches_may_be_smaller(tmp_path, monkeypatch):
     made = run(tmp_path, train=source(6), batch_size=2, accumulate=2, epochs=1)
     assert made.updates_per_epoch == 2
