@@ -47,6 +47,8 @@ class PredictionArguments:
     """Boxes that are looked at. Default: 50."""
     box_size: int | None = None
     """Side to which boxes are resized, for networks that take any size. Default: as in training on boxes."""
+    box_context: float | None = None
+    """Make the boxes of a file this much longer and wider, for a look at the surroundings. Default: 1."""
     ensemble: str | None = None
     """Join the result with that of this second checkpoint, trained on the same classes."""
     ensemble_rule: EnsembleRule | None = None
@@ -125,7 +127,9 @@ class PredictionArguments:
         assert self.proposals is not None
         if self.proposals == "grid":
             return proposals_from_grid(limit)
-        return proposals_from_segments(limit) if self.proposals == "segments" else proposals_from_file(self.proposals)
+        if self.proposals == "segments":
+            return proposals_from_segments(limit)
+        return proposals_from_file(self.proposals, self.box_context or 1.0)
 
     def _field(self) -> DenseCrf:
         chosen = {
@@ -144,12 +148,17 @@ class PredictionArguments:
             for name in ("tile", "overlap", "scales"):
                 if getattr(self, name) not in (None, (1.0,)):
                     raise UserError(f"{_flag(name)}: has no meaning with --proposals, whose boxes all get one size")
+        if self.box_context is not None and self.proposals in ("grid", "segments"):
+            raise UserError(
+                f"--box-context: has no meaning with --proposals {self.proposals}; it is for boxes of a file"
+            )
         reach, weight = "a reach above 0", "a weight of 0 or more"
         gaussian, bilateral = self.crf_gaussian or (1.0, 0.0), self.crf_bilateral or (1.0, 1.0, 0.0)
         for name, good, expected in (
             ("scales", bool(self.scales) and all(0.1 <= s <= 4 for s in self.scales), "numbers from 0.1 to 4"),
             ("max_boxes", self.max_boxes is None or 1 <= self.max_boxes <= 10_000, "1 to 10000"),
             ("box_size", self.box_size is None or self.box_size >= 1, "at least 1"),
+            ("box_context", self.box_context is None or 0.5 <= self.box_context <= 4, "0.5 to 4"),
             ("crf_iterations", self.crf_iterations is None or 1 <= self.crf_iterations <= 1000, "1 to 1000"),
             ("crf_gaussian", _is_kernel(gaussian), f"{reach} and {weight}"),
             ("crf_bilateral", _is_kernel(bilateral), f"two times {reach}, and {weight}"),
@@ -164,6 +173,7 @@ _NEEDS = {
     "aggregate": "proposals",
     "max_boxes": "proposals",
     "box_size": "proposals",
+    "box_context": "proposals",
     "ensemble_rule": "ensemble",
     "crf_iterations": "crf",
     "crf_gaussian": "crf",

@@ -10,6 +10,7 @@ from typing import Any
 
 from scratchnet.arrays import Array
 from scratchnet.data.layouts import read_text
+from scratchnet.data.proposals import enlarged
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 from scratchnet.inference.boxes import Proposals
@@ -18,12 +19,18 @@ COLUMNS = ("image", "x0", "y0", "x1", "y1")
 """Needed in a file of boxes: columns x0 ≤ x < x1, rows y0 ≤ y < y1. ``score`` may be there, other columns too."""
 
 
-def proposals_from_file(path: Path | str) -> Proposals:
+def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
     """Return the boxes that a CSV or JSON file gives.
 
     CSV has a header with the `COLUMNS` and perhaps ``score``; JSON is a list of objects with these keys. ``image`` is
     the image's file name, with or without its ending. Boxes of higher score come first, without scores the order is
     the file's. A box may reach out of its image, no further than the image is wide and high.
+
+    Parameters
+    ----------
+    path : Path or str
+    context : float
+        Boxes are made this much longer and wider, for a look at an object's surroundings.
 
     Raises
     ------
@@ -43,7 +50,7 @@ def proposals_from_file(path: Path | str) -> Proposals:
         ordered = [box for _, box in sorted(found, key=lambda pair: -pair[0])]
         for box in ordered:
             _check_place(path, name, box, *image.shape[:2])
-        return ordered
+        return [enlarged(box, context) for box in ordered]
 
     return proposals
 

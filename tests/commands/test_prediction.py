@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchnet.data import write_image
+from scratchnet.data import Window, write_image
 from scratchnet.inference import DenseCrf, Ensemble, MultiScale, ProposalSegmenter, Refined, Segmenter, to_mask
 from scratchnet.inference.boxes import grid_boxes
 from scratchnet.training import Checkpoint, load_checkpoint, save_checkpoint
@@ -135,13 +135,17 @@ def test_flags_make_the_predictor(segment, checkpoints, words):
     assert 0 < wanted.mean() < 1 or "released" in words
 
 
-def test_boxes_of_a_file(segment, checkpoints, tmp_path):
-    from scratchnet.data import Window
-
-    boxes = [Window(0, 0, 48, 70), Window(5, 10, 40, 40)]
+@pytest.mark.parametrize(
+    ("words", "boxes"),
+    [
+        ([], [Window(0, 0, 48, 70), Window(5, 10, 40, 40)]),
+        (["--box-context", "1.5"], [Window(-12, -17, 72, 105), Window(-5, 0, 60, 60)]),
+    ],
+)
+def test_boxes_of_a_file(segment, checkpoints, tmp_path, words, boxes):
     wanted = ProposalSegmenter(segmenter(checkpoints, "fixed"), lambda name, image: boxes)
     image = sample(5, 48, 70)[0]
-    found = segment("fixed", "--proposals", write_boxes(tmp_path))
+    found = segment("fixed", "--proposals", write_boxes(tmp_path), *words)
     np.testing.assert_array_equal(found, to_mask(wanted.probabilities(image[None])[0]))
 
 
@@ -173,6 +177,8 @@ def test_boxes_round_segments(segment):
         ("any", "--aggregate sum", "--aggregate: has no meaning without --proposals"),
         ("any", "--max-boxes 3", "--max-boxes: has no meaning without --proposals"),
         ("any", "--box-size 32", "--box-size: has no meaning without --proposals"),
+        ("fixed", "--proposals grid --box-context 2", "--box-context: has no meaning with --proposals grid"),
+        ("fixed", "--proposals x.csv --box-context 9", "--box-context 9.0: expected 0.5 to 4"),
         ("any", "--ensemble-rule mean", "--ensemble-rule: has no meaning without --ensemble"),
         ("any", "--crf-iterations 3", "--crf-iterations: has no meaning without --crf"),
         ("any", "--crf-gaussian 3 3", "--crf-gaussian: has no meaning without --crf"),
