@@ -129,8 +129,8 @@ def test_batch_statistics_come_from_each_box_alone():
 
 def test_many_boxes_pass_in_groups(monkeypatch):
     segmenter, seen = deconvnet(), []
-    forward = segmenter.network.forward
-    monkeypatch.setattr(segmenter.network, "forward", lambda x, keep=None: seen.append(len(x)) or forward(x, keep))
+    crops = Segmenter.crops
+    monkeypatch.setattr(Segmenter, "crops", lambda self, images: seen.append(len(images)) or crops(self, images))
     monkeypatch.setattr("scratchnet.inference.proposals.LARGEST", 46)  # 46² pixels are two of 32²
     scores_of("max", segmenter=segmenter)
     assert seen == [2, 2]
