@@ -128,6 +128,15 @@ def check_logits(logits: Array, classes: int) -> None:
         raise ValueError(f"loss: the network has {channels} output channels, but there are {classes} classes")
 
 
+def class_scores(logits: Array) -> Array:
+    """Return (…, classes) scores whose softmax are the probabilities; one channel z becomes two, 0 and z."""
+    if logits.shape[-1] > 1:
+        return logits
+    xp = namespace(logits)
+    both: Array = xp.concatenate([xp.zeros_like(logits), logits], axis=-1)
+    return both
+
+
 def probabilities(logits: Array) -> Array:
     """Return (…, classes) probabilities; one channel becomes two."""
     if logits.shape[-1] > 1:
@@ -135,10 +144,3 @@ def probabilities(logits: Array) -> Array:
     p = sigmoid(logits)
     both: Array = namespace(logits).concatenate([1 - p, p], axis=-1)
     return both
-
-
-def predict(logits: Array) -> Array:
-    """Return the most probable class of every pixel, (n, h, w) uint8."""
-    xp = namespace(logits)
-    mask: Array = logits[..., 0] > 0 if logits.shape[-1] == 1 else xp.argmax(logits, axis=-1)
-    return mask.astype(xp.uint8)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from scratchnet.losses import PixelLoss, Share, check_logits, predict, probabilities
+from scratchnet.losses import PixelLoss, Share, check_logits, class_scores, probabilities
+from scratchnet.ops.activation import softmax
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.losses import pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
 from tests.compare import assert_close, numbers
@@ -132,11 +133,11 @@ def test_probabilities_of_one_channel_and_of_several():
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_predict_takes_the_most_probable_class(channels):
+def test_the_softmax_of_scores_are_the_probabilities(channels):
     logits = numbers(*SHAPE, channels)
-    mask = predict(logits)
-    assert mask.dtype == np.uint8
-    np.testing.assert_array_equal(mask, probabilities(logits).argmax(axis=-1))
+    scores = class_scores(logits)
+    assert scores.shape == (*SHAPE, max(channels, 2))
+    np.testing.assert_allclose(softmax(scores), probabilities(logits), atol=1e-12)
 
 
 def test_check_logits_allows_one_channel_for_two_classes_only():

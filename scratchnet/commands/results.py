@@ -7,7 +7,8 @@ from typing import Any
 
 from scratchnet.arrays import Array
 from scratchnet.data import SampleSource, read_ahead
-from scratchnet.evaluation import Metrics, baseline_metrics, fit_threshold_baseline
+from scratchnet.evaluation import BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
+from scratchnet.evaluation.metrics import number
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.layers import MaxPool2d
@@ -33,7 +34,9 @@ def _pairs(dataset: SampleSource, what: str) -> Iterator[tuple[Array, Array]]:
 
 def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tuple[str, ...]) -> str:
     """Return the table per class, and one line a baseline."""
-    text = found.metrics.table(classes)
+    text = found.metrics.table(classes, None if found.details is None else found.details.bf_per_class)
+    if found.details is not None:
+        text += f"\n\n{details_text(found.details)}"
     if rivals:
         width = max(map(len, (*rivals, "this network")))
         rows = {"this network": found.metrics, **rivals}
@@ -43,13 +46,32 @@ def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tupl
     return text
 
 
+def details_text(details: Details) -> str:
+    """Return a line on the outlines and a small table of objects by size."""
+    lines = [
+        f"boundary F1 {number(details.bf)}; beside the boundaries: mean IoU {number(details.band.mean_iou)}, "
+        f"pixel accuracy {number(details.band.accuracy)}",
+        "",
+        f"objects   {''.join(f'{name:>8}' for name in BINS)}",
+        f"number    {''.join(f'{details.sizes[name].objects:>8}' for name in BINS)}",
+        f"mean IoU  {''.join(f'{number(details.sizes[name].iou):>8}' for name in BINS)}",
+    ]
+    return "\n".join(lines)
+
+
+def write_confusion(path: Path, found: Evaluation, classes: tuple[str, ...]) -> None:
+    """Write the confusion matrix as a PNG."""
+    from scratchnet.viewing.plots import confusion_figure
+
+    with atomic_write(path) as file:
+        confusion_figure(found.confusion, classes).savefig(file, format="png", dpi=150)
+
+
 def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> None:
     """Write ``metrics.json``: every measure, the class names, the baselines, and what was measured."""
     content = {
         **about,
-        "images": len(found.scores),
-        **found.metrics.to_dict(),
-        "loss": found.loss,
+        **found.to_dict(),
         "baselines": {name: m.to_dict() for name, m in rivals.items()},
     }
     with atomic_write(path) as file:

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from scratchnet.commands.parsing import parse, say
-from scratchnet.data import IMAGE_SUFFIXES, image_size, read_image, write_image, write_mask
+from scratchnet.commands.prediction import PredictionArguments
+from scratchnet.data import IMAGE_SUFFIXES, read_image, write_image, write_mask
 from scratchnet.errors import UserError
-from scratchnet.inference import Segmenter
+from scratchnet.inference import Predictor, to_mask
 from scratchnet.progress import progress
 from scratchnet.training.checkpoints import load_checkpoint
 
 
 @dataclass(frozen=True)
-class SegmentArguments:
+class SegmentArguments(PredictionArguments):
     """Segment images of any size. Writes NAME.png, a palette PNG whose index is the class, and NAME-overlay.png."""
 
     checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
@@ -25,12 +26,6 @@ class SegmentArguments:
     """Image files, or folders of images."""
     out: str
     """Folder for the masks and overlays."""
-    bn: Literal["running", "batch"] = "running"
-    """Batch norm's statistics: the running averages, or every image's own."""
-    tile: int | None = None
-    """Cut images into tiles of this side. Default: whole up to 544 pixels, tiles of 448 above."""
-    overlap: int | None = None
-    """By how much tiles overlap. Default: a quarter of the side."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -38,17 +33,16 @@ def main(words: Sequence[str]) -> int:
     example = "scratchnet segment run/checkpoint.npz photo.jpg more-photos/ --out masks"
     arguments = parse(SegmentArguments, words, "segment", example)
     checkpoint = load_checkpoint(arguments.checkpoint)
-    checkpoint.network.use_statistics(arguments.bn)
-    segmenter = Segmenter(checkpoint.network, checkpoint.recipe.preprocessing, arguments.tile, arguments.overlap)
+    predictor = arguments.predictor(checkpoint)
     out, paths = Path(arguments.out), _find(arguments.images)
     _check_outputs(paths, out)
-    _check_images(paths, segmenter)
+    _check_images(paths, predictor)
     from scratchnet.viewing.overlays import overlay
 
     for path in progress(paths, "segmenting"):
         image = read_image(path)
         try:
-            mask = segmenter.segment(image)
+            mask = to_mask(predictor.probabilities(image[None], (path.stem,))[0])
         except (UserError, ValueError) as error:
             raise UserError(f"{path}: {error}") from error
         mask_file, overlay_file = _outputs(path, out)
@@ -103,12 +97,11 @@ def _check_outputs(paths: Sequence[Path], out: Path) -> None:
             taken[output] = path
 
 
-def _check_images(paths: Sequence[Path], segmenter: Segmenter) -> None:
+def _check_images(paths: Sequence[Path], predictor: Predictor) -> None:
     """Look at every image before anything is written, so that a bad one at the end does not leave half a job."""
     for path in paths:
-        size = image_size(path)
+        image = read_image(path)
         try:
-            segmenter.check_size(*size)
+            predictor.check(image, path.stem)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-        read_image(path)

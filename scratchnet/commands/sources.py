@@ -61,7 +61,7 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
     """
     d, c = settings.data, settings.curriculum
     if c.stage is not None:
-        boxes = _boxes(Path(d.data) / BOXES, train.classes)
+        boxes = open_boxes(Path(d.data), train.classes)
         crop = settings.augmentation.crop or (c.box_size, c.box_size)
         if crop[0] != crop[1]:
             raise UserError(f"--crop {crop[0]} {crop[1]}: expected a square, with --stage all images are square boxes")
@@ -77,8 +77,9 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
     return source, val
 
 
-def _boxes(path: Path, classes: Sequence[str]) -> dict[str, list[ObjectBox]]:
-    """Return the boxes of every image that ``boxes.csv`` lists; none where there is no such file."""
+def open_boxes(root: Path, classes: Sequence[str]) -> dict[str, list[ObjectBox]]:
+    """Return the boxes of every image that a set's ``boxes.csv`` lists; none where there is no such file."""
+    path = root / BOXES
     if not path.is_file():
         return {}
     boxes, problems = read_boxes(path, classes)

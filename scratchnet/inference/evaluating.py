@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import SampleSource, read_ahead
 from scratchnet.errors import UserError
-from scratchnet.evaluation import Metrics, confusion_matrix, metrics
-from scratchnet.inference.segmentation import Segmenter, to_mask
+from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
+from scratchnet.inference.combining import Predictor
+from scratchnet.inference.segmentation import to_mask
 
 PIXELS = 1 << 19
 """Images of one size are segmented together up to this many pixels."""
@@ -30,27 +32,38 @@ class Evaluation:
     scores : tuple of float
         One an image: IoU of the foreground with two classes (1 when there is none and none was found), mean IoU with
         more.
+    details : Details or None
+        Outlines and objects by size, where they were asked for.
     """
 
     confusion: Array
     metrics: Metrics
     loss: float
     scores: tuple[float, ...]
+    details: Details | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measures under their own names, ready for JSON."""
+        details = {} if self.details is None else self.details.to_dict()
+        return {"images": len(self.scores), **self.metrics.to_dict(), "loss": self.loss, **details}
 
 
 def evaluate(
-    segmenter: Segmenter,
+    predictor: Predictor,
     source: SampleSource,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    counter: DetailCounter | None = None,
 ) -> Evaluation:
     """Segment every image of a set and compare with its mask.
 
     Parameters
     ----------
-    segmenter : Segmenter
+    predictor : Predictor
     source : SampleSource
     progress : callable
         Wraps the sequence of image numbers, to show a progress bar.
+    counter : DetailCounter or None
+        Counts outlines and objects too, which takes longer than the confusion matrix.
     """
     classes = len(source.classes)
     total = np.zeros((classes, classes), np.int64)
@@ -58,20 +71,23 @@ def evaluate(
     loss, pixels = 0.0, 0
     for names, images, masks in _batches(source, progress):
         try:
-            p = segmenter.probabilities(images)
+            p = predictor.probabilities(images, names)
         except UserError as error:
-            raise UserError(f"{names[0]}: {error}") from error
+            raise _named(predictor, names, images, error) from error
         predictions = to_mask(p)
-        for mask, prediction in zip(masks, predictions, strict=True):
+        for name, mask, prediction in zip(names, masks, predictions, strict=True):
             confusion = confusion_matrix(mask, prediction, classes, source.ignore_index)
             total += confusion
             scores.append(image_score(confusion))
+            if counter is not None:
+                counter.add(name, mask, prediction)
         # What is no class is ignored; so may be a class that the masks name, such as CamVid's void.
         counted = (masks < classes) & (masks != (-1 if source.ignore_index is None else source.ignore_index))
         chosen = np.take_along_axis(p, np.where(counted, masks, 0)[..., None].astype(np.int64), axis=-1)[..., 0]
         loss -= float(np.log(np.maximum(chosen[counted], 1e-12), dtype=np.float64).sum())
         pixels += int(counted.sum())
-    return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores))
+    details = None if counter is None else counter.result()
+    return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores), details)
 
 
 def image_score(confusion: Array) -> float:
@@ -82,6 +98,16 @@ def image_score(confusion: Array) -> float:
     if len(found.iou) > 2:
         return found.mean_iou
     return 1.0 if np.isnan(found.iou[1]) else found.iou[1]
+
+
+def _named(predictor: Predictor, names: Sequence[str], images: Array, error: UserError) -> UserError:
+    """Return an error that names the image of a group which is to blame."""
+    for name, image in zip(names, images, strict=True):
+        try:
+            predictor.check(image, name)
+        except UserError as its_own:
+            return UserError(f"{name}: {its_own}")
+    return UserError(f"{names[0]}: {error}")
 
 
 def _batches(

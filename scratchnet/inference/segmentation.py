@@ -11,18 +11,22 @@ A network wants sizes that are multiples of its stride, and its activations grow
   own reflection, and its tiles see their true surroundings: the overlap-tile strategy of Ronneberger et al. 2015.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import Preprocessing, stitch, tile_grid
 from scratchnet.errors import UserError
-from scratchnet.losses import probabilities
+from scratchnet.inference.maps import resize_maps
+from scratchnet.losses import class_scores, probabilities
 from scratchnet.network import Network
-from scratchnet.ops.resampling import upsample_bilinear
 from scratchnet.replay import Replay
+
+Output: TypeAlias = Callable[[Array], Array]
+"""What is made of a network's last value and averaged over tiles: probabilities, or scores."""
 
 LARGEST = 544
 """Images with no side above this many pixels are segmented whole."""
@@ -43,6 +47,8 @@ class Segmenter:
         As in training.
     tile, overlap : int or None
         Side and overlap of tiles, in pixels; None chooses as the module's text says.
+    mirror : bool
+        Whether to average with the result on the mirrored image, mirrored back.
 
     Raises
     ------
@@ -54,6 +60,7 @@ class Segmenter:
     preprocessing: Preprocessing
     tile: int | None = None
     overlap: int | None = None
+    mirror: bool = False
     _passes: Replay = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -75,12 +82,14 @@ class Segmenter:
         """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""
         return to_mask(self.probabilities(image[None])[0])
 
-    def probabilities(self, images: Array) -> Array:
+    def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
         """Return the probability of every class at every pixel.
 
         Parameters
         ----------
         images : (n, h, w, 3) uint8
+        names : sequence of str
+            Of the images; they make no difference here.
 
         Returns
         -------
@@ -91,15 +100,34 @@ class Segmenter:
         UserError
             When the images are smaller than the network's stride.
         """
+        return self._predict(images, probabilities)
+
+    def scores(self, images: Array, names: Sequence[str] = ()) -> Array:
+        """Return the scores that a softmax turns into probabilities; otherwise as `probabilities`."""
+        return self._predict(images, class_scores)
+
+    def crops(self, images: Array) -> Array:
+        """Return the scores (n, h, w, classes) of images that are small enough for one pass together."""
+        return self._run(self.framed(self.preprocessing.apply(images)), class_scores)
+
+    @property
+    def alone(self) -> bool:
+        """Whether every image must pass by itself, since batch norm would mix it with its neighbours."""
+        return any(layer.uses_batch for layer in self.network.batch_norms().values())
+
+    def check(self, image: Array, name: str = "") -> None:
+        """Raise a UserError when an image (h, w, 3) is too small for the network."""
+        self.check_size(*image.shape[:2])
+
+    def _predict(self, images: Array, output: Output) -> Array:
         h, w = images.shape[1:3]
         self.check_size(h, w)
         x = self.preprocessing.apply(images)
-        # With statistics per batch at test time, every image must stand for itself.
-        alone = any(layer.uses_batch for layer in self.network.batch_norms().values())
-        whole = self._tile_size(*x.shape[1:3]) is None
-        together = whole and not alone
-        scores = self._run(self.framed(x)) if together else np.stack([self._tiled(one[None]) for one in x])
-        return scores if scores.shape[1:3] == (h, w) else upsample_bilinear(scores, (h, w))
+        if self._tile_size(*x.shape[1:3]) is None and not self.alone:
+            maps = self._run(self.framed(x), output)
+        else:
+            maps = np.stack([self._tiled(one[None], output) for one in x])
+        return resize_maps(maps, (h, w))
 
     def check_size(self, h: int, w: int) -> None:
         """Raise a UserError when an image of ``h × w`` pixels is too small for the network."""
@@ -129,30 +157,36 @@ class Segmenter:
         # Tiles begin at multiples of the stride, as the pooling windows of the whole image do.
         return side, min(-(-overlap // stride) * stride, side - stride)
 
-    def _tiled(self, x: Array) -> Array:
-        """Return probabilities (h, w, classes) of one preprocessed image (1, h, w, c)."""
+    def _tiled(self, x: Array, output: Output) -> Array:
+        """Return maps (h, w, classes) of one preprocessed image (1, h, w, c)."""
         h, w = x.shape[1:3]
         size = self._tile_size(h, w)
         if size is None:
-            whole: Array = self._run(self.framed(x))[0]
+            whole: Array = self._run(self.framed(x), output)[0]
             return whole
         height, width = self._multiples(h, w)
         x = self.framed(_reflected(x, (height, width)))
         windows, both = tile_grid(height, width, *size), 2 * self.network.border
 
-        def scores() -> Iterator[Array]:
+        def maps() -> Iterator[Array]:
             for top, left, tall, wide in windows:
-                yield self._run(x[:, top : top + tall + both, left : left + wide + both])[0]
+                yield self._run(x[:, top : top + tall + both, left : left + wide + both], output)[0]
 
-        return stitch(scores(), windows, height, width)[:h, :w]
+        return stitch(maps(), windows, height, width)[:h, :w]
 
-    def _run(self, x: Array) -> Array:
-        """Return probabilities (n, h, w, classes) of framed images that fit into memory."""
+    def _run(self, x: Array, output: Output) -> Array:
+        """Return maps (n, h, w, classes) of framed images that fit into memory."""
+        maps = self._pass(x, output)
+        if self.mirror:
+            maps = 0.5 * (maps + self._pass(np.ascontiguousarray(x[:, :, ::-1]), output)[:, :, ::-1])
+        return maps
+
+    def _pass(self, x: Array, output: Output) -> Array:
         both = 2 * self.network.border
         h, w = x.shape[1] - both, x.shape[2] - both
         height, width = self.network.fixed_size or self._multiples(h, w)
         logits = self._passes.forward(_reflected(x, (height + both, width + both)), keep=False)
-        return probabilities(logits[:, :h, :w])
+        return output(logits[:, :h, :w])
 
     def _multiples(self, h: int, w: int) -> tuple[int, int]:
         """Return the next multiples of the stride."""

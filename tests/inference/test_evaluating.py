@@ -33,7 +33,9 @@ def test_groups_of_mixed_sizes_are_the_images_one_by_one(model, monkeypatch):
     shapes = []
     probabilities = Segmenter.probabilities
     monkeypatch.setattr(
-        Segmenter, "probabilities", lambda self, images: shapes.append(images.shape[:3]) or probabilities(self, images)
+        Segmenter,
+        "probabilities",
+        lambda self, images, names: shapes.append(images.shape[:3]) or probabilities(self, images, names),
     )
     grouped = evaluate(segmenter, mixed())
     assert shapes == [(2, 16, 16), (1, 20, 31), (1, 16, 16), (3, 48, 17)]

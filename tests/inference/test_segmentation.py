@@ -9,6 +9,7 @@ from scratchnet.inference import Segmenter, segmentation, to_mask
 from scratchnet.layers import Conv2d, MaxPool2d, UpsampleNearest
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
+from scratchnet.ops.activation import softmax
 from tests.tiny import network, sample
 
 PLAIN = Preprocessing("none")
@@ -192,6 +193,39 @@ def test_a_network_of_one_size_takes_no_other_tiles():
     for settings in ({"tile": 64}, {"overlap": 3}, {"tile": 32, "overlap": 8}):
         with pytest.raises(UserError, match="32×32 tiles only"):
             Segmenter(net, PLAIN, **settings)
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("bloodcell", (33, 50)), ("deconvnet-small", (40, 70)), ("local", (90, 70))]
+)
+def test_the_softmax_of_scores(model, size):
+    """Where one pass sees the whole image, the scores' softmax are the probabilities; tiles average either."""
+    net = local() if model == "local" else network(model, DECONVNET if model == "deconvnet-small" else None)
+    segmenter, images = Segmenter(net, PLAIN), photos(2, *size)
+    scores, p = segmenter.scores(images), segmenter.probabilities(images)
+    assert scores.shape == p.shape
+    assert np.abs(softmax(scores) - p).max() < (0.1 if model == "deconvnet-small" else 1e-5)
+    if model == "bloodcell":  # one channel
+        assert not scores[..., 0].any()
+        assert scores[..., 1].any()
+
+
+@pytest.mark.parametrize(("size", "tile"), [((32, 48), None), ((56, 56), 32)])
+def test_mirroring_makes_the_result_symmetric(size, tile):
+    segmenter, images = Segmenter(local(), PLAIN, tile=tile, mirror=True), photos(2, *size)
+    plain = Segmenter(local(), PLAIN, tile=tile)
+    for kind in ("scores", "probabilities"):
+        found = getattr(segmenter, kind)(images)
+        turned = getattr(segmenter, kind)(np.ascontiguousarray(images[:, :, ::-1]))
+        np.testing.assert_allclose(found, turned[:, :, ::-1], atol=1e-5)
+        both = getattr(plain, kind)(images), getattr(plain, kind)(np.ascontiguousarray(images[:, :, ::-1]))[:, :, ::-1]
+        np.testing.assert_allclose(found, (both[0] + both[1]) / 2, atol=1e-5)
+        assert np.abs(found - both[0]).max() > 1e-3
+
+
+def test_crops_pass_together():
+    segmenter, images = Segmenter(network("deconvnet-small", DECONVNET), PLAIN), photos(3, 32, 32)
+    np.testing.assert_allclose(segmenter.crops(images), segmenter.scores(images), atol=1e-6)
 
 
 def test_ties_go_to_the_first_class():

@@ -1,19 +1,15 @@
-"""How good is a segmentation? A confusion matrix, the measures made from it, and two baselines to beat.
+"""A confusion matrix, and the measures made from it.
 
-Everything here works on class masks alone and knows nothing of networks. Count over the whole set first and divide
-once: the IoU of a set is not the mean of its images' IoUs.
+Count over the whole set first and divide once: the IoU of a set is not the mean of its images' IoUs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array
-
-Channel = Literal["red", "green", "blue", "grey"]
-CHANNELS: tuple[Channel, ...] = ("red", "green", "blue", "grey")
 
 
 def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index: int | None = 255) -> Array:
@@ -111,12 +107,18 @@ class Metrics:
     def to_dict(self) -> dict[str, Any]:
         """Return the values under their own names, tuples as lists and nan as None, ready for JSON."""
         return {
-            name: [_none_for_nan(item) for item in value] if isinstance(value, tuple) else _none_for_nan(value)
+            name: [none_for_nan(item) for item in value] if isinstance(value, tuple) else none_for_nan(value)
             for name, value in vars(self).items()
         }
 
-    def table(self, class_names: Sequence[str]) -> str:
+    def table(self, class_names: Sequence[str], bf: Sequence[float] | None = None) -> str:
         """Return an aligned text table, one line a class and one of means.
+
+        Parameters
+        ----------
+        class_names : sequence of str
+        bf : sequence of float or None
+            Boundary F1 of every class, for a column of its own.
 
         Raises
         ------
@@ -127,16 +129,17 @@ class Metrics:
             raise ValueError(f"table: {len(class_names)} class names given for {len(self.iou)} classes")
         total = sum(self.pixels)
         width = max(len(name) for name in (*class_names, "class", "mean"))
-        lines = [f"{'class':<{width}}   pixels  accuracy     IoU    Dice"]
+        lines = [f"{'class':<{width}}   pixels  accuracy     IoU    Dice" + ("" if bf is None else "      BF")]
         for i, name in enumerate(class_names):
             share = f"{100 * self.pixels[i] / total:.1f} %" if total else "–"
-            values = f"{_number(self.class_accuracy[i]):>8}  {_number(self.iou[i]):>6}  {_number(self.dice[i]):>6}"
-            lines.append(f"{name:<{width}}  {share:>7}  {values}")
-        means = f"{_number(self.mean_accuracy):>8}  {_number(self.mean_iou):>6}"
+            values = f"{number(self.class_accuracy[i]):>8}  {number(self.iou[i]):>6}  {number(self.dice[i]):>6}"
+            outline = "" if bf is None else f"  {number(bf[i]):>6}"
+            lines.append(f"{name:<{width}}  {share:>7}  {values}{outline}")
+        means = f"{number(self.mean_accuracy):>8}  {number(self.mean_iou):>6}"
         lines += [
             f"{'mean':<{width}}  {'':>7}  {means}",
             "",
-            f"pixel accuracy {_number(self.accuracy)}, frequency weighted IoU {_number(self.fw_iou)}",
+            f"pixel accuracy {number(self.accuracy)}, frequency weighted IoU {number(self.fw_iou)}",
         ]
         return "\n".join(lines)
 
@@ -155,9 +158,9 @@ def metrics(confusion: Array) -> Metrics:
     true = confusion.sum(axis=1).astype(np.float64)
     predicted = confusion.sum(axis=0).astype(np.float64)
     occurs = true > 0
-    class_accuracy = _ratio(hits, true, empty=np.nan)
-    iou = _ratio(hits, true + predicted - hits, empty=np.nan)
-    dices = _ratio(2 * hits, true + predicted, empty=1.0)
+    class_accuracy = ratio(hits, true, empty=np.nan)
+    iou = ratio(hits, true + predicted - hits, empty=np.nan)
+    dices = ratio(2 * hits, true + predicted, empty=1.0)
     total = true.sum()
     return Metrics(
         accuracy=float(hits.sum() / total) if total else float("nan"),
@@ -188,104 +191,7 @@ def dice(truth: Array, prediction: Array) -> float:
     return 2 * int((inside_truth & inside_prediction).sum()) / size if size else 1.0
 
 
-def all_background_baseline(image: Array) -> Array:
-    """Return a mask (h, w) uint8 of zeros for an image (h, w, 3): find nothing, anywhere.
-
-    Where most pixels are background it scores a high pixel accuracy, which is why accuracy alone says little.
-    """
-    return np.zeros(image.shape[:-1], np.uint8)
-
-
-@dataclass(frozen=True)
-class ThresholdBaseline:
-    """A segmentation by one threshold on one channel: the least that a network has to beat.
-
-    Attributes
-    ----------
-    channel : {"red", "green", "blue", "grey"}
-        The value that is compared; grey is the rounded-down mean of the three.
-    threshold : int
-        0 to 255.
-    above : bool
-        Foreground is ``value > threshold`` where True, ``value <= threshold`` where False.
-    """
-
-    channel: Channel
-    threshold: int
-    above: bool
-
-    def __str__(self) -> str:
-        return f"{self.channel} {'>' if self.above else '≤'} {self.threshold}"
-
-    def predict(self, image: Array) -> Array:
-        """Return the mask (h, w) uint8 of 0 and 1 for an image (h, w, 3) uint8."""
-        values = _channel_values(image, self.channel)
-        inside = values > self.threshold if self.above else values <= self.threshold
-        return inside.astype(np.uint8)
-
-
-def fit_threshold_baseline(pairs: Iterable[tuple[Array, Array]], ignore_index: int | None = 255) -> ThresholdBaseline:
-    """Choose the channel, threshold and direction with the best foreground IoU over all pairs together.
-
-    One histogram of 256 bins for each channel and class says all there is to know: its running sums are the counts of
-    every threshold at once.
-
-    Parameters
-    ----------
-    pairs : iterable of (image, mask)
-        Images (…, 3) uint8 with masks (…) of 0 and 1: the *training* set, never the one to be tested on.
-    ignore_index : int or None
-        Mask value of pixels that do not count.
-
-    Returns
-    -------
-    ThresholdBaseline
-        Ties go to the earlier channel, and to the lower threshold.
-    """
-    histograms = np.zeros((len(CHANNELS), 2, 256), np.int64)
-    for image, mask in pairs:
-        counted = np.ones(mask.shape, bool) if ignore_index is None else mask != ignore_index
-        truth = mask[counted].astype(np.int64)
-        if truth.size and truth.max() > 1:
-            raise ValueError(f"fit_threshold_baseline: expected masks of 0 and 1, got the value {truth.max()}")
-        for i, channel in enumerate(CHANNELS):
-            values = _channel_values(image, channel)[counted]
-            histograms[i] += np.bincount(truth * 256 + values, minlength=512).reshape(2, 256)
-    totals = histograms.sum(axis=2, keepdims=True)  # (channel, class, 1)
-    below = histograms.cumsum(axis=2)  # (channel, class, threshold): pixels with value <= threshold
-    chosen = np.stack([below, totals - below], axis=1)  # (channel, direction, class, threshold)
-    hits, union = chosen[:, :, 1], chosen[:, :, 0] + totals[:, None, 1]
-    scores = _ratio(hits.astype(np.float64), union.astype(np.float64), empty=1.0)
-    i, above, threshold = (int(k) for k in np.unravel_index(scores.argmax(), scores.shape))
-    return ThresholdBaseline(CHANNELS[i], threshold, bool(above))
-
-
-def baseline_metrics(
-    pairs: Iterable[tuple[Array, Array]], threshold: ThresholdBaseline | None, ignore_index: int | None = 255
-) -> dict[str, Metrics]:
-    """Return the metrics of the baselines for a two-class task over ``pairs`` (image, mask), which may be an iterator.
-
-    The keys are the names to print: "all background" and, for example, "threshold green ≤ 109".
-    """
-    methods: dict[str, Callable[[Array], Array]] = {"all background": all_background_baseline}
-    if threshold is not None:
-        methods[f"threshold {threshold}"] = threshold.predict
-    counts = {name: np.zeros((2, 2), np.int64) for name in methods}
-    for image, mask in pairs:
-        for name, predict in methods.items():
-            counts[name] += confusion_matrix(mask, predict(image), 2, ignore_index)
-    return {name: metrics(count) for name, count in counts.items()}
-
-
-def _channel_values(image: Array, channel: Channel) -> Array:
-    """Return one channel (…) uint8 of an image (…, 3) uint8."""
-    if channel == "grey":
-        values: Array = image.sum(axis=-1, dtype=np.uint16) // 3
-        return values.astype(np.uint8)
-    return image[..., CHANNELS.index(channel)]
-
-
-def _ratio(numerator: Array, denominator: Array, *, empty: float) -> Array:
+def ratio(numerator: Array, denominator: Array, *, empty: float) -> Array:
     """Divide elementwise; where the denominator is 0 the result is ``empty``."""
     result: Array = np.divide(numerator, denominator, out=np.full(numerator.shape, empty), where=denominator > 0)
     return result
@@ -296,11 +202,11 @@ def _mean(values: Array) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _none_for_nan(value: float) -> float | None:
+def none_for_nan(value: float) -> float | None:
     """Return ``value``, or None for nan, which JSON does not have."""
     return None if np.isnan(value) else value
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Return four decimals, a dash for nan."""
     return "–" if np.isnan(value) else f"{value:.4f}"

@@ -144,6 +144,12 @@ def test_table_is_aligned_and_names_every_class():
     assert "pixel accuracy 0.7500" in lines[-1]
 
 
+def test_the_table_has_room_for_boundaries():
+    lines = metrics(np.array([[6, 2], [1, 3]])).table(["a", "b"], [0.25, float("nan")]).splitlines()
+    assert [line.split()[-1] for line in lines[:3]] == ["BF", "0.2500", "–"]
+    assert len({len(line) for line in lines[:3]}) == 1
+
+
 def test_table_and_foreground_need_the_right_number_of_classes():
     result = metrics(np.eye(3, dtype=np.int64))
     with pytest.raises(ValueError, match="2 class names given for 3 classes"):

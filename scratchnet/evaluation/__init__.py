@@ -1,0 +1,42 @@
+"""How good is a segmentation? Everything here works on masks of classes alone and knows nothing of networks."""
+
+from scratchnet.evaluation.baselines import (
+    CHANNELS,
+    Channel,
+    ThresholdBaseline,
+    all_background_baseline,
+    baseline_metrics,
+    fit_threshold_baseline,
+)
+from scratchnet.evaluation.boundaries import TOLERANCE, boundary_band, boundary_f1, mean_boundary_f1, within
+from scratchnet.evaluation.details import BAND, DetailCounter, Details
+from scratchnet.evaluation.metrics import Metrics, confusion_matrix, dice, metrics
+from scratchnet.evaluation.sizes import BINS, EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
+
+__all__ = [
+    "BAND",
+    "BINS",
+    "CHANNELS",
+    "EDGES",
+    "TOLERANCE",
+    "Channel",
+    "DetailCounter",
+    "Details",
+    "Metrics",
+    "ObjectScore",
+    "SizeBin",
+    "ThresholdBaseline",
+    "all_background_baseline",
+    "baseline_metrics",
+    "boundary_band",
+    "boundary_f1",
+    "confusion_matrix",
+    "dice",
+    "fit_threshold_baseline",
+    "mean_boundary_f1",
+    "metrics",
+    "object_scores",
+    "regions",
+    "size_table",
+    "within",
+]

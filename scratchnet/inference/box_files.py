@@ -1,0 +1,99 @@
+"""Object proposals in a file, CSV or JSON."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scratchnet.arrays import Array
+from scratchnet.data.layouts import read_text
+from scratchnet.data.proposals import enlarged
+from scratchnet.data.tiling import Window
+from scratchnet.errors import UserError
+from scratchnet.inference.boxes import Proposals
+
+COLUMNS = ("image", "x0", "y0", "x1", "y1")
+"""Needed in a file of boxes: columns x0 ≤ x < x1, rows y0 ≤ y < y1. ``score`` may be there, other columns too."""
+
+
+def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
+    """Return the boxes that a CSV or JSON file gives.
+
+    CSV has a header with the `COLUMNS` and perhaps ``score``; JSON is a list of objects with these keys. ``image`` is
+    the image's file name, with or without its ending. Boxes of higher score come first, without scores the order is
+    the file's. A box may reach out of its image, no further than the image is wide and high.
+
+    Parameters
+    ----------
+    path : Path or str
+    context : float
+        Boxes are made this much longer and wider, for a look at an object's surroundings.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be read, now; when it has no box for an image, or one that lies elsewhere, at that image.
+    """
+    path = Path(path)
+    boxes: dict[str, list[tuple[float, Window]]] = {}
+    for where, row in _rows(path):
+        name, score, box = _parse(where, row)
+        boxes.setdefault(Path(name).stem, []).append((score, box))
+
+    def proposals(name: str, image: Array) -> Sequence[Window]:
+        found = boxes.get(name)
+        if not found:
+            raise UserError(f"{path}: has no box for the image {name}; add one, or use --proposals grid")
+        ordered = [box for _, box in sorted(found, key=lambda pair: -pair[0])]
+        for box in ordered:
+            _check_place(path, name, box, *image.shape[:2])
+        return [enlarged(box, context) for box in ordered]
+
+    return proposals
+
+
+def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return every row of a file of boxes with words that say where it stands."""
+    text = read_text(path)
+    if path.suffix.lower() == ".json":
+        try:
+            entries = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}: not valid JSON ({error}); expected a list of boxes") from error
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise UserError(f"{path}: expected a list of boxes, each an object with the keys {', '.join(COLUMNS)}")
+        rows = [(f"{path}, box {number}", entry) for number, entry in enumerate(entries, 1)]
+    else:
+        reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+        rows = [(f"{path}, line {reader.line_num}", row) for row in reader]
+        if reader.fieldnames is None or not set(COLUMNS) <= set(reader.fieldnames):
+            raise UserError(f"{path}: its first line must name the columns {','.join(COLUMNS)}, and perhaps score")
+    if not rows:
+        raise UserError(f"{path}: has no boxes in it; write one a line")
+    return rows
+
+
+def _parse(where: str, row: Mapping[str, Any]) -> tuple[str, float, Window]:
+    """Return an image's name, a score and a box."""
+    try:
+        left, top, right, bottom = (round(float(row[name])) for name in COLUMNS[1:])
+        score, name = float(row.get("score") or 0), str(row["image"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{where}: expected an image's name, four numbers x0, y0, x1, y1, perhaps a score") from error
+    if not math.isfinite(score):
+        raise UserError(f"{where}: expected a finite score, got {score}")
+    if not (left < right and top < bottom):
+        raise UserError(f"{where}: expected x0 < x1 and y0 < y1, got {left}, {top}, {right}, {bottom}")
+    return name, score, Window(top, left, bottom - top, right - left)
+
+
+def _check_place(path: Path, name: str, box: Window, h: int, w: int) -> None:
+    """Refuse a box without a pixel of its image, or far larger than it."""
+    inside = -box.height < box.top < h and -box.width < box.left < w
+    near = box.top >= -h and box.left >= -w and box.top + box.height <= 2 * h and box.left + box.width <= 2 * w
+    if not (inside and near):
+        span = f"x {box.left} to {box.left + box.width}, y {box.top} to {box.top + box.height}"
+        raise UserError(f"{path}: a box of {name} ({span}) does not lie in the image of {w}×{h} pixels; correct it")

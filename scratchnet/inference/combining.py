@@ -1,0 +1,140 @@
+"""Several predictions made one: over scales, of two networks, and with a random field on top."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data import resize_image
+from scratchnet.errors import UserError
+from scratchnet.inference.crf import DenseCrf
+from scratchnet.inference.maps import resize_maps
+from scratchnet.inference.segmentation import Segmenter
+from scratchnet.ops.activation import softmax
+
+EnsembleRule: TypeAlias = Literal["mean", "product"]
+
+
+class Predictor(Protocol):
+    """Whatever tells the class of every pixel."""
+
+    def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
+        """Return (n, h, w, classes) float32 for images (n, h, w, 3) uint8 and their names."""
+
+    def check(self, image: Array, name: str = "") -> None:
+        """Raise a UserError when this image cannot be segmented, before any work is done."""
+
+
+class Scorer(Predictor, Protocol):
+    """A predictor whose probabilities are the softmax of scores."""
+
+    def scores(self, images: Array, names: Sequence[str] = ()) -> Array:
+        """Return (n, h, w, classes) float32."""
+
+
+@dataclass(frozen=True)
+class MultiScale:
+    """The mean of a network's results on an image in several sizes, brought back to the image's size.
+
+    Attributes
+    ----------
+    segmenter : Segmenter
+    scales : tuple of float
+        Factors on height and width.
+    """
+
+    segmenter: Segmenter
+    scales: tuple[float, ...]
+
+    def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
+        """Return the mean of the probabilities."""
+        return self._mean(images, scores=False)
+
+    def scores(self, images: Array, names: Sequence[str] = ()) -> Array:
+        """Return the mean of the scores."""
+        return self._mean(images, scores=True)
+
+    def check(self, image: Array, name: str = "") -> None:
+        """Raise a UserError when the image is too small at one of the scales."""
+        for scale in self.scales:
+            self._check_scale(scale, *image.shape[:2])
+
+    def _mean(self, images: Array, scores: bool) -> Array:
+        h, w = images.shape[1:3]
+        total: Array | None = None
+        for scale in self.scales:
+            self._check_scale(scale, h, w)
+            scaled = np.stack([resize_image(image, _scaled(h, w, scale)) for image in images])
+            maps = self.segmenter.scores(scaled) if scores else self.segmenter.probabilities(scaled)
+            maps = resize_maps(maps, (h, w))
+            total = maps if total is None else np.add(total, maps, out=total)
+        assert total is not None
+        total /= np.float32(len(self.scales))
+        return total
+
+    def _check_scale(self, scale: float, h: int, w: int) -> None:
+        try:
+            self.segmenter.check_size(*_scaled(h, w, scale))
+        except UserError as error:
+            raise UserError(f"at scale {scale:g}, {error}") from error
+
+
+def _scaled(h: int, w: int, scale: float) -> tuple[int, int]:
+    return max(1, round(h * scale)), max(1, round(w * scale))
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Two networks together: DeconvNet's coarse-to-fine shapes and FCN's context (Noh et al. 2015, section 5.2).
+
+    Attributes
+    ----------
+    first, second : Scorer
+        Of the same classes.
+    rule : {"mean", "product"}
+        ``mean``: of the probabilities, as in the paper. ``product``: the first's scores times max(0, the second's
+        scores), then softmax, as in the paper's released code, where the second is FCN-8s.
+    """
+
+    first: Scorer
+    second: Scorer
+    rule: EnsembleRule = "mean"
+
+    def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
+        """Return the common probabilities."""
+        if self.rule == "product":
+            product = self.first.scores(images, names) * np.maximum(self.second.scores(images, names), np.float32(0))
+            return softmax(product)
+        return 0.5 * (self.first.probabilities(images, names) + self.second.probabilities(images, names))
+
+    def check(self, image: Array, name: str = "") -> None:
+        """Raise a UserError when one of the two cannot take the image."""
+        self.first.check(image, name)
+        self.second.check(image, name)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """A prediction with a fully connected random field on top.
+
+    Attributes
+    ----------
+    predictor : Predictor
+    field : DenseCrf
+    """
+
+    predictor: Predictor
+    field: DenseCrf
+
+    def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
+        """Return the field's probabilities."""
+        found = self.predictor.probabilities(images, names)
+        for i, image in enumerate(images):
+            found[i] = self.field.refine(image, found[i])
+        return found
+
+    def check(self, image: Array, name: str = "") -> None:
+        """Raise a UserError when the prediction below cannot take the image."""
+        self.predictor.check(image, name)
