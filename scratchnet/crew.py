@@ -14,6 +14,7 @@ import mmap
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 import weakref
@@ -21,12 +22,14 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from scratchnet.recording import Call, Program
 
 _SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
 _SPIN = 5e-4  # seconds of looking before going to sleep: waking takes up to as long
 _PATIENCE = 2.0  # seconds after which the leader looks whether the others still live
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG; the parent is the *thread* that forked
 
 
 class _Time(ctypes.Structure):
@@ -63,24 +66,41 @@ class Crew:
         self._library = library
         self._sections = program.sections
         count = max(len(section) for section in program.sections)
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
-        self._stop = ctypes.c_int.from_buffer(self._memory, mmap.PAGESIZE - 8)
+        self._memory = mmap.mmap(-1, _SEMAPHORE_BYTES * (2 * count + 1))
+        self._stop = ctypes.c_int.from_buffer(self._memory, _SEMAPHORE_BYTES * 2 * count)
         places = [ctypes.c_char.from_buffer(self._memory, _SEMAPHORE_BYTES * i) for i in range(2 * count)]
         self._go, self._done = places[:count], places[count:]
         for place in places:
             library.sem_init(ctypes.byref(place), 1, 0)
         self._spin = _SPIN if count <= len(os.sched_getaffinity(0)) else 0.0
-        self.pids = [self._fork(k) for k in range(1, count)]
-        self._closed = weakref.finalize(self, _dismiss, library, self._stop, self._go[1:], tuple(self.pids))
+        self._leader = os.getpid()
+        self.pids: list[int] = []
+        self._close = weakref.finalize(self, _dismiss, library, self._stop, self._go[1:], self.pids, self._leader)
+        self.pids.extend(self._fork(k) for k in range(1, count))
+
+    @property
+    def ready(self) -> bool:
+        """Whether :meth:`run` may be called: not after an error."""
+        return self._close.alive
 
     def run(self) -> None:
         """Make all calls once.
+
+        After an error (Ctrl-C, say) the processes stand somewhere in the middle of the program, so they are sent home.
 
         Raises
         ------
         RuntimeError
             When a process has died.
         """
+        try:
+            self._lead()
+        except BaseException:
+            self.close()
+            raise
+
+    def _lead(self) -> None:
+        """Go through the sections, one's own lists among them."""
         for section in self._sections:
             others = range(1, len(section))
             for k in others:
@@ -94,25 +114,30 @@ class Crew:
 
     def close(self) -> None:
         """Send the processes home."""
-        self._closed()
+        self._close()
 
     def _fork(self, k: int) -> int:
+        by_main_thread = threading.current_thread() is threading.main_thread()
         with warnings.catch_warnings():  # Python warns of locks that other threads hold; the child takes none
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
-            self._follow(k, [section[k] for section in self._sections if len(section) > k])
+            lists = [section[k] for section in self._sections if len(section) > k]
+            self._follow(k, lists, by_main_thread)
         return pid
 
-    def _follow(self, k: int, lists: list[list[Call]]) -> None:
+    def _follow(self, k: int, lists: list[list[Call]], by_main_thread: bool) -> None:
         """Live as the process number k: never returns."""
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the leader's business
-            self._library.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+            np.seterr(all="ignore")  # and so are warnings: its own share meets the same infinities
+            if by_main_thread:
+                self._library.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
             while True:
                 for calls in lists:
                     while not self._wait(self._go[k]):
-                        pass
+                        if os.getppid() != self._leader:
+                            os._exit(0)
                     if self._stop.value:
                         os._exit(0)
                     for call in calls:
@@ -138,14 +163,24 @@ class Crew:
     def _wait_for(self, k: int) -> None:
         """Wait until the process number k is done with its list."""
         while not self._wait(self._done[k]):
-            if os.waitpid(self.pids[k - 1], os.WNOHANG)[0]:
+            if _is_dead(self.pids[k - 1]):
                 raise RuntimeError(
                     "a process that shares the work has died (out of memory?); run again with fewer threads"
                 )
 
 
-def _dismiss(library: ctypes.CDLL, stop: Any, go: list[Any], pids: tuple[int, ...]) -> None:
-    """Stop the processes and wait for them."""
+def _is_dead(pid: int) -> bool:
+    """Return whether a child process has ended."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:  # ended, and somebody else took note of it
+        return True
+
+
+def _dismiss(library: ctypes.CDLL, stop: Any, go: list[Any], pids: list[int], leader: int) -> None:
+    """Stop the processes and wait for them; a fork of the leader leaves them to it."""
+    if os.getpid() != leader:
+        return
     stop.value = 1
     for semaphore in go:
         library.sem_post(ctypes.byref(semaphore))

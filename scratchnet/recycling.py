@@ -55,9 +55,12 @@ class Pool:
         block = self._take(_size_class(prod(shape) * dtype.itemsize))
         whole: Array = np.frombuffer(block, dtype, prod(shape))  # its base is no array: views refer to it, not past it
 
+        pool = weakref.ref(self)  # not self: a pool that is dropped lets go of its idle memory at once
+
         def back(_: "weakref.ref[Array]") -> None:
-            del self.alive[id(block)]
-            self.idle.setdefault(len(block), []).append(block)
+            if (here := pool()) is not None:
+                del here.alive[id(block)]
+                here.idle.setdefault(len(block), []).append(block)
 
         self.alive[id(block)] = weakref.ref(whole, back)
         return whole.reshape(shape)

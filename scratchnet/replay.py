@@ -9,9 +9,9 @@ of settings of the layers; anything else runs as always until it has come twice.
 last few recordings are kept. A Replay serves one thread at a time.
 """
 
+import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -40,18 +40,28 @@ class Tape:
     backward: Program | None = None
     dx: Array | None = None
     need_dx: bool = False
-    crews: dict[tuple[int, int], Crew] = field(default_factory=dict)
+    crews: dict[int, Crew] = field(default_factory=dict)
 
     def run(self, program: Program) -> None:
         """Replay a program on all cores."""
-        if not can_fork() or all(len(section) == 1 for section in program.sections):
-            replay(program)
-            return
-        key = id(program), get_ident()  # the system ends processes together with the thread that forked them
         with one_blas_thread():
-            if key not in self.crews:
-                self.crews[key] = Crew(program)
-            self.crews[key].run()
+            crew = self._crew(program)
+            if crew is None:
+                replay(program)
+            else:
+                crew.run()
+
+    def _crew(self, program: Program) -> Crew | None:
+        """Return the processes of a program, forking them if need be; None where threads must do."""
+        if not can_fork() or all(len(section) == 1 for section in program.sections):
+            return None
+        crew = self.crews.get(id(program))
+        if crew is None or not crew.ready:
+            try:
+                crew = self.crews[id(program)] = Crew(program)
+            except OSError:  # the system grants no more processes
+                return None
+        return crew
 
 
 class Replay:
@@ -67,11 +77,15 @@ class Replay:
         self.network = network
         self._tapes: OrderedDict[Any, Tape | None] = OrderedDict()
         self._last: Tape | None = None
+        self._process = os.getpid()
 
     def forward(self, x: Array, keep: bool | None = None) -> Array:
         """Return what :meth:`Network.forward` returns."""
         keep = self.network.training if keep is None else keep
         self._last = None
+        if self._process != os.getpid():  # a fork of the process that recorded would write to its memory
+            self.forget()
+            self._process = os.getpid()
         if not self._recordable(x):
             return self.network.forward(x, keep)
         key = self._key(x, keep)
@@ -83,15 +97,16 @@ class Replay:
         if tape is None:
             tape = Tape(_shared(x))
             self._remember(key, tape)
-        self._last = tape if keep else None
-        if tape.forward is None:
+        np.copyto(tape.x, x)
+        # What layers keep for the first backward may have been kept in another pass since: record both in one go.
+        if tape.forward is None or (keep and tape.backward is None):
             program = Program()
             with tape.recorder.writing(program):
                 tape.y = self.network.forward(traced(tape.x), keep)
             tape.forward = program
         else:
-            np.copyto(tape.x, x)
             tape.run(tape.forward)
+        self._last = tape if keep else None
         assert tape.y is not None  # set with the program
         return _copy(tape.y)
 
@@ -116,10 +131,14 @@ class Replay:
             raise ValueError("replay: this shape was recorded without dx; ask for dx from the first call on")
         else:
             assert tape.dy is not None  # set with the program
-            if dy.shape != tape.dy.shape:
-                raise ValueError(f"replay: the gradient {dy.shape} must have the shape of the output {tape.dy.shape}")
+            if (dy.shape, dy.dtype) != (tape.dy.shape, tape.dy.dtype):
+                raise ValueError(
+                    f"replay: the gradient {dy.shape} {dy.dtype} must be like the recorded one, {tape.dy.shape} "
+                    f"{tape.dy.dtype}"
+                )
             np.copyto(tape.dy, dy)
             tape.run(tape.backward)
+        self._last = None  # what the layers kept is used up
         return None if tape.dx is None or not need_dx else _copy(tape.dx)
 
     def forget(self) -> None:
@@ -145,10 +164,15 @@ class Replay:
         """Return all that a recording depends on, besides the numbers."""
         network = self.network
         settings = tuple(
-            tuple((k, v) for k, v in vars(step.layer).items() if _is_setting(v) and k != "need_dx")
+            (
+                step.inputs,
+                type(step.layer),
+                *(i for i in vars(step.layer).items() if i[0] != "need_dx" and _is_setting(i[1])),
+            )
             for step in network.steps
         )
-        memory = (id(network.flat().values), *(id(buffer.value) for buffer in network.state().values()))
+        kept = (network.flat().values, *(buffer.value for buffer in network.state().values()))
+        memory = tuple(array.__array_interface__["data"][0] for array in kept)  # a recording keeps it from being reused
         return x.shape, x.dtype.str, keep, network.training, is_precise(), thread_count(), memory, settings
 
 

@@ -1,6 +1,7 @@
 """What all tests share: examples that do not change from run to run, and the two float types."""
 
 import os
+import signal
 
 # Tests multiply small matrices, over which two BLAS threads only wait for each other. NumPy reads this when it starts.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -25,3 +26,28 @@ def pieces(request, monkeypatch):
     if request.param == "in pieces":
         monkeypatch.setattr("scratchnet.threads.PIECE_BYTES", 64)
         monkeypatch.setattr("scratchnet.threads.thread_count", lambda: 3)
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    """Set how many threads share the work, and let even a tiny network's work be shared."""
+
+    def use(count):
+        monkeypatch.setattr("scratchnet.threads._cores", lambda: count)
+        monkeypatch.setattr("scratchnet.threads.WORTH", 1000)
+
+    return use
+
+
+@pytest.fixture
+def deadline():
+    """End a test that waits for ever, such as for another process, with an error."""
+
+    def stop(*_):
+        raise TimeoutError("the test waited for more than a minute")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -63,7 +63,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
     c = x.shape[3]
 
     def multiply(share: Sequence[Block]) -> Array:
-        total: Array = xp.zeros(weight.shape, x.dtype)
+        total = zeros(x, weight.shape)
         for block in share:
             part = dy[block.n0 : block.n1, block.r0 : block.r1]
             for i, j, v, u in _taps(conv, x.shape, block):

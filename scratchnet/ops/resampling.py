@@ -127,13 +127,12 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
     >>> bilinear_transpose(np.array([1.0, 3.0]).reshape(1, 1, 2, 1), 2)[0, 1, :, 0] / 0.75
     array([0.25, 0.75, 1.5 , 2.5 , 2.25, 0.75])
     """
-    xp = namespace(x)
     near, far = _tent(x, factor)
     n, h, w, c = x.shape
-    rows = xp.zeros((n, h + 2, 1, w * c), x.dtype)  # a row of zeros above and below
+    rows = zeros(x, (n, h + 2, 1, w * c))  # a row of zeros above and below
     rows[:, 1:-1, 0] = x.reshape(n, h, w * c)
     tall = near[:, None] * rows[:, 1:] + far[:, None] * rows[:, :-1]  # (n, h + 1, f, w·c)
-    columns = xp.zeros((n * (h + 1) * factor, w + 2, 1, c), x.dtype)
+    columns = zeros(x, (n * (h + 1) * factor, w + 2, 1, c))
     columns[:, 1:-1, 0] = tall.reshape(-1, w, c)
     y: Array = near[:, None] * columns[:, 1:] + far[:, None] * columns[:, :-1]  # (…, w + 1, f, c)
     return y.reshape(n, (h + 1) * factor, (w + 1) * factor, c)
