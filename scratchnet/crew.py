@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.recording import Call, Program
+from scratchnet.recording import Call, Program, Section
 
 _SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
 _SPIN = 5e-4  # seconds of looking before going to sleep: waking takes up to as long
@@ -55,19 +55,21 @@ class Crew:
 
     Parameters
     ----------
-    program : Program
-        All memory that its calls write to must be shared between processes.
+    programs : Program
+        One or more, each a number for :meth:`run`. All memory that their calls write to must be shared between
+        processes.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, *programs: Program) -> None:
         library = _library()
         if library is None:
             raise RuntimeError("processes cannot be forked on this system")
         self._library = library
-        self._sections = program.sections
-        count = max(len(section) for section in program.sections)
+        self._programs = [program.sections for program in programs]
+        count = max(len(section) for sections in self._programs for section in sections)
         self._memory = mmap.mmap(-1, _SEMAPHORE_BYTES * (2 * count + 1))
         self._stop = ctypes.c_int.from_buffer(self._memory, _SEMAPHORE_BYTES * 2 * count)
+        self._number = ctypes.c_int.from_buffer(self._memory, _SEMAPHORE_BYTES * 2 * count + 8)
         places = [ctypes.c_char.from_buffer(self._memory, _SEMAPHORE_BYTES * i) for i in range(2 * count)]
         self._go, self._done = places[:count], places[count:]
         for place in places:
@@ -83,8 +85,8 @@ class Crew:
         """Whether :meth:`run` may be called: not after an error."""
         return self._close.alive
 
-    def run(self) -> None:
-        """Make all calls once.
+    def run(self, number: int = 0) -> None:
+        """Make all calls of a program once.
 
         After an error (Ctrl-C, say) the processes stand somewhere in the middle of the program, so they are sent home.
 
@@ -94,14 +96,15 @@ class Crew:
             When a process has died.
         """
         try:
-            self._lead()
+            self._number.value = number
+            self._lead(self._programs[number])
         except BaseException:
             self.close()
             raise
 
-    def _lead(self) -> None:
+    def _lead(self, sections: list[Section]) -> None:
         """Go through the sections, one's own lists among them."""
-        for section in self._sections:
+        for section in sections:
             others = range(1, len(section))
             for k in others:
                 self._post(self._go[k])
@@ -122,11 +125,11 @@ class Crew:
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
-            lists = [section[k] for section in self._sections if len(section) > k]
-            self._follow(k, lists, by_main_thread)
+            mine = [[section[k] for section in sections if len(section) > k] for sections in self._programs]
+            self._follow(k, mine, by_main_thread)
         return pid
 
-    def _follow(self, k: int, lists: list[list[Call]], by_main_thread: bool) -> None:
+    def _follow(self, k: int, programs: list[list[list[Call]]], by_main_thread: bool) -> None:
         """Live as the process number k: never returns."""
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the leader's business
@@ -134,17 +137,23 @@ class Crew:
             if by_main_thread:
                 self._library.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
             while True:
-                for calls in lists:
-                    while not self._wait(self._go[k]):
-                        if os.getppid() != self._leader:
-                            os._exit(0)
-                    if self._stop.value:
-                        os._exit(0)
+                self._wait_to_go(k)
+                for i, calls in enumerate(programs[self._number.value]):
+                    if i > 0:
+                        self._wait_to_go(k)
                     for call in calls:
                         call()
                     self._post(self._done[k])
         finally:
             os._exit(1)
+
+    def _wait_to_go(self, k: int) -> None:
+        """Wait until the leader says so; end where it stops, or is no more."""
+        while not self._wait(self._go[k]):
+            if os.getppid() != self._leader:
+                os._exit(0)
+        if self._stop.value:
+            os._exit(0)
 
     def _post(self, semaphore: Any) -> None:
         self._library.sem_post(ctypes.byref(semaphore))

@@ -93,7 +93,7 @@ class Recorder:
         for k, share in enumerate(shares, 1):
             self._calls = []
             if len(self.pools) <= k:
-                self.pools.append(Pool(Recorded, shared=True))
+                self.pools.append(Pool(Recorded, shared=True, slack=16))
             try:
                 with using(self.pools[k]):
                     results.append(function(share))

@@ -38,10 +38,12 @@ class Pool:
         Of the arrays that are made while this pool is in use.
     shared : bool
         Whether a forked process shall share the memory, and not get a copy of it.
+    slack : float
+        How many times larger than asked for a block may be; more where arrays live for a moment only.
     """
 
-    def __init__(self, kind: type[Array] = np.ndarray, shared: bool = False) -> None:
-        self.kind, self.shared = kind, shared
+    def __init__(self, kind: type[Array] = np.ndarray, shared: bool = False, slack: float = 1.5) -> None:
+        self.kind, self.shared, self.slack = kind, shared, slack
         self.arena, self.used = memoryview(b""), 0
         self.idle: dict[int, list[memoryview]] = {}
         self.last_asked: dict[int, int] = {}
@@ -66,18 +68,21 @@ class Pool:
         return whole.reshape(shape)
 
     def _take(self, size: int) -> memoryview:
-        """Return a block of ``size`` bytes; what is in it is left over from before."""
+        """Return a block of at least ``size`` bytes; what is in it is left over from before."""
         self.calls += 1
+        for fitting in (size, *sorted(s for s in list(self.idle) if size < s <= self.slack * size)):
+            try:
+                block = self.idle[fitting].pop()
+            except (KeyError, IndexError):  # another thread may have been quicker
+                continue
+            self.last_asked[fitting] = self.calls
+            return block
         self.last_asked[size] = self.calls
-        try:
-            return self.idle[size].pop()
-        except (KeyError, IndexError):
-            self._let_go()
-        if self.shared:
+        self._let_go()
+        if self.shared or not hasattr(mmap, "MAP_PRIVATE"):
             return memoryview(mmap.mmap(-1, size))
-        memory = np.empty(size + _ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % _ALIGNMENT
-        return memoryview(memory)[start : start + size]  # type: ignore[arg-type]
+        # Straight from the system, so that what is given back really goes there.
+        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     def _small(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return a small array; shared ones are carved off a larger piece and never used again."""
@@ -89,6 +94,10 @@ class Pool:
         array: Array = np.frombuffer(self.arena, dtype, prod(shape), self.used)
         self.used += -(-size // _ALIGNMENT) * _ALIGNMENT
         return array.reshape(shape)
+
+    def forget(self) -> None:
+        """Give all idle memory back to the system."""
+        self.idle.clear()
 
     def _let_go(self) -> None:
         """Give back to the system what nobody has asked for in a long time."""
@@ -109,6 +118,11 @@ def using(pool: Pool) -> Iterator[None]:
         yield
     finally:
         _POOL.reset(token)
+
+
+def pool_in_use() -> Pool:
+    """Return the pool that large arrays come from."""
+    return _POOL.get()
 
 
 def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:

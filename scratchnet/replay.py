@@ -21,7 +21,7 @@ from scratchnet.crew import Crew, can_fork
 from scratchnet.modes import is_precise, is_textbook
 from scratchnet.network import Network
 from scratchnet.recording import Program, Recorder, traced
-from scratchnet.recycling import empty, shared_zeros
+from scratchnet.recycling import empty, pool_in_use, shared_zeros
 from scratchnet.threads import one_blas_thread, replay, thread_count
 
 KEPT = 4
@@ -40,28 +40,25 @@ class Tape:
     backward: Program | None = None
     dx: Array | None = None
     need_dx: bool = False
-    crews: dict[int, Crew] = field(default_factory=dict)
+    crew: Crew | None = None
 
     def run(self, program: Program) -> None:
         """Replay a program on all cores."""
         with one_blas_thread():
-            crew = self._crew(program)
+            crew = self._ready_crew() if any(len(section) > 1 for section in program.sections) else None
             if crew is None:
                 replay(program)
             else:
-                crew.run()
+                crew.run(0 if program is self.forward else 1)
 
-    def _crew(self, program: Program) -> Crew | None:
-        """Return the processes of a program, forking them if need be; None where threads must do."""
-        if not can_fork() or all(len(section) == 1 for section in program.sections):
-            return None
-        crew = self.crews.get(id(program))
-        if crew is None or not crew.ready:
+    def _ready_crew(self) -> Crew | None:
+        """Return the processes of both programs, forking them if need be; None where threads must do."""
+        if can_fork() and (self.crew is None or not self.crew.ready):
             try:
-                crew = self.crews[id(program)] = Crew(program)
+                self.crew = Crew(*(program for program in (self.forward, self.backward) if program is not None))
             except OSError:  # the system grants no more processes
                 return None
-        return crew
+        return self.crew if can_fork() else None
 
 
 class Replay:
@@ -101,6 +98,7 @@ class Replay:
         # What layers keep for the first backward may have been kept in another pass since: record both in one go.
         if tape.forward is None or (keep and tape.backward is None):
             program = Program()
+            pool_in_use().forget()  # what the passes before left over: a recording has memory of its own
             with tape.recorder.writing(program):
                 tape.y = self.network.forward(traced(tape.x), keep)
             tape.forward = program
