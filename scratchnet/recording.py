@@ -14,6 +14,7 @@ What cannot be: asking for a number (``float``, ``bool``, ``if x > 0``), because
 :class:`CannotRecord` is raised.
 """
 
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -121,6 +122,7 @@ def traced(array: Array) -> Array:
 
 def perform(function: Callable[..., None], *arrays: Array) -> None:
     """Call a function that writes into arrays, now and in every replay: for what is no array call, such as a draw."""
+    _check_followed(arrays)
     function(*map(_plain, arrays))
     _write(function, *arrays)
 
@@ -137,6 +139,7 @@ class Recorded(np.ndarray[Any, Any]):
         if out is None:
             result = _own(function(*plain, **settings))
         else:
+            _check_followed(out)
             function(*plain, out=tuple(_plain(o) for o in out), **settings)
             result = out[0] if len(out) == 1 else out
         _write(function, *plain, out=_plain(result), **settings)
@@ -144,15 +147,22 @@ class Recorded(np.ndarray[Any, Any]):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Do the call; what it made is computed anew in a replay, and a view stays a view."""
-        plain_args = _deep(args)
-        result = func(*plain_args, **{k: _plain(v) for k, v in kwargs.items()})
+        plain_args, plain_kwargs = _deep(args), {k: _deep(v) for k, v in kwargs.items()}
         if func is np.copyto:
-            _write(func, *plain_args, **kwargs)
+            _check_followed(args[:1])
+            func(*plain_args, **plain_kwargs)
+            _write(func, *plain_args, **plain_kwargs)
             return None
+        if kwargs.get("out") is not None:
+            raise CannotRecord(f"numpy.{func.__name__} with out= cannot be recorded; assign its result")
+        result = func(*plain_args, **plain_kwargs)
         if _is_view(result, plain_args):
             return traced(result)
         result = _own(result)
-        _write(_assign, _plain(result), partial(func, *_detach_deep(plain_args), **kwargs))
+        if isinstance(result, tuple):
+            raise CannotRecord(f"numpy.{func.__name__} makes several arrays; a replay follows one")
+        again = partial(func, *_detach_deep(plain_args), **{k: _detach_deep(v) for k, v in plain_kwargs.items()})
+        _write(_assign, _plain(result), again)
         return result
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -173,16 +183,22 @@ class Recorded(np.ndarray[Any, Any]):
         plain = _plain(self)
         result = plain[key]
         if not isinstance(result, np.ndarray):
+            if _RECORDER.get() is None:
+                return result
             raise CannotRecord("a single number was read out of an array; a replay could not read it again")
         if np.may_share_memory(result, plain) or result.size == 0:
             return result.view(Recorded)
+        if any(isinstance(k, Recorded) and k.dtype == bool for k in (key if isinstance(key, tuple) else (key,))):
+            raise CannotRecord("how many elements a mask chooses depends on the numbers; multiply by the mask")
         result = _own(result)
-        _write(_assign, _plain(result), partial(_take, _detached(plain), key))
+        _write(_assign, _plain(result), partial(_take, _detached(plain), _detached(_plain(key))))
         return result
 
     def reshape(self, *shape: Any, **settings: Any) -> Any:
         """Return the array in another shape; where that takes a copy, the copy is recorded."""
         plain = _plain(self)
+        if settings.get("order", "C") != "C":
+            raise CannotRecord("only a reshape in C order can be recorded")
         result = plain.reshape(*shape, **settings)
         if np.may_share_memory(result, plain) or result.size == 0:
             return result.view(Recorded)
@@ -207,12 +223,35 @@ class Recorded(np.ndarray[Any, Any]):
         _plain(self).fill(value)
         _write(np.copyto, _plain(self), value)
 
-    def _refuse(self, *_: Any) -> Any:
-        if _RECORDER.get() is None:
-            return _plain(self).item()
-        raise CannotRecord("a number was asked for while recording; a replay could not ask again")
+    def flatten(self, *order: Any) -> Any:
+        """Return a copy as a vector."""
+        return self.copy().reshape(-1, **dict(zip(("order",), order, strict=False)))
 
-    __bool__ = __float__ = __int__ = __index__ = item = tolist = _refuse
+    def ravel(self, *order: Any) -> Any:
+        """Return the numbers as a vector, a view where that is possible."""
+        return self.reshape(-1, **dict(zip(("order",), order, strict=False)))
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    """Return the method ``name`` of arrays, which refuses to work while recording."""
+
+    def method(self: Array, *arguments: Any, **settings: Any) -> Any:
+        if _RECORDER.get() is None:
+            return getattr(_plain(self), name)(*arguments, **settings)
+        raise CannotRecord(
+            f"{name} was called while recording; a replay could not ask again (numpy.… in place of a method may work)"
+        )
+
+    return method
+
+
+_UNSEEN = (
+    "__bool__ __float__ __int__ __index__ __complex__ item tolist tobytes "  # numbers leave for Python
+    "argmax argmin argpartition argsort byteswap choose compress cumprod cumsum diagonal dot nonzero partition put "
+    "repeat resize searchsorted setfield sort take trace"  # NumPy does these without telling a subclass
+)
+for _name in _UNSEEN.split():
+    setattr(Recorded, _name, _refusing(_name))
 
 
 def _write(function: Callable[..., Any], *arguments: Any, **settings: Any) -> None:
@@ -220,6 +259,12 @@ def _write(function: Callable[..., Any], *arguments: Any, **settings: Any) -> No
     at_work = _RECORDER.get()
     if at_work is not None:
         at_work.write(function, *arguments, **settings)
+
+
+def _check_followed(targets: Sequence[Any]) -> None:
+    """Refuse to write to an ordinary array: how it was made is not on record, and processes would not share it."""
+    if _RECORDER.get() is not None and not all(isinstance(target, Recorded) for target in targets):
+        raise CannotRecord("an array is written to that was made without a trace; make it by recycling.empty or zeros")
 
 
 def _own(result: Any) -> Any:
@@ -273,8 +318,8 @@ def _detached(value: Any) -> Any:
         if owner.base is None:
             return value
         owner = owner.base
-    if not isinstance(owner, memoryview):
-        return value
+    if not isinstance(owner, memoryview) or not isinstance(owner.obj, mmap.mmap):
+        return value  # not a recorder's: it must stay alive for as long as the program
     memory: Any = owner.obj
     offset = value.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
     return np.ndarray(value.shape, value.dtype, memory, offset, value.strides)
@@ -282,7 +327,10 @@ def _detached(value: Any) -> Any:
 
 def _assign(target: Array, function: Callable[[], Array]) -> None:
     """Write what ``function`` returns to ``target``."""
-    np.copyto(target, function())
+    result = function()
+    if result.shape != target.shape:
+        raise RuntimeError(f"replay: {result.shape} numbers came where {target.shape} were recorded")
+    np.copyto(target, result)
 
 
 def _take(array: Array, key: Any) -> Array:

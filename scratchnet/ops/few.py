@@ -34,6 +34,8 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
         for block in share:
             first = max(0, block.r0 - conv.padding[0])
             last = min(h, block.r1 - 1 - conv.padding[0] + conv.dilation[0] * (kh - 1) + 1)
+            if last <= first:  # a block of padding alone
+                continue
             products = empty(x, (block.n1 - block.n0, last - first, w, kh, kw, c_out))
             pixels = x[block.n0 : block.n1, first:last]
             xp.matmul(pixels.reshape(-1, c), matrix, out=products.reshape(-1, matrix.shape[1]))

@@ -1,0 +1,293 @@
+"""Memory is used again when its array is dead, and never while anybody can still see it."""
+
+import ctypes
+import gc
+import threading
+import weakref
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from scratchnet import recycling
+from scratchnet.recording import Recorded
+from scratchnet.recycling import LARGE, Pool, empty, shared_zeros, using, zeros
+
+LIKE = np.zeros(0, np.float32)
+SHAPE = (64, 16, 32)  # 128 KB
+
+
+@pytest.fixture(params=["own", "shared"])
+def pool(request):
+    """A pool of its own, so that no other test's memory plays a part."""
+    made = Pool(shared=request.param == "shared")
+    with using(made):
+        yield made
+
+
+def place(array):
+    return array.ctypes.data
+
+
+def fill_others(count=6):
+    """Take and overwrite whatever memory is free."""
+    others = [empty(LIKE, SHAPE) for _ in range(count)]
+    for other in others:
+        other.fill(np.nan)
+    return others
+
+
+VIEWS = {
+    "the array": lambda a: a,
+    "a slice": lambda a: a[3:5, ::2],
+    "a slice of a slice": lambda a: a[1:][2:][:, 1:][..., :4],
+    "its last number": lambda a: a[-1, -1, -1:],
+    "transposed": lambda a: a.transpose(2, 0, 1)[5:],
+    "reshaped": lambda a: a.reshape(-1, 4)[7],
+    "another dtype": lambda a: a.view(np.uint32)[2],
+    "a subclass": lambda a: a.view(Recorded).view(np.ndarray)[1:],
+    "as_strided": lambda a: np.lib.stride_tricks.as_strided(a, (3, 4), (8, 16)),
+    "sliding windows": lambda a: np.lib.stride_tricks.sliding_window_view(a, 3, axis=0)[2],
+    "broadcast": lambda a: np.broadcast_to(a[0], (5, *a.shape[1:]))[3:],
+    "an iterator's item": lambda a: next(iter(a)),
+    "diagonal": lambda a: a.diagonal(),
+    "real part": lambda a: a.real[4],
+    "asarray": lambda a: np.asarray(memoryview(a))[6],
+    "frombuffer": lambda a: np.frombuffer(a, np.float32)[100:200],
+    "frombuffer of a memoryview": lambda a: np.frombuffer(memoryview(a.reshape(-1))[9:99], np.float32),
+    "ctypes": lambda a: np.ctypeslib.as_array(np.ctypeslib.as_ctypes(a)),
+    "ndarray on its buffer": lambda a: np.ndarray((5,), np.float32, a, 64),
+    "a structured view": lambda a: a.view([("r", np.float32), ("i", np.float32)])["i"][2],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_memory_is_not_handed_out_while_a_view_lives(pool, view):
+    array = empty(LIKE, SHAPE)
+    array[...] = np.arange(array.size, dtype=np.float32).reshape(SHAPE)
+    seen = VIEWS[view](array)
+    expected = np.array(seen, copy=True)
+    del array
+    held = fill_others()
+    np.testing.assert_array_equal(seen, expected)
+    del held, seen
+    assert place(fill_others(1)[0])  # and the pool still works
+
+
+def test_the_view_may_be_anywhere(pool):
+    """In a container, in a cycle, in a call that is still to be made."""
+    array = zeros(LIKE, SHAPE)
+    cycle = {"view": array[2]}
+    cycle["self"] = cycle
+    closure = partial(np.copy, array[3])
+    del array
+    fill_others()
+    assert not cycle["view"].any()
+    assert not closure().any()
+    del cycle
+    fill_others()
+    assert not closure().any()
+
+
+def test_memory_of_a_dead_array_is_used_again(pool):
+    first = empty(LIKE, SHAPE)
+    where = place(first)
+    view = first[1:].T
+    del first
+    assert place(empty(LIKE, SHAPE)) != where
+    del view
+    assert place(empty(LIKE, SHAPE)) == where
+    assert place(empty(LIKE, SHAPE[::-1])) == where  # another shape of that size
+    assert place(empty(LIKE, (64, 16, 16), np.float64)) == where
+    assert place(empty(LIKE, (SHAPE[0], SHAPE[1], SHAPE[2] - 1))) == where  # a little less
+
+
+def test_a_hundred_steps_take_the_memory_of_one(pool):
+    def step():
+        a = empty(LIKE, SHAPE)
+        b = empty(LIKE, SHAPE)
+        c = [empty(LIKE, (100_000,)) for _ in range(3)]
+        return {place(x) for x in (a, b, *c)}
+
+    first = step()
+    assert all(step() == first for _ in range(100))
+
+
+def test_results_of_arithmetic_own_their_memory(pool):
+    array = zeros(LIKE, SHAPE)
+    result = array + 1
+    copy = array[:2].copy()
+    del array
+    fill_others()
+    assert (result == 1).all()
+    assert not copy.any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(3,), (), (5, 0, 7), (257, 3, 129), (1 << 18,)])
+def test_shape_dtype_and_alignment(pool, shape, dtype):
+    made = [empty(LIKE, shape, dtype) for _ in range(5)]
+    for array in made:
+        assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert array.flags.aligned
+        if array.nbytes >= LARGE:
+            assert place(array) % 64 == 0
+    bounds = sorted((place(array), place(array) + array.nbytes) for array in made)
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(bounds))
+    zeroed = zeros(LIKE, shape, dtype)
+    assert not zeroed.any()
+
+
+def test_the_dtype_is_that_of_the_example():
+    assert empty(np.zeros(0, np.float64), (3,)).dtype == np.float64
+    assert zeros(np.zeros(0, np.uint8), (3,)).dtype == np.uint8
+
+
+def test_small_shared_arrays_lie_apart_and_are_never_used_again():
+    with using(Pool(shared=True)):
+        made = [empty(LIKE, (n,)) for n in range(1, 200)]
+        for k, array in enumerate(made):
+            array.fill(k)
+        for k, array in enumerate(made):
+            assert (array == k).all()
+        where = {place(array) for array in made}
+        assert len(where) == len(made)
+        del made, array
+        assert not {place(empty(LIKE, (n,))) for n in range(1, 200)} & where
+
+
+def test_more_small_shared_arrays_than_one_piece_holds():
+    with using(Pool(shared=True)):
+        made = [empty(LIKE, (16_000,)) for _ in range(150)]  # 9.6 MB in pieces of 4
+        for k, array in enumerate(made):
+            array.fill(k)
+        assert [array[0] for array in made] == [array[-1] for array in made] == list(range(150))
+
+
+@pytest.mark.parametrize("size", [LARGE, LARGE + 1, 100_000, 1_000_003, (1 << 20) - 1, 1 << 20, 123_456_789])
+def test_little_of_a_block_is_wasted(size):
+    assert size <= recycling._size_class(size) <= size * 1.125
+
+
+def test_there_are_few_sizes():
+    """Eight a doubling: sizes that differ by little meet in one."""
+    sizes = {recycling._size_class(size) for size in range(LARGE, 2 * LARGE)}
+    assert len(sizes) <= 9
+    assert all(recycling._size_class(size) == size for size in sizes)
+
+
+def test_idle_memory_is_let_go_when_nobody_asks_for_its_size(pool, monkeypatch):
+    monkeypatch.setattr(recycling, "PATIENCE", 20)
+    large = empty(LIKE, (4 << 20,), np.uint8)
+    kept = empty(LIKE, (2 << 20,), np.uint8)
+    del large
+    assert sum(map(len, pool.idle.values())) == 1
+    held = []
+    for k in range(60):
+        held.append(empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
+    assert (4 << 20) not in pool.idle
+    del kept  # comes back all the same, and goes in its turn
+    assert (2 << 20) in pool.idle
+    empty(LIKE, (2 << 20,), np.uint8)
+    for k in range(60):
+        held.append(empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
+    assert (2 << 20) not in pool.idle
+
+
+def test_a_pool_that_is_dropped_lets_go_at_once():
+    """Also while arrays of it live; nothing waits for the garbage collector, which rarely comes by large arrays."""
+    gc.disable()
+    try:
+        dropped = Pool(shared=True)
+        with using(dropped):
+            alive, dead = zeros(LIKE, SHAPE), empty(LIKE, SHAPE)
+        owner = dead
+        while not isinstance(owner, memoryview):
+            owner = owner.base
+        memory, pool_ = weakref.ref(owner.obj), weakref.ref(dropped)
+        del owner, dead
+        assert memory() is not None  # idle
+        del dropped
+        assert pool_() is None
+        assert memory() is None
+        assert not alive.any()
+        del alive
+    finally:
+        gc.enable()
+
+
+def test_pools_do_not_mix():
+    one, other = Pool(), Pool()
+    with using(one):
+        array = empty(LIKE, SHAPE)
+        where = place(array)
+        with using(other):
+            del array  # comes back to the pool that it is from
+            assert place(empty(LIKE, SHAPE)) != where
+        assert place(empty(LIKE, SHAPE)) == where
+    assert place(empty(LIKE, SHAPE)) != where
+
+
+def test_the_pool_in_use_is_restored_after_an_error():
+    before = type(empty(LIKE, SHAPE))
+    with using(Pool(Recorded)):
+        assert type(empty(LIKE, SHAPE)) is type(empty(LIKE, (3,))) is Recorded
+    assert type(empty(LIKE, SHAPE)) is before
+    with pytest.raises(ValueError, match="negative"), using(Pool(Recorded)):
+        empty(LIKE, (-1,))
+    assert type(empty(LIKE, SHAPE)) is before is np.ndarray
+
+
+def test_threads_never_share_memory():
+    """Each writes its number, lets others have a turn, and must find it again; arrays also die in other threads."""
+    pool, wrong, passed_on = Pool(), [], []
+
+    def hammer(number):
+        rng = np.random.default_rng(number)
+        with using(pool):
+            held = []
+            for _ in range(300):
+                array = empty(LIKE, (int(rng.integers(1, 6)) * LARGE // 4,))
+                array.fill(number)
+                held.append(array[rng.integers(0, 1000) :])
+                if len(held) > 4:
+                    mine = held.pop(int(rng.integers(5)))
+                    if not (mine == number).all():
+                        wrong.append(number)
+                    passed_on.append(mine)
+                    del mine
+                if len(passed_on) > 8:
+                    passed_on.pop(0)
+                del array
+
+    workers = [threading.Thread(target=hammer, args=(k,)) for k in range(1, 6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+    passed_on.clear()
+    assert not pool.alive
+    assert sum(map(len, pool.idle.values())) < 200  # of 1500 that were taken
+
+
+def test_shared_zeros_are_zero_and_keep_their_memory():
+    array = shared_zeros((100, 30), np.float64)
+    assert not array.any()
+    view = array[3:]
+    view.fill(2)
+    del array
+    others = [shared_zeros((100, 30), np.float64) for _ in range(4)]
+    assert (view == 2).all()
+    assert not any(other.any() for other in others)
+    assert shared_zeros((0, 3), np.float32).shape == (0, 3)
+
+
+def test_a_pointer_alone_does_not_keep_memory():
+    """The rule of NumPy's own arrays: whoever hands a bare pointer to C keeps the array."""
+    array = zeros(LIKE, SHAPE)
+    pointer = ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_float))
+    assert pointer[0] == 0
