@@ -82,11 +82,6 @@ class Recorder:
         else:
             self._calls.append(call)
 
-    @property
-    def sharing(self) -> bool:
-        """Whether a share is being recorded; shares are not cut up again."""
-        return self._calls is not None
-
     def shares(self, function: Callable[[Sequence[T]], R], shares: list[Sequence[T]]) -> list[R]:
         """Run the shares one after the other, noting down a list of calls each."""
         section: Section = []

@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _busy = threading.Lock()
+
+_IN_SHARE = ContextVar("in_share", default=False)  # of a share_out; workers take it over with the caller's context
 
 
 def thread_count() -> int:
@@ -69,21 +71,22 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
         one share; less than :data:`ENOUGH` is done share by share in the caller.
     """
     count = min(thread_count(), len(items)) if operations >= WORTH else 1
-    at_work = recorder()
-    if count <= 1 or (at_work is not None and at_work.sharing):
+    if count <= 1 or _IN_SHARE.get():
         return [function(items)]
     shares = [items[k::count] for k in range(count)]
-    if at_work is not None:
-        return at_work.shares(function, shares)
-    if not _busy.acquire(blocking=False):
-        return [function(items)]
+    token = _IN_SHARE.set(True)
     try:
-        if operations < ENOUGH:
+        if (at_work := recorder()) is not None:
+            return at_work.shares(function, shares)
+        if operations < ENOUGH or not _busy.acquire(blocking=False):  # another thread of the user's has the workers
             return [function(share) for share in shares]
-        with one_blas_thread():
-            return _run(shares, function)
+        try:
+            with one_blas_thread():
+                return _run(shares, function)
+        finally:
+            _busy.release()
     finally:
-        _busy.release()
+        _IN_SHARE.reset(token)
 
 
 def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> list[R]:

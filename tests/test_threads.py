@@ -44,6 +44,32 @@ def test_a_share_inside_a_share_runs_in_place():
     assert share_out(outer, range(6), ENOUGH) == [True, True, True]
 
 
+def test_the_shares_are_the_same_while_another_thread_has_the_workers():
+    """Sums over shares must not depend on what else a program does."""
+    begun, finish, found = threading.Event(), threading.Event(), []
+
+    def long(share):
+        begun.set()
+        assert finish.wait(10)
+        return list(share)
+
+    other = threading.Thread(target=lambda: found.append(share_out(long, range(5), ENOUGH)))
+    other.start()
+    assert begun.wait(10)
+    meanwhile = share_out(list, range(8), ENOUGH)
+    finish.set()
+    other.join()
+    assert meanwhile == [[0, 3, 6], [1, 4, 7], [2, 5]]
+    assert found == [[[0, 3], [1, 4], [2]]]
+    assert share_out(list, range(3), ENOUGH) == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("operations", [WORTH, ENOUGH])
+def test_a_share_inside_a_share_is_one(operations):
+    inside = share_out(lambda share: share_out(list, range(4), ENOUGH), range(3), operations)
+    assert inside == [[[0, 1, 2, 3]]] * 3
+
+
 @pytest.mark.parametrize("bad", [0, 1, 2])
 def test_an_error_in_any_share_arrives_and_the_next_call_works(bad):
     def work(share):
