@@ -93,6 +93,33 @@ def test_the_seed_also_decides_the_order(tmp_path):
     assert (values(one) != values(other)).any()
 
 
+class Plain:
+    """What a Replay does, without recording."""
+
+    def __init__(self, network):
+        self.network, self.forward, self.backward = network, network.forward, network.backward
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_replayed_steps_train_the_same_network(tmp_path, monkeypatch, cores, count):
+    """Enough batches of one shape to be recorded in the first epoch and replayed from then on."""
+    cores(count)
+    settings = {"made": recipe(options=NORMED), "augmentation": EVERYTHING, "epochs": 4, "batch_size": 2}
+    replayed = trained(tmp_path / "replayed", **settings)
+    programs = [tape for tape in replayed.passes._tapes.values() if tape and tape.backward]
+    assert len(programs) == 1
+    assert all(len(section) <= count for section in programs[0].backward.sections)
+    assert max(len(section) for section in programs[0].backward.sections) == count
+    monkeypatch.setattr("scratchnet.training.run.Replay", Plain)
+    assert_same(replayed, trained(tmp_path / "plain", **settings))
+    monkeypatch.undo()
+    cores(count)
+    next(iter(run(tmp_path / "parts", **settings).fit()))
+    resumed = run(tmp_path / "parts", resume=True, **settings)
+    list(resumed.fit())
+    assert_same(replayed, resumed)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("schedule", ["poly", "plateau", "step"])
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer, schedule):
