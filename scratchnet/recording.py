@@ -14,7 +14,6 @@ What cannot be: asking for a number (``float``, ``bool``, ``if x > 0``), because
 :class:`CannotRecord` is raised.
 """
 
-import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.recycling import Pool, empty, using
+from scratchnet.recycling import Pool, Shared, empty, using
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -313,7 +312,7 @@ def _detached(value: Any) -> Any:
         if owner.base is None:
             return value
         owner = owner.base
-    if not isinstance(owner, memoryview) or not isinstance(owner.obj, mmap.mmap):
+    if not isinstance(owner, memoryview) or not isinstance(owner.obj, Shared):
         return value  # not a recorder's: it must stay alive for as long as the program
     memory: Any = owner.obj
     offset = value.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data

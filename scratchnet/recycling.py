@@ -29,6 +29,14 @@ _ARENA = 1 << 22
 _ALIGNMENT = 64  # a cache line, and the widest vector register
 
 
+class Shared(mmap.mmap):
+    """Memory that a forked process shares, and does not get a copy of."""
+
+    def __new__(cls, size: int) -> "Shared":
+        """Take ``size`` bytes, all 0, from the system."""
+        return super().__new__(cls, -1, size)
+
+
 class Pool:
     """Idle blocks of memory, by size.
 
@@ -62,6 +70,7 @@ class Pool:
         def back(_: "weakref.ref[Array]") -> None:
             if (here := pool()) is not None:
                 del here.alive[id(block)]
+                here.last_asked.setdefault(len(block), here.calls)  # let go of while it was in use
                 here.idle.setdefault(len(block), []).append(block)
 
         self.alive[id(block)] = weakref.ref(whole, back)
@@ -79,7 +88,9 @@ class Pool:
             return block
         self.last_asked[size] = self.calls
         self._let_go()
-        if self.shared or not hasattr(mmap, "MAP_PRIVATE"):
+        if self.shared:
+            return memoryview(Shared(size))
+        if not hasattr(mmap, "MAP_PRIVATE"):
             return memoryview(mmap.mmap(-1, size))
         # Straight from the system, so that what is given back really goes there.
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
@@ -90,7 +101,7 @@ class Pool:
         if not self.shared or size == 0:
             return np.empty(shape, dtype)
         if self.used + size > len(self.arena):
-            self.arena, self.used = memoryview(mmap.mmap(-1, _ARENA)), 0
+            self.arena, self.used = memoryview(Shared(_ARENA)), 0
         array: Array = np.frombuffer(self.arena, dtype, prod(shape), self.used)
         self.used += -(-size // _ALIGNMENT) * _ALIGNMENT
         return array.reshape(shape)
@@ -140,7 +151,7 @@ def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     """Return zeros in memory that forked processes share."""
     dtype = np.dtype(dtype)
-    memory = mmap.mmap(-1, max(1, prod(shape) * dtype.itemsize))
+    memory = Shared(max(1, prod(shape) * dtype.itemsize))
     array: Array = np.frombuffer(memory, dtype, prod(shape))
     return array.reshape(shape)
 

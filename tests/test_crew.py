@@ -91,6 +91,19 @@ def test_sections_may_have_different_numbers_of_lists():
     assert counts.tolist() == [20, 15, 10, 5]
 
 
+def test_one_crew_for_several_programs_in_any_order():
+    """A process with nothing to do in one program waits for the next."""
+    counts = shared_zeros((3,), np.int64)
+
+    def adding(*numbers):
+        return [[[call(add, counts[k : k + 1], n)] for k in range(count)] for count, n in numbers]
+
+    crew = Crew(program(*adding((2, 1), (1, 10), (2, 1))), program(*adding((3, 100), (2, 100))))
+    for number in (0, 1, 1, 0, 0, 1, 0):
+        crew.run(number)
+    assert counts.tolist() == [4 * 12 + 600, 4 * 2 + 600, 300]
+
+
 def test_more_processes_than_a_page_of_memory_has_semaphores():
     done = shared_zeros((40,), np.int64)
     crew = Crew(program([[call(add, done[k : k + 1], 1)] for k in range(40)]))

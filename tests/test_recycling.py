@@ -197,6 +197,49 @@ def test_idle_memory_is_let_go_when_nobody_asks_for_its_size(pool, monkeypatch):
     assert (2 << 20) not in pool.idle
 
 
+def test_memory_that_comes_back_after_its_size_was_forgotten_is_let_go_in_its_turn(pool, monkeypatch):
+    monkeypatch.setattr(recycling, "PATIENCE", 20)
+    array = empty(LIKE, (4 << 20,), np.uint8)
+    held = [empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
+    assert (4 << 20) not in pool.last_asked
+    del array
+    assert (4 << 20) in pool.idle
+    held += [empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
+    assert (4 << 20) not in pool.idle
+
+
+@pytest.mark.parametrize("slack", [1, 1.5, 16])
+def test_a_larger_block_may_serve_within_the_slack(slack):
+    with using(Pool(slack=slack)):
+        first = empty(LIKE, (10 * LARGE,), np.uint8)
+        where = place(first)
+        del first
+        assert (place(empty(LIKE, (8 * LARGE,), np.uint8)) == where) == (slack > 1.25)
+        assert (place(empty(LIKE, (LARGE,), np.uint8)) == where) == (slack > 10)
+        small = empty(LIKE, (10 * LARGE - 100,), np.uint8)
+        assert place(small) == where  # it kept its size
+        small.fill(1)
+
+
+def test_the_smallest_block_that_fits_serves():
+    with using(Pool(slack=16)):
+        made = [empty(LIKE, (k * LARGE,), np.uint8) for k in (8, 2, 4)]
+        where = [place(array) for array in made]
+        del made
+        assert place(empty(LIKE, (LARGE,), np.uint8)) == where[1]
+
+
+def test_idle_memory_may_be_forgotten():
+    pool = Pool()
+    with using(pool):
+        alive, dead = zeros(LIKE, SHAPE), empty(LIKE, SHAPE)
+        del dead
+        pool.forget()
+        assert not pool.idle
+        fill_others()
+        assert not alive.any()
+
+
 def test_a_pool_that_is_dropped_lets_go_at_once():
     """Also while arrays of it live; nothing waits for the garbage collector, which rarely comes by large arrays."""
     gc.disable()
