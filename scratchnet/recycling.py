@@ -88,11 +88,14 @@ class Pool:
             return block
         self.last_asked[size] = self.calls
         self._let_go()
+        return self._fresh(size)
+
+    def _fresh(self, size: int) -> memoryview:
+        """Take memory straight from the system, so that what is given back really goes there."""
         if self.shared:
             return memoryview(Shared(size))
         if not hasattr(mmap, "MAP_PRIVATE"):
             return memoryview(mmap.mmap(-1, size))
-        # Straight from the system, so that what is given back really goes there.
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     def _small(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -14,6 +14,8 @@ from math import prod
 
 import numpy as np
 
+from scratchnet.recycling import Pool
+
 LARGE = 1_000_000
 """Bytes from which on an array counts as large."""
 
@@ -28,12 +30,15 @@ class Costs:
         Bytes of every large array whose memory came from the system, also of those that died at once.
     peak_bytes : int
         Highest amount of NumPy's and Python's memory over that at the beginning.
+    block_bytes : int
+        Memory of recycled arrays that had to come from the system.
     product_flops : int
         Operations of all calls of ``numpy.matmul``, a multiply-add counted as two.
     """
 
     large_arrays: list = field(default_factory=list)
     peak_bytes: int = 0
+    block_bytes: int = 0
     product_flops: int = 0
 
 
@@ -41,7 +46,7 @@ class Costs:
 def counted():
     """Count the costs of a block."""
     costs = Costs()
-    with _counting_products(costs), _counting_arrays(costs):
+    with _counting_products(costs), _counting_arrays(costs), _counting_blocks(costs):
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         try:
@@ -67,6 +72,24 @@ def _counting_products(costs):
         yield
     finally:
         np.matmul = matmul
+
+
+@contextmanager
+def _counting_blocks(costs):
+    """Count the blocks of recycled arrays that had to come from the system."""
+    fresh = Pool._fresh
+
+    def counting(pool, size):
+        if size >= LARGE:
+            costs.large_arrays.append(size)
+            costs.block_bytes += size
+        return fresh(pool, size)
+
+    Pool._fresh = counting
+    try:
+        yield
+    finally:
+        Pool._fresh = fresh
 
 
 # NumPy asks a table of functions for the memory of its arrays (NEP 49). The table is put in through the C interface,

@@ -107,6 +107,10 @@ def _blocks(shape: tuple[int, ...], x: Array, weight: Array) -> list[Block]:
 
 def _weight_matrices(weight: Array, groups: int) -> Array:
     """Lay the weight out as one matrix a group: (groups, kh·kw·c_in/groups, c_out/groups)."""
+    if not weight.flags.c_contiguous:  # a turned kernel
+        laid_out = empty(weight, weight.shape)
+        laid_out[...] = weight
+        weight = laid_out
     matrices: Array = weight.reshape(-1, groups, weight.shape[3] // groups).swapaxes(0, 1)
     return matrices
 
