@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.recording import Call, Program, Section
+from scratchnet.threads import one_blas_thread
 
 _SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
 _SPIN = 5e-4  # seconds of looking before going to sleep: waking takes up to as long
@@ -78,7 +79,8 @@ class Crew:
         self._leader = os.getpid()
         self.pids: list[int] = []
         self._close = weakref.finalize(self, _dismiss, library, self._stop, self._go[1:], self.pids, self._leader)
-        self.pids.extend(self._fork(k) for k in range(1, count))
+        with one_blas_thread():  # as the children will find it
+            self.pids.extend(self._fork(k) for k in range(1, count))
 
     @property
     def ready(self) -> bool:

@@ -41,8 +41,12 @@ def _cores() -> int:
     wanted = os.environ.get("SCRATCHNET_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST)
 
+
+MOST = 16
+"""Cores that are used unasked; with more, most would wait for the memory."""
 
 ENOUGH = 32_000_000
 """Operations from which on sharing pays: waking another thread takes up to half a millisecond, in which one core does

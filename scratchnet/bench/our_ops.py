@@ -1,12 +1,15 @@
-"""Single operations as scratchnet computes them."""
+"""Single operations as scratchnet computes them in training: recorded and replayed."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.bench.problems import Kind, Problem, Solution, labels
+from scratchnet.crew import Crew, can_fork
 from scratchnet.losses import PixelLoss
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.activation import relu, relu_backward
@@ -14,6 +17,8 @@ from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.normalization import batch_norm, batch_norm_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
+from scratchnet.recording import Program, Recorder, traced
+from scratchnet.threads import one_blas_thread, replay
 from scratchnet.training.optimizers import SGD, Adam
 
 
@@ -22,45 +27,74 @@ def solve(problem: Problem) -> Solution:
     return SOLVERS[problem.kind](problem, *problem.inputs())
 
 
-def _two_ways(problem: Problem, forward: Callable[[], Array], backward: Callable[[Array], tuple[Any, ...]]) -> Solution:
-    dy = problem.gradient()
-    return Solution({"forward": forward, "backward": lambda: backward(dy)}, lambda: [forward(), *backward(dy)])
+def _two_ways(
+    problem: Problem, forward: Callable[..., Array], backward: Callable[..., tuple[Any, ...]], *inputs: Array
+) -> Solution:
+    """Set up ``forward(*inputs)`` and ``backward(dy, *inputs)`` as they run in training: recorded and replayed."""
+    there, back = _replayed(forward, *inputs), _replayed(backward, problem.gradient(), *inputs)
+    return Solution({"forward": there, "backward": back}, lambda: [there(), *back()])
 
 
-def _conv(problem: Problem, x: Array, weight: Array, bias: Array) -> Solution:
-    s = problem.settings
-    return _two_ways(problem, lambda: conv2d(x, weight, bias, **s), lambda dy: conv2d_backward(dy, x, weight, **s))
+def _replayed(function: Callable[..., Any], *arrays: Array) -> Callable[[], Any]:
+    """Record a function of arrays; return one that replays it on all cores and returns what it made."""
+    program = Program()
+    with Recorder().writing(program):
+        made = function(*map(traced, arrays))
+    several = can_fork() and any(len(section) > 1 for section in program.sections)
+    run = Crew(program).run if several else partial(replay, program)
+
+    def again() -> Any:
+        with one_blas_thread():
+            run()
+        return made.view(np.ndarray) if isinstance(made, np.ndarray) else [m.view(np.ndarray) for m in made]
+
+    return again
 
 
-def _deconv(problem: Problem, x: Array, weight: Array, bias: Array) -> Solution:
+def _conv(problem: Problem, *inputs: Array) -> Solution:
     s = problem.settings
     return _two_ways(
         problem,
-        lambda: conv_transpose2d(x, weight, bias, **s),
-        lambda dy: conv_transpose2d_backward(dy, x, weight, **s),
+        lambda x, weight, bias: conv2d(x, weight, bias, **s),
+        lambda dy, x, weight, _: conv2d_backward(dy, x, weight, **s),
+        *inputs,
+    )
+
+
+def _deconv(problem: Problem, *inputs: Array) -> Solution:
+    s = problem.settings
+    return _two_ways(
+        problem,
+        lambda x, weight, bias: conv_transpose2d(x, weight, bias, **s),
+        lambda dy, x, weight, _: conv_transpose2d_backward(dy, x, weight, **s),
+        *inputs,
     )
 
 
 def _max_pool(problem: Problem, x: Array) -> Solution:
     _, switches = max_pool2d(x, 2)
-    return _two_ways(problem, lambda: max_pool2d(x, 2)[0], lambda dy: (max_pool2d_backward(dy, switches),))
+    return _two_ways(problem, lambda x: max_pool2d(x, 2)[0], lambda dy, _: (max_pool2d_backward(dy, switches),), x)
 
 
 def _unpool(problem: Problem, x: Array, pooled: Array) -> Solution:
     _, switches = max_pool2d(pooled, 2)
-    return _two_ways(problem, lambda: max_unpool2d(x, switches), lambda dy: (max_unpool2d_backward(dy, switches),))
+    return _two_ways(
+        problem, lambda x: max_unpool2d(x, switches), lambda dy, _: (max_unpool2d_backward(dy, switches),), x
+    )
 
 
 def _batch_norm(problem: Problem, x: Array, gamma: Array, beta: Array) -> Solution:
     _, normalized = batch_norm(x, gamma, beta)
     return _two_ways(
-        problem, lambda: batch_norm(x, gamma, beta)[0], lambda dy: batch_norm_backward(dy, normalized, gamma)
+        problem,
+        lambda x: batch_norm(x, gamma, beta)[0],
+        lambda dy, x: batch_norm_backward(dy, replace(normalized, x=x), gamma),
+        x,
     )
 
 
 def _relu(problem: Problem, x: Array) -> Solution:
-    y = relu(x)
-    return _two_ways(problem, lambda: relu(x), lambda dy: (relu_backward(dy, y),))
+    return _two_ways(problem, relu, lambda dy, x: (relu_backward(dy, x),), x)
 
 
 def _loss(problem: Problem, logits: Array) -> Solution:
