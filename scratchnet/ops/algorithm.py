@@ -1,6 +1,6 @@
 """Which form of a convolution is the quickest for a shape: the one place that decides.
 
-The thresholds were measured (``scratchnet bench ops``); ``docs/speed.md`` has the figures.
+The thresholds are rules of thumb; ``scratchnet bench ops`` measures both sides of them on a machine.
 """
 
 from enum import Enum
