@@ -147,7 +147,7 @@ def choose(found: Sequence[Problem], words: Sequence[str]) -> list[Problem]:
     """
     for word in words:
         if not any(word.lower() in problem.name for problem in found):
-            kinds = ", ".join(dict.fromkeys(problem.name.split()[0] for problem in found))
+            kinds = ", ".join(dict.fromkeys(problem.name.split()[0].rstrip(",") for problem in found))
             raise UserError(f"no operation is named like '{word}'; names begin with {kinds}")
     return [p for p in found if not words or any(word.lower() in p.name for word in words)]
 
