@@ -1,5 +1,7 @@
 """Making results visible: overlays, plots and the report of a run."""
 
+from scratchnet.viewing.keeping import keep
+from scratchnet.viewing.matrices import draw_matrix
 from scratchnet.viewing.overlays import (
     OUTCOMES,
     colorize,
@@ -11,19 +13,24 @@ from scratchnet.viewing.overlays import (
 )
 from scratchnet.viewing.plots import confusion_figure, curves_figure, examples_figure, switch_figure
 from scratchnet.viewing.report import Example, Report, pick_examples, verdict, write_report
+from scratchnet.viewing.style import ROLES, panels
 
 __all__ = [
     "OUTCOMES",
+    "ROLES",
     "Example",
     "Report",
     "colorize",
     "colorize_switches",
     "confusion_figure",
     "curves_figure",
+    "draw_matrix",
     "error_map",
     "examples_figure",
+    "keep",
     "outcome_legend",
     "overlay",
+    "panels",
     "pick_examples",
     "switch_colours",
     "switch_figure",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.viewing.plots import INK
+from scratchnet.viewing.style import INK
 
 # A browser that follows this policy refuses every request and every script, so a page cannot leak or run anything.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

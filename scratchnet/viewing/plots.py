@@ -16,10 +16,8 @@ from matplotlib.ticker import MaxNLocator
 
 from scratchnet.arrays import Array
 from scratchnet.viewing.overlays import colorize_switches, error_map, outcome_legend, overlay, switch_colours
+from scratchnet.viewing.style import INK, MUTED
 
-INK = "#1d2430"
-"""Colour of text and axes; a report replaces it by the colour of the page's text."""
-MUTED = "#8a93a1"
 LINES = ("#3b8fd6", "#e08a00", "#1a9e77", "#b86fa0")  # readable on white and on near-black
 LONGEST_NAME = 24
 """Class names are cut to this many characters beside a confusion matrix."""

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.viewing.html import figure_svg, legend, page, picture, table
-from scratchnet.viewing.plots import INK, confusion_figure, curves_figure
+from scratchnet.viewing.plots import confusion_figure, curves_figure
+from scratchnet.viewing.style import INK
 
 
 def decode(tag):

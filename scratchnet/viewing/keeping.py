@@ -1,0 +1,38 @@
+"""Where the pictures of a lesson go: files in one folder, and a line on the terminal that says which."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+FOLDER = Path("lesson-figures")
+"""In the folder that a lesson is started in."""
+
+kept: list[Path] = []
+"""Pictures kept so far by this process, oldest first; the gallery shows each below the cell that made it."""
+
+
+def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.7) -> Path:
+    """Save a figure as ``lesson-figures/NAME.png``, or frames as ``lesson-figures/NAME.gif``, and print the path.
+
+    Parameters
+    ----------
+    picture : Figure or sequence of PIL images
+        Images become an animation that repeats for ever.
+    name : str
+        File name without extension, such as ``07-max-pool-switches``.
+    seconds : float
+        How long each frame of an animation stays.
+    """
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if isinstance(picture, Figure):
+        path = FOLDER / f"{name}.png"
+        picture.savefig(path, dpi=120)
+    else:
+        path = FOLDER / f"{name}.gif"
+        first, *others = picture
+        first.save(path, save_all=True, append_images=others, duration=round(1000 * seconds), loop=0)
+    kept.append(path)
+    print(f"figure: {path}")
+    return path

@@ -1,0 +1,60 @@
+"""Lessons and solutions, run once each in their fast mode, with their variables and their prose to look at."""
+
+import io
+import re
+import runpy
+import tokenize
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from scratchnet.viewing import keeping
+
+FOLDER = Path(__file__).parents[2] / "lessons"
+
+
+@dataclass
+class Lesson:
+    """What a lesson left behind.
+
+    ``values`` are its variables by name, ``prose`` its text in one line, ``pictures`` the files that it kept.
+    """
+
+    values: dict
+    prose: str
+    pictures: list[Path] = field(default_factory=list)
+
+    def says(self, text, *values):
+        """Assert that the prose has ``text``, with the values in place of {}: ``says("{:.2f} of it", share)``."""
+        wanted = text.format(*values)
+        assert wanted in self.prose, f"the prose does not say {wanted!r}"
+
+
+def prose_of(path):
+    """Return the docstring and the whole-line comments of a script as one line of text."""
+    source = path.read_text(encoding="utf-8")
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    words = [token.string.lstrip("# %") for token in tokens if token.type == tokenize.COMMENT]
+    docstring = re.match(r'r?"""(.*?)"""', source, re.DOTALL)
+    return " ".join(" ".join([docstring.group(1) if docstring else "", *words]).split())
+
+
+@pytest.fixture(scope="session")
+def lesson(tmp_path_factory):
+    """Run a lesson by its number, once."""
+    done = {}
+
+    def run(number):
+        if number not in done:
+            (path,) = FOLDER.glob(f"{number:02d}_*.py")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(tmp_path_factory.mktemp(path.stem))
+                patch.setattr("sys.argv", [str(path), "--fast"])
+                before = len(keeping.kept)
+                values = runpy.run_path(str(path), run_name="__main__")
+                pictures = [picture.resolve() for picture in keeping.kept[before:]]
+            done[number] = Lesson(values, prose_of(path), pictures)
+        return done[number]
+
+    return run

@@ -1,0 +1,38 @@
+"""What holds for every lesson: it runs, keeps a picture, and its exercises are solved."""
+
+import re
+import runpy
+
+import pytest
+from PIL import Image
+
+from tests.lessons.conftest import FOLDER
+
+LESSONS = sorted(FOLDER.glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_keeps_a_picture(path, lesson):
+    pictures = lesson(int(path.stem[:2])).pictures
+    assert pictures, "a lesson keeps at least one picture"
+    for picture in pictures:
+        assert picture.stem.startswith(path.stem[:2])
+        with Image.open(picture) as image:
+            assert min(image.size) >= 100
+            low, high = image.convert("L").getextrema()
+            assert low < high
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_solutions_hold(path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(FOLDER / "solutions" / path.name), run_name="__main__")
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_has_the_parts_of_a_lesson(path):
+    text = path.read_text(encoding="utf-8")
+    for part in ("**The question.**", "prediction", "What breaks if", "Exercises", "--fast"):
+        assert part in text, f"{path.name} lacks {part!r}"
+    exercises = re.findall(r"^# (\d)\. ", text[text.rindex("# Exercises") :], re.MULTILINE)
+    assert 2 <= len(exercises) <= 4
