@@ -184,7 +184,7 @@ def over_rows(function: Callable[..., R], *maps: Any) -> list[R]:
 
     Parameters
     ----------
-    function : (*pieces) -> result
+    function : ``(*pieces) -> result``
         Each piece is a matrix (rows, w·c): some rows of pixels, side by side.
     maps : arrays (n, h, w, c) of one shape
         Those that are written to must be contiguous.

@@ -175,7 +175,7 @@ def metrics(confusion: Array) -> Metrics:
 
 
 def dice(truth: Array, prediction: Array) -> float:
-    """Return the overlap 2·|X∩Y| / (|X| + |Y|) of two masks of one shape (True or non-zero is inside).
+    """Return the overlap ``2·|X∩Y| / (|X| + |Y|)`` of two masks of one shape (True or non-zero is inside).
 
     Two empty masks agree perfectly: their Dice is defined as 1, so that an image without an object scores 1 when none
     is found in it and 0 as soon as one pixel is.

@@ -96,7 +96,7 @@ class Report:
 
 
 def relative_error(analytic: float, numeric: float, floor: float) -> float:
-    """Return |a − n| / max(|a|, |n|, floor).
+    """Return ``|a − n| / max(|a|, |n|, floor)``.
 
     A central difference of a number of size 1 carries rounding noise of about 10⁻¹¹, so a gradient that is 0 in truth
     (that of a bias in front of batch norm) would be compared with noise. The floor is the least that errors are

@@ -23,9 +23,9 @@ def from_functions(
     ----------
     inputs : dict of str to Array
         Given to both functions by name.
-    forward : (**inputs) -> output or (output, switches)
+    forward : ``(**inputs) -> output or (output, switches)``
         Switches count as decisions.
-    backward : (upstream, **inputs) -> dict of str to Array
+    backward : ``(upstream, **inputs) -> dict of str to Array``
     """
 
     def run() -> tuple[Array, Decisions]:

@@ -18,7 +18,7 @@ from scratchnet.threads import share_out
 
 
 class PermutohedralLattice:
-    """Filters maps with exp(−½·|f_i − f_j|²), approximately and up to a constant factor.
+    """Filters maps with ``exp(−½·|f_i − f_j|²)``, approximately and up to a constant factor.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class PermutohedralLattice:
         self._corners, self._neighbours = _stored_corners(nearest, rank)
 
     def filter(self, maps: Array) -> Array:
-        """Return Σ_j exp(−½·|f_i − f_j|²)·maps[:, j], (k, N) float32, times an unknown constant.
+        """Return ``Σ_j exp(−½·|f_i − f_j|²)·maps[:, j]``, (k, N) float32, times an unknown constant.
 
         The constant falls out where the result is divided by the filtered ones. One map at a time, so the memory is
         that of one.

@@ -15,7 +15,7 @@ def resize_map(values: Array, size: tuple[int, int]) -> Array:
 
 
 def resize_maps(maps: Array, size: tuple[int, int]) -> Array:
-    """Return maps (n, h, w, c) as (n, *size, c) float32, see `resize_map`; what sums to 1 over c still does."""
+    """Return maps (n, h, w, c) as ``(n, *size, c)`` float32, see `resize_map`; what sums to 1 over c still does."""
     if maps.shape[1:3] == size:
         return maps
     n, *_, c = maps.shape

@@ -19,7 +19,7 @@ PIECE_BYTES = 1 << 19
 
 
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
-    """Return the convolution without bias, (n, *size, c): the sum over all taps of shifted x · w."""
+    """Return the convolution without bias, ``(n, *size, c)``: the sum over all taps of shifted x · w."""
     xp = namespace(x)
     y = zeros(x, (len(x), *size, x.shape[3]))
 
@@ -38,7 +38,7 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
-    """Return dx (n, *size, c): every tap sends dy · w back to the pixels that it read."""
+    """Return dx ``(n, *size, c)``: every tap sends dy · w back to the pixels that it read."""
     xp = namespace(dy)
     dx = zeros(dy, (len(dy), *size, dy.shape[3]))
 

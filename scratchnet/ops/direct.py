@@ -27,7 +27,7 @@ SCRATCH_BYTES = 4 << 20
 
 
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
-    """Return the convolution without bias, (n, *size, c_out).
+    """Return the convolution without bias, ``(n, *size, c_out)``.
 
     ``conv.padding`` is what lies above and to the left; it may be negative. ``size`` is the output's, which says how
     far the input is continued with zeros below and to the right.
@@ -71,7 +71,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
-    """Return dx (n, *size, c_in): add ``dY · Wᵀ`` to the input pixels that each output pixel saw (col2im)."""
+    """Return dx ``(n, *size, c_in)``: add ``dY · Wᵀ`` to the input pixels that each output pixel saw (col2im)."""
     xp = namespace(dy)
     n, oh, ow, _ = dy.shape
     kh, kw, cg, _ = weight.shape

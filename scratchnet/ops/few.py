@@ -23,7 +23,7 @@ SCRATCH_BYTES = 2 << 20
 
 
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
-    """Return the convolution without bias, (n, *size, c_out), at stride 1 and without groups."""
+    """Return the convolution without bias, ``(n, *size, c_out)``, at stride 1 and without groups."""
     xp = namespace(x)
     kh, kw, c, c_out = weight.shape
     h, w = x.shape[1:3]

@@ -46,7 +46,7 @@ class Phases:
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
-    """Return dx (n, *size, c_in) for a convolution of one group without dilation."""
+    """Return dx ``(n, *size, c_in)`` for a convolution of one group without dilation."""
     (sh, sw), c = conv.stride, weight.shape[2]
     n = len(dy)
     whole = (-(-size[0] // sh), -(-size[1] // sw))  # pixels of every phase; the last ones may hang over
