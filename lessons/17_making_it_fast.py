@@ -1,0 +1,355 @@
+r"""
+17. Making it fast: tiles, threads, Winograd
+============================================
+
+**The question.** The loops of lesson 3 and the packaged convolution compute the same sums, and one is thousands of
+times slower than the other. Where did the time go, and what is left once it is gone?
+
+You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
+"""
+
+# %%
+# Write your prediction down first
+# --------------------------------
+# A layer takes a map of 56×56 pixels with 64 channels to another such map, with kernels of 3×3. Write down:
+#
+# 1. how many multiplications that is;
+# 2. how long your computer should take for them, if a core does some 50 billion multiplications and additions a
+#    second;
+# 3. how many of these multiplications one could save without changing the result. (Most people say: none.)
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+FAST = "--fast" in sys.argv
+rng = np.random.default_rng(17)
+
+h = w = 56
+c_in = c_out = 64
+x = rng.standard_normal((1, h, w, c_in)).astype(np.float32)
+weight = rng.standard_normal((3, 3, c_in, c_out)).astype(np.float32)
+
+products = h * w * c_out * 9 * c_in
+print(f"{products / 1e6:.1f} million multiplications")
+
+
+def seconds(function: Callable[[], object], repeats: int = 5) -> float:
+    """Return the shortest of a few runs: whatever else the machine does can only make a run longer."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+# %%
+# 115.6 million multiplications, each followed by an addition: at 50 billion a second about 5 ms.
+#
+# Count before you tune
+# ---------------------
+# A computer does two things: it calculates, and it fetches numbers from memory. The layer reads a map and the weights
+# and writes a map. Divide: how many multiplications are there for every number fetched?
+
+numbers = x.size + weight.size + h * w * c_out
+per_number = products / numbers
+print(f"{numbers} numbers, {per_number:.0f} multiplications for each")
+assert round(per_number) == 264
+
+# %%
+# 264 products for each number that must come from memory. A core can do some sixty sums in the time in which one
+# number arrives from main memory (measured with ``python benchmarks/lock.py``), so this layer *can* run at the speed
+# of the arithmetic. ReLU, with one comparison for each number, never can: its time is the time of fetching. Every
+# trick below serves one of two purposes: fetch less, or calculate less.
+
+# %%
+# First step: from loops to one product
+# -------------------------------------
+# Lesson 4 copied every 3×3 patch into a row of a matrix (im2col) and let one matrix product do the rest. Here are
+# both again. Loops in Python alone are measured on a single pixel, for nobody wants to wait for the others.
+
+
+def one_pixel_in_python(patch: list, weight: list) -> list:
+    """Return the c_out outputs of one pixel from its patch [3][3][c_in]."""
+    outputs = [0.0] * len(weight[0][0][0])
+    for i in range(3):
+        for j in range(3):
+            for c in range(len(patch[i][j])):
+                for d in range(len(outputs)):
+                    outputs[d] += patch[i][j][c] * weight[i][j][c][d]
+    return outputs
+
+
+def by_loops(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Convolve (1, h, w, c_in) with padding 1: four loops, and two more (over the channels) hidden in ``@``."""
+    _, h, w, _ = x.shape
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    y = np.zeros((1, h, w, weight.shape[3]), x.dtype)
+    for row in range(h):
+        for column in range(w):
+            for i in range(3):
+                for j in range(3):
+                    y[0, row, column] += padded[0, row + i, column + j] @ weight[i, j]
+    return y
+
+
+def columns_of(x: np.ndarray) -> np.ndarray:
+    """Return the patches as rows, (h·w, 9·c_in)."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))  # (1, h, w, c_in, 3, 3)
+    return patches.transpose(0, 1, 2, 4, 5, 3).reshape(x.shape[1] * x.shape[2], -1)
+
+
+def by_im2col(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Convolve with one matrix product."""
+    return (columns_of(x) @ weight.reshape(-1, weight.shape[3])).reshape(*x.shape[:3], -1)
+
+
+patch, plain_weight = x[0, :3, :3].tolist(), weight.tolist()
+ladder = {
+    "Python alone (one pixel × 3136)": h * w * seconds(lambda: one_pixel_in_python(patch, plain_weight)),
+    "loops over pixels": seconds(lambda: by_loops(x, weight), 1),
+    "im2col": seconds(lambda: by_im2col(x, weight)),
+}
+print({name: f"{1000 * t:.1f} ms" for name, t in ladder.items()})
+truth = by_im2col(x.astype(np.float64), weight.astype(np.float64))  # the judge for all that follows
+
+
+def off(y: np.ndarray) -> float:
+    """Return the largest error as a share of the largest output."""
+    return float(np.abs(y - truth).max() / np.abs(truth).max())
+
+
+assert off(by_loops(x, weight)) < 1e-5
+
+# %%
+# Second step: tiles that stay in the cache
+# -----------------------------------------
+# The matrix of patches is nine times as large as the map, for every pixel is in nine patches:
+
+columns_bytes = columns_of(x).nbytes
+print(f"map {x.nbytes / 1e6:.1f} MB, patches {columns_bytes / 1e6:.1f} MB")
+assert columns_bytes == 9 * x.nbytes
+
+# %%
+# Written to memory and read back, the patches cost more than the product. So take a few rows of the map at a time:
+# their patches fit into the *cache*, the small fast memory beside the core, and are gone before anybody has to carry
+# them away.
+
+
+def by_tiles(x: np.ndarray, weight: np.ndarray, rows: int = 8) -> np.ndarray:
+    """Convolve a few rows at a time."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    matrix = weight.reshape(-1, weight.shape[3])
+    y = np.empty((*x.shape[:3], weight.shape[3]), x.dtype)
+    columns = np.empty((rows, x.shape[2], 3, 3, x.shape[3]), x.dtype)  # written again and again, never given back
+    for top in range(0, x.shape[1], rows):
+        part = columns[: min(rows, x.shape[1] - top)]
+        for i in range(3):
+            for j in range(3):
+                part[:, :, i, j] = padded[0, top + i : top + i + len(part), j : j + x.shape[2]]
+        y[0, top : top + rows] = (part.reshape(-1, len(matrix)) @ matrix).reshape(len(part), x.shape[2], -1)
+    return y
+
+
+ladder["tiles"] = seconds(lambda: by_tiles(x, weight))
+assert off(by_tiles(x, weight)) < 1e-5
+print(f"tiles: {1000 * ladder['tiles']:.1f} ms")
+
+# %%
+# Third step: fewer multiplications (Winograd)
+# --------------------------------------------
+# Now the third prediction. Take a kernel of 3 numbers, :math:`g_0, g_1, g_2`, that slides over 4 numbers,
+# :math:`d_0 \dots d_3`. It has two outputs, six multiplications:
+#
+# .. math::
+#
+#     y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2 \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2
+#
+# Four are enough. Prepare the kernel once and the data once, with additions only, then multiply:
+#
+# .. math::
+#
+#     m_0 = (d_0 - d_2)\, g_0 \quad m_1 = (d_1 + d_2) \frac{g_0 + g_1 + g_2}{2} \quad
+#     m_2 = (d_2 - d_1) \frac{g_0 - g_1 + g_2}{2} \quad m_3 = (d_1 - d_3)\, g_2
+#
+# and :math:`y_0 = m_0 + m_1 + m_2`, :math:`y_1 = m_1 - m_2 - m_3`. Multiply it out on paper once: everything that
+# does not belong cancels. As matrices, with the names of Lavin and Gray (2016):
+
+b_t = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], np.float32)
+g = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
+a_t = np.array([[1, 1, 1, 0], [0, 1, -1, -1]], np.float32)
+
+data, kernel = np.array([3.0, 1.0, 4.0, 1.0]), np.array([5.0, 9.0, 2.0])
+by_transform = a_t @ ((g @ kernel) * (b_t @ data))
+by_sliding = np.array([data[:3] @ kernel, data[1:] @ kernel])
+print(by_transform, by_sliding)
+assert np.allclose(by_transform, by_sliding)
+assert by_sliding.tolist() == [32, 43]
+
+# %%
+# In two dimensions the same is done to rows and to columns, :math:`Y = A^\top [(G g G^\top) \odot (B^\top d B)] A`. A
+# tile of 2×2 outputs then takes 4·4 = 16 multiplications where the sliding sum takes 4·9 = 36. A tile of 4×4 outputs
+# (with other, larger matrices) takes 36 in place of 144: three of four multiplications are saved.
+#
+# With channels, each of the 16 places of the transformed tiles is a matrix product by itself: (tiles × c_in) times
+# (c_in × c_out).
+
+
+def by_winograd(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Convolve with F(2×2, 3×3)."""
+    _, h, w, c = x.shape
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    tiles = np.lib.stride_tricks.sliding_window_view(padded[0], (4, 4), axis=(0, 1))[::2, ::2]  # (h/2, w/2, c, 4, 4)
+    changed = np.einsum("ia,tucab,jb->ijtuc", b_t, tiles, b_t, optimize=True).reshape(16, -1, c)
+    kernels = np.einsum("ia,abcd,jb->ijcd", g, weight, g, optimize=True).reshape(16, c, -1)
+    multiplied = (changed @ kernels).reshape(4, 4, h // 2, w // 2, -1)  # all the multiplications are here
+    y = np.einsum("pi,ijtud,qj->tpuqd", a_t, multiplied, a_t, optimize=True)
+    return y.reshape(1, h, w, -1)
+
+
+winograd_products = 16 * (h // 2) * (w // 2) * c_in * c_out
+print(f"{winograd_products / 1e6:.1f} million multiplications, {products / winograd_products:.2f} times fewer")
+ladder["Winograd, as written"] = seconds(lambda: by_winograd(x, weight))
+print(f"Winograd, as written here: {1000 * ladder['Winograd, as written']:.1f} ms")
+assert off(by_winograd(x, weight)) < 1e-5
+assert products / winograd_products == 2.25
+
+# %%
+# 2.25 times fewer multiplications, and hardly faster, perhaps slower: the transforms of the data now take the time.
+# They are not arithmetic but traffic. The packaged function sorts the pixels so that each transform meets long rows, works
+# through blocks that stay in the cache, and takes tiles of 4×4.
+
+from scratchnet import precise
+from scratchnet.ops.convolution import conv2d
+
+ladder["packaged"] = seconds(lambda: conv2d(x, weight, padding=1), 7)
+with precise():  # without Winograd
+    ladder["packaged, direct"] = seconds(lambda: conv2d(x, weight, padding=1), 7)
+    direct_error = off(conv2d(x, weight, padding=1))
+winograd_error = off(conv2d(x, weight, padding=1))
+print({name: f"{1000 * t:.1f} ms" for name, t in ladder.items()})
+
+# %%
+# The figure worth keeping
+# ------------------------
+# Each step, and below it the time that the multiplications alone would take: the speed of a large matrix product on
+# the same core(s), measured now.
+
+from scratchnet.viewing import ROLES, keep, panels
+from scratchnet.viewing.style import INK
+
+square = rng.standard_normal((1024, 1024)).astype(np.float32)
+a_second = 1024**3 / seconds(lambda: square @ square, 5)
+
+figure, (axes,) = panels(7.5, 3.4)
+names = [*list(ladder)[:2], "im2col", "tiles", "Winograd, as written", "packaged, direct", "packaged"]
+times = [1000 * ladder[name] for name in names]
+axes.barh(names, times, color=[ROLES["image"]] * 5 + [ROLES["output"]] * 2, height=0.6)
+for row, value in enumerate(times):
+    axes.text(value * 1.08, row, f"{value:.1f} ms", va="center", fontsize=9, color=INK)
+axes.axvline(1000 * products / a_second, color=ROLES["weight"], linewidth=2)
+axes.text(1000 * products / a_second, -0.75, " the products alone", fontsize=9, color=INK, va="center")
+axes.set_xscale("log")
+axes.set_xlim(right=max(times) * 5)
+axes.invert_yaxis()
+axes.set_xlabel("milliseconds for one layer, 56×56×64 → 56×56×64, 3×3")
+keep(figure, "17-making-it-fast")
+
+# %%
+# Fourth step: all cores
+# ----------------------
+# NumPy lets go of Python's lock while it works on an array, so two threads can work at once, each on half of the
+# rows. It pays when the pieces are large. Handing a thread something to do and waiting for it costs some hundredths
+# of a millisecond: as long as a pass over ten thousand numbers. See what it costs here:
+
+from concurrent.futures import ThreadPoolExecutor
+
+with ThreadPoolExecutor(2) as pool:
+    for size in (1_000, 100_000, 10_000_000 if not FAST else 1_000_000):
+        halves = np.array_split(np.ones(size, np.float32), 2)
+        alone = seconds(lambda halves=halves: [np.sqrt(half, out=half) for half in halves])
+        shared = seconds(lambda halves=halves: list(pool.map(lambda half: np.sqrt(half, out=half), halves)))
+        print(f"{size:>10} numbers: alone {1e6 * alone:9.0f} µs, two threads {1e6 * shared:9.0f} µs")
+
+# %%
+# Fifth step: memory that is used again
+# -------------------------------------
+# A large array that is new costs more than one that has been used before: the system clears each page of it when it
+# is first touched.
+
+large = np.ones(12_000_000, np.float32)
+used = np.empty_like(large)
+fresh_time = seconds(lambda: np.multiply(large, 2))
+used_time = seconds(lambda: np.multiply(large, 2, out=used))
+print(f"into a new array {1000 * fresh_time:.2f} ms, into an old one {1000 * used_time:.2f} ms")
+
+# %%
+# scratchnet therefore keeps the memory of arrays that are gone for the next ones of their size, and works in place
+# where nobody needs the old numbers (`scratchnet.recycling`).
+#
+# Where the time goes in a whole network
+# --------------------------------------
+# The steps of a training step, one by one, on the small DeconvNet; the plain way, and the fast way.
+
+from scratchnet import textbook
+from scratchnet.losses import PixelLoss
+from scratchnet.models import build
+from scratchnet.network import Network
+from scratchnet.replay import Replay
+
+side = 32 if FAST else 64
+net = build("deconvnet-small", classes=2, size=side).allocate(seed=0).train()
+images = rng.standard_normal((2 if FAST else 8, side, side, 3)).astype(np.float32)
+labels = (images.sum(axis=3) > 0).astype(np.uint8)
+loss = PixelLoss(classes=2)
+
+
+def step_of(passes: Network | Replay) -> Callable[[], None]:
+    """Return a function that runs one forward and one backward pass."""
+
+    def step() -> None:
+        _, dlogits = loss(passes.forward(images), labels)
+        passes.backward(dlogits)
+
+    return step
+
+
+with textbook():
+    plain = seconds(step_of(net))
+fast_step = step_of(Replay(net))
+fast_step()  # as always
+fast_step()  # written down
+fast = seconds(fast_step)  # gone through again
+print(f"a training step: textbook {1000 * plain:.0f} ms, fast {1000 * fast:.0f} ms, {plain / fast:.1f} times")
+
+# %%
+# What breaks if …
+# ----------------
+# **… tiles are larger?** Winograd's matrices come from polynomials through a few points, and larger tiles need more
+# points. Their powers grow, and with them rounding errors. F(4×4) is off by more than the direct sum in ``float32``;
+# ``float64`` never takes it here:
+
+print(f"largest error: direct {direct_error:.0e}, Winograd {winograd_error:.0e} of the largest output")
+assert direct_error < winograd_error < 1e-4
+
+# %%
+# **… the map is small?** At 7×7 there are four tiles of 4×4, and transforming the kernels costs more than all the
+# products. The library then takes the direct sum. One place decides: `scratchnet.ops.algorithm`.
+#
+# **… you use all cores twice?** If a matrix product starts threads of its own while your threads wait for it, they
+# fight for the cores. While its own threads work, scratchnet asks the matrix library for one thread each.
+#
+# Exercises
+# ---------
+# Solutions: ``lessons/solutions/17_making_it_fast.py``.
+#
+# 1. How many multiplications does F(4×4, 3×3) need for the layer above, and how many times fewer is that?
+# 2. Multiply out :math:`m_0 + m_1 + m_2` and :math:`m_1 - m_2 - m_3` and see that they are the sliding sums. (Or let
+#    numbers do it: try random ones.)
+# 3. A 1×1 convolution from 64 to 64 channels on the same map: how many multiplications for each number fetched? And
+#    ReLU? Which of the two can two cores make twice as fast?
+# 4. Write ReLU so that it does not make a new array, and measure both on four million numbers.

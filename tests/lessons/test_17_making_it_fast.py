@@ -1,0 +1,18 @@
+"""Lesson 17: the counts of its text are those of its code. Times are printed there, and tested nowhere."""
+
+
+def test_counts(lesson):
+    values = lesson(17).values
+    lesson(17).says("{:.1f} million multiplications, each", values["products"] / 1e6)
+    lesson(17).says("{:.0f} products for each number", values["per_number"])
+    lesson(17).says("{} times fewer multiplications", values["products"] / values["winograd_products"])
+
+
+def test_all_ways_agree(lesson):
+    values = lesson(17).values
+    for way in ("by_loops", "by_im2col", "by_tiles", "by_winograd"):
+        assert values["off"](values[way](values["x"], values["weight"])) < 1e-5, way
+
+
+def test_every_step_was_timed(lesson):
+    assert set(lesson(17).values["names"]) == set(lesson(17).values["ladder"])
