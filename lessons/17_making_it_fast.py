@@ -220,8 +220,8 @@ assert products / winograd_products == 2.25
 
 # %%
 # 2.25 times fewer multiplications, and hardly faster, perhaps slower: the transforms of the data now take the time.
-# They are not arithmetic but traffic. The packaged function sorts the pixels so that each transform meets long rows, works
-# through blocks that stay in the cache, and takes tiles of 4×4.
+# They are not arithmetic but traffic. The packaged function sorts the pixels so that each transform meets long rows,
+# works through blocks that stay in the cache, and takes tiles of 4×4.
 
 from scratchnet import precise
 from scratchnet.ops.convolution import conv2d
