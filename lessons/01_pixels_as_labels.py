@@ -1,0 +1,220 @@
+r"""
+1. Pixels as labels, and how to measure them
+============================================
+
+**The question.** A program looks at an image and says for every single pixel what it shows. How good is it? One number
+that nearly everyone would take first, the share of correct pixels, is a bad one. Why, and what is better?
+
+You need NumPy's arrays, and no lesson before.
+"""
+
+# %%
+# Write your prediction down first
+# --------------------------------
+# Every pixel gets a **label**, a small whole number that stands for a **class**: 0 for *background*, 1 for *cell*,
+# and so on. The labels of all pixels are an array as large as the image, a **mask**. Making such masks is called
+# *semantic segmentation*; two cells side by side get the same label, they are not told apart.
+#
+# Below is a mask that a person drew, the **truth**, and one that a program gave, the **prediction**. A second program
+# is lazy: it answers 0 everywhere. Write down, on paper:
+#
+# 1. the share of pixels that the first program labels correctly, its *pixel accuracy*;
+# 2. the same for the lazy program. Which of the two is better?
+# 3. the lazy program's accuracy on microscope images in which a fifth of all pixels are cell.
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+FAST = "--fast" in sys.argv
+
+truth = np.array([[0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], np.uint8)
+prediction = np.array([[0, 0, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 0]], np.uint8)
+nothing = np.zeros_like(truth)
+print(truth, prediction, sep="\n")
+
+# %%
+# By hand
+# -------
+# The prediction is shifted by one column: of 20 pixels, 2 are missed and 2 are wrongly called cell, so 16 are
+# correct, 0.80. The lazy program misses 4, so 16 are correct, 0.80. **Pixel accuracy cannot tell the program that
+# found the cell from the one that never looked.** Most pixels are background, and both got those right.
+
+
+def accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Return the share of pixels whose label is correct."""
+    return float((truth == prediction).mean())
+
+
+print(f"accuracy: shifted {accuracy(truth, prediction):.2f}, nothing {accuracy(truth, nothing):.2f}")
+
+# %%
+# Look only at the pixels that at least one of the two masks calls cell: 6 of them, the *union*. On 2 of these both
+# agree, the *intersection*. The share 2/6 is the **intersection over union**, IoU (also called Jaccard index). It is
+# 1 when the masks are equal, 0 when they have nothing in common, and the background, however large, is not in it.
+#
+# Its sister is **Dice**, twice the intersection divided by the sizes of both masks: 2·2 / (4 + 4) = 0.50. It orders
+# programs in the same way, because Dice = 2·IoU / (1 + IoU). It is always the larger of the two numbers, so look
+# twice which one somebody reports.
+
+
+def intersection_and_union(truth: np.ndarray, prediction: np.ndarray) -> tuple[int, int]:
+    """Count the pixels that both masks call cell, and those that at least one does."""
+    return int(((truth == 1) & (prediction == 1)).sum()), int(((truth == 1) | (prediction == 1)).sum())
+
+
+def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Return intersection over union; not a number where neither mask has any cell."""
+    intersection, union = intersection_and_union(truth, prediction)
+    return intersection / union if union else float("nan")
+
+
+def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Return 2·intersection / (size of one + size of the other); 1 where neither mask has any cell."""
+    sizes = int((truth == 1).sum() + (prediction == 1).sum())
+    return 2 * intersection_and_union(truth, prediction)[0] / sizes if sizes else 1.0
+
+
+for name, mask in (("shifted", prediction), ("nothing", nothing), ("perfect", truth)):
+    print(f"{name}: IoU {iou(truth, mask):.2f}, Dice {dice(truth, mask):.2f}")
+assert np.isclose(iou(truth, prediction), 1 / 3)
+assert np.isclose(dice(truth, prediction), 2 * iou(truth, prediction) / (1 + iou(truth, prediction)))
+
+# %%
+# Blood smears
+# ------------
+# The folder ``data/smears`` has 16 images of blood under the microscope, drawn by scratchnet after real ones, with
+# their masks. The class to find are the large stained cells, dark nucleus and pale body together. The many red cells
+# are background. A mask file is an image of one channel whose numbers *are* the labels.
+
+import scratchnet
+from scratchnet.data import read_image, read_mask
+
+smears = Path(scratchnet.__file__).parents[1] / "data" / "smears"
+names = sorted(path.name for path in (smears / "images").glob("*.png"))
+images = np.stack([read_image(smears / "images" / name) for name in names])  # (16, 96, 96, 3), 0 … 255
+masks = np.stack([read_mask(smears / "masks" / name) for name in names])  # (16, 96, 96), 0 or 1
+share = masks.mean()
+lazy = accuracy(masks, np.zeros_like(masks))
+print(f"{images.shape[0]} images, share of cell {share:.3f}, accuracy of the lazy program {lazy:.3f}")
+
+# %%
+# A share of 0.202 of all pixels is cell, so the lazy program has an accuracy of 0.798. A student's report about a
+# network for such images gives its accuracy, 0.89, and no other measure. Is that good? The number alone does not say.
+#
+# So let us see how far one gets without any network. Nuclei are dark in green light: call every pixel cell whose
+# green is under a threshold *t*, and try every *t*. (We choose the best on the very images on which we measure, which
+# flatters it. A network must always be measured on images that it did not learn from.)
+
+thresholds = np.arange(0, 256, 5 if FAST else 1)
+green = images[:, :, :, 1]
+accuracies = np.array([accuracy(masks, (green < t).astype(np.uint8)) for t in thresholds])
+ious = np.array([iou(masks, (green < t).astype(np.uint8)) for t in thresholds])
+t = 60
+found = (green < t).astype(np.uint8)
+print(f"threshold {t}: accuracy {accuracy(masks, found):.2f}, IoU {iou(masks, found):.2f}")
+print(f"the best of all: accuracy {accuracies.max():.3f}, IoU {ious.max():.3f}")
+
+# %%
+# With t = 60 the accuracy is 0.88, nearly that of the report. Yet the IoU is 0.43: the threshold finds the nuclei,
+# misses every body, and marks dark specks and overlapping red cells.
+
+# %%
+# The figure worth keeping
+# ------------------------
+# From the left: an image; its truth; what the threshold got right (white), missed (vermilion) and wrongly marked
+# (blue); and both measures over the threshold. The accuracy begins at 0.80 for finding nothing and never comes above
+# 0.88. The IoU begins at 0.
+
+from scratchnet.viewing import ROLES, error_map, keep, overlay, panels
+
+one = 5
+figure, axes = panels(12, 3.1, columns=4, widths=(1, 1, 1, 1.6))
+axes[0].imshow(images[one])
+axes[1].imshow(overlay(images[one], masks[one]))
+axes[2].imshow(error_map(masks[one], found[one]))
+for panel, title in zip(axes, ("image", "truth", f"green < {t}"), strict=False):
+    panel.set_title(title)
+    panel.set_axis_off()
+axes[3].plot(thresholds, accuracies, color=ROLES["truth"])
+axes[3].plot(thresholds, ious, color=ROLES["output"], linewidth=2.5)
+axes[3].text(100, 0.9, "pixel accuracy", color=ROLES["truth"], fontsize=9)
+axes[3].text(85, 0.46, "IoU of the cells", color=ROLES["output"], fontsize=9)
+axes[3].set_xlim(0, 160)
+axes[3].set_ylim(0, 1)
+axes[3].set_xlabel("threshold t")
+keep(figure, "01-pixels-as-labels")
+
+# %%
+# One table for everything
+# ------------------------
+# All these measures follow from one small table, the **confusion matrix**: how many pixels of each true class (row)
+# were predicted as each class (column). It also serves for more than two classes; the *mean IoU* is then the mean of
+# the IoUs of all classes. The packaged functions are in `scratchnet.evaluation`.
+
+from scratchnet.evaluation import confusion_matrix, metrics
+
+table = confusion_matrix(masks, found, classes=2)
+measured = metrics(table)
+print(table)
+print(measured.table(["background", "cell"]))
+assert np.isclose(measured.accuracy, accuracy(masks, found))
+assert np.isclose(measured.iou[1], iou(masks, found))
+assert np.isclose(measured.dice[1], dice(masks, found))
+
+# %%
+# What breaks if …
+# ----------------
+# **… there is no cell in the image, and none is predicted?** Intersection and union are both 0, and 0/0 has no value.
+# For Dice one agrees on 1: two empty masks are equal. But one wrong pixel, and it is 0; no other measure jumps like
+# that.
+
+empty, speck = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
+speck[0, 0] = 1
+print(f"Dice of two empty masks: {dice(empty, empty):.0f}, with one wrong pixel: {dice(empty, speck):.0f}")
+assert (dice(empty, empty), dice(empty, speck)) == (1, 0)
+
+# %%
+# **… the IoU of every image is computed, and then the mean taken?** That is another number than the IoU of all pixels
+# together, and an image with a tiny cell counts as much as one full of cells. Here it is 0.41 against 0.43. Neither
+# is wrong, but they must not be compared. This package counts all pixels first and divides once.
+
+mean_of_images = np.mean([iou(truth, mask) for truth, mask in zip(masks, found, strict=True)])
+together = iou(masks, found)
+print(f"mean over images {mean_of_images:.2f}, all pixels together {together:.2f}")
+
+# %%
+# **… the object is small?** Shift a disc by a single pixel. With a radius of 30 pixels the IoU is still 0.96; with a
+# radius of 3 it is 0.61. The border decides, and small things are nearly all border.
+
+
+def disc(radius: int, shift: int) -> np.ndarray:
+    """Draw a disc in the middle of 81×81 pixels, shifted to the right."""
+    row, column = np.indices((81, 81)) - 40
+    return (row**2 + (column - shift) ** 2 <= radius**2).astype(np.uint8)
+
+
+large, small = (iou(disc(radius, 0), disc(radius, 1)) for radius in (30, 3))
+print(f"shifted by one pixel: IoU of a large disc {large:.2f}, of a small one {small:.2f}")
+
+# %%
+# **… a mask is made smaller like a photograph?** That takes the mean of neighbouring pixels. But labels are names,
+# not amounts: between 0, background, and 2, say a dog, there is no 1, a cat. Take the nearest label instead.
+
+border_of_a_dog = np.array([0, 2], np.uint8)
+print("mean of background and dog:", border_of_a_dog.mean(), "which is a cat")
+assert border_of_a_dog.mean() == 1
+
+# %%
+# Exercises
+# ---------
+# Solutions: ``lessons/solutions/01_pixels_as_labels.py``.
+#
+# 1. The truth is a square of 10×10 pixels in an image of 100×100. A program marks a square of 14×14 round it. Compute
+#    accuracy, IoU and Dice.
+# 2. Show that Dice = 2·IoU / (1 + IoU), from their definitions.
+# 3. A street scene has the classes road, car and sky, and the confusion matrix is ``[[70, 0, 0], [5, 5, 0], [0, 0,
+#    20]]``. Compute the pixel accuracy and the IoU of each class. Which class does the mean IoU make visible?
+# 4. Somebody reports an accuracy of 0.97 on images with 2 % cell. Give the smallest and the largest IoU that this
+#    allows.

@@ -1,0 +1,52 @@
+"""Lesson 2: the figures of its text are those of its code."""
+
+import numpy as np
+
+
+def test_the_hand_sized_case(lesson):
+    two = lesson(2)
+    values = two.values
+    two.says(
+        "falls from {:.2f} to {:.2f}, by {:.1f}", values["below"], values["above"], values["below"] - values["above"]
+    )
+    two.says("That is −{:.0f} for each unit", -values["central"])
+    two.says("gives −{:.1f}:", -values["one_sided"])
+    two.says("*w* is {:.2f} (rounded)", values["w"])
+    assert len(values["way"]) == 6
+
+
+def test_the_best_steps(lesson):
+    values = lesson(2).values
+    steps, curves = values["steps"], values["curves"]
+    lesson(2).says("``float64`` the best step is near 10⁻⁵")
+    lesson(2).says("``float32`` the best step is near 10⁻²")
+    double, single = curves["float64", 2], curves["float32", 2]
+    assert np.isclose(steps[double.argmin()], 1e-5)
+    assert np.isclose(steps[single.argmin()], 1e-2)
+    lesson(2).says("right to ten digits. With 10⁻¹³ it is right to three.")
+    assert 1e-11 < double.min() < 1e-10
+    assert 1e-4 < double[13] < 1e-3
+    lesson(2).says("no step gives more than five digits")
+    assert 5e-6 < single.min() < 1e-4
+    lesson(2).says("wrong by some tenths of a percent")
+    assert 0.1 < values["careless"] < 1
+
+
+def test_errors_fall_as_the_text_says(lesson):
+    curves = lesson(2).values["curves"]
+    for sides in (1, 2):
+        falls = np.diff(np.log10(curves["float64", sides][:4]))
+        assert np.allclose(falls, -sides, atol=0.25)
+
+
+def test_counts_and_kinks(lesson):
+    two = lesson(2)
+    two.says("learns {0:,} numbers, that is {1:,} forward", two.values["numbers"], 2 * two.values["numbers"])
+    two.says("at x = 3·10⁻⁶ it says {:.2f}", two.values["mixture"])
+
+
+def test_the_blood_cell_network_has_as_many_numbers(lesson):
+    from scratchnet.models import build
+
+    parameters = build("bloodcell", classes=2).parameters().values()
+    assert sum(np.prod(parameter.shape) for parameter in parameters) == lesson(2).values["numbers"]
