@@ -1,0 +1,308 @@
+r"""
+9. Transposed convolution: the same matrix, turned
+==================================================
+
+**The question.** A convolution with stride 2 makes a map half as large. Lesson 8 met an operation that goes the other
+way and learns its kernel. It is called transposed convolution, or, by people in a hurry, *deconvolution*. What exactly
+is transposed? And is a convolution undone by it?
+
+You need lesson 3 (convolution), lesson 5 (its gradient by the input) and lesson 8. From school: the transpose of a
+matrix has its rows as columns.
+"""
+
+# %%
+# Write your prediction down first
+# --------------------------------
+# Take one dimension. Five numbers are convolved with the kernel (x, y, z) at stride 2. There are two windows, so the
+# result has two numbers.
+#
+# 1. Write this as a matrix **W** of 2 rows and 5 columns, so that ``W @ numbers`` is the convolution. Where are its
+#    zeros?
+# 2. Turn the matrix: :math:`W^\top` has 5 rows and 2 columns. What is :math:`W^\top` times (a, b)?
+# 3. Convolve five numbers, then multiply the result by :math:`W^\top`. Are the five numbers back?
+
+import sys
+from itertools import product
+
+import numpy as np
+
+FAST = "--fast" in sys.argv
+
+# %%
+# By hand, with letters
+# ---------------------
+# Row *o* of W belongs to output number *o*. The window begins *o* times the stride to the right, so the kernel moves to
+# the right from row to row.
+
+
+def matrix_of_letters(kernel: str, size: int, stride: int) -> list[list[str]]:
+    """Return W of a 1-D convolution, letters for the kernel and empty strings for zeros."""
+    outputs = (size - len(kernel)) // stride + 1
+    rows = [[""] * size for _ in range(outputs)]
+    for o in range(outputs):
+        for i, letter in enumerate(kernel):
+            rows[o][o * stride + i] = letter
+    return rows
+
+
+letters = matrix_of_letters("xyz", 5, 2)
+for row in letters:
+    print(" ".join(letter or "·" for letter in row))
+assert letters == [["x", "y", "z", "", ""], ["", "", "x", "y", "z"]]
+
+# The turned matrix times (a, b): entry by entry, a times the first column's letter plus b times the second's.
+turned = [
+    "+".join(factor + letter for factor, letter in zip("ab", column, strict=True) if letter)
+    for column in zip(*letters, strict=True)
+]
+print("turned, times (a, b):", turned)
+assert turned == ["ax", "ay", "az+bx", "by", "bz"]
+
+# %%
+# Read the result from left to right: *a* times the kernel, and, two places further, *b* times the kernel. In the middle
+# both meet, and are added. Two pictures for the same thing:
+#
+# - convolution **gathers**: each output looks at a window of the input;
+# - transposed convolution **scatters**: each input puts a copy of the kernel, multiplied by its value, on the output,
+#   and copies that overlap are added.
+
+# %%
+# Two dimensions
+# --------------
+# Write the map as one long vector, row after row. Then a convolution in two dimensions is a matrix, too.
+
+
+def convolution_matrix(kernel: np.ndarray, size: tuple[int, int], s: int, p: int) -> np.ndarray:
+    """Return W, (oh·ow, h·w), of the convolution of a map of ``size`` at stride s with p zeros round it."""
+    (h, w), (kh, kw) = size, kernel.shape
+    oh, ow = (h + 2 * p - kh) // s + 1, (w + 2 * p - kw) // s + 1
+    matrix = np.zeros((oh * ow, h * w))
+    for o, q, i, j in product(range(oh), range(ow), range(kh), range(kw)):
+        row, column = o * s + i - p, q * s + j - p  # the pixel that kernel entry (i, j) meets
+        if 0 <= row < h and 0 <= column < w:  # what lies in the padding is 0 and needs no column
+            matrix[o * ow + q, row * w + column] = kernel[i, j]
+    return matrix
+
+
+kernel = np.arange(1.0, 10.0).reshape(3, 3)
+W = convolution_matrix(kernel, (4, 4), s=1, p=0)
+empty = (W == 0).mean()
+print(f"W is {W.shape[0]} × {W.shape[1]}, {empty:.0%} of it zeros")
+
+# %%
+# It is 4 × 16 and 44 % zeros, with nine different numbers. For a map of 100×100 and the same kernel it would have 96
+# million entries, of which all but one in a thousand are zeros. So nobody builds W, except to understand.
+#
+# What is a convolution's gradient by its input, then? For :math:`y = Wx`, pixel *m* of the input has weight
+# :math:`W_{om}` in output *o*. If the loss changes by :math:`dy_o` per unit of output *o*, it changes by
+# :math:`\sum_o W_{om}\, dy_o` per unit of that pixel:
+#
+# .. math:: dx = W^\top dy
+#
+# **Transposed convolution is what lesson 5 called the gradient by the input, used as a layer of its own.** As loops,
+# with no matrix:
+
+
+def spread_by_loops(y: np.ndarray, kernel: np.ndarray, s: int, p: int, extra: int = 0) -> np.ndarray:
+    """Return the sum of the kernel's copies, s apart, weighted by y; p is cropped on all sides, ``extra`` left on."""
+    (h, w), (kh, kw) = y.shape, kernel.shape
+    x = np.zeros(((h - 1) * s + kh + extra, (w - 1) * s + kw + extra))
+    for o, q in np.ndindex(y.shape):
+        x[o * s : o * s + kh, q * s : q * s + kw] += y[o, q] * kernel
+    return x[p : x.shape[0] - p, p : x.shape[1] - p]
+
+
+rng = np.random.default_rng(9)
+x, y = rng.standard_normal((4, 4)), rng.standard_normal((2, 2))
+assert np.allclose((W.T @ y.ravel()).reshape(4, 4), spread_by_loops(y, kernel, s=1, p=0))
+print("turned matrix and loops agree")
+
+# %%
+# The arithmetic of sizes
+# -----------------------
+# Copies begin *s* apart, and the last one is *k* long; the padding of the convolution becomes a crop:
+#
+# .. math:: \text{large} = (\text{small} - 1)\, s + k - 2p
+#
+# There is one snag. At stride 2 a convolution brings *several* sizes to the same one. With k = 3, p = 1 both 3 and 4
+# become 2. So 2 can come back as 3 or as 4, and one has to say which. That is what **output_padding** is for: it adds
+# rows and columns at the bottom and right. Every size comes back with exactly one choice of it:
+
+checked = 0
+for size, k, s, p in product(range(3, 20), (1, 2, 3, 4, 5), (1, 2, 3), (0, 1, 2)):
+    if p >= k or size + 2 * p < k:
+        continue
+    small = (size + 2 * p - k) // s + 1
+    extra = size - ((small - 1) * s + k - 2 * p)
+    assert 0 <= extra < s  # never more than the stride can swallow
+    checked += 1
+print(f"{checked} combinations of size, kernel, stride and padding come back")
+print(
+    "k 3, s 2, p 1:  3 and 4 →",
+    [(size + 2 - 3) // 2 + 1 for size in (3, 4)],
+    " 2 →",
+    (2 - 1) * 2 + 3 - 2,
+    "or one more",
+)
+
+# %%
+# With letters: (a, b) became five numbers. Doubling should give four. Padding 1 crops one on each side, output padding
+# 1 gives one back at the end: (ay, az+bx, by, bz). It is not filled with a zero; it is a number that the crop had
+# taken.
+
+# %%
+# The packaged function
+# ---------------------
+# `scratchnet.ops.transposed` takes the weight of the convolution that it transposes, ``(kh, kw, c_out, c_in)`` seen
+# from the transposed side: the convolution leads from the ``c_out`` channels of the large map to the ``c_in`` of the
+# small one. The large map of one is the input of the other, so the same array serves both.
+
+from scratchnet.ops.convolution import conv2d
+from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
+
+a, b, letters_kernel = 1.0, 10.0, np.array([1.0, 2.0, 3.0])
+row = conv_transpose2d(np.array([a, b]).reshape(1, 1, 2, 1), letters_kernel.reshape(1, 3, 1, 1), stride=(1, 2))
+print("(1, 10) spread with the kernel (1, 2, 3):", row.ravel())
+assert row.ravel().tolist() == [1, 2, 13, 20, 30]
+
+doubled = conv_transpose2d(
+    np.array([a, b]).reshape(1, 1, 2, 1), letters_kernel.reshape(1, 3, 1, 1), None, (1, 2), (0, 1), (0, 1)
+)
+assert doubled.ravel().tolist() == [2, 13, 20, 30]
+
+for s, p, extra in ((1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 1, 0), (2, 1, 1), (3, 1, 2)):
+    quick = conv_transpose2d(x.reshape(1, 4, 4, 1), kernel.reshape(3, 3, 1, 1), None, s, p, extra)[0, :, :, 0]
+    assert np.allclose(quick, spread_by_loops(x, kernel, s, p, extra))
+    large = convolution_matrix(kernel, quick.shape, s, p)
+    assert np.allclose(quick, (large.T @ x.ravel()).reshape(quick.shape))
+print("package, loops and matrices agree")
+
+# %%
+# The check: one identity
+# -----------------------
+# For any matrix, :math:`\langle Wx, y\rangle = \langle x, W^\top y\rangle`, where ⟨ , ⟩ multiplies entry by entry and
+# sums. So convolution and transposed convolution with *one and the same* weight must satisfy it, for random maps with
+# channels as well. Two numbers are compared, and they see every index, every border and every flip:
+
+large, small = rng.standard_normal((2, 9, 8, 3)), rng.standard_normal((2, 5, 4, 6))
+weight = rng.standard_normal((3, 3, 3, 6))  # from 3 channels to 6, or back from 6 to 3
+left = (conv2d(large, weight, stride=2, padding=1) * small).sum()
+right = (large * conv_transpose2d(small, weight, stride=2, padding=1, output_padding=(0, 1))).sum()
+difference = abs(left - right)
+print(f"⟨conv(x), y⟩ = {left:.6f}   ⟨x, convT(y)⟩ = {right:.6f}")
+assert difference < 1e-9
+
+# %%
+# The backward pass needs nothing new. The matrix of the transposed convolution is :math:`W^\top`, so its gradient by
+# its input is :math:`(W^\top)^\top = W` times the gradient from above: **an ordinary convolution.** The gradient by the
+# weight is that of lesson 5 with the two maps in exchanged parts.
+
+upstream = rng.standard_normal((2, 9, 8, 3))
+dsmall, dweight, _ = conv_transpose2d_backward(upstream, small, weight, stride=2, padding=1)
+assert np.allclose(dsmall, conv2d(upstream, weight, stride=2, padding=1))
+
+
+def loss() -> float:
+    """Return the number whose slope is wanted."""
+    spread = conv_transpose2d(small, weight, stride=2, padding=1, output_padding=(0, 1))
+    return float((spread * upstream).sum())
+
+
+worst = 0.0
+for moved, gradient in ((small, dsmall), (weight, dweight)):
+    for place in zip(*(rng.integers(0, n, 20) for n in moved.shape), strict=True):
+        kept = moved[place]
+        moved[place] = kept + 1e-5
+        above = loss()
+        moved[place] = kept - 1e-5
+        worst = max(worst, abs((above - loss()) / 2e-5 - gradient[place]))
+        moved[place] = kept
+print(f"largest difference between numerical and analytic gradients: {worst:.1e}")
+assert worst < 1e-6
+
+# %%
+# The figure worth keeping
+# ------------------------
+# A convolution of a 4×4 map with the kernel 1 … 9, and the same matrix turned. In W each *row* is a window. In
+# :math:`W^\top` each *column* is a copy of the kernel.
+
+from scratchnet.viewing import draw_matrix, keep, panels
+
+figure, (gather, scatter) = panels(9.5, 5.4, columns=2, widths=(16, 4.2))
+draw_matrix(gather, W, "weight", "W: 16 pixels → 4, each row gathers", zeros=False)
+draw_matrix(scatter, W.T, "weight", "its transpose: 4 → 16", zeros=False)
+keep(figure, "09-matrix-and-transpose")
+
+# %%
+# The same with an ordinary convolution
+# -------------------------------------
+# Papers also call it *fractionally strided* convolution. Put the small map's numbers *s* places apart, with zeros
+# between them: that is lesson 8's bed of nails. Then slide the kernel over it, **turned by 180°**, one pixel at a time.
+# Each output gathers what the copies would have scattered there.
+
+from scratchnet.ops.resampling import bed_of_nails
+
+nails = bed_of_nails(y.reshape(1, 2, 2, 1), 2)[:, :3, :3]  # zeros between the numbers, none behind the last
+gathered = conv2d(nails, kernel[::-1, ::-1].reshape(3, 3, 1, 1), padding=2)[0, :, :, 0]
+assert np.allclose(gathered, spread_by_loops(y, kernel, s=2, p=0))
+print("nails, then the turned kernel: the same numbers")
+
+# %%
+# It is a correct and a wasteful way: at stride 2 three of four numbers that the kernel meets are zeros.
+#
+# What breaks if …
+# ----------------
+# **… one takes it for an inverse?** In signal processing *deconvolution* means to undo a convolution. This is not that.
+
+numbers = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+blur = convolution_matrix(np.array([[1.0, 2.0, 1.0]]), (1, 5), s=2, p=0)  # at stride 2, one row high
+two = blur @ numbers
+print(numbers, "→", two, "→", blur.T @ two)
+assert two.tolist() == [8, 16]
+assert (blur.T @ two).tolist() == [8, 16, 24, 32, 16]
+
+# %%
+# The numbers 1 to 5 come back as 8, 16, 24, 32, 16. Nor could any other matrix do better: five unknowns are not
+# determined by two numbers. Other inputs have the very same result, for instance
+
+other = numbers + np.array([2.0, -1.0, 0.0, 1.0, -2.0])
+print(other, "→", blur @ other)
+assert (blur @ other == two).all()
+
+# %%
+# So transposed convolution brings back the *size* and the *places*, not the values. What the values should be is what
+# its kernel learns.
+# DeconvNet's authors say deconvolution all the same; in this course the word always means the transposed convolution.
+#
+# **… the kernel is not turned in the second way of computing it?** With a symmetric kernel one would never know: a test
+# needs a kernel without symmetry, and random maps. The identity above finds it at once:
+
+not_turned = conv2d(nails, kernel.reshape(3, 3, 1, 1), padding=2)[0, :, :, 0]
+target = rng.standard_normal((5, 5))
+lhs = (conv2d(target.reshape(1, 5, 5, 1), kernel.reshape(3, 3, 1, 1), stride=2)[0, :, :, 0] * y).sum()
+turned_sum, unturned_sum = (target * gathered).sum(), (target * not_turned).sum()
+print(f"⟨conv(x), y⟩ = {lhs:.3f}   turned {turned_sum:.3f}   not turned {unturned_sum:.3f}")
+assert np.isclose(lhs, turned_sum)
+assert not np.isclose(lhs, unturned_sum)
+
+# %%
+# **… output padding is as large as the stride?** Then a convolution of the larger map would give more outputs than
+# there were. The library refuses, in one line:
+
+try:
+    conv_transpose2d(np.ones((1, 2, 2, 1)), np.ones((3, 3, 1, 1)), stride=2, padding=1, output_padding=2)
+except ValueError as error:
+    print(error)
+
+# %%
+# Exercises
+# ---------
+# Solutions: ``lessons/solutions/09_transposed_convolution.py``.
+#
+# 1. Write W for five numbers, the kernel (x, y, z), stride 1, padding 1. Is it square? Is :math:`W^\top W` the unit
+#    matrix for (1, 2, 1)?
+# 2. Find padding and output padding that double a map exactly at stride 2, for kernels of 2, 3, 4 and 5.
+# 3. DeconvNet's layer fc6-deconv makes 7×7 out of 1×1 with a 7×7 kernel. What is W here, for one channel? What does
+#    each input number do?
+# 4. At stride 1 a transposed convolution with padding *p* is an ordinary convolution with the turned kernel. With which
+#    padding?

@@ -1,0 +1,293 @@
+r"""
+10. Overlap, checkerboards and a good start
+===========================================
+
+**The question.** Some networks paint a fine chessboard over their output, even where the image is one plain colour.
+Nobody has drawn it. Where does it come from, and how should a transposed convolution start so that it is not there?
+
+You need lesson 9 (transposed convolution puts copies of its kernel on the output and adds them).
+"""
+
+# %%
+# Write your prediction down first
+# --------------------------------
+# In one dimension, four input numbers put four copies of a kernel on the output, 2 places apart. Count for every output
+# number how many copies lie on it, if the kernel has
+#
+# 1. 2 numbers;
+# 2. 3 numbers;
+# 3. 4 numbers.
+#
+# All inputs are 1, all kernel numbers are 1. Which of the three outputs is flat in the middle?
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FAST = "--fast" in sys.argv
+
+
+def copies(inputs: int, k: int, s: int) -> np.ndarray:
+    """Return how many copies of a kernel of k numbers lie on each output, s apart."""
+    counts = np.zeros((inputs - 1) * s + k, int)
+    for o in range(inputs):
+        counts[o * s : o * s + k] += 1
+    return counts
+
+
+by_kernel = {k: copies(4, k, s=2) for k in (2, 3, 4)}
+for k, counts in by_kernel.items():
+    print(f"kernel {k}, stride 2: {' '.join(map(str, counts))}")
+assert by_kernel[2].tolist() == [1, 1, 1, 1, 1, 1, 1, 1]
+assert by_kernel[3].tolist() == [1, 1, 2, 1, 2, 1, 2, 1, 1]
+assert by_kernel[4].tolist() == [1, 1, 2, 2, 2, 2, 2, 2, 1, 1]
+
+# %%
+# With a kernel of 3 the output goes up and down, 2 1 2 1, though nothing in the input does. In two dimensions counts of
+# rows and columns multiply, and the stripes become a chessboard of 1, 2 and 4 copies:
+
+from scratchnet.ops.transposed import conv_transpose2d
+
+
+def spread(values: np.ndarray, kernel: np.ndarray, s: int, p: int = 0) -> np.ndarray:
+    """Return the transposed convolution of one map with one kernel."""
+    h, w = values.shape
+    kh, kw = kernel.shape
+    return conv_transpose2d(values.reshape(1, h, w, 1), kernel.reshape(kh, kw, 1, 1), stride=s, padding=p)[0, :, :, 0]
+
+
+boards = {k: spread(np.ones((4, 4)), np.ones((k, k)), s=2) for k in (2, 3, 4)}
+for k, board in boards.items():
+    assert (board == np.outer(by_kernel[k], by_kernel[k])).all()
+print(boards[3].astype(int))
+
+# %%
+# The rule
+# --------
+# Output *o* is hit by kernel place *i* only if *o* − *i* is a multiple of the stride. So an output sees the kernel
+# places *i* that leave the same remainder as *o* when divided by *s*. This remainder is called the output's **phase**.
+# At stride 2 one phase sees places 0, 2, 4, …, the other 1, 3, 5, … They are equally many if the stride divides the
+# kernel size:
+
+for k in range(1, 13):
+    for s in range(1, k + 1):
+        middle = copies(30, k, s)[k:-k]
+        flat = middle.min() == middle.max()
+        assert flat == (k % s == 0)
+print("flat counts in the middle, exactly where the stride divides the kernel: tried for all kernels up to 12")
+
+# %%
+# Counting is not enough, though. Real kernels are not all ones. On a constant map an output is the map's value times
+# the **sum of the kernel numbers of its phase**. A chessboard is there unless all phases have the same sum. Here is a
+# random kernel of 4×4, stride 2, with its perfectly even overlap:
+
+
+def phase_sums(kernel: np.ndarray, s: int) -> np.ndarray:
+    """Return the (s, s) sums of the kernel numbers that meet each phase of the output."""
+    return np.array([[kernel[i::s, j::s].sum() for j in range(s)] for i in range(s)])
+
+
+def unevenness(kernel: np.ndarray, s: int) -> float:
+    """Return the spread of the phase sums (their standard deviation) in per cent of their mean."""
+    sums = phase_sums(kernel, s)
+    return float(100 * sums.std() / abs(sums.mean()))
+
+
+rng = np.random.default_rng(10)
+chance = rng.uniform(0, 0.5, (4, 4))
+plain = spread(np.ones((8, 8)), chance, s=2)
+assert np.allclose(plain[4:6, 4:6], phase_sums(chance, 2))
+uneven = {"3×3, all ones": unevenness(np.ones((3, 3)), 2), "4×4, random": unevenness(chance, 2)}
+for name, percent in uneven.items():
+    print(f"{name}: phases differ by {percent:.0f} % of their mean")
+
+# %%
+# The flat kernel of 3×3 has phases that differ by 48 % of their mean (its 9 numbers are shared out as 4, 2, 2, 1). The
+# random one of 4×4 still has 21 %. So a kernel size that the stride divides makes a flat answer *possible*; a 3×3
+# kernel at stride 2 must work against its own overlap (Odena, Dumoulin, Olah 2016 made this known). What counts is
+# where training starts.
+
+# %%
+# A start without chessboard: bilinear
+# ------------------------------------
+# Enlarging by *bilinear interpolation* draws straight lines between neighbouring pixels. As a transposed convolution
+# its kernel is a tent: highest over the pixel itself, falling to 0 where the next pixel takes over. FCN starts its
+# upsampling layers so (Long, Shelhamer, Darrell 2015, section 3.3). For a kernel of *k* numbers, with :math:`f =
+# \lfloor (k+1)/2 \rfloor` the factor, and the centre at :math:`f - 1` for odd and :math:`f - 1/2` for even *k*:
+#
+# .. math:: t(i) = 1 - \frac{|i - \text{centre}|}{f}
+#
+# and the kernel in two dimensions is the product of a column t and a row t.
+
+
+def tent(k: int) -> np.ndarray:
+    """Return the bilinear kernel along one axis."""
+    factor = (k + 1) // 2
+    centre = factor - 1 if k % 2 else factor - 0.5
+    return 1 - np.abs(np.arange(k) - centre) / factor
+
+
+print("k 4, factor 2:", tent(4), "  k 3, factor 2:", tent(3))
+assert tent(4).tolist() == [0.25, 0.75, 0.75, 0.25]
+assert tent(3).tolist() == [0.5, 1.0, 0.5]
+
+# %%
+# With k = 4 and stride 2 the phases are 0.25 + 0.75 and 0.75 + 0.25: both 1. A constant stays the same constant. With
+# k = 3 they are 0.5 + 0.5 and 1: both 1 as well, so even an uneven overlap is made good by the right numbers. It holds
+# for every factor with the kernel size :math:`2f - (f \bmod 2)`, as FCN's 4 for 2, 16 for 8, 64 for 32:
+
+for factor in range(2, 33):
+    k = 2 * factor - factor % 2
+    assert np.allclose([tent(k)[phase::factor].sum() for phase in range(factor)], 1)
+
+ramp = spread(np.tile(np.arange(6.0), (6, 1)), np.outer(tent(4), tent(4)), s=2)
+print("a ramp 0 1 2 3 4 5, doubled:", ramp[5, 2:-2])
+assert np.allclose(np.diff(ramp[5, 2:-2]), 0.5)  # a ramp of half the slope: straight lines between pixels
+
+# %%
+# The packaged functions
+# ----------------------
+# `scratchnet.initialization.bilinear` makes the weight for layers with channels, where each channel feeds only itself;
+# `bilinear_transpose` is the same operation for kernels that never learn, without multiplying by all those zeros;
+# `upsample_bilinear` repeats the border instead of fading to 0 there.
+
+from scratchnet.initialization import bilinear
+from scratchnet.ops.resampling import bilinear_transpose, upsample_bilinear
+
+weight = bilinear(rng, (4, 4, 3, 3)).astype(float)
+for c_out, c_in in np.ndindex(3, 3):
+    assert np.allclose(weight[:, :, c_out, c_in], np.outer(tent(4), tent(4)) * (c_out == c_in))
+maps = rng.standard_normal((2, 7, 6, 3))
+learnable = conv_transpose2d(maps, weight, stride=2)
+difference = np.abs(learnable - bilinear_transpose(maps, 2)).max()
+print(f"kernel and fixed function differ by at most {difference:.1e}")
+assert difference < 1e-12
+assert np.allclose(learnable[:, 2:-2, 2:-2], upsample_bilinear(maps, (14, 12))[:, 1:-1, 1:-1])
+
+# %%
+# On a real map: what a good start is worth
+# -----------------------------------------
+# Shrink a smear's green channel to half its size (the mean of every 2×2 pixels) and learn to double it again. The only
+# difference is where the kernel of 4×4 starts: random numbers, or the tent. The error is that of lesson 8: 100 % is
+# what a map of zeros has. It is measured on a second smear, in the middle, away from the border.
+
+from scratchnet.ops.transposed import conv_transpose2d_backward
+
+DATA = Path(__file__).resolve().parents[1] / "data" / "smears"
+
+
+def darkness(name: str) -> np.ndarray:
+    """Return (1, h, w, 1): how dark the green channel of a smear is."""
+    return 1 - np.asarray(Image.open(DATA / "images" / f"{name}.png"))[None, :, :, 1:2] / 255
+
+
+def halved(x: np.ndarray) -> np.ndarray:
+    """Return the mean of every 2×2 pixels."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+
+
+wanted, unseen = darkness("cells-0000"), darkness("cells-0001")
+
+
+def error(weight: np.ndarray) -> float:
+    """Return the relative error on the second smear, in per cent."""
+    wrong = conv_transpose2d(halved(unseen), weight, stride=2, padding=1) - unseen
+    return float(100 * np.sqrt((wrong[:, 2:-2, 2:-2] ** 2).sum() / (unseen[:, 2:-2, 2:-2] ** 2).sum()))
+
+
+scale = (wanted**2).mean()  # in units of the map's own strength, the same step size suits every image
+starts = {"random": chance.reshape(4, 4, 1, 1), "bilinear": np.outer(tent(4), tent(4)).reshape(4, 4, 1, 1)}
+curves, after = {}, {}
+for name, start in starts.items():
+    weight, curve = start.copy(), {}
+    for step in range(201):
+        if step in (0, 30, 200):
+            curve[step] = error(weight)
+        wrong = conv_transpose2d(halved(wanted), weight, stride=2, padding=1) - wanted
+        _, dweight, _ = conv_transpose2d_backward(wrong / wrong.size, halved(wanted), weight, stride=2, padding=1)
+        weight -= 0.3 / scale * dweight
+    curves[name], after[name] = curve, unevenness(weight[:, :, 0, 0], 2)
+    print(f"{name:9} error {curve[0]:.1f} %, after 30 steps {curve[30]:.1f} %, after 200 steps {curve[200]:.1f} %")
+print("uneven phases after training:", {name: f"{percent:.2f} %" for name, percent in after.items()})
+
+# %%
+# The tent has an error of 5.5 % before it has learned anything. The random kernel begins at 35.7 % and has 8.1 % after
+# 30 steps and 5.9 % after 200: training looks for the tent, and has not quite found it. Most of the chessboard goes in
+# the first steps, from 21 % of unevenness to 0.2 %, because here every pixel of a smooth image complains about it. In a
+# deep network that only hears whether a label was right the complaint is weaker, and the chessboard may stay.
+
+# %%
+# The figures worth keeping
+# -------------------------
+
+from scratchnet.viewing import draw_matrix, keep, panels
+
+figure, axes = panels(11, 4.6, columns=3, widths=(8, 9, 10))
+for one, k in zip(axes, (2, 3, 4), strict=True):
+    draw_matrix(one, boards[k], "output", f"kernel {k}×{k}, stride 2: copies on each output")
+keep(figure, "10-overlap-counts")
+
+# %%
+
+small = halved(unseen)[0, :, :, 0]
+pictures = {
+    "half size": small[4:24, 25:45],
+    "3×3, all ones": spread(small, np.ones((3, 3)) / 2.25, s=2)[8:48, 50:90],
+    "4×4, random": spread(small, chance, s=2, p=1)[8:48, 50:90],
+    "4×4, bilinear": spread(small, np.outer(tent(4), tent(4)), s=2, p=1)[8:48, 50:90],
+}
+figure, axes = panels(11, 3.1, columns=4)
+for one, (name, picture) in zip(axes, pictures.items(), strict=True):
+    one.imshow(picture, cmap="Greys", vmin=0, vmax=0.9)
+    one.set_title(name)
+    one.set_xticks([])
+    one.set_yticks([])
+keep(figure, "10-checkerboards")
+
+# %%
+# What breaks if …
+# ----------------
+# **… the kernel size does not belong to the factor?** The formula makes a tent of any size. A tent of 5 has factor 3;
+# at stride 2 it leaves a chessboard, and nothing complains.
+
+mismatched = unevenness(np.outer(tent(5), tent(5)), 2)
+print(f"tent of 5 at stride 2: phases differ by {mismatched:.0f} %")
+assert mismatched > 10
+assert unevenness(np.outer(tent(5), tent(5)), 3) < 1e-9
+
+# %%
+# They differ by 16 %; at stride 3, its own, by nothing.
+#
+# **… one looks at the border?** The outermost outputs lie under one copy where others lie under two: a constant fades
+# out there, by a quarter in each direction, then by three quarters. With padding 1 the worst ring is cropped; FCN makes
+# its image larger beforehand and crops much more.
+
+faded = spread(np.ones((4, 4)), np.outer(tent(4), tent(4)), s=2)
+print("a row of ones, doubled:", faded[4])
+assert faded[4].tolist() == [0.25, 0.75, 1, 1, 1, 1, 1, 1, 0.75, 0.25]
+
+# %%
+# **… there is no transposed convolution in the network at all?** The chessboard can still be in the *gradients*. An
+# ordinary convolution of 3×3 at stride 2 goes back through the same matrix, so some pixels of the image are heard four
+# times and others once. Pictures that are made from gradients show it.
+
+from scratchnet.ops.convolution import conv2d_backward
+
+heard, _, _ = conv2d_backward(np.ones((1, 4, 4, 1)), np.ones((1, 9, 9, 1)), np.ones((3, 3, 1, 1)), stride=2)
+assert (heard[0, :, :, 0] == boards[3]).all()
+print("the gradient of a strided convolution has the board of the 3×3 kernel:", np.unique(heard))
+
+# %%
+# Exercises
+# ---------
+# Solutions: ``lessons/solutions/10_overlap_and_checkerboards.py``.
+#
+# 1. Count the copies of a kernel of 5 at stride 3 for three inputs, on paper. And of a kernel of 6?
+# 2. Write the tent for factor 3, and show that its three phases have the sum 1.
+# 3. Some networks enlarge by copying every pixel 2×2 (nearest) and then convolve with 3×3. Why is there never a
+#    chessboard on a constant map, whatever the kernel?
+# 4. FCN-8s enlarges eightfold with a kernel of 16 at stride 8. How many copies lie on an output in the middle? How
+#    large does a map of 10×10 become before it is cropped?

@@ -1,0 +1,54 @@
+"""Solutions to the exercises of lesson 8. Run it: it checks itself."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from scratchnet.ops.convolution import conv2d
+from scratchnet.ops.pooling import max_pool2d, max_unpool2d
+from scratchnet.ops.resampling import bed_of_nails, upsample_nearest
+from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
+
+rng = np.random.default_rng(0)
+
+# %%
+# 1. Every channel feeds only itself, with the number 1 at all four places: the unit matrix, four times.
+x = rng.standard_normal((1, 3, 3, 3))
+weight = np.broadcast_to(np.eye(3), (2, 2, 3, 3))
+assert np.allclose(conv_transpose2d(x, weight, stride=2), upsample_nearest(x, 2))
+
+# %%
+# 2. Positive numbers survive copies, nails and switches, since the rest of a window is 0 or equal; a learned stencil
+# gives the map back only if its largest entry is 1. A negative number survives copies alone: elsewhere the zeros win.
+positive = rng.uniform(0.1, 1, (1, 2, 2, 1))
+_, switches = max_pool2d(rng.standard_normal((1, 4, 4, 1)), 2)
+for sign in (1, -1):
+    y = sign * positive
+    survives = [
+        bool((max_pool2d(x, 2)[0] == y).all())
+        for x in (upsample_nearest(y, 2), bed_of_nails(y, 2), max_unpool2d(y, switches))
+    ]
+    assert survives == ([True, True, True] if sign > 0 else [True, False, False])
+stencil = np.array([[0.2, 1.0], [0.4, 0.0]]).reshape(2, 2, 1, 1)
+assert (max_pool2d(conv_transpose2d(positive, stencil, stride=2), 2)[0] == positive).all()
+
+# %%
+# 3. Entry (i, j) multiplies the pooled map and should give the pixels at place (i, j) of their windows. The squared
+#    error Σ (k·y − t)² is least at k = Σ y·t / Σ y².
+smear = Path(__file__).resolve().parents[2] / "data" / "smears" / "images" / "cells-0000.png"
+edge = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).reshape(3, 3, 1, 1)
+wanted = np.maximum(conv2d(1 - np.asarray(Image.open(smear))[None, :, :, 1:2] / 255, edge), 0)
+wanted /= np.sqrt((wanted**2).mean())
+y, _ = max_pool2d(wanted, 2)
+best = np.array([[(y * wanted[:, i::2, j::2]).sum() / (y**2).sum() for j in (0, 1)] for i in (0, 1)])
+kernel = np.zeros((2, 2, 1, 1))
+for _ in range(300):
+    error = conv_transpose2d(y, kernel, stride=2) - wanted
+    kernel -= 0.3 * conv_transpose2d_backward(error / error.size, y, kernel, stride=2)[1]
+assert np.allclose(kernel[:, :, 0, 0], best, atol=1e-6)
+
+# %%
+# 4. 4 · 4 · 512 · 512 weights and 512 biases, against none.
+assert 4 * 4 * 512 * 512 + 512 == 4_194_816
+print("all solutions hold")
