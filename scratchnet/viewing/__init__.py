@@ -1,6 +1,7 @@
 """Making results visible: overlays, plots and the report of a run."""
 
 from scratchnet.viewing.keeping import keep
+from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
 from scratchnet.viewing.overlays import (
     OUTCOMES,
@@ -25,15 +26,18 @@ __all__ = [
     "confusion_figure",
     "curves_figure",
     "draw_matrix",
+    "draw_operator",
     "error_map",
     "examples_figure",
     "keep",
+    "matrix_of",
     "outcome_legend",
     "overlay",
     "panels",
     "pick_examples",
     "switch_colours",
     "switch_figure",
+    "transpose_figure",
     "verdict",
     "write_report",
 ]
