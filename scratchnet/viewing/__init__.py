@@ -3,6 +3,7 @@
 from scratchnet.viewing.keeping import keep
 from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
+from scratchnet.viewing.overlap import draw_stamps, overlap_counts, overlap_figure
 from scratchnet.viewing.overlays import (
     OUTCOMES,
     colorize,
@@ -27,11 +28,14 @@ __all__ = [
     "curves_figure",
     "draw_matrix",
     "draw_operator",
+    "draw_stamps",
     "error_map",
     "examples_figure",
     "keep",
     "matrix_of",
     "outcome_legend",
+    "overlap_counts",
+    "overlap_figure",
     "overlay",
     "panels",
     "pick_examples",
