@@ -1,5 +1,6 @@
 """Making results visible: overlays, plots and the report of a run."""
 
+from scratchnet.viewing.activations import Activation, activations_figure, strongest_maps
 from scratchnet.viewing.keeping import keep
 from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
@@ -20,8 +21,10 @@ from scratchnet.viewing.style import ROLES, panels
 __all__ = [
     "OUTCOMES",
     "ROLES",
+    "Activation",
     "Example",
     "Report",
+    "activations_figure",
     "colorize",
     "colorize_switches",
     "confusion_figure",
@@ -39,6 +42,7 @@ __all__ = [
     "overlay",
     "panels",
     "pick_examples",
+    "strongest_maps",
     "switch_colours",
     "switch_figure",
     "transpose_figure",
