@@ -1,6 +1,8 @@
 """Making results visible: overlays, plots and the report of a run."""
 
 from scratchnet.viewing.activations import Activation, activations_figure, strongest_maps
+from scratchnet.viewing.architecture import architecture_figure
+from scratchnet.viewing.blocks import Block, Join, blocks_of
 from scratchnet.viewing.keeping import keep
 from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
@@ -22,9 +24,13 @@ __all__ = [
     "OUTCOMES",
     "ROLES",
     "Activation",
+    "Block",
     "Example",
+    "Join",
     "Report",
     "activations_figure",
+    "architecture_figure",
+    "blocks_of",
     "colorize",
     "colorize_switches",
     "confusion_figure",

@@ -52,9 +52,9 @@ def strongest_maps(
     names : sequence of str
         Steps, in the order in which they are wanted; "input" is none of them.
     region : (h, w) bool or None
-        None chooses the map with the largest standard deviation over its pixels. With a region, the one whose means
-        inside and outside differ most, in standard deviations; the region is sampled at each map's pixels. A map
-        which has one pixel in all is chosen by its value.
+        None chooses the map with the largest standard deviation over its pixels. With a region, the one whose mean
+        inside lies furthest above that outside, in standard deviations; the region is sampled at each map's
+        pixels. A map which has one pixel in all is chosen by its value.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _weight(maps: Array, region: Array | None) -> Array:
     inside = region[rows[:, None], columns]
     if inside.all() or not inside.any():
         return spread
-    between: Array = np.abs(maps[inside].mean(axis=0) - maps[~inside].mean(axis=0)) / np.maximum(spread, 1e-12)
+    between: Array = (maps[inside].mean(axis=0) - maps[~inside].mean(axis=0)) / np.maximum(spread, 1e-12)
     return between
 
 
