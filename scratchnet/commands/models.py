@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -9,10 +10,13 @@ import tyro
 from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.config import ModelSettings
 from scratchnet.errors import UserError
+from scratchnet.files import atomic_write
 from scratchnet.models import MODELS, build
 from scratchnet.ops.geometry import Pair
 from scratchnet.summary import summarize
 from scratchnet.switch_memory import switch_table
+
+DRAWINGS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class ModelsArguments:
     """sliding-window: the classifier run over a whole image, or on one window."""
     measure: bool = False
     """Make the switches of every pooling and measure them, instead of only counting."""
+    draw: str | None = None
+    """Draw the model into this file (.png, .svg or .pdf): boxes, switches and skips."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -59,6 +65,8 @@ def main(words: Sequence[str]) -> int:
             known = ", ".join(f"{key}={value}" for key, value in model.options().items())
             say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
         return 0
+    if arguments.draw is not None and Path(arguments.draw).suffix.lower() not in DRAWINGS:
+        raise UserError(f"--draw {arguments.draw}: end the name in {', '.join(DRAWINGS)}")
     size = parse_size(arguments.size) if arguments.size else None
     network = build(arguments.name, arguments.classes, **_options(arguments, size))
     wanted = size or network.fixed_size or MODELS[arguments.name].size
@@ -69,6 +77,14 @@ def main(words: Sequence[str]) -> int:
     say(table.text())
     if table.switch_bytes:
         say("\n" + switch_table(network, wanted, measured=arguments.measure))
+    if arguments.draw is not None:
+        from scratchnet.viewing.architecture import architecture_figure
+
+        path = Path(arguments.draw)
+        with atomic_write(path) as file:
+            figure = architecture_figure(network, wanted, f"{arguments.name}, {wanted[0]}×{wanted[1]}")
+            figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
+        say(f"\nwrote {path}")
     return 0
 
 

@@ -1,7 +1,12 @@
 """Making results visible: overlays, plots and the report of a run."""
 
+from scratchnet.viewing.activations import Activation, activations_figure, strongest_maps
+from scratchnet.viewing.architecture import architecture_figure
+from scratchnet.viewing.blocks import Block, Join, blocks_of
 from scratchnet.viewing.keeping import keep
+from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
+from scratchnet.viewing.overlap import draw_stamps, overlap_counts, overlap_figure
 from scratchnet.viewing.overlays import (
     OUTCOMES,
     colorize,
@@ -18,22 +23,35 @@ from scratchnet.viewing.style import ROLES, panels
 __all__ = [
     "OUTCOMES",
     "ROLES",
+    "Activation",
+    "Block",
     "Example",
+    "Join",
     "Report",
+    "activations_figure",
+    "architecture_figure",
+    "blocks_of",
     "colorize",
     "colorize_switches",
     "confusion_figure",
     "curves_figure",
     "draw_matrix",
+    "draw_operator",
+    "draw_stamps",
     "error_map",
     "examples_figure",
     "keep",
+    "matrix_of",
     "outcome_legend",
+    "overlap_counts",
+    "overlap_figure",
     "overlay",
     "panels",
     "pick_examples",
+    "strongest_maps",
     "switch_colours",
     "switch_figure",
+    "transpose_figure",
     "verdict",
     "write_report",
 ]

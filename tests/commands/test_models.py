@@ -70,3 +70,14 @@ def test_what_cannot_be_built(call, words, error):
     assert err.startswith("scratchnet: error: ")
     assert error in err
     assert err.count("\n") == 1
+
+
+def test_a_drawing(call, tmp_path):
+    path = tmp_path / "new" / "deconvnet.svg"
+    code, said, err = call("models", "deconvnet", "--draw", str(path))
+    assert (code, err) == (0, "")
+    assert f"wrote {path}" in said
+    assert path.read_bytes().startswith(b"<?xml")
+    code, _, err = call("models", "deconvnet", "--draw", str(tmp_path / "deconvnet.txt"))
+    assert code != 0
+    assert "end the name in .png, .svg, .pdf" in err
