@@ -19,7 +19,8 @@ from scratchnet.layers import (
 from scratchnet.models import MODELS
 from scratchnet.models import build as build_model
 from scratchnet.network import Network
-from scratchnet.viewing.receptive_field import Rectangle, middles, projective_fields, receptive_fields
+from scratchnet.viewing.links import middles
+from scratchnet.viewing.receptive_field import Rectangle, projective_fields, receptive_fields
 
 LAYERS = {
     "conv": [Conv2d(2, 3, (3, 2), padding=1)],
