@@ -85,7 +85,7 @@ class Stage:
     middles : (Middle, Middle)
         How its rows and columns lie over the image.
     level : int
-        0 at the scale of the image, 1 at the next coarser scale, …
+        0 at the finest scale, which is mostly the image's, 1 at the next coarser one, …
     part : {"down", "floor", "up"}
         Before, at and behind the coarsest scale.
     """

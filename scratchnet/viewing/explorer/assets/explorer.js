@@ -124,7 +124,7 @@ function onKey(event) {
   else if (event.key === "Home") lookAt(0);
   else if (event.key === "End") lookAt(layers.length - 1);
   else if (moves[event.key]) at({ m: inside(here.m + moves[event.key][0], layer.channels.length) });
-  else if (event.key === "Enter" && !event.target.closest(".bar")) at({});
+  else if (event.key === "Enter" && !event.target.closest?.(".bar")) at({});
   else return;
   event.preventDefault();
 }
