@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a network on a folder of images and masks",
     "evaluate": "measure a trained network on images with masks",
     "segment": "make masks for images of any size",
+    "explain": "write a web page in which a pixel can be followed through the network",
     "export": "write a trained network as an ONNX file",
     "models": "list the models, or print one model's table",
     "gradcheck": "compare every gradient with numerical differences",

@@ -143,6 +143,12 @@ class Segmenter:
         b = self.network.border
         return np.pad(x, [(0, 0), (b, b), (b, b), (0, 0)], mode="symmetric") if b else x
 
+    def continued(self, x: Array) -> Array:
+        """Return framed images continued by reflection, at the bottom and right, to a size that the network takes."""
+        both = 2 * self.network.border
+        height, width = self.network.fixed_size or self._multiples(x.shape[1] - both, x.shape[2] - both)
+        return _reflected(x, (height + both, width + both))
+
     def _tile_size(self, h: int, w: int) -> tuple[int, int] | None:
         """Return (tile, overlap), or None for an image that is segmented whole."""
         stride, fixed = self.network.stride, self.network.fixed_size
@@ -184,8 +190,7 @@ class Segmenter:
     def _pass(self, x: Array, output: Output) -> Array:
         both = 2 * self.network.border
         h, w = x.shape[1] - both, x.shape[2] - both
-        height, width = self.network.fixed_size or self._multiples(h, w)
-        logits = self._passes.forward(_reflected(x, (height + both, width + both)), keep=False)
+        logits = self._passes.forward(self.continued(x), keep=False)
         return output(logits[:, :h, :w])
 
     def _multiples(self, h: int, w: int) -> tuple[int, int]:

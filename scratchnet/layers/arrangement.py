@@ -80,7 +80,7 @@ class Crop(Layer):
     def forward(self, x: Array, like: Array) -> Array:
         """(n, h, w, c), (n, ch, cw, …) → (n, ch, cw, c)."""
         _, h, w, _ = self.output_shape(x.shape, like.shape)  # says what does not fit
-        offset = self._offset(x.shape[1:3], (h, w))
+        offset = self.begin(x.shape, like.shape)
         self.keep(offset, x.shape[1:3])
         return crop2d(x, offset, (h, w))
 
@@ -91,8 +91,8 @@ class Crop(Layer):
 
     def output_shape(self, x: Shape, like: Shape) -> Shape:
         """Return (n, ch, cw, c)."""
-        h, w = like[1] - 2 * self.margin[0], like[2] - 2 * self.margin[1]
-        offset = self._offset(x[1:3], (h, w))
+        h, w = self._size(like)
+        offset = self.begin(x, like)
         if offset[0] + h > x[1] or offset[1] + w > x[2] or min(*offset, h - 1, w - 1) < 0:
             raise ValueError(f"crop: {h}×{w} at {offset} does not fit into {x[1]}×{x[2]}")
         return x[0], h, w, x[3]
@@ -103,8 +103,13 @@ class Crop(Layer):
             return "crop the middle"
         return f"crop at {self.offset[0]}" + (f", {self.offset[1]}" if self.offset[0] != self.offset[1] else "")
 
-    def _offset(self, size: Pair, wanted: Pair) -> Pair:
-        return self.offset or ((size[0] - wanted[0]) // 2, (size[1] - wanted[1]) // 2)
+    def begin(self, x: Shape, like: Shape) -> Pair:
+        """Return the row and column of the first map at which the cut begins."""
+        h, w = self._size(like)
+        return self.offset or ((x[1] - h) // 2, (x[2] - w) // 2)
+
+    def _size(self, like: Shape) -> Pair:
+        return like[1] - 2 * self.margin[0], like[2] - 2 * self.margin[1]
 
 
 class Pad(Layer):

@@ -1,6 +1,7 @@
 """Pieces of a self-contained web page: nothing in it points to another file or to the network."""
 
 import base64
+import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -14,31 +15,51 @@ from PIL import Image
 from scratchnet.arrays import Array
 from scratchnet.viewing.style import INK
 
-# A browser that follows this policy refuses every request and every script, so a page cannot leak or run anything.
+# A browser that follows this policy refuses every request, and every script but the page's own, so nothing can leak.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(title: str, body: str) -> str:
-    """Return a whole HTML document with the style sheet inside. ``body`` is HTML, ``title`` is text."""
-    style = files("scratchnet.viewing").joinpath("report.css").read_text("utf-8")
+def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
+    """Return a whole HTML document with its style sheet and script inside.
+
+    Parameters
+    ----------
+    title : str
+        Text.
+    body : str
+        HTML.
+    style : str
+        CSS behind that of all pages.
+    script : str
+        JavaScript that runs when the body is there.
+    """
+    policy, code = POLICY, ""
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+        policy, code = f"{POLICY}; script-src 'sha256-{digest}'", f"\n<script>{script}</script>"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>
 <style>
-{style}</style>
+{asset("report.css")}{style}</style>
 </head>
 <body>
 <main>
 {body}
-</main>
+</main>{code}
 </body>
 </html>
 """
+
+
+def asset(name: str) -> str:
+    """Return the text of a style sheet or script that comes with this package."""
+    return files("scratchnet.viewing").joinpath(name).read_text("utf-8")
 
 
 def picture(array: Array, text: str, *, photograph: bool = False) -> str:

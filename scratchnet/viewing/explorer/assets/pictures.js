@@ -1,0 +1,107 @@
+// Maps as pictures, and the marks on them.
+
+const MASK = -1; // the picture of all classes over the image
+
+// Which pictures a layer has: the photo, the mask and every class, or its maps.
+function picturesOf(layer) {
+  return layer.kind === "input" ? [MASK] : layer.kind === "classes" ? [MASK, ...layer.channels.keys()] : [...layer.channels.keys()];
+}
+
+function pictureName(layer, m) {
+  if (layer.kind === "input") return m === MASK ? "the image" : page.colours[layer.channels[m]];
+  if (layer.kind === "classes") return m === MASK ? "all classes" : page.classes[layer.channels[m]].name;
+  return `map ${layer.channels[m]}`;
+}
+
+function paint(canvas, layer, m) {
+  const { width, height } = layer;
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d"), picture = context.createImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) picture.data[4 * i + c] = m === MASK ? layer.photo[3 * i + c] : layer.maps[m * width * height + i];
+    picture.data[4 * i + 3] = 255;
+  }
+  context.putImageData(picture, 0, 0);
+}
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text);
+  made.append(...children);
+  return made;
+}
+
+// A picture of map m of a layer with its marks; `show` changes what it shows.
+class Picture {
+  constructor(number, m, root = element("div", { class: "map" })) {
+    this.root = root;
+    this.canvas = element("canvas");
+    this.field = element("i", { class: "field" });
+    this.pixel = element("i", { class: "pixel" });
+    root.append(this.canvas, this.field, this.pixel);
+    root.picture = this;
+    this.show(number, m);
+  }
+
+  show(number, m) {
+    if (this.number === number && this.m === m) return;
+    [this.number, this.m] = [number, m];
+    paint(this.canvas, layers[number], m);
+    this.root.style.setProperty("--ratio", `${layers[number].width} / ${layers[number].height}`);
+  }
+
+  // Frame a field [top, left, bottom, right] or null, before or behind the anchor; ring the pixel of a place.
+  mark(field, place, behind) {
+    const { width, height } = layers[this.number];
+    const put = (mark, [top, left, bottom, right]) => {
+      mark.style.inset = `${(100 * top) / height}% ${(100 * (width - right)) / width}% ${(100 * (height - bottom)) / height}% ${(100 * left) / width}%`;
+    };
+    this.field.hidden = !field;
+    this.field.className = behind ? "field behind" : "field";
+    if (field) put(this.field, field);
+    this.pixel.className = place.trail ? "pixel" : "pixel near";
+    put(this.pixel, [place.y, place.x, place.y + 1, place.x + 1]);
+  }
+
+  // The pixel under a pointer.
+  at(event) {
+    const box = this.canvas.getBoundingClientRect(), { width, height } = layers[this.number];
+    const index = (offset, length, count) => Math.min(count - 1, Math.max(0, Math.floor((offset / length) * count)));
+    return { y: index(event.clientY - box.top, box.height, height), x: index(event.clientX - box.left, box.width, width) };
+  }
+}
+
+// Numbers as squares: black is the smallest, white the largest value; `marked` are framed.
+function squares(rows, largest, signed, marked = () => false) {
+  const columns = rows[0].length, big = Math.max(columns, rows.length);
+  const grid = element("div", { class: big > 5 ? "squares tiny" : "squares", style: `--columns:${columns}` });
+  rows.forEach((row, i) => row.forEach((number, j) => {
+    if (number === null) {
+      grid.append(element("b", { class: "outside", title: "beyond the border: 0" }));
+      return;
+    }
+    const share = largest > 0 ? number / largest : 0;
+    const grey = Math.round(signed ? 128 + 127 * share : 255 * share);
+    const square = element("b", { style: `background:rgb(${grey},${grey},${grey});color:${grey < 135 ? "#fff" : "#000"}`, title: format(number) });
+    if (big <= 5) square.textContent = format(number);
+    if (marked(i, j)) square.className = "chosen";
+    grid.append(square);
+  }));
+  return grid;
+}
+
+// A pooling window in which one place is named by its number and colour.
+function switchWindow(link, place) {
+  const [kh, kw] = link.kernel, colours = page.switches[kw];
+  const grid = element("div", { class: "squares switched", style: `--columns:${kw}` });
+  for (let i = 0; i < kh * kw; i++) {
+    grid.append(i === place ? element("b", { style: `background:${colours[i]};color:${dark(colours[i]) ? "#fff" : "#111"}` }, String(i)) : element("b"));
+  }
+  return grid;
+}
+
+function dark(colour) {
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+  return 0.299 * r + 0.587 * g + 0.114 * b < 140;
+}

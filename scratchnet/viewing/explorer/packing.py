@@ -1,0 +1,48 @@
+"""Arrays inside a web page: bytes, compressed and written as letters.
+
+A map of float32 becomes one byte a pixel, ``value = (byte − zero)·scale``, with zero = 0 where nothing is negative
+and 128 elsewhere; so 0 stays exactly 0, and the rest is off by half a step at most. Maps are smooth, so differences of
+neighbouring bytes are stored, which deflate makes smaller than the bytes themselves.
+"""
+
+import base64
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scratchnet.arrays import Array
+
+
+@dataclass
+class Packer:
+    """Collects arrays in one string of bytes; every ``add_…`` returns [offset, length] for the page to find them."""
+
+    parts: list[bytes] = field(default_factory=list)
+    length: int = 0
+
+    def add_bytes(self, array: Array) -> list[int]:
+        """Take uint8 numbers, as differences modulo 256."""
+        flat = array.reshape(-1)
+        return self._add(np.diff(flat, prepend=flat.dtype.type(0)).tobytes())
+
+    def add_floats(self, array: Array) -> list[int]:
+        """Take numbers as float32, lowest byte first."""
+        return self._add(array.astype("<f4").tobytes())
+
+    def text(self) -> str:
+        """Return everything, deflated, in base64."""
+        return base64.b64encode(zlib.compress(b"".join(self.parts), 9)).decode("ascii")
+
+    def _add(self, data: bytes) -> list[int]:
+        self.parts.append(data)
+        self.length += len(data)
+        return [self.length - len(data), len(data)]
+
+
+def quantize(maps: Array) -> tuple[Array, list[float], int]:
+    """Return maps (h, w, c) as bytes (c, h, w), the size of a step in every map, and the byte that stands for 0."""
+    zero = 128 if (maps < 0).any() else 0
+    scale = np.abs(maps).max(axis=(0, 1)).astype(np.float64) / (255 - zero)
+    steps = np.rint(maps / np.where(scale > 0, scale, 1)) + zero
+    return steps.astype(np.uint8).transpose(2, 0, 1), [float(f"{step:.6g}") for step in scale], zero

@@ -1,0 +1,83 @@
+import json
+import re
+
+import pytest
+
+from scratchnet.data import write_image
+from tests.tiny import sample
+
+
+@pytest.fixture
+def checkpoint(finished):
+    return finished / "run" / "checkpoint.npz"
+
+
+@pytest.fixture
+def photo(tmp_path):
+    write_image(tmp_path / "a <photo>.png", sample(1, 45, 70)[0])
+    return tmp_path / "a <photo>.png"
+
+
+def content(path):
+    """What the page knows."""
+    return json.loads(re.search(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text("utf-8"))[1])
+
+
+def test_a_page_for_an_image_of_any_size(call, checkpoint, photo, tmp_path):
+    page = tmp_path / "made" / "page.html"
+    code, said, err = call("explain", checkpoint, photo, "--out", page, "--maps", "2")
+    assert (code, err) == (0, "")
+    assert "continued by its mirror image, to 48×80 pixels" in said
+    assert re.search(r"wrote .*page.html, 0.\d MB: 20 layers", said)
+    text = page.read_text("utf-8")
+    assert "a &lt;photo&gt;.png through bloodcell" in text
+    found = content(page)
+    assert found["layers"][0]["size"] == [48, 80, 3]
+    assert found["layers"][-1]["size"] == [45, 70, 2]
+    assert [len(layer["channels"]) for layer in found["layers"][1:6]] == [2] * 5
+    assert [c["name"] for c in found["classes"]] == ["ground", "square"]
+
+
+def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
+    words = ["--size", "16x32", "--at", "40", "10", "--class", "ground", "--bn", "batch"]
+    code, said, _ = call("explain", checkpoint, photo, "--out", tmp_path / "page.html", *words)
+    assert code == 0
+    assert "Of the image's 45×70 pixels the network saw rows 16–31 and columns 0–31 alone" in said
+    assert content(tmp_path / "page.html")["start"]["class"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--out", "page.txt"], "page.txt: the name of the page must end in .html"),
+        (["--out", "p.html", "--maps", "0"], "--maps 0: expected 1 to 64"),
+        (["--out", "p.html", "--class", "dog"], "--class dog: no such class; choose one of: ground, square"),
+        (["--out", "p.html", "--size", "big"], "--size big: expected HxW, such as 128x128, or one number"),
+        (["--out", "p.html", "--size", "8"], "--size 8x8: expected 16 to 544 pixels a side"),
+        (["--out", "p.html", "--at", "45", "0"], "--at 45 0: the image has rows 0 to 44, columns 0 to 69"),
+        (["--out", "p.html", "--size", "16", "--bn", "batch"], "batch norm: one pixel in a batch of one"),
+    ],
+)
+def test_what_a_user_gets_wrong(call, checkpoint, photo, tmp_path, monkeypatch, words, line):
+    monkeypatch.chdir(tmp_path)
+    code, said, err = call("explain", checkpoint, photo, *words)
+    assert (code, said) == (2, "")
+    assert line in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [photo.name]
+
+
+def test_files_that_are_not_there_or_no_images(call, checkpoint, photo, tmp_path):
+    page = tmp_path / "page.html"
+    (tmp_path / "note.png").write_text("no image")
+    for words, line in (
+        ((tmp_path / "none.npz", photo), "none.npz: no such checkpoint"),
+        ((checkpoint, tmp_path / "none.png"), "none.png: no such file"),
+        ((checkpoint, tmp_path / "note.png"), "note.png: damaged or no image"),
+        ((checkpoint, tmp_path), "is a folder, expected an image file"),
+    ):
+        code, _, err = call("explain", *words, "--out", page)
+        assert code == 2
+        assert line in err
+        assert err.count("\n") == 1
+    assert not page.exists()
