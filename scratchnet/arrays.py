@@ -1,6 +1,7 @@
 """Ground floor: which module an array belongs to, and seeded random streams."""
 
 import zlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -9,6 +10,9 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array, or a CuPy array with the same interface."""
+
+SumOverRanks: TypeAlias = Callable[[Array], None]
+"""Replaces an array by its sum over all processes (ranks) that share a batch, in place and alike in each of them."""
 
 
 def namespace(array: Array) -> ModuleType:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from scratchnet import __version__
-from scratchnet.errors import UserError
+from scratchnet.errors import UserError, explain
 from scratchnet.memory import keep_freed_memory
 
 COMMANDS = {
@@ -42,21 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         return _run(words[0], words[1:])
-    except KeyboardInterrupt:
-        print("\nscratchnet: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\nscratchnet: {str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # `scratchnet … | head`: nobody reads on; what Python still flushes at its end must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
-    except UserError as error:
-        message = str(error)
-    except OSError as error:  # a folder that may not be entered, a drive that was pulled out
-        message = f"{error.filename or 'the system'}: {error.strerror or error}"
-    except MemoryError as error:
-        message = f"not enough memory ({error}); use smaller batches, tiles or images"
-    print(f"scratchnet: error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        print(f"scratchnet: error: {message}", file=sys.stderr)
+        return 2
 
 
 def _run(name: str, words: Sequence[str]) -> int:

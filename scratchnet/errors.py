@@ -1,4 +1,4 @@
-"""The one exception that the command line turns into one line."""
+"""The one exception that the command line turns into one line, and what that line says of others."""
 
 
 class UserError(Exception):
@@ -6,3 +6,16 @@ class UserError(Exception):
 
     The message is one line that names the file or setting, says what came and what was expected, and what to do.
     """
+
+
+def explain(error: BaseException) -> str | None:
+    """Return what went wrong as one line, or None for what only a programmer can put right."""
+    if isinstance(error, UserError):
+        message = str(error)
+    elif isinstance(error, OSError):  # a folder that may not be entered, a drive that was pulled out
+        message = f"{error.filename or 'the system'}: {error.strerror or error}"
+    elif isinstance(error, MemoryError):
+        message = f"not enough memory ({error}); use smaller batches, tiles or images"
+    else:
+        return None
+    return " ".join(message.split())

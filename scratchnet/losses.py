@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from scratchnet.arrays import Array, namespace
+import numpy as np
+
+from scratchnet.arrays import Array, SumOverRanks, namespace
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.losses import Normalization, pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
@@ -47,7 +49,12 @@ class PixelLoss:
             raise ValueError(f"{len(self.class_weights)} class weights were given for {self.classes} classes")
 
     def __call__(
-        self, logits: Array, target: Array, pixel_weights: Array | None = None, share: Share | None = None
+        self,
+        logits: Array,
+        target: Array,
+        pixel_weights: Array | None = None,
+        share: Share | None = None,
+        over_ranks: SumOverRanks | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient by the logits.
 
@@ -58,6 +65,8 @@ class PixelLoss:
         pixel_weights : (n, h, w) or None
         share : Share or None
             Of :meth:`shares`, where the batch is one of several that make one update; None takes it as the only one.
+        over_ranks : SumOverRanks or None
+            Where processes share the batch: Dice is then the whole batch's, and the returned losses add up to its loss.
 
         Raises
         ------
@@ -78,13 +87,23 @@ class PixelLoss:
             function = sigmoid_cross_entropy if logits.shape[3] == 1 else softmax_cross_entropy
             parts.append(_scaled(function(logits, labels, factors), share.cross_entropy))
         if "dice" in self.name:
-            parts.append(_scaled(dice_loss(logits, labels, factors), share.dice))
+            parts.append(_scaled(dice_loss(logits, labels, factors, over_ranks=over_ranks), share.dice))
         loss, dlogits = parts[0]
         for more, dmore in parts[1:]:
             loss, dlogits = loss + more, dlogits + dmore
         return loss, dlogits
 
-    def shares(self, targets: Sequence[Array], pixel_weights: Sequence[Array | None]) -> list[Share]:
+    def without_images(self, over_ranks: SumOverRanks) -> None:
+        """Take part in the sums over processes for a batch of which this one has no image."""
+        if "dice" in self.name:
+            over_ranks(np.zeros((3, self.classes), np.float64))
+
+    def shares(
+        self,
+        targets: Sequence[Array],
+        pixel_weights: Sequence[Array | None],
+        over_ranks: SumOverRanks | None = None,
+    ) -> list[Share]:
         """Return the shares with which the losses of several batches add up to that of one large batch.
 
         A batch's cross-entropy is a sum over pixels divided by N, the number of its counted pixels (or the sum of
@@ -97,11 +116,16 @@ class PixelLoss:
         targets : sequence of (n, h, w)
         pixel_weights : sequence of (n, h, w) or None
             One for each target.
+        over_ranks : SumOverRanks or None
+            Where every one of the batches is shared by processes.
         """
         if self.normalization == "sum":
             return [Share(1.0, 1 / len(targets)) for _ in targets]
         sizes = [self._divisor(target, weights) for target, weights in zip(targets, pixel_weights, strict=True)]
-        return [Share(size / (sum(sizes) or 1), 1 / len(targets)) for size in sizes]
+        whole = np.array([sum(sizes)])
+        if over_ranks is not None:
+            over_ranks(whole)
+        return [Share(size / (float(whole[0]) or 1), 1 / len(targets)) for size in sizes]
 
     def _divisor(self, target: Array, pixel_weights: Array | None) -> float:
         """Return what the sum over a batch's pixels is divided by."""

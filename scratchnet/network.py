@@ -192,11 +192,14 @@ class Network:
             layer.frozen = frozen
         return self
 
-    def reseed(self, seed: int, *key: int | str) -> None:
-        """Give every layer that draws at random a stream that depends on ``seed``, ``key`` and its name alone."""
+    def reseed(self, seed: int, *key: int | str, first: int = 0) -> None:
+        """Give every layer that draws at random a stream that depends on ``seed``, ``key`` and its name alone.
+
+        The next images are those of a batch from its image ``first`` on: they get what they would in the whole batch.
+        """
         for step in self.steps:
             if isinstance(step.layer, Dropout):
-                step.layer.seed(generator(seed, step.name, *key))
+                step.layer.seed(generator(seed, step.name, *key), first)
 
     # Passes -------------------------------------------------------------------------------------------------------
 

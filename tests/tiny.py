@@ -74,6 +74,7 @@ def run(
     ignore_index=255,
     progress=None,
     border_weights=None,
+    ranks=None,
     **settings,
 ):
     """A run on small images; 4 of them in batches of 2 if nothing else is said."""
@@ -89,6 +90,7 @@ def run(
         PixelLoss(len(made.classes), ignore_index=ignore_index),
         resume,
         border_weights,
+        ranks,
     )
 
 

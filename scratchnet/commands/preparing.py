@@ -12,12 +12,17 @@ from scratchnet.interop.vgg16 import read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training.checkpoints import Recipe
+from scratchnet.training.parallel import Ranks
 from scratchnet.training.run import LAST, Run
 from scratchnet.training.starting import start_from
 
 
 def prepare_run(
-    settings: TrainSettings, views: tuple[SampleSource, SampleSource], files: tuple[Dataset, Dataset], resume: bool
+    settings: TrainSettings,
+    views: tuple[SampleSource, SampleSource],
+    files: tuple[Dataset, Dataset],
+    resume: bool,
+    ranks: Ranks | None = None,
 ) -> Run:
     """Check that data and network fit together, and set up the run.
 
@@ -30,6 +35,8 @@ def prepare_run(
         The same images as they are.
     resume : bool
         Go on where the folder's run stands, if there is one.
+    ranks : Ranks or None
+        The processes that train together, if there are several.
 
     Raises
     ------
@@ -47,7 +54,7 @@ def prepare_run(
     held_out = {"held_out": list(files[1].names)}
     recipe = Recipe(model, options, classes, preprocessing, held_out, asdict(settings))
     loss, border = _loss(settings, views[0])
-    run = Run(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border)
+    run = Run(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border, ranks)
     if start is not None:
         start.apply(run.network)
         say(

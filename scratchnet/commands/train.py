@@ -1,6 +1,5 @@
 """``scratchnet train``: from a folder of images and masks to a trained network."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from scratchnet.config import TrainSettings, check_settings, read_settings, writ
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.training.mpi import processes
+from scratchnet.training.parallel import Ranks
 from scratchnet.training.run import BEST, LAST
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
@@ -30,7 +31,12 @@ class TrainArguments:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run the command."""
+    """Run the command, in all processes if ``mpiexec`` started several."""
+    with processes() as ranks:
+        return _main(words, ranks)
+
+
+def _main(words: Sequence[str], ranks: Ranks) -> int:
     defaults = _defaults(words)
     if any(word.partition("=")[0] == "--mask-format" for word in words):  # a flag wins over a config's threshold
         defaults = replace(defaults, data=replace(defaults.data, mask_threshold=None))
@@ -44,13 +50,11 @@ def main(words: Sequence[str]) -> int:
     if arguments.resume and not (folder / LAST).exists() and not (folder / "config.toml").exists():
         raise UserError(f"{folder}: holds no run to resume; leave out --resume to start one")
     try:
-        train(settings, arguments.resume)
+        train(settings, arguments.resume, ranks=ranks)
     except KeyboardInterrupt:
-        print(
-            f"\nscratchnet: interrupted; `scratchnet train --out {folder} --resume` goes on with the last whole epoch",
-            file=sys.stderr,
-        )
-        return 130
+        raise KeyboardInterrupt(
+            f"interrupted; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
+        ) from None
     return 0
 
 
@@ -68,8 +72,12 @@ def _defaults(words: Sequence[str]) -> TrainSettings:
     return TrainSettings()
 
 
-def train(settings: TrainSettings, resume: bool = False, title: str | None = None) -> Evaluation:
+def train(
+    settings: TrainSettings, resume: bool = False, title: str | None = None, ranks: Ranks | None = None
+) -> Evaluation:
     """Train as the settings say and leave checkpoint, log, metrics and report in ``settings.out``.
+
+    Of several processes that train together (``ranks``), the first one writes the files.
 
     Raises
     ------
@@ -79,10 +87,12 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
     check_settings(settings)
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
-    run = prepare_run(settings, views, (train_set, val_set), resume)
+    run = prepare_run(settings, views, (train_set, val_set), resume, ranks)
     folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
-    with atomic_write(folder / "config.toml") as file:
-        file.write(write_settings(settings).encode())
+    first = run.ranks.rank == 0
+    if first:
+        with atomic_write(folder / "config.toml") as file:
+            file.write(write_settings(settings).encode())
     say(
         f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(views[0])} training and "
         f"{len(views[1])} validation {shown}; classes {', '.join(val_set.classes)}"
@@ -97,6 +107,8 @@ def train(settings: TrainSettings, resume: bool = False, title: str | None = Non
             f"{foreground}  {row['seconds']:.1f} s"
         )
     found = run.finish()
+    if not first:
+        return found
     rivals = baselines(train_set if settings.curriculum.stage is None else views[0], views[1])
     say(f"\nbest epoch {run.state.best_epoch}, validation {shown}:\n")
     say(results_text(found, rivals, val_set.classes))

@@ -12,7 +12,7 @@ from scratchnet.data.generators import GeneratedKind, generate, generate_scene, 
 from scratchnet.data.images import IMAGE_SUFFIXES, image_size, read_image, write_image
 from scratchnet.data.known_sets import CAMVID_WEIGHTS, VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, available_splits
-from scratchnet.data.loading import epoch_batches, read_ahead
+from scratchnet.data.loading import epoch_batches, read_ahead, share_of
 from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
 from scratchnet.data.objects import BOXES, ObjectBox, Objects, find_objects, group_by_image, read_boxes, write_boxes
 from scratchnet.data.preprocessing import Normalization, Preprocessing, measure
@@ -75,6 +75,7 @@ __all__ = [
     "resize_image",
     "resize_mask",
     "resized",
+    "share_of",
     "split_dataset",
     "stitch",
     "tile_grid",

@@ -51,8 +51,10 @@ def epoch_batches(
     *,
     shuffle: bool = True,
     drop_last: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Pair]:
-    """Yield the batches of one epoch.
+    """Yield the batches of one epoch, or one process's share of each.
 
     The order depends on ``seed`` and ``epoch`` alone and a sample's changes on ``seed``, ``epoch`` and its index: a
     run that is resumed repeats the interrupted one bit for bit, and skipping batches changes nothing in the others.
@@ -69,6 +71,8 @@ def epoch_batches(
         Random order; else the order of the set.
     drop_last : bool
         Leave out a last batch that is not full.
+    rank, ranks : int
+        Process ``rank`` of so many gets the images :func:`share_of` a batch, none at all if the batch is small.
 
     Yields
     ------
@@ -94,13 +98,25 @@ def epoch_batches(
         return augment(image, mask, rng, augmentation, lambda rng: dataset.load(int(rng.integers(count))))
 
     def batch(start: int) -> Pair:
-        indices = [int(index) for index in order[start : min(start + batch_size, stop)]]
+        whole = order[start : min(start + batch_size, stop)]
+        indices = [int(index) for index in whole[share_of(len(whole), rank, ranks)]]
+        if not indices:
+            return np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), np.uint8)
         pairs = [sample(index) for index in indices]
         images, masks = [image for image, _ in pairs], [mask for _, mask in pairs]
         _check_sizes(dataset, indices, masks)
         return np.stack(images), np.stack(masks)
 
     return read_ahead(range(0, stop, batch_size), batch)
+
+
+def share_of(count: int, rank: int, ranks: int) -> slice:
+    """Return which of ``count`` things in a row are those of process ``rank`` of so many: neighbours, evenly shared.
+
+    >>> [share_of(5, rank, 2) for rank in range(2)]
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    return slice(count * rank // ranks, count * (rank + 1) // ranks)
 
 
 def _check_sizes(dataset: SampleSource, indices: list[int], masks: list[Array]) -> None:

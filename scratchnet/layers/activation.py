@@ -57,10 +57,11 @@ class Dropout(Layer):
             raise ValueError(f"Dropout: rate is {rate}; expected 0 ≤ rate < 1")
         self.rate = rate
         self.rng = np.random.default_rng(0)
+        self._behind: list[int] = []  # images in front of the first one; no plain setting, recordings do not ask for it
 
-    def seed(self, rng: np.random.Generator) -> None:
-        """Draw from ``rng`` from now on."""
-        self.rng = rng
+    def seed(self, rng: np.random.Generator, first: int = 0) -> None:
+        """Draw from ``rng`` from now on, for image ``first`` of a batch and those behind it."""
+        self.rng, self._behind = rng, [first] if first else []
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
@@ -73,6 +74,8 @@ class Dropout(Layer):
         return x * mask
 
     def _draw(self, mask: Array) -> None:
+        while self._behind:  # what other processes draw for the images in front
+            self.rng.random((self._behind.pop(), *mask.shape[1:]), np.float32)
         dropout_mask(mask, self.rate, self.rng)
 
     def backward(self, dy: Array) -> Array:

@@ -124,8 +124,8 @@ class Layer:
         """Forget what was kept, when no backward will come."""
         self.kept = None
 
-    def seed(self, rng: np.random.Generator) -> None:
-        """Take a new random stream; only layers that draw (dropout) listen."""
+    def seed(self, rng: np.random.Generator, first: int = 0) -> None:
+        """Take a new random stream, from a batch's image ``first`` on; only layers that draw (dropout) listen."""
 
     def products(self, *shapes: Shape) -> int:
         """Return the multiply-adds of one forward pass; 0 for layers without matrix products."""

@@ -1,10 +1,10 @@
 """Batch normalisation with its four ways to choose statistics, and local response normalisation."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, SumOverRanks, namespace
 from scratchnet.initialization import constant
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.ops.normalization import (
@@ -14,8 +14,10 @@ from scratchnet.ops.normalization import (
     batch_norm_fixed_backward,
     local_response_norm,
     local_response_norm_backward,
+    whole_statistics,
 )
 from scratchnet.recording import traced
+from scratchnet.recycling import zeros
 
 
 class BatchNorm2d(Layer):
@@ -58,6 +60,8 @@ class BatchNorm2d(Layer):
         """Whether to do the ReLU that follows in the same passes; a network says so where one does."""
         self.last: tuple[Array, Array] | None = None
         """Mean and variance that the last forward pass used; recalibration reads them."""
+        self.over_ranks: SumOverRanks | None = None
+        """Where several processes share every batch; its statistics are then those of the whole batch."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
         self.parameters["shift"] = Parameter((channels,), "shift", constant(shift))
         self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32), 0.0)
@@ -71,31 +75,59 @@ class BatchNorm2d(Layer):
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
-        mean, variance = (traced(self.buffers[name].value) for name in ("running_mean", "running_var"))
         if self.uses_batch:
-            if x.size == self.channels:
+            if x.size == self.channels and self.over_ranks is None:
                 raise ValueError(
                     "batch norm: one pixel in a batch of one has no variance; use a larger batch, or running statistics"
                 )
-            y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined)
+            y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined, self.over_ranks)
             if self.training:
-                count = x.size // self.channels
-                unbiased = normalized.variance * x.dtype.type(count / max(1, count - 1))
-                mean += x.dtype.type(self.momentum) * (normalized.mean - mean)
-                variance += x.dtype.type(self.momentum) * (unbiased - variance)
+                own = x.size // self.channels
+                count = own if normalized.count is None else normalized.count
+                self._move_averages(normalized.mean, normalized.variance, count)
         else:
-            fixed = mean.astype(x.dtype), variance.astype(x.dtype)
-            y, normalized = batch_norm_fixed(x, gamma, beta, *fixed, self.eps, self.joined)
+            mean, variance = (average.astype(x.dtype) for average in self._averages())
+            y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, self.joined)
         self.last = normalized.mean, normalized.variance
         self.keep(normalized, self.uses_batch)
         return y
+
+    def _averages(self) -> tuple[Array, Array]:
+        return traced(self.buffers["running_mean"].value), traced(self.buffers["running_var"].value)
+
+    def _move_averages(self, mean: Array, variance: Array, count: Any) -> None:
+        """Move the running averages towards the statistics of ``count`` pixels, the unbiased variance."""
+        if isinstance(count, int):
+            unbias = mean.dtype.type(count / max(1, count - 1))
+        else:
+            unbias = count / namespace(mean).maximum(count - 1, 1)
+        running_mean, running_var = self._averages()
+        running_mean += mean.dtype.type(self.momentum) * (mean - running_mean)
+        running_var += mean.dtype.type(self.momentum) * (variance * unbias - running_var)
+
+    def forward_without_images(self) -> None:
+        """Take part in the sums over processes for a batch of which this one has no image."""
+        if self.uses_batch and self.over_ranks is not None:
+            scale = self.parameters["scale"].value
+            sums = zeros(scale, (2 * self.channels + 1,), np.float64)
+            mean, variance, count = whole_statistics(sums, scale.dtype, self.over_ranks)
+            self.last = mean, variance
+            if self.training:
+                self._move_averages(mean, variance, count)
+
+    def backward_without_images(self) -> None:
+        """Take part in the sums of the backward pass of such a batch."""
+        if self.uses_batch and self.over_ranks is not None:
+            self.over_ranks(zeros(self.parameters["scale"].value, (2, self.channels), np.float64))
 
     def backward(self, dy: Array) -> Array:
         """Add dscale and dshift, return dx."""
         normalized, used_batch = self.take()
         scale, shift = self.parameters["scale"], self.parameters["shift"]
-        rule = batch_norm_backward if used_batch else batch_norm_fixed_backward
-        dx, dscale, dshift = rule(dy, normalized, scale.value)
+        if used_batch:
+            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value, self.over_ranks)
+        else:
+            dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value)
         scale.accumulate(dscale)
         shift.accumulate(dshift)
         return dx

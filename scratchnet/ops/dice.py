@@ -11,11 +11,13 @@ have D = 1.
 Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum instead of the squares in the denominator.
 """
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, SumOverRanks, namespace
 from scratchnet.ops.activation import sigmoid, softmax
 
 
-def dice_loss(logits: Array, labels: Array, factors: Array, smooth: float = 1.0) -> tuple[float, Array]:
+def dice_loss(
+    logits: Array, labels: Array, factors: Array, smooth: float = 1.0, over_ranks: SumOverRanks | None = None
+) -> tuple[float, Array]:
     """Return the Dice loss over the batch and its gradient by the logits.
 
     Parameters
@@ -28,10 +30,13 @@ def dice_loss(logits: Array, labels: Array, factors: Array, smooth: float = 1.0)
         0 for ignored pixels; only whether a factor is 0 matters, because the measure is a ratio.
     smooth : float
         The s of the formula.
+    over_ranks : SumOverRanks or None
+        Given where ``logits`` are one process's share of the batch; D is then the whole batch's.
 
     Returns
     -------
     loss : float
+        A process that shares the batch returns its part; their sum is the loss.
     dlogits : as ``logits``
     """
     xp = namespace(logits)
@@ -41,9 +46,17 @@ def dice_loss(logits: Array, labels: Array, factors: Array, smooth: float = 1.0)
     classes = xp.arange(1, 2) if binary else xp.arange(logits.shape[-1])
     t = (labels[..., None] == classes).astype(logits.dtype) * counted
     axes = (0, 1, 2)
-    overlap = 2 * (p * t).sum(axis=axes) + logits.dtype.type(smooth)
-    total = (p * counted).sum(axis=axes) + t.sum(axis=axes) + logits.dtype.type(smooth)
-    loss = 1 - float((overlap / total).mean())
+    overlap = 2 * (p * t).sum(axis=axes)
+    total = (p * counted).sum(axis=axes) + t.sum(axis=axes)
+    parts = 1.0
+    if over_ranks is not None:
+        sums = xp.zeros((3, max(2, logits.shape[-1])), xp.float64)
+        sums[0, : len(classes)], sums[1, : len(classes)], sums[2] = overlap, total, 1
+        over_ranks(sums)
+        overlap, total = sums[:2, : len(classes)].astype(logits.dtype)
+        parts = float(sums[2, 0])
+    overlap, total = overlap + logits.dtype.type(smooth), total + logits.dtype.type(smooth)
+    loss = (1 - float((overlap / total).mean())) / parts
     dp = (overlap / total**2 - (2 / total) * t) * counted / logits.dtype.type(len(classes))
     dlogits: Array = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
     return loss, dlogits

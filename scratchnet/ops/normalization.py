@@ -16,17 +16,24 @@ variance are found in one pass, as sums of ``x − k`` and ``(x − k)²`` round
 difference stays exact; x̂ is never stored, because y and dx are both of the form ``a·x + b`` with an a and a b per
 channel; and a ReLU that follows is done in the same passes (``relu=True``).
 
+Where several processes share a batch (``over_ranks``), the statistics are those of all its pixels. Each process adds
+its number of pixels n, n·μ and n·(σ² + μ²), and in the backward pass Σ dy and Σ dy·x̂, to those of the others; dγ and
+dβ stay a process's own, as the gradients of all other parameters. The sums are in float64, so that σ² as a difference
+of two of them is as exact as float32 can tell.
+
 References
 ----------
 Ioffe and Szegedy, "Batch normalization" (2015), algorithm 1. Chan, Golub, LeVeque, "Algorithms for computing the
 sample variance" (1983), on shifted sums. Krizhevsky, Sutskever, Hinton (2012), section 3.3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, SumOverRanks, namespace
 from scratchnet.ops.activation import keep_positive
 from scratchnet.ops.sums import sum_partial, sum_rows
+from scratchnet.recording import perform
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
@@ -45,6 +52,8 @@ class Normalized:
         The statistics used; the variance is the biased one (divided by n·h·w).
     inverse_std : (c,)
         1 / √(variance + ε)
+    count : (1,) or None
+        Pixels of the whole batch, where processes share it; None: those of ``x``.
     """
 
     x: Array
@@ -52,9 +61,17 @@ class Normalized:
     mean: Array
     variance: Array
     inverse_std: Array
+    count: Array | None = None
 
 
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Normalized]:
+def batch_norm(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float = 1e-5,
+    relu: bool = False,
+    over_ranks: SumOverRanks | None = None,
+) -> tuple[Array, Normalized]:
     """Normalise by the batch's own statistics.
 
     Parameters
@@ -66,6 +83,8 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: boo
         Added to the variance.
     relu : bool
         Whether to set negative results to 0.
+    over_ranks : SumOverRanks or None
+        Given where ``x`` is one process's share of the batch.
 
     Returns
     -------
@@ -86,8 +105,35 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: boo
 
     both = over_rows(sums, x)
     first, second = sum_partial([s for s, _ in both]) / count, sum_partial([s for _, s in both]) / count
-    variance = xp.maximum(second - first * first, 0)
-    return batch_norm_fixed(x, gamma, beta, near + first, variance, eps, relu)
+    mean, variance = near + first, xp.maximum(second - first * first, 0)
+    if over_ranks is None:
+        return batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu)
+    own = empty(mean, (2 * c + 1,), xp.float64)
+    own[:c], own[c:-1], own[-1:] = mean, variance, 1
+    own[c:-1] += own[:c] * own[:c]
+    own *= xp.float64(count)
+    mean, variance, pixels = whole_statistics(own, x.dtype, over_ranks)
+    y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu)
+    return y, replace(normalized, count=pixels)
+
+
+def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple[Array, Array, Array]:
+    """Return mean (c,), variance (c,) and number of pixels (1,) of a batch that processes share.
+
+    Parameters
+    ----------
+    sums : (2·c + 1,) float64
+        n·μ, n·(σ² + μ²) and n of this process's share; zeros where it has none. Becomes those of the whole batch.
+    dtype
+        Of the results.
+    over_ranks : SumOverRanks
+    """
+    c = len(sums) // 2
+    perform(over_ranks, sums)
+    pixels = sums[-1:]
+    mean = sums[:c] / pixels
+    variance = namespace(sums).maximum(sums[c:-1] / pixels - mean * mean, 0)
+    return mean.astype(dtype), variance.astype(dtype), pixels.astype(dtype)
 
 
 def batch_norm_fixed(
@@ -117,11 +163,20 @@ def batch_norm_fixed(
     return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
 
 
-def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
+def batch_norm_backward(
+    dy: Array, normalized: Normalized, gamma: Array, over_ranks: SumOverRanks | None = None
+) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
     xp = namespace(dy)
-    dz, dgamma, dbeta = _parameter_gradients(dy, normalized)
-    count = dy.dtype.type(dy.size // dy.shape[3])
+    dz, own_dgamma, own_dbeta = _parameter_gradients(dy, normalized)
+    dgamma, dbeta, count = own_dgamma, own_dbeta, normalized.count
+    if over_ranks is None:
+        count = dy.dtype.type(dy.size // dy.shape[3])
+    else:
+        sums = empty(dy, (2, dy.shape[3]), xp.float64)
+        sums[0], sums[1] = dgamma, dbeta
+        perform(over_ranks, sums)
+        dgamma, dbeta = sums[0].astype(dy.dtype), sums[1].astype(dy.dtype)
     # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
     s = gamma * normalized.inverse_std
     a = -s * normalized.inverse_std * dgamma / count
@@ -137,7 +192,7 @@ def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tupl
 
     dx = empty(dy, dy.shape) if dz is dy else dz
     over_rows(combine, dx, dz, normalized.x)
-    return dx, dgamma, dbeta
+    return dx, own_dgamma, own_dbeta
 
 
 def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:

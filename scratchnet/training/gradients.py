@@ -9,6 +9,7 @@ from scratchnet.arrays import Array
 from scratchnet.data import BorderWeights, read_ahead
 from scratchnet.losses import PixelLoss
 from scratchnet.replay import Replay
+from scratchnet.training.parallel import Alone, Ranks, over_ranks, step_without_images, sum_gradients, total
 
 Batch: TypeAlias = tuple[Array, Array, Array | None]
 """Images (n, h, w, 3), masks (n, h, w), and the weights of their pixels (n, h, w) if they have any."""
@@ -24,12 +25,15 @@ class Part(NamedTuple):
     x : (n, h, w, c)
     target : (n, h, w)
     weights : (n, h, w) or None
+    first : int
+        Place in the batch of the first image of a rank.
     """
 
     number: int
     x: Array
     target: Array
     weights: Array | None
+    first: int = 0
 
 
 def weighted(batches: Iterable[tuple[Array, Array]], border_weights: BorderWeights | None) -> Iterator[Batch]:
@@ -39,28 +43,42 @@ def weighted(batches: Iterable[tuple[Array, Array]], border_weights: BorderWeigh
     return read_ahead(batches, lambda batch: (*batch, border_weights(batch[1])))
 
 
-def cut(number: int, x: Array, target: Array, weights: Array | None, alone: bool) -> list[Part]:
-    """Return a prepared batch as one part or, with ``alone``, image by image.
+def cut(number: int, x: Array, target: Array, weights: Array | None, alone: int = 0, first: int = 0) -> list[Part]:
+    """Return a prepared batch as one part or, with the number of its images as ``alone``, image by image.
 
-    Preparing may have made the masks larger than the weights; what was added gets those of the border.
+    A rank has the images from ``first`` on; image by image, the parts of all others have none. Preparing may have made
+    the masks larger than the weights; what was added gets those of the border.
     """
     if weights is not None and weights.shape != target.shape:
         grown = zip(target.shape, weights.shape, strict=True)
         weights = np.pad(weights, [(0, new - old) for new, old in grown], mode="edge")
-    parts = [slice(i, i + 1) for i in range(len(x))] if alone else [slice(0, len(x))]
-    return [Part(number, x[p], target[p], None if weights is None else weights[p]) for p in parts]
+    places = range(-first, alone - first)
+    parts = [slice(i, i + 1) if 0 <= i < len(x) else slice(0, 0) for i in places] if alone else [slice(0, len(x))]
+    return [Part(number, x[p], target[p], None if weights is None else weights[p], first) for p in parts]
 
 
-def gradient(passes: Replay, loss: PixelLoss, parts: Sequence[Part], seed: int, epoch: int) -> float:
-    """Leave in a network the gradient of the parts as if they were one batch; return that batch's loss."""
-    shares = loss.shares([part.target for part in parts], [part.weights for part in parts])
-    passes.network.zero_grad()
-    total, seeded = 0.0, 0
-    for (number, x, target, weights), share in zip(parts, shares, strict=True):
+def gradient(
+    passes: Replay, loss: PixelLoss, parts: Sequence[Part], seed: int, epoch: int, ranks: Ranks | None = None
+) -> float:
+    """Leave in a network the gradient of the parts as if they were one batch; return that batch's loss.
+
+    Where ``ranks`` train together, the parts are one's shares of those of all, and so is nothing of the result.
+    """
+    ranks = ranks or Alone()
+    everywhere = over_ranks(ranks)
+    shares = loss.shares([part.target for part in parts], [part.weights for part in parts], everywhere)
+    network = passes.network
+    network.zero_grad()
+    found, seeded = 0.0, 0
+    for (number, x, target, weights, first), share in zip(parts, shares, strict=True):
         if number != seeded:
-            passes.network.reseed(seed, epoch, number)
+            network.reseed(seed, epoch, number, first=first)
             seeded = number
-        value, dlogits = loss(passes.forward(x), target, weights, share)
+        if len(x) == 0:
+            step_without_images(network, loss, ranks)
+            continue
+        value, dlogits = loss(passes.forward(x), target, weights, share, everywhere)
         passes.backward(dlogits)
-        total += value
-    return total
+        found += value
+    sum_gradients(network, ranks)
+    return total(found, ranks)

@@ -12,6 +12,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.network import Network
+from scratchnet.training.parallel import forward_without_images
 
 
 def recalibrate(network: Network, batches: Iterable[Array]) -> int:
@@ -33,7 +34,10 @@ def recalibrate(network: Network, batches: Iterable[Array]) -> int:
     totals = {name: [np.zeros(layer.channels), np.zeros(layer.channels)] for name, layer in layers.items()}
     count = 0
     for x in batches:
-        network.forward(x, keep=False)
+        if len(x):
+            network.forward(x, keep=False)
+        else:  # other processes have all of this batch
+            forward_without_images(network)
         for name, layer in layers.items():
             assert layer.last is not None  # it has just run
             totals[name][0] += layer.last[0]

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -19,10 +19,10 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
-from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches
+from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches, share_of
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
-from scratchnet.inference import Evaluation, Segmenter, evaluate
+from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.progress import progress
@@ -30,6 +30,7 @@ from scratchnet.replay import Replay
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
 from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
 from scratchnet.training.optimizers import SGD, Adam, Optimizer
+from scratchnet.training.parallel import Alone, Ranks, evaluate_together, share_batches
 from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
 
@@ -80,6 +81,8 @@ class Run:
         Go on where ``last.npz`` stands, if there is one.
     border_weights : BorderWeights or None
         Weighs the pixels of the training masks.
+    ranks : Ranks or None
+        The processes that make this run together, if there are several; the first one writes the files.
 
     Raises
     ------
@@ -98,7 +101,9 @@ class Run:
         loss: PixelLoss,
         resume: bool = False,
         border_weights: BorderWeights | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Alone()
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
         self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
         self._use(recipe.build().allocate(settings.seed))
@@ -114,6 +119,7 @@ class Run:
     def _use(self, network: Network) -> None:
         """Train ``network`` from now on."""
         self.network, self.passes = network, Replay(network)
+        share_batches(network, self.ranks)
 
     @property
     def updates_per_epoch(self) -> int:
@@ -163,39 +169,51 @@ class Run:
 
     def finish(self) -> Evaluation:
         """Load the best checkpoint, recalibrate batch norm if wanted, write it back, and return its evaluation."""
+        self.ranks.wait()  # until the first one has written it
         best = load_checkpoint(self.folder / BEST)
         self._use(best.network)
         if self.settings.recalibrate and self.network.batch_norms():
-            batches = epoch_batches(
-                self.train, self.batch_size, self.settings.seed, 0, self.augmentation, drop_last=True
-            )
             count = len(self.train) // self.batch_size
-            prepared = (self._prepared(images, masks)[0] for images, masks in batches)
+            prepared = (self._prepared(images, masks)[0] for images, masks in self._batches(0))
             recalibrate(self.network, progress(prepared, "recalibrating batch norm", count))
         found = self.validate("evaluating")
         best.progress["final"] = summary(found)
-        save_checkpoint(self.folder / BEST, best)
+        if self.ranks.rank == 0:
+            save_checkpoint(self.folder / BEST, best)
         return found
 
     def validate(self, what: str) -> Evaluation:
         """Evaluate the network on the validation images with running statistics."""
         self.network.eval().use_statistics("running")
-        return evaluate(Segmenter(self.network, self.recipe.preprocessing), self.val, lambda n: progress(n, what))
+        segmenter = Segmenter(self.network, self.recipe.preprocessing)
+        return evaluate_together(segmenter, self.val, self.ranks, lambda n: progress(n, what))
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Array, Array]]:
+        """Yield the images and masks of an epoch, this process's share of every batch."""
+        settings, ranks = self.settings, self.ranks
+        return epoch_batches(
+            self.train,
+            self.batch_size,
+            settings.seed,
+            epoch,
+            self.augmentation,
+            drop_last=True,
+            rank=ranks.rank,
+            ranks=ranks.size,
+        )
 
     def _epoch(self) -> tuple[float, float]:
         """Make one pass over the training images; return the first learning rate and the mean loss."""
         network, settings, state = self.network.train(), self.settings, self.state
         count = len(self.train) // self.batch_size
-        batches = epoch_batches(
-            self.train, self.batch_size, settings.seed, state.epoch, self.augmentation, drop_last=True
-        )
+        batches = self._batches(state.epoch)
         first_rate = self.schedule.at(state.epoch, state.iteration, self.total_updates)
         losses: list[float] = []
         shown = progress(weighted(batches, self.border_weights), f"epoch {state.epoch + 1}", count)
         numbered = enumerate(shown, 1)
         while group := list(islice(numbered, settings.accumulate)):
             parts = [part for number, batch in group for part in self._parts(number, batch)]
-            losses.append(gradient(self.passes, self.loss, parts, settings.seed, state.epoch))
+            losses.append(gradient(self.passes, self.loss, parts, settings.seed, state.epoch, self.ranks))
             if not math.isfinite(losses[-1]):
                 raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {group[-1][0]}")
             self.optimizer.step(network.flat(), self.schedule.at(state.epoch, state.iteration, self.total_updates))
@@ -208,7 +226,8 @@ class Run:
         """Return batch ``number`` as it passes through the network: whole, or with mixed statistics one by one."""
         images, masks, weights = batch
         alone = self.settings.mixed_statistics and number % 2 == 0
-        return cut(number, *self._prepared(images, masks), weights, alone)
+        first = share_of(self.batch_size, self.ranks.rank, self.ranks.size).start
+        return cut(number, *self._prepared(images, masks), weights, self.batch_size if alone else 0, first)
 
     def _prepared(self, images: Array, masks: Array) -> tuple[Array, Array]:
         """Return a batch as the network takes it."""
@@ -235,6 +254,9 @@ class Run:
         state.rows.append(row)
         if improved:
             state.best_score, state.best_epoch = found.metrics.mean_iou, state.epoch
+        if self.ranks.rank > 0:
+            return
+        if improved:
             save_checkpoint(self.folder / BEST, Checkpoint(self.recipe, self.network, asdict(state)))
         write_log(self.folder / LOG, state.rows)
         last = Checkpoint(self.recipe, self.network, asdict(state), self.optimizer.arrays)

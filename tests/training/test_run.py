@@ -286,7 +286,7 @@ def test_an_update_of_nothing_but_ignored_pixels_changes_nothing(tmp_path):
 def test_what_dropout_draws_depends_on_seed_epoch_and_batch(tmp_path, monkeypatch):
     made = run(tmp_path, train=source(6), batch_size=2, accumulate=2, epochs=2, seed=5, mixed_statistics=True)
     keys = []
-    monkeypatch.setattr(made.network, "reseed", lambda *key: keys.append(key))
+    monkeypatch.setattr(made.network, "reseed", lambda *key, first: keys.append(key))
     list(made.fit())
     assert keys == [(5, epoch, number) for epoch in (0, 1) for number in (1, 2, 3)]
 

@@ -1,0 +1,187 @@
+"""What training in several processes costs: messages of a step, efficiency measured here, and estimated elsewhere.
+
+    python benchmarks/ranks.py                      # messages, and the estimate
+    mpiexec -n 2 python benchmarks/ranks.py         # and the efficiency of two processes, measured
+
+The net is that of ``scratchnet demo`` if nothing else is said; every process has one thread. Measured are a step of the
+first process alone with the whole batch, while the others sleep, and a step of all with a share each, in turns.
+
+The estimate for N processes adds to the time of a share, measured on one process, that of its messages,
+
+    Σ over messages: 2·⌈log₂ N⌉·latency + 2·(N − 1)/N · bytes/bandwidth
+
+(a sum over all processes by recursive halving and doubling: Thakur, Rabenseifner and Gropp 2005, section 4.5). It knows
+nothing of processes that wait for the slowest, nor of cores that share one memory.
+"""
+
+import argparse
+import os
+import time
+from math import ceil, log2
+from statistics import median
+
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["SCRATCHNET_THREADS"] = "1"
+
+import numpy as np
+
+from scratchnet.data import share_of
+from scratchnet.losses import PixelLoss
+from scratchnet.models import build
+from scratchnet.replay import Replay
+from scratchnet.training import Adam
+from scratchnet.training.gradients import Part, gradient
+from scratchnet.training.mpi import processes
+from scratchnet.training.parallel import Alone, share_batches
+
+
+class Counting:
+    """Ranks that count their sums; as the only one, they add up nothing and still take part in everything."""
+
+    def __init__(self, ranks, size):
+        self.rank, self.size, self._ranks = ranks.rank, size, ranks
+        self.messages, self.seconds = [], 0.0
+
+    def sum_(self, array):
+        """Add up, and note the bytes and the time, that of waiting included."""
+        begin = time.perf_counter()
+        self._ranks.sum_(array)
+        self.seconds += time.perf_counter() - begin
+        self.messages.append(array.nbytes)
+
+    def wait(self):
+        """Wait."""
+        self._ranks.wait()
+
+
+class Training:
+    """A network and what its steps need."""
+
+    def __init__(self, options, ranks, images):
+        settings = {"width": options.width} | ({"size": options.size} if "deconvnet" in options.model else {})
+        self.network = build(options.model, 2, **settings).allocate(0).train()
+        self.ranks, self.passes, self.optimizer, self.number = ranks, Replay(self.network), Adam(), 0
+        self.loss = PixelLoss(2, "cross-entropy+dice")
+        share_batches(self.network, ranks)
+        rng = np.random.default_rng(0)
+        shape = (options.batch, options.size, options.size)
+        own = share_of(options.batch, ranks.rank, ranks.size) if images is None else slice(0, images)
+        self.x = rng.standard_normal((*shape, 3)).astype(np.float32)[own]
+        self.target = rng.integers(0, 2, shape).astype(np.uint8)[own]
+
+    def step(self):
+        """Make one update."""
+        self.number += 1
+        parts = [Part(self.number, self.x, self.target, None)]
+        gradient(self.passes, self.loss, parts, 0, 0, self.ranks)
+        self.optimizer.step(self.network.flat(), 1e-4)
+
+    def seconds(self, count):
+        """Return the time and the processor time of a step, the mean of ``count``."""
+        begin, worked = time.perf_counter(), time.process_time()
+        for _ in range(count):
+            self.step()
+        return (time.perf_counter() - begin) / count, (time.process_time() - worked) / count
+
+
+def messages_of(options):
+    """Return the bytes of every message of a step."""
+    ranks = Counting(Alone(), 2)
+    training = Training(options, ranks, 1)
+    training.step()
+    return ranks.messages, training.network
+
+
+def message_seconds(messages, count, options):
+    """Return the estimated time of a step's messages between ``count`` processes."""
+    latency, bandwidth = options.latency * 1e-6, options.bandwidth * 1e9
+    return sum(2 * ceil(log2(count)) * latency + 2 * (count - 1) / count * size / bandwidth for size in messages)
+
+
+def asleep(communicator):
+    """Wait for all ranks without using the processor."""
+    everyone = communicator.Ibarrier()
+    while not everyone.Test():
+        time.sleep(0.002)
+
+
+def measure(ranks, options):
+    """Print the efficiency of the processes that there are."""
+    shared = Training(options, counting := Counting(ranks, ranks.size), None)
+    alone = Training(options, Alone(), options.batch)
+    if ranks.rank == 0:
+        alone.seconds(3)
+    asleep(ranks.communicator)
+    shared.seconds(3)
+    counting.seconds = 0.0
+    rounds = []
+    for _ in range(options.rounds):
+        asleep(ranks.communicator)
+        one = alone.seconds(options.steps) if ranks.rank == 0 else (0.0, 0.0)
+        asleep(ranks.communicator)
+        before = counting.seconds
+        all_of_us, _ = shared.seconds(options.steps)
+        rounds.append((one[0], all_of_us, (counting.seconds - before) / options.steps))
+    if ranks.rank:
+        return
+    ones, alls, sums = zip(*rounds, strict=True)
+    ratios = sorted(one / together / ranks.size for one, together in zip(ones, alls, strict=True))
+    print(f"\n{ranks.size} processes of one thread, {options.rounds} rounds of {options.steps} steps, in turns")
+    print(
+        f"a step of one process with {options.batch} images  {1e3 * median(ones):8.2f} ms, least {1e3 * min(ones):.2f}"
+    )
+    print(f"a step of all with a share each       {1e3 * median(alls):8.2f} ms, least {1e3 * min(alls):.2f}")
+    print(f"… of which in sums, waiting included  {1e3 * median(sums):8.2f} ms, least {1e3 * min(sums):.2f}")
+    quartiles = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+    print(f"efficiency {median(ratios):.2f} (quartiles {quartiles[0]:.2f} to {quartiles[1]:.2f}), ", end="")
+    print(f"of the least disturbed rounds {min(ones) / min(alls) / ranks.size:.2f}")
+
+
+def estimate(options):
+    """Print the messages of a step, and the efficiency that follows from them."""
+    messages, network = messages_of(options)
+    gradients = 4 * network.parameter_count()
+    print(f"{options.model}: {network.parameter_count():,} parameters, {len(network.batch_norms())} batch norms")
+    print(
+        f"a step sends {len(messages)} messages of {sum(messages):,} bytes in all, {gradients:,} of them the gradient"
+    )
+    print(f"\nestimate: {options.latency:g} µs and {options.bandwidth:g} GB/s between any two processes of one thread")
+    print("processes   images each   share alone    messages   efficiency   with whole batches each")
+    times = {}
+    for count in (1, *options.counts):
+        images = ceil(options.batch / count)
+        if images not in times:
+            training = Training(options, Alone() if count == 1 else Counting(Alone(), 2), images)
+            training.seconds(3)
+            times[images] = min(training.seconds(options.steps)[1] for _ in range(options.rounds))
+        sent = message_seconds(messages, count, options) if count > 1 else 0.0
+        whole, share = times[options.batch], times[images]
+        print(
+            f"{count:9d} {images:13d} {1e3 * share:10.2f} ms {1e3 * sent:8.2f} ms "
+            f"{whole / count / (share + sent):12.2f} {whole / (whole + sent):25.2f}"
+        )
+
+
+def main():
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="deconvnet-small")
+    parser.add_argument("--width", type=float, default=16)
+    parser.add_argument("--size", type=int, default=64, help="of an image, pixels")
+    parser.add_argument("--batch", type=int, default=16, help="images of all processes together")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--steps", type=int, default=4, help="in a round")
+    parser.add_argument("--counts", type=int, nargs="+", default=[2, 4, 8, 16], help="of processes, for the estimate")
+    parser.add_argument("--latency", type=float, default=30, help="of one message, µs")
+    parser.add_argument("--bandwidth", type=float, default=1.1, help="GB/s; 10 Gbit Ethernet has about 1.1")
+    options = parser.parse_args()
+    if options.width == int(options.width):
+        options.width = int(options.width)
+    with processes() as ranks:
+        if ranks.size > 1:
+            measure(ranks, options)
+        else:
+            estimate(options)
+
+
+if __name__ == "__main__":
+    main()
