@@ -1,0 +1,293 @@
+r"""
+13. From a sliding window to FCN-32, 16 and 8
+=============================================
+
+**The question.** A network that tells what an image shows gives one answer for the whole image. We want an answer for
+every pixel. Must it be asked once for every pixel, and if not, what is lost?
+
+You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and lesson 12 (a network as a list).
+"""
+
+# %%
+# Write your prediction down first
+# --------------------------------
+# The plainest way: cut a window round a pixel, ask a classifier what is in its middle, move on by one pixel. An image
+# of 96×96 has 9,216 such windows. Say a window has 16×16 pixels. Write down:
+#
+# 1. how many pixels two neighbouring windows share;
+# 2. how many times the work of all windows could be less, if nothing had to be computed twice;
+# 3. whether a *fully connected* layer, one that gives every number of a map its own weight, can be part of a network
+#    that takes images of any size.
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FAST = "--fast" in sys.argv
+SMEARS = Path(__file__).resolve().parents[1] / "data" / "smears" if "__file__" in globals() else Path("data/smears")
+rng = np.random.default_rng(13)
+
+photo = np.asarray(Image.open(SMEARS / "images" / "cells-0000.png").convert("RGB"))
+image = photo[None].astype(np.float64) / 255 - 0.5
+print(image.shape)
+
+# %%
+# A classifier for windows
+# ------------------------
+# A small one: two convolutions, the second with stride 2, and a **fully connected** layer that weighs every number of
+# what is left and adds up, once for each class. A convolution without padding makes the map smaller: 16 becomes 14,
+# then 6.
+
+from scratchnet.ops.convolution import conv2d
+
+WINDOW = 16
+kernel1 = rng.standard_normal((3, 3, 3, 8)) / 5
+kernel2 = rng.standard_normal((3, 3, 8, 8)) / 8
+dense = rng.standard_normal((6 * 6 * 8, 2)) / 17  # every number of the last map to each of two classes
+
+
+def classify(window: np.ndarray) -> np.ndarray:
+    """Return the two scores of one window (1, 16, 16, 3)."""
+    first = np.maximum(conv2d(window, kernel1), 0)  # (1, 14, 14, 8)
+    second = np.maximum(conv2d(first, kernel2, stride=2), 0)  # (1, 6, 6, 8)
+    return second.reshape(1, -1) @ dense  # (1, 2)
+
+
+print("scores of the first window:", classify(image[:, :WINDOW, :WINDOW]))
+
+# %%
+# Now let it slide, over a part of the image, two pixels at a time. (Two, because of the stride. More of that soon.)
+
+part = image[:, :48, :48]
+steps = range(0, 48 - WINDOW + 1, 2)
+by_windows = np.array([[classify(part[:, r : r + WINDOW, c : c + WINDOW])[0] for c in steps] for r in steps])
+print("a map of scores:", by_windows.shape)
+
+# %%
+# Fully connected is a convolution in disguise
+# --------------------------------------------
+# The fully connected layer multiplies a map of 6×6×8 numbers with 6×6×8 weights and adds up. That is what a
+# convolution does at one place, with a kernel as large as the map. Only the shape of the weights has to be written
+# differently. And a convolution does not mind a larger image: it simply slides. (Long, Shelhamer, Darrell 2015,
+# section 3.1.)
+
+kernel3 = dense.reshape(6, 6, 8, 2)
+
+
+def all_at_once(image: np.ndarray) -> np.ndarray:
+    """Return the scores of all windows, two pixels apart, in one pass."""
+    first = np.maximum(conv2d(image, kernel1), 0)
+    second = np.maximum(conv2d(first, kernel2, stride=2), 0)
+    return conv2d(second, kernel3)
+
+
+at_once = all_at_once(part)[0]
+worst = np.abs(at_once - by_windows).max()
+print(f"{by_windows.shape} and {at_once.shape}, largest difference {worst:.0e}")
+assert worst < 1e-12
+
+# %%
+# The same numbers to the last digit. A network without fully connected layers takes images of any size: a **fully
+# convolutional network**, FCN. What did it save? Count the multiplications.
+
+
+def products(h: int, w: int) -> int:
+    """Return the multiplications of one pass over h × w pixels."""
+    h1, w1 = h - 2, w - 2
+    h2, w2 = (h1 - 1) // 2, (w1 - 1) // 2
+    return h1 * w1 * 27 * 8 + h2 * w2 * 72 * 8 + (h2 - 5) * (w2 - 5) * 288 * 2
+
+
+windows = len(steps) ** 2
+saved = windows * products(WINDOW, WINDOW) / products(48, 48)
+print(f"{windows} windows: {windows * products(WINDOW, WINDOW):,} multiplications; in one pass {products(48, 48):,}")
+print(f"{saved:.1f} times fewer")
+
+# %%
+# 20.4 times fewer, and more with larger windows and images: two windows side by side share 14 of their 16 columns
+# here, and all that was computed there.
+#
+# The price: a coarse map
+# -----------------------
+# The map of scores has one value for every second pixel, because one convolution has stride 2. VGG16, the network
+# that FCN is made from, halves its map five times. One score then stands for 32×32 pixels. How good can a mask be
+# that is known only every 32 pixels? Average the truth over squares, enlarge the result bilinearly, and call
+# everything above one half "cell": no network whose scores are that coarse can be expected to do much better.
+
+from scratchnet.ops.resampling import upsample_bilinear
+
+names = [f"cells-{number:04d}.png" for number in range(16)]
+photos = np.stack([np.asarray(Image.open(SMEARS / "images" / name).convert("RGB")) for name in names])
+masks = np.stack([np.asarray(Image.open(SMEARS / "masks" / name)) for name in names])
+print(photos.shape, masks.shape, "values of the masks:", np.unique(masks))
+side = 96  # a multiple of 32
+truth = masks[:, :side, :side]
+
+
+def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Return the intersection over union of the cells (lesson 1)."""
+    return float(((prediction == 1) & (truth == 1)).sum() / ((prediction == 1) | (truth == 1)).sum())
+
+
+best = {}
+for stride in (32, 16, 8, 4):
+    cells = truth.reshape(len(truth), side // stride, stride, side // stride, stride).mean(axis=(2, 4))
+    fine = upsample_bilinear(cells[..., None], (side, side))[..., 0]
+    best[stride] = iou(fine > 0.5, truth)
+    print(f"one value every {stride:2} pixels: IoU at best about {best[stride]:.2f}")
+
+# %%
+# Enlarging in steps, with help from shallower maps
+# -------------------------------------------------
+# FCN-32s enlarges its coarsest scores 32 times in one go, with the bilinear kernel of lesson 10. FCN-16s knows that
+# there is a finer map on the way: the one before the last pool, with one value every 16 pixels. It has seen less of
+# the surroundings, so it knows less well *what* there is, but better *where*. A 1×1 convolution makes scores of it,
+# the coarse scores are enlarged twice, and the two are **added**. FCN-8s does this once more. Such a shortcut is
+# called a **skip**.
+#
+# Let us see whether it helps. The same small encoder three times: four blocks of convolution, batch norm, ReLU and
+# pool, with scores at 1/16; then the same with scores of 1/8 added, and of 1/4.
+
+from scratchnet.layers import Add, BatchNorm2d, BilinearTranspose2d, Conv2d, Crop, MaxPool2d, ReLU
+from scratchnet.losses import PixelLoss
+from scratchnet.network import Network
+from scratchnet.training.optimizers import Adam
+
+
+def small_fcn(skips: int) -> Network:
+    """Build an FCN whose finest scores are at 1/16 (no skip), 1/8 (one) or 1/4 (two)."""
+    net = Network(channels=3)
+    c_in = 3
+    for block, filters in enumerate((8, 16, 32, 32), start=1):
+        net.add(f"conv{block}", Conv2d(c_in, filters, 3, padding=1))
+        net.add(f"bn{block}", BatchNorm2d(filters))
+        net.add(f"relu{block}", ReLU())
+        net.add(f"pool{block}", MaxPool2d(2))
+        c_in = filters
+    scores, stride = net.add("score4", Conv2d(32, 2, 1)), 16
+    for block, filters in ((3, 32), (2, 16))[:skips]:
+        net.add(f"up{block}", BilinearTranspose2d(2), scores)
+        net.add(f"score{block}", Conv2d(filters, 2, 1), f"pool{block}")
+        net.add(f"up{block}c", Crop(1), f"up{block}", f"score{block}")
+        scores, stride = net.add(f"sum{block}", Add(), f"up{block}c", f"score{block}"), stride // 2
+    net.add("up", BilinearTranspose2d(stride), scores)
+    net.add("scores", Crop(stride // 2), "up", "input")
+    return net
+
+
+def train(net: Network, updates: int) -> float:
+    """Train on twelve smears, and return the IoU on the other four."""
+    net.allocate(seed=1).train()
+    loss, optimizer = PixelLoss(classes=2), Adam()
+    x = (photos[:, :side, :side] / 255 - 0.5).astype(np.float32)
+    for update in range(updates):
+        batch = np.random.default_rng(update).choice(12, 6, replace=False)
+        if update % 2:
+            batch_x, batch_y = x[batch, :, ::-1], truth[batch, :, ::-1]  # a mirror image is a smear as well
+        else:
+            batch_x, batch_y = x[batch], truth[batch]
+        _, dscores = loss(net.forward(np.ascontiguousarray(batch_x)), batch_y)
+        net.zero_grad()
+        net.backward(dscores)
+        optimizer.step(net.flat(), 5e-3)
+    predicted = net.forward(x[12:]).argmax(axis=3)  # with the statistics of these four images (lesson 11)
+    predictions.append(predicted[0])
+    return iou(predicted, truth[12:])
+
+
+predictions: list[np.ndarray] = []
+results = {16 >> skips: train(small_fcn(skips), 3 if FAST else 250) for skips in range(3)}
+for stride, value in results.items():
+    print(f"scores every {stride:2} pixels: IoU {value:.2f} on four other smears")
+
+# %%
+# Each skip helps, and the table above says why it must: what is drawn at 1/16 cannot be better than its squares.
+#
+# The figure worth keeping
+# ------------------------
+
+from scratchnet.viewing import keep, overlay, panels
+from scratchnet.viewing.receptive_field import receptive_fields
+
+figure, axes = panels(9, 4.6, rows=2, columns=4)
+for one in axes:
+    one.set_axis_off()
+axes[0].imshow(photos[12, :side, :side])
+axes[0].set_title("image")
+axes[4].imshow(overlay(np.ascontiguousarray(photos[12, :side, :side]), truth[12]))
+axes[4].set_title("truth")
+for number, stride in enumerate((32, 16, 8), start=1):
+    cells = truth[12].reshape(side // stride, stride, side // stride, stride).mean(axis=(1, 3))
+    axes[number].imshow(cells, cmap="Greens", vmin=0, vmax=1)
+    axes[number].set_title(f"truth at 1/{stride}: at best {best[stride]:.2f}")
+for number, (stride, value) in enumerate(results.items(), start=5):
+    axes[number].imshow(
+        overlay(np.ascontiguousarray(photos[12, :side, :side]), predictions[number - 5].astype(np.uint8))
+    )
+    axes[number].set_title(f"learned at 1/{stride}: IoU {value:.2f}")
+keep(figure, "13-sliding-window-to-fcn")
+
+# %%
+# What a score sees
+# -----------------
+# A score depends on a patch of the image, its **receptive field**. Going through the layers, a kernel of k pixels
+# adds k − 1 steps, and a step is as wide as all strides so far, multiplied. For VGG16 up to the layer that was fully
+# connected:
+
+length, step = 1, 1
+for convolutions in (2, 2, 3, 3, 3):
+    for _ in range(convolutions):
+        length += (3 - 1) * step
+    length += (2 - 1) * step  # the pool
+    step *= 2
+length += (7 - 1) * step
+print(f"a score of FCN sees {length} pixels in each direction and stands for {step}")
+
+from scratchnet.models import build
+
+field = receptive_fields(build("fcn32s", classes=21), (500, 500), "score_fr", (8, 8))["input"]
+print(field)
+assert field.right - field.left == length
+
+# %%
+# 404 pixels, no matter how large the object is. A cup of 30 pixels is a detail in that field, and of a bus of 600
+# pixels it shows a piece. The DeconvNet paper (Noh, Hong, Han 2015) begins with this: what is much larger than the
+# field is broken into pieces, what is much smaller is overlooked. Its cure is to bring every object to the same size
+# first (lesson 16).
+#
+# What breaks if …
+# ----------------
+# **… the enlarged map is put down in the wrong place?** An enlarged map is larger than the image by the overhang of
+# the kernel, and must be cut at the right offset. In the released FCN-32s, whose first convolution pads by 100 pixels
+# so that small images survive five pools, that number is 19, and it is in no formula of the paper. It is what remains
+# when all sizes are added up. Be wrong by as much:
+
+moved = np.roll(truth, 19, axis=(1, 2))
+print(f"a perfect mask, 19 pixels off: IoU {iou(moved, truth):.2f}")
+shifted = iou(moved, truth)
+
+# %%
+# **… the image is smaller than the window?** Then there is no place for the last kernel, and the library says so:
+
+try:
+    all_at_once(image[:, :12, :12])
+except ValueError as error:
+    print(error)
+else:
+    raise AssertionError("a window of 12 pixels must not do")
+
+# %%
+# **… the coarse scores start at random?** FCN starts its score layers at 0, so that a new skip changes nothing at
+# first: FCN-16s begins exactly where FCN-32s ended.
+#
+# Exercises
+# ---------
+# Solutions: ``lessons/solutions/13_sliding_window_to_fcn.py``.
+#
+# 1. What does a score of our small FCN see, at 1/16, in pixels? Use the rule above.
+# 2. VGG16's first fully connected layer takes 7×7×512 numbers to 4096. How many weights is that, before and after it
+#    has become a convolution?
+# 3. Scores for every pixel, not for every second one: shift the image by (0,0), (0,1), (1,0), (1,1), run the network
+#    on each, and lay the four maps into each other (*shift and stitch*). Check it against windows.
