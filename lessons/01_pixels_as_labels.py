@@ -124,8 +124,8 @@ print(f"the best of all: accuracy {accuracies.max():.3f}, IoU {ious.max():.3f}")
 # The figure worth keeping
 # ------------------------
 # From the left: an image; its truth; what the threshold got right (white), missed (vermilion) and wrongly marked
-# (blue); and both measures over the threshold. The accuracy begins at 0.80 for finding nothing and never comes above
-# 0.88. The IoU begins at 0.
+# (blue); and both measures over the threshold. The accuracy begins at 0.80 for finding nothing and comes to 0.88 at
+# most. The IoU begins at 0.
 
 from scratchnet.viewing import ROLES, error_map, keep, overlay, panels
 

@@ -1,0 +1,326 @@
+r"""
+6. Losses over pixels
+=====================
+
+**The question.** A network is to learn labels. Learning goes downhill along slopes, but a label is right or wrong, and
+between the two there is no slope. What is a good number to go downhill on, and how is it computed so that it survives a
+network that is very sure and wrong?
+
+You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
+"""
+
+# %%
+# Write your prediction down first
+# --------------------------------
+# For every pixel the network gives one number *z*, called a **logit**. Positive means "cell", negative "background",
+# and the further from 0 the surer. Write down, on paper:
+#
+# 1. the probability of "cell" that you would read from z = 0, from z = 2, from z = −2;
+# 2. the network says z = 40, but the pixel is background. A loss measures how bad that is. Should it be about 1,
+#    about 40, or infinite?
+# 3. a network that has not learned anything has to choose between 11 classes. How large a probability does it give to
+#    the right one, on average?
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+FAST = "--fast" in sys.argv
+
+# %%
+# From a number to a probability
+# ------------------------------
+# Accuracy and IoU (lesson 1) are of no use for learning: move a weight a little, and no label changes. The slope is 0
+# nearly everywhere. A *probability* does change a little. The **sigmoid** makes one of any number:
+#
+#     σ(z) = 1 / (1 + e⁻ᶻ)
+#
+# It is 0.50 at z = 0, 0.88 at z = 2 and 0.12 at z = −2, and never quite reaches 0 or 1.
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """Return the probability that a logit stands for, by the formula as it is."""
+    return 1 / (1 + np.exp(-z))
+
+
+even, sure, unsure = (float(sigmoid(np.float64(z))) for z in (0, 2, -2))
+print(f"σ(0) = {even:.2f}, σ(2) = {sure:.2f}, σ(−2) = {unsure:.2f}")
+
+# %%
+# The loss: surprise
+# ------------------
+# Let *p* be the probability that the network gave to what is *true*. The **cross-entropy** of the pixel is −log p.
+# With p = 1 it is 0, with p = 0.5 it is 0.69, and it grows without end as p goes to 0: the surer the network was of
+# something wrong, the worse. With z = 2, a cell costs 0.13 and a background pixel 2.13.
+#
+# Write the truth as a number t, 1 for cell and 0 for background. Then p is σ(z) where t is 1, and 1 − σ(z) where t is
+# 0.
+
+
+def naive_loss(z: np.ndarray, t: float) -> np.ndarray:
+    """Return the cross-entropy by the formula as it is."""
+    p = sigmoid(z)
+    return -np.log(p if t == 1 else 1 - p)
+
+
+cell, background = float(naive_loss(np.float64(2), 1)), float(naive_loss(np.float64(2), 0))
+print(f"z = 2: a cell costs {cell:.2f}, background {background:.2f}, undecided is {-np.log(0.5):.2f}")
+
+# %%
+# The logit 40
+# ------------
+# Now the sure and wrong one. σ(40) differs from 1 only in the 18th digit. A ``float64`` has 16, so it is exactly 1,
+# one minus it is exactly 0, and the logarithm of 0 is minus infinity.
+
+with np.errstate(divide="ignore"):
+    broken = float(naive_loss(np.float64(40), 0))
+    from_where = {
+        dtype.__name__: next(z for z in range(100) if np.isinf(naive_loss(dtype(z), 0)))
+        for dtype in (np.float64, np.float32)
+    }
+print("naive loss at z = 40:", broken, "  first logit that breaks it:", from_where)
+assert np.isinf(broken)
+
+# %%
+# An infinite loss, and its slope, worked out factor by factor, is ∞·0: *nan*, "not a number". After the next step of
+# learning so is every number of the network. In ``float32``, in which networks are trained, a logit of 17 is enough;
+# in ``float64`` it takes 37. Such logits do occur.
+#
+# The cure is to do the algebra before the arithmetic. For t = 0:
+#
+#     −log(1 − σ(z)) = log(1 + eᶻ) = z + log(1 + e⁻ᶻ)
+#
+# For large z the second term is nothing, and the loss is about z: at 40 it is 40, the answer to the second question.
+# For negative z take the form in the middle. Both, and t = 1 as well, are in one formula that never takes the
+# exponential of a positive number:
+#
+# ``loss = max(z, 0) − z·t + log(1 + e^(−|z|))``
+
+
+def stable_loss(z: np.ndarray, t: float) -> np.ndarray:
+    """Return the cross-entropy without ever rounding a probability to 0 or 1."""
+    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+
+
+z = np.linspace(-10, 10, 41)
+for t in (0, 1):
+    assert np.allclose(stable_loss(z, t), naive_loss(z, t))
+at_40 = float(stable_loss(np.float64(40), 0))
+print(f"stable loss at z = 40: {at_40:.6f}, at 4000: {float(stable_loss(np.float64(4000), 0)):.6f}")
+assert at_40 == 40
+
+# %%
+# Its slope is p − t
+# ------------------
+# Differentiate log(1 + eᶻ) − z·t: the first term gives eᶻ / (1 + eᶻ), which is σ(z). So the slope is **σ(z) − t**,
+# what the network said minus what is true. It is between −1 and 1, it is 0 only where the network is right, and it is
+# easy to remember. Lesson 2 says how to check it:
+
+step = 1e-5
+measured = {t: (stable_loss(z + step, t) - stable_loss(z - step, t)) / (2 * step) for t in (0, 1)}
+worst = max(np.abs(measured[t] - (sigmoid(z) - t)).max() for t in (0, 1))
+print(f"largest difference between measured slope and p − t: {worst:.0e}")
+assert worst < 1e-9
+
+# %%
+# The figure worth keeping
+# ------------------------
+# Loss and slope of a background pixel over the logit. The naive loss ends where rounding begins. And the squared
+# difference (p − t)², which one might have taken instead, goes flat on the right: its slope is 2·(p − t)·p·(1 − p),
+# and p·(1 − p) is 0 when the network is sure. The more wrong it is, the less it learns.
+
+from scratchnet.viewing import ROLES, keep, panels
+
+logits32 = np.linspace(-5, 25, 601, dtype=np.float32)
+p = sigmoid(logits32)
+with np.errstate(divide="ignore"):
+    naive = naive_loss(logits32, 0)
+figure, (left, right) = panels(10, 3.5, columns=2)
+left.plot(logits32, stable_loss(logits32, 0), color=ROLES["output"], linewidth=4, label="cross-entropy")
+left.plot(logits32, naive, "--", color=ROLES["truth"], label="the same, naive, float32")
+left.plot(logits32, p**2, ":", color=ROLES["switch"], linewidth=2.5, label="squared difference")
+right.plot(logits32, p, color=ROLES["output"], linewidth=4, label="cross-entropy: p − t")
+right.plot(logits32, 2 * p * p * (1 - p), ":", color=ROLES["switch"], linewidth=2.5, label="squared difference")
+left.set_ylabel("loss of a background pixel")
+right.set_ylabel("its slope")
+for panel in (left, right):
+    panel.set_xlabel("logit z: background ←   → cell")
+    panel.legend(frameon=False, fontsize=9)
+right.set_ylim(-0.05, 1.4)
+keep(figure, "06-losses-over-pixels")
+
+# %%
+# More than two classes
+# ---------------------
+# With K classes the network gives K logits for each pixel, one channel a class. The **softmax** makes probabilities
+# of them that add up to 1: ``p_j = exp(z_j) / Σ exp(z)``. The loss is again −log of the probability of the true class
+# t, and with a little algebra
+#
+#     loss = log(Σ exp(z)) − z_t
+#
+# ``log(Σ exp(z))`` is called *log-sum-exp*, a smooth form of the maximum. The exponential of 1000 is too large for
+# any computer, but adding the same number to all logits changes neither p nor the loss. So subtract the largest logit
+# first: then the largest exponential is 1, and nothing can overflow. The slope is the same as before, one for each
+# class: **p − t**, where t is now 1 for the true class and 0 for the others.
+
+
+def softmax_loss(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the loss of every pixel and its slopes, for logits (…, K) and labels (…)."""
+    shifted = z - z.max(axis=-1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=-1))
+    truth = np.arange(z.shape[-1]) == labels[..., None]  # (…, K), True at the true class
+    p = np.exp(shifted - log_sum[..., None])
+    return log_sum - (shifted * truth).sum(axis=-1), p - truth
+
+
+losses, slopes = softmax_loss(np.array([[1000.0, 0.0, -3.0], [2.0, 2.0, 2.0]]), np.array([1, 1]))
+print("losses", losses.round(3), " slopes", slopes.round(3).tolist())
+assert losses[0] == 1000
+assert np.isclose(losses[1], np.log(3))
+
+# %%
+# The second pixel shows something useful. Equal logits give each class the probability 1/K, and the loss is log K. A
+# network that has not learned anything starts near there: 0.69 with 2 classes, 2.40 with 11, 3.04 with 21. If your
+# first loss is much larger, something is wrong before anything has been learned: logits that are far too large,
+# mostly.
+
+rng = np.random.default_rng(6)
+beginner, _ = softmax_loss(0.1 * rng.standard_normal((1, 64, 64, 11)), rng.integers(0, 11, (1, 64, 64)))
+loud, _ = softmax_loss(10 * rng.standard_normal((1, 64, 64, 11)), rng.integers(0, 11, (1, 64, 64)))
+print(
+    f"log 11 = {np.log(11):.2f}; small random logits {beginner.mean():.2f}; a hundred times as large {loud.mean():.1f}"
+)
+
+# %%
+# A whole image
+# -------------
+# The loss of an image, or of a batch, is the mean over its pixels. Two things are usual:
+#
+# - **Ignored pixels.** Where the person who drew the mask was not sure, it has a label that is no class, mostly 255.
+#   Such a pixel has no loss and no slope, and the mean is taken over the others.
+# - **Class weights.** Where background is common, a network gets far by learning "background". So multiply every
+#   pixel's loss by a weight of its class, larger for rare classes. *Median frequency balancing* takes the median of
+#   all classes' frequencies divided by the frequency of the class.
+
+
+def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int = 255) -> tuple[float, np.ndarray]:
+    """Return the loss of masks (n, h, w) and its slopes by the logits (n, h, w, K)."""
+    counted = mask != ignore
+    labels = np.where(counted, mask, 0)
+    factors = counted * weights[labels] / counted.sum()  # (n, h, w), 0 for ignored pixels
+    losses, slopes = softmax_loss(z, labels)
+    return float((losses * factors).sum()), slopes * factors[..., None]
+
+
+# %%
+# What do weights do? Take the simplest network of all, one that does not look at the image: it has one logit for each
+# class, the same at every pixel. Let it learn the masks of the blood smears.
+
+import scratchnet
+from scratchnet.data import read_mask
+
+folder = Path(scratchnet.__file__).parents[1] / "data" / "smears" / "masks"
+masks = np.stack([read_mask(path) for path in sorted(folder.glob("*.png"))])
+frequency = np.bincount(masks.ravel()) / masks.size
+balanced = np.median(frequency) / frequency
+
+
+def learn_constant(weights: np.ndarray) -> float:
+    """Go downhill and return the probability of cell that is learned."""
+    z = np.zeros(2)
+    masks_seen = masks[:, ::4, ::4]
+    for _ in range(60):
+        _, slopes = image_loss(np.broadcast_to(z, (*masks_seen.shape, 2)), masks_seen, weights)
+        z = z - 2.0 * slopes.sum(axis=(0, 1, 2))
+    return float(np.exp(z[1]) / np.exp(z).sum())
+
+
+plain, weighted = learn_constant(np.ones(2)), learn_constant(balanced)
+print(f"share of cell {frequency[1]:.2f}; learned {plain:.2f}, with weights {balanced.round(2)}: {weighted:.2f}")
+
+# %%
+# Without weights it learns to say 0.20 everywhere, the share of cell: never above one half, so the mask is empty.
+# With the weights 0.63 and 2.47 it says 0.50, undecided, so that the smallest hint in an image can decide. The price:
+# a network trained like this marks too much rather than too little, and its numbers are no probabilities any more.
+
+# %%
+# The packaged loss, and a check
+# ------------------------------
+# `scratchnet.losses.PixelLoss` does all this, for one channel (sigmoid) and for several (softmax).
+
+from scratchnet.gradcheck import check_gradients, from_loss
+from scratchnet.losses import PixelLoss
+
+scores = rng.standard_normal((2, 4, 5, 3))
+target = rng.integers(0, 3, (2, 4, 5))
+target[0, 0, :3] = 255
+three_weights = (0.5, 1.0, 2.0)
+packaged = PixelLoss(classes=3, class_weights=three_weights)
+ours, our_slopes = image_loss(scores, target, np.array(three_weights))
+theirs, their_slopes = packaged(scores, target)
+assert np.isclose(ours, theirs)
+assert np.allclose(our_slopes, their_slopes)
+report = check_gradients("loss", from_loss(packaged, scores, target))
+print(f"loss {ours:.4f} and {theirs:.4f}; gradient check: ok {report.ok}, worst error {report.worst.error:.0e}")
+assert report.ok
+assert (their_slopes[0, 0, :3] == 0).all()
+
+# %%
+# What breaks if …
+# ----------------
+# **… the infinite loss is patched with a tiny number,** ``log(1 − p + 10⁻¹²)``? The loss becomes finite, 27.6 at
+# z = 40. But its slope is 0 there, because p does not move any more: the network is wrong and never learns it.
+
+
+def patched(z: float) -> float:
+    """Return the loss of a background pixel with the usual patch."""
+    return float(-np.log(1 - sigmoid(np.float64(z)) + 1e-12))
+
+
+patched_slope = (patched(40 + 1e-3) - patched(40 - 1e-3)) / 2e-3
+print(f"patched loss {patched(40):.1f}, its slope {patched_slope:.2f}; right: {at_40:.1f} and 1.00")
+assert patched_slope == 0
+
+# %%
+# **… the network already ends in a softmax,** and the loss does another one? Its "logits" are then between 0 and 1.
+# Even a perfect network, 1 for the right class and 0 for the others, has a loss of 0.31 with 2 classes and of 1.54
+# with 11, and it never comes lower. It does learn, badly. A loss that gets stuck at such a number is a hint.
+
+floors = {classes: float(softmax_loss(np.eye(classes)[:1], np.zeros(1, int))[0][0]) for classes in (2, 11)}
+print("lowest loss after two softmaxes:", {classes: round(floor, 2) for classes, floor in floors.items()})
+
+# %%
+# **… ignored pixels are marked by −1?** NumPy reads −1 as "the last one", so an ignored pixel quietly becomes one of
+# the last class. The package refuses labels that are neither a class nor the ignored one.
+
+last = np.array(["background", "cell", "dirt"])[np.array([-1])]
+print("label −1 is read as", last[0])
+try:
+    packaged(scores, np.full((2, 4, 5), -1))
+except ValueError as error:
+    print(error)
+
+# %%
+# **… the mean is taken over all pixels, ignored ones included?** Then a mask with half of its pixels ignored teaches
+# half as much. And a batch in which *every* pixel is ignored would be 0/0; the package defines its loss as 0.
+
+half = target.copy()
+half[1] = 255
+_, slopes_of_half = packaged(scores, half)
+nothing, _ = packaged(scores, np.full((2, 4, 5), 255))
+print("loss of a batch that is ignored altogether:", nothing)
+assert (slopes_of_half[1] == 0).all()
+assert nothing == 0
+
+# %%
+# Exercises
+# ---------
+# Solutions: ``lessons/solutions/06_losses_over_pixels.py``.
+#
+# 1. The mean loss over an image is 0.105. If the network were equally sure at every pixel, which probability would it
+#    give to the truth?
+# 2. Show that the softmax of the two logits (0, z) is the sigmoid of z. Why is one channel enough for two classes?
+# 3. The slopes of the softmax loss at one pixel add up to 0 over the classes. Why must they?
+# 4. Put probabilities in the place of the predicted mask in Dice (lesson 1): ``D = 2·Σ p·t / (Σ p + Σ t)``. Then 1 −
+#    D is a loss as well. Work out its slope by each p, and check it as in lesson 2.
