@@ -18,6 +18,8 @@ from scratchnet.viewing.overlays import (
 )
 from scratchnet.viewing.plots import confusion_figure, curves_figure, examples_figure, switch_figure
 from scratchnet.viewing.report import Example, Report, pick_examples, verdict, write_report
+from scratchnet.viewing.sliding import convolution_frames, im2col_frames
+from scratchnet.viewing.stamping import Stamp, stamps, transposed_frames
 from scratchnet.viewing.style import ROLES, panels
 
 __all__ = [
@@ -28,18 +30,21 @@ __all__ = [
     "Example",
     "Join",
     "Report",
+    "Stamp",
     "activations_figure",
     "architecture_figure",
     "blocks_of",
     "colorize",
     "colorize_switches",
     "confusion_figure",
+    "convolution_frames",
     "curves_figure",
     "draw_matrix",
     "draw_operator",
     "draw_stamps",
     "error_map",
     "examples_figure",
+    "im2col_frames",
     "keep",
     "matrix_of",
     "outcome_legend",
@@ -48,10 +53,12 @@ __all__ = [
     "overlay",
     "panels",
     "pick_examples",
+    "stamps",
     "strongest_maps",
     "switch_colours",
     "switch_figure",
     "transpose_figure",
+    "transposed_frames",
     "verdict",
     "write_report",
 ]
