@@ -3,6 +3,7 @@
 from scratchnet.viewing.activations import Activation, activations_figure, strongest_maps
 from scratchnet.viewing.architecture import architecture_figure
 from scratchnet.viewing.blocks import Block, Join, blocks_of
+from scratchnet.viewing.fields import draw_field, effective_field, field_figure, pixel_over
 from scratchnet.viewing.keeping import keep
 from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
@@ -39,11 +40,14 @@ __all__ = [
     "confusion_figure",
     "convolution_frames",
     "curves_figure",
+    "draw_field",
     "draw_matrix",
     "draw_operator",
     "draw_stamps",
+    "effective_field",
     "error_map",
     "examples_figure",
+    "field_figure",
     "im2col_frames",
     "keep",
     "matrix_of",
@@ -53,6 +57,7 @@ __all__ = [
     "overlay",
     "panels",
     "pick_examples",
+    "pixel_over",
     "stamps",
     "strongest_maps",
     "switch_colours",
