@@ -3,6 +3,7 @@
 from scratchnet.viewing.activations import Activation, activations_figure, strongest_maps
 from scratchnet.viewing.architecture import architecture_figure
 from scratchnet.viewing.blocks import Block, Join, blocks_of
+from scratchnet.viewing.fields import draw_field, effective_field, field_figure, pixel_over
 from scratchnet.viewing.keeping import keep
 from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
@@ -18,6 +19,8 @@ from scratchnet.viewing.overlays import (
 )
 from scratchnet.viewing.plots import confusion_figure, curves_figure, examples_figure, switch_figure
 from scratchnet.viewing.report import Example, Report, pick_examples, verdict, write_report
+from scratchnet.viewing.sliding import convolution_frames, im2col_frames
+from scratchnet.viewing.stamping import Stamp, stamps, transposed_frames
 from scratchnet.viewing.style import ROLES, panels
 
 __all__ = [
@@ -28,18 +31,24 @@ __all__ = [
     "Example",
     "Join",
     "Report",
+    "Stamp",
     "activations_figure",
     "architecture_figure",
     "blocks_of",
     "colorize",
     "colorize_switches",
     "confusion_figure",
+    "convolution_frames",
     "curves_figure",
+    "draw_field",
     "draw_matrix",
     "draw_operator",
     "draw_stamps",
+    "effective_field",
     "error_map",
     "examples_figure",
+    "field_figure",
+    "im2col_frames",
     "keep",
     "matrix_of",
     "outcome_legend",
@@ -48,10 +57,13 @@ __all__ = [
     "overlay",
     "panels",
     "pick_examples",
+    "pixel_over",
+    "stamps",
     "strongest_maps",
     "switch_colours",
     "switch_figure",
     "transpose_figure",
+    "transposed_frames",
     "verdict",
     "write_report",
 ]
