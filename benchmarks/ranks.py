@@ -39,13 +39,14 @@ class Counting:
 
     def __init__(self, ranks, size):
         self.rank, self.size, self._ranks = ranks.rank, size, ranks
-        self.messages, self.seconds = [], 0.0
+        self.messages, self.seconds, self.worked = [], 0.0, 0.0
 
     def sum_(self, array):
-        """Add up, and note the bytes and the time, that of waiting included."""
-        begin = time.perf_counter()
+        """Add up, and note the bytes and the times, those of waiting included."""
+        begin, worked = time.perf_counter(), time.process_time()
         self._ranks.sum_(array)
         self.seconds += time.perf_counter() - begin
+        self.worked += time.process_time() - worked
         self.messages.append(array.nbytes)
 
     def wait(self):
@@ -104,36 +105,55 @@ def asleep(communicator):
         time.sleep(0.002)
 
 
+def message_seconds_here(ranks, messages, repeats=30):
+    """Return the time of a step's messages without anything between them: for each size, the least of some."""
+    least = {}
+    for size in sorted(set(messages)):
+        array, times = np.zeros(size // 4, np.float32), []
+        for _ in range(repeats):
+            ranks.wait()
+            begin = time.perf_counter()
+            ranks.sum_(array)
+            times.append(time.perf_counter() - begin)
+        least[size] = min(times)
+    return sum(least[size] for size in messages)
+
+
 def measure(ranks, options):
     """Print the efficiency of the processes that there are."""
-    shared = Training(options, counting := Counting(ranks, ranks.size), None)
-    alone = Training(options, Alone(), options.batch)
+    counting = Counting(ranks, ranks.size)
+    shared, alone = Training(options, counting, None), Training(options, Alone(), options.batch)
     if ranks.rank == 0:
         alone.seconds(3)
     asleep(ranks.communicator)
-    shared.seconds(3)
-    counting.seconds = 0.0
+    shared.seconds(2)
+    counting.messages.clear()
+    shared.step()
+    messages = list(counting.messages)
     rounds = []
     for _ in range(options.rounds):
         asleep(ranks.communicator)
         one = alone.seconds(options.steps) if ranks.rank == 0 else (0.0, 0.0)
         asleep(ranks.communicator)
-        before = counting.seconds
-        all_of_us, _ = shared.seconds(options.steps)
-        rounds.append((one[0], all_of_us, (counting.seconds - before) / options.steps))
+        counting.seconds = counting.worked = 0.0
+        everyone, worked = shared.seconds(options.steps)
+        sums = counting.seconds / options.steps
+        rounds.append((*one, everyone, sums, worked - counting.worked / options.steps))
+    sent = message_seconds_here(ranks, messages)
     if ranks.rank:
         return
-    ones, alls, sums = zip(*rounds, strict=True)
-    ratios = sorted(one / together / ranks.size for one, together in zip(ones, alls, strict=True))
-    print(f"\n{ranks.size} processes of one thread, {options.rounds} rounds of {options.steps} steps, in turns")
-    print(
-        f"a step of one process with {options.batch} images  {1e3 * median(ones):8.2f} ms, least {1e3 * min(ones):.2f}"
-    )
-    print(f"a step of all with a share each       {1e3 * median(alls):8.2f} ms, least {1e3 * min(alls):.2f}")
-    print(f"… of which in sums, waiting included  {1e3 * median(sums):8.2f} ms, least {1e3 * min(sums):.2f}")
-    quartiles = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
-    print(f"efficiency {median(ratios):.2f} (quartiles {quartiles[0]:.2f} to {quartiles[1]:.2f}), ", end="")
-    print(f"of the least disturbed rounds {min(ones) / min(alls) / ranks.size:.2f}")
+    one, one_worked, everyone, sums, worked = (np.array(column) for column in zip(*rounds, strict=True))
+    low, middle, high = np.quantile(one / everyone / ranks.size, [0.25, 0.5, 0.75])
+    share = shared.x.shape[0]
+    print(f"{ranks.size} processes of one thread, {options.rounds} rounds of {options.steps} steps, in turns")
+    print("milliseconds a step          by the clock   of the processor")
+    lines = ("alone", options.batch, one, one_worked), ("together", share, everyone, worked)
+    for who, images, clock, processor in lines:
+        print(f"{who:8s} {images:4d} images each {1e3 * median(clock):13.1f} {1e3 * median(processor):18.1f}")
+    print(f"of these in {len(messages):3d} messages {1e3 * median(sums):15.1f}   by themselves {1e3 * sent:.1f}")
+    print(f"efficiency by the clock {middle:.2f} (quartiles {low:.2f} to {high:.2f})")
+    ideal = median(one_worked) / (median(worked) + sent) / ranks.size
+    print(f"efficiency by the processor's time and the messages by themselves, nobody waiting: {ideal:.2f}")
 
 
 def estimate(options):

@@ -14,8 +14,8 @@ from scratchnet.ops.normalization import (
     batch_norm_fixed_backward,
     local_response_norm,
     local_response_norm_backward,
-    whole_statistics,
 )
+from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward, whole_statistics
 from scratchnet.recording import traced
 from scratchnet.recycling import zeros
 
@@ -80,16 +80,19 @@ class BatchNorm2d(Layer):
                 raise ValueError(
                     "batch norm: one pixel in a batch of one has no variance; use a larger batch, or running statistics"
                 )
-            y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined, self.over_ranks)
+            count: Any = x.size // self.channels
+            if self.over_ranks is None:
+                y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined)
+            else:
+                y, normalized, count = shared_batch_norm(x, gamma, beta, self.over_ranks, self.eps, self.joined)
             if self.training:
-                own = x.size // self.channels
-                count = own if normalized.count is None else normalized.count
                 self._move_averages(normalized.mean, normalized.variance, count)
         else:
+            count = None
             mean, variance = (average.astype(x.dtype) for average in self._averages())
             y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, self.joined)
         self.last = normalized.mean, normalized.variance
-        self.keep(normalized, self.uses_batch)
+        self.keep(normalized, count)
         return y
 
     def _averages(self) -> tuple[Array, Array]:
@@ -122,12 +125,14 @@ class BatchNorm2d(Layer):
 
     def backward(self, dy: Array) -> Array:
         """Add dscale and dshift, return dx."""
-        normalized, used_batch = self.take()
+        normalized, count = self.take()
         scale, shift = self.parameters["scale"], self.parameters["shift"]
-        if used_batch:
-            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value, self.over_ranks)
-        else:
+        if count is None:
             dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value)
+        elif self.over_ranks is None:
+            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value)
+        else:
+            dx, dscale, dshift = shared_batch_norm_backward(dy, normalized, scale.value, count, self.over_ranks)
         scale.accumulate(dscale)
         shift.accumulate(dshift)
         return dx

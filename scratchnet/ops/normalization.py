@@ -16,24 +16,18 @@ variance are found in one pass, as sums of ``x − k`` and ``(x − k)²`` round
 difference stays exact; x̂ is never stored, because y and dx are both of the form ``a·x + b`` with an a and a b per
 channel; and a ReLU that follows is done in the same passes (``relu=True``).
 
-Where several processes share a batch (``over_ranks``), the statistics are those of all its pixels. Each process adds
-its number of pixels n, n·μ and n·(σ² + μ²), and in the backward pass Σ dy and Σ dy·x̂, to those of the others; dγ and
-dβ stay a process's own, as the gradients of all other parameters. The sums are in float64, so that σ² as a difference
-of two of them is as exact as float32 can tell.
-
 References
 ----------
 Ioffe and Szegedy, "Batch normalization" (2015), algorithm 1. Chan, Golub, LeVeque, "Algorithms for computing the
 sample variance" (1983), on shifted sums. Krizhevsky, Sutskever, Hinton (2012), section 3.3.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from scratchnet.arrays import Array, SumOverRanks, namespace
+from scratchnet.arrays import Array, namespace
 from scratchnet.ops.activation import keep_positive
 from scratchnet.ops.sums import sum_partial, sum_rows
-from scratchnet.recording import perform
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
@@ -52,8 +46,6 @@ class Normalized:
         The statistics used; the variance is the biased one (divided by n·h·w).
     inverse_std : (c,)
         1 / √(variance + ε)
-    count : (1,) or None
-        Pixels of the whole batch, where processes share it; None: those of ``x``.
     """
 
     x: Array
@@ -61,17 +53,9 @@ class Normalized:
     mean: Array
     variance: Array
     inverse_std: Array
-    count: Array | None = None
 
 
-def batch_norm(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    eps: float = 1e-5,
-    relu: bool = False,
-    over_ranks: SumOverRanks | None = None,
-) -> tuple[Array, Normalized]:
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Normalized]:
     """Normalise by the batch's own statistics.
 
     Parameters
@@ -83,14 +67,17 @@ def batch_norm(
         Added to the variance.
     relu : bool
         Whether to set negative results to 0.
-    over_ranks : SumOverRanks or None
-        Given where ``x`` is one process's share of the batch.
 
     Returns
     -------
     y : (n, h, w, c)
     normalized : Normalized
     """
+    return batch_norm_fixed(x, gamma, beta, *batch_statistics(x), eps, relu)
+
+
+def batch_statistics(x: Array) -> tuple[Array, Array]:
+    """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
     xp = namespace(x)
     c, count = x.shape[3], x.dtype.type(x.size // x.shape[3])
     near = sum_rows(x[:1, :1], c) / x.dtype.type(x.shape[2])  # the mean of one row of pixels
@@ -105,35 +92,7 @@ def batch_norm(
 
     both = over_rows(sums, x)
     first, second = sum_partial([s for s, _ in both]) / count, sum_partial([s for _, s in both]) / count
-    mean, variance = near + first, xp.maximum(second - first * first, 0)
-    if over_ranks is None:
-        return batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu)
-    own = empty(mean, (2 * c + 1,), xp.float64)
-    own[:c], own[c:-1], own[-1:] = mean, variance, 1
-    own[c:-1] += own[:c] * own[:c]
-    own *= xp.float64(count)
-    mean, variance, pixels = whole_statistics(own, x.dtype, over_ranks)
-    y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu)
-    return y, replace(normalized, count=pixels)
-
-
-def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple[Array, Array, Array]:
-    """Return mean (c,), variance (c,) and number of pixels (1,) of a batch that processes share.
-
-    Parameters
-    ----------
-    sums : (2·c + 1,) float64
-        n·μ, n·(σ² + μ²) and n of this process's share; zeros where it has none. Becomes those of the whole batch.
-    dtype
-        Of the results.
-    over_ranks : SumOverRanks
-    """
-    c = len(sums) // 2
-    perform(over_ranks, sums)
-    pixels = sums[-1:]
-    mean = sums[:c] / pixels
-    variance = namespace(sums).maximum(sums[c:-1] / pixels - mean * mean, 0)
-    return mean.astype(dtype), variance.astype(dtype), pixels.astype(dtype)
+    return near + first, xp.maximum(second - first * first, 0)
 
 
 def batch_norm_fixed(
@@ -163,20 +122,29 @@ def batch_norm_fixed(
     return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
 
 
-def batch_norm_backward(
-    dy: Array, normalized: Normalized, gamma: Array, over_ranks: SumOverRanks | None = None
-) -> tuple[Array, Array, Array]:
+def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
+    dz, dgamma, dbeta = parameter_gradients(dy, normalized)
+    count = dy.dtype.type(dy.size // dy.shape[3])
+    return input_gradient(dy, dz, normalized, gamma, dgamma, dbeta, count), dgamma, dbeta
+
+
+def input_gradient(
+    dy: Array, dz: Array, normalized: Normalized, gamma: Array, dgamma: Array, dbeta: Array, count: Any
+) -> Array:
+    """Return dx (n, h, w, c), written over ``dz`` where that is an array of its own.
+
+    Parameters
+    ----------
+    dy, dz : (n, h, w, c)
+        The gradient by the output, and behind the ReLU if there was one.
+    normalized : Normalized
+    gamma, dgamma, dbeta : (c,)
+        The scale; Σ dz·x̂ and Σ dz over all pixels that the statistics are of.
+    count : number or (1,)
+        How many those are.
+    """
     xp = namespace(dy)
-    dz, own_dgamma, own_dbeta = _parameter_gradients(dy, normalized)
-    dgamma, dbeta, count = own_dgamma, own_dbeta, normalized.count
-    if over_ranks is None:
-        count = dy.dtype.type(dy.size // dy.shape[3])
-    else:
-        sums = empty(dy, (2, dy.shape[3]), xp.float64)
-        sums[0], sums[1] = dgamma, dbeta
-        perform(over_ranks, sums)
-        dgamma, dbeta = sums[0].astype(dy.dtype), sums[1].astype(dy.dtype)
     # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
     s = gamma * normalized.inverse_std
     a = -s * normalized.inverse_std * dgamma / count
@@ -192,20 +160,20 @@ def batch_norm_backward(
 
     dx = empty(dy, dy.shape) if dz is dy else dz
     over_rows(combine, dx, dz, normalized.x)
-    return dx, own_dgamma, own_dbeta
+    return dx
 
 
 def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
     xp = namespace(dy)
-    dz, dgamma, dbeta = _parameter_gradients(dy, normalized)
+    dz, dgamma, dbeta = parameter_gradients(dy, normalized)
     dx = empty(dy, dy.shape) if dz is dy else dz
     factor = xp.tile(gamma * normalized.inverse_std, dy.shape[2])
     over_rows(lambda dz, dx: xp.multiply(dz, factor, out=dx), dz, dx)
     return dx, dgamma, dbeta
 
 
-def _parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array, Array]:
+def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array, Array]:
     """Return dy behind the ReLU, if there was one, as a new array, dγ = Σ dy·x̂ and dβ = Σ dy."""
     xp = namespace(dy)
     c = dy.shape[3]

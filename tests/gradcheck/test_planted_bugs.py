@@ -182,8 +182,8 @@ def changed_gradient(change):
     """Leave a loss as it is and change its gradient: ``change(dlogits, labels, factors)``."""
 
     def broken(right):
-        def wrong(logits, labels, factors):
-            loss, dlogits = right(logits, labels, factors)
+        def wrong(logits, labels, factors, **settings):
+            loss, dlogits = right(logits, labels, factors, **settings)
             return loss, change(dlogits, labels, factors)
 
         return wrong

@@ -11,9 +11,11 @@ from scratchnet.layers import BatchNorm2d, Conv2d, Dropout, ReLU
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.ops.normalization import batch_norm, batch_norm_backward
+from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward
 from scratchnet.replay import Replay
 from scratchnet.training import SGD, Adam, load_checkpoint
 from scratchnet.training import parallel as parallels
+from scratchnet.training import run as runs
 from scratchnet.training.gradients import Part, gradient
 from scratchnet.training.parallel import Alone, share_batches, sum_gradients
 from scratchnet.training.run import BEST, LAST, LOG
@@ -121,9 +123,12 @@ def normalized(ranks, x, dy, gamma, beta, counts):
     """Output, statistics and gradients of one rank's images."""
     ends = np.cumsum([0, *counts])
     own = slice(ends[ranks.rank], ends[ranks.rank + 1])
-    total = ranks.sum_ if ranks.size > 1 else None
-    y, kept = batch_norm(x[own], gamma, beta, over_ranks=total)
-    return y, kept.mean, kept.variance, *batch_norm_backward(dy[own], kept, gamma, total)
+    if ranks.size == 1:
+        y, kept = batch_norm(x, gamma, beta)
+        return y, kept.mean, kept.variance, *batch_norm_backward(dy, kept, gamma)
+    y, kept, count = shared_batch_norm(x[own], gamma, beta, ranks.sum_)
+    assert count == x.size / x.shape[3]
+    return y, kept.mean, kept.variance, *shared_batch_norm_backward(dy[own], kept, gamma, count, ranks.sum_)
 
 
 @pytest.mark.parametrize("offset", [0, 1000])
@@ -271,8 +276,9 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_of_four_ranks_is_that_of_one_process(tmp_path, cores, name):
+def test_a_run_of_four_ranks_is_that_of_one_process(tmp_path, cores, monkeypatch, name):
     cores(1)
+    writers = set()
     settings = {
         "made": recipe(options=NORMED),
         "train": source(9, 32, 32),
@@ -283,11 +289,16 @@ def test_a_run_of_four_ranks_is_that_of_one_process(tmp_path, cores, name):
         **RUNS[name],
     }
     expected = whole_run(tmp_path / "one", Alone(), settings)
+    for file, write in ((name, getattr(runs, name)) for name in ("save_checkpoint", "write_log")):
+        monkeypatch.setattr(
+            runs, file, lambda *given, write=write: (writers.add(threading.current_thread().name), write(*given))
+        )
     found = together(4, lambda ranks: whole_run(tmp_path / "four", ranks, settings))
     for each in found:
         assert_same_run(each, expected)
         np.testing.assert_array_equal(each[0], found[0][0])
         assert each[2] == found[0][2]
+    assert writers == {"rank 0"}
     assert sorted(path.name for path in (tmp_path / "four").iterdir()) == sorted([BEST, LAST, LOG])
     stored = load_checkpoint(tmp_path / "four" / BEST)
     np.testing.assert_array_equal(stored.network.flat().values, found[0][0])

@@ -1,0 +1,89 @@
+"""Batch norm of a batch that several processes share: normalised by the statistics of all of it.
+
+Each process adds its number of pixels n, n·μ and n·(σ² + μ²) to those of the others, and finds in the sums the mean
+and the variance of the whole batch:
+
+    μ = Σ n·μ / Σ n        σ² = Σ n·(σ² + μ²) / Σ n − μ²
+
+In the backward pass dx needs Σ dy and Σ dy·x̂ of the whole batch (see :mod:`scratchnet.ops.normalization`); dγ and dβ
+stay a process's own share, as the gradients of all other parameters. The sums travel in float64, so that σ² as a
+difference of two of them is as exact as float32 can tell.
+"""
+
+from typing import Any
+
+from scratchnet.arrays import Array, SumOverRanks, namespace
+from scratchnet.ops.normalization import (
+    Normalized,
+    batch_norm_fixed,
+    batch_statistics,
+    input_gradient,
+    parameter_gradients,
+)
+from scratchnet.recording import perform
+from scratchnet.recycling import empty
+
+
+def shared_batch_norm(
+    x: Array, gamma: Array, beta: Array, over_ranks: SumOverRanks, eps: float = 1e-5, relu: bool = False
+) -> tuple[Array, Normalized, Array]:
+    """Normalise a process's share by the statistics of the whole batch.
+
+    Parameters
+    ----------
+    x : (n, h, w, c)
+        The share; n may differ between processes.
+    gamma, beta : (c,)
+        Scale and shift.
+    over_ranks : SumOverRanks
+    eps : float
+        Added to the variance.
+    relu : bool
+        Whether to set negative results to 0.
+
+    Returns
+    -------
+    y : (n, h, w, c)
+    normalized : Normalized
+    count : (1,)
+        Pixels of the whole batch.
+    """
+    xp, c = namespace(x), x.shape[3]
+    own = empty(x, (2 * c + 1,), xp.float64)
+    own[:c], own[c:-1] = batch_statistics(x)
+    own[c:-1] += own[:c] * own[:c]
+    own[-1:] = 1
+    own *= xp.float64(x.size // c)
+    mean, variance, count = whole_statistics(own, x.dtype, over_ranks)
+    return *batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu), count
+
+
+def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple[Array, Array, Array]:
+    """Return mean (c,), variance (c,) and number of pixels (1,) of the whole batch.
+
+    Parameters
+    ----------
+    sums : (2·c + 1,) float64
+        n·μ, n·(σ² + μ²) and n of this process's share; zeros where it has none. Becomes those of the whole batch.
+    dtype
+        Of the results.
+    over_ranks : SumOverRanks
+    """
+    c = len(sums) // 2
+    perform(over_ranks, sums)
+    count = sums[-1:]
+    mean = sums[:c] / count
+    variance = namespace(sums).maximum(sums[c:-1] / count - mean * mean, 0)
+    return mean.astype(dtype), variance.astype(dtype), count.astype(dtype)
+
+
+def shared_batch_norm_backward(
+    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: SumOverRanks
+) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,)."""
+    dz, dgamma, dbeta = parameter_gradients(dy, normalized)
+    sums = empty(dy, (2, dy.shape[3]), namespace(dy).float64)
+    sums[0], sums[1] = dgamma, dbeta
+    perform(over_ranks, sums)
+    whole = sums.astype(dy.dtype)
+    return input_gradient(dy, dz, normalized, gamma, whole[0], whole[1], count), dgamma, dbeta
