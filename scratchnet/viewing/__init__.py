@@ -17,6 +17,7 @@ from scratchnet.viewing.overlays import (
     switch_colours,
 )
 from scratchnet.viewing.plots import confusion_figure, curves_figure, examples_figure, switch_figure
+from scratchnet.viewing.receptive_field import Rectangle, projective_fields, receptive_fields
 from scratchnet.viewing.report import Example, Report, pick_examples, verdict, write_report
 from scratchnet.viewing.style import ROLES, panels
 
@@ -27,6 +28,7 @@ __all__ = [
     "Block",
     "Example",
     "Join",
+    "Rectangle",
     "Report",
     "activations_figure",
     "architecture_figure",
@@ -48,6 +50,8 @@ __all__ = [
     "overlay",
     "panels",
     "pick_examples",
+    "projective_fields",
+    "receptive_fields",
     "strongest_maps",
     "switch_colours",
     "switch_figure",

@@ -93,7 +93,7 @@ function start() {
   const root = byId("explorer");
   root.addEventListener("pointermove", (event) => {
     const found = event.pointerType === "mouse" && pointed(event);
-    if (found) follow(found);
+    if (found && (state.look !== found.layer || ["layer", "m", "y", "x"].some((key) => found[key] !== state.anchor[key]))) follow(found);
   });
   root.addEventListener("pointerleave", () => follow(state.kept.anchor, state.kept.look));
   root.addEventListener("click", (event) => {

@@ -58,7 +58,8 @@ function crossings(level) {
     if (layer.part !== "up" || layer.level !== level) continue;
     for (const link of layer.links) {
       const from = layers[link.from], words = link.switches ? `switches of ${from.name}` : from.name;
-      if (from.part !== "down" || seen.has(words)) continue;
+      const crosses = from.part === "down" || (link.switches && from.part === "floor");
+      if (!crosses || seen.has(words)) continue;
       seen.add(words);
       cell.append(element("span", { class: link.switches ? "crossing switches" : "crossing" }, element("em", {}, ...breakable(words))));
     }
