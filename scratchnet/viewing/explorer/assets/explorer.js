@@ -48,6 +48,7 @@ function drawPictures(number, here) {
   large.show(number, shown);
   const behind = number > state.anchor.layer;
   large.mark(state.fields[number], here, behind);
+  byId("large").setAttribute("aria-label", `${layer.name}, ${pictureName(layer, shown)}`);
   byId("range").textContent = shown === MASK ? "" : `${layer.zero ? `black −${format(scaleOf(layer, shown))}, grey 0` : "black 0"}, white ${format(scaleOf(layer, shown))}`;
   if (strip.number !== number) {
     strip = pictures.length > 1 ? pictures.map((m) => new Picture(number, m)) : [];
@@ -147,4 +148,5 @@ function open() {
   document.documentElement.dataset.ready = "yes";
 }
 
-unpack().then(start);
+if ("DecompressionStream" in window) unpack().then(start);
+else byId("network").textContent = "This page needs a browser from 2023 or later.";
