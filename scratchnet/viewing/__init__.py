@@ -18,6 +18,7 @@ from scratchnet.viewing.overlays import (
     switch_colours,
 )
 from scratchnet.viewing.plots import confusion_figure, curves_figure, examples_figure, switch_figure
+from scratchnet.viewing.receptive_field import Rectangle, projective_fields, receptive_fields
 from scratchnet.viewing.report import Example, Report, pick_examples, verdict, write_report
 from scratchnet.viewing.sliding import convolution_frames, im2col_frames
 from scratchnet.viewing.stamping import Stamp, stamps, transposed_frames
@@ -30,6 +31,7 @@ __all__ = [
     "Block",
     "Example",
     "Join",
+    "Rectangle",
     "Report",
     "Stamp",
     "activations_figure",
@@ -58,6 +60,8 @@ __all__ = [
     "panels",
     "pick_examples",
     "pixel_over",
+    "projective_fields",
+    "receptive_fields",
     "stamps",
     "strongest_maps",
     "switch_colours",

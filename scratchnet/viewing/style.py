@@ -10,6 +10,7 @@ output   what comes out of an operation (green)
 gradient what flows back (wine)
 switch   where a maximum was, and where it is put back (vermilion)
 truth    the mask that a person drew (black)
+pixel    the one pixel that is followed (magenta)
 ======== =====================================================================
 """
 
@@ -30,6 +31,7 @@ ROLES: dict[str, str] = {
     "gradient": "#882255",
     "switch": "#d55e00",
     "truth": "#000000",
+    "pixel": "#e0257f",
 }
 
 

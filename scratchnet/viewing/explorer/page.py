@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from scratchnet.viewing.html import asset, page
+from scratchnet.viewing.style import ROLES
 
 SCRIPTS = ("data", "fields", "trail", "pictures", "network", "words", "steps", "explorer")
 """In the order in which they need each other."""
@@ -42,7 +43,8 @@ def explorer_page(title: str, notes: Sequence[str], content: Mapping[str, Any]) 
     }.items():
         body = body.replace(f"[[{place}]]", text)
     script = "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
-    return page(title, body, style=_asset("explorer.css"), script=f'"use strict";\n{script}')
+    roles = "".join(f"--{role}:{colour};" for role, colour in ROLES.items())
+    return page(title, body, style=f":root {{ {roles} }}\n{_asset('explorer.css')}", script=f'"use strict";\n{script}')
 
 
 def _asset(name: str) -> str:

@@ -48,6 +48,7 @@ function drawPictures(number, here) {
   large.show(number, shown);
   const behind = number > state.anchor.layer;
   large.mark(state.fields[number], here, behind);
+  byId("large").setAttribute("aria-label", `${layer.name}, ${pictureName(layer, shown)}`);
   byId("range").textContent = shown === MASK ? "" : `${layer.zero ? `black −${format(scaleOf(layer, shown))}, grey 0` : "black 0"}, white ${format(scaleOf(layer, shown))}`;
   if (strip.number !== number) {
     strip = pictures.length > 1 ? pictures.map((m) => new Picture(number, m)) : [];
@@ -93,7 +94,7 @@ function start() {
   const root = byId("explorer");
   root.addEventListener("pointermove", (event) => {
     const found = event.pointerType === "mouse" && pointed(event);
-    if (found) follow(found);
+    if (found && (state.look !== found.layer || ["layer", "m", "y", "x"].some((key) => found[key] !== state.anchor[key]))) follow(found);
   });
   root.addEventListener("pointerleave", () => follow(state.kept.anchor, state.kept.look));
   root.addEventListener("click", (event) => {
@@ -147,4 +148,5 @@ function open() {
   document.documentElement.dataset.ready = "yes";
 }
 
-unpack().then(start);
+if ("DecompressionStream" in window) unpack().then(start);
+else byId("network").textContent = "This page needs a browser from 2023 or later.";

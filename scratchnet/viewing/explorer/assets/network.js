@@ -25,7 +25,8 @@ function box(layer, number) {
   const picture = new Picture(number, layer.kind === "input" || layer.kind === "classes" ? MASK : 0);
   const [h, w, c] = layer.size;
   const made = element(
-    "button", { class: `box ${layer.kind}`, type: "button", tabindex: "-1", "data-layer": layer.name, title: `${layer.name}: ${layer.words}` },
+    "button", { class: `box ${layer.kind}`, type: "button", tabindex: "-1", "data-layer": layer.name, title: `${layer.name}: ${layer.words}`,
+      "aria-label": `${layer.name}: ${layer.words}, ${h}×${w} pixels, ${c} maps` },
     picture.root, element("span", { class: "name" }, ...breakable(layer.name)), element("span", { class: "size" }, `${h}×${w}×${c}`),
   );
   Object.assign(made, { number, picture });
@@ -47,7 +48,7 @@ function fitCell(cell, root) {
     const across = Math.ceil(count / ++rows);
     room = (cell.clientWidth - gap * (across - 1)) / across - 4;
   }
-  cell.style.setProperty("--side", `${Math.floor(Math.min(rows > 1 ? 0.75 * most : most, room))}px`);
+  cell.style.setProperty("--side", `${Math.floor(Math.min(rows > 1 ? Math.max(least, 0.75 * most) : most, room))}px`);
 }
 
 // What goes straight across from the left to the right at one scale: switches, and maps that are joined again.
@@ -58,7 +59,8 @@ function crossings(level) {
     if (layer.part !== "up" || layer.level !== level) continue;
     for (const link of layer.links) {
       const from = layers[link.from], words = link.switches ? `switches of ${from.name}` : from.name;
-      if (from.part !== "down" || seen.has(words)) continue;
+      const crosses = from.part === "down" || (link.switches && from.part === "floor");
+      if (!crosses || seen.has(words)) continue;
       seen.add(words);
       cell.append(element("span", { class: link.switches ? "crossing switches" : "crossing" }, element("em", {}, ...breakable(words))));
     }

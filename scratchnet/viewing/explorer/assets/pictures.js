@@ -75,7 +75,8 @@ class Picture {
 // Numbers as squares: black is the smallest, white the largest value; `marked` are framed.
 function squares(rows, largest, signed, marked = () => false) {
   const columns = rows[0].length, big = Math.max(columns, rows.length);
-  const grid = element("div", { class: big > 5 ? "squares tiny" : "squares", style: `--columns:${columns}` });
+  const size = big > 8 ? "squares fine" : big > 5 ? "squares tiny" : "squares";
+  const grid = element("div", { class: size, style: `--columns:${columns}` });
   rows.forEach((row, i) => row.forEach((number, j) => {
     if (number === null) {
       grid.append(element("b", { class: "outside", title: "beyond the border: 0" }));
@@ -89,6 +90,12 @@ function squares(rows, largest, signed, marked = () => false) {
     grid.append(square);
   }));
   return grid;
+}
+
+// Weights as squares: middle grey is 0 where some are negative.
+function weightSquares(kernel, marked) {
+  const all = kernel.flat();
+  return squares(kernel, Math.max(...all.map(Math.abs)), all.some((number) => number < 0), marked);
 }
 
 // A pooling window in which one place is named by its number and colour.

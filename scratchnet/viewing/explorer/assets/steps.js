@@ -53,7 +53,7 @@ const stories = {
       equation(
         part(squares(patch, scaleOf(before, from.m), before.zero > 0, chosen), `${pictureName(before, from.m)} of ${before.name}, rows from ${top}, columns from ${left}`, "image"),
         "×",
-        part(squares(kernel, Math.max(...kernel.flat().map(Math.abs)), true, chosen), "its weights", "weight"),
+        part(weightSquares(kernel, chosen), "its weights", "weight"),
         "=",
         part(element("b", { class: "total" }, sign(sum)), layer.keeps ? "before the bias" : "its part of the sum", "output"),
       ),
@@ -77,7 +77,7 @@ const stories = {
         part(squares([[used.value]], scaleOf(before, from.m), before.zero > 0, () => true), `row ${from.y}, column ${from.x} of ${mapName(link.from, from.m)}`, "image"),
         "×",
         kh > 16 ? part(element("b", { class: "total" }, format(used.weight)), "its weight here", "weight")
-          : part(squares(kernel, Math.max(...kernel.flat().map(Math.abs)), true, (i, j) => i === used.i && j === used.j), "the kernel; the ringed weight lands here", "weight"),
+          : part(weightSquares(kernel, (i, j) => i === used.i && j === used.j), "the kernel; the ringed weight lands here", "weight"),
         "=",
         part(element("b", { class: "total" }, sign(share)), blend ? "a part of the value" : "its part of the sum", "output"),
       ),
