@@ -32,6 +32,7 @@ from typing import Any
 
 from scratchnet.arrays import Array, SumOverRanks, namespace
 from scratchnet.ops.activation import keep_positive
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.sums import sum_partial, sum_rows
 from scratchnet.recording import perform
 from scratchnet.recycling import empty
@@ -63,7 +64,12 @@ class Normalized:
     inverse_std: Array
     count: Array | None = None
 
+    def positive(self) -> Array | None:
+        """Return where a ReLU let its input through; None where there was none."""
+        return None if self.y is None else self.y > 0
 
+
+@on_any_device
 def batch_norm(
     x: Array,
     gamma: Array,
@@ -136,6 +142,7 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple
     return mean.astype(dtype), variance.astype(dtype), pixels.astype(dtype)
 
 
+@on_any_device
 def batch_norm_fixed(
     x: Array,
     gamma: Array,
@@ -163,6 +170,7 @@ def batch_norm_fixed(
     return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
 
 
+@on_any_device
 def batch_norm_backward(
     dy: Array, normalized: Normalized, gamma: Array, over_ranks: SumOverRanks | None = None
 ) -> tuple[Array, Array, Array]:
@@ -195,6 +203,7 @@ def batch_norm_backward(
     return dx, own_dgamma, own_dbeta
 
 
+@on_any_device
 def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
     xp = namespace(dy)
@@ -230,6 +239,7 @@ def _parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Arra
     return dz, dgamma, sum_partial([total for _, total in both])
 
 
+@on_any_device
 def local_response_norm(
     x: Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> tuple[Array, Array]:
@@ -258,6 +268,7 @@ def local_response_norm(
     return y, scale
 
 
+@on_any_device
 def local_response_norm_backward(
     dy: Array, x: Array, scale: Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75
 ) -> Array:
