@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normalization
+from scratchnet.device import DeviceName
 from scratchnet.errors import UserError
 from scratchnet.losses import LossName
 from scratchnet.ops.losses import Normalization as LossNormalization
@@ -156,6 +157,8 @@ class TrainingSettings:
     start_from: str | None = None
     """A checkpoint whose numbers the network starts with, of an earlier stage for example. Layers that it does not have
     in the same shape start as usual."""
+    device: DeviceName = "cpu"
+    """cpu, or gpu (NVIDIA's, through CuPy)."""
     seed: int = 0
     """Of everything that is drawn at random."""
 

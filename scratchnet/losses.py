@@ -6,10 +6,16 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from scratchnet.arrays import Array, SumOverRanks, namespace
+from scratchnet.arrays import Array, SumOverRanks, constants, namespace
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.dice import dice_loss
-from scratchnet.ops.losses import Normalization, pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
+from scratchnet.ops.losses import (
+    Normalization,
+    check_labels,
+    pixel_factors,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 
 LossName: TypeAlias = Literal["cross-entropy", "dice", "cross-entropy+dice"]
 
@@ -62,6 +68,7 @@ class PixelLoss:
         ----------
         logits : (n, h, w, classes), or (n, h, w, 1) for two classes
         target : (n, h, w) integers
+            On the device of ``logits``, as all arrays.
         pixel_weights : (n, h, w) or None
         share : Share or None
             Of :meth:`shares`, where the batch is one of several that make one update; None takes it as the only one.
@@ -76,8 +83,7 @@ class PixelLoss:
         check_logits(logits, self.classes)
         if target.shape != logits.shape[:3]:
             raise ValueError(f"loss: logits {logits.shape} and target {target.shape} differ in (n, h, w)")
-        xp = namespace(logits)
-        weights = None if self.class_weights is None else xp.asarray(self.class_weights, logits.dtype)
+        weights = None if self.class_weights is None else constants(self.class_weights, logits)
         labels, factors = pixel_factors(
             target, logits, self.classes, weights, pixel_weights, self.ignore_index, self.normalization
         )
@@ -92,6 +98,10 @@ class PixelLoss:
         for more, dmore in parts[1:]:
             loss, dlogits = loss + more, dlogits + dmore
         return loss, dlogits
+
+    def check(self, target: Array) -> None:
+        """Raise a ValueError when a label is out of range; on a GPU nobody else looks."""
+        check_labels(target, self.classes, self.ignore_index)
 
     def without_images(self, over_ranks: SumOverRanks) -> None:
         """Take part in the sums over processes for a batch of which this one has no image."""

@@ -1,4 +1,4 @@
-"""Two switches for the whole library: ``precise()`` and ``textbook()``.
+"""Switches for the whole library: ``precise()`` and ``textbook()``, and one that the operations set themselves.
 
     with scratchnet.textbook():
         y = net.forward(x)      # the same numbers, by the formulas as they stand in the docstrings, and slower
@@ -6,6 +6,9 @@
 The fast forms of a convolution give the direct sum's result up to rounding (about 1e-5 of the largest number for
 Winograd's in float32). ``precise()`` chooses the direct sum everywhere. ``textbook()`` does that too, and switches off
 all that is there for speed alone: blocks, fused layers, sub-pixel forms, threads.
+
+``whole()`` is set by an operation while it works on arrays of a GPU: what serves a CPU's caches and cores, blocks,
+threads and Winograd's transforms in NumPy, is left out.
 """
 
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from contextvars import ContextVar
 
 _PRECISE = ContextVar("precise", default=False)
 _TEXTBOOK = ContextVar("textbook", default=False)
+_WHOLE = ContextVar("whole", default=False)
 
 
 @contextmanager
@@ -36,6 +40,16 @@ def textbook(on: bool = True) -> Iterator[None]:
         _TEXTBOOK.reset(token)
 
 
+@contextmanager
+def whole() -> Iterator[None]:
+    """Compute on whole arrays inside this block."""
+    token = _WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(token)
+
+
 def is_precise() -> bool:
     """Return whether only the direct sum may be used."""
     return _PRECISE.get() or _TEXTBOOK.get()
@@ -44,3 +58,8 @@ def is_precise() -> bool:
 def is_textbook() -> bool:
     """Return whether the plain way is asked for."""
     return _TEXTBOOK.get()
+
+
+def is_whole() -> bool:
+    """Return whether blocks and threads are out of place."""
+    return _WHOLE.get()

@@ -17,11 +17,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
-from scratchnet.arrays import Array, generator
+from scratchnet.arrays import Array, generator, namespace, on_gpu, to_host
 from scratchnet.layers.activation import Dropout, ReLU
 from scratchnet.layers.base import Buffer, Kind, Layer, Parameter, Shape
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
@@ -147,6 +148,27 @@ class Network:
             buffer.value = np.full(buffer.value.shape, buffer.start, dtype)
         return self
 
+    def to(self, xp: ModuleType) -> "Network":
+        """Move all numbers into the memory of a module's device, NumPy's or CuPy's; return the network.
+
+        What layers keep for a backward pass is forgotten.
+        """
+        flat = self.flat()
+        if namespace(flat.values) is xp:
+            return self
+        values, grads = (_moved(array, xp) for array in (flat.values, flat.grads))
+        self.buffers = FlatBuffers(values, grads, flat.segments)
+        begin = 0
+        for parameter in self.parameters().values():
+            end = begin + parameter.size
+            parameter.place(values[begin:end], grads[begin:end])
+            begin = end
+        for buffer in self.state().values():
+            buffer.value = _moved(buffer.value, xp)
+        for step in self.steps:
+            step.layer.release()
+        return self
+
     def flat(self) -> FlatBuffers:
         """Return the flat buffers.
 
@@ -260,6 +282,9 @@ class Network:
             raise ValueError(f"network: expected input (n, h, w, {self.channels}), got {x.shape}")
         if x.dtype != self.flat().values.dtype:
             raise ValueError(f"network: expected {self.flat().values.dtype} input, got {x.dtype}; use x.astype(…)")
+        if on_gpu(x) != on_gpu(self.flat().values):
+            here, there = ("a GPU", "the CPU") if on_gpu(x) else ("the CPU", "a GPU")
+            raise ValueError(f"network: the input is on {here}, but the network on {there}; use to_device_of or net.to")
         self._skipped = skipped
         last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
         values: dict[str, Any] = {"input": x}
@@ -341,3 +366,13 @@ class Network:
             if isinstance(step.layer, MaxPool2d):
                 shapes[f"{step.name}.switches"] = taken[0]  # the size that they restore
         return shapes
+
+
+def _moved(array: Array, xp: ModuleType) -> Array:
+    """Return an array in a module's memory; on the host in memory that forked processes share."""
+    if xp is not np:
+        moved: Array = xp.asarray(array)
+        return moved
+    host = shared_zeros(array.shape, array.dtype)
+    host[...] = to_host(array)
+    return host

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from scratchnet.modes import is_textbook
+from scratchnet.modes import is_textbook, is_whole
 from scratchnet.recording import Program, recorder
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ _IN_SHARE = ContextVar("in_share", default=False)  # of a share_out; workers tak
 
 def thread_count() -> int:
     """Return how many threads share the work: ``SCRATCHNET_THREADS``, or the cores that this process may use."""
-    return 1 if is_textbook() else _cores()
+    return 1 if is_textbook() or is_whole() else _cores()
 
 
 @cache
@@ -175,7 +175,7 @@ PIECE_BYTES = 1 << 19
 
 def row_pieces(n: int, h: int, row_bytes: int) -> list[slice]:
     """Cut the ``n·h`` rows of a batch of maps into pieces of :data:`PIECE_BYTES`; they do not depend on the threads."""
-    step = max(1, PIECE_BYTES // max(1, row_bytes))
+    step = n * h if is_whole() else max(1, PIECE_BYTES // max(1, row_bytes))
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
 
 

@@ -9,6 +9,7 @@ from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.train import train
 from scratchnet.config import TrainSettings, read_settings
 from scratchnet.data import open_dataset, write_generated, write_image, write_mask
+from scratchnet.device import DeviceName, array_module
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Segmenter
@@ -25,6 +26,8 @@ class DemoArguments:
 
     out: str = "demo"
     """Folder for images, checkpoint, masks and report."""
+    device: DeviceName = "cpu"
+    """cpu, or gpu (NVIDIA's, through CuPy)."""
     quick: bool = False
     """A sixth of the images and one pass over them: shows that everything works, not how well."""
 
@@ -32,10 +35,11 @@ class DemoArguments:
 def main(words: Sequence[str]) -> int:
     """Run the command."""
     arguments = parse(DemoArguments, words, "demo", "scratchnet demo --out demo")
+    array_module(arguments.device)  # a GPU that is not there shows before anything is drawn
     out = Path(arguments.out)
     count = IMAGES // 6 if arguments.quick else IMAGES
     _draw(out, count)
-    settings = _settings(out, arguments.quick)
+    settings = _settings(out, arguments)
     train(settings, title="A small DeconvNet on generated blood cells")
     _write_pictures(out)
     say(
@@ -45,9 +49,10 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _settings(out: Path, quick: bool) -> TrainSettings:
+def _settings(out: Path, arguments: DemoArguments) -> TrainSettings:
     settings = read_settings("demo")
-    training = replace(settings.training, epochs=1) if quick else settings.training
+    training = replace(settings.training, device=arguments.device)
+    training = replace(training, epochs=1) if arguments.quick else training
     return replace(settings, out=str(out), data=replace(settings.data, data=str(out / "data")), training=training)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from scratchnet.commands.parsing import parse, say
+from scratchnet.device import DeviceName, array_module
 from scratchnet.errors import UserError
 from scratchnet.gradcheck import all_cases
 
@@ -18,12 +19,14 @@ class GradcheckArguments:
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME…")] = ()
     """Only cases whose name contains one of these words."""
+    device: DeviceName = "cpu"
+    """cpu, or gpu (NVIDIA's, through CuPy): what is checked runs there, the checking itself on the CPU."""
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command; exit 1 when a gradient is wrong."""
     arguments = parse(GradcheckArguments, words, "gradcheck", "scratchnet gradcheck pool model/squares")
-    cases = all_cases()
+    xp, cases = array_module(arguments.device), all_cases()
     for word in arguments.names:
         if not any(word.lower() in case.name.lower() for case in cases):
             groups = ", ".join(dict.fromkeys(case.name.split("/")[0] + "/NAME" for case in cases))
@@ -33,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     say(f"{'':4} {'case':<{width}}  worst error  limit  compared  kinks skipped  worst at")
     begin, failed = time.perf_counter(), 0
     for case in chosen:
-        report = case.run()
+        report = case.run(xp)
         failed += not report.ok
         worst = report.worst
         line = (

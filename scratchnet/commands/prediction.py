@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from scratchnet.device import DeviceName, array_module
 from scratchnet.errors import UserError
 from scratchnet.inference import (
     Aggregation,
@@ -27,6 +28,8 @@ from scratchnet.training.checkpoints import Checkpoint, load_checkpoint
 class PredictionArguments:
     """How pixels get their classes."""
 
+    device: DeviceName = "cpu"
+    """cpu, or gpu (NVIDIA's, through CuPy)."""
     bn: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or every image's own."""
     tile: int | None = None
@@ -106,7 +109,7 @@ class PredictionArguments:
     def _whole(self, checkpoint: Checkpoint) -> Scorer:
         """Return a predictor that sees whole images, or tiles of them."""
         preprocessing = checkpoint.recipe.preprocessing
-        network = checkpoint.network.use_statistics(self.bn)
+        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn)
         segmenter = Segmenter(network, preprocessing, self.tile, self.overlap, self.mirror)
         if self.scales == (1.0,):
             return segmenter
@@ -117,7 +120,7 @@ class PredictionArguments:
 
     def _boxed(self, checkpoint: Checkpoint) -> Scorer:
         """Return a predictor that sees boxes."""
-        network = checkpoint.network.use_statistics(self.bn)
+        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn)
         segmenter = Segmenter(network, checkpoint.recipe.preprocessing, mirror=self.mirror)
         limit = 50 if self.max_boxes is None else self.max_boxes
         side = self.box_size or _side_in_training(checkpoint.recipe.settings)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, to_device_of, to_host
 from scratchnet.data import SampleSource, read_ahead
 from scratchnet.evaluation import BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
 from scratchnet.evaluation.metrics import number
@@ -124,14 +124,15 @@ def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, in
         if h < network.fixed_size[0] or w < network.fixed_size[1]:
             return []
         h, w = network.fixed_size
-    x = segmenter.framed(x[:, :h, :w])
+    x = to_device_of(network.flat().values, segmenter.framed(x[:, :h, :w]))
     pools = {s.name: s.layer for s in network.steps if isinstance(s.layer, MaxPool2d)}
     maps = []
     for name, value in network.walk(x, keep=True):
         layer = pools.get(name)
         if layer is not None and layer.switches is not None:
-            channel = int(value[0].std(axis=(0, 1)).argmax())
-            maps.append((f"{name}, channel {channel}", layer.switches.index[0, :, :, channel], layer.kernel[1]))
+            channel = int(to_host(value[0]).std(axis=(0, 1)).argmax())
+            index = to_host(layer.switches.index[0, :, :, channel])
+            maps.append((f"{name}, channel {channel}", index, layer.kernel[1]))
     for step in network.steps:
         step.layer.release()
     return maps

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from scratchnet.arrays import to_host
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.prediction import PredictionArguments
 from scratchnet.data import IMAGE_SUFFIXES, read_image, write_image, write_mask
@@ -42,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     for path in progress(paths, "segmenting"):
         image = read_image(path)
         try:
-            mask = to_mask(predictor.probabilities(image[None], (path.stem,))[0])
+            mask = to_host(to_mask(predictor.probabilities(image[None], (path.stem,))[0]))
         except (UserError, ValueError) as error:
             raise UserError(f"{path}: {error}") from error
         mask_file, overlay_file = _outputs(path, out)

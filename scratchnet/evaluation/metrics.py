@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, namespace
 
 
 def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index: int | None = 255) -> Array:
@@ -20,7 +20,7 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
     Parameters
     ----------
     truth, prediction : Array
-        Class indices, integers, of one shape (any).
+        Class indices, integers, of one shape (any), on one device.
     classes : int
         Number of classes K.
     ignore_index : int or None
@@ -45,7 +45,8 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"confusion_matrix: truth has shape {truth.shape} but prediction {prediction.shape}")
-    true, predicted = truth.ravel().astype(np.int64), prediction.ravel().astype(np.int64)
+    xp = namespace(truth)
+    true, predicted = truth.ravel().astype(xp.int64), prediction.ravel().astype(xp.int64)
     if ignore_index is not None:
         counted = true != ignore_index
         true, predicted = true[counted], predicted[counted]
@@ -53,8 +54,8 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
         if values.size and not (values.min() >= 0 and values.max() < classes):
             wrong = int(values[(values < 0) | (values >= classes)][0])
             raise ValueError(f"confusion_matrix: {name} holds the value {wrong}, expected classes 0 to {classes - 1}")
-    counts: Array = np.bincount(true * classes + predicted, minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.int64)
+    counts: Array = xp.bincount(true * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(xp.int64)
 
 
 @dataclass(frozen=True)

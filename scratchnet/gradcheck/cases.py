@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array, generator
 from scratchnet.gradcheck.checker import Problem, Report, check_gradients
-from scratchnet.gradcheck.problems import from_functions, from_layer, from_loss, from_network
+from scratchnet.gradcheck.problems import from_functions, from_layer, from_loss, from_network, moved, problems_on
 from scratchnet.layers import (
     Add,
     BatchNorm2d,
@@ -47,9 +48,10 @@ class Case:
     make: Callable[[], Problem]
     tolerance: float = 1e-6
 
-    def run(self) -> Report:
-        """Check it."""
-        problem = self.make()
+    def run(self, xp: ModuleType = np) -> Report:
+        """Check it on the arrays of a module, NumPy or CuPy."""
+        with problems_on(xp):
+            problem = self.make()
         if not self.name.startswith("model/"):
             return check_gradients(self.name, problem, self.tolerance)
         # A network has many arrays, and kinks in every direction: short steps, and few numbers of each array by
@@ -99,7 +101,7 @@ def _pool(x: Array, *settings: Any) -> Problem:
 
 
 def _unpool(pooled: Array, *settings: Any) -> Problem:
-    y, switches = max_pool2d(pooled, *settings)
+    y, switches = max_pool2d(moved(pooled), *settings)
     return from_functions(
         {"x": random(*y.shape)},
         lambda x: max_unpool2d(x, switches),

@@ -6,7 +6,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, to_host
 from scratchnet.data import resize_image
 from scratchnet.errors import UserError
 from scratchnet.inference.crf import DenseCrf
@@ -21,7 +21,7 @@ class Predictor(Protocol):
     """Whatever tells the class of every pixel."""
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
-        """Return (n, h, w, classes) float32 for images (n, h, w, 3) uint8 and their names."""
+        """Return (n, h, w, classes) float32, perhaps on a GPU, for images (n, h, w, 3) uint8 and their names."""
 
     def check(self, image: Array, name: str = "") -> None:
         """Raise a UserError when this image cannot be segmented, before any work is done."""
@@ -68,7 +68,7 @@ class MultiScale:
             self._check_scale(scale, h, w)
             scaled = np.stack([resize_image(image, _scaled(h, w, scale)) for image in images])
             maps = self.segmenter.scores(scaled) if scores else self.segmenter.probabilities(scaled)
-            maps = resize_maps(maps, (h, w))
+            maps = resize_maps(to_host(maps), (h, w))
             total = maps if total is None else np.add(total, maps, out=total)
         assert total is not None
         total /= np.float32(len(self.scales))
@@ -105,9 +105,10 @@ class Ensemble:
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
         """Return the common probabilities."""
         if self.rule == "product":
-            product = self.first.scores(images, names) * np.maximum(self.second.scores(images, names), np.float32(0))
-            return softmax(product)
-        return 0.5 * (self.first.probabilities(images, names) + self.second.probabilities(images, names))
+            first, second = (to_host(one.scores(images, names)) for one in (self.first, self.second))
+            return softmax(first * np.maximum(second, np.float32(0)))
+        first, second = (to_host(one.probabilities(images, names)) for one in (self.first, self.second))
+        return 0.5 * (first + second)
 
     def check(self, image: Array, name: str = "") -> None:
         """Raise a UserError when one of the two cannot take the image."""
@@ -130,7 +131,7 @@ class Refined:
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
         """Return the field's probabilities."""
-        found = self.predictor.probabilities(images, names)
+        found = to_host(self.predictor.probabilities(images, names))
         for i, image in enumerate(images):
             found[i] = self.field.refine(image, found[i])
         return found

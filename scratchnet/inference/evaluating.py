@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, namespace, to_device_of, to_host
 from scratchnet.data import SampleSource, read_ahead
 from scratchnet.errors import UserError
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
@@ -74,17 +74,19 @@ def evaluate(
             p = predictor.probabilities(images, names)
         except UserError as error:
             raise _named(predictor, names, images, error) from error
-        predictions = to_mask(p)
-        for name, mask, prediction in zip(names, masks, predictions, strict=True):
-            confusion = confusion_matrix(mask, prediction, classes, source.ignore_index)
+        xp = namespace(p)
+        for name, mask, prediction in zip(names, masks, to_mask(p), strict=True):
+            truth = to_device_of(p, mask)
+            confusion = to_host(confusion_matrix(truth, prediction, classes, source.ignore_index))
             total += confusion
             scores.append(image_score(confusion))
             if counter is not None:
-                counter.add(name, mask, prediction)
+                counter.add(name, mask, to_host(prediction))
         # What is no class is ignored; so may be a class that the masks name, such as CamVid's void.
         counted = (masks < classes) & (masks != (-1 if source.ignore_index is None else source.ignore_index))
-        chosen = np.take_along_axis(p, np.where(counted, masks, 0)[..., None].astype(np.int64), axis=-1)[..., 0]
-        loss -= float(np.log(np.maximum(chosen[counted], 1e-12), dtype=np.float64).sum())
+        labels = to_device_of(p, np.where(counted, masks, 0)[..., None])
+        chosen = xp.take_along_axis(p, labels.astype(xp.int64), axis=-1)[..., 0][to_device_of(p, counted)]
+        loss -= float(xp.log(xp.maximum(chosen, 1e-12), dtype=xp.float64).sum())
         pixels += int(counted.sum())
     details = None if counter is None else counter.result()
     return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores), details)

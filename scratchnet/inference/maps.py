@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, to_host
 
 
 def resize_map(values: Array, size: tuple[int, int]) -> Array:
@@ -15,9 +15,13 @@ def resize_map(values: Array, size: tuple[int, int]) -> Array:
 
 
 def resize_maps(maps: Array, size: tuple[int, int]) -> Array:
-    """Return maps (n, h, w, c) as ``(n, *size, c)`` float32, see `resize_map`; what sums to 1 over c still does."""
+    """Return maps (n, h, w, c) as ``(n, *size, c)`` float32, see `resize_map`; what sums to 1 over c still does.
+
+    Maps of another size come back to the host.
+    """
     if maps.shape[1:3] == size:
         return maps
+    maps = to_host(maps)
     n, *_, c = maps.shape
     resized = np.empty((n, *size, c), np.float32)
     for i, k in np.ndindex(n, c):

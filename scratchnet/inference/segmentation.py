@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, to_device_of, to_host
 from scratchnet.data import Preprocessing, stitch, tile_grid
 from scratchnet.errors import UserError
 from scratchnet.inference.maps import resize_maps
@@ -80,7 +80,7 @@ class Segmenter:
 
     def segment(self, image: Array) -> Array:
         """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""
-        return to_mask(self.probabilities(image[None])[0])
+        return to_host(to_mask(self.probabilities(image[None])[0]))
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
         """Return the probability of every class at every pixel.
@@ -94,6 +94,7 @@ class Segmenter:
         Returns
         -------
         (n, h, w, classes) float32
+            On a GPU if the network is there and the images neither need tiles nor another size.
 
         Raises
         ------
@@ -108,7 +109,7 @@ class Segmenter:
 
     def crops(self, images: Array) -> Array:
         """Return the scores (n, h, w, classes) of images that are small enough for one pass together."""
-        return self._run(self.framed(self.preprocessing.apply(images)), class_scores)
+        return to_host(self._run(self.framed(self.preprocessing.apply(images)), class_scores))
 
     @property
     def alone(self) -> bool:
@@ -126,7 +127,7 @@ class Segmenter:
         if self._tile_size(*x.shape[1:3]) is None and not self.alone:
             maps = self._run(self.framed(x), output)
         else:
-            maps = np.stack([self._tiled(one[None], output) for one in x])
+            maps = np.stack([to_host(self._tiled(one[None], output)) for one in x])
         return resize_maps(maps, (h, w))
 
     def check_size(self, h: int, w: int) -> None:
@@ -176,7 +177,7 @@ class Segmenter:
 
         def maps() -> Iterator[Array]:
             for top, left, tall, wide in windows:
-                yield self._run(x[:, top : top + tall + both, left : left + wide + both], output)[0]
+                yield to_host(self._run(x[:, top : top + tall + both, left : left + wide + both], output)[0])
 
         return stitch(maps(), windows, height, width)[:h, :w]
 
@@ -190,7 +191,8 @@ class Segmenter:
     def _pass(self, x: Array, output: Output) -> Array:
         both = 2 * self.network.border
         h, w = x.shape[1] - both, x.shape[2] - both
-        logits = self._passes.forward(self.continued(x), keep=False)
+        there = to_device_of(self.network.flat().values, self.continued(x))
+        logits = self._passes.forward(there, keep=False)
         return output(logits[:, :h, :w])
 
     def _multiples(self, h: int, w: int) -> tuple[int, int]:
@@ -206,6 +208,6 @@ def _reflected(x: Array, size: Sequence[int]) -> Array:
 
 
 def to_mask(probabilities: Array) -> Array:
-    """Return the most probable class: (…, classes) → (…) uint8."""
+    """Return the most probable class: (…, classes) → (…) uint8, on the same device."""
     mask: Array = probabilities.argmax(axis=-1)
     return mask.astype(np.uint8)

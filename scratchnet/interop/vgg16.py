@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, to_device_of
 from scratchnet.errors import UserError
 from scratchnet.interop.layouts import kernel_to_channels_last, linear_to_kernel
 from scratchnet.interop.weight_files import read_weights
@@ -54,7 +54,7 @@ class Start:
         """Write the values into an allocated network."""
         parameters = network.parameters()
         for name, value in self.values.items():
-            parameters[name].value[...] = value
+            parameters[name].value[...] = to_device_of(parameters[name].value, value)
 
 
 def read_vgg16(path: Path | str, network: Network) -> Start:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, generator
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.ops.activation import dropout_mask, relu, relu_backward
 from scratchnet.recording import perform
@@ -56,7 +56,7 @@ class Dropout(Layer):
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout: rate is {rate}; expected 0 ≤ rate < 1")
         self.rate = rate
-        self.rng = np.random.default_rng(0)
+        self.rng = generator(0, "dropout")
         self._behind: list[int] = []  # images in front of the first one; no plain setting, recordings do not ask for it
 
     def seed(self, rng: np.random.Generator, first: int = 0) -> None:

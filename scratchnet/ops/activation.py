@@ -5,10 +5,13 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.ops.dispatch import on_any_device
+from scratchnet.philox import uniform
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 
+@on_any_device
 def relu(x: Array, out: Array | None = None) -> Array:
     """Return max(x, 0), written to ``out`` where that is given; it may be ``x`` itself."""
     xp = namespace(x)
@@ -17,6 +20,7 @@ def relu(x: Array, out: Array | None = None) -> Array:
     return y
 
 
+@on_any_device
 def relu_backward(dy: Array, y: Array) -> Array:
     """Let the gradient through where the output was positive. At exactly 0 the slope is taken as 0."""
     xp = namespace(dy)
@@ -53,6 +57,7 @@ def _many_zeros(dtype: str) -> Array:
     return zeros
 
 
+@on_any_device
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + e⁻ˣ), as ½ + ½·tanh(x/2), which cannot overflow."""
     xp = namespace(x)
@@ -61,6 +66,7 @@ def sigmoid(x: Array) -> Array:
     return y
 
 
+@on_any_device
 def softmax(x: Array) -> Array:
     """Return e^x / Σ e^x over the last axis; the maximum is subtracted first, so nothing overflows."""
     xp = namespace(x)
@@ -69,10 +75,12 @@ def softmax(x: Array) -> Array:
     return y
 
 
+@on_any_device
 def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
     """Fill ``mask`` with 0 at a random ``rate`` of its places and 1 / (1 − rate) at the others.
 
-    Dropout multiplies by the mask, so the mean stays as it was; its gradient is ``dy * mask``.
+    Dropout multiplies by the mask, so the mean stays as it was; its gradient is ``dy * mask``. The same stream (of a
+    Philox generator) drops the same places on every device.
 
     References
     ----------
@@ -80,5 +88,5 @@ def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
     scaling is done here in training instead of at test time.
     """
     xp = namespace(mask)
-    keep = xp.asarray(rng.random(mask.shape, dtype=np.float32) >= rate)
-    mask[...] = keep.astype(mask.dtype) * mask.dtype.type(1 / (1 - rate))
+    draws = rng.random(mask.shape, dtype=np.float32) if xp is np else uniform(rng, mask.shape, xp)
+    mask[...] = (draws >= rate).astype(mask.dtype) * mask.dtype.type(1 / (1 - rate))

@@ -7,7 +7,7 @@ from enum import Enum
 from math import ceil
 
 from scratchnet.arrays import Array
-from scratchnet.modes import is_precise, is_textbook
+from scratchnet.modes import is_precise, is_textbook, is_whole
 from scratchnet.ops.geometry import Convolution, Pair
 
 FEWEST_TILES = 48
@@ -56,7 +56,7 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
     slides = conv.kernel == (3, 3) and conv.stride == conv.dilation == (1, 1) and max(conv.padding) <= 2
     if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < FEWEST_CHANNELS and 4 * c_out <= c:
         return Form.FEW
-    if precise or is_precise() or x.dtype.itemsize != 4 or not slides or min(c, c_out) < FEWEST_CHANNELS:
+    if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not slides or min(c, c_out) < FEWEST_CHANNELS:
         return Form.DIRECT
     return _winograd(len(x), output)
 

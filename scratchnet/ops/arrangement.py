@@ -1,6 +1,7 @@
 """Cutting, bordering and joining maps; no arithmetic beyond a sum."""
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Pair, pair
 from scratchnet.recycling import empty, zeros
 
@@ -20,6 +21,7 @@ def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
     return x[:, top : top + h, left : left + w]
 
 
+@on_any_device
 def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     """Return dx of ``size`` (h, w): the gradient inside the cut, zero outside."""
     top, left = pair(offset, "offset", 0)
@@ -29,6 +31,7 @@ def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     return dx
 
 
+@on_any_device
 def pad2d(x: Array, padding: int | Pair) -> Array:
     """Put ``padding`` (vertical, horizontal) zeros on all four sides."""
     ph, pw = pair(padding, "padding", 0)
@@ -44,6 +47,7 @@ def pad2d_backward(dy: Array, padding: int | Pair) -> Array:
     return dy[:, ph : dy.shape[1] - ph, pw : dy.shape[2] - pw]
 
 
+@on_any_device
 def concatenate(*maps: Array) -> Array:
     """Put maps of one size behind one another along the channels: U-Net's way to bring back where things are.
 
@@ -69,6 +73,7 @@ def concatenate_backward(dy: Array, channels: list[int]) -> list[Array]:
     return [dy[..., end - c : end] for end, c in zip(ends, channels, strict=True)]
 
 
+@on_any_device
 def add(*maps: Array) -> Array:
     """Sum maps of one shape, FCN's way to join a deep and a shallow map. Each input's gradient is that of the sum."""
     if len({m.shape for m in maps}) != 1:

@@ -19,6 +19,7 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
 from scratchnet.ops import depthwise, direct, few, subpixel, winograd
 from scratchnet.ops.algorithm import Form, choose
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.ops.products import product, product_over_rows
 from scratchnet.ops.sums import column_sums
@@ -26,6 +27,7 @@ from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 
+@on_any_device
 def conv2d(
     x: Array,
     weight: Array,
@@ -85,6 +87,7 @@ def conv2d(
     return y
 
 
+@on_any_device
 def conv2d_backward(
     dy: Array,
     x: Array,
@@ -121,6 +124,7 @@ def conv2d_backward(
     return dx, dweight, dbias
 
 
+@on_any_device
 def conv2d_weight_gradient(
     dy: Array,
     x: Array,
@@ -150,6 +154,7 @@ def conv2d_weight_gradient(
     return dweight.reshape(weight.shape)
 
 
+@on_any_device
 def conv2d_input_gradient(
     dy: Array,
     weight: Array,
@@ -197,6 +202,7 @@ def _turn(weight: Array, groups: int) -> Array:
     return flat
 
 
+@on_any_device
 def add_bias(y: Array, bias: Array) -> None:
     """Add the bias to every pixel of ``y``, in place."""
     row = namespace(y).tile(bias, y.shape[2])  # as long as a row of pixels: NumPy's inner loop is then w times longer

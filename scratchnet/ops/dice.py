@@ -11,10 +11,12 @@ have D = 1.
 Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum instead of the squares in the denominator.
 """
 
-from scratchnet.arrays import Array, SumOverRanks, namespace
+from scratchnet.arrays import Array, SumOverRanks, namespace, number
 from scratchnet.ops.activation import sigmoid, softmax
+from scratchnet.ops.dispatch import on_any_device
 
 
+@on_any_device
 def dice_loss(
     logits: Array, labels: Array, factors: Array, smooth: float = 1.0, over_ranks: SumOverRanks | None = None
 ) -> tuple[float, Array]:
@@ -56,7 +58,7 @@ def dice_loss(
         overlap, total = sums[:2, : len(classes)].astype(logits.dtype)
         parts = float(sums[2, 0])
     overlap, total = overlap + logits.dtype.type(smooth), total + logits.dtype.type(smooth)
-    loss = (1 - float((overlap / total).mean())) / parts
+    loss = (1 - number((overlap / total).mean())) / parts
     dp = (overlap / total**2 - (2 / total) * t) * counted / logits.dtype.type(len(classes))
     dlogits: Array = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
     return loss, dlogits

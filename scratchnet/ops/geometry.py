@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scratchnet.arrays import Array
+from scratchnet.modes import is_whole
 
 Pair: TypeAlias = tuple[int, int]
 
@@ -127,6 +128,10 @@ class Block:
     c1: int
 
 
+GPU_ROOM = 256
+"""How many times the scratch memory that fits a core's cache a GPU has to spare."""
+
+
 def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
     """Cut ``n`` maps of ``oh × ow`` positions into boxes of at most ``limit`` positions (at least one).
 
@@ -134,6 +139,7 @@ def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
     operation that works box by box does not grow with the image. All boxes are about equally large, and where that is
     possible there are at least ``parts`` of them, so that as many threads have something to do.
     """
+    limit *= GPU_ROOM if is_whole() else 1
     limit = max(1, min(limit, -(-n * oh * ow // parts)))
     columns = _even(ow, limit)
     rows = _even(oh, limit // columns)

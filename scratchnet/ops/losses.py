@@ -19,10 +19,32 @@ A batch in which every pixel is ignored has loss 0 and gradient 0.
 
 from typing import Literal, TypeAlias
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, namespace, number, on_gpu
 from scratchnet.ops.activation import sigmoid
+from scratchnet.ops.dispatch import on_any_device
 
 Normalization: TypeAlias = Literal["pixels", "weights", "sum"]
+
+
+def check_labels(target: Array, classes: int, ignore_index: int | None) -> None:
+    """Raise a ValueError when a label is neither a class (0 … ``classes − 1``) nor the ignore label."""
+    _check(_counted(target, ignore_index)[0], classes, ignore_index)
+
+
+def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
+    """Return the labels as int64, 0 in place of the ignore label, and whether each pixel counts."""
+    xp = namespace(target)
+    labels = target.astype(xp.int64)
+    counts: Array = xp.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
+    return labels * counts, counts
+
+
+def _check(labels: Array, classes: int, ignore_index: int | None) -> None:
+    if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        raise ValueError(
+            f"target holds the label {int(labels.min()) if int(labels.min()) < 0 else int(labels.max())}; "
+            f"expected 0 … {classes - 1}" + ("" if ignore_index is None else f" or {ignore_index} (ignored)")
+        )
 
 
 def pixel_factors(
@@ -58,17 +80,13 @@ def pixel_factors(
     Raises
     ------
     ValueError
-        When a label is neither a class nor the ignore label.
+        When a label is neither a class nor the ignore label. Labels on a GPU are not looked at, which would mean
+        waiting for it; :func:`check_labels` does that while they are still on the host.
     """
     xp = namespace(like)
-    labels = target.astype(xp.int64)
-    counts = xp.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
-    labels = labels * counts
-    if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
-        raise ValueError(
-            f"target holds the label {int(labels.min()) if int(labels.min()) < 0 else int(labels.max())}; "
-            f"expected 0 … {classes - 1}" + ("" if ignore_index is None else f" or {ignore_index} (ignored)")
-        )
+    labels, counts = _counted(target, ignore_index)
+    if not on_gpu(labels):
+        _check(labels, classes, ignore_index)
     weights = counts.astype(like.dtype)
     if class_weights is not None:
         weights = weights * xp.asarray(class_weights, like.dtype)[labels]
@@ -79,6 +97,7 @@ def pixel_factors(
     return labels, factors
 
 
+@on_any_device
 def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
     """Return the loss and its gradient by the logits.
 
@@ -91,7 +110,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     Returns
     -------
     loss : float
-        Summed in float64.
+        Summed in float64; on a GPU, where it stays there, an array without axes.
     dlogits : (n, h, w, classes)
 
     Examples
@@ -112,9 +131,10 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     truth = labels == xp.arange(len(shifted))[:, None, None, None]
     losses = xp.log(total) - (shifted * truth).sum(axis=0)
     gradient = (exponentials / total - truth) * factors
-    return float((losses * factors).sum(dtype=xp.float64)), xp.ascontiguousarray(xp.moveaxis(gradient, 0, 3))
+    return number((losses * factors).sum(dtype=xp.float64)), xp.ascontiguousarray(xp.moveaxis(gradient, 0, 3))
 
 
+@on_any_device
 def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
     """Return the loss of a two-class problem told by one channel, and its gradient by the logits.
 
@@ -135,4 +155,4 @@ def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     truth = labels.astype(z.dtype)
     losses = xp.maximum(z, 0) - z * truth + xp.log1p(xp.exp(-xp.abs(z)))
     dlogits: Array = ((sigmoid(z) - truth) * factors)[..., None]
-    return float((losses * factors).sum(dtype=xp.float64)), dlogits
+    return number((losses * factors).sum(dtype=xp.float64)), dlogits

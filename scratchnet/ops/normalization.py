@@ -27,6 +27,7 @@ from typing import Any
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.activation import keep_positive
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.sums import sum_partial, sum_rows
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
@@ -54,7 +55,12 @@ class Normalized:
     variance: Array
     inverse_std: Array
 
+    def positive(self) -> Array | None:
+        """Return where a ReLU let its input through; None where there was none."""
+        return None if self.y is None else self.y > 0
 
+
+@on_any_device
 def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Normalized]:
     """Normalise by the batch's own statistics.
 
@@ -95,6 +101,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     return near + first, xp.maximum(second - first * first, 0)
 
 
+@on_any_device
 def batch_norm_fixed(
     x: Array,
     gamma: Array,
@@ -122,6 +129,7 @@ def batch_norm_fixed(
     return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
 
 
+@on_any_device
 def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
     dz, dgamma, dbeta = parameter_gradients(dy, normalized)
@@ -163,6 +171,7 @@ def input_gradient(
     return dx
 
 
+@on_any_device
 def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
     xp = namespace(dy)
@@ -198,6 +207,7 @@ def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array
     return dz, dgamma, sum_partial([total for _, total in both])
 
 
+@on_any_device
 def local_response_norm(
     x: Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> tuple[Array, Array]:
@@ -226,6 +236,7 @@ def local_response_norm(
     return y, scale
 
 
+@on_any_device
 def local_response_norm_backward(
     dy: Array, x: Array, scale: Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75
 ) -> Array:

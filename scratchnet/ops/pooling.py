@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
 from scratchnet.recycling import empty, zeros
 from scratchnet.threads import PER_NUMBER, share_out, thread_count
@@ -81,6 +82,7 @@ class Switches:
         return whole and self.stride == self.kernel and self.padding == (0, 0)
 
 
+@on_any_device
 def max_pool2d(
     x: Array,
     kernel: int | Pair,
@@ -187,11 +189,13 @@ def check_padding(kernel: Pair, padding: Pair) -> None:
         raise ValueError(f"max_pool2d: padding {padding} is more than half the window {kernel}; lower it")
 
 
+@on_any_device
 def max_pool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, h, w, c): each gradient goes to the pixel that was the maximum, sums where windows overlap."""
     return max_unpool2d(dy, switches)
 
 
+@on_any_device
 def max_unpool2d(x: Array, switches: Switches) -> Array:
     """Put every value where its switch says, zeros elsewhere.
 
@@ -250,6 +254,7 @@ def _apart(switches: Switches) -> list[list[Block]]:
     return list(groups.values())
 
 
+@on_any_device
 def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, oh, ow, c): read the gradient at each switch, the exact adjoint of :func:`max_unpool2d`."""
     xp = namespace(dy)

@@ -5,10 +5,12 @@ by summing the gradients of its copies, a bed of nails by reading the nails, int
 """
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Pair, pair
 from scratchnet.recycling import empty, zeros
 
 
+@on_any_device
 def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     """Repeat every pixel ``scale`` times in both directions: (n, h, w, c) → (n, h·sh, w·sw, c).
 
@@ -26,6 +28,7 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     return y.reshape(n, h * sh, w * sw, c)
 
 
+@on_any_device
 def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
     """Sum the gradients of the copies of each pixel."""
     sh, sw = pair(scale, "scale", 1)
@@ -37,6 +40,7 @@ def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
     return dx
 
 
+@on_any_device
 def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     """Put every pixel in the upper left corner of a block of zeros: (n, h, w, c) → (n, h·sh, w·sw, c)."""
     sh, sw = pair(scale, "scale", 1)
@@ -46,12 +50,14 @@ def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     return y
 
 
+@on_any_device
 def bed_of_nails_backward(dy: Array, scale: int | Pair) -> Array:
     """Read the gradient at the nails."""
     sh, sw = pair(scale, "scale", 1)
     return dy[:, ::sh, ::sw].copy()
 
 
+@on_any_device
 def upsample_bilinear(x: Array, size: Pair) -> Array:
     """Interpolate linearly in both directions to ``size`` (oh, ow).
 
@@ -73,6 +79,7 @@ def upsample_bilinear(x: Array, size: Pair) -> Array:
     return _mix(x, down, across)
 
 
+@on_any_device
 def upsample_bilinear_backward(dy: Array, size: Pair) -> Array:
     """Return dx for an input of ``size`` (h, w): the transposed matrices, exactly."""
     down = interpolation_matrix(dy, size[0], dy.shape[1])
@@ -97,6 +104,7 @@ def _mix(x: Array, down: Array, across: Array) -> Array:
     return y
 
 
+@on_any_device
 def bilinear_transpose(x: Array, factor: int) -> Array:
     """Enlarge by FCN's bilinear deconvolution: a transposed convolution at stride f whose kernel, 2f wide, stays fixed.
 
@@ -138,6 +146,7 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
     return y.reshape(n, (h + 1) * factor, (w + 1) * factor, c)
 
 
+@on_any_device
 def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
     """Return dx: each input pixel gathers the gradients under its tent, ``Σ t(r)·dy[f·j + r]``, along both axes."""
     near, far = _tent(dy, factor)

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from scratchnet.arrays import Array, namespace
+import numpy as np
+
+from scratchnet.arrays import Array, namespace, on_gpu
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.threads import over_rows
 
 
+@on_any_device
 def column_sums(x: Array) -> Array:
     """Sum (n, h, w, c) over everything but the channels: (c,), in the dtype of ``x``."""
     return sum_partial(over_rows(lambda piece: sum_rows(piece, x.shape[3]), x))
@@ -14,10 +18,15 @@ def column_sums(x: Array) -> Array:
 def sum_rows(piece: Array, c: int) -> Array:
     """Sum a piece of rows (rows, w·c) over its pixels: (c,).
 
-    A product with a row of ones is several times quicker than NumPy's sum over the first axis.
+    A product with a row of ones is several times quicker than NumPy's sum over the first axis. On a GPU a product may
+    round its factors (TF32), and all pixels come in one piece.
     """
     pixels = piece.reshape(-1, c)
-    total: Array = namespace(piece).ones(len(pixels), piece.dtype) @ pixels
+    total: Array
+    if on_gpu(pixels):
+        total = pixels.sum(axis=0, dtype=namespace(pixels).float64).astype(pixels.dtype)
+    else:
+        total = np.ones(len(pixels), piece.dtype) @ pixels
     return total
 
 

@@ -15,10 +15,12 @@ convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpos
 
 from scratchnet.arrays import Array
 from scratchnet.ops.convolution import add_bias, conv2d, conv2d_input_gradient, conv2d_weight_gradient
+from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Pair, pair, transposed_size
 from scratchnet.ops.sums import column_sums
 
 
+@on_any_device
 def conv_transpose2d(
     x: Array,
     weight: Array,
@@ -78,6 +80,7 @@ def conv_transpose2d(
     return y
 
 
+@on_any_device
 def conv_transpose2d_backward(
     dy: Array,
     x: Array,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet import __version__
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, to_host
 from scratchnet.data import Preprocessing
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
@@ -112,9 +112,9 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
     }
     arrays = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
-        "values": network.flat().values,
-        **{f"state/{name}": buffer.value for name, buffer in network.state().items()},
-        **{f"memory/{name}": array for name, array in checkpoint.memory.items()},
+        "values": to_host(network.flat().values),
+        **{f"state/{name}": to_host(buffer.value) for name, buffer in network.state().items()},
+        **{f"memory/{name}": to_host(array) for name, array in checkpoint.memory.items()},
     }
     with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, on_gpu, to_device_of
 from scratchnet.data import BorderWeights, read_ahead
 from scratchnet.losses import PixelLoss
 from scratchnet.replay import Replay
@@ -62,12 +62,14 @@ def gradient(
 ) -> float:
     """Leave in a network the gradient of the parts as if they were one batch; return that batch's loss.
 
-    Where ``ranks`` train together, the parts are one's shares of those of all, and so is nothing of the result.
+    The parts go to the network's device; a loss on a GPU stays there (see `scratchnet.arrays.number`). Where ``ranks``
+    train together, the parts are one's shares of those of all, and so is nothing of the result.
     """
     ranks = ranks or Alone()
     everywhere = over_ranks(ranks)
     shares = loss.shares([part.target for part in parts], [part.weights for part in parts], everywhere)
     network = passes.network
+    there = network.flat().values
     network.zero_grad()
     found, seeded = 0.0, 0
     for (number, x, target, weights, first), share in zip(parts, shares, strict=True):
@@ -77,7 +79,10 @@ def gradient(
         if len(x) == 0:
             step_without_images(network, loss, ranks)
             continue
-        value, dlogits = loss(passes.forward(x), target, weights, share, everywhere)
+        if on_gpu(there):
+            loss.check(target)  # while it can be read without waiting
+        labels, factors = to_device_of(there, target), None if weights is None else to_device_of(there, weights)
+        value, dlogits = loss(passes.forward(to_device_of(there, x)), labels, factors, share, everywhere)
         passes.backward(dlogits)
         found += value
     sum_gradients(network, ranks)

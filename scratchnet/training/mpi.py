@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_st
 from pathlib import Path
 from typing import Any, TextIO
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, on_gpu, to_device_of, to_host
 from scratchnet.errors import UserError, explain
 from scratchnet.threads import MOST
 from scratchnet.training.parallel import Alone, Ranks
@@ -47,8 +47,11 @@ class MPIRanks:
         self._failures = communicator.Dup()
 
     def sum_(self, array: Array) -> None:
-        """Replace an array by its sum over all ranks."""
-        self.communicator.Allreduce(self._in_place, array)
+        """Replace an array by its sum over all ranks; one on a GPU goes by way of the host."""
+        host = to_host(array)
+        self.communicator.Allreduce(self._in_place, host)
+        if on_gpu(array):
+            array[...] = to_device_of(array, host)
 
     def wait(self) -> None:
         """Return when all ranks have come here."""

@@ -8,12 +8,10 @@ that shrinks does not make a network simpler. Biases may learn at a rate of thei
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol
 
-import numpy as np
-
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, namespace, on_gpu
 from scratchnet.layers.base import Kind
 from scratchnet.network import FlatBuffers
-from scratchnet.recycling import empty
+from scratchnet.ops.updates import adam_update, sgd_update
 from scratchnet.threads import PER_NUMBER, share_out
 
 PIECE = 1 << 17
@@ -61,18 +59,11 @@ class SGD:
     def step(self, buffers: FlatBuffers, rate: float) -> None:
         """Update in place."""
         momentum = _memory(self.arrays, self.names[0], buffers.values)
-        xp, scalar = namespace(buffers.values), buffers.values.dtype.type
 
         def update(piece: slice, kind: Kind) -> None:
             w, g, m = buffers.values[piece], buffers.grads[piece], momentum[piece]
-            term = empty(w, w.shape)
-            xp.multiply(m, scalar(self.momentum), out=m)
-            xp.add(m, g, out=m)
-            if kind == "weight" and self.weight_decay:
-                xp.multiply(w, scalar(self.weight_decay), out=term)
-                xp.add(m, term, out=m)
-            xp.multiply(m, scalar(rate * (self.bias_rate if kind == "bias" else 1)), out=term)
-            xp.subtract(w, term, out=w)
+            factor, decay = self.bias_rate if kind == "bias" else 1, self.weight_decay if kind == "weight" else 0.0
+            sgd_update(w, g, m, rate * factor, self.momentum, decay)
 
         _for_pieces(buffers, update)
         self.steps += 1
@@ -112,30 +103,13 @@ class Adam:
         """Update in place."""
         self.steps += 1
         mean, square = (_memory(self.arrays, name, buffers.values) for name in self.names)
-        xp, scalar = namespace(buffers.values), buffers.values.dtype.type
         beta1, beta2 = self.betas
         unbias1, unbias2 = 1 - beta1**self.steps, 1 - beta2**self.steps
 
         def update(piece: slice, kind: Kind) -> None:
             w, g, m, v = buffers.values[piece], buffers.grads[piece], mean[piece], square[piece]
-            term, decayed = empty(w, w.shape), empty(w, w.shape)
-            if kind == "weight" and self.weight_decay:
-                xp.multiply(w, scalar(self.weight_decay), out=decayed)
-                xp.add(decayed, g, out=decayed)
-                g = decayed
-            xp.multiply(m, scalar(beta1), out=m)
-            xp.multiply(g, scalar(1 - beta1), out=term)
-            xp.add(m, term, out=m)
-            xp.multiply(v, scalar(beta2), out=v)
-            xp.multiply(g, g, out=term)
-            xp.multiply(term, scalar(1 - beta2), out=term)
-            xp.add(v, term, out=v)
-            xp.multiply(v, scalar(1 / unbias2), out=term)
-            xp.sqrt(term, out=term)
-            xp.add(term, scalar(self.eps), out=term)
-            xp.divide(m, term, out=term)
-            xp.multiply(term, scalar(rate / unbias1 * (self.bias_rate if kind == "bias" else 1)), out=term)
-            xp.subtract(w, term, out=w)
+            factor, decay = self.bias_rate if kind == "bias" else 1, self.weight_decay if kind == "weight" else 0.0
+            adam_update(w, g, m, v, rate / unbias1 * factor, beta1, beta2, unbias2, self.eps, decay)
 
         _for_pieces(buffers, update)
 
@@ -143,20 +117,25 @@ class Adam:
 def _memory(arrays: dict[str, Array], name: str, like: Array) -> Array:
     """Return an array of the optimiser, made of zeros at its first use."""
     if name not in arrays:
-        arrays[name] = np.zeros_like(like)
+        arrays[name] = namespace(like).zeros_like(like)
     return arrays[name]
 
 
 def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, Kind], None]) -> None:
-    """Update piece after piece of every kind's segment, on all cores."""
+    """Update piece after piece of every kind's segment, on all cores; a GPU takes a segment at once."""
+    gpu = on_gpu(buffers.values)
+    length = buffers.values.size if gpu else PIECE
     pieces = [
-        (slice(begin, min(begin + PIECE, segment.stop)), kind)
+        (slice(begin, min(begin + length, segment.stop)), kind)
         for kind, segment in buffers.segments.items()
-        for begin in range(segment.start, segment.stop, PIECE)
+        for begin in range(segment.start, segment.stop, length)
     ]
 
     def work(share: Sequence[tuple[slice, Kind]]) -> None:
         for piece, kind in share:
             update(piece, kind)
 
-    share_out(work, pieces, PER_NUMBER * buffers.values.size)
+    if gpu:
+        work(pieces)
+    else:
+        share_out(work, pieces, PER_NUMBER * buffers.values.size)

@@ -95,7 +95,9 @@ def sum_gradients(network: Network, ranks: Ranks) -> None:
 
 def total(number: float, ranks: Ranks) -> float:
     """Return the sum of a number over all ranks."""
-    whole = np.array([number])
+    if ranks.size == 1:  # it may be on a GPU and stay there
+        return number
+    whole = np.array([float(number)])
     ranks.sum_(whole)
     return float(whole[0])
 

@@ -8,9 +8,7 @@ the means and variances of all batches (the released ``compute_bn_statistics``).
 
 from collections.abc import Iterable
 
-import numpy as np
-
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, namespace, to_device_of
 from scratchnet.network import Network
 from scratchnet.training.parallel import forward_without_images
 
@@ -31,11 +29,13 @@ def recalibrate(network: Network, batches: Iterable[Array]) -> int:
         How many batches were averaged.
     """
     layers = network.eval().use_statistics("batch").batch_norms()
-    totals = {name: [np.zeros(layer.channels), np.zeros(layer.channels)] for name, layer in layers.items()}
+    there = network.flat().values
+    xp = namespace(there)
+    totals = {name: [xp.zeros(layer.channels), xp.zeros(layer.channels)] for name, layer in layers.items()}
     count = 0
     for x in batches:
         if len(x):
-            network.forward(x, keep=False)
+            network.forward(to_device_of(there, x), keep=False)
         else:  # other processes have all of this batch
             forward_without_images(network)
         for name, layer in layers.items():

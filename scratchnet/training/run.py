@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, read_numbers
 from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
 from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches, share_of
+from scratchnet.device import array_module
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
@@ -35,6 +36,9 @@ from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
 
 BEST, LAST, LOG = "checkpoint.npz", "last.npz", "log.csv"
+
+UNREAD = 16
+"""Losses that stay on a GPU until they are read together: reading one would mean waiting for it."""
 
 
 @dataclass
@@ -106,6 +110,7 @@ class Run:
         self.ranks = ranks or Alone()
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
         self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
+        self.xp = array_module(settings.device, self.ranks.rank)
         self._use(recipe.build().allocate(settings.seed))
         self.optimizer = _optimizer(settings)
         self.schedule = Schedule(
@@ -117,8 +122,8 @@ class Run:
             self._restore()
 
     def _use(self, network: Network) -> None:
-        """Train ``network`` from now on."""
-        self.network, self.passes = network, Replay(network)
+        """Train ``network`` from now on, on the device that the settings name."""
+        self.network, self.passes = network.to(self.xp), Replay(network)
         share_batches(network, self.ranks)
 
     @property
@@ -209,18 +214,32 @@ class Run:
         batches = self._batches(state.epoch)
         first_rate = self.schedule.at(state.epoch, state.iteration, self.total_updates)
         losses: list[float] = []
+        unread: list[tuple[int, float]] = []
+        most = UNREAD if settings.device == "gpu" else 1
         shown = progress(weighted(batches, self.border_weights), f"epoch {state.epoch + 1}", count)
         numbered = enumerate(shown, 1)
         while group := list(islice(numbered, settings.accumulate)):
             parts = [part for number, batch in group for part in self._parts(number, batch)]
-            losses.append(gradient(self.passes, self.loss, parts, settings.seed, state.epoch, self.ranks))
-            if not math.isfinite(losses[-1]):
-                raise self._diverged(losses[-1], f"epoch {state.epoch + 1}, batch {group[-1][0]}")
+            loss = gradient(self.passes, self.loss, parts, settings.seed, state.epoch, self.ranks)
+            unread.append((group[-1][0], loss))
+            if len(unread) == most:
+                losses += self._read(unread)
             self.optimizer.step(network.flat(), self.schedule.at(state.epoch, state.iteration, self.total_updates))
             state.iteration += 1
             if state.iteration >= self.total_updates:
                 break
+        losses += self._read(unread)
         return first_rate, sum(losses) / len(losses)
+
+    def _read(self, unread: list[tuple[int, float]]) -> list[float]:
+        """Return the losses of some batches, and empty the list; the one place where the training waits for a GPU."""
+        losses = read_numbers([loss for _, loss in unread])
+        batches = [batch for batch, _ in unread]
+        unread.clear()
+        for batch, loss in zip(batches, losses, strict=True):
+            if not math.isfinite(loss):
+                raise self._diverged(loss, f"epoch {self.state.epoch + 1}, batch {batch}")
+        return losses
 
     def _parts(self, number: int, batch: Batch) -> list[Part]:
         """Return batch ``number`` as it passes through the network: whole, or with mixed statistics one by one."""
@@ -292,7 +311,8 @@ class Run:
         )
         self._use(last.network)
         self.state = State(**last.progress)
-        self.optimizer.arrays, self.optimizer.steps = last.memory, self.state.optimizer_steps
+        self.optimizer.arrays = {name: self.xp.asarray(array) for name, array in last.memory.items()}
+        self.optimizer.steps = self.state.optimizer_steps
         self.schedule.drops, self.schedule.waited = self.state.drops, self.state.waited
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from scratchnet.arrays import to_device_of
 from scratchnet.errors import UserError
 from scratchnet.network import Network
 from scratchnet.training.checkpoints import load_checkpoint
@@ -32,11 +33,11 @@ def start_from(network: Network, path: Path | str) -> str:
     if not fitting:
         raise UserError(f"--start-from {path}: none of its layers fits this network; name a run of the same model")
     for name in fitting:
-        wanted[name].value[...] = given[name].value
+        wanted[name].value[...] = to_device_of(wanted[name].value, given[name].value)
     for name, buffer in network.state().items():
         known = other.state().get(name)
         if known is not None and known.value.shape == buffer.value.shape:
-            buffer.value[...] = known.value
+            buffer.value[...] = to_device_of(buffer.value, known.value)
     copied = sum(wanted[name].size for name in fitting)
     line = f"{copied:,} of {network.parameter_count():,} numbers start from {path}"
     fresh = list(dict.fromkeys(name.rpartition(".")[0] for name in wanted if name not in fitting))

@@ -1,0 +1,59 @@
+"""Choosing between the CPU and a GPU.
+
+All arrays of a network live on one device. What is computed from them stays there; :func:`scratchnet.arrays.to_host`
+and ``Network.to`` are the only ways between the two, and nothing is copied unasked.
+"""
+
+from types import ModuleType
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from scratchnet.errors import UserError
+
+DeviceName: TypeAlias = Literal["cpu", "gpu"]
+
+
+def array_module(device: DeviceName, process: int = 0) -> ModuleType:
+    """Return the module whose arrays live on a device: NumPy or CuPy.
+
+    Parameters
+    ----------
+    device : "cpu" or "gpu"
+    process : int
+        Number of this one among those that work together; they take turns with the GPUs of a machine.
+
+    Raises
+    ------
+    UserError
+        When there is no CuPy, or no GPU that it can use.
+    """
+    if device == "cpu":
+        return np
+    try:
+        import cupy
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise _unusable(error) from error
+        raise UserError(
+            '--device gpu: needs CuPy, which is not installed; pip install "scratchnet[gpu]" for CUDA 12, or '
+            '"cupy-cuda13x[ctk]" for CUDA 13'
+        ) from error
+    except ImportError as error:  # a library of CUDA's is missing
+        raise _unusable(error) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        cupy.zeros(1)
+    except Exception as error:  # no driver, one that is too old, no memory left: CuPy has many words for it
+        raise _unusable(error) from error
+    if count == 0:
+        raise UserError("--device gpu: this machine has no GPU that CUDA can use; leave out --device gpu")
+    if process:
+        cupy.cuda.Device(process % count).use()
+    module: ModuleType = cupy
+    return module
+
+
+def _unusable(error: Exception) -> UserError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return UserError(f"--device gpu: CuPy is installed, but finds no GPU to use ({reason}); leave out --device gpu")

@@ -1,0 +1,79 @@
+"""The arithmetic of an update: new parameters from gradients, in place and without making large arrays."""
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.ops.dispatch import on_any_device
+from scratchnet.recycling import empty
+
+
+@on_any_device
+def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
+    """Move parameters down their gradient, with momentum.
+
+        m ← μ·m + g + λ·w        w ← w − rate·m
+
+    Parameters
+    ----------
+    w, g, m : (count,)
+        Parameters, gradients and momentum; ``w`` and ``m`` are changed.
+    rate, momentum, decay : float
+        The learning rate, μ and λ.
+    """
+    xp, scalar = namespace(w), w.dtype.type
+    term = empty(w, w.shape)
+    xp.multiply(m, scalar(momentum), out=m)
+    xp.add(m, g, out=m)
+    if decay:
+        xp.multiply(w, scalar(decay), out=term)
+        xp.add(m, term, out=m)
+    xp.multiply(m, scalar(rate), out=term)
+    xp.subtract(w, term, out=w)
+
+
+@on_any_device
+def adam_update(
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    rate: float,
+    beta1: float,
+    beta2: float,
+    unbias2: float,
+    eps: float,
+    decay: float,
+) -> None:
+    """Move parameters by Adam's rule.
+
+        m ← β₁·m + (1−β₁)·g      v ← β₂·v + (1−β₂)·g²      w ← w − rate · m / (√(v / u₂) + ε)
+
+    Parameters
+    ----------
+    w, g, m, v : (count,)
+        Parameters, gradients, their mean and that of their squares; ``w``, ``m`` and ``v`` are changed.
+    rate : float
+        The learning rate divided by 1 − β₁ᵗ after t updates.
+    beta1, beta2, eps : float
+    unbias2 : float
+        u₂ = 1 − β₂ᵗ
+    decay : float
+        λ; λ·w is added to g.
+    """
+    xp, scalar = namespace(w), w.dtype.type
+    term, decayed = empty(w, w.shape), empty(w, w.shape)
+    if decay:
+        xp.multiply(w, scalar(decay), out=decayed)
+        xp.add(decayed, g, out=decayed)
+        g = decayed
+    xp.multiply(m, scalar(beta1), out=m)
+    xp.multiply(g, scalar(1 - beta1), out=term)
+    xp.add(m, term, out=m)
+    xp.multiply(v, scalar(beta2), out=v)
+    xp.multiply(g, g, out=term)
+    xp.multiply(term, scalar(1 - beta2), out=term)
+    xp.add(v, term, out=v)
+    xp.multiply(v, scalar(1 / unbias2), out=term)
+    xp.sqrt(term, out=term)
+    xp.add(term, scalar(eps), out=term)
+    xp.divide(m, term, out=term)
+    xp.multiply(term, scalar(rate), out=term)
+    xp.subtract(w, term, out=w)

@@ -1,0 +1,31 @@
+"""The same tests three times: on a stand-in for CuPy by array code, on it by the kernels, and on a GPU if there is one.
+
+``pytest -m gpu`` chooses the last.
+"""
+
+import sys
+
+import pytest
+
+from scratchnet.device import array_module
+from scratchnet.errors import UserError
+from scratchnet.ops import dispatch
+from tests.standin.module import cupy as standin
+
+
+@pytest.fixture(params=["array code", "kernels", pytest.param("gpu", marks=pytest.mark.gpu)])
+def xp(request, monkeypatch):
+    """A module of device arrays."""
+    if request.param == "gpu":
+        try:
+            return array_module("gpu")
+        except UserError as error:
+            pytest.skip(str(error))
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    if request.param == "array code":
+        monkeypatch.setattr(dispatch, "find_kernel", lambda module, name: None)
+        return standin
+    if not pytest.importorskip("tests.cuda.shim").has_compiler():
+        pytest.skip("no g++ to compile the kernels with")
+    pytest.importorskip("tests.standin.kernels").install(standin, monkeypatch)
+    return standin

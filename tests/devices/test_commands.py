@@ -1,0 +1,130 @@
+"""``--device gpu`` on the command line: with a device, without one, without CuPy."""
+
+import builtins
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from scratchnet.cli import main
+from scratchnet.data import read_mask
+from tests.standin.module import cupy as standin
+from tests.tiny import write_set
+
+TRAIN = ("--model", "bloodcell", "--width", "0.1", "--batch-norm", "True", "--epochs", "1", "--batch-size", "2")
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line; return (exit code, stdout, stderr)."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_training_evaluating_and_segmenting(xp, call, tmp_path):
+    data, run = write_set(tmp_path / "set", 6, 32, 32), tmp_path / "run"
+    code, said, err = call("train", "--data", data, "--out", run, *TRAIN, "--device", "gpu")
+    assert (code, err) == (0, "")
+    assert "epoch   1/1" in said
+    assert (run / "report.html").is_file()
+    found = {}
+    for device in ("cpu", "gpu"):
+        out = tmp_path / device
+        words = (run / "checkpoint.npz", "--device", device)
+        assert call("evaluate", *words, "--data", data, "--out", out)[0] == 0
+        assert call("segment", *words, data / "images" / "s0.png", "--out", out)[0] == 0
+        found[device] = json.loads((out / "metrics.json").read_text()), read_mask(out / "s0.png")
+    assert found["gpu"][0]["iou"] == found["cpu"][0]["iou"]
+    assert found["gpu"][0]["loss"] == pytest.approx(found["cpu"][0]["loss"], rel=1e-4)
+    np.testing.assert_array_equal(found["gpu"][1], found["cpu"][1])
+
+
+def test_scales_ensembles_boxes_and_random_fields(xp, call, tmp_path):
+    data, run = write_set(tmp_path / "set", 6, 32, 32), tmp_path / "run" / "checkpoint.npz"
+    assert call("train", "--data", data, "--out", run.parent, *TRAIN)[0] == 0
+    ways = (
+        ("--scales", "1", "1.5", "--mirror"),
+        ("--ensemble", run, "--crf", "--crf-iterations", "1"),
+        ("--proposals", "grid", "--box-size", "32", "--max-boxes", "3"),
+        ("--tile", "16"),
+    )
+    for i, words in enumerate(ways):
+        masks = []
+        for device in ("cpu", "gpu"):
+            out = tmp_path / f"{i}-{device}"
+            said = call("segment", run, data / "images" / "s0.png", "--out", out, "--device", device, *words)
+            assert said[0] == 0, said
+            masks.append(read_mask(out / "s0.png"))
+        np.testing.assert_array_equal(masks[1], masks[0], err_msg=str(words))
+
+
+def test_gradcheck(xp, call):
+    code, said, _ = call("gradcheck", "relu", "op/max_pool2d", "--device", "gpu")
+    assert code == 0
+    assert "4 of 4 gradients agree" in said
+
+
+COMMANDS = (
+    ("train", "--data", "nowhere", "--out", "run"),
+    ("demo", "--out", "run"),
+    ("gradcheck",),
+)
+
+
+def assert_refused(answer, *words):
+    code, said, err = answer
+    assert (code, said) == (2, "")
+    assert err.startswith("scratchnet: error: --device gpu: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+@pytest.fixture
+def without_cupy(monkeypatch):
+    """Make an import of CuPy fail as it does where it is not installed."""
+    imported = builtins.__import__
+
+    def refusing(name, *rest):
+        if name == "cupy":
+            raise ModuleNotFoundError("No module named 'cupy'", name="cupy")
+        return imported(name, *rest)
+
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(builtins, "__import__", refusing)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_without_cupy_one_line_says_what_to_install(call, words, without_cupy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(call(*words, "--device", "gpu"), 'pip install "scratchnet[gpu]"', "cupy-cuda13x")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_without_a_gpu_one_line_says_so(call, words, tmp_path, monkeypatch):
+    def count():
+        raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nfor CUDA runtime version")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(standin.cuda.runtime, "getDeviceCount", count)
+    assert_refused(call(*words, "--device", "gpu"), "finds no GPU to use (cudaErrorInsufficientDriver: CUDA driver")
+    monkeypatch.setattr(standin.cuda.runtime, "getDeviceCount", lambda: 0)
+    assert_refused(call(*words, "--device", "gpu"), "has no GPU that CUDA can use; leave out --device gpu")
+    assert not list(tmp_path.iterdir())
+
+
+def test_evaluating_and_segmenting_without_a_gpu(call, tmp_path, without_cupy):
+    data, run = write_set(tmp_path / "set", 6, 32, 32), tmp_path / "run" / "checkpoint.npz"
+    assert call("train", "--data", data, "--out", run.parent, *TRAIN)[0] == 0
+    assert_refused(call("evaluate", run, "--data", data, "--device", "gpu"), "needs CuPy")
+    assert_refused(call("segment", run, data / "images", "--out", tmp_path / "masks", "--device", "gpu"), "needs CuPy")
+    assert not (tmp_path / "masks").exists()

@@ -1,0 +1,48 @@
+"""CUDA kernels and cuBLAS for the stand-in: both run on the CPU, on the memory behind its arrays."""
+
+import sys
+import types
+
+from tests.standin.array import launched, unwrap
+
+
+class RawModule:
+    """``cupy.RawModule``: compiled by g++ in the place of NVIDIA's compiler."""
+
+    def __init__(self, code=None, *, path=None, options=(), backend="nvrtc", name_expressions=None):
+        from tests.cuda import shim
+
+        self._module = shim.compile(code, tuple(options))
+
+    def get_function(self, name):
+        kernel = self._module.get_function(name)
+
+        def call(grid, block, args, *, shared_mem=0):
+            launched()
+            kernel(grid, block, tuple(map(unwrap, args)), shared_mem)
+
+        return call
+
+
+class _Cublas(types.SimpleNamespace):
+    @staticmethod
+    def gemmStridedBatchedEx(*args):
+        from tests.cuda import cublas
+
+        launched()
+        cublas.gemmStridedBatchedEx(*args)
+
+
+def install(cupy, monkeypatch):
+    """Give the stand-in kernels and cuBLAS until the test ends."""
+    from scratchnet.ops.cuda import compiled
+    from tests.cuda import cublas
+
+    monkeypatch.setattr(cupy, "RawModule", RawModule, raising=False)
+    monkeypatch.setattr(compiled, "_kernel", compiled._kernel.__wrapped__)  # a real GPU must not find these in a cache
+    device = types.SimpleNamespace(get_cublas_handle=cublas.get_cublas_handle)
+    libraries = types.SimpleNamespace(cublas=_Cublas())
+    monkeypatch.setitem(sys.modules, "cupy.cuda", types.SimpleNamespace(device=device))
+    monkeypatch.setitem(sys.modules, "cupy_backends", types.ModuleType("cupy_backends"))
+    monkeypatch.setitem(sys.modules, "cupy_backends.cuda", types.ModuleType("cupy_backends.cuda"))
+    monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs", libraries)
