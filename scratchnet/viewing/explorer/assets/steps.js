@@ -97,7 +97,7 @@ const stories = {
     const equal = rows.flat().filter((number) => number === value(before, from.m, from.y, from.x)).length > 1;
     const user = layers.find((other) => other.links.some((l) => l.switches && layers[l.from] === layer));
     return [
-      paragraph(`Of the ${kh}×${kw} pixels in rows ${lines(top, kh)}, columns ${lines(left, kw)} of ${mapName(link.from, from.m)}, the largest stays: `, `*${format(value(layer, m, y, x))}`, `. Its place in the window is ${place(link, index)}; the switch remembers that as ${index}.${equal ? " Of equal values the first counts." : ""}`),
+      paragraph(`Of the ${kh}×${kw} pixels in rows ${lines(top, kh)}, columns ${lines(left, kw)} of ${mapName(link.from, from.m)}, the largest stays: `, `*${format(value(layer, m, y, x))}`, `. Its place in the window is ${place(link, index)}; the switch remembers that as ${index}.${equal ? " Where values are equal, the first counts." : ""}`),
       equation(
         part(squares(rows, scaleOf(before, from.m), before.zero > 0, (i, j) => i * kw + j === index), "the window", "image"),
         "→",
