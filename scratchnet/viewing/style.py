@@ -31,7 +31,7 @@ ROLES: dict[str, str] = {
     "gradient": "#882255",
     "switch": "#d55e00",
     "truth": "#000000",
-    "pixel": "#e0257f",
+    "pixel": "#f2479b",
 }
 
 

@@ -94,9 +94,10 @@ const stories = {
     const [kh, kw] = link.kernel, top = y * link.stride[0] - link.padding[0], left = x * link.stride[1] - link.padding[1];
     const inside = (row, column) => row >= 0 && column >= 0 && row < before.height && column < before.width;
     const rows = [...Array(kh).keys()].map((i) => [...Array(kw).keys()].map((j) => (inside(top + i, left + j) ? value(before, from.m, top + i, left + j) : null)));
+    const equal = rows.flat().filter((number) => number === value(before, from.m, from.y, from.x)).length > 1;
     const user = layers.find((other) => other.links.some((l) => l.switches && layers[l.from] === layer));
     return [
-      paragraph(`Of the ${kh}×${kw} pixels in rows ${lines(top, kh)}, columns ${lines(left, kw)} of ${mapName(link.from, from.m)}, the largest stays: `, `*${format(value(layer, m, y, x))}`, `. Its place in the window is ${place(link, index)}; the switch remembers that as ${index}.`),
+      paragraph(`Of the ${kh}×${kw} pixels in rows ${lines(top, kh)}, columns ${lines(left, kw)} of ${mapName(link.from, from.m)}, the largest stays: `, `*${format(value(layer, m, y, x))}`, `. Its place in the window is ${place(link, index)}; the switch remembers that as ${index}.${equal ? " Where values are equal, the first counts." : ""}`),
       equation(
         part(squares(rows, scaleOf(before, from.m), before.zero > 0, (i, j) => i * kw + j === index), "the window", "image"),
         "→",
