@@ -163,7 +163,7 @@ print(f"tiles: {1000 * ladder['tiles']:.1f} ms")
 # Third step: fewer multiplications (Winograd)
 # --------------------------------------------
 # Now the third prediction. Take a kernel of 3 numbers, :math:`g_0, g_1, g_2`, that slides over 4 numbers,
-# :math:`d_0 \dots d_3`. It has two outputs, six multiplications:
+# :math:`d_0 \ldots d_3`. It has two outputs, six multiplications:
 #
 # .. math::
 #

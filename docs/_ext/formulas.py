@@ -4,25 +4,30 @@ import html
 from xml.etree import ElementTree
 
 from docutils import nodes
-from docutils.utils.math import latex2mathml
+from docutils.utils.math import MathError, latex2mathml
+from sphinx.errors import SphinxError
 
 
-def mathml(tex, display):
+def mathml(node, display):
     """Return the MathML of a formula; the source stays with it as the text that is copied or read aloud."""
-    text = str(latex2mathml.tex2mathml(tex, as_block=display))
+    tex = node.astext()
+    try:
+        text = str(latex2mathml.tex2mathml(tex, as_block=display))
+    except MathError as error:
+        raise SphinxError(f"{node.source}:{node.line}: formula {tex!r}: {error}") from None
     ElementTree.fromstring(text)  # a formula that is not understood must fail the build, not the page
     return text.replace("<math", f'<math aria-label="{html.escape(tex, quote=True)}"', 1)
 
 
 def inline(self, node):
     """Write a formula within a line."""
-    self.body.append(mathml(node.astext(), display=False))
+    self.body.append(mathml(node, display=False))
     raise nodes.SkipNode
 
 
 def block(self, node):
     """Write a formula on a line of its own."""
-    self.body.append(f'<div class="math">{mathml(node.astext(), display=True)}</div>')
+    self.body.append(f'<div class="math">{mathml(node, display=True)}</div>')
     raise nodes.SkipNode
 
 
