@@ -18,14 +18,21 @@ You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
 #    second;
 # 3. how many of these multiplications one could save without changing the result. (Most people say: none.)
 
+import os
 import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 FAST = "--fast" in sys.argv
 rng = np.random.default_rng(17)
+
+# One core for everybody, so that like is compared with like. The others come in at the fourth step.
+one_core = threadpool_limits(1)
+threads_before = os.environ.get("SCRATCHNET_THREADS")
+os.environ["SCRATCHNET_THREADS"] = "1"
 
 h = w = 56
 c_in = c_out = 64
@@ -294,6 +301,11 @@ print(f"into a new array {1000 * fresh_time:.2f} ms, into an old one {1000 * use
 # Where the time goes in a whole network
 # --------------------------------------
 # The steps of a training step, one by one, on the small DeconvNet; the plain way, and the fast way.
+
+one_core.restore_original_limits()
+os.environ.pop("SCRATCHNET_THREADS")
+if threads_before is not None:
+    os.environ["SCRATCHNET_THREADS"] = threads_before
 
 from scratchnet import textbook
 from scratchnet.losses import PixelLoss
