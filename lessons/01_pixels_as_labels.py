@@ -101,10 +101,11 @@ print(f"{images.shape[0]} images, share of cell {share:.3f}, accuracy of the laz
 
 # %%
 # A share of 0.202 of all pixels is cell, so the lazy program has an accuracy of 0.798. A student's report about a
-# network for such images gives its accuracy, 0.89, and no other measure. Is that good? The number alone does not say.
+# *network*, a program that learns from examples, gives its accuracy on such images, 0.89, and no other measure. Is
+# that good? The number alone does not say.
 #
-# So let us see how far one gets without any network. Nuclei are dark in green light: call every pixel cell whose
-# green is under a threshold *t*, and try every *t*. (We choose the best on the very images on which we measure, which
+# So let us see how far one gets without learning. Nuclei are dark in green light: call every pixel cell whose green
+# is under a threshold *t*, and try every *t*. (We choose the best on the very images on which we measure, which
 # flatters it. A network must always be measured on images that it did not learn from.)
 
 thresholds = np.arange(0, 256, 5 if FAST else 1)

@@ -201,8 +201,8 @@ print(
 # - **Ignored pixels.** Where the person who drew the mask was not sure, it has a label that is no class, mostly 255.
 #   Such a pixel has no loss and no slope, and the mean is taken over the others.
 # - **Class weights.** Where background is common, a network gets far by learning "background". So multiply every
-#   pixel's loss by a weight of its class, larger for rare classes. *Median frequency balancing* takes the median of
-#   all classes' frequencies divided by the frequency of the class.
+#   pixel's loss by a weight of its class, larger for rare classes. *Median frequency balancing* (Eigen and Fergus
+#   2015) takes the median of all classes' frequencies divided by the frequency of the class.
 
 
 def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int = 255) -> tuple[float, np.ndarray]:
