@@ -26,8 +26,6 @@ import sys
 
 import numpy as np
 
-from scratchnet.data import sample_folder
-
 FAST = "--fast" in sys.argv
 
 truth = np.array([[0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], np.uint8)
@@ -89,7 +87,7 @@ assert np.isclose(dice(truth, prediction), 2 * iou(truth, prediction) / (1 + iou
 # their masks. The class to find are the large stained cells, dark nucleus and pale body together. The many red cells
 # are background. A mask file is an image of one channel whose numbers *are* the labels.
 
-from scratchnet.data import read_image, read_mask
+from scratchnet.data import read_image, read_mask, sample_folder
 
 smears = sample_folder("smears")
 names = sorted(path.name for path in (smears / "images").glob("*.png"))

@@ -25,8 +25,6 @@ import sys
 
 import numpy as np
 
-from scratchnet.data import sample_folder
-
 FAST = "--fast" in sys.argv
 
 x = np.array([[1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 1, 1]], np.float64)
@@ -140,7 +138,7 @@ assert (conv_by_loops(x[None, :, :, None], k[:, :, None, None], np.zeros(1))[0, 
 # with left, kernel 1 compares below with above. The middle row or column counts twice, which makes the answer
 # steadier (Sobel's kernels); dividing by 3 takes the mean of the three colours.
 
-from scratchnet.data import read_image
+from scratchnet.data import read_image, sample_folder
 
 smears = sample_folder("smears")
 image = read_image(smears / "images" / "cells-0010.png")[None] / 255  # (1, 96, 96, 3), between 0 and 1

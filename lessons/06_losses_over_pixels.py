@@ -25,8 +25,6 @@ import sys
 
 import numpy as np
 
-from scratchnet.data import sample_folder
-
 FAST = "--fast" in sys.argv
 
 # %%
@@ -218,7 +216,7 @@ def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int
 # What do weights do? Take the simplest network of all, one that does not look at the image: it has one logit for each
 # class, the same at every pixel. Let it learn the masks of the blood smears.
 
-from scratchnet.data import read_mask
+from scratchnet.data import read_mask, sample_folder
 
 folder = sample_folder("smears") / "masks"
 masks = np.stack([read_mask(path) for path in sorted(folder.glob("*.png"))])
