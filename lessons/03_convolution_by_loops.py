@@ -25,8 +25,6 @@ import sys
 
 import numpy as np
 
-from scratchnet.data import sample_folder
-
 FAST = "--fast" in sys.argv
 
 x = np.array([[1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 1, 1]], np.float64)
@@ -97,7 +95,12 @@ for h, size, s, p in [(4, 3, 1, 1), (4, 3, 2, 1), (7, 3, 2, 1), (8, 3, 2, 0), (2
     assert fit == count_by_sliding(h, size, s, p)
 
 # %%
-# So 4 rows stay 4 with k = 3, s = 1, p = 1; they become 2 with s = 2; and 7 become 4.
+# So 4 rows stay 4 with k = 3, s = 1, p = 1; they become 2 with s = 2; and 7 become 4. Here is the map of the
+# beginning again, with padding, and the kernel on its way over it:
+
+from scratchnet.viewing import convolution_frames, keep
+
+keep(convolution_frames(x, k, padding=1), "03-a-kernel-slides")
 
 # %%
 # Channels
@@ -135,7 +138,7 @@ assert (conv_by_loops(x[None, :, :, None], k[:, :, None, None], np.zeros(1))[0, 
 # with left, kernel 1 compares below with above. The middle row or column counts twice, which makes the answer
 # steadier (Sobel's kernels); dividing by 3 takes the mean of the three colours.
 
-from scratchnet.data import read_image
+from scratchnet.data import read_image, sample_folder
 
 smears = sample_folder("smears")
 image = read_image(smears / "images" / "cells-0010.png")[None] / 255  # (1, 96, 96, 3), between 0 and 1
@@ -159,7 +162,7 @@ assert edges.shape == (1, 94, 94, 2)
 # side is light. In the other it is top and bottom. The two answers at a pixel are the sides of a right-angled
 # triangle; its long side is the strength of the edge, whatever its direction. It is dark in the last picture.
 
-from scratchnet.viewing import keep, panels
+from scratchnet.viewing import panels
 
 figure, axes = panels(11, 3.0, columns=4)
 axes[0].imshow(image[0])
@@ -235,8 +238,8 @@ print(turned)
 assert (turned == -y).all()
 
 # %%
-# **… nobody pads?** Every 3×3 convolution then takes away two rows and two columns. VGG16 has 13 of them: 26 rows
-# would be gone. An image of 28×28 would end as 2×2.
+# **… nobody pads?** Every 3×3 convolution then takes away two rows and two columns. Thirteen of them in a row, as
+# many as VGG16 has: 26 rows would be gone. An image of 28×28 would end as 2×2.
 
 rows = 28
 for _ in range(13):

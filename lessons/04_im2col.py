@@ -51,6 +51,10 @@ print("the 5 stands there", middle, "times, the 1", corner, "time")
 # **im2col**, image to columns. (The name is from a time when the windows were the columns of the matrix. Here they
 # are its rows, because then nothing has to be turned round.)
 
+from scratchnet.viewing import im2col_frames, keep
+
+keep(im2col_frames(x, k), "04-windows-become-rows")
+
 # %%
 # With channels, padding and stride
 # ---------------------------------
@@ -202,7 +206,7 @@ print(f"package, the case above: {1e3 * seconds(conv2d, picture, filters, None, 
 # ------------------------
 # The window with the heavy frame is one row of the matrix. Row times kernel is one number of the answer.
 
-from scratchnet.viewing import draw_matrix, keep, panels
+from scratchnet.viewing import draw_matrix, panels
 
 shown = 3  # the window at the bottom right
 figure, axes = panels(10, 2.9, columns=5, widths=(3, 2, 4, 1.6, 2))

@@ -85,10 +85,10 @@ keep(figure, "05-convolution-gradients")
 # the answers. The number in row r and column b is ``Y[r, b] = Σ C[r, m]·W[m, b]`` over all m. The same reasoning as
 # above:
 #
-# - W[m, b] is multiplied with C[r, m], for every r; so its slope is ``Σ C[r, m]·dY[r, b]`` over r. This is ``C.T @
-#   dY``.
-# - C[r, m] is multiplied with W[m, b], for every b; so its slope is ``Σ dY[r, b]·W[m, b]`` over b. This is ``dY @
-#   W.T``.
+# - W[m, b] is multiplied with C[r, m], for every r; so its slope is ``Σ C[r, m]·dY[r, b]`` over r. This is
+#   ``C.T @ dY``.
+# - C[r, m] is multiplied with W[m, b], for every b; so its slope is ``Σ dY[r, b]·W[m, b]`` over b. This is
+#   ``dY @ W.T``.
 #
 # Two products, each with as many multiplications as the forward pass has: a backward pass takes about twice as long.
 #

@@ -25,8 +25,6 @@ import sys
 
 import numpy as np
 
-from scratchnet.data import sample_folder
-
 FAST = "--fast" in sys.argv
 
 # %%
@@ -51,12 +49,12 @@ print(f"σ(0) = {even:.2f}, σ(2) = {sure:.2f}, σ(−2) = {unsure:.2f}")
 # %%
 # The loss: surprise
 # ------------------
-# Let *p* be the probability that the network gave to what is *true*. The **cross-entropy** of the pixel is −log p.
-# With p = 1 it is 0, with p = 0.5 it is 0.69, and it grows without end as p goes to 0: the surer the network was of
-# something wrong, the worse. With z = 2, a cell costs 0.13 and a background pixel 2.13.
+# Let *q* be the probability that the network gave to what is *true*. The **cross-entropy** of the pixel is −log q,
+# with the natural logarithm. With q = 1 it is 0, with q = 0.5 it is 0.69, and it grows without end as q goes to 0:
+# the surer the network was of something wrong, the worse. With z = 2, a cell costs 0.13 and a background pixel 2.13.
 #
-# Write the truth as a number t, 1 for cell and 0 for background. Then p is σ(z) where t is 1, and 1 − σ(z) where t is
-# 0.
+# Write p for σ(z), the probability of cell, and the truth as a number t, 1 for cell and 0 for background. Then q is p
+# where t is 1, and 1 − p where t is 0.
 
 
 def naive_loss(z: np.ndarray, t: float) -> np.ndarray:
@@ -114,9 +112,9 @@ assert at_40 == 40
 # %%
 # Its slope is p − t
 # ------------------
-# Differentiate log(1 + eᶻ) − z·t: the first term gives eᶻ / (1 + eᶻ), which is σ(z). So the slope is **σ(z) − t**,
-# what the network said minus what is true. It is between −1 and 1, it is 0 only where the network is right, and it is
-# easy to remember. Lesson 2 says how to check it:
+# Differentiate log(1 + eᶻ) − z·t: the first term gives eᶻ / (1 + eᶻ), which is σ(z). So the slope is σ(z) − t, in
+# short **p − t**, what the network said minus what is true. It is between −1 and 1, it is 0 only where the network is
+# right, and it is easy to remember. Lesson 2 says how to check it:
 
 step = 1e-5
 measured = {t: (stable_loss(z + step, t) - stable_loss(z - step, t)) / (2 * step) for t in (0, 1)}
@@ -181,10 +179,10 @@ assert losses[0] == 1000
 assert np.isclose(losses[1], np.log(3))
 
 # %%
-# The second pixel shows something useful. Equal logits give each class the probability 1/K, and the loss is log K. A
-# network that has not learned anything starts near there: 0.69 with 2 classes, 2.40 with 11, 3.04 with 21. If your
-# first loss is much larger, something is wrong before anything has been learned: logits that are far too large,
-# mostly.
+# The second pixel shows something useful. Equal logits give each class the probability 1/K (1/11 in the third
+# question), and the loss is log K. A network that has not learned anything starts near there: 0.69 with 2 classes,
+# 2.40 with 11, 3.04 with 21. If your first loss is much larger, something is wrong before anything has been learned:
+# logits that are far too large, mostly.
 
 rng = np.random.default_rng(6)
 beginner, _ = softmax_loss(0.1 * rng.standard_normal((1, 64, 64, 11)), rng.integers(0, 11, (1, 64, 64)))
@@ -201,8 +199,8 @@ print(
 # - **Ignored pixels.** Where the person who drew the mask was not sure, it has a label that is no class, mostly 255.
 #   Such a pixel has no loss and no slope, and the mean is taken over the others.
 # - **Class weights.** Where background is common, a network gets far by learning "background". So multiply every
-#   pixel's loss by a weight of its class, larger for rare classes. *Median frequency balancing* takes the median of
-#   all classes' frequencies divided by the frequency of the class.
+#   pixel's loss by a weight of its class, larger for rare classes. *Median frequency balancing* (Eigen and Fergus
+#   2015) takes the median of all classes' frequencies divided by the frequency of the class.
 
 
 def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int = 255) -> tuple[float, np.ndarray]:
@@ -218,7 +216,7 @@ def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int
 # What do weights do? Take the simplest network of all, one that does not look at the image: it has one logit for each
 # class, the same at every pixel. Let it learn the masks of the blood smears.
 
-from scratchnet.data import read_mask
+from scratchnet.data import read_mask, sample_folder
 
 folder = sample_folder("smears") / "masks"
 masks = np.stack([read_mask(path) for path in sorted(folder.glob("*.png"))])
@@ -322,5 +320,5 @@ assert nothing == 0
 #    give to the truth?
 # 2. Show that the softmax of the two logits (0, z) is the sigmoid of z. Why is one channel enough for two classes?
 # 3. The slopes of the softmax loss at one pixel add up to 0 over the classes. Why must they?
-# 4. Put probabilities in the place of the predicted mask in Dice (lesson 1): ``D = 2·Σ p·t / (Σ p + Σ t)``. Then 1 −
-#    D is a loss as well. Work out its slope by each p, and check it as in lesson 2.
+# 4. Put probabilities in the place of the predicted mask in Dice (lesson 1): ``D = 2·Σ p·t / (Σ p + Σ t)``. Then
+#    1 − D is a loss as well. Work out its slope by each p, and check it as in lesson 2.

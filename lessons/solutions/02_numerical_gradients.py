@@ -5,8 +5,8 @@ import numpy as np
 from scratchnet.gradcheck import check_gradients, from_functions
 
 # %%
-# 1. (2.1³ − 1.9³) / 0.2 = (9.261 − 6.859) / 0.2 = 12.01, where 12 is right: off by ε². Multiply out (w + ε)³ − (w −
-#    ε)³: it is 6·w²·ε + 2·ε³, and divided by 2·ε that is 3·w² + ε².
+# 1. (2.1³ − 1.9³) / 0.2 = (9.261 − 6.859) / 0.2 = 12.01, where 12 is right: off by ε². Multiply out
+#    (w + ε)³ − (w − ε)³: it is 6·w²·ε + 2·ε³, and divided by 2·ε that is 3·w² + ε².
 measured = (2.1**3 - 1.9**3) / 0.2
 assert np.isclose(measured, 12.01)
 assert np.isclose(measured - 12, 0.1**2)

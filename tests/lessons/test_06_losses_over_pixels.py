@@ -9,7 +9,7 @@ def test_probabilities_and_surprise(lesson):
     six = lesson(6)
     values = six.values
     six.says("{:.2f} at z = 0, {:.2f} at z = 2 and {:.2f} at z = −2", values["even"], values["sure"], values["unsure"])
-    six.says("with p = 0.5 it is {:.2f}", -np.log(0.5))
+    six.says("with q = 0.5 it is {:.2f}", -np.log(0.5))
     six.says("a cell costs {:.2f} and a background pixel {:.2f}", values["cell"], values["background"])
 
 
