@@ -153,6 +153,14 @@ for step in net.steps:
 print(count, "numbers to learn")
 
 # %%
+# Drawn from the list: boxes are maps, lower where they are smaller and wider where they have more channels; the arcs
+# are the switches, which go round the middle.
+
+from scratchnet.viewing import architecture_figure, keep
+
+keep(architecture_figure(net, (96, 96), "a small DeconvNet"), "12-small-deconvnet")
+
+# %%
 # It learns 5586 numbers. Our list of twenty lines runs the packaged layers as well as the package does:
 
 rng = np.random.default_rng(12)
@@ -258,7 +266,7 @@ assert late[0] > 0.998
 # The figure worth keeping
 # ------------------------
 
-from scratchnet.viewing import ROLES, keep, panels
+from scratchnet.viewing import ROLES, panels
 
 figure, axes = panels(11, 2.6, columns=6, widths=(1, 1, 1, 1, 1, 1.5))
 pictures = {"image": pixels[0] / 255, "truth": mask[0], **{f"step {s}": predictions[s] for s in (0, 40, 120)}}
