@@ -221,17 +221,18 @@ print(f"largest difference between numerical and analytic gradients: {worst:.1e}
 assert worst < 1e-6
 
 # %%
-# The figure worth keeping
-# ------------------------
+# The figures worth keeping
+# -------------------------
 # A convolution of a 4×4 map with the kernel 1 … 9, and the same matrix turned. In W each *row* is a window. In
-# :math:`W^\top` each *column* is a copy of the kernel.
+# :math:`W^\top` each *column* is a copy of the kernel. The animation puts the copies down like a rubber stamp, one after
+# the other.
 
-from scratchnet.viewing import draw_matrix, keep, panels
+from scratchnet.viewing import keep, matrix_of, transpose_figure, transposed_frames
 
-figure, (gather, scatter) = panels(9.5, 5.4, columns=2, widths=(16, 4.2))
-draw_matrix(gather, W, "weight", "W: 16 pixels → 4, each row gathers", zeros=False)
-draw_matrix(scatter, W.T, "weight", "its transpose: 4 → 16", zeros=False)
-keep(figure, "09-matrix-and-transpose")
+found = matrix_of(lambda x: conv2d(x, kernel.reshape(3, 3, 1, 1)), (4, 4, 1))  # column by column, from unit vectors
+assert (found == W).all()
+keep(transpose_figure(kernel, (4, 4)), "09-matrix-and-transpose")
+keep(transposed_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2), "09-copies-of-the-kernel")
 
 # %%
 # The same with an ordinary convolution

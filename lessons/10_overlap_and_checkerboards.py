@@ -223,13 +223,12 @@ print("uneven phases after training:", {name: f"{percent:.2f} %" for name, perce
 # %%
 # The figures worth keeping
 # -------------------------
+# Above, the copies (yellow) of four inputs in one dimension, and how many lie on each output; below, in two dimensions.
 
-from scratchnet.viewing import draw_matrix, keep, panels
+from scratchnet.viewing import keep, overlap_counts, overlap_figure, panels
 
-figure, axes = panels(11, 4.6, columns=3, widths=(8, 9, 10))
-for one, k in zip(axes, (2, 3, 4), strict=True):
-    draw_matrix(one, boards[k], "output", f"kernel {k}×{k}, stride 2: copies on each output")
-keep(figure, "10-overlap-counts")
+assert all((overlap_counts(4, k, 2) == board).all() for k, board in boards.items())
+keep(overlap_figure(((2, 2), (3, 2), (4, 2)), size=4), "10-overlap-counts")
 
 # %%
 
