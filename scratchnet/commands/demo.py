@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.train import train
 from scratchnet.config import TrainSettings, read_settings
@@ -44,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     _write_pictures(out)
     say(
         f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
-        f"{out / 'examples.png'}"
+        f"{out / 'examples.png'}; {out / 'journey.gif'} shows one image on its way through the network"
     )
     return 0
 
@@ -76,7 +79,9 @@ def _draw(out: Path, count: int) -> None:
 
 
 def _write_pictures(out: Path) -> None:
-    """Segment some of the unseen images, and draw four of them beside the truth."""
+    """Segment some of the unseen images, draw four of them beside the truth, and one on its way."""
+    from scratchnet.viewing.journey import journey_frames
+    from scratchnet.viewing.keeping import save_animation
     from scratchnet.viewing.plots import examples_figure
 
     checkpoint = load_checkpoint(out / BEST)
@@ -91,3 +96,14 @@ def _write_pictures(out: Path) -> None:
         rows.append((val.names[index], image, truth, mask))
     with atomic_write(out / "examples.png") as file:
         examples_figure(rows[:4]).savefig(file, format="png", dpi=100)
+    # for the journey: something large, away from the edge
+    _, image, _, mask = max(rows, key=lambda row: int((row[3] > 0).sum()) - 9 * int((_edge(row[3]) > 0).sum()))
+    prepared = checkpoint.recipe.preprocessing.apply(image[None])
+    with atomic_write(out / "journey.gif") as file:
+        save_animation(file, journey_frames(checkpoint.network, image, prepared, mask), seconds=0.9)
+
+
+def _edge(mask: Array) -> Array:
+    """Return the outermost pixels of a mask."""
+    edge: Array = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return edge

@@ -4,7 +4,8 @@ from scratchnet.viewing.activations import Activation, activations_figure, stron
 from scratchnet.viewing.architecture import architecture_figure
 from scratchnet.viewing.blocks import Block, Join, blocks_of
 from scratchnet.viewing.fields import draw_field, effective_field, field_figure, pixel_over
-from scratchnet.viewing.keeping import keep
+from scratchnet.viewing.journey import journey_frames
+from scratchnet.viewing.keeping import keep, save_animation
 from scratchnet.viewing.linear import draw_operator, matrix_of, transpose_figure
 from scratchnet.viewing.matrices import draw_matrix
 from scratchnet.viewing.overlap import draw_stamps, overlap_counts, overlap_figure
@@ -51,6 +52,7 @@ __all__ = [
     "examples_figure",
     "field_figure",
     "im2col_frames",
+    "journey_frames",
     "keep",
     "matrix_of",
     "outcome_legend",
@@ -62,6 +64,7 @@ __all__ = [
     "pixel_over",
     "projective_fields",
     "receptive_fields",
+    "save_animation",
     "stamps",
     "strongest_maps",
     "switch_colours",

@@ -4,7 +4,7 @@ A block is a step that makes a map of another kind: a convolution, a pool, an un
 dropout, crops and the like belong to the block whose map they finish.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from scratchnet.layers import (
@@ -41,11 +41,14 @@ class Block:
         ``image``; ``learned``: it has weights; ``switches``: a pool whose switches are used, or an unpooling that uses
         them; ``fixed``: the rest; ``result``: the last one.
     shape : (n, h, w, c)
+    value : str
+        The value that the block ends in: behind its batch norm and ReLU.
     """
 
     name: str
     kind: BlockKind
     shape: Shape
+    value: str
 
 
 @dataclass(frozen=True)
@@ -74,19 +77,20 @@ def blocks_of(network: Network, size: Pair) -> tuple[list[Block], list[Join]]:
     """
     shapes = network.shapes(size)
     used = {name for step in network.steps for name in step.inputs}
-    blocks, joins = [Block("input", "image", shapes["input"])], []
+    blocks, joins = [Block("input", "image", shapes["input"], "input")], []
     owner = {"input": 0}  # value → the block that it belongs to
     for step in network.steps:
         first = owner[step.inputs[0]]
         if not _starts_block(step, shapes, last=step is network.steps[-1]):
             owner[step.name] = first
+            if first == len(blocks) - 1:  # not the crop of a skip
+                blocks[first] = replace(blocks[first], value=step.name)
             continue
         for name in step.inputs[: 1 if isinstance(step.layer, Crop) else None]:  # a crop only looks how large
             joins.append(Join(owner[name], len(blocks), name.endswith(".switches")))
         owner[step.name] = owner[f"{step.name}.switches"] = len(blocks)
-        blocks.append(Block(step.name, _kind(step, used), shapes[step.name]))
-    end = blocks[-1]
-    blocks[-1] = Block(end.name, "result", end.shape)
+        blocks.append(Block(step.name, _kind(step, used), shapes[step.name], step.name))
+    blocks[-1] = replace(blocks[-1], kind="result")
     return blocks, joins
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -23,7 +24,7 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
     name : str
         File name without extension, such as ``07-max-pool-switches``.
     seconds : float
-        How long each frame of an animation stays.
+        How long each frame of an animation stays; the last stays three times as long.
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
     if isinstance(picture, Figure):
@@ -31,8 +32,15 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
         picture.savefig(path, dpi=120)
     else:
         path = FOLDER / f"{name}.gif"
-        first, *others = picture
-        first.save(path, save_all=True, append_images=others, duration=round(1000 * seconds), loop=0)
+        with path.open("wb") as file:
+            save_animation(file, picture, seconds)
     kept.append(path)
     print(f"figure: {path}")
     return path
+
+
+def save_animation(file: BinaryIO, frames: Sequence[Image.Image], seconds: float = 0.7) -> None:
+    """Write frames as a GIF that repeats for ever; each stays for ``seconds``, the last three times as long."""
+    first, *others = frames
+    long = [round(1000 * seconds)] * len(others) + [round(3000 * seconds)]
+    first.save(file, format="GIF", save_all=True, append_images=others, duration=long, loop=0)

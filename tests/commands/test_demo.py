@@ -1,5 +1,7 @@
 import json
 
+from PIL import Image
+
 from tests.tiny import files
 
 
@@ -15,6 +17,9 @@ def test_a_quick_demo(call, tmp_path):
     assert (out / "checkpoint.npz").exists()
     masks = {path.name for path in (out / "masks").iterdir()}
     assert len(masks) >= 2
+    with Image.open(out / "journey.gif") as journey:
+        assert journey.n_frames == 21
+    assert (out / "journey.gif").stat().st_size < 300_000
     assert sum(name.endswith("-overlay.png") for name in masks) * 2 == len(masks)
 
 

@@ -38,6 +38,8 @@ def test_unet_lays_its_left_maps_beside_the_right_ones():
     assert {join for join in arcs(joins, switches=False) if join[1].startswith("cat")} == both
     assert not arcs(joins, switches=True)
     assert all(block.kind != "switches" for block in blocks)
+    (skip,) = [block for block in blocks if block.name == "conv4_2"]
+    assert skip.value == "drop4"  # and not its crop
     assert (blocks[0].kind, blocks[-1].kind, blocks[-1].shape) == ("image", "result", (1, 388, 388, 2))
 
 

@@ -25,5 +25,9 @@ def test_keeps_frames_as_an_animation(tmp_path, monkeypatch):
     frames = [Image.new("L", (8, 8), shade) for shade in (0, 100, 200)]
     with Image.open(keep(frames, "02-two", seconds=0.5)) as image:
         assert image.n_frames == 3
-        assert image.info["duration"] == 500
         assert image.info["loop"] == 0
+        stay = []
+        for i in range(3):
+            image.seek(i)
+            stay.append(image.info["duration"])
+        assert stay == [500, 500, 1500]

@@ -1,0 +1,220 @@
+"""An image on its way through a network with switches, as an animation: down to one vector and up again to its mask.
+
+Above, the network; below, the image, what is inside the network at this moment, the switches that it remembers, and in
+the end the mask. Of a layer's many maps one is shown: of those that an unpooling makes the one that tells the mask
+best, and on the way down the same channel, so that its values are seen to return to the places of their maxima.
+"""
+
+from collections.abc import Mapping
+from math import ceil, log2
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from scratchnet.arrays import Array
+from scratchnet.layers import Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d
+from scratchnet.network import Network
+from scratchnet.viewing.activations import SHADES, strongest_maps
+from scratchnet.viewing.blocks import Block, Join, blocks_of
+from scratchnet.viewing.overlays import colorize_switches, overlay, switch_colours
+from scratchnet.viewing.sheet import MARGIN, Sheet, animation, tint
+from scratchnet.viewing.style import INK, MUTED
+
+SIDE, STRIP, LEVELS = 192, 150, 24
+"""Pixels of a picture's side and of the network's height; shades of a map."""
+WIDTH = MARGIN + 4 * (SIDE + MARGIN)
+TOP = STRIP + 62
+KINDS = {"image": "image", "learned": "weight", "switches": "switch", "fixed": "", "result": "output"}
+
+
+def journey_frames(network: Network, image: Array, prepared: Array, mask: Array) -> list[Image.Image]:
+    """Return the frames.
+
+    Parameters
+    ----------
+    network : Network
+        With memory, in evaluation mode; every pool's switches go to an unpooling.
+    image : (h, w, 3) uint8
+        As it is shown.
+    prepared : (1, h, w, channels)
+        As the network takes it.
+    mask : (h, w) uint8
+        What the network makes of it; its class 0 is background.
+
+    Raises
+    ------
+    ValueError
+        When nothing in the network has switches.
+    """
+    blocks, joins = blocks_of(network, (image.shape[0], image.shape[1]))
+    pools = {join.target: join.source for join in joins if join.switches}
+    if not pools:
+        raise ValueError("journey_frames: this network has no switches; try deconvnet-small, segnet-basic or squares")
+    maps = _maps(network, blocks, pools, prepared, mask)
+    switches = {blocks[i].name: maps.pop(f"{blocks[i].name}.switches") for i in pools.values()}
+    frames = [_frame(network, blocks, joins, 0, image, None, {}, None)]
+    seen: dict[str, Array] = {}
+    for i, block in enumerate(blocks):
+        if block.name in switches:
+            seen[block.name] = switches[block.name]
+        if i and _is_shown(blocks, i):
+            frames.append(_frame(network, blocks, joins, i, image, maps[block.value], seen, None))
+    frames.append(_frame(network, blocks, joins, len(blocks), image, maps[blocks[-1].value], seen, mask))
+    return animation(frames, colours=250)
+
+
+def _is_shown(blocks: list[Block], i: int) -> bool:
+    """Choose pools, unpoolings, the last of several convolutions in a row, and the result."""
+    if i + 1 == len(blocks) or blocks[i].kind == "switches":
+        return True
+    after = blocks[i + 1]
+    return after.kind in ("switches", "result") or after.shape[1:3] != blocks[i].shape[1:3]
+
+
+def _maps(
+    network: Network, blocks: list[Block], pools: Mapping[int, int], prepared: Array, mask: Array
+) -> dict[str, Array]:
+    """Return the map to show of every block, by value, and of every pool's switches."""
+    shown = [block.value for i, block in enumerate(blocks) if i and _is_shown(blocks, i)]
+    region = mask > 0
+    known = None if region.all() or not region.any() else region
+    channels = {one.name: one.channel for one in strongest_maps(network, prepared, shown, known)}
+    for up, down in pools.items():  # the way down shows the channels that the way up will use
+        channel = channels[blocks[up].value]
+        channels |= {blocks[up - 1].value: channel, blocks[down].value: channel, blocks[down - 1].value: channel}
+    layers, maps = {step.name: step.layer for step in network.steps}, {}
+    for name, value in network.walk(prepared, keep=True):  # keep: else the switches are forgotten at once
+        if name in channels:
+            alone = value.shape[1] * value.shape[2] == 1
+            maps[name] = _square(value[0, 0, 0]) if alone else value[0, :, :, channels[name]].copy()
+            layer = layers[name]
+            if isinstance(layer, MaxPool2d) and layer.switches is not None:
+                index = layer.switches.index[0, :, :, channels[name]]
+                maps[f"{name}.switches"] = colorize_switches(index, layer.kernel[0])
+    for layer in layers.values():
+        layer.release()
+    return maps
+
+
+def _square(values: Array) -> Array:
+    """Return the numbers of a vector row by row in a square; the places that are left over hold 0."""
+    side = ceil(len(values) ** 0.5)
+    square: Array = np.zeros(side * side, values.dtype)
+    square[: len(values)] = values
+    return square.reshape(side, side)
+
+
+def _frame(
+    network: Network,
+    blocks: list[Block],
+    joins: list[Join],
+    now: int,
+    image: Array,
+    inside: Array | None,
+    seen: Mapping[str, Array],
+    mask: Array | None,
+) -> Image.Image:
+    sheet = Sheet(WIDTH, TOP + SIDE + MARGIN)
+    draw = ImageDraw.Draw(sheet.image)
+    _draw_network(draw, blocks, joins, now)
+    here = blocks[min(now, len(blocks) - 1)]
+    sheet.text((MARGIN, STRIP + 24), "The mask." if mask is not None else _says(network, blocks, now), 14)
+    lefts = [MARGIN + i * (SIDE + MARGIN) for i in range(4)]
+    _paste(sheet, draw, lefts[0], _few(image, 80), f"image, {image.shape[0]}×{image.shape[1]}")
+    _, h, w, c = here.shape
+    title = "inside" if inside is None else f"inside: {here.name}, " + (f"{h}×{w}" if h * w > 1 else f"{c} numbers")
+    _paste(sheet, draw, lefts[1], None if inside is None else _shaded(inside), title)
+    _paste(sheet, draw, lefts[2], None, "remembered: switches")
+    used = next((blocks[join.source].name for join in joins if join.switches and join.target == now), "")
+    _draw_switches(sheet, draw, lefts[2], seen, sum(join.switches for join in joins), used)
+    _paste(sheet, draw, lefts[3], None if mask is None else _few(overlay(image, mask), 80), "mask")
+    return sheet.image
+
+
+def _says(network: Network, blocks: list[Block], now: int) -> str:
+    """Say what happens in a block."""
+    block = blocks[now]
+    _, h, w, c = block.shape
+    if not now:
+        return f"An image goes in: {h}×{w} pixels."
+    match next(step.layer for step in network.steps if step.name == block.name):
+        case MaxPool2d():
+            text = "keeps the largest value of every window, and remembers where it was."
+        case MaxUnpool2d():
+            text = "puts values back to where the maxima were; all the rest is 0."
+        case _ if h * w == 1:
+            text = f"{c} numbers describe the whole image. No map is left."
+        case _ if block.kind == "result":
+            text = f"how much every pixel looks like one of the {c} classes."
+        case ConvTranspose2d() if blocks[now - 1].shape[1:3] == (1, 1):
+            text = f"learned kernels unfold the numbers into {c} maps of {h}×{w}. Here is one."
+        case ConvTranspose2d():
+            text = f"learned kernels turn the points into shapes. {c} maps, here is one."
+        case Conv2d():
+            text = f"learned kernels look for patterns. {c} maps, here is one."
+        case _:
+            text = f"{c} maps of {h}×{w}."
+    return f"{block.name}: {text}"
+
+
+def _draw_network(draw: ImageDraw.ImageDraw, blocks: list[Block], joins: list[Join], now: int) -> None:
+    """Draw the boxes, those that are done in full colour, and the switches' ways."""
+    pitch = (WIDTH - 2 * MARGIN) / len(blocks)
+    middle, most = STRIP - 46, max(log2(block.shape[1]) for block in blocks)
+    tops, centres = [], []
+    for i, block in enumerate(blocks):
+        half = round(5 + 37 * log2(block.shape[1]) / most)
+        left = round(MARGIN + i * pitch)
+        colour = tint(KINDS[block.kind], 1.0 if i <= now else 0.25)
+        box = (left, middle - half, round(left + 0.7 * pitch), middle + half)
+        draw.rectangle(box, fill=colour, outline=INK if i <= now else MUTED, width=3 if i == now else 1)
+        tops.append(middle - half)
+        centres.append((box[0] + box[2]) // 2)
+    remembered = sorted((join for join in joins if join.switches), key=lambda join: join.source)
+    for level, join in enumerate(remembered):
+        if join.source > now:
+            continue
+        y, used = 8 + 9 * level, join.target <= now
+        colour, width = tint("switch", 1.0), 3 if join.target == now else 1
+        a, b = centres[join.source], centres[join.target]
+        reach = b if used else min(b, round(MARGIN + (now + 0.7) * pitch))
+        draw.line([(a, tops[join.source]), (a, y), (reach, y)], fill=colour, width=width)
+        if used:
+            draw.line([(b, y), (b, tops[join.target])], fill=colour, width=width)
+
+
+def _draw_switches(
+    sheet: Sheet, draw: ImageDraw.ImageDraw, left: int, seen: Mapping[str, Array], pools: int, used: str
+) -> None:
+    """Draw the switch maps side by side, the one in use framed; a pixel's colour is its place in the window."""
+    across = ceil(pools**0.5)
+    side = (SIDE - 4 * (across + 1)) // across
+    for i, (name, picture) in enumerate(seen.items()):
+        x, y = left + 4 + i % across * (side + 4), TOP + 4 + i // across * (side + 4)
+        sheet.image.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST), (x, y))
+        draw.rectangle((x, y, x + 7 * len(name) + 3, y + 14), fill="white")
+        sheet.text((x + 2, y + 12), name, 11)
+        if name == used:
+            draw.rectangle((x - 3, y - 3, x + side + 2, y + side + 2), outline=INK, width=4)
+    window = Image.fromarray(switch_colours(2).reshape(2, 2, 3)).resize((16, 16), Image.Resampling.NEAREST)
+    sheet.image.paste(window, (left + SIDE - 16, TOP - 22))
+
+
+def _paste(sheet: Sheet, draw: ImageDraw.ImageDraw, left: int, picture: Image.Image | None, title: str) -> None:
+    sheet.text((left, TOP - 8), title)
+    if picture is not None:
+        sheet.image.paste(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, TOP))
+    draw.rectangle((left, TOP, left + SIDE - 1, TOP + SIDE - 1), outline=MUTED)
+
+
+def _few(image: Array, colours: int) -> Image.Image:
+    """Return an image in few colours, which keeps the file small."""
+    return Image.fromarray(image).quantize(colours, dither=Image.Dither.NONE).convert("RGB")
+
+
+def _shaded(values: Array) -> Image.Image:
+    """Return a map in shades of green: white is the least, or 0 where nothing is negative."""
+    lowest = min(0.0, float(values.min()))
+    share = (values - lowest) / ((float(values.max()) - lowest) or 1.0)
+    shades = SHADES(np.rint(share * (LEVELS - 1)) / (LEVELS - 1))[:, :, :3]
+    return Image.fromarray(np.rint(255 * shades).astype(np.uint8))
