@@ -59,6 +59,12 @@ def uniform(rng: np.random.Generator, shape: tuple[int, ...], xp: ModuleType) ->
     return values.reshape(shape)
 
 
+def skip(rng: np.random.Generator, count: int) -> None:
+    """Leave ``rng``, as :func:`uniform` takes it, as if it had drawn ``count`` 32-bit numbers; that takes no longer."""
+    state = rng.bit_generator.state
+    rng.bit_generator.state = _after(state, _drawn(state) + count)
+
+
 def words(key: Array, first: int, count: int, xp: ModuleType) -> Array:
     """Return the words of ``count`` blocks, number ``first`` (from 0) and those behind it: (4 · count,) uint64."""
     x0 = xp.arange(first + 1, first + 1 + count, dtype=xp.uint64)  # the counter is raised before it is used

@@ -5,6 +5,7 @@ import numpy as np
 from scratchnet.arrays import Array, generator
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.ops.activation import dropout_mask, relu, relu_backward
+from scratchnet.philox import skip
 from scratchnet.recording import perform
 from scratchnet.recycling import empty
 
@@ -75,7 +76,7 @@ class Dropout(Layer):
 
     def _draw(self, mask: Array) -> None:
         while self._behind:  # what other processes draw for the images in front
-            self.rng.random((self._behind.pop(), *mask.shape[1:]), np.float32)
+            skip(self.rng, self._behind.pop() * mask[:1].size)
         dropout_mask(mask, self.rate, self.rng)
 
     def backward(self, dy: Array) -> Array:

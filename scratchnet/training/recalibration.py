@@ -21,7 +21,7 @@ def recalibrate(network: Network, batches: Iterable[Array]) -> int:
     network : Network
         Left in evaluation mode, with running statistics in use.
     batches : iterable of (n, h, w, c)
-        Preprocessed images, batched as in training.
+        Preprocessed images, batched as in training; without images where other processes have all of a batch.
 
     Returns
     -------

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from scratchnet.arrays import generator
-from scratchnet.philox import uniform, words
+from scratchnet.philox import skip, uniform, words
 
 
 @pytest.mark.parametrize("key", [(0, 0), (1, 2), (2**64 - 1, 2**63 + 5)])
@@ -19,6 +19,14 @@ def test_draws_of_any_length_follow_each_other_as_in_numpy():
         np.testing.assert_array_equal(uniform(ours, (count,), np), numpys.random(count, np.float32))
         assert ours.integers(1 << 62) == numpys.integers(1 << 62)
         np.testing.assert_array_equal(ours.random(3, np.float32), numpys.random(3, np.float32))
+
+
+def test_skipping_is_drawing_and_not_looking():
+    ours, numpys = generator(3, "x"), generator(3, "x")
+    for count in (0, 1, 7, 8, 9, 3, 64, 1001):
+        skip(ours, count)
+        numpys.random(count, np.float32)
+        np.testing.assert_array_equal(ours.random(5, np.float32), numpys.random(5, np.float32))
 
 
 def test_numbers_are_laid_out_as_in_numpy_on_every_device(xp):
