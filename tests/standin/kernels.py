@@ -6,7 +6,6 @@ import types
 
 from tests.standin.array import launched, unwrap
 
-
 _ALONE = threading.Lock()
 """A kernel's threads are parts of one thread of the CPU, which must not meet another."""
 
