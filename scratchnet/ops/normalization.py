@@ -197,12 +197,13 @@ def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array
         xp.multiply(product, dz, out=product)
         return sum_rows(product, c), sum_rows(dz, c)
 
-    if normalized.y is None:
+    y = normalized.positive() if normalized.y is None else normalized.y  # a mask is as good
+    if y is None:
         dz = dy
         both = over_rows(sums, dz, dy, normalized.x)
     else:
         dz = empty(dy, dy.shape)
-        both = over_rows(sums, dz, dy, normalized.x, normalized.y)
+        both = over_rows(sums, dz, dy, normalized.x, y)
     dgamma = sum_partial([product for product, _ in both]) * normalized.inverse_std
     return dz, dgamma, sum_partial([total for _, total in both])
 

@@ -1,9 +1,13 @@
 """CUDA kernels and cuBLAS for the stand-in: both run on the CPU, on the memory behind its arrays."""
 
 import sys
+import threading
 import types
 
 from tests.standin.array import launched, unwrap
+
+_ALONE = threading.Lock()
+"""A kernel's threads are parts of one thread of the CPU, which must not meet another."""
 
 
 class RawModule:
@@ -19,7 +23,8 @@ class RawModule:
 
         def call(grid, block, args, *, shared_mem=0):
             launched()
-            kernel(grid, block, tuple(map(unwrap, args)), shared_mem)
+            with _ALONE:
+                kernel(grid, block, tuple(map(unwrap, args)), shared_mem)
 
         return call
 
