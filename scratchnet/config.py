@@ -74,7 +74,7 @@ class ModelSettings:
     model: str = "bloodcell"
     """Name of the model."""
     batch_norm: bool | None = None
-    """bloodcell, unet, unet-same: batch norm behind every convolution."""
+    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: batch norm behind every convolution."""
     unpool: Literal["switches", "nearest", "transposed"] | None = None
     """bloodcell, segnet, segnet-basic, deconvnet-small: put values back at the switches, repeat them, or (all but
     bloodcell) learn to spread them."""

@@ -48,7 +48,7 @@ class NetworkArguments(BenchArguments):
     classes: int | None = None
     """Number of classes. Default: 2, or 21 for vgg16-mirror."""
     batch_norm: bool | None = None
-    """bloodcell, unet, unet-same: batch norm behind every convolution. Default: on."""
+    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: batch norm behind every convolution. Default: on."""
     unpool: Literal["switches", "nearest", "transposed"] | None = None
     """Of the models that know several ways, see `scratchnet models`."""
     width: float | None = None

@@ -33,6 +33,8 @@ class MakeArguments:
     """cells: what counts as foreground, the stained nucleated cells or the red cells."""
     magnification: float = 1.0
     """cells: how much larger than usual they appear."""
+    plain: bool = False
+    """shapes: one colour an object and one for the ground, no textures; far easier to learn."""
     validation: float = 0.2
     """Share of the images listed in splits/val.txt."""
 
@@ -105,7 +107,7 @@ def _make(words: Sequence[str]) -> int:
     ):
         if not good:
             raise UserError(f"--{flag} {value}: expected {expected}")
-    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation, a.magnification)
+    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation, a.magnification, a.plain)
     say(f"wrote {a.count} images and masks to {a.directory}")
     return 0
 

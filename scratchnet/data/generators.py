@@ -27,19 +27,20 @@ def generate(
     size: int | None = None,
     task: CellTask = "stained",
     magnification: float = 1.0,
+    plain: bool = False,
 ) -> tuple[Array, Array]:
     """Return image and mask number ``index`` of a generated set; it does not depend on how many the set has."""
     if kind == "shapes":
-        scene = generate_scene(index, seed, size)
+        scene = generate_scene(index, seed, size, plain)
         return scene.image, scene.mask
     rng = generator(seed, kind, index)
     size = size or _DEFAULT_SIZE[kind]
     return make_square(rng, size) if kind == "squares" else make_cells(rng, size, task, magnification)
 
 
-def generate_scene(index: int, seed: int, size: int | None = None) -> Scene:
+def generate_scene(index: int, seed: int, size: int | None = None, plain: bool = False) -> Scene:
     """Return picture number ``index`` of a set of shapes with its objects."""
-    return make_shapes(generator(seed, "shapes", index), size or _DEFAULT_SIZE["shapes"])
+    return make_shapes(generator(seed, "shapes", index), size or _DEFAULT_SIZE["shapes"], plain)
 
 
 def write_generated(
@@ -51,6 +52,7 @@ def write_generated(
     task: CellTask = "stained",
     validation: float = 0.2,
     magnification: float = 1.0,
+    plain: bool = False,
 ) -> None:
     """Write a generated set in the layout ``folder``: images, palette PNG masks, class names and two splits.
 
@@ -74,6 +76,8 @@ def write_generated(
         Share of the images, the last ones, that are listed in ``splits/val.txt``.
     magnification : float
         Of the cells, see `make_cells`.
+    plain : bool
+        Shapes without textures, see `make_shapes`.
 
     Raises
     ------
@@ -96,7 +100,7 @@ def write_generated(
     boxes: list[ObjectBox] = []
     for index, name in enumerate(names):
         if kind == "shapes":
-            scene = generate_scene(index, seed, size)
+            scene = generate_scene(index, seed, size, plain)
             image, mask = scene.image, scene.mask
             write_mask(directory / "objects" / f"{name}.png", scene.objects)
             boxes += _boxes(name, scene)

@@ -22,6 +22,8 @@ _LEAST_VISIBLE = 0.6
 """Share of an object's area that neither the picture's edge nor other objects may hide."""
 _LEAST_CONTRAST = 50.0
 """Smallest distance in RGB between an object's middle colour and those of the ground."""
+_SWING = (12.0, 32.0)
+"""Range of the distance in RGB between a texture's middle colour and its two colours."""
 _HOLE, _NOTCH = 0.55, 0.45
 """Inner radius of a ring, and of the notches between a star's tips, as a share of the outer one."""
 
@@ -67,7 +69,7 @@ class _Texture(NamedTuple):
     kind: int
 
 
-def make_shapes(rng: np.random.Generator, size: int = 160) -> Scene:
+def make_shapes(rng: np.random.Generator, size: int = 160, plain: bool = False) -> Scene:
     """Draw three to eight discs, squares, triangles, rings and stars.
 
     Sizes are drawn log-uniformly from 6 % to 60 % of the picture's side, so every octave is as frequent as the next;
@@ -81,6 +83,9 @@ def make_shapes(rng: np.random.Generator, size: int = 160) -> Scene:
     rng : numpy Generator
     size : int
         Side of the picture in pixels; everything scales with it.
+    plain : bool
+        One colour an object, and one for a ground without patches, where a small network is to learn in minutes: what
+        is ground shows at once then, but still only the outline tells the class.
 
     Returns
     -------
@@ -89,7 +94,8 @@ def make_shapes(rng: np.random.Generator, size: int = 160) -> Scene:
     """
     unit = size / 160
     whole = patch_round((size / 2, size / 2), size, size)
-    picture, grounds = _ground(rng, whole, unit)
+    swing = (0.0, 0.0) if plain else _SWING
+    picture, grounds = _ground(rng, whole, unit, 1 if plain else int(rng.integers(2, 4)), swing)
     objects = np.zeros((size, size), np.uint8)
     labels: list[int] = []
     sizes: list[float] = []
@@ -102,7 +108,7 @@ def make_shapes(rng: np.random.Generator, size: int = 160) -> Scene:
         patch, distance = placed
         covered = np.clip(0.5 - distance, 0, 1)[:, :, None]
         below = picture[patch.rows, patch.columns]
-        below += covered * (_painted(rng, patch, _texture(rng, grounds), unit) - below)
+        below += covered * (_painted(rng, patch, _texture(rng, grounds, swing), unit) - below)
         labels.append(label)
         sizes.append(diameter)
         objects[patch.rows, patch.columns][distance < 0] = len(labels)
@@ -154,9 +160,11 @@ def _distance(label: int, patch: Patch, radius: float, angle: float) -> Array:
     return beyond
 
 
-def _ground(rng: np.random.Generator, whole: Patch, unit: float) -> tuple[Array, list[_Texture]]:
-    """Return the ground, (size, size, 3) float32, and its textures: two or three, in patches with random borders."""
-    textures = [_texture(rng, []) for _ in range(int(rng.integers(2, 4)))]
+def _ground(
+    rng: np.random.Generator, whole: Patch, unit: float, count: int, swing: tuple[float, float]
+) -> tuple[Array, list[_Texture]]:
+    """Return the ground, (size, size, 3) float32, and its textures, which lie in patches with random borders."""
+    textures = [_texture(rng, [], swing) for _ in range(count)]
     picture = _painted(rng, whole, textures[0], unit)
     for texture in textures[1:]:
         patches = smooth_noise(rng, whole.shape, unit * rng.uniform(20, 60)) > np.float32(rng.uniform(0.2, 0.8))
@@ -164,13 +172,13 @@ def _ground(rng: np.random.Generator, whole: Patch, unit: float) -> tuple[Array,
     return picture, textures
 
 
-def _texture(rng: np.random.Generator, others: list[_Texture]) -> _Texture:
+def _texture(rng: np.random.Generator, others: list[_Texture], distances: tuple[float, float]) -> _Texture:
     """Draw two colours and a kind; the middle colour keeps its distance from those of ``others``."""
     middle = rng.uniform(35, 220, 3)
     while any(np.linalg.norm(middle - (other.light + other.dark) / 2) < _LEAST_CONTRAST for other in others):
         middle = rng.uniform(35, 220, 3)
     swing = rng.standard_normal(3)
-    swing *= rng.uniform(12, 32) / np.linalg.norm(swing)
+    swing *= rng.uniform(*distances) / np.linalg.norm(swing)
     return _Texture((middle + swing).astype(np.float32), (middle - swing).astype(np.float32), int(rng.integers(5)))
 
 

@@ -207,7 +207,9 @@ MODELS: dict[str, Callable[[], Problem]] = {
     "segnet-basic, transposed": _model("segnet-basic", 23, 14, width=1 / 32, unpool="transposed"),
     "squares": _model("squares", 12, 12, width=4),
     "fcn32s": _model("fcn32s", 3, 6, n=1, width=1 / 64),
-    "fcn16s, paper's upsampling": _model("fcn16s", 33, 22, n=1, width=1 / 64, padding="same", upsampling="paper"),
+    "fcn16s, paper's upsampling, batch norm": _model(
+        "fcn16s", 33, 22, n=3, width=1 / 64, padding="same", upsampling="paper", batch_norm=True
+    ),
     "fcn8s": _model("fcn8s", 3, 6, n=1, width=1 / 64),
     "fcn8s, at once, learned upsampling": _model(
         "fcn8s", 35, 30, n=1, width=1 / 64, padding="same", upsampling="learned", at_once=True

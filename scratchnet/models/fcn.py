@@ -34,9 +34,9 @@ three at a time, its pool4 multiplied by 0.01 and pool3 by 0.0001 to bring the t
 from typing import Literal, TypeAlias
 
 from scratchnet.initialization import bilinear, constant
-from scratchnet.layers import Add, BilinearTranspose2d, Conv2d, ConvTranspose2d, Crop, Dropout, MaxPool2d, ReLU, Scale
+from scratchnet.layers import Add, BilinearTranspose2d, Conv2d, ConvTranspose2d, Crop, Dropout, MaxPool2d, Scale
 from scratchnet.layers.base import Layer
-from scratchnet.models.blocks import scaled
+from scratchnet.models.blocks import batch_norm_relu, scaled
 from scratchnet.models.vgg import relu, vgg_block, vgg_blocks
 from scratchnet.network import Network
 
@@ -50,6 +50,7 @@ def fcn32s(
     width: float = 1.0,
     padding: Padding = "paper",
     upsampling: Upsampling = "fixed",
+    batch_norm: bool = False,
 ) -> Network:
     """Build FCN-32s.
 
@@ -65,9 +66,12 @@ def fcn32s(
         100 at conv1_1, or as much as keeps every map over the image.
     upsampling : "fixed", "paper" or "learned"
         Which of the enlargements learn: none, all but the last, all.
+    batch_norm : bool
+        Whether to put batch norm behind every convolution but the scores, for learning without VGG16's weights (the
+        paper has none).
     """
     net = Network(channels)
-    _encoder(net, classes, width, padding)
+    _encoder(net, classes, width, padding, batch_norm)
     _last(net, "upscore", classes, 32, padding, 19, upsampling)
     return net
 
@@ -78,10 +82,11 @@ def fcn16s(
     width: float = 1.0,
     padding: Padding = "paper",
     upsampling: Upsampling = "fixed",
+    batch_norm: bool = False,
 ) -> Network:
     """Build FCN-16s; parameters as in :func:`fcn32s`."""
     net = Network(channels)
-    filters = _encoder(net, classes, width, padding)
+    filters = _encoder(net, classes, width, padding, batch_norm)
     net.add("upscore2", _upsample(classes, 2, upsampling != "fixed"))
     _fuse(net, "upscore2", "pool4", filters[4], classes, padding, 5)
     _last(net, "upscore16", classes, 16, padding, 27, upsampling)
@@ -95,10 +100,11 @@ def fcn8s(
     padding: Padding = "paper",
     upsampling: Upsampling = "fixed",
     at_once: bool = False,
+    batch_norm: bool = False,
 ) -> Network:
     """Build FCN-8s; parameters as in :func:`fcn32s`, and ``at_once`` for the form that is trained in one go."""
     net = Network(channels)
-    filters = _encoder(net, classes, width, padding)
+    filters = _encoder(net, classes, width, padding, batch_norm)
     net.add("upscore2", _upsample(classes, 2, upsampling != "fixed"))
     _fuse(net, "upscore2", "pool4", filters[4], classes, padding, 5, 0.01 if at_once else None)
     net.add("upscore_pool4", _upsample(classes, 2, upsampling != "fixed"))
@@ -107,19 +113,19 @@ def fcn8s(
     return net
 
 
-def _encoder(net: Network, classes: int, width: float, padding: Padding) -> dict[int, int]:
+def _encoder(net: Network, classes: int, width: float, padding: Padding, batch_norm: bool) -> dict[int, int]:
     """Add everything up to score_fr; return the channels of the five pools."""
-    found = {}
+    found, finish = {}, batch_norm_relu if batch_norm else relu
     for number, c_in, filters in vgg_blocks(net.channels, width):
-        vgg_block(net, number, c_in, filters, relu, 100 if number == 1 and padding == "paper" else 1)
+        vgg_block(net, number, c_in, filters, finish, 100 if number == 1 and padding == "paper" else 1)
         net.add(f"pool{number}", MaxPool2d(2, ceil_mode=True))
         found[number] = filters[-1]
     (wide,) = scaled([4096], width)
     net.add("fc6", Conv2d(found[5], wide, 7, padding=0 if padding == "paper" else 3))
-    net.add("fc6_relu", ReLU())
+    finish(net, "fc6", wide)
     net.add("fc6_drop", Dropout(0.5))
     net.add("fc7", Conv2d(wide, wide, 1))
-    net.add("fc7_relu", ReLU())
+    finish(net, "fc7", wide)
     net.add("fc7_drop", Dropout(0.5))
     net.add("score_fr", Conv2d(wide, classes, 1, start=constant(0)))
     return found

@@ -12,8 +12,9 @@ from tests.tiny import files, write_set
         (["cells", "--size", "48"], ("background", "stained cell")),
         (["cells", "--size", "48", "--task", "red"], ("background", "red cell")),
         (["shapes", "--size", "48"], ("background", "disc", "square", "triangle", "ring", "star")),
+        (["shapes", "--size", "48", "--plain"], ("background", "disc", "square", "triangle", "ring", "star")),
     ],
-    ids=["squares", "stained", "red", "shapes"],
+    ids=["squares", "stained", "red", "shapes", "plain shapes"],
 )
 def test_make(call, tmp_path, words, classes):
     out = tmp_path / "set"

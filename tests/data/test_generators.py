@@ -39,6 +39,15 @@ def test_larger_sets_begin_with_the_smaller_ones(tmp_path: Path) -> None:
         assert few.read_bytes() == many.read_bytes()
 
 
+def test_plain_shapes_are_written_as_they_are_made(tmp_path: Path) -> None:
+    write_generated("shapes", tmp_path / "set", 2, seed=3, size=32, validation=0.5, plain=True)
+    image, mask = open_dataset(tmp_path / "set", split="train").load(0)
+    made = generate("shapes", 0, 3, 32, plain=True)
+    assert np.array_equal(image, made[0])
+    assert np.array_equal(mask, made[1])
+    assert not np.array_equal(image, generate("shapes", 0, 3, 32)[0])
+
+
 def test_default_sizes() -> None:
     assert generate("squares", 0, 0)[1].shape == (512, 512)
     assert generate("cells", 0, 0)[1].shape == (128, 128)

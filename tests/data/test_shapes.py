@@ -111,6 +111,17 @@ def test_neither_colour_nor_texture_tells_the_class(scenes: list[Scene]) -> None
         assert spread < 2.5 * table[:, column].std() / np.sqrt(len(table) / 5)
 
 
+def test_plain_pictures_have_one_colour_an_object_and_one_for_the_ground() -> None:
+    for index in range(20):
+        scene = make_shapes(generator(1, "plain", index), 96, plain=True)
+        for number in range(len(scene.labels) + 1):
+            pixels = scene.image[scene.objects == number].astype(float)
+            if len(pixels) >= 100:
+                # What is left is slanting light and noise; outlines, where two colours blend, are under a quarter.
+                low, high = np.percentile(pixels, (25, 75), axis=0)
+                assert (high - low < 0.24 * pixels.mean(axis=0) + 12).all()
+
+
 def test_everything_scales_with_the_picture() -> None:
     small, large = (make_shapes(generator(5, "scale"), size) for size in (64, 192))
     assert small.labels[0] == large.labels[0]

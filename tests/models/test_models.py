@@ -22,7 +22,7 @@ SMALL = {
     "segnet-basic": [({"width": 1 / 16}, (45, 23)), ({"width": 1 / 16, "unpool": "transposed"}, (17, 34))],
     "squares": [({"width": 4}, (16, 12)), ({"width": 4}, (8, 20))],
     "fcn32s": [({"width": 1 / 64}, (9, 5)), (FCN | {"upsampling": "learned"}, (37, 66))],
-    "fcn16s": [({"width": 1 / 64}, (9, 5)), (FCN | {"upsampling": "paper"}, (37, 66))],
+    "fcn16s": [({"width": 1 / 64}, (9, 5)), (FCN | {"upsampling": "paper", "batch_norm": True}, (37, 66))],
     "fcn8s": [({"width": 1 / 64}, (9, 5)), (FCN | {"at_once": True}, (37, 66))],
     "unet": [({"width": 1 / 32}, (5, 9)), ({"width": 1 / 16, "depth": 2, "batch_norm": True}, (33, 18))],
     "unet-same": [({"width": 1 / 32}, (45, 23)), ({"width": 1 / 16, "depth": 2, "dropout": False}, (33, 18))],

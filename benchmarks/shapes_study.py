@@ -1,0 +1,198 @@
+"""Whether a fixed view breaks large objects and misses small ones, and what proposals and switches are worth.
+
+    python benchmarks/shapes_study.py [--seeds 0 1 2] [--updates 2500] [--folder shapes-study]
+
+Noh, Hong and Han (ICCV 2015, section 1) argue against FCN that a network which looks at an image in one size breaks
+objects that are larger than its view and overlooks those that are much smaller; DeconvNet's answer is to be shown
+object proposals. Here networks with about as many weights learn from the same drawn images, make the same number of
+updates and see as many pixels in each: 4 images of 64×64, or 7 boxes of 48×48. They are then measured on images that
+no choice was made on. What is done already is skipped, so the command can be stopped and started again. Results go to
+``benchmarks/results/shapes-study.json``, the figure to ``docs/images/shapes-study.png``.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from scratchnet.models import build
+
+ROOT = Path(__file__).resolve().parent
+RESULTS = ROOT / "results" / "shapes-study.json"
+FIGURE = ROOT.parent / "docs" / "images" / "shapes-study.png"
+
+SIDE, BOX, CLASSES = 64, 48, 6
+IMAGES, BOXES_A_BATCH = 4, 7
+TRAIN = {"loss": "cross-entropy+dice", "learning-rate": "2e-3", "schedule": "poly"}
+FLIPS = ["--flip-horizontal", "--flip-vertical", "--rotate90"]
+TOLERANCE = ["--boundary-tolerance", "0.017"]  # 1.5 pixels; 0.75 % of the diagonal are less than one
+WHOLE = {"whole": []}
+BOXES = {
+    "proposals": ["--proposals", "grid", "--max-boxes", "100"],
+    "one box": ["--proposals", "grid", "--max-boxes", "1"],
+}
+MEASURES = {"small": "small", "medium": "medium", "large": "large", "mean_iou": "mean IoU", "bf": "boundary F1"}
+
+
+@dataclass(frozen=True)
+class System:
+    """A network and how it learns."""
+
+    model: str
+    options: dict[str, Any]
+    """Of the model; widths are chosen so that all systems have about as many weights."""
+    boxes: bool = False
+    """Learns in DeconvNet's two stages, a third of the updates on centred objects and the rest on proposals."""
+
+    def parameters(self) -> int:
+        """Return the number of learned numbers."""
+        return sum(prod(p.shape) for p in build(self.model, CLASSES, **self.options).parameters().values())
+
+    def uses(self) -> dict[str, list[str]]:
+        """Return the flags of `scratchnet evaluate` for everything that is measured."""
+        return BOXES if self.boxes else WHOLE
+
+
+SYSTEMS = {
+    "FCN-8s": System("fcn8s", {"width": 0.071, "padding": "same", "batch_norm": True}),
+    "SegNet": System("segnet", {"width": 0.1515}),
+    "U-Net": System("unet-same", {"width": 0.1475, "batch_norm": True}),
+    "DeconvNet": System("deconvnet-small", {"width": 10, "size": SIDE}),
+    "DeconvNet, two stages": System("deconvnet-small", {"width": 12, "size": BOX}, boxes=True),
+    "DeconvNet, nearest": System("deconvnet-small", {"width": 10, "size": SIDE, "unpool": "nearest"}),
+    "DeconvNet, transposed": System("deconvnet-small", {"width": 10, "size": SIDE, "unpool": "transposed"}),
+    "U-Net, two stages": System("unet-same", {"width": 0.1475, "batch_norm": True}, boxes=True),
+}
+
+
+def scratchnet(*words: str, log: Path) -> None:
+    """Run a command; what it prints goes behind ``log``."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        subprocess.run([sys.executable, "-m", "scratchnet", *words], check=True, stdout=file, stderr=file)
+
+
+def draw_data(folder: Path) -> None:
+    """Draw 2000 images to learn from, 200 that choose the epoch, and 200 more to measure on."""
+    for name, count, seed in (("shapes", 2200, 0), ("unseen", 200, 1)):
+        if not (folder / name / "splits").exists():
+            words = f"--plain --size {SIDE} --count {count} --seed {seed} --validation 0.0909".split()
+            scratchnet("data", "make", "shapes", str(folder / name), *words, log=folder / "log")
+
+
+def train(
+    system: System, folder: Path, out: Path, seed: int, updates: int, stage: int = 0, start: Path | None = None
+) -> Path:
+    """Train a network, unless that is done; return its checkpoint."""
+    if not (out / "metrics.json").exists():
+        words = ["--data", str(folder / "shapes"), "--out", str(out), "--seed", str(seed), "--iterations", str(updates)]
+        options = {"model": system.model, **TRAIN, **{k.replace("_", "-"): v for k, v in system.options.items()}}
+        words += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        words += [*FLIPS, "--no-recalibrate", "--batch-size", str(BOXES_A_BATCH if stage else IMAGES)]
+        if stage:
+            words += f"--stage {stage} --box-size 54 --crop {BOX} {BOX} --boxes-per-object 2".split()
+        words += ["--start-from", str(start)] if start else []
+        words += ["--resume"] if (out / "config.toml").exists() else []
+        scratchnet("train", *words, log=out / "log")
+    return out / "checkpoint.npz"
+
+
+def run_folder(folder: Path, name: str, seed: int) -> Path:
+    """Return where a system's runs with one seed are."""
+    return folder / f"{name.replace(',', '').replace(' ', '-').lower()}-{seed}"
+
+
+def run(name: str, seed: int, updates: int, folder: Path) -> None:
+    """Train and measure one system with one seed."""
+    system, out = SYSTEMS[name], run_folder(folder, name, seed)
+    if system.boxes:
+        first = train(system, folder, out / "stage1", seed, updates // 3, 1)
+        checkpoint = train(system, folder, out / "stage2", seed, updates - updates // 3, 2, first)
+    else:
+        checkpoint = train(system, folder, out / "whole", seed, updates)
+    for use, flags in system.uses().items():
+        found = out / f"{use}.json"
+        if not found.exists():
+            words = ["--data", str(folder / "unseen"), "--split", "all", "--out", str(found), *TOLERANCE, *flags]
+            scratchnet("evaluate", str(checkpoint), *words, log=out / "log")
+    print(f"{name}, seed {seed}: done", flush=True)
+
+
+def gather(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
+    """Return a row for each measurement that is there."""
+    rows = []
+    for name, system in SYSTEMS.items():
+        for use in system.uses():
+            for seed in seeds:
+                path = run_folder(folder, name, seed) / f"{use}.json"
+                if path.exists():
+                    found = json.loads(path.read_text())
+                    about = {"system": name, "use": use, "seed": seed, "parameters": system.parameters()}
+                    sizes = {size: objects["iou"] for size, objects in found["sizes"].items()}
+                    rows.append({**about, **sizes, "mean_iou": found["mean_iou"], "bf": found["bf"]})
+    return rows
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print mean ± standard deviation over the seeds."""
+    print(f"{'':<34}{'weights':>9}{'runs':>6}" + "".join(f"{words:>17}" for words in MEASURES.values()))
+    for label, group in grouped(rows).items():
+        print(f"{label:<34}{group[0]['parameters']:>9,}{len(group):>6}", end="")
+        for values in ([row[key] for row in group] for key in MEASURES):
+            spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+            print(f"{f'{mean(values):.3f}{spread}':>17}", end="")
+        print()
+
+
+def grouped(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of all seeds by system and use."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        label = row["system"] if row["use"] == "whole" else f"{row['system']}, {row['use']}"
+        groups.setdefault(label, []).append(row)
+    return groups
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw the IoU of small, medium and large objects: a bar for the mean, a dot a seed."""
+    import matplotlib.pyplot as plt
+
+    groups = grouped(rows)
+    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    for i, (key, colour) in enumerate({"small": "#9ecae1", "medium": "#4292c6", "large": "#08519c"}.items()):
+        values = [[row[key] for row in group] for group in groups.values()]
+        y = [-place - 0.26 * (i - 1) for place in range(len(groups))]
+        axes.barh(y, [mean(v) for v in values], 0.25, color=colour, label=f"{key} objects")
+        dots = [(score, at) for at, scores in zip(y, values, strict=True) for score in scores]
+        axes.scatter(*zip(*dots, strict=True), s=14, color="white", edgecolor="black", linewidth=0.8, zorder=3)
+    axes.set_yticks([-place for place in range(len(groups))], groups)
+    axes.set_xlabel("mean IoU of an object (bar: mean of the seeds, dot: a seed)")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Train, measure, print and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--updates", type=int, default=2500, help="of every network")
+    parser.add_argument("--folder", type=Path, default=Path("shapes-study"), help="for data sets and runs")
+    arguments = parser.parse_args()
+    draw_data(arguments.folder)
+    for seed in arguments.seeds:
+        for name in SYSTEMS:
+            run(name, seed, arguments.updates, arguments.folder)
+    rows = gather(arguments.folder, arguments.seeds)
+    RESULTS.write_text(json.dumps({"updates": arguments.updates, "rows": rows}, indent=1) + "\n")
+    print_table(rows)
+    draw(rows, FIGURE)
+    print(f"wrote {RESULTS} and {FIGURE}")
+
+
+if __name__ == "__main__":
+    main()
