@@ -23,9 +23,10 @@ You need NumPy's arrays, and no lesson before.
 # 3. the lazy program's accuracy on microscope images in which a fifth of all pixels are cell.
 
 import sys
-from pathlib import Path
 
 import numpy as np
+
+from scratchnet.data import sample_folder
 
 FAST = "--fast" in sys.argv
 
@@ -88,10 +89,9 @@ assert np.isclose(dice(truth, prediction), 2 * iou(truth, prediction) / (1 + iou
 # their masks. The class to find are the large stained cells, dark nucleus and pale body together. The many red cells
 # are background. A mask file is an image of one channel whose numbers *are* the labels.
 
-import scratchnet
 from scratchnet.data import read_image, read_mask
 
-smears = Path(scratchnet.__file__).parents[1] / "data" / "smears"
+smears = sample_folder("smears")
 names = sorted(path.name for path in (smears / "images").glob("*.png"))
 images = np.stack([read_image(smears / "images" / name) for name in names])  # (16, 96, 96, 3), 0 … 255
 masks = np.stack([read_mask(smears / "masks" / name) for name in names])  # (16, 96, 96), 0 or 1

@@ -22,9 +22,10 @@ You need NumPy's arrays. Lesson 1 shows the images; nothing of it is used here.
 # 3. where its largest numbers are.
 
 import sys
-from pathlib import Path
 
 import numpy as np
+
+from scratchnet.data import sample_folder
 
 FAST = "--fast" in sys.argv
 
@@ -134,10 +135,9 @@ assert (conv_by_loops(x[None, :, :, None], k[:, :, None, None], np.zeros(1))[0, 
 # with left, kernel 1 compares below with above. The middle row or column counts twice, which makes the answer
 # steadier (Sobel's kernels); dividing by 3 takes the mean of the three colours.
 
-import scratchnet
 from scratchnet.data import read_image
 
-smears = Path(scratchnet.__file__).parents[1] / "data" / "smears"
+smears = sample_folder("smears")
 image = read_image(smears / "images" / "cells-0010.png")[None] / 255  # (1, 96, 96, 3), between 0 and 1
 sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float64)
 weight = np.zeros((3, 3, 3, 2))

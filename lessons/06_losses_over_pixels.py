@@ -22,9 +22,10 @@ You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
 #    the right one, on average?
 
 import sys
-from pathlib import Path
 
 import numpy as np
+
+from scratchnet.data import sample_folder
 
 FAST = "--fast" in sys.argv
 
@@ -217,10 +218,9 @@ def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int
 # What do weights do? Take the simplest network of all, one that does not look at the image: it has one logit for each
 # class, the same at every pixel. Let it learn the masks of the blood smears.
 
-import scratchnet
 from scratchnet.data import read_mask
 
-folder = Path(scratchnet.__file__).parents[1] / "data" / "smears" / "masks"
+folder = sample_folder("smears") / "masks"
 masks = np.stack([read_mask(path) for path in sorted(folder.glob("*.png"))])
 frequency = np.bincount(masks.ravel()) / masks.size
 balanced = np.median(frequency) / frequency

@@ -20,10 +20,11 @@ You need lesson 3 (convolution, channels), lesson 5 (a convolution's gradient by
 #    cent, if every number is copied? If each is put back at its place? If the filling is learned?
 
 import sys
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from scratchnet.data import sample_folder
 
 FAST = "--fast" in sys.argv
 
@@ -171,7 +172,7 @@ print("loops and package agree, forwards and backwards")
 
 from scratchnet.ops.convolution import conv2d
 
-DATA = Path(__file__).resolve().parents[1] / "data" / "smears"
+DATA = sample_folder("smears")
 EDGE = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).reshape(3, 3, 1, 1)
 
 

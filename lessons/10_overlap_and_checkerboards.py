@@ -21,10 +21,11 @@ You need lesson 9 (transposed convolution puts copies of its kernel on the outpu
 # All inputs are 1, all kernel numbers are 1. Which of the three outputs is flat in the middle?
 
 import sys
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from scratchnet.data import sample_folder
 
 FAST = "--fast" in sys.argv
 
@@ -175,7 +176,7 @@ assert np.allclose(learnable[:, 2:-2, 2:-2], upsample_bilinear(maps, (14, 12))[:
 
 from scratchnet.ops.transposed import conv_transpose2d_backward
 
-DATA = Path(__file__).resolve().parents[1] / "data" / "smears"
+DATA = sample_folder("smears")
 
 
 def darkness(name: str) -> np.ndarray:

@@ -20,13 +20,14 @@ You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and les
 #    that takes images of any size.
 
 import sys
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from scratchnet.data import sample_folder
+
 FAST = "--fast" in sys.argv
-SMEARS = Path(__file__).resolve().parents[1] / "data" / "smears" if "__file__" in globals() else Path("data/smears")
+SMEARS = sample_folder("smears")
 rng = np.random.default_rng(13)
 
 photo = np.asarray(Image.open(SMEARS / "images" / "cells-0000.png").convert("RGB"))

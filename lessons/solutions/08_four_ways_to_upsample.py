@@ -1,10 +1,9 @@
 """Solutions to the exercises of lesson 8. Run it: it checks itself."""
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
+from scratchnet.data import sample_folder
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 from scratchnet.ops.resampling import bed_of_nails, upsample_nearest
@@ -36,7 +35,7 @@ assert (max_pool2d(conv_transpose2d(positive, stencil, stride=2), 2)[0] == posit
 # %%
 # 3. Entry (i, j) multiplies the pooled map and should give the pixels at place (i, j) of their windows. The squared
 #    error Σ (k·y − t)² is least at k = Σ y·t / Σ y².
-smear = Path(__file__).resolve().parents[2] / "data" / "smears" / "images" / "cells-0000.png"
+smear = sample_folder("smears") / "images" / "cells-0000.png"
 edge = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).reshape(3, 3, 1, 1)
 wanted = np.maximum(conv2d(1 - np.asarray(Image.open(smear))[None, :, :, 1:2] / 255, edge), 0)
 wanted /= np.sqrt((wanted**2).mean())

@@ -17,6 +17,7 @@ from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
 from scratchnet.data.objects import BOXES, ObjectBox, Objects, find_objects, group_by_image, read_boxes, write_boxes
 from scratchnet.data.preprocessing import Normalization, Preprocessing, measure
 from scratchnet.data.resizing import resize_image, resize_mask, resized
+from scratchnet.data.samples import sample_folder
 from scratchnet.data.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.source import SampleSource
 from scratchnet.data.squares import SQUARE_CLASSES, make_square
@@ -75,6 +76,7 @@ __all__ = [
     "resize_image",
     "resize_mask",
     "resized",
+    "sample_folder",
     "share_of",
     "split_dataset",
     "stitch",

@@ -36,3 +36,9 @@ def test_has_the_parts_of_a_lesson(path):
         assert part in text, f"{path.name} lacks {part!r}"
     exercises = re.findall(r"^# (\d)\. ", text[text.rindex("# Exercises") :], re.MULTILINE)
     assert 2 <= len(exercises) <= 4
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_needs_no_name_of_its_own_file(path):
+    # Notebooks and the gallery have none.
+    assert "__file__" not in path.read_text(encoding="utf-8")
