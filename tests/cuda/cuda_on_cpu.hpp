@@ -32,6 +32,10 @@
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
 
+struct double2 {
+    double x, y;
+};
+
 struct dim3 {
     unsigned x, y, z;
 };
