@@ -1,22 +1,16 @@
 """Batch norm with its ReLU on a GPU (see ``normalization.cu``): three passes over memory forward, five backward."""
 
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.ops.cuda.compiled import THREADS, Sizes, contiguous, launch, rows_and_numbers
+from scratchnet.ops.cuda.compiled import THREADS, contiguous, launch, rows_and_numbers
+from scratchnet.ops.cuda.sums import Chunks
 from scratchnet.ops.normalization import Normalized
 from scratchnet.recycling import empty
 
 FILE = "normalization"
-
-LARGEST_CHUNK = 4096
-"""Pixels whose sums one block makes: few enough for sums in float32, many enough for the second stage to be short."""
-
-BLOCKS = 1024
-"""Blocks that keep a large GPU busy; the chunks get smaller where there would be fewer."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +33,12 @@ class Scaled(Normalized):
 def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Scaled]:
     """Normalise by the batch's own statistics; as :func:`scratchnet.ops.normalization.batch_norm`."""
     (x,) = contiguous(x)
-    c, pixels = x.shape[3], prod(x.shape[:3])
-    chunk, parts = _parts(x)
-    grid, finish, block = _grids(parts)
+    chunks = Chunks.of(x)
+    parts, c, pixels = chunks.parts(x, 2), chunks.channels, np.int64(chunks.pixels)
     mean, variance = empty(x, (c,)), empty(x, (c,))
-    launch(FILE, "chunk_moments", x.dtype, grid, block, x, parts, np.int64(pixels), chunk, c)
-    sizes = np.int64(pixels), len(parts), chunk, c
-    launch(FILE, "finish_moments", x.dtype, finish, block, parts, mean, variance, *sizes)
+    launch(FILE, "chunk_moments", x.dtype, chunks.first, chunks.block, x, parts, pixels, chunks.size, c)
+    sizes = pixels, chunks.count, chunks.size, c
+    launch(FILE, "finish_moments", x.dtype, chunks.second, chunks.block, parts, mean, variance, *sizes)
     return batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu)
 
 
@@ -70,38 +63,32 @@ def batch_norm_fixed(
     return y, Scaled(x, None, mean, variance, inverse_std, scale, shift, relu)
 
 
-def batch_norm_backward(dy: Array, normalized: Scaled, fixed: bool = False) -> tuple[Array, Array, Array]:
-    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,); with ``fixed`` statistics, their gradient is left out."""
+def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
+    return _backward(dy, normalized, fixed=False)
+
+
+def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
+    return _backward(dy, normalized, fixed=True)
+
+
+def _backward(dy: Array, normalized: Normalized, fixed: bool) -> tuple[Array, Array, Array]:
+    """Go back; what is kept holds γ already."""
+    if not isinstance(normalized, Scaled):  # the forward pass was in textbook mode
+        return NotImplemented  # type: ignore[no-any-return]
     (dy,) = contiguous(dy)
     n, h, w, c = dy.shape
-    pixels = np.int64(n * h * w)
     x, mean, scale, shift, relu = (getattr(normalized, name) for name in ("x", "mean", "scale", "shift", "relu"))
-    chunk, parts = _parts(dy)
-    grid, finish, block = _grids(parts)
-    launch(FILE, "chunk_slopes", dy.dtype, grid, block, dy, x, mean, scale, shift, parts, pixels, chunk, c, relu)
+    chunks = Chunks.of(dy)
+    parts, pixels = chunks.parts(dy, 2), np.int64(chunks.pixels)
+    given = dy, x, mean, scale, shift, parts, pixels, chunks.size, c, relu
+    launch(FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block, *given)
     dgamma, dbeta, a, b = (empty(dy, (c,)) for _ in range(4))
-    launch(
-        FILE, "finish_slopes", dy.dtype, finish, block,
-        parts, mean, normalized.inverse_std, scale, dgamma, dbeta, a, b, pixels, len(parts), c, fixed,
-    )  # fmt: skip
+    sums = parts, mean, normalized.inverse_std, scale
+    sizes = pixels, chunks.count, c, fixed
+    launch(FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block, *sums, dgamma, dbeta, a, b, *sizes)
     dx = empty(dy, dy.shape)
     grid, block = rows_and_numbers(n * h, w * c)
     launch(FILE, "combine", dy.dtype, grid, block, dy, x, scale, shift, a, b, dx, n * h, w * c, c, relu)
     return dx, dgamma, dbeta
-
-
-def _parts(x: Array) -> tuple[int, Array]:
-    """Return how many pixels make a chunk, and memory for two sums a chunk and channel: (chunks, 2, c) float64."""
-    pixels, c = prod(x.shape[:3]), x.shape[3]
-    groups = -(-c // 32)
-    chunk = min(LARGEST_CHUNK, max(64, -(-pixels * groups // BLOCKS)), max(1, pixels))
-    chunk = max(chunk, -(-pixels // 65535))  # the second axis of a grid has no more blocks
-    return chunk, empty(x, (-(-pixels // chunk), 2, c), np.float64)
-
-
-def _grids(parts: Array) -> tuple[Sizes, Sizes, Sizes]:
-    """Return the grids of the two stages and the block of both: up to 32 channels wide."""
-    chunks, _, c = parts.shape
-    across = min(32, 1 << (c - 1).bit_length())
-    groups = -(-c // across)
-    return (groups, chunks), (groups,), (across, THREADS // across)

@@ -2,18 +2,28 @@
 
 from scratchnet.arrays import Array
 from scratchnet.ops.cuda.compiled import contiguous, launch, rows_and_numbers
-from scratchnet.ops.pooling import Switches
+from scratchnet.ops.geometry import Pair
+from scratchnet.ops.pooling import Switches, check_shape, prepare
 from scratchnet.recycling import empty
 
 
-def max_pool2d(x: Array, y: Array, switches: Switches) -> None:
-    """Write the maxima of ``x`` to ``y`` (n, oh, ow, c), and where they were to ``switches.index``."""
+def max_pool2d(
+    x: Array,
+    kernel: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    ceil_mode: bool = False,
+) -> tuple[Array, Switches]:
+    """Keep the maximum of every window and remember where it was."""
     (x,) = contiguous(x)
+    y, switches = prepare(x, kernel, stride, padding, ceil_mode)
     _launch("max_pool", y, switches, x, y, switches.index)
+    return y, switches
 
 
 def max_unpool2d(x: Array, switches: Switches) -> Array:
     """Put every value where its switch says, zeros elsewhere, sums where several windows chose one pixel."""
+    check_shape(x, switches)
     x, index = contiguous(x, switches.index)
     y = empty(x, (len(x), *switches.size, x.shape[3]))
     _launch("max_unpool", y, switches, x, index, y)

@@ -16,7 +16,7 @@ extern "C" __global__ void sgd(REAL* __restrict__ w, const REAL* __restrict__ g,
 }
 
 // m ← β₁·m + (1−β₁)·g      v ← β₂·v + (1−β₂)·g²      w ← w − rate · m / (√(v·unbias) + ε)
-// with g + λ·w in place of g; `rate` holds the factor 1 / (1 − β₁ᵗ), and `unbias` is 1 / (1 − β₂ᵗ).
+// with g + λ·w in place of g; `rate` holds the factor 1 / (1 − β₁ᵗ), and `unbias` is 1 / (1 − β₂ᵗ), after t updates.
 extern "C" __global__ void adam(REAL* __restrict__ w, const REAL* __restrict__ g, REAL* __restrict__ m,
                                 REAL* __restrict__ v, long long count, REAL rate, REAL decay, REAL beta1,
                                 REAL rest1, REAL beta2, REAL rest2, REAL unbias, REAL eps) {

@@ -6,25 +6,25 @@ from scratchnet.arrays import Array
 from scratchnet.ops.cuda.compiled import NUMBERS, THREADS, launch
 
 
-def sgd(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
-    """Update the parameters ``w`` and their momentum ``m`` in place, all (count,)."""
+def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
+    """Move parameters down their gradient, with momentum."""
     _launch("sgd", w, g, m, np.int64(w.size), float(rate), float(momentum), float(decay))
 
 
-def adam(
+def adam_update(
     w: Array,
     g: Array,
     m: Array,
     v: Array,
     rate: float,
-    decay: float,
-    betas: tuple[float, float],
+    beta1: float,
+    beta2: float,
+    unbias2: float,
     eps: float,
-    steps: int,
+    decay: float,
 ) -> None:
-    """Update the parameters ``w`` and the means ``m`` and ``v`` in place, all (count,); ``steps`` counts this one."""
-    (beta1, beta2), unbias = betas, [1 - beta**steps for beta in betas]
-    constants = rate / unbias[0], decay, beta1, 1 - beta1, beta2, 1 - beta2, 1 / unbias[1], eps
+    """Move parameters by Adam's rule."""
+    constants = rate, decay, beta1, 1 - beta1, beta2, 1 - beta2, 1 / unbias2, eps
     _launch("adam", w, g, m, v, np.int64(w.size), *(float(value) for value in constants))
 
 
