@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from scratchnet import recycling
-from scratchnet.ops.cuda import compiled
-from tests.cuda import shim
+from scratchnet.ops.cuda import compiled, gemm
+from tests.cuda import cublas, shim
 
 
 class Guarded(recycling.Pool):
@@ -44,6 +44,8 @@ def kernels(request, monkeypatch):
         return module.get_function(name)
 
     monkeypatch.setattr(compiled, "_kernel", kernel)
+    monkeypatch.setattr(gemm, "_address", lambda array: array.ctypes.data)
+    monkeypatch.setattr(gemm, "_cublas", lambda: (cublas, cublas.get_cublas_handle()))
     pool = Guarded()
     with recycling.using(pool):
         yield
