@@ -17,6 +17,7 @@ CASES = {
     "wide": pytest.param((1, 9, 6, 35), (3, 3, 35, 33), 1, 1, 1, marks=pytest.mark.sanitized),
     "not padded": ((2, 6, 7, 10), (3, 3, 10, 4), 1, 0, 1),
     "padded all round": ((1, 5, 4, 10), (3, 3, 10, 4), 1, 2, 1),
+    "padded more than it sees": ((2, 5, 4, 10), (3, 3, 10, 4), 1, 3, 1),
     "5×3": ((2, 7, 8, 8), (5, 3, 8, 3), 1, (2, 1), 1),
     "7×7 as valid": ((1, 9, 8, 4), (7, 7, 4, 6), 1, 0, 1),
     "1×3": ((2, 3, 8, 8), (1, 3, 8, 3), 1, (0, 1), 1),
@@ -34,6 +35,7 @@ FORMS = {
     "wide": Form.SHIFTED,
     "dilated down": Form.SHIFTED,
     "dilated": Form.COLUMNS,
+    "padded more than it sees": Form.COLUMNS,
     "image": Form.COLUMNS,
     "strided": Form.COLUMNS,
     "1×1": Form.PRODUCT,
@@ -45,8 +47,8 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
     """Cut sums and batches as large ones are."""
-    monkeypatch.setattr(gemm, "FEWEST_ROWS", 10)
-    monkeypatch.setattr(gemm, "BLOCKS", 3)
+    monkeypatch.setattr(gemm, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(gemm, "BLOCKS", 100)
     cublas.calls.clear()
 
 
@@ -85,14 +87,11 @@ def test_the_form_of_a_shape(name):
 
 
 @pytest.mark.parametrize("padding", [0, 1, 2])
-@pytest.mark.parametrize(
-    "size",
-    [(8, 8), (5, 10), pytest.param((9, 6), marks=pytest.mark.sanitized)],
-)
-def test_winograd(kernels, dtype, monkeypatch, padding, size):
-    monkeypatch.setattr(winograd, "WORKSPACE", 40_000)  # two turns
+@pytest.mark.parametrize("maps", [(3, 8, 8), (2, 5, 10), pytest.param((7, 4, 4), marks=pytest.mark.sanitized)])
+def test_winograd(kernels, dtype, monkeypatch, padding, maps):
+    monkeypatch.setattr(winograd, "WORKSPACE", 20_000)  # two turns for the larger maps, a tile of zeros for the small
     monkeypatch.setattr(cuda, "choose", lambda *_: Form.WINOGRAD)
-    check((3, *size, 5), (3, 3, 5, 6), (1, padding), dtype, {"float32": 2e-5, "float64": 1e-12}[dtype.name])
+    check((*maps, 5), (3, 3, 5, 6), (1, padding), dtype, {"float32": 2e-5, "float64": 1e-12}[dtype.name])
 
 
 def test_batches_in_turns(kernels, monkeypatch):
