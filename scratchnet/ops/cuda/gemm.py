@@ -154,7 +154,6 @@ def _address(array: Array) -> int:
 
 def _cublas() -> tuple[Any, int]:
     """Return cuBLAS's functions and the handle of the current device."""
-    from cupy.cuda import device
-    from cupy_backends.cuda.libs import cublas
+    import cupy
 
-    return cublas, device.get_cublas_handle()
+    return cupy.cuda.cublas, cupy.cuda.get_cublas_handle()
