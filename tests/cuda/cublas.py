@@ -7,7 +7,6 @@ says that the stored matrix is to be transposed. The shortened mantissas of TF32
 import ctypes
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 TYPES = {0: np.dtype(np.float32), 1: np.dtype(np.float64)}
 BITS = {68: 23, 70: 52, 77: 10, 75: 7}
@@ -37,15 +36,14 @@ def gemmStridedBatchedEx(
         raise CUBLASError("the results of a batch overlap")
     calls.append(computeType)
     scale, keep = (_read(address, dtype) for address in (alpha, beta))
-    for i in range(batchCount):
-        a, b, c = (
-            _matrix(address + i * apart * dtype.itemsize, shape, ld, dtype)
-            for address, shape, ld, apart in zip(
-                (A, B, C), stored, (lda, ldb, ldc), (strideA, strideB, strideC), strict=True
-            )
+    a, b, c = (
+        _matrices(address, batchCount, apart, shape, ld, dtype)
+        for address, apart, shape, ld in zip(
+            (A, B, C), (strideA, strideB, strideC), stored, (lda, ldb, ldc), strict=True
         )
-        a, b = (_shortened(x.T if turn else x, BITS[computeType]) for x, turn in ((a, transa), (b, transb)))
-        c[...] = scale * (a @ b) + (keep * c if keep else 0)  # beta 0: what is in C is not looked at, even NaN
+    )
+    a, b = (_shortened(x.swapaxes(1, 2) if turn else x, BITS[computeType]) for x, turn in ((a, transa), (b, transb)))
+    c[...] = scale * (a @ b) + (keep * c if keep else 0)  # beta 0: what is in C is not looked at, even NaN
 
 
 def get_cublas_handle():
@@ -53,12 +51,13 @@ def get_cublas_handle():
     return 4711
 
 
-def _matrix(address, shape, ld, dtype):
-    """Return the matrix at an address."""
+def _matrices(address, count, apart, shape, ld, dtype):
+    """Return the matrices of a batch (count, rows, columns) that begins at an address."""
     rows, columns = shape
-    numbers = ld * (columns - 1) + rows if columns else 0
-    memory = np.frombuffer((ctypes.c_char * (numbers * dtype.itemsize)).from_address(address), dtype)
-    return as_strided(memory, shape, (dtype.itemsize, ld * dtype.itemsize))
+    numbers = (count - 1) * apart + ld * (columns - 1) + rows if count * columns else 0
+    memory = (ctypes.c_char * (numbers * dtype.itemsize)).from_address(address)
+    strides = [dtype.itemsize * step for step in (apart, 1, ld)]
+    return np.ndarray((count, rows, columns), dtype, memory, strides=strides)
 
 
 def _read(address, dtype):

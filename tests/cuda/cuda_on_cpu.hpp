@@ -5,6 +5,7 @@
 // from the first to the last, or from the last to the first: where the two orders give different results, a barrier is
 // missing or two threads write to the same place.
 #pragma once
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -48,7 +49,8 @@ namespace cpu {
 enum class State { ready, waiting, done };
 
 struct Fiber {
-    ucontext_t context;
+    ucontext_t context;  // where it begins; jumps lead on from there, which need no system calls
+    jmp_buf place;
     char* stack;
     void* fake_stack;
     dim3 thread;
@@ -60,7 +62,7 @@ constexpr unsigned most_threads = 1024;
 
 static Fiber fibers[most_threads];
 static Fiber* running = nullptr;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static void* scheduler_fake_stack;
 static const void* scheduler_stack;
 static size_t scheduler_bytes;
@@ -76,17 +78,38 @@ static dim3 unravel(uint64_t i, dim3 size) {
 
 static inline void leave(State state) {
     running->state = state;
-    SWITCH_BEGINS(state == State::done ? nullptr : &running->fake_stack, scheduler_stack, scheduler_bytes);
-    swapcontext(&running->context, &scheduler);
+    SWITCH_BEGINS(&running->fake_stack, scheduler_stack, scheduler_bytes);
+    if (!_setjmp(running->place)) _longjmp(scheduler, 1);
     SWITCH_ENDS(running->fake_stack);
 }
 
-static void start() {
+// The life of a fiber: thread after thread, block after block.
+static void live() {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_bytes);
 #endif
-    body(argument);
-    leave(State::done);
+    for (;;) {
+        body(argument);
+        leave(State::done);
+    }
+}
+
+static void resume(Fiber& fiber) {
+    running = &fiber;
+    if (!fiber.stack) {
+        fiber.stack = static_cast<char*>(malloc(stack_bytes));
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack;
+        fiber.context.uc_stack.ss_size = stack_bytes;
+        fiber.context.uc_link = nullptr;
+        makecontext(&fiber.context, live, 0);
+        SWITCH_BEGINS(&scheduler_fake_stack, fiber.stack, stack_bytes);
+        if (!_setjmp(scheduler)) setcontext(&fiber.context);
+    } else {
+        SWITCH_BEGINS(&scheduler_fake_stack, fiber.stack, stack_bytes);
+        if (!_setjmp(scheduler)) _longjmp(fiber.place, 1);
+    }
+    SWITCH_ENDS(scheduler_fake_stack);
 }
 
 // What lies in shared memory when a block starts is undefined on a GPU; here it is NaN, and -1 as an integer.
@@ -97,25 +120,16 @@ static void spoil() {
 // Returns false when some threads of the block wait at a barrier that others never reach.
 static bool run_with_barriers(unsigned threads, bool descending) {
     for (unsigned i = 0; i < threads; i++) {
-        Fiber& fiber = fibers[i];
-        if (!fiber.stack) fiber.stack = static_cast<char*>(malloc(stack_bytes));
-        fiber.thread = unravel(i, block_size);
-        fiber.state = State::ready;
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack;
-        fiber.context.uc_stack.ss_size = stack_bytes;
-        fiber.context.uc_link = nullptr;
-        makecontext(&fiber.context, start, 0);
+        fibers[i].thread = unravel(i, block_size);
+        fibers[i].state = State::ready;
     }
     for (;;) {
         unsigned waiting = 0, done = 0;
         for (unsigned k = 0; k < threads; k++) {
-            running = &fibers[descending ? threads - 1 - k : k];
-            SWITCH_BEGINS(&scheduler_fake_stack, running->stack, stack_bytes);
-            swapcontext(&scheduler, &running->context);
-            SWITCH_ENDS(scheduler_fake_stack);
-            waiting += running->state == State::waiting;
-            done += running->state == State::done;
+            Fiber& fiber = fibers[descending ? threads - 1 - k : k];
+            resume(fiber);
+            waiting += fiber.state == State::waiting;
+            done += fiber.state == State::done;
         }
         running = nullptr;
         if (done == threads) return true;

@@ -7,6 +7,7 @@ types are not the kernel's, arrays that are not contiguous, grids that are too l
 import ctypes
 import functools
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -23,6 +24,9 @@ SANITIZED = "SCRATCHNET_SANITIZED" in os.environ
 
 LARGEST_GRID = (2**31 - 1, 65535, 65535)
 LARGEST_BLOCK = (1024, 1024, 64)
+
+_NAMES = ("bool", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+DTYPES = {name: np.dtype(name) for name in _NAMES}
 
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
 
@@ -54,9 +58,8 @@ class Module:
     def __init__(self, source, options=(), descending=False):
         self.descending = descending
         self.library = ctypes.CDLL(str(_build(source, tuple(o for o in options if o.startswith("-D")))))
-        names = KERNEL.findall(source)
-        # Helper functions stand above the kernels that use them, so one barrier in a file makes fibers of all kernels.
-        self.kernels = {name: Kernel(self, name, "__syncthreads" in source) for name in names}
+        waiting = _with_barriers(source)
+        self.kernels = {name: Kernel(self, name, name in waiting) for name in KERNEL.findall(source)}
 
     def get_function(self, name):
         """Return the kernel of that name."""
@@ -80,7 +83,7 @@ class Kernel:
         for size, largest, what in ((grid, LARGEST_GRID, "grid"), (block, LARGEST_BLOCK, "block")):
             if not all(1 <= a <= b for a, b in zip(size, largest, strict=True)):
                 raise ValueError(f"{self.name}: a {what} of {size}; the largest is {largest}")
-        if np.prod(block) > 1024 or shared_mem:
+        if math.prod(block) > 1024 or shared_mem:
             raise ValueError(f"{self.name}: blocks have at most 1024 threads, and no dynamic shared memory here")
         if len(args) != len(self.types):
             raise TypeError(f"{self.name}: {len(args)} arguments were given for {len(self.types)} parameters")
@@ -94,10 +97,11 @@ class Kernel:
         """Return an argument as the C value that the kernel reads."""
         if isinstance(given, bool | int | float):
             given = np.dtype(type(given)).type(given)  # as CuPy: bool, 64-bit integer, double
-        found = f"*{given.dtype}" if isinstance(given, np.ndarray) else str(given.dtype)
-        if found != wanted:
+        is_array = isinstance(given, np.ndarray)
+        if is_array != wanted.startswith("*") or given.dtype != DTYPES[wanted.lstrip("*")]:
+            found = f"*{given.dtype}" if is_array else given.dtype
             raise TypeError(f"{self.name}: argument {i} is {found}, the kernel's parameter {wanted}")
-        if not isinstance(given, np.ndarray):
+        if not is_array:
             return (ctypes.c_char * given.nbytes).from_buffer_copy(given.tobytes())
         if not given.flags.c_contiguous:
             raise ValueError(f"{self.name}: argument {i}, {given.shape}, is not contiguous")
@@ -114,10 +118,19 @@ def _module(source, options, descending):
     return Module(source, options, descending)
 
 
+def _with_barriers(source):
+    """Return the names of the functions in which threads wait for each other, or that call such a function."""
+    found = {"__syncthreads"}
+    for function in re.split(r"^(?=__device__|extern)", source, flags=re.MULTILINE):  # callers stand below
+        if re.search(rf"\b({'|'.join(found)})\s*\(", function):
+            found |= set(re.findall(r"^[^(]*\b(\w+)\s*\(", function))
+    return found
+
+
 def _build(source, macros):
     """Compile once: the shared library is kept in the folder for temporary files under a name made of its content."""
     # -Bsymbolic: a kernel that is called like a function of the C library (index, say) is still the kernel.
-    flags = ["-std=c++17", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-O1", "-w"]
+    flags = ["-std=c++17", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-O1", "-U_FORTIFY_SOURCE", "-w"]
     if SANITIZED:
         flags += ["-g", "-fsanitize=address"]
     launchers = "".join(LAUNCHER.format(name) for name in KERNEL.findall(source))
