@@ -17,7 +17,7 @@ def test_kernels_compile_for_gpus(tmp_path, dtype):
     code = "\n".join(f'#line 1 "{name}"\n{compiled.source(name.removesuffix(".cu"))}' for name in SOURCES)
     (tmp_path / "kernels.cu").write_text(code)
     targets = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in (80, 90)]
-    options = [*compiled.options(dtype, ["SWITCH=unsigned char"]), "-Werror=all-warnings", "-Xptxas=-v", *targets]
+    options = [*compiled.options(dtype, ["SWITCH_BYTES=1"]), "-Werror=all-warnings", "-Xptxas=-v", *targets]
     done = subprocess.run(
         ["nvcc", "--fatbin", *options, "kernels.cu", "-o", "kernels.fatbin"],
         cwd=tmp_path, capture_output=True, text=True, check=False,

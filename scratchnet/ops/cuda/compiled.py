@@ -54,7 +54,7 @@ def launch(
         Arrays are passed as they are and must be contiguous, integers as 32 bits, floats as ``dtype``, and NumPy's
         scalars as what they are.
     macros : iterable of str
-        To define besides ``REAL``, such as ``"SWITCH=unsigned char"``.
+        To define besides ``REAL``, such as ``"SWITCH_BYTES=1"``.
     """
     if prod(grid) * prod(block) == 0:
         return

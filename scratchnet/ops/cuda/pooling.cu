@@ -5,7 +5,12 @@
 // over the window reads one run of memory, and the whole window is read from memory once and its switch written with
 // its maximum, in a single pass.
 //
-// REAL is float or double, SWITCH unsigned char (unsigned short for windows of more than 256 positions).
+// REAL is float or double. A switch is one byte, or two for windows of more than 256 positions.
+#if SWITCH_BYTES == 1
+typedef unsigned char Switch;
+#else
+typedef unsigned short Switch;
+#endif
 
 // Window o along one axis begins at pixel o·stride − padding. These are the first window that holds a pixel and, if any
 // does, the last: window o holds it when 0 ≤ pixel + padding − o·stride < kernel.
@@ -17,7 +22,7 @@ __device__ int last_window(int pixel, int windows, int stride, int padding) {
     return min(windows - 1, (pixel + padding) / stride);
 }
 
-extern "C" __global__ void max_pool(const REAL* __restrict__ x, REAL* __restrict__ y, SWITCH* __restrict__ index,
+extern "C" __global__ void max_pool(const REAL* __restrict__ x, REAL* __restrict__ y, Switch* __restrict__ index,
                                     int rows, int h, int w, int c, int oh, int ow, int kh, int kw, int sh, int sw,
                                     int ph, int pw) {
     const int row = blockIdx.x * blockDim.y + threadIdx.y;  // n·oh rows of windows
@@ -45,7 +50,7 @@ extern "C" __global__ void max_pool(const REAL* __restrict__ x, REAL* __restrict
 }
 
 // A pixel sums the values of the windows that chose it. Most pixels lie in one window, where windows overlap in a few.
-extern "C" __global__ void max_unpool(const REAL* __restrict__ x, const SWITCH* __restrict__ index,
+extern "C" __global__ void max_unpool(const REAL* __restrict__ x, const Switch* __restrict__ index,
                                       REAL* __restrict__ y, int rows, int h, int w, int c, int oh, int ow, int kh,
                                       int kw, int sh, int sw, int ph, int pw) {
     const int row = blockIdx.x * blockDim.y + threadIdx.y;  // n·h rows of pixels
@@ -69,7 +74,7 @@ extern "C" __global__ void max_unpool(const REAL* __restrict__ x, const SWITCH* 
 }
 
 // Every window reads its one pixel.
-extern "C" __global__ void max_unpool_backward(const REAL* __restrict__ dy, const SWITCH* __restrict__ index,
+extern "C" __global__ void max_unpool_backward(const REAL* __restrict__ dy, const Switch* __restrict__ index,
                                                REAL* __restrict__ dx, int rows, int h, int w, int c, int oh, int ow,
                                                int kh, int kw, int sh, int sw, int ph, int pw) {
     const int row = blockIdx.x * blockDim.y + threadIdx.y;  // n·oh rows of windows

@@ -41,10 +41,8 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
 def _launch(name: str, result: Array, switches: Switches, *arrays: Array) -> None:
     """Run a kernel of which a thread makes a number of ``result``."""
     n, rows, columns, c = result.shape
-    macro = "SWITCH=unsigned char" if switches.index.itemsize == 1 else "SWITCH=unsigned short"
     grid, block = rows_and_numbers(n * rows, columns * c)
     sizes = (n * rows, *switches.size, c, *switches.index.shape[1:3])
-    launch(
-        "pooling", name, result.dtype, grid, block,
-        *arrays, *sizes, *switches.kernel, *switches.stride, *switches.padding, macros=[macro],
-    )  # fmt: skip
+    settings = (*switches.kernel, *switches.stride, *switches.padding)
+    macros = [f"SWITCH_BYTES={switches.index.itemsize}"]
+    launch("pooling", name, result.dtype, grid, block, *arrays, *sizes, *settings, macros=macros)
