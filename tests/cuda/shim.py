@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ LARGEST_BLOCK = (1024, 1024, 64)
 
 _NAMES = ("bool", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 DTYPES = {name: np.dtype(name) for name in _NAMES}
+
+LOCK = threading.Lock()
+"""Kernels run one at a time, as their state is global."""
 
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
 
@@ -90,7 +94,9 @@ class Kernel:
         values = [self._value(i, *pair) for i, pair in enumerate(zip(args, self.types, strict=True))]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
         sizes = [(ctypes.c_uint * 3)(*size) for size in (grid, block)]
-        if not self.launch(pointers, *sizes, self.barriers, self.module.descending):
+        with LOCK:
+            finished = self.launch(pointers, *sizes, self.barriers, self.module.descending)
+        if not finished:
             raise RuntimeError(f"{self.name}: some threads of a block wait at a barrier that others never reach")
 
     def _value(self, i, given, wanted):

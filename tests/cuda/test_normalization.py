@@ -49,6 +49,15 @@ def test_forward_and_backward(kernels, dtype, shape, relu, fixed):
         assert_close(f, w, dtype, scale=20)
 
 
+def test_textbook_code_can_go_back_from_what_the_kernels_kept(kernels):
+    x, dy, gamma, beta = numbers(2, 5, 7, 3), numbers(2, 5, 7, 3, seed=1), numbers(3), numbers(3, seed=1)
+    _, kept = cuda.batch_norm(x, gamma, beta, relu=True)
+    _, normalized = normalization.batch_norm(x, gamma, beta, relu=True)
+    found = normalization.batch_norm_backward(dy, kept, gamma)
+    for f, w in zip(found, normalization.batch_norm_backward(dy, normalized, gamma), strict=True):
+        assert_close(f, w)
+
+
 def test_the_variance_of_large_numbers(kernels):
     x = (numbers(4, 30, 31, 5) + 10_000).astype(np.float32)
     x[0, 0, 0] = 0  # a first pixel far from all others

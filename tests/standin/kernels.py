@@ -4,6 +4,7 @@ import types
 
 from tests.standin.array import launched, unwrap
 
+
 class RawModule:
     """``cupy.RawModule``: compiled by g++ in the place of NVIDIA's compiler."""
 

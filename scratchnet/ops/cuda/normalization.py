@@ -13,7 +13,7 @@ from scratchnet.recycling import empty
 FILE = "normalization"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scaled(Normalized):
     """What the kernels of the backward pass need; ``y`` is None, whether or not a ReLU was part of it.
 
@@ -28,6 +28,11 @@ class Scaled(Normalized):
     scale: Array
     shift: Array
     relu: bool
+
+    def positive(self) -> Array | None:
+        """Return where a ReLU let its input through; None where there was none."""
+        passed: Array = self.x * self.scale + self.shift > 0
+        return passed if self.relu else None
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Scaled]:
@@ -60,7 +65,7 @@ def batch_norm_fixed(
     y = empty(x, x.shape)
     grid, block = rows_and_numbers(n * h, w * c)
     launch(FILE, "apply", x.dtype, grid, block, x, y, scale, shift, n * h, w * c, c, relu)
-    return y, Scaled(x, None, mean, variance, inverse_std, scale, shift, relu)
+    return y, Scaled(x, None, mean, variance, inverse_std, scale=scale, shift=shift, relu=relu)
 
 
 def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
@@ -73,22 +78,28 @@ def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -
     return _backward(dy, normalized, fixed=True)
 
 
-def _backward(dy: Array, normalized: Normalized, fixed: bool) -> tuple[Array, Array, Array]:
+def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, Array]:
     """Go back; what is kept holds γ already."""
-    if not isinstance(normalized, Scaled):  # the forward pass was in textbook mode
+    if not isinstance(kept, Scaled):  # the forward pass was in textbook mode
         return NotImplemented  # type: ignore[no-any-return]
     (dy,) = contiguous(dy)
     n, h, w, c = dy.shape
-    x, mean, scale, shift, relu = (getattr(normalized, name) for name in ("x", "mean", "scale", "shift", "relu"))
     chunks = Chunks.of(dy)
     parts, pixels = chunks.parts(dy, 2), np.int64(chunks.pixels)
-    given = dy, x, mean, scale, shift, parts, pixels, chunks.size, c, relu
-    launch(FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block, *given)
+    sizes = pixels, chunks.size, c, kept.relu
+    launch(
+        FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block,
+        dy, kept.x, kept.mean, kept.scale, kept.shift, parts, *sizes,
+    )  # fmt: skip
     dgamma, dbeta, a, b = (empty(dy, (c,)) for _ in range(4))
-    sums = parts, mean, normalized.inverse_std, scale
-    sizes = pixels, chunks.count, c, fixed
-    launch(FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block, *sums, dgamma, dbeta, a, b, *sizes)
+    launch(
+        FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block,
+        parts, kept.mean, kept.inverse_std, kept.scale, dgamma, dbeta, a, b, pixels, chunks.count, c, fixed,
+    )  # fmt: skip
     dx = empty(dy, dy.shape)
     grid, block = rows_and_numbers(n * h, w * c)
-    launch(FILE, "combine", dy.dtype, grid, block, dy, x, scale, shift, a, b, dx, n * h, w * c, c, relu)
+    launch(
+        FILE, "combine", dy.dtype, grid, block,
+        dy, kept.x, kept.scale, kept.shift, a, b, dx, n * h, w * c, c, kept.relu,
+    )  # fmt: skip
     return dx, dgamma, dbeta
