@@ -9,15 +9,22 @@ all that is there for speed alone: blocks, fused layers, sub-pixel forms, thread
 
 ``whole()`` is set by an operation while it works on arrays of a GPU: what serves a CPU's caches and cores, blocks,
 threads and Winograd's transforms in NumPy, is left out.
+
+``matrix_precision("tf32")`` lets a GPU multiply float32 matrices on its tensor cores, with shortened mantissas.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Literal, TypeAlias
+
+MatrixPrecision: TypeAlias = Literal["float32", "tf32", "bf16"]
+"""Bits of the numbers that a GPU multiplies in float32's place: 23, 10 or 7 in the mantissa. Sums are float32."""
 
 _PRECISE = ContextVar("precise", default=False)
 _TEXTBOOK = ContextVar("textbook", default=False)
 _WHOLE = ContextVar("whole", default=False)
+_MATRIX_PRECISION = ContextVar[MatrixPrecision]("matrix_precision", default="float32")
 
 
 @contextmanager
@@ -48,6 +55,21 @@ def whole() -> Iterator[None]:
         yield
     finally:
         _WHOLE.reset(token)
+
+
+@contextmanager
+def matrix_precision(name: MatrixPrecision) -> Iterator[None]:
+    """Let a GPU multiply float32 matrices as ``name`` says inside this block; CPUs and float64 take no notice."""
+    token = _MATRIX_PRECISION.set(name)
+    try:
+        yield
+    finally:
+        _MATRIX_PRECISION.reset(token)
+
+
+def matrix_precision_in_use() -> MatrixPrecision:
+    """Return how float32 matrices are multiplied; as they are in ``precise()`` and ``textbook()`` mode."""
+    return "float32" if is_precise() else _MATRIX_PRECISION.get()
 
 
 def is_precise() -> bool:

@@ -122,6 +122,17 @@ def max_pool2d(
            [12.,  0.,  9.,  0.],
            [ 0.,  0.,  0.,  0.]])
     """
+    y, switches = prepare(x, kernel, stride, padding, ceil_mode)
+    k, s, p = switches.kernel, switches.stride, switches.padding
+    pool = _pool_2x2 if k == s == (2, 2) and p == (0, 0) and not ceil_mode and not is_textbook() else _pool
+    share_out(lambda share: pool(x, y, switches, share), switches.blocks(), PER_NUMBER * x.size)
+    return y, switches
+
+
+def prepare(
+    x: Array, kernel: int | Pair, stride: int | Pair | None, padding: int | Pair, ceil_mode: bool
+) -> tuple[Array, Switches]:
+    """Return memory for the maxima and for where they were; raise a ValueError for windows that make no sense."""
     k = pair(kernel, "kernel", 1)
     s, p = pair(k if stride is None else stride, "stride", 1), pair(padding, "padding", 0)
     check_padding(k, p)
@@ -129,11 +140,7 @@ def max_pool2d(
     n, h, w, c = x.shape
     shape = (n, windows(h, k[0], s[0], p[0], 1, ceil_mode), windows(w, k[1], s[1], p[1], 1, ceil_mode), c)
     index = empty(x, shape, xp.uint8 if k[0] * k[1] <= 256 else xp.uint16)
-    y = empty(x, shape)
-    switches = Switches(index, (h, w), k, s, p)
-    pool = _pool_2x2 if k == s == (2, 2) and p == (0, 0) and not ceil_mode and not is_textbook() else _pool
-    share_out(lambda share: pool(x, y, switches, share), switches.blocks(), PER_NUMBER * x.size)
-    return y, switches
+    return empty(x, shape), Switches(index, (h, w), k, s, p)
 
 
 def _pool(x: Array, y: Array, switches: Switches, share: Sequence[Block]) -> None:
@@ -189,6 +196,15 @@ def check_padding(kernel: Pair, padding: Pair) -> None:
         raise ValueError(f"max_pool2d: padding {padding} is more than half the window {kernel}; lower it")
 
 
+def check_shape(x: Array, switches: Switches) -> None:
+    """Refuse maps that are not the switches' own: a ValueError."""
+    if x.shape != switches.index.shape:
+        raise ValueError(
+            f"max_unpool2d: x {x.shape} and its switches {switches.index.shape} must have the same shape; "
+            "a layer between pooling and unpooling changed the size or the number of channels"
+        )
+
+
 @on_any_device
 def max_pool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, h, w, c): each gradient goes to the pixel that was the maximum, sums where windows overlap."""
@@ -215,11 +231,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
     ValueError
         When the shapes differ.
     """
-    if x.shape != switches.index.shape:
-        raise ValueError(
-            f"max_unpool2d: x {x.shape} and its switches {switches.index.shape} must have the same shape; "
-            "a layer between pooling and unpooling changed the size or the number of channels"
-        )
+    check_shape(x, switches)
     y = (empty if switches.tiling else zeros)(x, (len(x), *switches.size, x.shape[3]))
 
     def unpool(share: Sequence[list[Block]]) -> None:

@@ -1,13 +1,8 @@
 """CUDA kernels and cuBLAS for the stand-in: both run on the CPU, on the memory behind its arrays."""
 
-import sys
-import threading
 import types
 
 from tests.standin.array import launched, unwrap
-
-_ALONE = threading.Lock()
-"""A kernel's threads are parts of one thread of the CPU, which must not meet another."""
 
 
 class RawModule:
@@ -23,8 +18,7 @@ class RawModule:
 
         def call(grid, block, args, *, shared_mem=0):
             launched()
-            with _ALONE:
-                kernel(grid, block, tuple(map(unwrap, args)), shared_mem)
+            kernel(grid, block, tuple(map(unwrap, args)), shared_mem)
 
         return call
 
@@ -45,9 +39,5 @@ def install(cupy, monkeypatch):
 
     monkeypatch.setattr(cupy, "RawModule", RawModule, raising=False)
     monkeypatch.setattr(compiled, "_kernel", compiled._kernel.__wrapped__)  # a real GPU must not find these in a cache
-    device = types.SimpleNamespace(get_cublas_handle=cublas.get_cublas_handle)
-    libraries = types.SimpleNamespace(cublas=_Cublas())
-    monkeypatch.setitem(sys.modules, "cupy.cuda", types.SimpleNamespace(device=device))
-    monkeypatch.setitem(sys.modules, "cupy_backends", types.ModuleType("cupy_backends"))
-    monkeypatch.setitem(sys.modules, "cupy_backends.cuda", types.ModuleType("cupy_backends.cuda"))
-    monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs", libraries)
+    monkeypatch.setattr(cupy.cuda, "cublas", _Cublas(), raising=False)
+    monkeypatch.setattr(cupy.cuda, "get_cublas_handle", cublas.get_cublas_handle, raising=False)

@@ -1,0 +1,180 @@
+"""Convolution on a GPU: forward and both gradients, by matrix products of one form or another.
+
+===========  ==============================================================================  ==================
+form         how                                                                             when (see `choose`)
+===========  ==============================================================================  ==================
+product      one matrix product; nothing slides                                              1×1, or one window
+winograd     F(4×4, 3×3): a quarter of the multiplications, more memory traffic              3×3, full float32
+shifted      a product a kernel row on the map itself, with zeros round it                   stride 1
+columns      im2col and one product; its gradient by the input is a product and col2im       everything else
+===========  ==============================================================================  ==================
+
+The gradient by the input at stride 1 is a convolution again, with the turned kernel, and takes that one's form.
+Convolutions in groups are left to the array code.
+"""
+
+from enum import Enum
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.modes import is_precise, matrix_precision_in_use
+from scratchnet.ops.convolution import check_channels
+from scratchnet.ops.cuda import shifted, winograd
+from scratchnet.ops.cuda.columns import col2im, im2col
+from scratchnet.ops.cuda.gemm import product, product_over_rows
+from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.recycling import empty
+
+WINOGRAD_CHANNELS = 32
+"""Under so many channels, in or out, Winograd's memory traffic costs more than the multiplications that it saves."""
+
+WINOGRAD_TILES = 256
+"""Under so many tiles its products are too small to keep a GPU busy."""
+
+SHIFTED_NUMBERS = 24
+"""Under so many numbers in a kernel row (8 channels, for 3×3) products of kernel rows are too thin."""
+
+WORKSPACE = 1 << 30
+"""Bytes of columns that are held at one time; more images than fit are done in turns."""
+
+
+class Form(Enum):
+    """How to compute a convolution."""
+
+    PRODUCT = "one matrix product"
+    WINOGRAD = "Winograd F(4×4, 3×3)"
+    SHIFTED = "shifted products"
+    COLUMNS = "im2col"
+
+
+def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair, precise: bool) -> Form:
+    """Choose the form for an input of ``size`` and an output of ``output`` pixels; of ``x`` count images and dtype."""
+    c, c_out = weight.shape[2:]
+    covers = conv.kernel == size and conv.dilation == (1, 1)
+    if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
+        return Form.PRODUCT
+    exact = precise or is_precise() or x.dtype.itemsize == 8
+    tiles = len(x) * -(-output[0] // 4) * -(-output[1] // 4)
+    wide = min(c, c_out) >= WINOGRAD_CHANNELS and tiles >= WINOGRAD_TILES
+    if winograd.fits(conv) and wide and not exact and matrix_precision_in_use() == "float32":
+        return Form.WINOGRAD
+    if shifted.fits(conv) and conv.kernel[1] * c >= SHIFTED_NUMBERS:
+        return Form.SHIFTED
+    return Form.COLUMNS
+
+
+def conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    precise: bool = False,
+) -> Array:
+    """Convolve ``x`` with ``weight``."""
+    check_channels("conv2d", x, weight, groups)
+    if groups > 1:
+        return NotImplemented  # type: ignore[no-any-return]
+    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    output = conv.output_size(*x.shape[1:3])
+    form = choose(x, weight, conv, x.shape[1:3], output, precise)
+    if form is Form.WINOGRAD:
+        return winograd.convolve(x, weight, bias, conv.padding, output)
+    if form is Form.SHIFTED:
+        return shifted.convolve(x, weight, bias, conv, output)
+    y = empty(x, (len(x), *output, weight.shape[3]))
+    matrix = _flat(weight)
+    for images in _turns(x, conv, output):
+        product(_rows(x[images], conv, output, form), matrix, y[images].reshape(-1, y.shape[3]))
+    if bias is not None:
+        y += bias
+    return y
+
+
+def conv2d_weight_gradient(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    precise: bool = False,
+) -> Array:
+    """Return dW; of ``weight`` only the shape is used."""
+    if groups > 1:
+        return NotImplemented  # type: ignore[no-any-return]
+    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    output = dy.shape[1:3]
+    form = choose(x, weight, conv, x.shape[1:3], output, precise)
+    if form is Form.WINOGRAD:
+        return winograd.weight_gradient(dy, x, conv.padding)
+    if form is Form.SHIFTED:
+        return shifted.weight_gradient(dy, x, weight, conv)
+    total = None
+    for images in _turns(x, conv, output):
+        slopes = namespace(dy).ascontiguousarray(dy[images]).reshape(-1, dy.shape[3])
+        term = product_over_rows(_rows(x[images], conv, output, form), slopes)
+        total = term if total is None else total + term
+    assert total is not None
+    return total.reshape(weight.shape)
+
+
+def conv2d_input_gradient(
+    dy: Array,
+    weight: Array,
+    size: Pair,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    precise: bool = False,
+) -> Array:
+    """Return dx, the gradient by the input of ``size`` (h, w)."""
+    if groups > 1:
+        return NotImplemented  # type: ignore[no-any-return]
+    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    size, output = (size[0], size[1]), dy.shape[1:3]
+    form = choose(dy, weight, conv, size, output, precise)
+    grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
+    if form is not Form.PRODUCT and conv.stride == (1, 1) and min(grown) >= 0 and output == conv.output_size(*size):
+        back = Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, 1)
+        turned = weight[::-1, ::-1].swapaxes(2, 3)
+        form = choose(dy, turned, back, output, size, precise)
+        if form is Form.WINOGRAD:
+            return winograd.convolve(dy, weight, None, back.padding, size, turned=True)
+        if form is Form.SHIFTED:
+            return shifted.convolve(dy, turned, None, back, size)
+    dx = empty(dy, (len(dy), *size, weight.shape[2]))
+    matrix = _flat(weight)
+    for images in _turns(dx, conv, output):
+        slopes = namespace(dy).ascontiguousarray(dy[images]).reshape(-1, dy.shape[3])
+        if form is Form.PRODUCT:
+            product(slopes, matrix, dx[images].reshape(len(slopes), -1), turn_b=True)
+            continue
+        columns = empty(dy, (len(slopes), len(matrix)))
+        product(slopes, matrix, columns, turn_b=True)
+        col2im(columns, conv, output, dx[images])
+    return dx
+
+
+def _flat(weight: Array) -> Array:
+    """Return the weight as a matrix (kh·kw·c, c_out)."""
+    flat: Array = namespace(weight).ascontiguousarray(weight).reshape(-1, weight.shape[3])
+    return flat
+
+
+def _rows(x: Array, conv: Convolution, output: Pair, form: Form) -> Array:
+    """Return what each output pixel sees, a row each."""
+    if form is Form.COLUMNS:
+        return im2col(x, conv, output)
+    rows: Array = namespace(x).ascontiguousarray(x).reshape(len(x) * output[0] * output[1], -1)
+    return rows
+
+
+def _turns(x: Array, conv: Convolution, output: Pair) -> list[slice]:
+    """Cut a batch so that its columns fit into the workspace."""
+    row = conv.kernel[0] * conv.kernel[1] * x.shape[3] * x.itemsize
+    size = max(1, WORKSPACE // (output[0] * output[1] * row))
+    return [slice(i, min(len(x), i + size)) for i in range(0, len(x), size)]

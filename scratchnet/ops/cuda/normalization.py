@@ -1,0 +1,105 @@
+"""Batch norm with its ReLU on a GPU (see ``normalization.cu``): three passes over memory forward, five backward."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.ops.cuda.compiled import THREADS, contiguous, launch, rows_and_numbers
+from scratchnet.ops.cuda.sums import Chunks
+from scratchnet.ops.normalization import Normalized
+from scratchnet.recycling import empty
+
+FILE = "normalization"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled(Normalized):
+    """What the kernels of the backward pass need; ``y`` is None, whether or not a ReLU was part of it.
+
+    Attributes
+    ----------
+    scale, shift : (c,)
+        The output is ``scale·x + shift``
+    relu : bool
+        … and 0 in place of what is negative.
+    """
+
+    scale: Array
+    shift: Array
+    relu: bool
+
+    def positive(self) -> Array | None:
+        """Return where a ReLU let its input through; None where there was none."""
+        passed: Array = self.x * self.scale + self.shift > 0
+        return passed if self.relu else None
+
+
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Scaled]:
+    """Normalise by the batch's own statistics; as :func:`scratchnet.ops.normalization.batch_norm`."""
+    (x,) = contiguous(x)
+    chunks = Chunks.of(x)
+    parts, c, pixels = chunks.parts(x, 2), chunks.channels, np.int64(chunks.pixels)
+    mean, variance = empty(x, (c,)), empty(x, (c,))
+    launch(FILE, "chunk_moments", x.dtype, chunks.first, chunks.block, x, parts, pixels, chunks.size, c)
+    sizes = pixels, chunks.count, chunks.size, c
+    launch(FILE, "finish_moments", x.dtype, chunks.second, chunks.block, parts, mean, variance, *sizes)
+    return batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu)
+
+
+def batch_norm_fixed(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    variance: Array,
+    eps: float = 1e-5,
+    relu: bool = False,
+) -> tuple[Array, Scaled]:
+    """Normalise by given statistics; as :func:`scratchnet.ops.normalization.batch_norm_fixed`."""
+    (x,) = contiguous(x)
+    n, h, w, c = x.shape
+    inverse_std, scale, shift = (empty(x, (c,)) for _ in range(3))
+    given = gamma, beta, mean, variance, inverse_std, scale, shift, float(eps), c
+    launch(FILE, "scale_and_shift", x.dtype, (-(-c // THREADS),), (THREADS,), *given)
+    y = empty(x, x.shape)
+    grid, block = rows_and_numbers(n * h, w * c)
+    launch(FILE, "apply", x.dtype, grid, block, x, y, scale, shift, n * h, w * c, c, relu)
+    return y, Scaled(x, None, mean, variance, inverse_std, scale=scale, shift=shift, relu=relu)
+
+
+def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
+    return _backward(dy, normalized, fixed=False)
+
+
+def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
+    return _backward(dy, normalized, fixed=True)
+
+
+def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, Array]:
+    """Go back; what is kept holds γ already."""
+    if not isinstance(kept, Scaled):  # the forward pass was in textbook mode
+        return NotImplemented  # type: ignore[no-any-return]
+    (dy,) = contiguous(dy)
+    n, h, w, c = dy.shape
+    chunks = Chunks.of(dy)
+    parts, pixels = chunks.parts(dy, 2), np.int64(chunks.pixels)
+    sizes = pixels, chunks.size, c, kept.relu
+    launch(
+        FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block,
+        dy, kept.x, kept.mean, kept.scale, kept.shift, parts, *sizes,
+    )  # fmt: skip
+    dgamma, dbeta, a, b = (empty(dy, (c,)) for _ in range(4))
+    launch(
+        FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block,
+        parts, kept.mean, kept.inverse_std, kept.scale, dgamma, dbeta, a, b, pixels, chunks.count, c, fixed,
+    )  # fmt: skip
+    dx = empty(dy, dy.shape)
+    grid, block = rows_and_numbers(n * h, w * c)
+    launch(
+        FILE, "combine", dy.dtype, grid, block,
+        dy, kept.x, kept.scale, kept.shift, a, b, dx, n * h, w * c, c, kept.relu,
+    )  # fmt: skip
+    return dx, dgamma, dbeta

@@ -1,0 +1,52 @@
+"""The launchers of the GPU's kernels, run on NumPy arrays: CuPy's compiler is replaced by the stand."""
+
+import numpy as np
+import pytest
+
+from scratchnet import recycling
+from scratchnet.ops.cuda import compiled, gemm
+from tests.cuda import cublas, shim
+
+
+class Guarded(recycling.Pool):
+    """Memory with a border of NaN on both sides, which must not be written, and NaN inside until it is."""
+
+    border = 64
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = []
+
+    def array(self, shape, dtype):
+        """Return an array in the middle of a new block."""
+        size = int(np.prod(shape)) * dtype.itemsize
+        if shim.SANITIZED:  # it has borders of its own
+            return np.full(size, 255, np.uint8).view(dtype).reshape(shape)
+        block = np.full(size + 2 * self.border, 255, np.uint8)
+        self.blocks.append(block)
+        return block[self.border : self.border + size].view(dtype).reshape(shape)
+
+    def check(self):
+        """Fail when something was written outside an array."""
+        for block in self.blocks:
+            assert (block[: self.border] == 255).all(), "written in front of an array"
+            assert (block[-self.border :] == 255).all(), "written behind an array"
+
+
+@pytest.fixture(params=["ascending", "descending"])
+def kernels(request, monkeypatch):
+    """Let the launchers run their kernels on NumPy arrays, the threads in both orders."""
+    if not shim.has_compiler():
+        pytest.skip("no g++ to compile the kernels with")
+
+    def kernel(file, name, options):
+        module = shim.compile(compiled.source(file), options, request.param == "descending")
+        return module.get_function(name)
+
+    monkeypatch.setattr(compiled, "_kernel", kernel)
+    monkeypatch.setattr(gemm, "_address", lambda array: array.ctypes.data)
+    monkeypatch.setattr(gemm, "_cublas", lambda: (cublas, cublas.get_cublas_handle()))
+    pool = Guarded()
+    with recycling.using(pool):
+        yield
+    pool.check()
