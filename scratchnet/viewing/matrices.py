@@ -43,7 +43,8 @@ def draw_matrix(
                 Rectangle((column, row), 1, 1, facecolor=(ROLES[role], tint), edgecolor=MUTED, linewidth=0.6)
             )
             if value or zeros:
-                text = f"{value:.2f}".rstrip("0").rstrip(".")
+                text = f"{value:.2f}".rstrip("0").rstrip(".").replace("-", "−")
+                text = "0" if text == "−0" else text
                 axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9, color=INK)
     for row, column in marked:
         axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=ROLES["switch"], linewidth=2.2, zorder=3))

@@ -14,8 +14,8 @@ def texts(axes):
 
 def test_writes_numbers_short():
     _, (axes,) = panels(2, 2)
-    draw_matrix(axes, np.array([[1.0, 0.25], [-3.10, 0.0]]))
-    assert texts(axes) == ["1", "0.25", "-3.1", "0"]
+    draw_matrix(axes, np.array([[1.0, 0.25, -3.10], [0.0, -0.0, -0.001]]))
+    assert texts(axes) == ["1", "0.25", "−3.1", "0", "0", "0"]
 
 
 def test_zeros_can_be_left_blank():
