@@ -111,10 +111,11 @@ def processes() -> Iterator[Ranks]:
         with _silence() if rank else nullcontext():
             yield ranks
     except BaseException as error:
-        if not ranks.all_failed():
+        alike = ranks.all_failed()
+        _dismiss(witness)
+        if not alike:
             _tell(error, ranks, said)
             ranks.stop_all(_exit_code(error))
-        _dismiss(witness)
         if rank == 0:
             raise
         raise SystemExit(_exit_code(error)) from None
