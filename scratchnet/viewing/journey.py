@@ -6,7 +6,7 @@ best, and on the way down the same channel, so that its values are seen to retur
 """
 
 from collections.abc import Mapping
-from math import ceil, log2
+from math import ceil
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,14 +17,14 @@ from scratchnet.network import Network
 from scratchnet.viewing.activations import SHADES, strongest_maps
 from scratchnet.viewing.blocks import Block, Join, blocks_of
 from scratchnet.viewing.overlays import colorize_switches, overlay, switch_colours
-from scratchnet.viewing.sheet import MARGIN, Sheet, animation, tint
+from scratchnet.viewing.sheet import MARGIN, Sheet, animation
+from scratchnet.viewing.strip import draw_strip
 from scratchnet.viewing.style import INK, MUTED
 
 SIDE, STRIP, LEVELS = 192, 150, 24
 """Pixels of a picture's side and of the network's height; shades of a map."""
 WIDTH = MARGIN + 4 * (SIDE + MARGIN)
 TOP = STRIP + 62
-KINDS = {"image": "image", "learned": "weight", "switches": "switch", "fixed": "", "result": "output"}
 
 
 def journey_frames(network: Network, image: Array, prepared: Array, mask: Array) -> list[Image.Image]:
@@ -116,7 +116,7 @@ def _frame(
 ) -> Image.Image:
     sheet = Sheet(WIDTH, TOP + SIDE + MARGIN)
     draw = ImageDraw.Draw(sheet.image)
-    _draw_network(draw, blocks, joins, now)
+    draw_strip(draw, blocks, joins, now, (MARGIN, WIDTH - MARGIN, STRIP))
     here = blocks[min(now, len(blocks) - 1)]
     sheet.text((MARGIN, STRIP + 24), "The mask." if mask is not None else _says(network, blocks, now), 14)
     lefts = [MARGIN + i * (SIDE + MARGIN) for i in range(4)]
@@ -155,32 +155,6 @@ def _says(network: Network, blocks: list[Block], now: int) -> str:
         case _:
             text = f"{c} maps of {h}×{w}."
     return f"{block.name}: {text}"
-
-
-def _draw_network(draw: ImageDraw.ImageDraw, blocks: list[Block], joins: list[Join], now: int) -> None:
-    """Draw the boxes, those that are done in full colour, and the switches' ways."""
-    pitch = (WIDTH - 2 * MARGIN) / len(blocks)
-    middle, most = STRIP - 46, max(log2(block.shape[1]) for block in blocks)
-    tops, centres = [], []
-    for i, block in enumerate(blocks):
-        half = round(5 + 37 * log2(block.shape[1]) / most)
-        left = round(MARGIN + i * pitch)
-        colour = tint(KINDS[block.kind], 1.0 if i <= now else 0.25)
-        box = (left, middle - half, round(left + 0.7 * pitch), middle + half)
-        draw.rectangle(box, fill=colour, outline=INK if i <= now else MUTED, width=3 if i == now else 1)
-        tops.append(middle - half)
-        centres.append((box[0] + box[2]) // 2)
-    remembered = sorted((join for join in joins if join.switches), key=lambda join: join.source)
-    for level, join in enumerate(remembered):
-        if join.source > now:
-            continue
-        y, used = 8 + 9 * level, join.target <= now
-        colour, width = tint("switch", 1.0), 3 if join.target == now else 1
-        a, b = centres[join.source], centres[join.target]
-        reach = b if used else min(b, round(MARGIN + (now + 0.7) * pitch))
-        draw.line([(a, tops[join.source]), (a, y), (reach, y)], fill=colour, width=width)
-        if used:
-            draw.line([(b, y), (b, tops[join.target])], fill=colour, width=width)
 
 
 def _draw_switches(

@@ -54,6 +54,7 @@ def test_fcn8s_adds_two_pools_and_ends_with_a_crop():
     }
     assert ("pool3", "score_pool3", False) in joins
     assert [block.shape[1] for block in blocks[-2:]] == [568, 500]
+    assert {source for source, target, _ in joins if target == "score"} == {"upscore8"}  # not the image it is cut to
 
 
 @pytest.mark.parametrize("name", ["deconvnet", "segnet", "unet", "fcn8s", "bloodcell"])
