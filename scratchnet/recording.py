@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.recycling import Pool, Shared, empty, using
+from scratchnet.recycling import Shared, empty, using
+from scratchnet.workspace import Workspace
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,13 +54,13 @@ class Program:
 class Recorder:
     """Writes calls into a program.
 
-    The arrays of the program live in memory of its own: one pool for what all threads see, one for the scratch of each
-    thread, so that two threads never share a scratch array that was used one after the other while recording.
+    The arrays of the program live in memory of its own: one workspace for what all threads see, one for the scratch of
+    each thread, so that two threads never share a scratch array that was used one after the other while recording.
     """
 
     def __init__(self) -> None:
         self.program = Program()
-        self.pools: list[Pool] = [Pool(Recorded, shared=True)]
+        self.spaces = [Workspace(Recorded)]
         self._calls: list[Call] | None = None  # of the share that is being recorded
 
     @contextmanager
@@ -68,7 +69,7 @@ class Recorder:
         self.program = program
         token = _RECORDER.set(self)
         try:
-            with using(self.pools[0]):
+            with using(self.spaces[0]):
                 yield
         finally:
             _RECORDER.reset(token)
@@ -87,10 +88,10 @@ class Recorder:
         results = []
         for k, share in enumerate(shares, 1):
             self._calls = []
-            if len(self.pools) <= k:
-                self.pools.append(Pool(Recorded, shared=True, slack=16))
+            if len(self.spaces) <= k:
+                self.spaces.append(Workspace(Recorded))
             try:
-                with using(self.pools[k]):
+                with using(self.spaces[k]):
                     results.append(function(share))
                 section.append(self._calls)
             finally:

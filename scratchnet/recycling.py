@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,9 +24,8 @@ LARGE = 1 << 16
 PATIENCE = 4096
 """After so many calls in which nobody asked for memory of a size, that size's idle memory is let go of."""
 
-_ARENA = 1 << 22
-
-_ALIGNMENT = 64  # a cache line, and the widest vector register
+SLACK = 1.5
+"""How many times larger than asked for a block may be."""
 
 
 class Shared(mmap.mmap):
@@ -37,22 +36,22 @@ class Shared(mmap.mmap):
         return super().__new__(cls, -1, size)
 
 
+class Memory(Protocol):
+    """Whatever arrays can be made in."""
+
+    kind: type[Array]
+    """Type of the arrays."""
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return an uninitialised array."""
+
+
 class Pool:
-    """Idle blocks of memory, by size.
+    """Idle blocks of memory, by size."""
 
-    Parameters
-    ----------
-    kind : type
-        Of the arrays that are made while this pool is in use.
-    shared : bool
-        Whether a forked process shall share the memory, and not get a copy of it.
-    slack : float
-        How many times larger than asked for a block may be; more where arrays live for a moment only.
-    """
+    kind: type[Array] = np.ndarray
 
-    def __init__(self, kind: type[Array] = np.ndarray, shared: bool = False, slack: float = 1.5) -> None:
-        self.kind, self.shared, self.slack = kind, shared, slack
-        self.arena, self.used = memoryview(b""), 0
+    def __init__(self) -> None:
         self.idle: dict[int, list[memoryview]] = {}
         self.last_asked: dict[int, int] = {}
         self.calls = 0
@@ -61,7 +60,7 @@ class Pool:
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return an array in a block of this pool; the block comes back when the array and all its views are gone."""
         if prod(shape) * dtype.itemsize < LARGE:
-            return self._small(shape, dtype)
+            return np.empty(shape, dtype)
         block = self._take(_size_class(prod(shape) * dtype.itemsize))
         whole: Array = np.frombuffer(block, dtype, prod(shape))  # its base is no array: views refer to it, not past it
 
@@ -79,7 +78,7 @@ class Pool:
     def _take(self, size: int) -> memoryview:
         """Return a block of at least ``size`` bytes; what is in it is left over from before."""
         self.calls += 1
-        for fitting in (size, *sorted(s for s in list(self.idle) if size < s <= self.slack * size)):
+        for fitting in (size, *sorted(s for s in list(self.idle) if size < s <= SLACK * size)):
             try:
                 block = self.idle[fitting].pop()
             except (KeyError, IndexError):  # another thread may have been quicker
@@ -92,22 +91,9 @@ class Pool:
 
     def _fresh(self, size: int) -> memoryview:
         """Take memory straight from the system, so that what is given back really goes there."""
-        if self.shared:
-            return memoryview(Shared(size))
         if not hasattr(mmap, "MAP_PRIVATE"):
             return memoryview(mmap.mmap(-1, size))
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-
-    def _small(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return a small array; shared ones are carved off a larger piece and never used again."""
-        size = prod(shape) * dtype.itemsize
-        if not self.shared or size == 0:
-            return np.empty(shape, dtype)
-        if self.used + size > len(self.arena):
-            self.arena, self.used = memoryview(Shared(_ARENA)), 0
-        array: Array = np.frombuffer(self.arena, dtype, prod(shape), self.used)
-        self.used += -(-size // _ALIGNMENT) * _ALIGNMENT
-        return array.reshape(shape)
 
     def forget(self) -> None:
         """Give all idle memory back to the system."""
@@ -121,22 +107,23 @@ class Pool:
                 self.last_asked.pop(size, None)
 
 
-_POOL = ContextVar("pool", default=Pool())  # noqa: B039 - one for all threads
+_COMMON = Pool()
+_MEMORY: ContextVar[Memory] = ContextVar("memory", default=_COMMON)  # one for all threads
 
 
 @contextmanager
-def using(pool: Pool) -> Iterator[None]:
-    """Take memory from ``pool`` inside this block."""
-    token = _POOL.set(pool)
+def using(memory: Memory) -> Iterator[None]:
+    """Make arrays in ``memory`` inside this block."""
+    token = _MEMORY.set(memory)
     try:
         yield
     finally:
-        _POOL.reset(token)
+        _MEMORY.reset(token)
 
 
-def pool_in_use() -> Pool:
-    """Return the pool that large arrays come from."""
-    return _POOL.get()
+def common_pool() -> Pool:
+    """Return the pool that arrays come from where nothing else is said."""
+    return _COMMON
 
 
 def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
@@ -146,9 +133,9 @@ def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     if xp is not np:
         fresh: Array = xp.empty(shape, dtype)
         return fresh
-    pool = _POOL.get()
-    array = pool.array(shape, dtype)
-    return array if pool.kind is np.ndarray else array.view(pool.kind)
+    memory = _MEMORY.get()
+    array = memory.array(shape, dtype)
+    return array if memory.kind is np.ndarray else array.view(memory.kind)
 
 
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> Array:

@@ -21,8 +21,9 @@ from scratchnet.crew import Crew, can_fork
 from scratchnet.modes import is_precise, is_textbook
 from scratchnet.network import Network
 from scratchnet.recording import Program, Recorder, traced
-from scratchnet.recycling import empty, pool_in_use, shared_zeros
+from scratchnet.recycling import common_pool, empty, shared_zeros, using
 from scratchnet.threads import one_blas_thread, replay, thread_count
+from scratchnet.workspace import Workspace
 
 KEPT = 4
 """Recordings that are kept: whole and last batches, in training and in evaluation."""
@@ -74,6 +75,8 @@ class Replay:
         self.network = network
         self._tapes: OrderedDict[Any, Tape | None] = OrderedDict()
         self._last: Tape | None = None
+        self._first = Workspace()
+        """Of calls that are not recorded. It is no larger than a recording's, and gone when one begins."""
         self._process = os.getpid()
 
     def forward(self, x: Array, keep: bool | None = None) -> Array:
@@ -88,7 +91,9 @@ class Replay:
         key = self._key(x, keep)
         if key not in self._tapes:
             self._remember(key, None)
-            return self.network.forward(x, keep)
+            with using(self._first):
+                y = self.network.forward(x, keep)
+            return _copy(y)
         tape = self._tapes[key]
         self._tapes.move_to_end(key)
         if tape is None:
@@ -98,7 +103,8 @@ class Replay:
         # What layers keep for the first backward may have been kept in another pass since: record both in one go.
         if tape.forward is None or (keep and tape.backward is None):
             program = Program()
-            pool_in_use().forget()  # what the passes before left over: a recording has memory of its own
+            self._first = Workspace()  # a recording has memory of its own
+            common_pool().forget()
             with tape.recorder.writing(program):
                 tape.y = self.network.forward(traced(tape.x), keep)
             tape.forward = program
@@ -117,8 +123,12 @@ class Replay:
             When dx is wanted of a shape whose recording did not have it.
         """
         tape = self._last
-        if tape is None:
+        if tape is None and not self._recordable(dy):
             return self.network.backward(dy, need_dx)
+        if tape is None:
+            with using(self._first):
+                dx = self.network.backward(dy, need_dx)
+            return None if dx is None else _copy(dx)
         if tape.backward is None:
             tape.dy, tape.need_dx = _shared(dy), need_dx
             program = Program()

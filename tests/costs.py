@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from scratchnet.recycling import Pool
+from scratchnet.workspace import Workspace
 
 LARGE = 1_000_000
 """Bytes from which on an array counts as large."""
@@ -76,8 +77,8 @@ def _counting_products(costs):
 
 @contextmanager
 def _counting_blocks(costs):
-    """Count the blocks of recycled arrays that had to come from the system."""
-    fresh = Pool._fresh
+    """Count the memory of recycled arrays that came from the system: a pool's blocks, a workspace's new pages."""
+    fresh, take, touched = Pool._fresh, Workspace._take, {}
 
     def counting(pool, size):
         if size >= LARGE:
@@ -85,11 +86,21 @@ def _counting_blocks(costs):
             costs.block_bytes += size
         return fresh(pool, size)
 
-    Pool._fresh = counting
+    def counting_pages(space, size):
+        number, begin = take(space, size)
+        stretch = id(space.stretches[number])
+        new = max(0, begin + size - touched.get(stretch, 0))
+        touched[stretch] = touched.get(stretch, 0) + new
+        if size >= LARGE and new:
+            costs.large_arrays.append(size)
+        costs.block_bytes += new
+        return number, begin
+
+    Pool._fresh, Workspace._take = counting, counting_pages
     try:
         yield
     finally:
-        Pool._fresh = fresh
+        Pool._fresh, Workspace._take = fresh, take
 
 
 # NumPy asks a table of functions for the memory of its arrays (NEP 49). The table is put in through the C interface,

@@ -13,15 +13,24 @@ import pytest
 from scratchnet import recycling
 from scratchnet.recording import Recorded
 from scratchnet.recycling import LARGE, Pool, empty, shared_zeros, using, zeros
+from scratchnet.workspace import Workspace
 
 LIKE = np.zeros(0, np.float32)
 SHAPE = (64, 16, 32)  # 128 KB
 
 
-@pytest.fixture(params=["own", "shared"])
-def pool(request):
+@pytest.fixture
+def pool():
     """A pool of its own, so that no other test's memory plays a part."""
-    made = Pool(shared=request.param == "shared")
+    made = Pool()
+    with using(made):
+        yield made
+
+
+@pytest.fixture(params=[Pool, Workspace])
+def memory(request):
+    """Both kinds of memory that arrays are made in."""
+    made = request.param()
     with using(made):
         yield made
 
@@ -36,6 +45,14 @@ def fill_others(count=6):
     for other in others:
         other.fill(np.nan)
     return others
+
+
+def owner_of(array):
+    """Return the memory that an array lies in."""
+    owner = array
+    while not isinstance(owner, memoryview):
+        owner = owner.base
+    return owner.obj
 
 
 VIEWS = {
@@ -63,7 +80,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_memory_is_not_handed_out_while_a_view_lives(pool, view):
+def test_memory_is_not_handed_out_while_a_view_lives(memory, view):
     array = empty(LIKE, SHAPE)
     array[...] = np.arange(array.size, dtype=np.float32).reshape(SHAPE)
     seen = VIEWS[view](array)
@@ -75,7 +92,7 @@ def test_memory_is_not_handed_out_while_a_view_lives(pool, view):
     assert place(fill_others(1)[0])  # and the pool still works
 
 
-def test_the_view_may_be_anywhere(pool):
+def test_the_view_may_be_anywhere(memory):
     """In a container, in a cycle, in a call that is still to be made."""
     array = zeros(LIKE, SHAPE)
     cycle = {"view": array[2]}
@@ -90,7 +107,7 @@ def test_the_view_may_be_anywhere(pool):
     assert not closure().any()
 
 
-def test_memory_of_a_dead_array_is_used_again(pool):
+def test_memory_of_a_dead_array_is_used_again(memory):
     first = empty(LIKE, SHAPE)
     where = place(first)
     view = first[1:].T
@@ -103,7 +120,7 @@ def test_memory_of_a_dead_array_is_used_again(pool):
     assert place(empty(LIKE, (SHAPE[0], SHAPE[1], SHAPE[2] - 1))) == where  # a little less
 
 
-def test_a_hundred_steps_take_the_memory_of_one(pool):
+def test_a_hundred_steps_take_the_memory_of_one(memory):
     def step():
         a = empty(LIKE, SHAPE)
         b = empty(LIKE, SHAPE)
@@ -114,7 +131,7 @@ def test_a_hundred_steps_take_the_memory_of_one(pool):
     assert all(step() == first for _ in range(100))
 
 
-def test_results_of_arithmetic_own_their_memory(pool):
+def test_results_of_arithmetic_own_their_memory(memory):
     array = zeros(LIKE, SHAPE)
     result = array + 1
     copy = array[:2].copy()
@@ -126,7 +143,7 @@ def test_results_of_arithmetic_own_their_memory(pool):
 
 @pytest.mark.parametrize("dtype", [np.uint8, bool, np.float32, np.float64, np.complex128])
 @pytest.mark.parametrize("shape", [(3,), (), (5, 0, 7), (257, 3, 129), (1 << 18,)])
-def test_shape_dtype_and_alignment(pool, shape, dtype):
+def test_shape_dtype_and_alignment(memory, shape, dtype):
     made = [empty(LIKE, shape, dtype) for _ in range(5)]
     for array in made:
         assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
@@ -144,27 +161,6 @@ def test_shape_dtype_and_alignment(pool, shape, dtype):
 def test_the_dtype_is_that_of_the_example():
     assert empty(np.zeros(0, np.float64), (3,)).dtype == np.float64
     assert zeros(np.zeros(0, np.uint8), (3,)).dtype == np.uint8
-
-
-def test_small_shared_arrays_lie_apart_and_are_never_used_again():
-    with using(Pool(shared=True)):
-        made = [empty(LIKE, (n,)) for n in range(1, 200)]
-        for k, array in enumerate(made):
-            array.fill(k)
-        for k, array in enumerate(made):
-            assert (array == k).all()
-        where = {place(array) for array in made}
-        assert len(where) == len(made)
-        del made, array
-        assert not {place(empty(LIKE, (n,))) for n in range(1, 200)} & where
-
-
-def test_more_small_shared_arrays_than_one_piece_holds():
-    with using(Pool(shared=True)):
-        made = [empty(LIKE, (16_000,)) for _ in range(150)]  # 9.6 MB in pieces of 4
-        for k, array in enumerate(made):
-            array.fill(k)
-        assert [array[0] for array in made] == [array[-1] for array in made] == list(range(150))
 
 
 @pytest.mark.parametrize("size", [LARGE, LARGE + 1, 100_000, 1_000_003, (1 << 20) - 1, 1 << 20, 123_456_789])
@@ -209,24 +205,24 @@ def test_memory_that_comes_back_after_its_size_was_forgotten_is_let_go_in_its_tu
 
 
 @pytest.mark.parametrize("slack", [1, 1.5, 16])
-def test_a_larger_block_may_serve_within_the_slack(slack):
-    with using(Pool(slack=slack)):
-        first = empty(LIKE, (10 * LARGE,), np.uint8)
-        where = place(first)
-        del first
-        assert (place(empty(LIKE, (8 * LARGE,), np.uint8)) == where) == (slack > 1.25)
-        assert (place(empty(LIKE, (LARGE,), np.uint8)) == where) == (slack > 10)
-        small = empty(LIKE, (10 * LARGE - 100,), np.uint8)
-        assert place(small) == where  # it kept its size
-        small.fill(1)
+def test_a_larger_block_may_serve_within_the_slack(pool, slack, monkeypatch):
+    monkeypatch.setattr(recycling, "SLACK", slack)
+    first = empty(LIKE, (10 * LARGE,), np.uint8)
+    where = place(first)
+    del first
+    assert (place(empty(LIKE, (8 * LARGE,), np.uint8)) == where) == (slack > 1.25)
+    assert (place(empty(LIKE, (LARGE,), np.uint8)) == where) == (slack > 10)
+    small = empty(LIKE, (10 * LARGE - 100,), np.uint8)
+    assert place(small) == where  # it kept its size
+    small.fill(1)
 
 
-def test_the_smallest_block_that_fits_serves():
-    with using(Pool(slack=16)):
-        made = [empty(LIKE, (k * LARGE,), np.uint8) for k in (8, 2, 4)]
-        where = [place(array) for array in made]
-        del made
-        assert place(empty(LIKE, (LARGE,), np.uint8)) == where[1]
+def test_the_smallest_block_that_fits_serves(pool, monkeypatch):
+    monkeypatch.setattr(recycling, "SLACK", 16)
+    made = [empty(LIKE, (k * LARGE,), np.uint8) for k in (8, 2, 4)]
+    where = [place(array) for array in made]
+    del made
+    assert place(empty(LIKE, (LARGE,), np.uint8)) == where[1]
 
 
 def test_idle_memory_may_be_forgotten():
@@ -244,14 +240,11 @@ def test_a_pool_that_is_dropped_lets_go_at_once():
     """Also while arrays of it live; nothing waits for the garbage collector, which rarely comes by large arrays."""
     gc.disable()
     try:
-        dropped = Pool(shared=True)
+        dropped = Pool()
         with using(dropped):
             alive, dead = zeros(LIKE, SHAPE), empty(LIKE, SHAPE)
-        owner = dead
-        while not isinstance(owner, memoryview):
-            owner = owner.base
-        memory, pool_ = weakref.ref(owner.obj), weakref.ref(dropped)
-        del owner, dead
+        memory, pool_ = weakref.ref(owner_of(dead)), weakref.ref(dropped)
+        del dead
         assert memory() is not None  # idle
         del dropped
         assert pool_() is None
@@ -262,8 +255,25 @@ def test_a_pool_that_is_dropped_lets_go_at_once():
         gc.enable()
 
 
-def test_pools_do_not_mix():
-    one, other = Pool(), Pool()
+def test_a_workspace_that_is_dropped_goes_with_its_last_array():
+    gc.disable()
+    try:
+        dropped = Workspace()
+        with using(dropped):
+            alive = zeros(LIKE, SHAPE)
+        memory, space = weakref.ref(owner_of(alive)), weakref.ref(dropped)
+        del dropped
+        assert space() is None
+        assert not alive.any()
+        del alive
+        assert memory() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("kind", [Pool, Workspace])
+def test_pools_do_not_mix(kind):
+    one, other = kind(), kind()
     with using(one):
         array = empty(LIKE, SHAPE)
         where = place(array)
@@ -274,12 +284,12 @@ def test_pools_do_not_mix():
     assert place(empty(LIKE, SHAPE)) != where
 
 
-def test_the_pool_in_use_is_restored_after_an_error():
+def test_the_memory_in_use_is_restored_after_an_error():
     before = type(empty(LIKE, SHAPE))
-    with using(Pool(Recorded)):
+    with using(Workspace(Recorded)):
         assert type(empty(LIKE, SHAPE)) is type(empty(LIKE, (3,))) is Recorded
     assert type(empty(LIKE, SHAPE)) is before
-    with pytest.raises(ValueError, match="negative"), using(Pool(Recorded)):
+    with pytest.raises(ValueError, match="negative"), using(Workspace(Recorded)):
         empty(LIKE, (-1,))
     assert type(empty(LIKE, SHAPE)) is before is np.ndarray
 

@@ -470,7 +470,7 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
         for shape in shapes:
             for seed in range(3):
                 np.testing.assert_array_equal(fast.forward(batch(seed, shape)), twin.forward(batch(seed, shape)))
-            memory.append([weakref.ref(pool) for pool in list(fast._tapes.values())[-1].recorder.pools])
+            memory.append([weakref.ref(space) for space in list(fast._tapes.values())[-1].recorder.spaces])
             assert recordings(fast) <= 2
             assert len(children() - before) <= 2
             assert len(fast._tapes) <= 4

@@ -50,6 +50,7 @@ class MaxPool2d(Layer):
     def backward(self, dy: Array) -> Array:
         """Return dx: each gradient at the pixel that was the maximum."""
         (switches,) = self.take()
+        self.switches = None
         return max_pool2d_backward(dy, switches)
 
     def output_shape(self, x: Shape) -> Shape:

@@ -1,6 +1,8 @@
 """Sums over all pixels of a map, one a channel: bias gradients and batch norm's statistics."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +28,20 @@ def sum_rows(piece: Array, c: int) -> Array:
     if on_gpu(pixels):
         total = pixels.sum(axis=0, dtype=namespace(pixels).float64).astype(pixels.dtype)
     else:
-        total = np.ones(len(pixels), piece.dtype) @ pixels
+        total = _ones(len(pixels), piece.dtype) @ pixels
     return total
+
+
+def _ones(count: int, dtype: Any) -> Array:
+    """Return ``count`` ones; a recorded step has hundreds of these products, and one row serves them all."""
+    return _most_ones(1 << max(count - 1, 0).bit_length(), np.dtype(dtype))[:count]
+
+
+@lru_cache(maxsize=8)
+def _most_ones(count: int, dtype: np.dtype[Any]) -> Array:
+    ones = np.ones(count, dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def sum_partial(sums: Sequence[Array]) -> Array:

@@ -1,0 +1,115 @@
+"""The memory of a recording: long stretches, cut where an array begins and joined again where it ends.
+
+A recorded training step makes its arrays in the same order every time: the forward pass one after the other, the
+backward pass lets go of them in reverse. Cut from one stretch of memory, lowest place first, they leave no gaps, and
+the step takes no more than what is alive at one time. (Blocks of fixed sizes, as `recycling.Pool` keeps them for
+arrays that come in any order, took a third more here.)
+"""
+
+import mmap
+import os
+import weakref
+from bisect import insort
+from collections import deque
+from math import prod
+from threading import Lock
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.recycling import LARGE, Shared
+
+STRETCH = 1 << (26 if os.name == "nt" else 30)
+"""Bytes asked of the system at a time. Most systems give memory only to pages that somebody writes to."""
+
+_PIECE = 1 << 22
+"""Bytes of the pieces that small arrays are carved from."""
+
+
+Gap: TypeAlias = tuple[int, int, int]
+"""Number of a stretch, where the gap begins, where it ends."""
+
+
+class Workspace:
+    """Memory that a forked process shares, and does not get a copy of.
+
+    Parameters
+    ----------
+    kind : type
+        Of the arrays that are made while this workspace is in use.
+    """
+
+    def __init__(self, kind: type[Array] = np.ndarray) -> None:
+        self.kind = kind
+        self.stretches: list[memoryview] = []
+        self.free: list[Gap] = []
+        """In order; no two touch."""
+        self.returned: deque[Gap] = deque()
+        """Places of arrays that are gone. A deque, for arrays die at any time, in any thread."""
+        self.alive: dict[int, weakref.ref[Array]] = {}
+        self._lock = Lock()
+        self.piece, self.used = memoryview(b""), 0
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return an array; a large one's place is free again when it and all its views are gone."""
+        if prod(shape) * dtype.itemsize < LARGE:
+            return self._small(shape, dtype)
+        size = -(-prod(shape) * dtype.itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
+        with self._lock:
+            self.collect()
+            number, begin = self._take(size)
+        block = self.stretches[number][begin : begin + size]
+        whole: Array = np.frombuffer(block, dtype, prod(shape))  # its base is no array: views refer to it, not past it
+
+        space = weakref.ref(self)  # not self: a workspace that is dropped lets go of its memory at once
+
+        def back(_: "weakref.ref[Array]") -> None:
+            if (here := space()) is not None:
+                del here.alive[id(block)]
+                here.returned.append((number, begin, begin + size))
+
+        self.alive[id(block)] = weakref.ref(whole, back)
+        return whole.reshape(shape)
+
+    def _take(self, size: int) -> tuple[int, int]:
+        """Cut ``size`` bytes from the first gap that has them; return the stretch and where they begin."""
+        fitting = (place for place, (_, begin, end) in enumerate(self.free) if end - begin >= size)
+        if (place := next(fitting, None)) is None:
+            self.stretches.append(_stretch(size))
+            place = len(self.free)
+            self.free.append((len(self.stretches) - 1, 0, len(self.stretches[-1])))
+        number, begin, end = self.free[place]
+        self.free[place : place + 1] = [(number, begin + size, end)] if begin + size < end else []
+        return number, begin
+
+    def collect(self) -> None:
+        """Make gaps of the places of arrays that are gone, each together with the gaps that it touches."""
+        while self.returned:
+            number, begin, end = self.returned.popleft()
+            for touching in [gap for gap in self.free if gap[0] == number and (gap[2] == begin or gap[1] == end)]:
+                self.free.remove(touching)
+                begin, end = min(begin, touching[1]), max(end, touching[2])
+            insort(self.free, (number, begin, end))
+
+    def _small(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return a small array, carved off a piece and never used again: many small gaps would be in the way."""
+        size = prod(shape) * dtype.itemsize
+        if size <= 0:
+            return np.empty(shape, dtype)
+        with self._lock:
+            if self.used + size > len(self.piece):
+                self.piece, self.used = memoryview(Shared(_PIECE)), 0
+            array: Array = np.frombuffer(self.piece, dtype, prod(shape), self.used)
+            self.used += -(-size // 64) * 64  # a cache line, and the widest vector register
+        return array.reshape(shape)
+
+
+def _stretch(size: int) -> memoryview:
+    """Take a stretch of at least ``size`` bytes from the system; just so many where it promises no more."""
+    if size < STRETCH:
+        try:
+            return memoryview(Shared(STRETCH))
+        except OSError:
+            pass
+    return memoryview(Shared(size))
