@@ -218,8 +218,8 @@ for name, percent in error.items():
 # as empty. Copies have 60 %: no holes, but each window's *maximum* stands four times. A learned stencil of four
 # numbers, which found out how much smaller the other pixels of a window usually are, has 42 %; overlapping copies of
 # 4×4 numbers, which let neighbours agree on what lies between them, 38 %. The best is a team: switches say *where*, and
-# a learned kernel of only nine numbers fills the holes: 32 %. **This team is the decoder of DeconvNet** (Noh, Hong, Han
-# 2015, section 3.2): unpooling, then deconvolution, at every size.
+# a learned kernel of only nine numbers fills the holes: 32 %. **This team is the second half of DeconvNet**, called its
+# *decoder* (Noh, Hong, Han 2015, section 3.2): unpooling, then transposed convolution, at every size.
 
 print("what the filling kernel has learned\n", filling[:, :, 0, 0].round(2))
 
