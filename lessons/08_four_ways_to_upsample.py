@@ -11,8 +11,8 @@ You need lesson 3 (convolution, channels), lesson 5 (a convolution's gradient by
 # %%
 # Write your prediction down first
 # --------------------------------
-# The map below is to become 4×4. It was once pooled from the larger map beside it; one sees that only the two ways that
-# remember or learn can profit from this. Write down:
+# The map of 2×2 below is to become 4×4. It stands for a map that was pooled from the 4×4 map below it, and then changed
+# by other operations. Write down:
 #
 # 1. your own idea of the 4×4 map, made from the four numbers alone;
 # 2. which entries of it you would like to know from the map before pooling;

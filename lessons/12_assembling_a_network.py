@@ -181,10 +181,9 @@ print("our list and the package agree: output, gradient by the image, gradients 
 # %%
 # Ritual 1: the first loss is log K
 # ---------------------------------
-# With equal probabilities 1/K, the cross-entropy is −log(1/K) = log K: 0.69 for two classes, 1.61 for 5, 3.04
-# for
-# 21. If the first loss is another, something is wrong already: a loss that is summed where it should be averaged,
-#     labels that are counted from 1, scores that start too large.
+# With equal probabilities 1/K, the cross-entropy is −log(1/K) = log K. That is 0.69 for two classes, 1.61 for 5, 3.04
+# for 21. If the first loss is another, something is wrong already: a loss that is summed where it should be averaged,
+# labels that are counted from 1, scores that start too large.
 
 from scratchnet.losses import PixelLoss
 
