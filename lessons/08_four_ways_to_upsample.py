@@ -11,8 +11,8 @@ You need lesson 3 (convolution, channels), lesson 5 (a convolution's gradient by
 # %%
 # Write your prediction down first
 # --------------------------------
-# The map below is to become 4×4. It was once pooled from the larger map beside it; one sees that only the two ways that
-# remember or learn can profit from this. Write down:
+# The map of 2×2 below is to become 4×4. It stands for a map that was pooled from the 4×4 map below it, and then changed
+# by other operations. Write down:
 #
 # 1. your own idea of the 4×4 map, made from the four numbers alone;
 # 2. which entries of it you would like to know from the map before pooling;
@@ -218,8 +218,8 @@ for name, percent in error.items():
 # as empty. Copies have 60 %: no holes, but each window's *maximum* stands four times. A learned stencil of four
 # numbers, which found out how much smaller the other pixels of a window usually are, has 42 %; overlapping copies of
 # 4×4 numbers, which let neighbours agree on what lies between them, 38 %. The best is a team: switches say *where*, and
-# a learned kernel of only nine numbers fills the holes: 32 %. **This team is the decoder of DeconvNet** (Noh, Hong, Han
-# 2015, section 3.2): unpooling, then deconvolution, at every size.
+# a learned kernel of only nine numbers fills the holes: 32 %. **This team is the second half of DeconvNet**, called its
+# *decoder* (Noh, Hong, Han 2015, section 3.2): unpooling, then transposed convolution, at every size.
 
 print("what the filling kernel has learned\n", filling[:, :, 0, 0].round(2))
 

@@ -31,8 +31,8 @@ FAST = "--fast" in sys.argv
 # %%
 # By hand, with letters
 # ---------------------
-# Row *o* of W belongs to output number *o*. The window begins *o* times the stride to the right, so the kernel moves
-# to the right from row to row.
+# Row *o* of W belongs to output number *o*. The window begins *o* times the stride to the right, so the kernel moves to
+# the right from row to row.
 
 
 def matrix_of_letters(kernel: str, size: int, stride: int) -> list[list[str]]:
@@ -59,8 +59,8 @@ print("turned, times (a, b):", turned)
 assert turned == ["ax", "ay", "az+bx", "by", "bz"]
 
 # %%
-# Read the result from left to right: *a* times the kernel, and, two places further, *b* times the kernel. In the
-# middle both meet, and are added. Two pictures for the same thing:
+# Read the result from left to right: *a* times the kernel, and, two places further, *b* times the kernel. In the middle
+# both meet, and are added. Two pictures for the same thing:
 #
 # - convolution **gathers**: each output looks at a window of the input;
 # - transposed convolution **scatters**: each input puts a copy of the kernel, multiplied by its value, on the output,
@@ -99,8 +99,8 @@ print(f"W is {W.shape[0]} × {W.shape[1]}, {empty:.0%} of it zeros")
 #
 # .. math:: dx = W^\top dy
 #
-# **Transposed convolution is what lesson 5 called the gradient by the input, used as a layer of its own.** As loops,
-# with no matrix:
+# **Transposed convolution is what lesson 5 called the gradient by the input, used as a layer of its own.** (A *layer*
+# is one operation of a network, with the numbers that it learns.) As loops, with no matrix:
 
 
 def spread_by_loops(y: np.ndarray, kernel: np.ndarray, s: int, p: int, extra: int = 0) -> np.ndarray:
@@ -194,8 +194,8 @@ assert difference < 1e-9
 
 # %%
 # The backward pass needs nothing new. The matrix of the transposed convolution is :math:`W^\top`, so its gradient by
-# its input is :math:`(W^\top)^\top = W` times the gradient from above: **an ordinary convolution.** The gradient by
-# the weight is that of lesson 5 with the two maps in exchanged parts.
+# its input is :math:`(W^\top)^\top = W` times the gradient from above: **an ordinary convolution.** The gradient by the
+# weight is that of lesson 5 with the two maps in exchanged parts.
 
 upstream = rng.standard_normal((2, 9, 8, 3))
 dsmall, dweight, _ = conv_transpose2d_backward(upstream, small, weight, stride=2, padding=1)
@@ -224,8 +224,8 @@ assert worst < 1e-6
 # The figures worth keeping
 # -------------------------
 # A convolution of a 4×4 map with the kernel 1 … 9, and the same matrix turned. In W each *row* is a window. In
-# :math:`W^\top` each *column* is a copy of the kernel. The animation puts the copies down like a rubber stamp, one
-# after the other.
+# :math:`W^\top` each *column* is a copy of the kernel. The animation puts the copies down one after the other, like a
+# rubber stamp.
 
 from scratchnet.viewing import keep, matrix_of, transpose_figure, transposed_frames
 
@@ -238,8 +238,8 @@ keep(transposed_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2)
 # The same with an ordinary convolution
 # -------------------------------------
 # Papers also call it *fractionally strided* convolution. Put the small map's numbers *s* places apart, with zeros
-# between them: that is lesson 8's bed of nails. Then slide the kernel over it, **turned by 180°**, one pixel at a
-# time. Each output gathers what the copies would have scattered there.
+# between them: that is lesson 8's bed of nails. Then slide the kernel over it, **turned by 180°**, one pixel at a time.
+# Each output gathers what the copies would have scattered there.
 
 from scratchnet.ops.resampling import bed_of_nails
 
@@ -253,8 +253,7 @@ print("nails, then the turned kernel: the same numbers")
 #
 # What breaks if …
 # ----------------
-# **… one takes it for an inverse?** In signal processing *deconvolution* means to undo a convolution. This is not
-# that.
+# **… one takes it for an inverse?** In signal processing *deconvolution* means to undo a convolution. This is not that.
 
 numbers = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 blur = convolution_matrix(np.array([[1.0, 2.0, 1.0]]), (1, 5), s=2, p=0)  # at stride 2, one row high
@@ -273,11 +272,11 @@ assert (blur @ other == two).all()
 
 # %%
 # So transposed convolution brings back the *size* and the *places*, not the values. What the values should be is what
-# its kernel learns.
-# DeconvNet's authors say deconvolution all the same; in this course the word always means the transposed convolution.
+# its kernel learns. DeconvNet's authors say deconvolution all the same; in these lessons, too, the word means the
+# transposed convolution.
 #
-# **… the kernel is not turned in the second way of computing it?** With a symmetric kernel one would never know: a
-# test needs a kernel without symmetry, and random maps. The identity above finds it at once:
+# **… the kernel is not turned in the second way of computing it?** With a symmetric kernel one would never know: a test
+# needs a kernel without symmetry, and random maps. The identity above finds it at once:
 
 not_turned = conv2d(nails, kernel.reshape(3, 3, 1, 1), padding=2)[0, :, :, 0]
 target = rng.standard_normal((5, 5))
@@ -306,5 +305,5 @@ except ValueError as error:
 # 2. Find padding and output padding that double a map exactly at stride 2, for kernels of 2, 3, 4 and 5.
 # 3. DeconvNet's layer fc6-deconv makes 7×7 out of 1×1 with a 7×7 kernel. What is W here, for one channel? What does
 #    each input number do?
-# 4. At stride 1 a transposed convolution with padding *p* is an ordinary convolution with the turned kernel. With
-#    which padding?
+# 4. At stride 1 a transposed convolution with padding *p* is an ordinary convolution with the turned kernel. With which
+#    padding?

@@ -69,12 +69,12 @@ assert np.allclose(results, results[0])
 #
 # - directly: :math:`d\hat x / \sqrt{\sigma^2+\varepsilon}`;
 # - through μ: every :math:`\hat x` falls when μ rises, and each pixel has a share of 1/N in μ. That takes away
-#   :math:`\operatorname{mean}(d\hat x)`;
+#   :math:`\text{mean}(d\hat x)`;
 # - through σ: each pixel moves σ² by :math:`2(x - \mu)/N`, and every :math:`\hat x` shrinks in proportion to itself.
-#   That takes away :math:`\hat x \cdot \operatorname{mean}(d\hat x \cdot \hat x)`.
+#   That takes away :math:`\hat x \cdot \text{mean}(d\hat x \cdot \hat x)`.
 #
 # .. math:: dx = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}}
-#    \left( dy - \operatorname{mean}(dy) - \hat x \operatorname{mean}(dy \cdot \hat x) \right)
+#    \left( dy - \text{mean}(dy) - \hat x \text{mean}(dy \cdot \hat x) \right)
 #
 # In words: of the gradient from above, what would shift all pixels alike and what would stretch them all is removed. It
 # could change nothing, since batch norm takes shift and stretch out again. And the gradients of γ and β are sums:
