@@ -102,6 +102,10 @@ def _device_count():
     return 1
 
 
+def _cublas_handle():
+    return 4711
+
+
 def _wait():
     synchronise("synchronize")
 
@@ -142,5 +146,6 @@ cupy.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=
 cupy.cuda = types.SimpleNamespace(
     runtime=types.SimpleNamespace(getDeviceCount=_device_count),
     Device=Device,
+    get_cublas_handle=_cublas_handle,
     Stream=types.SimpleNamespace(null=types.SimpleNamespace(synchronize=_wait)),
 )
