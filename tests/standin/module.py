@@ -8,7 +8,7 @@ import types
 
 import numpy as np
 
-from tests.standin.array import copy_up, made, ndarray, synchronise, unwrap
+from tests.standin.array import copy_up, launched, made, ndarray, synchronise, unwrap
 
 UFUNCS = """
 abs add bitwise_and divide equal exp greater greater_equal isfinite less log log1p logical_and logical_not logical_or
@@ -59,8 +59,11 @@ def _function(name, keywords, waits=False):
             raise TypeError(f"cupy.{name} has no keyword {', '.join(unknown)}")
         if waits:
             synchronise(name)
-        result = made(same(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()}))
-        return result if kwargs.get("out") is None else kwargs["out"]
+        result = same(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
+        if kwargs.get("out") is None:
+            return made(result)
+        launched(kwargs["out"].shape, *unwrap(args))
+        return kwargs["out"]
 
     call.__name__ = call.__qualname__ = name
     return call
