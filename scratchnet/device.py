@@ -43,11 +43,14 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         raise _unusable(error) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
-        cupy.zeros(1)
-    except Exception as error:  # no driver, one that is too old, no memory left: CuPy has many words for it
+        if count == 0:
+            raise UserError("--device gpu: this machine has no GPU that CUDA can use; leave out --device gpu")
+        cupy.ones(1)  # takes memory, and compiles a kernel
+        cupy.cuda.get_cublas_handle()
+    except UserError:
+        raise
+    except Exception as error:  # no driver, no memory left, a library that is missing: CuPy has many words for it
         raise _unusable(error) from error
-    if count == 0:
-        raise UserError("--device gpu: this machine has no GPU that CUDA can use; leave out --device gpu")
     if process:
         cupy.cuda.Device(process % count).use()
     module: ModuleType = cupy
@@ -56,4 +59,4 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
 
 def _unusable(error: Exception) -> UserError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return UserError(f"--device gpu: CuPy is installed, but finds no GPU to use ({reason}); leave out --device gpu")
+    return UserError(f"--device gpu: CuPy is installed, but cannot use a GPU here ({reason}); leave out --device gpu")

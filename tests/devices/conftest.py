@@ -10,6 +10,8 @@ import pytest
 from scratchnet.device import array_module
 from scratchnet.errors import UserError
 from scratchnet.ops import dispatch
+from tests.cuda import shim
+from tests.standin import kernels
 from tests.standin.module import cupy as standin
 
 
@@ -25,7 +27,7 @@ def xp(request, monkeypatch):
     if request.param == "array code":
         monkeypatch.setattr(dispatch, "find_kernel", lambda module, name: None)
         return standin
-    if not pytest.importorskip("tests.cuda.shim").has_compiler():
+    if not shim.has_compiler():
         pytest.skip("no g++ to compile the kernels with")
-    pytest.importorskip("tests.standin.kernels").install(standin, monkeypatch)
+    kernels.install(standin, monkeypatch)
     return standin

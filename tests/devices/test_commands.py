@@ -113,12 +113,18 @@ def test_without_a_gpu_one_line_says_so(call, words, tmp_path, monkeypatch):
     def count():
         raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nfor CUDA runtime version")
 
+    def missing():
+        raise ImportError("Failure finding libcublasLt.so.12")
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "cupy", standin)
     monkeypatch.setattr(standin.cuda.runtime, "getDeviceCount", count)
-    assert_refused(call(*words, "--device", "gpu"), "finds no GPU to use (cudaErrorInsufficientDriver: CUDA driver")
+    assert_refused(call(*words, "--device", "gpu"), "cannot use a GPU here (cudaErrorInsufficientDriver: CUDA")
     monkeypatch.setattr(standin.cuda.runtime, "getDeviceCount", lambda: 0)
     assert_refused(call(*words, "--device", "gpu"), "has no GPU that CUDA can use; leave out --device gpu")
+    monkeypatch.setattr(standin.cuda.runtime, "getDeviceCount", lambda: 1)
+    monkeypatch.setattr(standin.cuda, "get_cublas_handle", missing)
+    assert_refused(call(*words, "--device", "gpu"), "cannot use a GPU here (Failure finding libcublasLt.so.12)")
     assert not list(tmp_path.iterdir())
 
 

@@ -66,7 +66,8 @@ def test_float32_stays_float32(case, xp):
     """A NumPy float64 among the factors would make everything behind it float64, at half the speed."""
     with scratchnet.precise():
         losses, _, _, _ = step(case, np.float32, np)
-    found, new_values, state, _ = step(case, np.float32, xp)
+    found, new_values, state, counts = step(case, np.float32, xp)
+    assert {len(shape) for shape in counts.doubles} <= {0, 1, 3}  # sums, and what a pixel counts for
     for (_, grads), (_, expected) in zip(found, losses, strict=True):
         assert grads.dtype == np.float32
         largest = np.abs(expected).max()

@@ -5,6 +5,7 @@ import inspect
 import re
 import subprocess
 import sys
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -115,6 +116,8 @@ def test_cupy_has_every_name_and_keyword_of_the_stand_in():
             known = re.findall(r"\w+", function.__doc__)
         if "kwargs" not in known:
             assert set(keywords) <= set(known), name
+    for name in ("RawModule", "cuda.runtime.getDeviceCount", "cuda.Device.use", "cuda.Stream.null.synchronize"):
+        assert attrgetter(name)(cupy), name
     for name in [n for n in vars(ndarray) if not n.startswith("_")]:
         assert hasattr(cupy.ndarray, name), name
     for function in (module.array, module.asarray, module.asnumpy, module.as_strided):

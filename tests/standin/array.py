@@ -23,11 +23,14 @@ class Counts:
         Numbers went up from host memory.
     launches : int
         Calls that would start a kernel.
+    doubles : list of tuple
+        Shapes of what was computed in float64, also on the way to a float32 result.
     """
 
     synchronisations: list = field(default_factory=list)
     copies: list = field(default_factory=list)
     launches: int = 0
+    doubles: list = field(default_factory=list)
 
 
 _watching: list[Counts] = []
@@ -56,10 +59,14 @@ def copy_up(what):
         counts.copies.append(what)
 
 
-def launched():
-    """Note that a kernel is started."""
+def launched(shape=(), *operands):
+    """Note that a kernel is started, and whether NumPy's rules make it compute in float64."""
+    numbers = [o for o in operands if isinstance(o, np.ndarray | np.generic | int | float)]
+    double = numbers and np.result_type(*numbers) == np.float64
     for counts in _watching:
         counts.launches += 1
+        if double:
+            counts.doubles.append(shape)
 
 
 class Pointer:
@@ -216,7 +223,7 @@ def wrap(result):
 
 def made(result):
     """Return what a kernel has made; refuse types of numbers that a device does not have."""
-    launched()
+    launched(getattr(result, "shape", ()), result)
     for part in result if isinstance(result, tuple | list) else (result,):
         dtype = getattr(part, "dtype", np.dtype(float))
         if dtype.kind not in "biufc" or dtype in (np.longdouble, np.clongdouble):
@@ -262,7 +269,7 @@ def _binary(function):
         return made(function(unwrap(other), self._host))
 
     def in_place(self, other):
-        launched()
+        launched(self.shape, self._host, unwrap(other))
         function(self._host, unwrap(other), out=self._host)
         return self
 

@@ -2,6 +2,8 @@
 
 import types
 
+from scratchnet.ops.cuda import compiled
+from tests.cuda import cublas, shim
 from tests.standin.array import launched, unwrap
 
 
@@ -9,8 +11,6 @@ class RawModule:
     """``cupy.RawModule``: compiled by g++ in the place of NVIDIA's compiler."""
 
     def __init__(self, code=None, *, path=None, options=(), backend="nvrtc", name_expressions=None):
-        from tests.cuda import shim
-
         self._module = shim.compile(code, tuple(options))
 
     def get_function(self, name):
@@ -23,21 +23,15 @@ class RawModule:
         return call
 
 
-class _Cublas(types.SimpleNamespace):
-    @staticmethod
-    def gemmStridedBatchedEx(*args):
-        from tests.cuda import cublas
-
-        launched()
-        cublas.gemmStridedBatchedEx(*args)
+def multiply(*args):
+    """``cupy.cuda.cublas.gemmStridedBatchedEx``."""
+    launched()
+    cublas.gemmStridedBatchedEx(*args)
 
 
 def install(cupy, monkeypatch):
     """Give the stand-in kernels and cuBLAS until the test ends."""
-    from scratchnet.ops.cuda import compiled
-    from tests.cuda import cublas
-
     monkeypatch.setattr(cupy, "RawModule", RawModule, raising=False)
     monkeypatch.setattr(compiled, "_kernel", compiled._kernel.__wrapped__)  # a real GPU must not find these in a cache
-    monkeypatch.setattr(cupy.cuda, "cublas", _Cublas(), raising=False)
+    monkeypatch.setattr(cupy.cuda, "cublas", types.SimpleNamespace(gemmStridedBatchedEx=multiply), raising=False)
     monkeypatch.setattr(cupy.cuda, "get_cublas_handle", cublas.get_cublas_handle, raising=False)

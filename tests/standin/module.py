@@ -8,7 +8,7 @@ import types
 
 import numpy as np
 
-from tests.standin.array import copy_up, made, ndarray, synchronise, unwrap
+from tests.standin.array import copy_up, launched, made, ndarray, synchronise, unwrap
 
 UFUNCS = """
 abs add bitwise_and divide equal exp greater greater_equal isfinite less log log1p logical_and logical_not logical_or
@@ -59,8 +59,11 @@ def _function(name, keywords, waits=False):
             raise TypeError(f"cupy.{name} has no keyword {', '.join(unknown)}")
         if waits:
             synchronise(name)
-        result = made(same(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()}))
-        return result if kwargs.get("out") is None else kwargs["out"]
+        result = same(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
+        if kwargs.get("out") is None:
+            return made(result)
+        launched(kwargs["out"].shape, *unwrap(args))
+        return kwargs["out"]
 
     call.__name__ = call.__qualname__ = name
     return call
@@ -100,6 +103,10 @@ def get_array_module(*args):
 
 def _device_count():
     return 1
+
+
+def _cublas_handle():
+    return 4711
 
 
 def _wait():
@@ -142,5 +149,6 @@ cupy.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=
 cupy.cuda = types.SimpleNamespace(
     runtime=types.SimpleNamespace(getDeviceCount=_device_count),
     Device=Device,
+    get_cublas_handle=_cublas_handle,
     Stream=types.SimpleNamespace(null=types.SimpleNamespace(synchronize=_wait)),
 )
