@@ -11,7 +11,7 @@ GPU writes down between its kernels. The memory is the most that the library's a
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from statistics import median
@@ -214,35 +214,33 @@ def write(path: str, rows: Sequence[dict[str, Any]]) -> None:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
-def lines(case: NetworkCase, results: dict[str, Result]) -> Iterable[str]:
-    """Return the table, a line a contestant."""
-    flops = step_flops(case)
-    yield f"{case.name:<32}{'ms':>9}{'(quartiles)':>16}{'TFLOP/s':>10}{'peak GB':>9}   loss, after a step"
-    for name, result in results.items():
-        seconds, quartiles = median(result.seconds), spread(result.seconds)
-        between = "({:.1f}–{:.1f})".format(*(1e3 * q for q in quartiles))
-        rate = f"{flops / seconds / 1e12:.1f}"
-        losses = ", ".join(f"{loss:.4f}" for loss in result.losses)
-        yield f"{name:<32}{1e3 * seconds:>9.1f}{between:>16}{rate:>10}{result.peak / 1e9:>9.2f}   {losses}"
-    for precision, ratio in ratios(results).items():
-        yield f"{precision}: {ratio:.2f} of the time of PyTorch's faster layout"
+HEADING = f"{'':<30}{'ms':>9}{'(quartiles)':>18}{'TFLOP/s':>9}{'peak GB':>9}   loss, after a step"
+
+
+def line(name: str, result: Result, flops: int) -> str:
+    """Return a contestant's line of the table."""
+    seconds = median(result.seconds)
+    between = "({:.1f}–{:.1f})".format(*(1e3 * q for q in spread(result.seconds)))
+    losses = ", ".join(f"{loss:.4f}" for loss in result.losses)
+    rate = f"{flops / seconds / 1e12:.1f}"
+    return f"{name:<30}{1e3 * seconds:>9.1f}{between:>18}{rate:>9}{result.peak / 1e9:>9.2f}   {losses}"
 
 
 def measure_all(
-    case: NetworkCase,
-    optimizer: OptimizerName,
-    steps: int,
-    torch: bool,
-    say: Callable[[str], None],
-    chosen: Sequence[Contestant] | None = None,
+    case: NetworkCase, optimizer: OptimizerName, steps: int, torch: bool, say: Callable[[str], None]
 ) -> dict[str, Result]:
-    """Measure one after the other; who fails is named and left out."""
+    """Measure one after the other, and print the table meanwhile; who fails is named and left out."""
     results: dict[str, Result] = {}
-    for contestant in contestants(torch) if chosen is None else chosen:
+    flops = step_flops(case)
+    say(f"{case.name}\n{HEADING}")
+    for contestant in contestants(torch):
         try:
             results[contestant.name] = measure_in_process(contestant, case, optimizer, steps)
+            say(line(contestant.name, results[contestant.name], flops))
         except RuntimeError as error:
             say(f"{contestant.name} does not take part: {error}")
+    for precision, ratio in ratios(results).items():
+        say(f"{precision}: {ratio:.2f} of the time of PyTorch's faster layout")
     return results
 
 

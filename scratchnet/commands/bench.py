@@ -194,8 +194,6 @@ def _step_on_gpu(a: StepArguments, cases: Sequence[NetworkCase]) -> int:
     rows = []
     for case in cases:
         results = gpu.measure_all(case, a.optimizer, a.repeats or (3 if a.quick else 10), torch, say)
-        for line in gpu.lines(case, results):
-            say(line)
         say("")
         rows.append(gpu.row(case, results))
     if a.json:

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import runpy
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,8 @@ from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.cli import main
 from scratchnet.modes import matrix_precision_in_use
 from scratchnet.ops import dispatch
+from tests.cuda import shim
+from tests.standin import kernels
 from tests.standin.module import cupy as standin
 
 CASE = network_case("squares", (16, 16), 2, options={"width": 4})
@@ -108,6 +112,22 @@ def test_the_command(device, capsys, monkeypatch, tmp_path):
     assert content["machine"]["gpu"] == "no GPU"
     assert len(content["rows"][0]["contestants"]) == 8
     assert content["rows"][0]["contestants"]["torch tf32"]["steps"] == [0.5] * 3
+
+
+def test_every_form_of_a_convolution_is_timed(device, monkeypatch, tmp_path, capsys):
+    if not shim.has_compiler():
+        pytest.skip("no g++ to compile the kernels with")
+    kernels.install(standin, monkeypatch)
+    standin.get_default_memory_pool().free_all_blocks = lambda: None
+    script = Path(__file__).parents[2] / "benchmarks" / "gpu_forms.py"
+    forms = runpy.run_path(str(script))
+    forms["main"].__globals__.update(LAYERS=[(4, 8, 8)], THIN=[(4, 3, 2)], BATCH=1)
+    forms["main"](tmp_path / "forms.json")
+    rows = json.loads((tmp_path / "forms.json").read_text())["rows"]
+    assert len(rows) == 2 * 3 * 3
+    assert sum(row["chosen"] for row in rows) == 2 * 3
+    assert all(row["milliseconds"] == [2.0] * 3 for row in rows)
+    assert "   4    3 → 2    tf32     COLUMNS" in capsys.readouterr().out
 
 
 def test_a_process_that_fails_is_told_by_its_last_words():
