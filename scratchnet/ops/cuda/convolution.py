@@ -5,7 +5,7 @@ form         how                                                                
 ===========  ==============================================================================  ==================
 product      one matrix product; nothing slides                                              1×1, or one window
 winograd     F(4×4, 3×3): a quarter of the multiplications, more memory traffic              3×3, full float32
-shifted      a product a kernel row on the map itself, with zeros round it                   stride 1
+shifted      runs of the map itself times all kernel rows, and a sum of shifted products     stride 1
 columns      im2col and one product; its gradient by the input is a product and col2im       everything else
 ===========  ==============================================================================  ==================
 
@@ -20,6 +20,7 @@ from scratchnet.modes import is_precise, matrix_precision_in_use
 from scratchnet.ops.convolution import check_channels
 from scratchnet.ops.cuda import shifted, winograd
 from scratchnet.ops.cuda.columns import col2im, im2col
+from scratchnet.ops.cuda.compiled import in_turns
 from scratchnet.ops.cuda.gemm import product, product_over_rows
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.recycling import empty
@@ -31,7 +32,7 @@ WINOGRAD_TILES = 256
 """Under so many tiles its products are too small to keep a GPU busy."""
 
 SHIFTED_NUMBERS = 24
-"""Under so many numbers in a kernel row (8 channels, for 3×3) products of kernel rows are too thin."""
+"""Under so many numbers in a run (8 channels, for 3×3) the products are too thin."""
 
 WORKSPACE = 1 << 30
 """Bytes of columns that are held at one time; more images than fit are done in turns."""
@@ -176,5 +177,4 @@ def _rows(x: Array, conv: Convolution, output: Pair, form: Form) -> Array:
 def _turns(x: Array, conv: Convolution, output: Pair) -> list[slice]:
     """Cut a batch so that its columns fit into the workspace."""
     row = conv.kernel[0] * conv.kernel[1] * x.shape[3] * x.itemsize
-    size = max(1, WORKSPACE // (output[0] * output[1] * row))
-    return [slice(i, min(len(x), i + size)) for i in range(0, len(x), size)]
+    return in_turns(len(x), output[0] * output[1] * row, WORKSPACE)
