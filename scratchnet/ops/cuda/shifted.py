@@ -74,11 +74,11 @@ class Grid:
     def of(cls, shape: tuple[int, ...], conv: Convolution, parts: int = 1) -> "Grid":
         """Lay out a map of ``shape`` (n, h, w, c); the runs come in so many equal parts."""
         n, h, w, _ = shape
-        (kh, kw), (ph, pw), dh = conv.kernel, conv.padding, conv.dilation[0]
+        kw, (ph, pw) = conv.kernel[1], conv.padding
         height, width = h + ph, w + pw
         front = ph + (pw > 0)
         start = (front - ph) * width - pw
-        runs = -(-(n * height + (kh - 1) * dh) * width // kw)
+        runs = -(-(n * height + ph) * width // kw)  # those of the last row of pixels end in the last row of zeros
         runs = -(-runs // parts) * parts
         last = start + kw * runs + kw - 1  # the end of the last run
         return cls(height, width, front, start, runs, -(-last // width))
