@@ -130,6 +130,19 @@ def test_the_precision_of_products(kernels, name, compute, low, high):
     assert cublas.calls == [compute, 68]
 
 
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "padding", "dilation"),
+    [
+        ((2, 7, 9, 5), (3, 3), 1, 1, 1),
+        ((1, 9, 8, 33), (3, 2), (2, 3), (1, 0), 1),
+        pytest.param((2, 10, 11, 4), (3, 3), 2, 2, 2, marks=pytest.mark.sanitized),
+    ],
+)
+def test_depthwise(kernels, dtype, shape, kernel, stride, padding, dilation):
+    c = shape[3]
+    check(shape, (*kernel, 1, c), (stride, padding, dilation, c), dtype, TOLERANCE[dtype.name])
+
+
 def test_groups_are_left_to_array_code(kernels):
     x, weight, dy = np.zeros((1, 4, 4, 4)), np.zeros((3, 3, 2, 4)), np.zeros((1, 2, 2, 4))
     assert cuda.conv2d(x, weight, groups=2) is NotImplemented
