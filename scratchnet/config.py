@@ -13,6 +13,7 @@ from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normal
 from scratchnet.device import DeviceName
 from scratchnet.errors import UserError
 from scratchnet.losses import LossName
+from scratchnet.modes import MatrixPrecision
 from scratchnet.ops.losses import Normalization as LossNormalization
 
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
@@ -159,6 +160,8 @@ class TrainingSettings:
     in the same shape start as usual."""
     device: DeviceName = "cpu"
     """cpu, or gpu (NVIDIA's, through CuPy)."""
+    precision: MatrixPrecision = "float32"
+    """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
     seed: int = 0
     """Of everything that is drawn at random."""
 

@@ -90,7 +90,7 @@ class TorchStep:
     def __init__(self, twin: TorchTwin, batch: Batch, optimizer: OptimizerName, compiled: bool = False) -> None:
         self.twin, torch = twin, twin.torch
         self.x = twin.batch(batch.x)
-        self.labels = torch.from_numpy(batch.target.astype(np.int64))
+        self.labels = torch.from_numpy(batch.target.astype(np.int64)).to(twin.device)
         self.truth = self.labels.to(self.x.dtype)
         self.forward: Callable[[Any], Any] = torch.compile(twin.forward) if compiled else twin.forward
         groups = twin.groups(DECAY)

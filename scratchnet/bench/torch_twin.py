@@ -34,18 +34,23 @@ class TorchTwin:
         From :func:`parameter_values` of a network with the same list.
     channels_last : bool
         The layout in memory.
+    device : str
+        Where PyTorch's tensors live.
     """
 
-    def __init__(self, network: Network, values: Mapping[str, Array], channels_last: bool = False) -> None:
+    def __init__(
+        self, network: Network, values: Mapping[str, Array], channels_last: bool = False, device: str = "cpu"
+    ) -> None:
         import torch
 
+        self.device = device
         self.torch, self.functional = torch, torch.nn.functional
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.steps = network.steps
         self.training = True
         self.kinds = {name: p.kind for name, p in network.parameters().items()}
         self.learned = {name: self._kernel(values[name]).requires_grad_() for name in self.kinds}
-        self.state = {name: torch.tensor(values[name]) for name in network.state()}
+        self.state = {name: torch.tensor(values[name], device=device) for name in network.state()}
         uses = [name for step in self.steps for name in step.inputs]
         self.uses = {name: uses.count(name) for name in uses}
         self.last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
@@ -61,13 +66,13 @@ class TorchTwin:
     def _kernel(self, value: Array) -> Any:
         """Return a parameter in PyTorch's order of axes and the twin's layout."""
         if value.ndim != 4:
-            return self.torch.tensor(value)
+            return self.torch.tensor(value, device=self.device)
         kernel = self.torch.from_numpy(value.transpose(3, 2, 0, 1))
-        return kernel.clone(memory_format=self.format)
+        return kernel.to(self.device).clone(memory_format=self.format)
 
     def batch(self, x: Array) -> Any:
         """(n, h, w, c) → a tensor (n, c, h, w) in the twin's layout."""
-        return self.torch.from_numpy(x.transpose(0, 3, 1, 2)).clone(memory_format=self.format)
+        return self.torch.from_numpy(x.transpose(0, 3, 1, 2)).to(self.device).clone(memory_format=self.format)
 
     def groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Return the parameters as PyTorch's optimisers take them: weights decay, the others do not."""
@@ -78,7 +83,7 @@ class TorchTwin:
     def gradients(self) -> dict[str, Array]:
         """Return the gradients by name, in this package's layout."""
         return {
-            name: t.grad.permute(2, 3, 1, 0).numpy() if t.ndim == 4 else t.grad.numpy()
+            name: (t.grad.permute(2, 3, 1, 0) if t.ndim == 4 else t.grad).cpu().numpy()
             for name, t in self.learned.items()
         }
 
@@ -151,7 +156,7 @@ def _bed_of_nails(twin: TorchTwin, name: str, layer: ours.BedOfNails, taken: lis
 def _bilinear_transpose(twin: TorchTwin, name: str, layer: ours.BilinearTranspose2d, taken: list[Any]) -> Any:
     """Spread every channel by itself with FCN's kernel, a tent in both directions."""
     x, f = taken[0], layer.factor
-    tent = 1 - (twin.torch.arange(2 * f, dtype=x.dtype) - f + 0.5).abs() / f
+    tent = 1 - (twin.torch.arange(2 * f, dtype=x.dtype, device=x.device) - f + 0.5).abs() / f
     kernel = (tent[:, None] * tent).expand(x.shape[1], 1, -1, -1)
     return twin.functional.conv_transpose2d(x, kernel, stride=f, groups=x.shape[1])
 

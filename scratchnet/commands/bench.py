@@ -1,11 +1,13 @@
 """``scratchnet bench``: how long things take here, beside PyTorch on the same cores."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import tyro
 
+from scratchnet.bench import gpu
 from scratchnet.bench.cases import DEFAULTS, NetworkCase, network_case
 from scratchnet.bench.names import LAYOUTS, OURS
 from scratchnet.bench.ops import measure_problem
@@ -19,6 +21,7 @@ from scratchnet.bench.session import Session, open_session, set_threads
 from scratchnet.bench.step import measure_step, step_contestants
 from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.config import ModelSettings, OptimizerName
+from scratchnet.device import DeviceName, array_module
 from scratchnet.errors import UserError
 from scratchnet.ops.geometry import Pair
 
@@ -82,6 +85,8 @@ class StepArguments(NetworkArguments):
     """sgd (with momentum and weight decay) or adam."""
     compile: bool = False
     """Let torch.compile take part; it needs a C++ compiler and minutes."""
+    device: DeviceName = "cpu"
+    """gpu: beside PyTorch on the same card, in float32, TF32 and bfloat16; --repeats are steps then."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,8 @@ def _step(words: Sequence[str]) -> int:
     a = parse(StepArguments, words, "bench step", "scratchnet bench step --model bloodcell --batch 8 --json step.json")
     _check(a, batch=min(a.batch, default=1))
     cases = a.cases(DEFAULTS, None, a.batch or (None,))
+    if a.device == "gpu":
+        return _step_on_gpu(a, cases)
     session = _open(a)
     table = Table([case.name for case in cases], step_contestants(session, a.compile), session.ceiling, a.memory)
     say(table.heading())
@@ -178,6 +185,21 @@ def _step(words: Sequence[str]) -> int:
         rows.append(measure_step(case, session, a.optimizer, a.memory, a.compile, say))
         say(table.line(rows[-1]))
     return _finish(a, session, rows)
+
+
+def _step_on_gpu(a: StepArguments, cases: Sequence[NetworkCase]) -> int:
+    """Measure steps on a GPU."""
+    array_module("gpu")  # a GPU that is not there shows before anything is built
+    torch = importlib.util.find_spec("torch") is not None
+    rows = []
+    for case in cases:
+        results = gpu.measure_all(case, a.optimizer, a.repeats or (3 if a.quick else 10), torch, say)
+        say("")
+        rows.append(gpu.row(case, results))
+    if a.json:
+        gpu.write(a.json, rows)
+        say(f"wrote {a.json}")
+    return 0
 
 
 def _segment(words: Sequence[str]) -> int:

@@ -25,6 +25,7 @@ from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.losses import PixelLoss
+from scratchnet.modes import matrix_precision
 from scratchnet.network import Network
 from scratchnet.progress import progress
 from scratchnet.replay import Replay
@@ -155,7 +156,10 @@ class Run:
         """Train to the end; yields the log's row after each epoch, when its checkpoints are on the disk."""
         while not self.done:
             begin = time.perf_counter()
-            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported in words
+            with (
+                np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported in words
+                matrix_precision(self.settings.precision),
+            ):
                 rate, loss = self._epoch()
                 self.state.epoch += 1
                 found = self.validate("validating")

@@ -5,8 +5,8 @@ import pytest
 
 from scratchnet.modes import matrix_precision, precise
 from scratchnet.ops import convolution
+from scratchnet.ops.cuda import compiled, gemm, shifted, winograd
 from scratchnet.ops.cuda import convolution as cuda
-from scratchnet.ops.cuda import gemm, winograd
 from scratchnet.ops.cuda.convolution import Form
 from scratchnet.ops.geometry import Convolution
 from tests.compare import numbers
@@ -94,7 +94,12 @@ def test_winograd(kernels, dtype, monkeypatch, padding, maps):
     check((*maps, 5), (3, 3, 5, 6), (1, padding), dtype, {"float32": 2e-5, "float64": 1e-12}[dtype.name])
 
 
-def test_batches_in_turns(kernels, monkeypatch):
+def test_shifted_products_in_turns(kernels, monkeypatch):
+    monkeypatch.setattr(shifted, "WORKSPACE", 30_000)
+    check((5, 8, 9, 8), (3, 3, 8, 6), (1, 1), np.float64, 1e-12)
+
+
+def test_columns_in_turns(kernels, monkeypatch):
     monkeypatch.setattr(cuda, "WORKSPACE", 5000)
     check((3, 8, 9, 3), (3, 3, 3, 6), (2, 1), np.float64, 1e-12)
 
@@ -122,7 +127,20 @@ def test_the_precision_of_products(kernels, name, compute, low, high):
             exact = cuda.conv2d(x.astype(np.float32), weight.astype(np.float32), padding=1)
     assert low <= np.abs(found - wanted).max() / np.abs(wanted).max() < high
     assert np.abs(exact - wanted).max() / np.abs(wanted).max() < 1e-6
-    assert cublas.calls == [compute] * 3 + [68] * 3
+    assert cublas.calls == [compute, 68]
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "padding", "dilation"),
+    [
+        ((2, 7, 9, 5), (3, 3), 1, 1, 1),
+        ((1, 9, 8, 33), (3, 2), (2, 3), (1, 0), 1),
+        pytest.param((2, 10, 11, 4), (3, 3), 2, 2, 2, marks=pytest.mark.sanitized),
+    ],
+)
+def test_depthwise(kernels, dtype, shape, kernel, stride, padding, dilation):
+    c = shape[3]
+    check(shape, (*kernel, 1, c), (stride, padding, dilation, c), dtype, TOLERANCE[dtype.name])
 
 
 def test_groups_are_left_to_array_code(kernels):
@@ -130,3 +148,13 @@ def test_groups_are_left_to_array_code(kernels):
     assert cuda.conv2d(x, weight, groups=2) is NotImplemented
     assert cuda.conv2d_weight_gradient(dy, x, weight, groups=2) is NotImplemented
     assert cuda.conv2d_input_gradient(dy, weight, (4, 4), groups=2) is NotImplemented
+
+
+@pytest.mark.parametrize(
+    ("n", "room", "turns"),
+    [(0, 10, []), (5, 10, [5]), (5, 4, [3, 2]), (7, 3, [3, 3, 1]), (2, 0.5, [1, 1])],
+)
+def test_batches_are_cut_into_equal_turns_that_fit(n, room, turns):
+    cut = compiled.in_turns(n, 100, int(100 * room))
+    assert [part.stop - part.start for part in cut] == turns
+    assert [part.start for part in cut] == [sum(turns[:i]) for i in range(len(turns))]

@@ -1,5 +1,6 @@
 """Training, validation, checkpoints and segmentation on a device, through the same entrances as on a CPU."""
 
+import contextlib
 import sys
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from scratchnet.gradcheck import all_cases, check_gradients, from_network
 from scratchnet.gradcheck.problems import problems_on
 from scratchnet.inference import Segmenter, evaluate
 from scratchnet.models import build
-from scratchnet.modes import precise
+from scratchnet.modes import matrix_precision_in_use, precise
 from scratchnet.training import load_checkpoint, recalibrate
 from scratchnet.training.mpi import MPIRanks
 from scratchnet.training.run import BEST, LAST
@@ -60,6 +61,21 @@ def test_an_epoch_copies_the_batches_up_and_reads_its_losses_now_and_then(xp, tm
         assert counts.synchronisations == ["asnumpy"] * 2  # after three updates, and at the end
         assert len(counts.copies) == 2 * 4  # images and labels
         assert {copy.partition("[")[0] for copy in counts.copies} == {"float32", "uint8"}
+
+
+def test_a_run_multiplies_in_the_precision_that_its_settings_name(tmp_path, monkeypatch):
+    used = []
+
+    def epoch(self):
+        used.append(matrix_precision_in_use())
+        return 0.0, 0.0
+
+    made = run(tmp_path, precision="tf32", epochs=1)
+    monkeypatch.setattr(type(made), "_epoch", epoch)
+    with contextlib.suppress(StopIteration):
+        next(iter(made.fit()))
+    assert used == ["tf32"]
+    assert matrix_precision_in_use() == "float32"
 
 
 def test_a_run_goes_on_on_another_device(xp, tmp_path):

@@ -85,6 +85,13 @@ def rows_and_numbers(rows: int, width: int) -> tuple[Sizes, Sizes]:
     return (-(-rows // down), pieces), (across, down)
 
 
+def in_turns(n: int, image_bytes: int, workspace: int) -> list[slice]:
+    """Cut a batch of ``n`` images, each of which needs so much memory, into equal turns that fit into the workspace."""
+    most = max(1, workspace // image_bytes)
+    size = max(1, -(-n // max(1, -(-n // most))))
+    return [slice(i, min(n, i + size)) for i in range(0, n, size)]
+
+
 def contiguous(*arrays: Array) -> tuple[Array, ...]:
     """Return the arrays as kernels read them: rows one after the other, without gaps. Copies only what is not so."""
     return tuple(a if a.flags.c_contiguous else a.copy() for a in arrays)

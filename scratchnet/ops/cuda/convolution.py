@@ -5,12 +5,13 @@ form         how                                                                
 ===========  ==============================================================================  ==================
 product      one matrix product; nothing slides                                              1×1, or one window
 winograd     F(4×4, 3×3): a quarter of the multiplications, more memory traffic              3×3, full float32
-shifted      a product a kernel row on the map itself, with zeros round it                   stride 1
+shifted      runs of the map itself times all kernel rows, and a sum of shifted products     stride 1
 columns      im2col and one product; its gradient by the input is a product and col2im       everything else
+depthwise    no product: a loop over the window (``depthwise.cu``)                           a group a channel
 ===========  ==============================================================================  ==================
 
 The gradient by the input at stride 1 is a convolution again, with the turned kernel, and takes that one's form.
-Convolutions in groups are left to the array code.
+Other convolutions in groups are left to the array code.
 """
 
 from enum import Enum
@@ -18,8 +19,9 @@ from enum import Enum
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_precise, matrix_precision_in_use
 from scratchnet.ops.convolution import check_channels
-from scratchnet.ops.cuda import shifted, winograd
+from scratchnet.ops.cuda import depthwise, shifted, winograd
 from scratchnet.ops.cuda.columns import col2im, im2col
+from scratchnet.ops.cuda.compiled import in_turns
 from scratchnet.ops.cuda.gemm import product, product_over_rows
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.recycling import empty
@@ -31,7 +33,7 @@ WINOGRAD_TILES = 256
 """Under so many tiles its products are too small to keep a GPU busy."""
 
 SHIFTED_NUMBERS = 24
-"""Under so many numbers in a kernel row (8 channels, for 3×3) products of kernel rows are too thin."""
+"""Under so many numbers in a run (8 channels, for 3×3) the products are too thin."""
 
 WORKSPACE = 1 << 30
 """Bytes of columns that are held at one time; more images than fit are done in turns."""
@@ -74,10 +76,10 @@ def conv2d(
 ) -> Array:
     """Convolve ``x`` with ``weight``."""
     check_channels("conv2d", x, weight, groups)
-    if groups > 1:
-        return NotImplemented  # type: ignore[no-any-return]
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     output = conv.output_size(*x.shape[1:3])
+    if groups > 1:
+        return depthwise.convolve(x, weight, bias, conv, output) if depthwise.fits(weight, conv) else NotImplemented
     form = choose(x, weight, conv, x.shape[1:3], output, precise)
     if form is Form.WINOGRAD:
         return winograd.convolve(x, weight, bias, conv.padding, output)
@@ -103,10 +105,10 @@ def conv2d_weight_gradient(
     precise: bool = False,
 ) -> Array:
     """Return dW; of ``weight`` only the shape is used."""
-    if groups > 1:
-        return NotImplemented  # type: ignore[no-any-return]
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     output = dy.shape[1:3]
+    if groups > 1:
+        return depthwise.weight_gradient(dy, x, weight, conv) if depthwise.fits(weight, conv) else NotImplemented
     form = choose(x, weight, conv, x.shape[1:3], output, precise)
     if form is Form.WINOGRAD:
         return winograd.weight_gradient(dy, x, conv.padding)
@@ -132,10 +134,10 @@ def conv2d_input_gradient(
     precise: bool = False,
 ) -> Array:
     """Return dx, the gradient by the input of ``size`` (h, w)."""
-    if groups > 1:
-        return NotImplemented  # type: ignore[no-any-return]
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     size, output = (size[0], size[1]), dy.shape[1:3]
+    if groups > 1:
+        return depthwise.input_gradient(dy, weight, size, conv) if depthwise.fits(weight, conv) else NotImplemented
     form = choose(dy, weight, conv, size, output, precise)
     grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
     if form is not Form.PRODUCT and conv.stride == (1, 1) and min(grown) >= 0 and output == conv.output_size(*size):
@@ -176,5 +178,4 @@ def _rows(x: Array, conv: Convolution, output: Pair, form: Form) -> Array:
 def _turns(x: Array, conv: Convolution, output: Pair) -> list[slice]:
     """Cut a batch so that its columns fit into the workspace."""
     row = conv.kernel[0] * conv.kernel[1] * x.shape[3] * x.itemsize
-    size = max(1, WORKSPACE // (output[0] * output[1] * row))
-    return [slice(i, min(len(x), i + size)) for i in range(0, len(x), size)]
+    return in_turns(len(x), output[0] * output[1] * row, WORKSPACE)

@@ -45,8 +45,7 @@ class Chunks:
     def of(cls, x: Array) -> "Chunks":
         """Cut a map (…, c)."""
         pixels, c = prod(x.shape[:-1]), x.shape[-1]
-        across = min(32, 1 << (c - 1).bit_length())
-        groups = -(-c // across)
+        across, groups = channels_together(c)
         size = min(LARGEST_CHUNK, max(SMALLEST_CHUNK, -(-pixels * groups // BLOCKS)))
         size = max(size, -(-pixels // 65535))  # the second axis of a grid has no more blocks
         count = -(-pixels // size)
@@ -61,8 +60,22 @@ def column_sums(x: Array) -> Array:
     """Sum (n, h, w, c) over everything but the channels: (c,), in the dtype of ``x``."""
     (x,) = contiguous(x)
     chunks = Chunks.of(x)
-    parts, sums = chunks.parts(x, 1), empty(x, (chunks.channels,))
+    parts = chunks.parts(x, 1)
     sizes = np.int64(chunks.pixels), chunks.size, chunks.channels
     launch("sums", "chunk_sums", x.dtype, chunks.first, chunks.block, x, parts, *sizes)
-    launch("sums", "finish_sums", x.dtype, chunks.second, chunks.block, parts, sums, chunks.count, chunks.channels)
+    return finish(parts, x)
+
+
+def finish(parts: Array, like: Array) -> Array:
+    """Add up the sums of all chunks (chunks, sums, c): (sums · c,), in the dtype of ``like``."""
+    chunks, count = len(parts), parts.shape[1] * parts.shape[2]
+    sums = empty(like, (count,))
+    across, groups = channels_together(count)
+    launch("sums", "finish_sums", like.dtype, (groups,), (across, THREADS // across), parts, sums, chunks, count)
     return sums
+
+
+def channels_together(c: int) -> tuple[int, int]:
+    """Return how many channels a block takes, a power of 2 up to 32, and how many blocks that makes."""
+    across = min(32, 1 << (c - 1).bit_length())
+    return across, -(-c // across)

@@ -7,7 +7,7 @@ products in full float32; the tensor cores' products are so quick that it does n
 from math import ceil, prod
 
 from scratchnet.arrays import Array
-from scratchnet.ops.cuda.compiled import THREADS, Sizes, contiguous, launch, rows_and_numbers
+from scratchnet.ops.cuda.compiled import THREADS, Sizes, contiguous, in_turns, launch, rows_and_numbers
 from scratchnet.ops.cuda.gemm import Matrices, add_parts, cut_rows, multiply
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.recycling import empty
@@ -82,10 +82,7 @@ def _count(x: Array, output: Pair) -> int:
 
 def _turns(n: int, output: Pair, channels: int, itemsize: int) -> list[slice]:
     """Cut a batch so that the tiles of so many channels fit into the workspace."""
-    image = 36 * prod(_grid(output)) * channels * itemsize
-    most = max(1, WORKSPACE // image)
-    size = -(-n // max(1, -(-n // most)))  # equal turns
-    return [slice(i, min(n, i + size)) for i in range(0, n, max(1, size))]
+    return in_turns(n, 36 * prod(_grid(output)) * channels * itemsize, WORKSPACE)
 
 
 def _pairs(count: int) -> Sizes:

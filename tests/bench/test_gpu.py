@@ -1,0 +1,135 @@
+"""Steps on a GPU, measured on the stand-in; PyTorch's side on the CPU."""
+
+import itertools
+import json
+import runpy
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from scratchnet.bench import gpu
+from scratchnet.bench.cases import NetworkCase, network_case
+from scratchnet.bench.contestants import make_batch, started
+from scratchnet.bench.gpu import Contestant, Result
+from scratchnet.bench.torch_twin import TorchTwin, parameter_values
+from scratchnet.cli import main
+from scratchnet.modes import matrix_precision_in_use
+from scratchnet.ops import dispatch
+from tests.cuda import shim
+from tests.standin import kernels
+from tests.standin.module import cupy as standin
+
+CASE = network_case("squares", (16, 16), 2, options={"width": 4})
+
+
+class Event:
+    """A mark in the GPU's list of work: its clock goes on by 2 ms from one to the next."""
+
+    clock = itertools.count()
+
+    def record(self):
+        self.at = next(self.clock)
+
+    def synchronize(self):
+        pass
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """The stand-in with events, and with a name."""
+    pool = types.SimpleNamespace(total_bytes=lambda: 12_000_000)
+    properties = {"name": b"no GPU"}
+    more = {
+        "Event": Event,
+        "get_elapsed_time": lambda begin, end: 2.0 * (end.at - begin.at),
+    }
+    for name, value in more.items():
+        monkeypatch.setattr(standin.cuda, name, value, raising=False)
+    monkeypatch.setattr(standin.cuda.runtime, "getDeviceProperties", lambda i: properties, raising=False)
+    monkeypatch.setattr(standin.cuda.runtime, "runtimeGetVersion", lambda: 13000, raising=False)
+    monkeypatch.setattr(standin, "get_default_memory_pool", lambda: pool, raising=False)
+    monkeypatch.setattr(dispatch, "find_kernel", lambda module, name: None)
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+
+
+def test_our_step_is_timed_by_events(device, monkeypatch):
+    precisions = []
+    step = gpu.OurStep.__call__
+
+    def watched(self):
+        precisions.append(matrix_precision_in_use())
+        step(self)
+
+    monkeypatch.setattr(gpu.OurStep, "__call__", watched)
+    result = gpu.measure(Contestant("scratchnet", "tf32"), CASE, "sgd", 4)
+    assert result.seconds == (0.002,) * 4
+    assert result.peak == 12_000_000
+    assert precisions == ["tf32"] * (1 + gpu.WARM_UP + 4)
+    assert result.losses[1] < result.losses[0]
+
+
+def test_pytorch_in_half_the_space_computes_the_same_to_three_digits(device):
+    torch = pytest.importorskip("torch")
+    twin = TorchTwin(CASE.network(), parameter_values(started(CASE)), True, "cpu")
+    step = gpu.HalfStep(twin, make_batch(CASE), "sgd")
+    seen = []
+    whole, twin.functional.conv2d = twin.functional.conv2d, lambda *a: seen.append(whole(*a).dtype) or whole(*a)
+    try:
+        loss = step.gradients()[1].item()
+    finally:
+        twin.functional.conv2d = whole
+    ours = gpu.measure(Contestant("scratchnet", "float32"), CASE, "sgd", 1)
+    assert loss == pytest.approx(ours.losses[0], rel=1e-2)
+    assert set(seen) == {torch.bfloat16}
+
+
+def test_ratios_are_to_the_faster_layout_in_the_same_precision():
+    results = {
+        "scratchnet float32": Result((3.0, 2.0, 4.0), 1, ()),
+        "scratchnet tf32": Result((1.0,), 1, ()),
+        "torch float32": Result((2.0,), 1, ()),
+        "torch float32 channels_last": Result((6.0,), 1, ()),
+    }
+    assert gpu.ratios(results) == {"float32": 1.5}
+
+
+def test_the_command(device, capsys, monkeypatch, tmp_path):
+    def measured(contestant, case, optimizer, steps):
+        if contestant.precision == "bf16" and not contestant.channels_last:
+            raise RuntimeError("out of memory")
+        return Result((0.5,) * steps, 10**9, (2.0, 1.0))
+
+    monkeypatch.setattr(gpu, "measure_in_process", measured)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    words = ["--model", "squares", "--width", "4", "--size", "16", "--batch", "2", "--device", "gpu", "--quick"]
+    assert main(["bench", "step", *words, "--json", str(tmp_path / "a.json")]) == 0
+    said = capsys.readouterr().out
+    assert "torch bf16 does not take part: out of memory" in said
+    assert "tf32: 1.00 of the time of PyTorch's faster layout" in said
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert content["machine"]["gpu"] == "no GPU"
+    assert len(content["rows"][0]["contestants"]) == 8
+    assert content["rows"][0]["contestants"]["torch tf32"]["steps"] == [0.5] * 3
+
+
+def test_every_form_of_a_convolution_is_timed(device, monkeypatch, tmp_path, capsys):
+    if not shim.has_compiler():
+        pytest.skip("no g++ to compile the kernels with")
+    kernels.install(standin, monkeypatch)
+    standin.get_default_memory_pool().free_all_blocks = lambda: None
+    script = Path(__file__).parents[2] / "benchmarks" / "gpu_forms.py"
+    forms = runpy.run_path(str(script))
+    forms["main"].__globals__.update(LAYERS=[(4, 8, 8)], THIN=[(4, 3, 2)], BATCH=1)
+    forms["main"](tmp_path / "forms.json")
+    rows = json.loads((tmp_path / "forms.json").read_text())["rows"]
+    assert len(rows) == 2 * 3 * 3
+    assert sum(row["chosen"] for row in rows) == 2 * 3
+    assert all(row["milliseconds"] == [2.0] * 3 for row in rows)
+    assert "   4    3 → 2    tf32     COLUMNS" in capsys.readouterr().out
+
+
+def test_a_process_that_fails_is_told_by_its_last_words():
+    with pytest.raises(RuntimeError, match=r"CuPy|nothing"):
+        gpu.measure_in_process(Contestant("scratchnet", "float32"), NetworkCase("nothing", (8, 8), 1), "sgd", 1)
