@@ -64,8 +64,8 @@ SYSTEMS = {
     "U-Net": System("unet-same", {"width": 0.1475, "batch_norm": True}),
     "DeconvNet": System("deconvnet-small", {"width": 10, "size": SIDE}),
     "DeconvNet, two stages": System("deconvnet-small", {"width": 12, "size": BOX}, boxes=True),
-    "DeconvNet, nearest": System("deconvnet-small", {"width": 10, "size": SIDE, "unpool": "nearest"}),
-    "DeconvNet, transposed": System("deconvnet-small", {"width": 10, "size": SIDE, "unpool": "transposed"}),
+    "DeconvNet, nearest": System("deconvnet-small", {"width": 12, "size": BOX, "unpool": "nearest"}, boxes=True),
+    "DeconvNet, transposed": System("deconvnet-small", {"width": 12, "size": BOX, "unpool": "transposed"}, boxes=True),
     "U-Net, two stages": System("unet-same", {"width": 0.1475, "batch_norm": True}, boxes=True),
 }
 

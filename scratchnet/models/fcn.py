@@ -29,6 +29,8 @@ and fc6 by 3, all maps lie exactly over the image, and the crops take away what 
 lets the twofold steps learn and fixes the last one (``"paper"``); ``"learned"`` lets all of them learn. Score layers
 start at 0. The paper trains 32s, then 16s from its weights, then 8s; the released ``at_once`` form of 8s trains all
 three at a time, its pool4 multiplied by 0.01 and pool3 by 0.0001 to bring the three maps to one scale.
+
+The paper's nets start from VGG16's weights and have no batch norm; ``batch_norm`` is for training from nothing.
 """
 
 from typing import Literal, TypeAlias
