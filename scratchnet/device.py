@@ -4,12 +4,15 @@ All arrays of a network live on one device. What is computed from them stays the
 and ``Network.to`` are the only ways between the two, and nothing is copied unasked.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from scratchnet.errors import UserError
+from scratchnet.modes import MatrixPrecision, matrix_precision
 
 DeviceName: TypeAlias = Literal["cpu", "gpu"]
 
@@ -55,6 +58,21 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         cupy.cuda.Device(process % count).use()
     module: ModuleType = cupy
     return module
+
+
+@contextmanager
+def computing(device: DeviceName, precision: MatrixPrecision = "float32", process: int = 0) -> Iterator[ModuleType]:
+    """Yield the module of a device's arrays, and multiply float32 matrices as ``precision`` says inside this block.
+
+    Raises
+    ------
+    UserError
+        As :func:`array_module`, and for a precision that the device does not have.
+    """
+    if precision != "float32" and device == "cpu":
+        raise UserError(f"--precision {precision}: is for --device gpu; a CPU multiplies float32 numbers as they are")
+    with matrix_precision(precision):
+        yield array_module(device, process)
 
 
 def _unusable(error: Exception) -> UserError:

@@ -67,8 +67,12 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(EvaluateArguments, words, "evaluate", "scratchnet evaluate run/checkpoint.npz --data cells")
     paths = [path for path in (arguments.checkpoint, *arguments.compare) if path is not None]
     _check(arguments, paths)
-    if arguments.compare:
-        return _compare(arguments, paths)
+    with arguments.computing():
+        return _compare(arguments, paths) if arguments.compare else _evaluate(arguments, paths)
+
+
+def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
+    """Measure one checkpoint."""
     _, checkpoint, train, images, found = _measure(arguments, paths[0])
     rivals = baselines(train, images)
     say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn} statistics{arguments.words()}\n")

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from types import ModuleType
 from typing import Any, Literal
 
-from scratchnet.device import DeviceName, array_module
+from scratchnet.device import DeviceName, array_module, computing
 from scratchnet.errors import UserError
 from scratchnet.inference import (
     Aggregation,
@@ -21,6 +23,7 @@ from scratchnet.inference import (
 )
 from scratchnet.inference.box_files import proposals_from_file
 from scratchnet.inference.boxes import Proposals, proposals_from_grid, proposals_from_segments
+from scratchnet.modes import MatrixPrecision
 from scratchnet.training.checkpoints import Checkpoint, load_checkpoint
 
 
@@ -30,6 +33,8 @@ class PredictionArguments:
 
     device: DeviceName = "cpu"
     """cpu, or gpu (NVIDIA's, through CuPy)."""
+    precision: MatrixPrecision = "float32"
+    """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
     bn: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or every image's own."""
     tile: int | None = None
@@ -89,6 +94,10 @@ class PredictionArguments:
         if self.crf:
             found = Refined(found, self._field())
         return found
+
+    def computing(self) -> AbstractContextManager[ModuleType]:
+        """Return the block in which everything is to be computed as the flags say."""
+        return computing(self.device, self.precision)
 
     def words(self) -> str:
         """Return in a few words what is done beside running the network, with a comma in front; "" for nothing."""

@@ -33,6 +33,11 @@ def main(words: Sequence[str]) -> int:
     """Run the command."""
     example = "scratchnet segment run/checkpoint.npz photo.jpg more-photos/ --out masks"
     arguments = parse(SegmentArguments, words, "segment", example)
+    with arguments.computing():
+        return _segment(arguments)
+
+
+def _segment(arguments: SegmentArguments) -> int:
     checkpoint = load_checkpoint(arguments.checkpoint)
     predictor = arguments.predictor(checkpoint)
     out, paths = Path(arguments.out), _find(arguments.images)

@@ -9,7 +9,7 @@ from scratchnet.commands.preparing import prepare_run
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_views
 from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
-from scratchnet.device import array_module
+from scratchnet.device import computing
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
@@ -86,7 +86,11 @@ def train(
         When the data or the settings cannot be used; nothing is written then.
     """
     check_settings(settings)
-    array_module(settings.training.device)  # a GPU that is not there shows before anything is read
+    with computing(settings.training.device, settings.training.precision):
+        return _train(settings, resume, title, ranks)
+
+
+def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Ranks | None) -> Evaluation:
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
     run = prepare_run(settings, views, (train_set, val_set), resume, ranks)

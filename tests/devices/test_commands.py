@@ -9,6 +9,8 @@ import pytest
 
 from scratchnet.cli import main
 from scratchnet.data import read_mask
+from scratchnet.ops.cuda.gemm import COMPUTE
+from tests.cuda import cublas
 from tests.standin.module import cupy as standin
 from tests.tiny import write_set
 
@@ -69,6 +71,31 @@ def test_gradcheck(xp, call):
     code, said, _ = call("gradcheck", "relu", "op/max_pool2d", "--device", "gpu")
     assert code == 0
     assert "4 of 4 gradients agree" in said
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_a_precision_is_that_of_every_product(xp, call, tmp_path, precision, monkeypatch):
+    if "RawModule" not in vars(xp) or xp is not standin:
+        pytest.skip("only the stand-in tells how cuBLAS was called")
+    data, run = write_set(tmp_path / "set", 4, 32, 32), tmp_path / "run"
+    monkeypatch.setattr(cublas, "calls", [])
+    words = ("--device", "gpu", "--precision", precision)
+    assert call("train", "--data", data, "--out", run, *TRAIN, *words)[0] == 0
+    assert call("evaluate", run / "checkpoint.npz", "--data", data, *words)[0] == 0
+    assert call("segment", run / "checkpoint.npz", data / "images", "--out", tmp_path / "masks", *words)[0] == 0
+    assert set(cublas.calls) == {COMPUTE[precision]}
+    monkeypatch.setattr(cublas, "calls", [])
+    assert call("evaluate", run / "checkpoint.npz", "--data", data, "--device", "gpu")[0] == 0
+    assert set(cublas.calls) == {COMPUTE["float32"]}
+
+
+def test_a_precision_is_refused_on_a_cpu(call, tmp_path):
+    for words in (("train", "--data", "x", "--out", tmp_path), ("segment", "x", "y", "--out", tmp_path)):
+        code, _, err = call(*words, "--precision", "tf32")
+        assert code == 2
+        assert err == (
+            "scratchnet: error: --precision tf32: is for --device gpu; a CPU multiplies float32 numbers as they are\n"
+        )
 
 
 COMMANDS = (
