@@ -1,11 +1,16 @@
 """Formulas as MathML: every current browser draws it by itself, without a script and without a network."""
 
 import html
+import re
 from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.utils.math import MathError, latex2mathml
 from sphinx.errors import SphinxError
+
+
+NAMES = re.compile(r"&(?!lt;|gt;|amp;|quot;)\w+;")
+"""Names of characters that HTML knows and XML does not."""
 
 
 def mathml(node, display):
@@ -15,6 +20,7 @@ def mathml(node, display):
         text = str(latex2mathml.tex2mathml(tex, as_block=display))
     except MathError as error:
         raise SphinxError(f"{node.source}:{node.line}: formula {tex!r}: {error}") from None
+    text = NAMES.sub(lambda name: html.unescape(name.group()), text)
     ElementTree.fromstring(text)  # a formula that is not understood must fail the build, not the page
     return text.replace("<math", f'<math aria-label="{html.escape(tex, quote=True)}"', 1)
 
