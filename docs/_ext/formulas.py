@@ -8,7 +8,6 @@ from docutils import nodes
 from docutils.utils.math import MathError, latex2mathml
 from sphinx.errors import SphinxError
 
-
 NAMES = re.compile(r"&(?!lt;|gt;|amp;|quot;)\w+;")
 """Names of characters that HTML knows and XML does not."""
 

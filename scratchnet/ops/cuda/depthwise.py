@@ -25,7 +25,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, out
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
-    """Return dx (n, *size, c)."""
+    """Return dx ``(n, *size, c)``."""
     dy, weight = contiguous(dy, weight)
     dx = empty(dy, (len(dy), *size, dy.shape[3]))
     rows = len(dy) * size[0]
