@@ -1,9 +1,9 @@
 // Runs CUDA C kernels on a CPU, unchanged, one block after another.
 //
 // A thread of a block is a fiber: a stack of its own, on which the kernel runs until it meets a barrier, where the next
-// thread has its turn. A kernel without a barrier needs no stacks and runs as a plain loop over its threads. Threads run
-// from the first to the last, or from the last to the first: where the two orders give different results, a barrier is
-// missing or two threads write to the same place.
+// thread has its turn. A kernel without a barrier needs no stacks and runs as a plain loop over its threads. Threads
+// run from the first to the last, or from the last to the first: where the two orders give different results, a barrier
+// is missing or two threads write to the same place.
 #pragma once
 #include <setjmp.h>
 #include <ucontext.h>
@@ -114,7 +114,8 @@ static void resume(Fiber& fiber) {
 
 // What lies in shared memory when a block starts is undefined on a GPU; here it is NaN, and -1 as an integer.
 static void spoil() {
-    if (__start_shared_memory) memset(__start_shared_memory, 0xff, size_t(__stop_shared_memory - __start_shared_memory));
+    const size_t bytes = __start_shared_memory ? size_t(__stop_shared_memory - __start_shared_memory) : 0;
+    if (bytes) memset(__start_shared_memory, 0xff, bytes);
 }
 
 // Returns false when some threads of the block wait at a barrier that others never reach.

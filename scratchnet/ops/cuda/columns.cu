@@ -1,9 +1,10 @@
 // im2col and col2im for channels-last maps: the copying round a convolution's matrix product.
 //
-// A row of the matrix of columns is what one output pixel sees, kh·kw·c numbers in the order (kernel row, kernel column,
-// channel). Without a dilation the kw·c numbers of a kernel row lie side by side in the map and in the matrix, so a warp,
-// which copies 32 neighbours, moves one run of memory. col2im gathers: a thread owns a number of the map and sums all
-// entries of the matrix that came from it, instead of adding entry by entry to places that other threads add to.
+// A row of the matrix of columns is what one output pixel sees, kh·kw·c numbers in the order (kernel row, kernel
+// column, channel). Without a dilation the kw·c numbers of a kernel row lie side by side in the map and in the matrix,
+// so a warp, which copies 32 neighbours, moves one run of memory. col2im gathers: a thread owns a number of the map and
+// sums all entries of the matrix that came from it, instead of adding entry by entry to places that other threads add
+// to.
 
 // One block works on a few rows of the matrix, or on a piece of one.
 extern "C" __global__ void im2col(const REAL* __restrict__ x, REAL* __restrict__ columns, int rows, int h, int w, int c,

@@ -1,10 +1,10 @@
 // Softmax cross-entropy and its gradient by the logits in one pass over (pixels, classes).
 //
 // One thread takes one pixel. Its logits lie side by side, so the threads of a warp would read memory `classes` numbers
-// apart; therefore the block first copies the logits of all its pixels to shared memory, neighbours to neighbours, works
-// there, and copies the gradient back in the same way. `pitch` is the distance between two pixels in shared memory: an
-// odd number, because shared memory has 32 banks that serve one number each at a time, and with an odd distance the 32
-// threads of a warp meet 32 different banks.
+// apart; therefore the block first copies the logits of all its pixels to shared memory, neighbours to neighbours,
+// works there, and copies the gradient back in the same way. `pitch` is the distance between two pixels in shared
+// memory: an odd number, because shared memory has 32 banks that serve one number each at a time, and with an odd
+// distance the 32 threads of a warp meet 32 different banks.
 //
 // The loss is summed in two stages, always in the same order: each block adds up its pixels in pairs and leaves one
 // number; one block then adds those.

@@ -1,13 +1,13 @@
 // Batch normalisation with the ReLU behind it, for maps of `pixels` × c numbers, the channels last.
 //
-// Statistics are sums over all pixels, one a channel, in two stages. In the first, a block takes up to 32 channels and a
-// chunk of pixels: blockDim.x threads stand side by side on the channels, so that a warp reads neighbours, and blockDim.y
-// rows of threads go through the pixels of the chunk. The rows are then added up in shared memory, pairs first, always in
-// the same order. In the second stage one block per group of channels does the same with the chunks' results.
-// No atomic additions: their order, and so their rounding, would change from run to run.
+// Statistics are sums over all pixels, one a channel, in two stages. In the first, a block takes up to 32 channels and
+// a chunk of pixels: blockDim.x threads stand side by side on the channels, so that a warp reads neighbours, and
+// blockDim.y rows of threads go through the pixels of the chunk. The rows are then added up in shared memory, pairs
+// first, always in the same order. In the second stage one block per group of channels does the same with the chunks'
+// results. No atomic additions: their order, and so their rounding, would change from run to run.
 
 // The statistics of some numbers: how many, their mean, and the sum of the squared distances from it. Two of these are
-// joined without the cancellation that Σx² − (Σx)² suffers from (Chan, Golub, LeVeque 1983, equation 2.1).
+// joined without the cancellation that Σx² − (Σx)² suffers from (Chan, Golub, LeVeque 1983).
 struct Moments {
     double count, mean, squares;
 };

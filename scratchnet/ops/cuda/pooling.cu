@@ -1,9 +1,9 @@
 // Max-pooling with switches, unpooling, and reading at the switches, for maps (n, h, w, c) with the channels last.
 //
-// One thread makes one number of the result. A block of threads works on a piece of one row of pixels: ow·c numbers that
-// lie side by side. Neighbouring threads have neighbouring channels of the same window, so that each step of the loop
-// over the window reads one run of memory, and the whole window is read from memory once and its switch written with
-// its maximum, in a single pass.
+// One thread makes one number of the result. A block of threads works on a piece of one row of pixels: ow·c numbers
+// that lie side by side. Neighbouring threads have neighbouring channels of the same window, so that each step of the
+// loop over the window reads one run of memory, and the whole window is read from memory once and its switch written
+// with its maximum, in a single pass.
 //
 // REAL is float or double. A switch is one byte, or two for windows of more than 256 positions.
 #if SWITCH_BYTES == 1

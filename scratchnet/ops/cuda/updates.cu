@@ -1,8 +1,8 @@
-// The optimisers' updates of a flat buffer of parameters: one thread updates one number, and reads and writes each array
-// once, where a chain of array operations would go through memory for every term. Neighbouring threads own neighbouring
-// numbers. Numbers are counted in 64 bits.
+// The optimisers' updates of a flat buffer of parameters: one thread updates one number, and reads and writes each
+// array once, where a chain of array operations would go through memory for every term. Neighbouring threads own
+// neighbouring numbers. Numbers are counted in 64 bits.
 
-#define EACH_NUMBER(i, count)                                                                      \
+#define EACH_NUMBER(i, count)                                                         \
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (count); \
          i += (long long)gridDim.x * blockDim.x)
 

@@ -1,11 +1,11 @@
 // The transforms of Winograd's F(4×4, 3×3); the 36 matrix products between them are cuBLAS's. The formulas and their
 // source stand in ops/winograd.py.
 //
-// A thread takes one channel of one tile (or of one kernel): it reads its 36 pixels, 16 gradients or 9 kernel numbers into
-// registers, transforms rows and columns there, and writes what becomes of them to 36 matrices (tiles, c), one a
-// frequency. Neighbouring threads have neighbouring channels, in the map as in the matrices, so that each of these reads
-// and writes is one run of memory. The matrices of constants are written out as the additions that they are, because
-// most of their numbers are 0 or ±1.
+// A thread takes one channel of one tile (or of one kernel): it reads its 36 pixels, 16 gradients or 9 kernel numbers
+// into registers, transforms rows and columns there, and writes what becomes of them to 36 matrices (tiles, c), one a
+// frequency. Neighbouring threads have neighbouring channels, in the map as in the matrices, so that each of these
+// reads and writes is one run of memory. The matrices of constants are written out as the additions that they are,
+// because most of their numbers are 0 or ±1.
 
 // Bᵀ·d: 6 pixels, `s` apart in memory, → 6 frequencies, `ts` apart.
 __device__ void input_step(const REAL* d, int s, REAL* t, int ts) {
