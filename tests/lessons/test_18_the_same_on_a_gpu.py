@@ -1,6 +1,11 @@
 """Lesson 18: the figures of its text are those of its code."""
 
+import sys
+
 import numpy as np
+
+from scratchnet.ops import dispatch
+from tests.standin.module import cupy as standin
 
 
 def test_every_pixel_is_read_by_one_thread(lesson):
@@ -60,3 +65,12 @@ def test_rounding_keeps_what_fits(lesson):
 def test_the_text_says_what_waiting_costs(lesson):
     eighteen = lesson(18)
     eighteen.says("{} µs against {}", eighteen.values["done"], eighteen.values["waiting"])
+
+
+def test_the_pass_on_another_device_gives_the_same(lesson, monkeypatch):
+    values = lesson(18).values
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(dispatch, "find_kernel", lambda module, name: None)
+    loss, gradients = values["gradients_on"](standin)
+    assert abs(loss - values["on_cpu"][0]) < 1e-4
+    assert np.abs(gradients - values["on_cpu"][1]).max() < 1e-3 * np.abs(values["on_cpu"][1]).max()
