@@ -387,8 +387,9 @@ if not FAST:
 # - Switches against nearest, all else being equal: switches are ahead, most of all for small objects. In lesson 14 they
 #   were not. A trial speaks of its own images, sizes and number of updates.
 #
-# So do switches win? Here yes. But the features of lesson 14 were not in this race, and one run is one run. A
-# comparison with several seeds, and networks of equal size, is in ``docs/results.md``.
+# So do switches win? Here yes. But the features of lesson 14 were not in this race, and one run is one run.
+# ``benchmarks/shapes_study.py`` is a comparison with several seeds and networks of equal size; what it gave is in
+# ``docs/results.md``.
 #
 # The figure worth keeping
 # ------------------------

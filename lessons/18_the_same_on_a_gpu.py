@@ -314,8 +314,8 @@ assert errors["float32"] < 2e-6
 # %%
 # TF32 is off by 0.03 %, bfloat16 by 0.25 %: the factors are rounded, but summed with full precision. That is far below
 # the noise of training. It is far above what a gradient check needs, though (lesson 2), and above what two programs
-# should differ by that claim to be the same. So fast products are a setting, and ``scratchnet.precise()`` switches them
-# off together with Winograd.
+# should differ by that claim to be the same. So fast products have to be asked for, with ``--precision tf32`` or
+# ``bf16``, and ``scratchnet.precise()`` switches them off together with Winograd.
 #
 # The same command
 # ----------------
