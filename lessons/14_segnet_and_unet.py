@@ -268,8 +268,7 @@ if not FAST:
 # %%
 # The features win, and they win at the outlines, where they should: their decoder sees the old pixels again. Switches
 # and nothing at all are close here. But mind the size of this trial: twelve images, one run each. With another seed the
-# IoU moves in the second digit, and so can the order of the first two. Lesson 16 comes back to the question, and
-# ``docs/results.md`` has larger comparisons.
+# IoU moves in the second digit, and so can the order of the first two. Lesson 16 comes back to the question.
 #
 # The figure worth keeping
 # ------------------------

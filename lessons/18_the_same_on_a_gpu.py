@@ -1,0 +1,423 @@
+r"""
+18. The same on a GPU
+=====================
+
+**The question.** A graphics processor, GPU, runs many thousand threads at once. What of all that we built must change
+to run on one, what stays, and what can go wrong that cannot go wrong on a CPU?
+
+You need lesson 4 (convolution as a matrix product), lesson 7 (switches) and lesson 17 (making it fast). A GPU you do
+not need: this lesson plays one.
+"""
+
+# %%
+# Write your prediction down first
+# --------------------------------
+# 1. Four threads each add 1 to the same number, 0, at the same time: read it, add, write it back. Which results are
+#    possible?
+# 2. A convolution with 64 channels and a ReLU work on the same map of 224×224 pixels. The convolution computes about
+#    thousand times as much. How much longer does it take?
+# 3. Numbers with 8 significant bits instead of 24 are multiplied many times faster. How large is the error of a sum of
+#    576 such products, in per cent of the largest result?
+
+import itertools
+import sys
+
+import numpy as np
+
+FAST = "--fast" in sys.argv
+rng = np.random.default_rng(18)
+
+# %%
+# By hand: one thread, one number
+# -------------------------------
+# On a GPU one writes what a **single thread** does, and starts a few hundred thousand. Such a program is a **kernel**.
+# Threads come in **blocks**, and a thread knows three things about itself: the number of its block, the size of the
+# blocks, and its number within the block. From these it finds out which part of the work is its own.
+#
+# This is the kernel of max-pooling with switches, read from the file that the package gives to the GPU's compiler:
+
+from scratchnet.ops.cuda.compiled import rows_and_numbers, source
+
+lines = source("pooling").splitlines()
+start = next(number for number, line in enumerate(lines) if "void max_pool(" in line)
+kernel = list(itertools.takewhile(lambda line: line != "}", lines[start:]))
+print("\n".join(kernel))
+
+# %%
+# Line by line:
+#
+# - ``row`` and ``i``: which row of windows, and which number in this row, are mine. Channels lie innermost, so
+#   neighbouring threads have neighbouring channels of the same window, and what they read lies side by side in memory.
+#   32 threads go in step (a **warp**), and 32 numbers of four bytes that lie side by side come in one delivery.
+# - ``if (row >= rows) return``: there are more threads than work. The rest go home.
+# - the two loops: my window, without what lies in the padding. ``value > best``, not ``≥``: the first of equals wins,
+#   as in lesson 7.
+# - the last two lines: the maximum and its switch, written **once**, to a place that belongs to no other thread.
+#
+# The same in Python, a thread being a call of a function, on the map of lesson 7:
+
+x = np.array([[3, 9, 6, 2], [5, 2, 1, 8], [12, 3, 9, 7], [2, 5, 6, 2]], np.float32).reshape(1, 4, 4, 1)
+
+
+def max_pool_thread(block: tuple, thread: tuple, x, y, index, k: int, shape: tuple, reads: dict) -> None:
+    """Do what one thread does; ``shape`` is (blockDim.x, blockDim.y, gridDim.y)."""
+    n, h, w, c = x.shape
+    oh, ow = h // k, w // k
+    row = block[0] * shape[1] + thread[1]
+    if row >= n * oh:
+        return
+    top, image = row % oh * k, x[row // oh]
+    for i in range(block[1] * shape[0] + thread[0], ow * c, shape[2] * shape[0]):
+        left, channel = i // c * k, i % c
+        best, where = -np.inf, 0
+        for r, s in np.ndindex(k, k):
+            value = image[top + r, left + s, channel]
+            reads[row // oh, top + r, left + s, channel] = (*block, *thread)
+            if value > best:
+                best, where = value, r * k + s
+        y.reshape(n * oh, ow * c)[row, i] = best
+        index.reshape(n * oh, ow * c)[row, i] = where
+
+
+def launch(x: np.ndarray, k: int, order: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict, int]:
+    """Run all threads, in any order; return maxima, switches, who read which pixel, and the number of threads."""
+    n, h, w, c = x.shape
+    grid, block = rows_and_numbers(n * (h // k), w // k * c)
+    y, index, reads = np.empty((n, h // k, w // k, c), x.dtype), np.empty((n, h // k, w // k, c), np.uint8), {}
+    threads = list(itertools.product(np.ndindex(grid), np.ndindex(block)))
+    order.shuffle(threads)
+    for where, thread in threads:
+        max_pool_thread(where, thread, x, y, index, k, (*block, grid[1]), reads)
+    return y, index, reads, len(threads)
+
+
+y, index, reads, started = launch(x, 2, rng)
+print("maxima\n", y[0, :, :, 0], "\nswitches\n", index[0, :, :, 0])
+busy = len(set(reads.values()))
+print(f"{started} threads were started, {busy} had work")
+assert y.ravel().tolist() == [9, 8, 12, 9]
+assert index.ravel().tolist() == [1, 3, 0, 0]
+
+# %%
+# 256 threads were started and 4 had work: a GPU is at home with large maps. On such a one, the package on the CPU and
+# our threads, in whatever order, agree:
+
+from scratchnet.ops.pooling import max_pool2d
+
+large = rng.standard_normal((2, 8, 6, 5)).astype(np.float32)
+packaged, remembered = max_pool2d(large, 2)
+for seed in range(3):
+    y, index, *_ = launch(large, 2, np.random.default_rng(seed))
+    assert (y == packaged).all()
+    assert (index == remembered.index).all()
+print("three orders of the threads, the same numbers as on the CPU")
+
+# %%
+# Gather, do not scatter
+# ----------------------
+# Unpooling *reads* like this: every window **puts** its value where its switch points. One thread a window, then? Where
+# windows overlap, two of them may put something at the same pixel. Adding is three steps: read, add, write. Let four
+# threads do them side by side, as in lesson 7, where four windows chose the same pixel:
+
+
+def scatter(steps: list[int]) -> int:
+    """Run four threads that add 1 to the same number, in a given order of their steps; return the number."""
+    memory, own, at = 0, [0] * 4, [0] * 4
+    for thread in steps:
+        if at[thread] == 0:
+            own[thread] = memory  # read
+        elif at[thread] == 1:
+            own[thread] += 1
+        else:
+            memory = own[thread]  # write
+        at[thread] += 1
+    return memory
+
+
+in_turn = scatter([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
+in_step = scatter([0, 1, 2, 3] * 3)
+outcomes = {scatter(list(rng.permutation([0, 1, 2, 3] * 3))) for _ in range(500)}
+print(f"one after the other: {in_turn}; in step: {in_step}; in 500 random orders: {sorted(outcomes)}")
+assert outcomes <= {1, 2, 3, 4}
+
+# %%
+# One after the other gives 4, in step gives 1, and in between everything happens. It is not even the same from run to
+# run. GPUs have *atomic* additions that cannot be interrupted; then nothing gets lost. But the order is still chance,
+# and for floating-point numbers the order matters:
+
+four = np.array([1e8, 1, -1e8, 1], np.float32)
+sums = {float(sum(order, np.float32(0))) for order in itertools.permutations(four)}
+print("1e8 + 1 − 1e8 + 1 in float32, in all orders:", sorted(sums))
+assert sums == {0, 1, 2}
+
+# %%
+# 0, 1 or 2. So the package turns the question round. Not "where does my window put its value?" but "**which windows
+# chose my pixel?**": one thread a *pixel*, which looks at the few windows that hold it, adds in a fixed order and
+# writes once. This is called *gather*. It reads a little more and never waits, and gives the same bits every time.
+
+peak = np.zeros((1, 5, 5, 1), np.float32)
+peak[0, 2, 2, 0] = 1
+tops, shared = max_pool2d(peak, 3, stride=2)
+
+
+def unpool_thread(v: int, u: int, x: np.ndarray, index: np.ndarray, kernel: int, stride: int) -> float:
+    """Return the sum of the values of all windows that chose pixel (v, u)."""
+    total = np.float32(0)
+    for o, q in np.ndindex(x.shape):
+        i, j = v - o * stride, u - q * stride  # the pixel's place in window (o, q), if it lies in it
+        if 0 <= i < kernel and 0 <= j < kernel and index[o, q] == i * kernel + j:
+            total += x[o, q]
+    return float(total)
+
+
+from scratchnet.ops.pooling import max_unpool2d
+
+ones = np.ones_like(tops)
+gathered = np.array(
+    [[unpool_thread(v, u, ones[0, ..., 0], shared.index[0, ..., 0], 3, 2) for u in range(5)] for v in range(5)]
+)
+print("gathered:", gathered[2, 2])
+assert (gathered == max_unpool2d(ones, shared)[0, :, :, 0]).all()
+
+# %%
+# The kernel in ``pooling.cu`` does not look at all windows but computes the first and the last one that can hold the
+# pixel. All kernels of the package gather.
+#
+# One source
+# ----------
+# Most of the package has no kernel. CuPy is a library with NumPy's functions for arrays on a GPU. A function asks its
+# array whose it is, and goes on with that module:
+
+from scratchnet.arrays import namespace
+
+
+def leaky(x):
+    """Return x where it is positive, a tenth of it elsewhere; wherever x lives."""
+    xp = namespace(x)  # NumPy, or CuPy
+    return xp.where(x > 0, x, x * x.dtype.type(0.1))
+
+
+assert namespace(x) is np
+print(leaky(np.array([-1, 2], np.float32)))
+
+# %%
+# Three rules keep this honest. All arrays of an operation live on one device, and nothing is copied between devices
+# unasked. Where array code is slow on a GPU, ``ops/cuda/`` has a kernel with the same arguments, which
+# ``scratchnet.ops.dispatch`` finds by its name. And a result must not depend on where it was computed, beyond rounding.
+#
+# Moving numbers is the cost
+# --------------------------
+# How long does a layer take? At least as long as its multiplications and additions take, and at least as long as it
+# takes to read and write its numbers; the larger of the two. Count both for a map of 224×224 with 64 channels in
+# float32. For the machine we take round figures: **60 thousand billion operations and 4 thousand billion bytes a
+# second**. (Such figures are in the data sheet of a GPU. A CPU core has perhaps a 500th of the first.)
+
+OPERATIONS, BYTES = 60e12, 4e12
+PIXELS = 224 * 224
+work = {  # layer: (operations, numbers moved)
+    "conv 3×3, 64 → 64": (2 * PIXELS * 9 * 64 * 64, PIXELS * (64 + 64) + 9 * 64 * 64),
+    "the same by im2col": (2 * PIXELS * 9 * 64 * 64, PIXELS * (64 + 2 * 9 * 64 + 64) + 9 * 64 * 64),
+    "score 1×1, 64 → 21": (2 * PIXELS * 64 * 21, PIXELS * (64 + 21) + 64 * 21),
+    "batch norm, then ReLU": (2 * PIXELS * 64 + 3 * PIXELS * 64, PIXELS * (64 * 3 + 64 * 2)),
+    "both in one kernel": (2 * PIXELS * 64 + 3 * PIXELS * 64, PIXELS * 64 * 3),
+    "ReLU": (PIXELS * 64, PIXELS * 64 * 2),
+    "max-pool with switches": (PIXELS * 64, PIXELS * (64 + 16 + 4)),  # a switch is a quarter of a float32
+}
+times = {}
+print(f"{'':24}operations/byte   compute    move   takes, in µs")
+for name, (operations, numbers) in work.items():
+    compute, move = 1e6 * operations / OPERATIONS, 1e6 * 4 * numbers / BYTES
+    times[name] = max(compute, move)
+    print(f"{name:24}{operations / (4 * numbers):15.1f}{compute:10.1f}{move:8.1f}{times[name]:8.1f}")
+balance = OPERATIONS / BYTES
+ratio = work["conv 3×3, 64 → 64"][0] / work["ReLU"][0]
+longer = times["conv 3×3, 64 → 64"] / times["ReLU"]
+print(f"the convolution computes {ratio:.0f} times as much as the ReLU and takes {longer:.1f} times as long")
+
+# %%
+# The machine does 15 operations in the time of one byte. Whatever has fewer operations a byte waits for memory: ReLU,
+# batch norm, pooling. There it does not matter how much is computed, only how often the map is read and written. So
+# batch norm and ReLU are one kernel, which saves two passes of five, and pooling writes its switches in the same pass
+# as its maxima. The convolution computes 1152 times as much as the ReLU and takes 9.6 times as long. And im2col of
+# lesson 4, which writes every pixel nine times and reads it again, moves ten times as many numbers as needed: its
+# 64.3 µs are more than the computing. So the package's GPU convolution has no im2col where it can be avoided.
+#
+# The slowest way of all is the one between the CPU's memory and the GPU's, perhaps 25 billion bytes a second:
+
+map_bytes = 4 * PIXELS * 64
+print(f"the map, {map_bytes / 1e6:.1f} MB, from one to the other: {1e6 * map_bytes / 25e9:.0f} µs")
+crossing = 1e6 * map_bytes / 25e9 / times["ReLU"]
+print(f"that is {crossing:.0f} ReLUs")
+
+# %%
+# One crossing costs as much as 80 ReLUs. That is why nothing is copied unasked. Weights, momentum and maps stay on the
+# GPU; images go there, and a number for the loss comes back.
+#
+# The figure worth keeping
+# ------------------------
+
+from scratchnet.viewing import ROLES, draw_matrix, keep, panels
+
+figure, (owners, roof) = panels(9, 3.4, columns=2, widths=(1, 2))
+number_of = {who: number for number, who in enumerate(sorted(set(reads.values())))}
+owner = np.array([[number_of[reads[0, row, column, 0]] for column in range(4)] for row in range(4)], float)
+draw_matrix(owners, owner, "image", "which thread reads\nwhich pixel")
+intensity = np.logspace(-2, 3, 100)
+roof.loglog(intensity, np.minimum(OPERATIONS, BYTES * intensity) / 1e12, color=ROLES["truth"], linewidth=1.2)
+for name, (operations, numbers) in work.items():
+    if name in ("the same by im2col", "batch norm, then ReLU", "max-pool with switches"):
+        continue
+    here = operations / (4 * numbers)
+    reached = operations / times[name] / 1e6
+    roof.plot(here, reached, "o", color=ROLES["output"])
+    place, align = ((0, -18), "center") if here > balance else ((9, -6), "left")
+    roof.annotate(name, (here, reached), place, textcoords="offset points", fontsize=9, ha=align)
+roof.set_xlabel("operations a byte")
+roof.set_ylabel("10¹² operations a second")
+roof.set_title("at most so fast: the roofline")
+keep(figure, "18-threads-and-roofline")
+
+# %%
+# How many bits a number needs
+# ----------------------------
+# A float32 has 24 significant bits. GPUs have units for matrix products that look at fewer: 11 bits (called TF32, in
+# PyTorch's and cuBLAS's settings) or 8 (bfloat16). What does it cost? NumPy has neither, but they are easily made: keep
+# the first bits of the number and round to nearest, to even in a tie.
+
+
+def rounded(x: np.ndarray, bits: int) -> np.ndarray:
+    """Return float32 numbers rounded to ``bits`` significant bits."""
+    drop = 24 - bits
+    raw = x.astype(np.float32).view(np.uint32)
+    last = (raw >> np.uint32(drop)) & np.uint32(1)  # of the bits that stay
+    half = np.uint32((1 << (drop - 1)) - 1)
+    return ((raw + half + last) & np.uint32(0xFFFFFFFF << drop & 0xFFFFFFFF)).view(np.float32)
+
+
+print(
+    "1/3 with 24, 11 and 8 bits:",
+    np.float32(1 / 3),
+    rounded(np.float32([1 / 3]), 11)[0],
+    rounded(np.float32([1 / 3]), 8)[0],
+)
+patches = rng.standard_normal((400, 576)).astype(np.float32)  # im2col of a 3×3 convolution with 64 channels
+weights = rng.standard_normal((576, 64)).astype(np.float32) * np.float32((2 / 576) ** 0.5)
+exact = patches.astype(np.float64) @ weights.astype(np.float64)
+errors = {"float32": float(np.abs(patches @ weights - exact).max() / np.abs(exact).max())}
+for name, bits in (("TF32", 11), ("bfloat16", 8)):
+    product = rounded(patches, bits).astype(np.float64) @ rounded(weights, bits).astype(np.float64)
+    errors[name] = float(np.abs(product - exact).max() / np.abs(exact).max())
+for name, error in errors.items():
+    print(f"{name:9} largest error {error:.1e} of the largest result")
+assert errors["float32"] < 2e-6
+
+# %%
+# TF32 is off by 0.03 %, bfloat16 by 0.25 %: the factors are rounded, but summed with full precision. That is far below
+# the noise of training. It is far above what a gradient check needs, though (lesson 2), and above what two programs
+# should differ by that claim to be the same. So fast products have to be asked for, with ``--precision tf32`` or
+# ``bf16``, and ``scratchnet.precise()`` switches them off together with Winograd.
+#
+# The same command
+# ----------------
+# ``scratchnet train … --device gpu``, and everything else is as before. What does this machine say to it?
+
+from scratchnet.device import array_module
+from scratchnet.errors import UserError
+from scratchnet.losses import PixelLoss
+from scratchnet.models import build
+
+net = build("deconvnet-small", classes=2, size=32, width=4).allocate(seed=0).train()
+images = rng.standard_normal((4, 32, 32, 3)).astype(np.float32)
+truth = (images.sum(axis=3) > 0).astype(np.uint8)
+loss = PixelLoss(classes=2)
+
+
+def gradients_on(xp) -> tuple[float, np.ndarray]:
+    """Run one forward and backward pass on a device; return loss and all gradients, on the host."""
+    from scratchnet.arrays import to_host
+
+    net.to(xp).zero_grad()
+    value, dscores = loss(net.forward(xp.asarray(images)), xp.asarray(truth))
+    net.backward(dscores)
+    found = float(value), to_host(net.flat().grads).copy()
+    net.to(np)
+    return found
+
+
+on_cpu = gradients_on(np)
+print(f"CPU: loss {on_cpu[0]:.4f}, {on_cpu[1].size:,} gradients")
+try:
+    gpu = array_module("gpu")
+except UserError as message:
+    gpu = None
+    print(message)
+    print("with a GPU: the same loss, and gradients that differ by rounding, are computed there and compared here")
+else:
+    on_gpu = gradients_on(gpu)
+    apart = np.abs(on_gpu[1] - on_cpu[1]).max() / np.abs(on_cpu[1]).max()
+    print(f"GPU: loss {on_gpu[0]:.4f}; gradients differ by {apart:.1e} of the largest")
+    assert abs(on_gpu[0] - on_cpu[0]) < 1e-3
+    assert apart < 1e-2
+
+# %%
+# What breaks if …
+# ----------------
+# **… a thread without work does not go home?** Threads come in whole blocks, so there are more of them than rows. Leave
+# out ``if (row >= rows) return``, and the sixth thread looks for its row in an image that is not there. NumPy says so:
+
+row, windows_down = 5, 2
+try:
+    image = x[row // windows_down]
+except IndexError as error:
+    print(error)
+else:
+    raise AssertionError("there is one image")
+
+# %%
+# A GPU says nothing. It writes into whatever lies behind the array, and some other layer has wrong numbers. For this
+# reason the kernels are also compiled for the CPU and run under a tool that watches every access: see ``tests/cuda``.
+#
+# **… a number is of the wrong type?** A NumPy ``float64`` makes a whole map ``float64``. On a CPU that takes twice as
+# long. A GPU made for pictures has few units for it and is some dozens of times slower.
+
+map32 = np.ones(4, np.float32)
+print("Python's 0.1:", (0.1 * map32).dtype, "  NumPy's:", (np.float64(0.1) * map32).dtype)
+assert (np.float64(0.1) * map32).dtype == np.float64
+
+# %%
+# **… sums are kept in few bits as well?** Count to a thousand in bfloat16:
+
+count = np.zeros(1, np.float32)
+for _ in range(1000):
+    count = rounded(count + np.float32(1), 8)
+print("a thousand ones in bfloat16:", count[0])
+assert count[0] == 256
+
+# %%
+# It stops at 256, since 257 needs nine bits. So products may be coarse, sums must not.
+#
+# **… somebody looks at a number after every layer?** The CPU tells the GPU what to do and goes on; the work queues up.
+# To *read* a number it must wait until all is done, and meanwhile nothing new is told. Say that to tell takes 5 µs, to
+# do 10 µs, and there are 100 layers:
+
+told = done = 0
+for _ in range(100):
+    told += 5
+    done = max(done, told) + 10
+waiting = 100 * (5 + 10)
+print(f"queued: {done} µs; looked at after each: {waiting} µs")
+
+# %%
+# 1005 µs against 1500. For this reason the loss stays on the GPU until somebody wants to see it.
+#
+# Exercises
+# ---------
+# Solutions: ``lessons/solutions/18_the_same_on_a_gpu.py``.
+#
+# 1. A 1×1 convolution goes from c to c channels. How many operations does it do for a byte (leave out the weights)?
+#    From which c on is the machine above busy computing rather than waiting?
+# 2. How many blocks and threads does ``rows_and_numbers`` start to unpool a map of 224×224 with 64 channels? How many
+#    numbers has each thread?
+# 3. Sum 1e8, 1, −1e8, 1 in pairs: first with second, third with fourth, then the two results. What comes out? Why is
+#    that just as good as in turn, as long as it is always done so?
+# 4. How far can one count in steps of 1 with 11 bits, how far with 24?

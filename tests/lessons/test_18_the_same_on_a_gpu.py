@@ -1,0 +1,76 @@
+"""Lesson 18: the figures of its text are those of its code."""
+
+import sys
+
+import numpy as np
+
+from scratchnet.ops import dispatch
+from tests.standin.module import cupy as standin
+
+
+def test_every_pixel_is_read_by_one_thread(lesson):
+    eighteen = lesson(18)
+    owner = eighteen.values["owner"]
+    assert owner.shape == (4, 4)
+    for number in range(4):
+        rows, columns = np.nonzero(owner == number)
+        assert (len(rows), np.ptp(rows), np.ptp(columns)) == (4, 1, 1)  # a window of 2×2
+    eighteen.says("{} threads were started and {} had work", eighteen.values["started"], eighteen.values["busy"])
+
+
+def test_the_kernel_is_the_package_s(lesson):
+    kernel = "\n".join(lesson(18).values["kernel"])
+    assert "void max_pool(" in kernel
+    for named in ("if (row >= rows) return", "value > best", "row", "i ="):
+        assert named in kernel
+
+
+def test_additions_side_by_side_get_lost(lesson):
+    eighteen = lesson(18)
+    eighteen.says("gives {}, in step gives {}", eighteen.values["in_turn"], eighteen.values["in_step"])
+    assert len(eighteen.values["outcomes"]) > 1
+    assert eighteen.values["gathered"].max() == 4
+    assert eighteen.values["gathered"].sum() == 4
+
+
+def test_the_text_says_what_moving_costs(lesson):
+    eighteen = lesson(18)
+    values = eighteen.values
+    eighteen.says("does {:.0f} operations in the time of one byte", values["balance"])
+    eighteen.says("{:.0f} times as much as the ReLU and takes {:.1f} times", values["ratio"], values["longer"])
+    eighteen.says("{:.1f} µs are more than the computing", values["times"]["the same by im2col"])
+    numbers = [values["work"][name][1] for name in ("the same by im2col", "conv 3×3, 64 → 64")]
+    assert round(numbers[0] / numbers[1]) == 10  # "ten times as many numbers"
+    eighteen.says("as much as {:.0f} ReLUs", values["crossing"])
+
+
+def test_the_text_says_what_fewer_bits_cost(lesson):
+    eighteen = lesson(18)
+    errors = eighteen.values["errors"]
+    eighteen.says("TF32 is off by {:.2f} %, bfloat16 by {:.2f} %", 100 * errors["TF32"], 100 * errors["bfloat16"])
+    assert errors["float32"] < errors["TF32"] / 100
+    eighteen.says("It stops at {:.0f}", eighteen.values["count"][0])
+
+
+def test_rounding_keeps_what_fits(lesson):
+    rounded = lesson(18).values["rounded"]
+    exact = np.array([1, -1.5, 255, 0.0078125, 0], np.float32)
+    assert (rounded(exact, 8) == exact).all()
+    assert rounded(np.float32([257]), 8)[0] == 256  # a tie goes to the even one
+    assert rounded(np.float32([259]), 8)[0] == 260
+    values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    assert (np.abs(rounded(values, 11) - values) <= np.abs(values) * 2**-11).all()
+
+
+def test_the_text_says_what_waiting_costs(lesson):
+    eighteen = lesson(18)
+    eighteen.says("{} µs against {}", eighteen.values["done"], eighteen.values["waiting"])
+
+
+def test_the_pass_on_another_device_gives_the_same(lesson, monkeypatch):
+    values = lesson(18).values
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(dispatch, "find_kernel", lambda module, name: None)
+    loss, gradients = values["gradients_on"](standin)
+    assert abs(loss - values["on_cpu"][0]) < 1e-4
+    assert np.abs(gradients - values["on_cpu"][1]).max() < 1e-3 * np.abs(values["on_cpu"][1]).max()
