@@ -11,9 +11,9 @@ You need NumPy's arrays, and no lesson before.
 # %%
 # Write your prediction down first
 # --------------------------------
-# Every pixel gets a **label**, a small whole number that stands for a **class**: 0 for *background*, 1 for *cell*,
-# and so on. The labels of all pixels are an array as large as the image, a **mask**. Making such masks is called
-# *semantic segmentation*; two cells side by side get the same label, they are not told apart.
+# Every pixel gets a **label**, a small whole number that stands for a **class**, a kind of thing: 0 for *background*,
+# 1 for *cell*, and so on. The labels of all pixels are an array as large as the image, a **mask**. Making such masks is
+# called *semantic segmentation*. It does not count things: two cells side by side get the same label.
 #
 # Below is a mask that a person drew, the **truth**, and one that a program gave, the **prediction**. A second program
 # is lazy: it answers 0 everywhere. Write down, on paper:
@@ -84,14 +84,15 @@ assert np.isclose(dice(truth, prediction), 2 * iou(truth, prediction) / (1 + iou
 # Blood smears
 # ------------
 # The folder ``data/smears`` has 16 images of blood under the microscope, drawn by scratchnet after real ones, with
-# their masks. The class to find are the large stained cells, dark nucleus and pale body together. The many red cells
-# are background. A mask file is an image of one channel whose numbers *are* the labels.
+# their masks. To be found are the large stained cells, each with its dark core, the *nucleus*, and the pale body round
+# it. The many red cells are background. A pixel of an image has three numbers from 0 to 255, for red, green and blue. A
+# pixel of a mask has one number, and that number *is* its label.
 
 from scratchnet.data import read_image, read_mask, sample_folder
 
 smears = sample_folder("smears")
 names = sorted(path.name for path in (smears / "images").glob("*.png"))
-images = np.stack([read_image(smears / "images" / name) for name in names])  # (16, 96, 96, 3), 0 … 255
+images = np.stack([read_image(smears / "images" / name) for name in names])  # (16, 96, 96, 3): the last axis is colour
 masks = np.stack([read_mask(smears / "masks" / name) for name in names])  # (16, 96, 96), 0 or 1
 share = masks.mean()
 lazy = accuracy(masks, np.zeros_like(masks))
@@ -102,9 +103,9 @@ print(f"{images.shape[0]} images, share of cell {share:.3f}, accuracy of the laz
 # *network*, a program that learns from examples, gives its accuracy on such images, 0.89, and no other measure. Is
 # that good? The number alone does not say.
 #
-# So let us see how far one gets without learning. Nuclei are dark in green light: call every pixel cell whose green
-# is under a threshold *t*, and try every *t*. (We choose the best on the very images on which we measure, which
-# flatters it. A network must always be measured on images that it did not learn from.)
+# So let us see how far one gets without learning. The stain swallows green light, so a nucleus has small green numbers:
+# call every pixel cell whose green is under a threshold *t*, and try every *t*. (We choose the best on the very images
+# on which we measure, which flatters it. A network must always be measured on images that it did not learn from.)
 
 thresholds = np.arange(0, 256, 5 if FAST else 1)
 green = images[:, :, :, 1]
@@ -124,9 +125,9 @@ print(f"the best of all: accuracy {accuracies.max():.3f}, IoU {ious.max():.3f}")
 # %%
 # The figure worth keeping
 # ------------------------
-# From the left: an image; its truth; what the threshold got right (white), missed (vermilion) and wrongly marked
-# (blue); and both measures over the threshold. The accuracy begins at 0.80 for finding nothing and comes to 0.88 at
-# most. The IoU begins at 0.
+# From the left: an image; its truth; the cell's pixels that the threshold found (white), those that it missed
+# (orange-red) and background that it marked (blue); and both measures for every threshold. The accuracy begins at 0.80
+# for finding nothing and comes to 0.88 at most. The IoU begins at 0.
 
 from scratchnet.viewing import ROLES, error_map, keep, overlay, panels
 
@@ -151,8 +152,9 @@ keep(figure, "01-pixels-as-labels")
 # One table for everything
 # ------------------------
 # All these measures follow from one small table, the **confusion matrix**: how many pixels of each true class (row)
-# were predicted as each class (column). It also serves for more than two classes; the *mean IoU* is then the mean of
-# the IoUs of all classes. The packaged functions are in `scratchnet.evaluation`.
+# were predicted as each class (column). For a class, the intersection is its number on the diagonal, and the union is
+# its row and its column together, the diagonal counted once. So the table also serves for more than two classes; the
+# *mean IoU* is then the mean of the IoUs of all classes. The packaged functions are in `scratchnet.evaluation`.
 
 from scratchnet.evaluation import confusion_matrix, metrics
 
@@ -176,9 +178,9 @@ print(f"Dice of two empty masks: {dice(empty, empty):.0f}, with one wrong pixel:
 assert (dice(empty, empty), dice(empty, speck)) == (1, 0)
 
 # %%
-# **… the IoU of every image is computed, and then the mean taken?** That is another number than the IoU of all pixels
-# together, and an image with a tiny cell counts as much as one full of cells. Here it is 0.41 against 0.43. Neither
-# is wrong, but they must not be compared. This package counts all pixels first and divides once.
+# **… the IoU of every image is computed, and then the mean is taken?** That is another number than the IoU of all
+# pixels together, and an image with a tiny cell counts as much as one full of cells. Here it is 0.41 against 0.43.
+# Neither is wrong, but they must not be compared. This package counts all pixels first and divides once.
 
 mean_of_images = np.mean([iou(truth, mask) for truth, mask in zip(masks, found, strict=True)])
 together = iou(masks, found)
@@ -200,7 +202,7 @@ print(f"shifted by one pixel: IoU of a large disc {large:.2f}, of a small one {s
 
 # %%
 # **… a mask is made smaller like a photograph?** That takes the mean of neighbouring pixels. But labels are names,
-# not amounts: between 0, background, and 2, say a dog, there is no 1, a cat. Take the nearest label instead.
+# not amounts: the mean of 0, background, and 2, say a dog, is 1, a cat. Take the label of the nearest pixel instead.
 
 border_of_a_dog = np.array([0, 2], np.uint8)
 print("mean of background and dog:", border_of_a_dog.mean(), "which is a cat")
@@ -217,5 +219,5 @@ assert border_of_a_dog.mean() == 1
 # 3. A street scene has the classes road, car and sky, and the confusion matrix is
 #    ``[[70, 0, 0], [5, 5, 0], [0, 0, 20]]``. Compute the pixel accuracy and the IoU of each class. Which class does
 #    the mean IoU make visible?
-# 4. Somebody reports an accuracy of 0.97 on images with 2 % cell. Give the smallest and the largest IoU that this
-#    allows.
+# 4. Somebody reports an accuracy of 0.97 on images of which 2 % is cell. Give the smallest and the largest IoU that
+#    this allows.

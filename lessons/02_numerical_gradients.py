@@ -2,9 +2,9 @@ r"""
 2. Numerical gradients
 ======================
 
-**The question.** A *network* is a long calculation with many numbers in it that are learned. It learns them from
-slopes, and how to compute the slopes somebody worked out with pencil and paper. A wrong slope does not crash; the
-network only learns badly. How can one know that a slope is right?
+**The question.** A *network* is a long calculation with many numbers in it that are learned. For each of them it must
+know which way to change it, and how much that helps: a slope. The formulas for the slopes were worked out with pencil
+and paper. A wrong one does not crash; the network only learns badly. How can one know that a slope is right?
 
 You need NumPy's arrays, and no lesson before.
 """
@@ -40,11 +40,12 @@ print(f"loss at 2.9: {below:.2f}, at 3: {here:.2f}, at 3.1: {above:.2f}")
 # By hand
 # -------
 # From 2.9 to 3.1 the loss falls from 17.64 to 14.44, by 3.2 on a way of 0.2. That is −16 for each unit: the **slope**
-# of the loss at w = 3. The sign says which way is up; here the loss falls when *w* grows. Pencil and paper say the
-# same: the derivative of (2·w − 10)² is 4·(2·w − 10), and 4·(−4) = −16.
+# of the loss at w = 3, or, as one also says, its slope *by* w (its derivative with respect to w). The sign says which
+# way is up; here the loss falls when *w* grows. Pencil and paper say the same: the derivative of (2·w − 10)² is
+# 4·(2·w − 10), and 4·(−4) = −16.
 #
-# Going a step on both sides and dividing by the whole way is a **central difference**. Going to one side only, from 3
-# to 3.1, gives −15.6: the slope changes on the way, and on one side nothing makes up for it.
+# Going a step to both sides and dividing by the distance between the two ends is a **central difference**. Going to one
+# side only, from 3 to 3.1, gives −15.6: the slope changes on the way, and nothing on the other side makes up for it.
 
 central, one_sided = (above - below) / 0.2, (above - here) / 0.1
 print(f"central difference {central:.2f}, one-sided {one_sided:.2f}")
@@ -54,8 +55,9 @@ assert np.isclose(central, 4 * (2 * 3 - 10))
 # What slopes are for
 # -------------------
 # Go downhill: change *w* against its slope, a little at a time, and the loss shrinks. This is **gradient descent**,
-# and it is how all networks here learn. Five steps, each a tenth of the slope long, and *w* is 5.00 (rounded), the
-# right choice:
+# and it is how all networks here learn; doing it is called **training**. How long a step is for a slope of 1 we choose;
+# that number is the **learning rate**. Five steps with a learning rate of 0.1, and *w* is 5.00 (rounded), the right
+# choice:
 
 w, way = 3.0, [3.0]
 for _ in range(5):
@@ -72,10 +74,10 @@ print(" ".join(f"{place:.2f}" for place in way))
 # The best step
 # -------------
 # Smaller steps should be better, because a curve looks straighter the closer one looks. But a computer keeps only so
-# many digits of a number: about 16 in ``float64``, about 7 in ``float32``. Two losses that are nearly equal differ
-# only in their last digits, and these are the ones that were rounded. So there are two errors. That of the step
-# shrinks with ε, that of the rounding grows as 1/ε. We measure both together, on a function whose slope is known: eˣ
-# is its own slope. Errors are given as shares of the right slope, *relative errors*.
+# many digits of a number: about 16 in ``float64``, about 7 in ``float32``. Two losses that are nearly equal differ only
+# in their last digits, and these are the ones that were rounded. So there are two errors. Call the step ε (epsilon):
+# the error of the step shrinks with ε, that of the rounding grows as 1/ε. We measure both together, on a function whose
+# slope is known: eˣ is its own slope. Errors are given as shares of the right slope, *relative errors*.
 
 steps = 10.0 ** -np.arange(0, 16)
 
@@ -104,9 +106,9 @@ for (name, sides), error in curves.items():
 # is then right to ten digits. With 10⁻¹³ it is right to three. In ``float32`` the best step is near 10⁻², and no step
 # gives more than five digits. So gradients are checked in ``float64``, with central differences, at ε = 10⁻⁵.
 #
-# The figure worth keeping: coming from the right, the error of the step falls along a straight line, with slope 2 for
-# the central difference (a tenth of the step, a hundredth of the error) and 1 for the one-sided. On the left the
-# error of rounding rises, up to 1: a step below the last digit of x changes nothing, and the slope comes out as 0.
+# The figure worth keeping: coming from the right, the error of the step falls along a straight line. For the central
+# difference a tenth of the step means a hundredth of the error, for the one-sided a tenth. On the left the error of
+# rounding rises, up to 1: a step below the last digit of x changes nothing, and the slope comes out as 0.
 
 from scratchnet.viewing import ROLES, keep, panels
 
@@ -134,8 +136,9 @@ keep(figure, "02-numerical-gradients")
 # ``dx`` as its ``dy``, and so on down to the first.
 #
 # So to check an operation alone, play the part of all that comes after it: choose some ``dy``, and let the loss be
-# ``L = Σ dy·y``. The slope of this L by each number of ``y`` is the number of ``dy`` at its place, as it should be.
-# Its slope by each number of ``x`` can be measured, two forward passes a number:
+# ``L = Σ dy·y``, every number of ``dy`` times that of ``y`` at its place, added up. The slope of this L by each number
+# of ``y`` is the number of ``dy`` at its place, as it should be. Its slope by each number of ``x`` can be measured, two
+# forward passes a number:
 
 
 def numeric_gradient(forward: Callable, x: np.ndarray, dy: np.ndarray, step: float = 1e-5) -> np.ndarray:
@@ -198,9 +201,11 @@ print(f"wrong backward, checked with ones: error {fooled:.0e}")
 assert fooled < 1e-9
 
 # %%
+# Two operations of this course are like the mirror: unpooling, which puts numbers at certain places (lesson 7), and
+# transposed convolution, where a kernel can be turned the wrong way (lesson 9).
+#
 # It can be worse. ``y = x − mean(x)`` always adds up to 0. So its sum has slope 0 by every number, and a check with
-# ones compares 0 with 0, whatever factor is wrong. In this family of networks two things are like the mirror:
-# unpooling, which puts numbers to certain places (lesson 7), and everything that turns or transposes.
+# ones compares 0 with 0, whatever factor is wrong.
 
 
 def centre_backward(dy: np.ndarray) -> np.ndarray:
@@ -225,8 +230,8 @@ assert off[1] > 0.1
 # --------------------
 # Two forward passes for every number are too many for a network: the blood-cell network of this package learns
 # 738,977 numbers, that is 1,477,954 forward passes for one check. Instead, move *all* numbers at once, along a random
-# direction *v*. The loss must then change by Σ dx·v. Two forward passes check every number; they do not tell which
-# one is wrong.
+# direction *v*. For each unit of that way the loss must then change by Σ dx·v. Two forward passes check every number;
+# they do not tell which one is wrong.
 
 numbers = 738_977
 v = rng.standard_normal(x.shape)
@@ -239,8 +244,9 @@ assert not np.isclose(along, (mirror_backward_wrong(random_dy) * v).sum())
 # The packaged check
 # ------------------
 # `scratchnet.gradcheck` does both, with a random ``dy``, for everything in the package: ``scratchnet gradcheck``
-# prints the list. All operations must come below a relative error of 10⁻⁶. With the wrong backward pass it says
-# where:
+# prints the list. All operations must come below a relative error of 10⁻⁶. ``from_functions`` takes the arrays by name,
+# the forward pass, which gets these arrays, and the backward pass, which gets ``dy`` and the arrays and returns a
+# gradient for each name. With the wrong backward pass the check says where:
 
 from scratchnet.gradcheck import check_gradients, from_functions
 
@@ -253,11 +259,12 @@ for backward in (mirror_backward, mirror_backward_wrong):
 # %%
 # What breaks if …
 # ----------------
-# **… there is a kink?** ``max(x, 0)``, an operation that is in every network here, is called *ReLU*. It has slope 0
-# for negative numbers and slope 1 for positive ones, and a kink at 0. Where x is closer to the kink than the step,
-# the two sides see different slopes, and the difference measures a mixture: at x = 3·10⁻⁶ it says 0.65, where 1 is
-# right. Nothing is wrong with the backward pass. A good check notices that x changed sides between x − ε and x + ε,
-# and takes a shorter step or leaves the point out. The packaged one does, and counts what it left out.
+# **… there is a kink?** ``max(x, 0)``, an operation that is in every network here, is called *ReLU* (rectified linear
+# unit). It replaces negative numbers by 0. So it has slope 0 for negative numbers and slope 1 for positive ones, and a
+# kink at 0. Where x is closer to the kink than the step, the two sides see different slopes, and the difference
+# measures a mixture: at x = 3·10⁻⁶ it says 0.65, where 1 is right. Nothing is wrong with the backward pass. A good
+# check notices that x changed sides between x − ε and x + ε, and takes a shorter step or leaves the point out. The
+# packaged one does, and counts what it left out.
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -301,7 +308,7 @@ assert nonsense > 100
 #
 # 1. Measure the slope of w³ at w = 2 with a central difference and a step of 0.1, on paper. How much is it off, and
 #    why by exactly that?
-# 2. A forward pass of the blood-cell network takes, say, 10 ms. How long does a check of every single number take?
+# 2. A forward pass of the blood-cell network takes, say, 10 ms. How long does a check of each of its numbers take?
 # 3. Write the backward pass of ``y = x·s``, where *s* is the sum of all numbers of ``x``, and check it. (Every number
 #    of ``x`` acts in two ways.)
 # 4. Sorting is an operation as well: ``y = np.sort(x)``. Write its backward pass. Does a check with ones find out if

@@ -2,8 +2,8 @@ r"""
 3. Convolution, by loops
 ========================
 
-**The question.** The outline of a cell looks the same wherever the cell lies. How can a handful of numbers find it
-everywhere in an image?
+**The question.** The outline of a cell looks the same wherever the cell lies. How can nine numbers find it everywhere
+in an image?
 
 You need NumPy's arrays. Lesson 1 shows the images; nothing of it is used here.
 """
@@ -12,7 +12,7 @@ You need NumPy's arrays. Lesson 1 shows the images; nothing of it is used here.
 # Write your prediction down first
 # --------------------------------
 # A grey image is an array of numbers with rows and columns; we call any such array a **map**. Below is a map ``x`` of
-# 4×5 and a small array ``k`` of 3×3, the **kernel**. Lay the kernel on the top left corner of the map, so that it
+# 4×5 and a small array of 3×3, the **kernel**. Lay the kernel on the top left corner of the map, so that it
 # covers 3×3 numbers, a **window**. Multiply each number of the window by the number of the kernel that lies on it,
 # and add up the nine products: one number. Shift the kernel by one column, do it again, and so on for every place at
 # which it lies wholly on the map. Write down, on paper:
@@ -28,39 +28,41 @@ import numpy as np
 FAST = "--fast" in sys.argv
 
 x = np.array([[1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 1, 1]], np.float64)
-k = np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]], np.float64)
-print(x, k, sep="\n")
+kernel = np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]], np.float64)
+print(x, kernel, sep="\n")
 
 # %%
 # By hand
 # -------
 # The first window holds nine ones: its left column counts −3, its right column +3, the sum is 0. The next window has
-# the fives in its right column: −3 + 15 = 12. The kernel compares right with left: it answers 0 on plain ground and a
-# large number where the map steps up. That is a **convolution**: one kernel, laid on every place of a map.
+# the fives in its right column: −3 + 15 = 12. The kernel compares right with left: it answers 0 where all numbers are
+# equal and a large number where the map steps up. That is a **convolution**: one kernel (also called a **filter**),
+# laid on every place of a map. In the code kh and kw are the kernel's rows and columns, oh and ow those of the output;
+# (o, q) is a place of the output and (i, j) a place of the kernel.
 
 
-def convolve_map(x: np.ndarray, k: np.ndarray) -> np.ndarray:
+def convolve_map(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Return the sums of products of a kernel (kh, kw) with every window of a map (h, w)."""
-    kh, kw = k.shape
+    kh, kw = kernel.shape
     oh, ow = x.shape[0] - kh + 1, x.shape[1] - kw + 1  # the last window begins kh − 1 rows above the end
     y = np.zeros((oh, ow))
     for o in range(oh):
         for q in range(ow):
             for i in range(kh):
                 for j in range(kw):
-                    y[o, q] += x[o + i, q + j] * k[i, j]
+                    y[o, q] += x[o + i, q + j] * kernel[i, j]
     return y
 
 
-y = convolve_map(x, k)
+y = convolve_map(x, kernel)
 print(y)
 assert y.tolist() == [[0, 12, 12], [0, 8, 8]]
 
 # %%
-# Two rows and three columns, 0 first, the largest numbers along the step. Turn the kernel by a quarter, ``k.T``, and
-# it finds the step from top to bottom instead. The numbers of the kernel decide what is found. In this lesson we
-# choose them. A **network** is many such operations, each working on the answers of the one before it; it *learns*
-# the numbers of its kernels, and they are called **weights**.
+# Two rows and three columns, 0 first, the largest numbers along the step. Turn the kernel by a quarter, ``kernel.T``,
+# and it finds the step from top to bottom instead. The numbers of the kernel decide what is found. In this lesson we
+# choose them. A **network** is many such operations, called its **layers**, each working on the answers of the one
+# before it; one with many layers is *deep*. It *learns* the numbers of its kernels, and they are called **weights**.
 
 # %%
 # Sizes: padding and stride
@@ -71,8 +73,9 @@ assert y.tolist() == [[0, 12, 12], [0, 8, 8]]
 # The **stride** *s* is how far the kernel moves from one window to the next. With s = 2 every second place is left
 # out, in both directions, and the result has about half the rows and half the columns.
 #
-# How many windows fit along *h* rows? The first begins at 0. Each next one begins *s* further. The last must end
-# inside ``h + 2·p`` rows. Count them, and compare with the formula ``(h + 2·p − k) // s + 1``:
+# How many windows of *k* rows fit along *h* rows? The first begins at 0. Each next one begins *s* further. The last
+# must end inside ``h + 2·p`` rows. Count them, and compare with the formula ``(h + 2·p − k) // s + 1``. (Kernels are
+# mostly square, so *k* stands for kh and kw.)
 
 
 def count_by_sliding(h: int, k: int, s: int, p: int) -> int:
@@ -89,10 +92,10 @@ def windows_that_fit(h: int, k: int, s: int, p: int) -> int:
     return (h + 2 * p - k) // s + 1
 
 
-for h, size, s, p in [(4, 3, 1, 1), (4, 3, 2, 1), (7, 3, 2, 1), (8, 3, 2, 0), (224, 7, 2, 3)]:
-    fit = windows_that_fit(h, size, s, p)
-    print(f"h {h:3d}, k {size}, s {s}, p {p}: {fit} windows")
-    assert fit == count_by_sliding(h, size, s, p)
+for h, k, s, p in [(4, 3, 1, 1), (4, 3, 2, 1), (7, 3, 2, 1), (8, 3, 2, 0), (224, 7, 2, 3)]:
+    fit = windows_that_fit(h, k, s, p)
+    print(f"h {h:3d}, k {k}, s {s}, p {p}: {fit} windows")
+    assert fit == count_by_sliding(h, k, s, p)
 
 # %%
 # So 4 rows stay 4 with k = 3, s = 1, p = 1; they become 2 with s = 2; and 7 become 4. Here is the map of the
@@ -100,7 +103,7 @@ for h, size, s, p in [(4, 3, 1, 1), (4, 3, 2, 1), (7, 3, 2, 1), (8, 3, 2, 0), (2
 
 from scratchnet.viewing import convolution_frames, keep
 
-keep(convolution_frames(x, k, padding=1), "03-a-kernel-slides")
+keep(convolution_frames(x, kernel, padding=1), "03-a-kernel-slides")
 
 # %%
 # Channels
@@ -110,10 +113,10 @@ keep(convolution_frames(x, k, padding=1), "03-a-kernel-slides")
 # runs over all 3·3·3 = 27 products. Still one number comes out at each place, so the result is one map.
 #
 # To look for several things, use several kernels. Each gives a map, and the maps are stacked as the channels of the
-# output. All kernels together are one array, the **weight**, of shape ``(kh, kw, c_in, c_out)``. Last, every output
-# channel has one number of its own that is added everywhere, the **bias**: it moves the level from which on an answer
-# counts as positive. And since one mostly works on several images at a time, a **batch** of n, there is one axis
-# more. This is the whole operation:
+# output. All kernels together are one array, the **weight**, of shape ``(kh, kw, c_in, c_out)``, with c_in channels
+# going in and c_out coming out. Last, every output channel has one number of its own that is added everywhere, the
+# **bias**: it moves the level above which an answer counts as positive. And since one mostly works on several images at
+# a time, a **batch** of n, there is one axis more. This is the whole operation:
 
 
 def conv_by_loops(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int = 1, padding: int = 0) -> np.ndarray:
@@ -129,7 +132,7 @@ def conv_by_loops(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: i
     return y
 
 
-assert (conv_by_loops(x[None, :, :, None], k[:, :, None, None], np.zeros(1))[0, :, :, 0] == y).all()
+assert (conv_by_loops(x[None, :, :, None], kernel[:, :, None, None], np.zeros(1))[0, :, :, 0] == y).all()
 
 # %%
 # Edges in a blood smear, by hand
@@ -158,9 +161,10 @@ assert edges.shape == (1, 94, 94, 2)
 # The figure worth keeping
 # ------------------------
 # In the two middle pictures grey is 0, white a large positive and black a large negative number. The left side of a
-# cell is dark in the first of them (the ground is brighter than the cell, so going right is a step down), its right
-# side is light. In the other it is top and bottom. The two answers at a pixel are the sides of a right-angled
-# triangle; its long side is the strength of the edge, whatever its direction. It is dark in the last picture.
+# cell is dark in the first of them (the ground round the cell is brighter than the cell, so going right is a step
+# down), its right side is light. In the other it is top and bottom. The two answers at a pixel are the sides of a
+# right-angled triangle; its long side is the strength of the edge, whatever its direction. It is dark in the last
+# picture.
 
 from scratchnet.viewing import panels
 
@@ -181,9 +185,10 @@ keep(figure, "03-convolution-by-loops")
 # A convolution has ``kh·kw·c_in·c_out`` weights and ``c_out`` biases, however large the image is, because the same
 # kernel is used at every place. The edge finder has 3·3·3·2 + 2 = 56.
 #
-# The first convolution of a well-known network, VGG16 (Simonyan and Zisserman 2015), makes 64 channels of the 3
-# colours of an image of 224×224: that is 1,792 numbers. Connecting every number of that image with every number of
-# that output by a weight of its own would take 483 *billion*.
+# The first convolution of a well-known network, VGG16 (Simonyan and Zisserman 2015; it says what an image shows, and
+# has 16 layers with weights), makes 64 channels of the 3 colours of an image of 224×224: that is 1,792 numbers.
+# Connecting every number of that image with every number of that output by a weight of its own would take 483
+# *billion*.
 
 
 def numbers_learned(kh: int, kw: int, c_in: int, c_out: int) -> int:
@@ -228,18 +233,18 @@ print("the image moved by (5, 9), and so did every edge")
 # %%
 # What breaks if …
 # ----------------
-# **… the kernel is turned by 180°?** Mathematicians turn it before they multiply, and call that a convolution; what
-# we do is then a *cross-correlation*. Deep learning never turns, and keeps the name. For the step finder, turning
-# changes the sign of every answer. For weights that are learned it makes no difference which of the two is used, as
-# long as it is always the same one.
+# **… the kernel is turned by 180°?** Mathematicians turn it before they multiply, and call that a convolution; what we
+# do is then a *cross-correlation*. *Deep learning*, the craft of training deep networks, does not turn it, and keeps
+# the name. For the step finder, turning changes the sign of every answer. For weights that are learned it makes no
+# difference which of the two is used, as long as it is always the same one.
 
-turned = convolve_map(x, k[::-1, ::-1])
+turned = convolve_map(x, kernel[::-1, ::-1])
 print(turned)
 assert (turned == -y).all()
 
 # %%
-# **… nobody pads?** Every 3×3 convolution then takes away two rows and two columns. Thirteen of them in a row, as
-# many as VGG16 has: 26 rows would be gone. An image of 28×28 would end as 2×2.
+# **… nobody pads?** Every 3×3 convolution then takes away two rows and two columns. After thirteen of them, as many as
+# VGG16 has, 26 rows would be gone. An image of 28×28 would end as 2×2.
 
 rows = 28
 for _ in range(13):
@@ -251,7 +256,7 @@ assert rows == 2
 # **… the padding is not what the image is like?** Zeros are black. Round a bright image they make a frame, and the
 # edge finder finds it: with padding 1, of the 100 strongest answers 100 lie on the image's border. Subtract the
 # image's mean first, so that 0 is an average grey, and the frame is much weaker. This is one reason why images are
-# normalised before they enter a network.
+# **normalised** before they enter a network: their mean is subtracted, and mostly they are divided by their spread.
 
 
 def on_the_border(x: np.ndarray) -> int:
@@ -274,7 +279,7 @@ print(f"of the 100 strongest edges on the border: {black_frame}, with the mean s
 eight = rng.standard_normal((1, 8, 8, 1))
 other = eight.copy()
 other[:, 7] = 100.0
-assert (conv2d(eight, k[:, :, None, None], stride=2) == conv2d(other, k[:, :, None, None], stride=2)).all()
+assert (conv2d(eight, kernel[:, :, None, None], stride=2) == conv2d(other, kernel[:, :, None, None], stride=2)).all()
 
 # %%
 # **… the channels do not fit?** Then nothing can be multiplied, and the package says so:

@@ -2,8 +2,8 @@ r"""
 4. Convolution as one matrix product: im2col
 ============================================
 
-**The question.** The loops of lesson 3 are right, and far too slow to be of use. The sums must be made all the same.
-Can they be written as something that a computer does well?
+**The question.** The loops of lesson 3 are right, and far too slow to be of use. Not one of their sums can be left
+out. Can they be written as something that a computer does hundreds of times faster?
 
 You need lesson 3 (convolution, windows, padding, stride, channels).
 """
@@ -30,8 +30,8 @@ from threadpoolctl import threadpool_limits
 FAST = "--fast" in sys.argv
 
 x = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float64)
-k = np.array([[1, 2], [3, 4]], np.float64)
-print(x, k, sep="\n")
+kernel = np.array([[1, 2], [3, 4]], np.float64)
+print(x, kernel, sep="\n")
 
 # %%
 # By hand
@@ -40,7 +40,7 @@ print(x, k, sep="\n")
 # 1, 2, 3, 4. The product of the two is all four answers at once: 37 = 1·1 + 2·2 + 4·3 + 5·4 comes first.
 
 columns = np.array([x[o : o + 2, q : q + 2].ravel() for o in range(2) for q in range(2)])
-answers = columns @ k.ravel()
+answers = columns @ kernel.ravel()
 print(columns, answers, sep="\n")
 assert answers.tolist() == [37, 47, 67, 77]
 middle, corner = int((columns == 5).sum()), int((columns == 1).sum())
@@ -53,12 +53,12 @@ print("the 5 stands there", middle, "times, the 1", corner, "time")
 
 from scratchnet.viewing import im2col_frames, keep
 
-keep(im2col_frames(x, k), "04-windows-become-rows")
+keep(im2col_frames(x, kernel), "04-windows-become-rows")
 
 # %%
 # With channels, padding and stride
 # ---------------------------------
-# A window of an image ``(n, h, w, c_in)`` holds kh·kw·c_in numbers, so that is the length of a row. The weight of
+# A window of images ``(n, h, w, c_in)`` holds kh·kw·c_in numbers, so that is the length of a row. The weight of
 # lesson 3 has the shape ``(kh, kw, c_in, c_out)``. Read in the order in which it lies in memory, its first three axes
 # become one, and each column is a kernel: ``weight.reshape(-1, c_out)``. Nothing is moved for this.
 
@@ -130,8 +130,8 @@ assert np.allclose(conv(batch, weight, 2, 1), loops)
 # Neither way saves a single multiplication. For every output number there are kh·kw·c_in of them: for the case below,
 # 3·3·16 = 144. What changes is who does it. The loop asks Python thousands of times to start a small calculation. The
 # product is one call of a **GEMM** (general matrix multiply), a routine that people have tuned for decades: it takes
-# blocks of both matrices that fit into the processor's fast memory, its *cache*, and uses every number many times
-# before it fetches the next.
+# blocks of both matrices that fit into the *cache*, the small and fast memory inside the processor, and uses every
+# number many times before it fetches the next from the large and slow one.
 
 
 def seconds(function, *arguments) -> float:
@@ -189,9 +189,9 @@ assert largest * side == whole * 4
 # %%
 # The packaged function
 # ---------------------
-# `scratchnet.ops.direct` works like this: blocks of at most 4 MB of columns, one thread for each core of the
-# processor. ``precise=True`` asks for it. Otherwise `scratchnet.ops.convolution.conv2d` is free to take a way with
-# fewer multiplications where there is one (lesson 17).
+# `scratchnet.ops.direct` works like this: blocks of at most 4 MB of columns, shared out among the *cores* of the
+# processor, each of which calculates by itself. ``precise=True`` asks for it. Otherwise
+# `scratchnet.ops.convolution.conv2d` is free to take a way with fewer multiplications where there is one (lesson 17).
 
 from scratchnet.ops.convolution import conv2d
 
@@ -211,9 +211,9 @@ from scratchnet.viewing import draw_matrix, panels
 shown = 3  # the window at the bottom right
 figure, axes = panels(10, 2.9, columns=5, widths=(3, 2, 4, 1.6, 2))
 draw_matrix(axes[0], x, "image", "a map", marked=[(1 + i, 1 + j) for i, j in np.ndindex(2, 2)])
-draw_matrix(axes[1], k, "weight", "a kernel")
+draw_matrix(axes[1], kernel, "weight", "a kernel")
 draw_matrix(axes[2], columns, "image", "its windows as rows", marked=[(shown, j) for j in range(4)])
-draw_matrix(axes[3], k.reshape(4, 1), "weight", "the kernel\nas a column")
+draw_matrix(axes[3], kernel.reshape(4, 1), "weight", "the kernel\nas a column")
 draw_matrix(axes[4], answers.reshape(2, 2), "output", "their product\nas a map", marked=[(1, 1)])
 keep(figure, "04-im2col")
 
@@ -244,16 +244,16 @@ assert (view == 0).sum() == 4
 # %%
 # **… the two ways are compared with ==?** Computers round, and the order of a sum decides what is rounded. In
 # ``float32`` the loops and the product differ in the last digits. Compare with a tolerance, and know how large it
-# ought to be: here, about 10⁻⁷ times the numbers that were added.
+# ought to be: about 10⁻⁷ times the sum of the products' sizes, here about a hundred.
 
 slow_y, quick_y = conv_by_loops(picture[:, :8, :8], filters), conv(picture[:, :8, :8], filters)
 print(f"equal numbers: {(slow_y == quick_y).mean():.0%}, largest difference: {np.abs(slow_y - quick_y).max():.1e}")
 assert np.abs(slow_y - quick_y).max() < 1e-4
 
 # %%
-# **… the image is still made of bytes?** A pixel from a file is a ``uint8``, a whole number from 0 to 255. A product
-# of two such matrices is again of bytes, and starts again at 0 after 255, without a word. Nine bright pixels of 200
-# add up to 1800, but bytes say 8. Turn images into floating-point numbers first.
+# **… the image is still made of bytes?** The numbers of an image from a file are ``uint8``: whole, not above 255. A
+# product of two such matrices is again of bytes, and starts again at 0 after 255, without a word. Nine bright
+# pixels of 200 add up to 1800, but bytes say 8. Turn images into floating-point numbers first.
 
 bright = np.full((1, 3, 3, 1), 200, np.uint8)
 in_bytes = int(conv(bright, np.ones((3, 3, 1, 1), np.uint8)).item())
@@ -270,5 +270,5 @@ print("in bytes", in_bytes, " in floating point", in_floats)
 #    with padding 1? And with stride 2?
 # 3. Count how often each number of a 5×5 map stands in the matrix of a 3×3 kernel, without padding. (Hint: put the
 #    number of each pixel, 0 to 24, into the map, and count.) What is the sum of the counts?
-# 4. A kernel as large as the image, 7×7×512: how many rows has the matrix? Such a convolution is what other books
-#    call a *fully connected layer*.
+# 4. A kernel as large as the image, 7×7×512: how many rows has the matrix? (Such a layer, which gives every number of
+#    its input its own weight, is called *fully connected*; lesson 13 comes back to it.)

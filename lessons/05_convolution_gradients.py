@@ -2,8 +2,9 @@ r"""
 5. The three gradients of a convolution
 =======================================
 
-**The question.** A convolution was told, for each number of its output, how fast the loss changes with it. How fast
-does the loss then change with each number of the image, of the kernel, and with the bias?
+**The question.** In lesson 3 we chose the numbers of a kernel. A network must learn them, and for that it needs slopes.
+A convolution is told, for each number of its output, how fast the loss changes with it. How fast does the loss then
+change with each number of the image, of the kernel, and with the bias?
 
 You need lesson 2 (gradients, ``dy``, the backward pass) and lesson 4 (im2col).
 """
@@ -15,7 +16,7 @@ You need lesson 2 (gradients, ``dy``, the backward pass) and lesson 4 (im2col).
 # the loss grows by 1 for each unit of the 37, by 2 for each unit of the 77, and does not care about the other two.
 # Write down, on paper, only thinking about which number was multiplied with which:
 #
-# 1. ``dk``, how fast the loss changes with each number of the kernel (four numbers);
+# 1. ``dkernel``, how fast the loss changes with each number of the kernel (four numbers);
 # 2. ``dx``, the same for each number of the map (nine numbers);
 # 3. a bias is added to all four answers. How fast does the loss change with it?
 
@@ -26,40 +27,41 @@ import numpy as np
 FAST = "--fast" in sys.argv
 
 x = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float64)
-k = np.array([[1, 2], [3, 4]], np.float64)
+kernel = np.array([[1, 2], [3, 4]], np.float64)
 dy = np.array([[1, 0], [0, 2]], np.float64)
 
 # %%
 # By hand
 # -------
-# A convolution is made of products ``x·k``, one number of the map times one number of the kernel. If ``x`` grows by
-# 1, the product grows by ``k``. If ``k`` grows by 1, it grows by ``x``. **In a product, the slope by the one factor
-# is the other factor.** And a number that is used in many products has the sum of all its slopes.
+# A convolution is made of products, one number of the map times one number of the kernel. If the number of the map
+# grows by 1, the product grows by the number of the kernel. If the number of the kernel grows by 1, it grows by the
+# number of the map. **In a product, the slope by the one factor is the other factor.** And a number that is used in
+# many products has the sum of all its slopes.
 #
 # So the kernel gets the windows: once the first window, because its answer counts 1, and twice the last one:
-# dk = [[1, 2], [4, 5]] + 2·[[5, 6], [8, 9]] = [[11, 14], [20, 23]]. The map gets kernels: one kernel is laid where
+# dkernel = [[1, 2], [4, 5]] + 2·[[5, 6], [8, 9]] = [[11, 14], [20, 23]]. The map gets kernels: one kernel is laid where
 # the first window was, two kernels where the last one was. In the middle they overlap, 4·1 + 1·2 = 6, and are added
 # up. The bias acts on every answer, so its slope is the sum of ``dy``, 3.
 #
-# In the code of lesson 3 there was one line in the middle of the loops, ``y += x · k``. The backward pass has the
+# In the code of lesson 3 there was one line in the middle of the loops, ``y += x · kernel``. The backward pass has the
 # same loops, with one line for each factor:
 
 
-def gradients_by_loops(dy: np.ndarray, x: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return dx and dk of a convolution of one map."""
-    dx, dk = np.zeros_like(x), np.zeros_like(k)
+def gradients_by_loops(dy: np.ndarray, x: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return dx and dkernel of a convolution of one map."""
+    dx, dkernel = np.zeros_like(x), np.zeros_like(kernel)
     for o, q in np.ndindex(dy.shape):
-        for i, j in np.ndindex(k.shape):
-            # forward: y[o, q] += x[o + i, q + j] * k[i, j]
-            dx[o + i, q + j] += dy[o, q] * k[i, j]
-            dk[i, j] += dy[o, q] * x[o + i, q + j]
-    return dx, dk
+        for i, j in np.ndindex(kernel.shape):
+            # forward: y[o, q] += x[o + i, q + j] * kernel[i, j]
+            dx[o + i, q + j] += dy[o, q] * kernel[i, j]
+            dkernel[i, j] += dy[o, q] * x[o + i, q + j]
+    return dx, dkernel
 
 
-dx, dk = gradients_by_loops(dy, x, k)
+dx, dkernel = gradients_by_loops(dy, x, kernel)
 dbias = dy.sum()
-print(dk, dx, dbias, sep="\n")
-assert dk.tolist() == [[11, 14], [20, 23]]
+print(dkernel, dx, dbias, sep="\n")
+assert dkernel.tolist() == [[11, 14], [20, 23]]
 assert dx.tolist() == [[1, 2, 0], [3, 6, 4], [0, 6, 8]]
 assert dbias == 3
 
@@ -72,9 +74,9 @@ from scratchnet.viewing import draw_matrix, keep, panels
 
 figure, axes = panels(10.5, 2.6, columns=5, widths=(3, 2, 2, 2, 3))
 draw_matrix(axes[0], x, "image", "x, the map", marked=[(1, 1)])
-draw_matrix(axes[1], k, "weight", "k, the kernel")
+draw_matrix(axes[1], kernel, "weight", "the kernel")
 draw_matrix(axes[2], dy, "gradient", "dy, from above")
-draw_matrix(axes[3], dk, "gradient", "dk: windows · dy")
+draw_matrix(axes[3], dkernel, "gradient", "dkernel: windows · dy")
 draw_matrix(axes[4], dx, "gradient", "dx: kernels · dy", marked=[(1, 1)])
 keep(figure, "05-convolution-gradients")
 
@@ -93,8 +95,8 @@ keep(figure, "05-convolution-gradients")
 # Two products, each with as many multiplications as the forward pass has: a backward pass takes about twice as long.
 #
 # The second gives the slopes of the windows' *copies*. A number of the image was copied into several windows, so its
-# own slope is the sum over its copies. Adding every copy back to where it came from is called **col2im**. As a loop
-# over the places of the kernel, everything that lay under place (i, j) is added at once:
+# own slope is the sum over its copies. Adding every copy back to where it came from is called **col2im**. The loop runs
+# over the places (i, j) of the kernel only: for all windows together it adds what lay under that place.
 
 
 def im2col(x: np.ndarray, kh: int, kw: int, s: int, p: int) -> np.ndarray:
@@ -134,9 +136,9 @@ def conv_backward(
     return col2im(dcolumns, x.shape, kh, kw, s, p), dweight.reshape(weight.shape), rows.sum(axis=0)
 
 
-by_products = conv_backward(dy[None, :, :, None], x[None, :, :, None], k[:, :, None, None])
+by_products = conv_backward(dy[None, :, :, None], x[None, :, :, None], kernel[:, :, None, None])
 assert (by_products[0][0, :, :, 0] == dx).all()
-assert (by_products[1][:, :, 0, 0] == dk).all()
+assert (by_products[1][:, :, 0, 0] == dkernel).all()
 
 # %%
 # The check
@@ -190,10 +192,11 @@ for ours, theirs in zip(conv_backward(upstream, image, arrays["weight"], 2, 1), 
 
 # %%
 # With stride 1 there is a second way to ``dx``. Look at the figure again: each number of ``dy`` lays a kernel into
-# ``dx``. Seen from a number of ``dx``, it collects numbers of ``dy`` times numbers of the kernel, from the last to
-# the first. So ``dx`` is a convolution as well: of ``dy``, padded by k − 1, with the kernel turned by 180°.
+# ``dx``. Seen from a number of ``dx``, it collects numbers of ``dy`` times numbers of the kernel, from the last to the
+# first. So ``dx`` is a convolution as well: of ``dy``, padded by one less than the kernel's size (here by 1), with the
+# kernel turned by 180°.
 
-turned = k[::-1, ::-1]
+turned = kernel[::-1, ::-1]
 second_way = conv2d(dy[None, :, :, None], turned[:, :, None, None], padding=1)[0, :, :, 0]
 print(second_way)
 assert (second_way == dx).all()
@@ -206,8 +209,9 @@ assert (second_way == dx).all()
 # What it is good for: a kernel is learned
 # ----------------------------------------
 # Somebody convolved an image of noise with the edge finder of lesson 3, and shows us only image and answer. We start
-# with a kernel of zeros, measure the loss as the mean squared difference of the answers, and go downhill along
-# ``dk``.
+# with a kernel of zeros and measure the loss as the mean squared difference of the answers. Its slope by an answer is
+# twice the difference there, divided by the number of answers: that is ``dy``. The convolution makes ``dkernel`` of it,
+# and we go downhill with a learning rate (lesson 2) of 0.25.
 
 secret = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float64).reshape(3, 3, 1, 1)
 noise = rng.standard_normal((1, 24, 24, 1))
@@ -225,8 +229,9 @@ print(guess[:, :, 0, 0].round(2) + 0.0)
 assert np.abs(guess - secret).max() < 0.01
 
 # %%
-# Each step takes away a third of the error or more, and after 20 the kernel is right to two decimals. Nothing else
-# happens when a network learns: only more kernels, and a loss that comes from the labels of pixels (lesson 6).
+# Each step takes away a third or more of the difference (the root of the mean square), and after 20 the kernel is right
+# to two decimals. Nothing else happens when a network learns: only more kernels, and a loss that comes from the labels
+# of pixels (lesson 6).
 
 figure, axes = panels(9, 2.5, columns=4)
 for panel, step in zip(axes, (0, 1, 3, 20), strict=True):
@@ -250,7 +255,7 @@ assert row.tolist() == [1, 1, 1]
 # **… the kernel is not turned?** With a kernel that is the same when turned, a blur for instance, nothing shows. Test
 # with kernels of random numbers, which have no symmetry.
 
-unturned = conv2d(dy[None, :, :, None], k[:, :, None, None], padding=1)[0, :, :, 0]
+unturned = conv2d(dy[None, :, :, None], kernel[:, :, None, None], padding=1)[0, :, :, 0]
 blur = np.ones((2, 2, 1, 1)) / 4
 symmetric = conv2d(dy[None, :, :, None], blur, padding=1), conv2d(dy[None, :, :, None], blur[::-1, ::-1], padding=1)
 print("our kernel: right", bool((unturned == dx).all()), "  blur: right", bool((symmetric[0] == symmetric[1]).all()))

@@ -3,8 +3,8 @@ r"""
 =====================
 
 **The question.** A network is to learn labels. Learning goes downhill along slopes, but a label is right or wrong, and
-between the two there is no slope. What is a good number to go downhill on, and how is it computed so that it survives a
-network that is very sure and wrong?
+between the two there is no slope. What is a good number to go downhill on? And how is it computed so that it survives a
+network that is very sure, and wrong?
 
 You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
 """
@@ -12,8 +12,8 @@ You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
 # %%
 # Write your prediction down first
 # --------------------------------
-# For every pixel the network gives one number *z*, called a **logit**. Positive means "cell", negative "background",
-# and the further from 0 the surer. Write down, on paper:
+# For every pixel the network gives one number *z*, called a **logit** or *score*. Positive means "cell", negative
+# "background", and the further from 0 the surer. Write down, on paper:
 #
 # 1. the probability of "cell" that you would read from z = 0, from z = 2, from z = −2;
 # 2. the network says z = 40, but the pixel is background. A loss measures how bad that is. Should it be about 1,
@@ -53,8 +53,8 @@ print(f"σ(0) = {even:.2f}, σ(2) = {sure:.2f}, σ(−2) = {unsure:.2f}")
 # with the natural logarithm. With q = 1 it is 0, with q = 0.5 it is 0.69, and it grows without end as q goes to 0:
 # the surer the network was of something wrong, the worse. With z = 2, a cell costs 0.13 and a background pixel 2.13.
 #
-# Write p for σ(z), the probability of cell, and the truth as a number t, 1 for cell and 0 for background. Then q is p
-# where t is 1, and 1 − p where t is 0.
+# Write p for σ(z), the probability of cell (in this lesson p is no padding), and the truth as a number t, 1 for cell
+# and 0 for background. Then q is p where t is 1, and 1 − p where t is 0.
 
 
 def naive_loss(z: np.ndarray, t: float) -> np.ndarray:
@@ -99,7 +99,7 @@ assert np.isinf(broken)
 
 def stable_loss(z: np.ndarray, t: float) -> np.ndarray:
     """Return the cross-entropy without ever rounding a probability to 0 or 1."""
-    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))  # log1p(a) is log(1 + a), exact also for tiny a
 
 
 z = np.linspace(-10, 10, 41)
@@ -200,7 +200,8 @@ print(
 #   Such a pixel has no loss and no slope, and the mean is taken over the others.
 # - **Class weights.** Where background is common, a network gets far by learning "background". So multiply every
 #   pixel's loss by a weight of its class, larger for rare classes. *Median frequency balancing* (Eigen and Fergus
-#   2015) takes the median of all classes' frequencies divided by the frequency of the class.
+#   2015) takes the median of all classes' frequencies divided by the frequency of the class, its share of the pixels
+#   of all images in which it occurs.
 
 
 def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int = 255) -> tuple[float, np.ndarray]:
@@ -213,14 +214,14 @@ def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int
 
 
 # %%
-# What do weights do? Take the simplest network of all, one that does not look at the image: it has one logit for each
-# class, the same at every pixel. Let it learn the masks of the blood smears.
+# What do class weights do? Take the simplest network of all, one that does not look at the image: it has one logit for
+# each class, the same at every pixel. Let it learn the masks of the blood smears.
 
 from scratchnet.data import read_mask, sample_folder
 
 folder = sample_folder("smears") / "masks"
 masks = np.stack([read_mask(path) for path in sorted(folder.glob("*.png"))])
-frequency = np.bincount(masks.ravel()) / masks.size
+frequency = np.bincount(masks.ravel()) / masks.size  # both classes occur in every image
 balanced = np.median(frequency) / frequency
 
 
@@ -238,9 +239,9 @@ plain, weighted = learn_constant(np.ones(2)), learn_constant(balanced)
 print(f"share of cell {frequency[1]:.2f}; learned {plain:.2f}, with weights {balanced.round(2)}: {weighted:.2f}")
 
 # %%
-# Without weights it learns to say 0.20 everywhere, the share of cell: never above one half, so the mask is empty.
+# Without class weights it learns to say 0.20 everywhere, the share of cell: never above one half, so the mask is empty.
 # With the weights 0.63 and 2.47 it says 0.50, undecided, so that the smallest hint in an image can decide. The price:
-# a network trained like this marks too much rather than too little, and its numbers are no probabilities any more.
+# a network trained like this marks too much rather than too little, and its p is no longer how often it is right.
 
 # %%
 # The packaged loss, and a check
@@ -321,4 +322,5 @@ assert nothing == 0
 # 2. Show that the softmax of the two logits (0, z) is the sigmoid of z. Why is one channel enough for two classes?
 # 3. The slopes of the softmax loss at one pixel add up to 0 over the classes. Why must they?
 # 4. Put probabilities in the place of the predicted mask in Dice (lesson 1): ``D = 2·Σ p·t / (Σ p + Σ t)``. Then
-#    1 − D is a loss as well. Work out its slope by each p, and check it as in lesson 2.
+#    1 − D is a loss as well. Work out its slope by each p (the derivative of a quotient u/v is (u'·v − u·v')/v²), and
+#    check it as in lesson 2.

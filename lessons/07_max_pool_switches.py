@@ -11,7 +11,11 @@ You need lesson 2 (numerical gradients) and lesson 3 (what a map is: rows, colum
 # %%
 # Write your prediction down first
 # --------------------------------
-# *Max-pooling* with a 2×2 window cuts the map into windows of 2×2 pixels and keeps the largest value of each.
+# Why make maps smaller? A 3×3 kernel sees 3×3 pixels, and nobody can tell a cell from so little. On a map of half the
+# size 3×3 numbers stem from 6×6 pixels, on one that was halved five times from 96×96. The part of the image that a
+# number depends on is its **receptive field**. Smaller maps widen it, and they are quicker to compute.
+#
+# **Max-pooling** with a 2×2 window cuts the map into windows of 2×2 pixels and keeps the largest value of each.
 # Below is a map of 4×4. Write down, on paper:
 #
 # 1. the pooled map;
@@ -32,8 +36,8 @@ print(x)
 # -------
 # The window at the top left holds 3, 9, 5, 2. Its maximum is 9, in row 0 and column 1 *of the window*. Counting the
 # window's places in reading order, 0 and 1 in the first row, 2 and 3 in the second, that is place 1. This number is the
-# **switch** of the window (Zeiler and Fergus 2014; SegNet calls it a max-pooling index): it says to which place of the
-# window the answer was connected, like the points of a railway.
+# **switch** of the window (Zeiler and Fergus 2014; the authors of SegNet, the network of lesson 14, call it a
+# max-pooling index): it says to which place of the window the answer was connected, like the points of a railway.
 #
 # As loops, this is all there is to it:
 
@@ -60,8 +64,8 @@ assert switches.tolist() == [[1, 3], [0, 0]]
 # %%
 # Going back: unpooling
 # ---------------------
-# *Unpooling* makes the map large again. It takes any map of the pooled size, usually not the maxima themselves but what
-# the layers after them made of them, and puts each number where its window's switch points. All other places get 0.
+# **Unpooling** makes the map large again. It takes any map of the pooled size, usually not the maxima themselves but
+# what the layers after them made of them, and puts each number where its window's switch points. The others get 0.
 
 
 def unpool_by_loops(y: np.ndarray, switches: np.ndarray, k: int) -> np.ndarray:
@@ -173,7 +177,8 @@ assert not np.allclose(wrong, analytic)
 # pass the wrong switches.
 #
 # **… two places hold the same maximum?** After a ReLU (which replaces negative numbers by 0) whole windows are 0. The
-# rule here is: the first in reading order wins, as in PyTorch and ONNX. Any rule will do, as long as it is one.
+# rule here is: the first in reading order wins, as in PyTorch, a package that many people use, and in ONNX, a format in
+# which networks are exchanged. Any rule will do, as long as it is one.
 
 tied = np.zeros((1, 2, 2, 1))
 print("switch of a window of zeros:", max_pool2d(tied, 2)[1].index.item())
@@ -207,7 +212,7 @@ assert summed[0, 2, 2, 0] == 4
 # 1. Pool ``[[1,2,6,3],[3,5,2,1],[1,2,2,1],[7,3,4,8]]`` and unpool ``[[1,2],[3,4]]`` with its switches, on paper.
 # 2. Pool the unpooled map again, with the same window. When do you get the same maxima back, and when not? (Think of
 #    negative numbers.)
-# 3. How many bytes do the switches of the first pool of DeconvNet need for one image (64 channels, 224×224 pixels
-#    before pooling): as ``int64``, as bytes, at two bits each?
-# 4. Write pooling's switches as PyTorch does, as an index into the whole plane (row · width + column), from the
-#    window-local ones.
+# 3. How many bytes do the switches of the first pool of DeconvNet (lesson 15) need for one image (64 channels, 224×224
+#    pixels before pooling): as ``int64``, as bytes, at two bits each?
+# 4. Write pooling's switches as PyTorch does, as places in the whole map, counted in reading order (row · width +
+#    column). Compute them from the places in the windows.

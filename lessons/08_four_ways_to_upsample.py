@@ -14,10 +14,11 @@ You need lesson 3 (convolution, channels), lesson 5 (a convolution's gradient by
 # The map of 2×2 below is to become 4×4. It stands for a map that was pooled from the 4×4 map below it, and then changed
 # by other operations. Write down:
 #
-# 1. your own idea of the 4×4 map, made from the four numbers alone;
-# 2. which entries of it you would like to know from the map before pooling;
-# 3. a guess: an edge filter's response to a photograph is pooled and made large again. How much of it is wrong, in per
-#    cent, if every number is copied? If each is put back at its place? If the filling is learned?
+# 1. your own idea of the large map, made from the four numbers alone;
+# 2. what about the map before pooling you would like to know for it;
+# 3. a guess: a kernel finds the edges in an image of cells (lesson 3), and its answers are pooled and made large again.
+#    How much of them is then wrong, in per cent, if every number is copied? If each is put back at its place? If the
+#    filling is learned?
 
 import sys
 
@@ -43,15 +44,15 @@ print("what was pooled\n", before_pooling)
 # **3. Switches:** put it where the window's maximum was before pooling (lesson 7), and leave 0 elsewhere.
 #
 # **4. Learned:** keep a small kernel. Put a copy of the kernel on the window, multiplied by the number. What the kernel
-# looks like is left to training, as with a convolution's kernel. Packages call this a *transposed convolution*; the
-# next lesson says why.
+# looks like is left to training, as with a convolution's kernel. This is called a **transposed convolution**; the next
+# lesson says why.
 #
 # Written as loops, all four do the same thing. They put a **stencil** of 2×2 numbers on every window, multiplied by the
 # window's number. They differ in who chooses the stencil.
 
 
 def enlarge_by_loops(y: np.ndarray, stencil_of) -> np.ndarray:
-    """Return the map (2h, 2w) that has y[row, column] times the stencil of that window in every 2×2 window."""
+    """Return the map (2h, 2w) whose 2×2 windows are y[row, column] times the stencil of that window."""
     x = np.zeros((2 * y.shape[0], 2 * y.shape[1]))
     for row, column in np.ndindex(y.shape):
         x[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = y[row, column] * stencil_of(row, column)
@@ -88,9 +89,9 @@ assert by_hand["switches"].tolist() == [[0, 0, 2, 0], [0, 1, 0, 0], [0, 0, 0, 0]
 
 # %%
 # Nearest and nails have one stencil for ever, made by us. Switches choose among four stencils, window by window: the
-# *image* chooses. The learned stencil is the same in every window, chosen by *training*. So nearest and nails are
-# learned ways that happen to have the kernels ``[[1, 1], [1, 1]]`` and ``[[1, 0], [0, 0]]``. Switches are not: no
-# single kernel can know where in each window the edge was.
+# *image* chooses. The learned stencil is the same in every window, chosen by *training*. Training could also have ended
+# at ``[[1, 1], [1, 1]]``, which is nearest, or at ``[[1, 0], [0, 0]]``, which is nails. It can never end at switches:
+# no single kernel can know where in each window the maximum was.
 
 # %%
 # Back again: the gradients
@@ -133,8 +134,9 @@ assert worst < 1e-8
 # The packaged functions
 # ----------------------
 # They take images in batches with channels, ``(n, h, w, c)``. The learned way has a kernel for every pair of an output
-# and an input channel, ``(kh, kw, c_out, c_in)``, a stride, and any size of kernel: with 3×3 or 4×4 numbers at stride
-# 2 the copies overlap, and what overlaps is added.
+# and an input channel, ``(kh, kw, c_out, c_in)``, and any size of kernel. Its stride is how far apart the copies are
+# put: with 3×3 or 4×4 numbers at stride 2 they overlap, and what overlaps is added. Its padding is how many rows and
+# columns are then cut off on each side (lesson 9).
 
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 from scratchnet.ops.resampling import bed_of_nails, upsample_nearest, upsample_nearest_backward
@@ -161,14 +163,15 @@ print("loops and package agree, forwards and backwards")
 # %%
 # On a real map
 # -------------
-# Take two blood smears. An edge filter, slid over the darkness of the green channel (which the dye darkens most),
-# answers where a cell begins on the left; negative answers become 0. The result is scaled so that the mean of its
-# squares is 1. We pool it, enlarge it in each way, and measure how far that is from the map before pooling: the root of
-# the summed squared differences, divided by the root of the summed squares. 0 % is perfect, and a map of zeros scores
-# 100 %.
+# Take two blood smears. The edge finder of lesson 3, slid over the darkness of the green channel (which the stain
+# darkens most), answers where a cell begins on the left; negative answers become 0. The result is scaled so that the
+# mean of its squares is 1. We pool it, enlarge it in each way, and measure how far that is from the map before pooling:
+# the root of the summed squared differences, divided by the root of the summed squares. 0 % is perfect, and a map of
+# zeros has 100 %.
 #
 # What is learned is learned on the first smear and **measured on the second**. The rule is that of every training: try
-# the kernel, take the gradient of the squared error by the kernel (lesson 5), go a small step against it, repeat.
+# the kernel, take the gradient of the squared error by the kernel (as the loops above do), go a small step against it,
+# repeat.
 
 from scratchnet.ops.convolution import conv2d
 
@@ -188,25 +191,25 @@ def train(x: np.ndarray, wanted: np.ndarray, size: int, **settings: int) -> np.n
     learned = np.zeros((size, size, 1, 1))
     for _ in range(300):
         error = conv_transpose2d(x, learned, **settings) - wanted
-        _, dlearned, _ = conv_transpose2d_backward(error / error.size, x, learned, **settings)
-        learned = learned - 0.3 * dlearned
+        _, dlearned, _ = conv_transpose2d_backward(error / error.size, x, learned, **settings)  # slopes of error²/2
+        learned = learned - 0.3 * dlearned  # the learning rate is 0.3
     return learned
 
 
 first, second = edges("cells-0000"), edges("cells-0001")
-y, s = max_pool2d(first, 2)
+y, switches_of_y = max_pool2d(first, 2)
 narrow = train(y, first, 2, stride=2)
 wide = train(y, first, 4, stride=2, padding=1)
-filling = train(max_unpool2d(y, s), first, 3, padding=1)
+filling = train(max_unpool2d(y, switches_of_y), first, 3, padding=1)
 
-y, s = max_pool2d(second, 2)
+y, switches_of_y = max_pool2d(second, 2)
 enlarged = {
     "bed of nails": bed_of_nails(y, 2),
     "nearest": upsample_nearest(y, 2),
-    "switches": max_unpool2d(y, s),
+    "switches": max_unpool2d(y, switches_of_y),
     "learned 2×2": conv_transpose2d(y, narrow, stride=2),
     "learned 4×4": conv_transpose2d(y, wide, stride=2, padding=1),
-    "switches, then learned 3×3": conv_transpose2d(max_unpool2d(y, s), filling, padding=1),
+    "switches, then learned 3×3": conv_transpose2d(max_unpool2d(y, switches_of_y), filling, padding=1),
 }
 error = {name: 100 * np.sqrt(((x - second) ** 2).sum() / (second**2).sum()) for name, x in enlarged.items()}
 for name, percent in error.items():
@@ -267,8 +270,8 @@ print("summed\n", right.round(2), "\nsubsampled\n", subsampled.round(2))
 assert not np.allclose(right, subsampled)
 
 # %%
-# **… nails are used five times in a row?** A network like VGG16 pools five times, to 1/32 of the image. Each bed of
-# nails can move a feature by one pixel of its own map, to the left and up. Put one bright pixel at the bottom right of
+# **… nails are used five times in a row?** VGG16 pools five times, to 1/32 of the image's rows and columns. Each bed of
+# nails can move a value by one pixel of its own map, to the left and up. Put one bright pixel at the bottom right of
 # a 32×32 map, pool it five times, and bring it back:
 
 dot = np.zeros((1, 32, 32, 1))
@@ -309,9 +312,10 @@ assert (holes == 0).any()
 #
 # 1. Write nearest upsampling of a map with three channels as a transposed convolution. What is in its weight
 #    ``(2, 2, 3, 3)``?
-# 2. Which of the four ways give the small map back exactly when the result is max-pooled with 2×2 windows, if the small
-#    map is positive? And if it has negative numbers?
-# 3. The best possible 2×2 stencil need not be searched step by step. Where copies do not overlap, each entry is the
-#    solution of a problem with one unknown. Solve it and compare with ``narrow``.
+# 2. Enlarge a map of positive numbers and max-pool the result with 2×2 windows. Which of the four ways give the small
+#    map back exactly? And if it has negative numbers?
+# 3. The best possible 2×2 stencil need not be searched step by step. Copies do not overlap, so each entry *a* of the
+#    stencil is a problem with one unknown: make Σ (a·y − x)² small, where x are the pixels at that place of their
+#    windows. Solve it and compare with ``narrow``.
 # 4. How many numbers are learned by a transposed convolution that doubles a map of 512 channels with a 4×4 kernel? How
 #    many by the switches?

@@ -13,12 +13,12 @@ matrix has its rows as columns.
 # %%
 # Write your prediction down first
 # --------------------------------
-# Take one dimension. Five numbers are convolved with the kernel (x, y, z) at stride 2. There are two windows, so the
-# result has two numbers.
+# Take one dimension. Five numbers are convolved with a kernel of three letters, (x, y, z), at stride 2. There are two
+# windows, so the result has two numbers.
 #
 # 1. Write this as a matrix **W** of 2 rows and 5 columns, so that ``W @ numbers`` is the convolution. Where are its
 #    zeros?
-# 2. Turn the matrix: :math:`W^\top` has 5 rows and 2 columns. What is :math:`W^\top` times (a, b)?
+# 2. Transpose the matrix: :math:`W^\top` has 5 rows and 2 columns. What is :math:`W^\top` times (a, b)?
 # 3. Convolve five numbers, then multiply the result by :math:`W^\top`. Are the five numbers back?
 
 import sys
@@ -50,12 +50,12 @@ for row in letters:
     print(" ".join(letter or "·" for letter in row))
 assert letters == [["x", "y", "z", "", ""], ["", "", "x", "y", "z"]]
 
-# The turned matrix times (a, b): entry by entry, a times the first column's letter plus b times the second's.
+# The transposed matrix times (a, b): entry by entry, a times the first column's letter plus b times the second's.
 turned = [
     "+".join(factor + letter for factor, letter in zip("ab", column, strict=True) if letter)
     for column in zip(*letters, strict=True)
 ]
-print("turned, times (a, b):", turned)
+print("transposed, times (a, b):", turned)
 assert turned == ["ax", "ay", "az+bx", "by", "bz"]
 
 # %%
@@ -93,14 +93,14 @@ print(f"W is {W.shape[0]} × {W.shape[1]}, {empty:.0%} of it zeros")
 # It is 4 × 16 and 44 % zeros, with nine different numbers. For a map of 100×100 and the same kernel it would have 96
 # million entries, of which all but one in a thousand are zeros. So nobody builds W, except to understand.
 #
-# What is a convolution's gradient by its input, then? For :math:`y = Wx`, pixel *m* of the input has weight
-# :math:`W_{om}` in output *o*. If the loss changes by :math:`dy_o` per unit of output *o*, it changes by
-# :math:`\sum_o W_{om}\, dy_o` per unit of that pixel:
+# What is a convolution's gradient by its input, then? Let x be all numbers of the input in one column and y those of
+# the output, :math:`y = Wx`. Then pixel *m* of the input has weight :math:`W_{om}` in output *o*. If the loss changes
+# by :math:`dy_o` per unit of output *o*, it changes by :math:`\sum_o W_{om}\, dy_o` per unit of that pixel:
 #
 # .. math:: dx = W^\top dy
 #
-# **Transposed convolution is what lesson 5 called the gradient by the input, used as a layer of its own.** (A *layer*
-# is one operation of a network, with the numbers that it learns.) As loops, with no matrix:
+# **Transposed convolution is what lesson 5 called dx, the gradient by the input, used as a layer of its own.** As
+# loops, with no matrix:
 
 
 def spread_by_loops(y: np.ndarray, kernel: np.ndarray, s: int, p: int, extra: int = 0) -> np.ndarray:
@@ -115,18 +115,20 @@ def spread_by_loops(y: np.ndarray, kernel: np.ndarray, s: int, p: int, extra: in
 rng = np.random.default_rng(9)
 x, y = rng.standard_normal((4, 4)), rng.standard_normal((2, 2))
 assert np.allclose((W.T @ y.ravel()).reshape(4, 4), spread_by_loops(y, kernel, s=1, p=0))
-print("turned matrix and loops agree")
+print("transposed matrix and loops agree")
 
 # %%
 # The arithmetic of sizes
 # -----------------------
-# Copies begin *s* apart, and the last one is *k* long; the padding of the convolution becomes a crop:
+# Copies begin *s* apart, and the last one is *k* long. Where the convolution put *p* zeros round its input, the way
+# back cuts *p* rows and columns off every side; that is called a **crop**:
 #
 # .. math:: \text{large} = (\text{small} - 1)\, s + k - 2p
 #
 # There is one snag. At stride 2 a convolution brings *several* sizes to the same one. With k = 3, p = 1 both 3 and 4
-# become 2. So 2 can come back as 3 or as 4, and one has to say which. That is what **output_padding** is for: it adds
-# rows and columns at the bottom and right. Every size comes back with exactly one choice of it:
+# become 2. So 2 can come back as 3 or as 4, and one has to say which. That is what **output padding** is for: it says
+# how many rows and columns more are wanted at the bottom and on the right. Every size comes back with exactly one
+# choice of it:
 
 checked = 0
 for size, k, s, p in product(range(3, 20), (1, 2, 3, 4, 5), (1, 2, 3), (0, 1, 2)):
@@ -147,8 +149,7 @@ print(
 
 # %%
 # With letters: (a, b) became five numbers. Doubling should give four. Padding 1 crops one on each side, output padding
-# 1 gives one back at the end: (ay, az+bx, by, bz). It is not filled with a zero; it is a number that the crop had
-# taken.
+# 1 gives one back at the end: (ay, az+bx, by, bz). That one is no zero but a number that the crop had taken.
 
 # %%
 # The packaged function
@@ -181,8 +182,9 @@ print("package, loops and matrices agree")
 # The check: one identity
 # -----------------------
 # For any matrix, :math:`\langle Wx, y\rangle = \langle x, W^\top y\rangle`, where ⟨ , ⟩ multiplies entry by entry and
-# sums. So convolution and transposed convolution with *one and the same* weight must satisfy it, for random maps with
-# channels as well. Two numbers are compared, and they see every index, every border and every flip:
+# sums: im2col and col2im of lesson 5 were such a pair. So convolution and transposed convolution with *one and the
+# same* weight must satisfy it, for random maps with channels as well. Two numbers are compared, and they see every
+# index, every border and every flip:
 
 large, small = rng.standard_normal((2, 9, 8, 3)), rng.standard_normal((2, 5, 4, 6))
 weight = rng.standard_normal((3, 3, 3, 6))  # from 3 channels to 6, or back from 6 to 3
@@ -237,9 +239,9 @@ keep(transposed_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2)
 # %%
 # The same with an ordinary convolution
 # -------------------------------------
-# Papers also call it *fractionally strided* convolution. Put the small map's numbers *s* places apart, with zeros
-# between them: that is lesson 8's bed of nails. Then slide the kernel over it, **turned by 180°**, one pixel at a time.
-# Each output gathers what the copies would have scattered there.
+# Papers also say *fractionally strided* convolution, for a reason. Put the small map's numbers *s* places apart, with
+# zeros between them: that is lesson 8's bed of nails. Then slide the kernel over it, **turned by 180°**, one pixel at a
+# time. Each output gathers what the copies would have scattered there.
 
 from scratchnet.ops.resampling import bed_of_nails
 
@@ -263,8 +265,8 @@ assert two.tolist() == [8, 16]
 assert (blur.T @ two).tolist() == [8, 16, 24, 32, 16]
 
 # %%
-# The numbers 1 to 5 come back as 8, 16, 24, 32, 16. Nor could any other matrix do better: five unknowns are not
-# determined by two numbers. Other inputs have the very same result, for instance
+# The numbers 1 to 5 come back as 8, 16, 24, 32, 16. No other matrix could do it either: two numbers do not determine
+# five. Other inputs have the very same result, for instance
 
 other = numbers + np.array([2.0, -1.0, 0.0, 1.0, -2.0])
 print(other, "→", blur @ other)
@@ -303,7 +305,7 @@ except ValueError as error:
 # 1. Write W for five numbers, the kernel (x, y, z), stride 1, padding 1. Is it square? Is :math:`W^\top W` the unit
 #    matrix for (1, 2, 1)?
 # 2. Find padding and output padding that double a map exactly at stride 2, for kernels of 2, 3, 4 and 5.
-# 3. DeconvNet's layer fc6-deconv makes 7×7 out of 1×1 with a 7×7 kernel. What is W here, for one channel? What does
-#    each input number do?
+# 3. A layer of DeconvNet, fc6-deconv, makes 7×7 out of 1×1 with a 7×7 kernel. What is W here, for one channel? What
+#    does the input number do?
 # 4. At stride 1 a transposed convolution with padding *p* is an ordinary convolution with the turned kernel. With which
 #    padding?

@@ -46,8 +46,9 @@ assert by_kernel[3].tolist() == [1, 1, 2, 1, 2, 1, 2, 1, 1]
 assert by_kernel[4].tolist() == [1, 1, 2, 2, 2, 2, 2, 2, 1, 1]
 
 # %%
-# With a kernel of 3 the output goes up and down, 2 1 2 1, though nothing in the input does. In two dimensions counts of
-# rows and columns multiply, and the stripes become a chessboard of 1, 2 and 4 copies:
+# With a kernel of 3 the output goes up and down, 2 1 2 1, though nothing in the input does. In two dimensions the
+# counts of rows and columns are multiplied, and the stripes become a chessboard (also called *checkerboard*) of 1, 2
+# and 4 copies:
 
 from scratchnet.ops.transposed import conv_transpose2d
 
@@ -68,7 +69,7 @@ print(boards[3].astype(int))
 # The rule
 # --------
 # Output *o* is hit by kernel place *i* only if *o* − *i* is a multiple of the stride. So an output sees the kernel
-# places *i* that leave the same remainder as *o* when divided by *s*. This remainder is called the output's **phase**.
+# places *i* that leave the same remainder as *o* when divided by *s*. This remainder is the output's **phase**.
 # At stride 2 one phase sees places 0, 2, 4, …, the other 1, 3, 5, … They are equally many if the stride divides the
 # kernel size:
 
@@ -113,10 +114,11 @@ for name, percent in uneven.items():
 # %%
 # A start without chessboard: bilinear
 # ------------------------------------
-# Enlarging by *bilinear interpolation* draws straight lines between neighbouring pixels. As a transposed convolution
-# its kernel is a tent: highest over the pixel itself, falling to 0 where the next pixel takes over. FCN starts its
-# upsampling layers so (Long, Shelhamer, Darrell 2015, section 3.3). For a kernel of *k* numbers, with :math:`f =
-# \lfloor (k+1)/2 \rfloor` the factor, and the centre at :math:`f - 1` for odd and :math:`f - 1/2` for even *k*:
+# Enlarging by **bilinear interpolation** draws straight lines between neighbouring pixels. As a transposed convolution
+# its kernel is a tent: highest over the pixel itself, falling to 0 where the next pixel takes over. FCN, the network of
+# lesson 13, starts the layers with which it enlarges (*upsampling* layers) so (Long, Shelhamer, Darrell 2015, section
+# 4.2). For a kernel of *k* numbers, with the factor *f*, which is (k + 1)/2 rounded down, and the centre at f − 1 for
+# odd and f − 1/2 for even *k*:
 #
 # .. math:: t(i) = 1 - \frac{|i - \text{centre}|}{f}
 #
@@ -135,9 +137,10 @@ assert tent(4).tolist() == [0.25, 0.75, 0.75, 0.25]
 assert tent(3).tolist() == [0.5, 1.0, 0.5]
 
 # %%
-# With k = 4 and stride 2 the phases are 0.25 + 0.75 and 0.75 + 0.25: both 1. A constant stays the same constant. With
-# k = 3 they are 0.5 + 0.5 and 1: both 1 as well, so even an uneven overlap is made good by the right numbers. It holds
-# for every factor with the kernel size :math:`2f - (f \bmod 2)`, as FCN's 4 for 2, 16 for 8, 64 for 32:
+# With k = 4 and stride 2 the phases have the sums 0.25 + 0.75 and 0.75 + 0.25: both 1. A constant stays the same
+# constant. With k = 3 they are 0.5 + 0.5 and 1: both 1 as well, so even an uneven overlap is made good by the right
+# numbers. It holds for every factor *f*, if the kernel has 2f numbers for even and 2f − 1 for odd *f*. FCN has 4 for
+# the factor 2, 16 for 8 and 64 for 32:
 
 for factor in range(2, 33):
     k = 2 * factor - factor % 2
@@ -151,8 +154,8 @@ assert np.allclose(np.diff(ramp[5, 2:-2]), 0.5)  # a ramp of half the slope: str
 # The packaged functions
 # ----------------------
 # `scratchnet.initialization.bilinear` makes the weight for layers with channels, where each channel feeds only itself;
-# `bilinear_transpose` is the same operation for kernels that never learn, without multiplying by all those zeros;
-# `upsample_bilinear` repeats the border instead of fading to 0 there.
+# `bilinear_transpose` is the same operation for kernels that never learn, without multiplying by all those zeros
+# between different channels; `upsample_bilinear` repeats the border instead of fading to 0 there.
 
 from scratchnet.initialization import bilinear
 from scratchnet.ops.resampling import bilinear_transpose, upsample_bilinear
@@ -199,7 +202,7 @@ def error(weight: np.ndarray) -> float:
     return float(100 * np.sqrt((wrong[:, 2:-2, 2:-2] ** 2).sum() / (unseen[:, 2:-2, 2:-2] ** 2).sum()))
 
 
-scale = (wanted**2).mean()  # in units of the map's own strength, the same step size suits every image
+scale = (wanted**2).mean()  # divided by it, the same learning rate suits pale and dark images
 starts = {"random": chance.reshape(4, 4, 1, 1), "bilinear": np.outer(tent(4), tent(4)).reshape(4, 4, 1, 1)}
 curves, after = {}, {}
 for name, start in starts.items():
@@ -217,8 +220,8 @@ print("uneven phases after training:", {name: f"{percent:.2f} %" for name, perce
 # %%
 # The tent has an error of 5.5 % before it has learned anything. The random kernel begins at 35.7 % and has 8.1 % after
 # 30 steps and 5.9 % after 200: training looks for the tent, and has not quite found it. Most of the chessboard goes in
-# the first steps, from 21 % of unevenness to 0.2 %, because here every pixel of a smooth image complains about it. In a
-# deep network that only hears whether a label was right the complaint is weaker, and the chessboard may stay.
+# the first steps, from 21 % of unevenness to 0.2 %, because here every pixel of a smooth image makes the error larger
+# for it. A deep network is only told which labels were wrong. That says less about a fine pattern, and it may stay.
 
 # %%
 # The figures worth keeping

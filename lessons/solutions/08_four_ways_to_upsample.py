@@ -33,8 +33,8 @@ stencil = np.array([[0.2, 1.0], [0.4, 0.0]]).reshape(2, 2, 1, 1)
 assert (max_pool2d(conv_transpose2d(positive, stencil, stride=2), 2)[0] == positive).all()
 
 # %%
-# 3. Entry (i, j) multiplies the pooled map and should give the pixels at place (i, j) of their windows. The squared
-#    error Σ (k·y − t)² is least at k = Σ y·t / Σ y².
+# 3. Entry (i, j) multiplies the pooled map and should give the pixels x at place (i, j) of their windows. The slope of
+#    Σ (a·y − x)² by a is Σ 2·(a·y − x)·y. It is 0, and the error least, at a = Σ x·y / Σ y².
 smear = sample_folder("smears") / "images" / "cells-0000.png"
 edge = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).reshape(3, 3, 1, 1)
 wanted = np.maximum(conv2d(1 - np.asarray(Image.open(smear))[None, :, :, 1:2] / 255, edge), 0)

@@ -9,7 +9,7 @@ rng = np.random.default_rng(0)
 
 # %%
 # 1. The window of output o begins one place left of it; what hangs over the edge has no column. W is square, with y on
-# the diagonal, z above and x below it. It is no turn or mirror image of space, so its transpose is not its inverse.
+# the diagonal, z above and x below it. The product is not the unit matrix: the transpose is no inverse.
 x, y, z = 1.0, 2.0, 1.0
 W = y * np.eye(5) + z * np.eye(5, k=1) + x * np.eye(5, k=-1)
 numbers = rng.standard_normal(5)

@@ -7,10 +7,10 @@ from tests import naive
 
 def test_the_hand_sized_case(lesson):
     three = lesson(3)
-    x, k, y = (three.values[name] for name in "xky")
+    x, kernel, y = (three.values[name] for name in ("x", "kernel", "y"))
     three.says("its left column counts −{:.0f}, its right column +{:.0f}", x[:3, 0].sum(), x[:3, 2].sum())
     three.says("−{:.0f} + {:.0f} = {:.0f}", x[:3, 1].sum(), x[:3, 3].sum(), y[0, 1])
-    assert (y == naive.conv2d(x[None, :, :, None], k[:, :, None, None])[0, :, :, 0]).all()
+    assert (y == naive.conv2d(x[None, :, :, None], kernel[:, :, None, None])[0, :, :, 0]).all()
 
 
 def test_sizes(lesson):
