@@ -35,16 +35,17 @@ rng = np.random.default_rng(14)
 # The map of lesson 7 once more, and its four maxima. Suppose the layers in the middle change nothing, so the maxima
 # are what comes back up. Three ways to give the decoder a map of 4×4:
 
-x = np.array([[3, 9, 6, 2], [5, 2, 1, 8], [12, 3, 9, 7], [2, 5, 6, 2]], np.float64)
-windows = x.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)  # a row for each window
-maxima, switches = windows.max(axis=1), windows.argmax(axis=1)
-repeated = maxima.reshape(2, 2).repeat(2, axis=0).repeat(2, axis=1)
-placed = (np.arange(4) == switches[:, None]) * maxima[:, None]  # each maximum at its place, zeros elsewhere
-placed = placed.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
-beside = np.stack([repeated, x], axis=2)  # (4, 4, 2): two channels
-print("repeated, nothing remembered\n", repeated)
-print("at the switches\n", placed)
-print("beside the old map: a pixel is a pair, the first pixel", beside[0, 0], "the second", beside[0, 1])
+from scratchnet.ops.pooling import max_pool2d, max_unpool2d
+from scratchnet.ops.resampling import upsample_nearest
+
+x = np.array([[3, 9, 6, 2], [5, 2, 1, 8], [12, 3, 9, 7], [2, 5, 6, 2]], np.float64).reshape(1, 4, 4, 1)
+maxima, switches = max_pool2d(x, 2)
+repeated = upsample_nearest(maxima, 2)
+placed = max_unpool2d(maxima, switches)
+beside = np.concatenate([repeated, x], axis=3)  # (1, 4, 4, 2): two channels
+print("repeated, nothing remembered\n", repeated[0, :, :, 0])
+print("at the switches\n", placed[0, :, :, 0])
+print("beside the old map: a pixel is a pair. The first row\n", beside[0, 0])
 
 # %%
 # *Nearest* remembers nothing. The decoder sees blocks, and has to guess where in a block an edge runs.
@@ -62,18 +63,17 @@ print("beside the old map: a pixel is a pair, the first pixel", beside[0, 0], "t
 # nothing is added, nothing multiplied. But the old map is used *twice*, once by the pool and once by the
 # concatenation. So two gradients come back to it, and they are **summed** (lesson 12).
 
-upstream = rng.standard_normal((4, 4, 2))
-to_repeated, to_map = upstream[:, :, 0], upstream[:, :, 1]  # cut in two
-to_maxima = to_repeated.reshape(2, 2, 2, 2).sum(axis=(1, 3))  # each maximum was written four times
-through_pool = (np.arange(4) == switches[:, None]) * to_maxima.reshape(4, 1)
-through_pool = through_pool.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
+upstream = rng.standard_normal((1, 4, 4, 2))
+to_repeated, to_map = upstream[..., :1], upstream[..., 1:]  # cut in two
+to_maxima = to_repeated.reshape(1, 2, 2, 2, 2, 1).sum(axis=(2, 4))  # each maximum was written four times
+through_pool = max_unpool2d(to_maxima, switches)  # lesson 7
 analytic = to_map + through_pool
 
 
 def loss(x: np.ndarray) -> float:
     """Return the number whose slope is wanted."""
-    pooled = x.reshape(2, 2, 2, 2).max(axis=(1, 3))
-    return float((np.stack([pooled.repeat(2, axis=0).repeat(2, axis=1), x], axis=2) * upstream).sum())
+    pooled, _ = max_pool2d(x, 2)
+    return float((np.concatenate([upsample_nearest(pooled, 2), x], axis=3) * upstream).sum())
 
 
 numeric = np.zeros_like(x)
@@ -89,6 +89,20 @@ assert worst < 1e-8
 assert not np.allclose(numeric, to_map)  # the piece of the concatenation alone is not enough
 
 # %%
+# The list of lesson 12 does all this by itself, as the old map's name occurs twice in it:
+
+from scratchnet.layers import Concatenate, MaxPool2d, UpsampleNearest
+from scratchnet.network import Network
+
+net = Network(channels=1)
+net.add("pool", MaxPool2d(2))
+net.add("up", UpsampleNearest(2))
+net.add("beside", Concatenate(), "up", "input")
+net.allocate(dtype=np.float64).train()
+assert (net.forward(x) == beside).all()
+assert np.allclose(net.backward(upstream, need_dx=True), analytic)
+
+# %%
 # What must be remembered
 # -----------------------
 # Count, for 64 maps of 180×240 (SegNet's paper, section 3, has this example):
@@ -101,7 +115,6 @@ print(f"maps {maps:,} bytes = {maps / 1e6:.0f} MB; switches {packed:,} bytes = {
 # 11 MB against .17 MB, a 64th. Two bits are no trick on paper: four switches fill a byte. The package makes switches
 # of a map of noise, packs them, unpacks them again, and measures:
 
-from scratchnet.layers import MaxPool2d
 from scratchnet.switch_memory import measure_switches
 
 measured = measure_switches(MaxPool2d(2), (1, 180, 240, 64))
@@ -120,8 +133,6 @@ assert (measured.floats, measured.packed) == (maps, packed)
 # SegNet's pools count a last, incomplete window: 360 rows become 180, 90, 45, and 45 become 23. Twice 23 is 46. The
 # switches of the package know the size of the map they came from, so 45 come back. The two other decoders enlarge to
 # 46 and have to cut.
-
-from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 
 rows = [360]
 while rows[-1] > 23:
@@ -162,9 +173,8 @@ assert build("unet", classes=2).shapes((572, 572))["whole"][1:3] == (side, side)
 # ---------------------------
 # Three pools on the way down, as a list; then one of three ways up. The images have 90 rows, so that 45 and 23 occur.
 
-from scratchnet.layers import BatchNorm2d, Concatenate, Conv2d, Crop, MaxUnpool2d, ReLU, UpsampleNearest
+from scratchnet.layers import BatchNorm2d, Conv2d, Crop, MaxUnpool2d, ReLU
 from scratchnet.losses import PixelLoss
-from scratchnet.network import Network
 from scratchnet.training.optimizers import Adam
 
 

@@ -379,12 +379,13 @@ if not FAST:
 # - Whole images: small objects are found worst by far. The mouse is lost. Large ones are found best, but not all are
 #   whole; look for one in pieces in the last picture below.
 # - True boxes: better at every size, and most for small and medium objects. The idea is right, **if** the boxes are.
-# - Boxes from a grid: worse than no boxes at all. A box that shows a corner of something, or three things, or nothing,
-#   still gives an opinion, and the largest score wins. One loud box of 25 is enough.
+# - Boxes from a grid: small and medium objects are found worse than without boxes. A box that shows a corner of
+#   something, or three things, or nothing, still gives an opinion, and the largest score wins. One loud box of 25 is
+#   enough.
 # - Boxes round light regions, which is how proposal methods begin: good for small and medium objects. Large ones touch
 #   others, and share their box.
 # - Both together, whole images and regions: a little better than either, as in the paper's table.
-# - Switches against nearest, all else being equal: switches are ahead, most of all for small objects. In lesson 14 they
+# - Switches against nearest, all else being equal: switches are ahead, clearly so for small objects. In lesson 14 they
 #   were not. A trial speaks of its own images, sizes and number of updates.
 #
 # So do switches win? Here yes. But the features of lesson 14 were not in this race, and one run is one run.

@@ -259,7 +259,7 @@ print(f"that is {crossing:.0f} ReLUs")
 from scratchnet.viewing import ROLES, draw_matrix, keep, panels
 
 figure, (owners, roof) = panels(9, 3.4, columns=2, widths=(1, 2))
-number_of = {who: number for number, who in enumerate(sorted(set(reads.values())))}
+number_of = {who: number for number, who in enumerate(sorted(set(reads.values()), key=lambda who: who[::-1]))}
 owner = np.array([[number_of[reads[0, row, column, 0]] for column in range(4)] for row in range(4)], float)
 draw_matrix(owners, owner, "image", "which thread reads\nwhich pixel")
 intensity = np.logspace(-2, 3, 100)
@@ -312,9 +312,9 @@ for name, error in errors.items():
 assert errors["float32"] < 2e-6
 
 # %%
-# TF32 is off by 0.03 %, bfloat16 by 0.25 %: the factors are rounded, but summed with full precision. That is far below
-# the noise of training. It is far above what a gradient check needs, though (lesson 2), and above what two programs
-# should differ by that claim to be the same. So fast products have to be asked for, with ``--precision tf32`` or
+# TF32 is off by 0.03 %, bfloat16 by 0.25 %: the factors are rounded, the products are summed in full precision.
+# Training bears that; from one batch to the next its gradients differ by far more. A gradient check does not (lesson
+# 2), nor do two programs that are to give the same. So fast products have to be asked for, with ``--precision tf32`` or
 # ``bf16``, and ``scratchnet.precise()`` switches them off together with Winograd.
 #
 # The same command
