@@ -74,3 +74,9 @@ def test_the_pass_on_another_device_gives_the_same(lesson, monkeypatch):
     loss, gradients = values["gradients_on"](standin)
     assert abs(loss - values["on_cpu"][0]) < 1e-4
     assert np.abs(gradients - values["on_cpu"][1]).max() < 1e-3 * np.abs(values["on_cpu"][1]).max()
+
+
+def test_the_first_of_equals_wins_in_a_thread_too(lesson):
+    maxima, switches, *_ = lesson(18).values["launch"](np.zeros((1, 4, 4, 3)), 2, np.random.default_rng(0))
+    assert (maxima == 0).all()
+    assert (switches == 0).all()
