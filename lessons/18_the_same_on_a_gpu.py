@@ -270,8 +270,9 @@ for name, (operations, numbers) in work.items():
     here = operations / (4 * numbers)
     reached = operations / times[name] / 1e6
     roof.plot(here, reached, "o", color=ROLES["output"])
-    place, align = ((0, -18), "center") if here > balance else ((9, -6), "left")
+    place, align = ((0, 8), "center") if here > balance else ((9, -6), "left")
     roof.annotate(name, (here, reached), place, textcoords="offset points", fontsize=9, ha=align)
+roof.set_ylim(top=200)
 roof.set_xlabel("operations a byte")
 roof.set_ylabel("10¹² operations a second")
 roof.set_title("at most so fast: the roofline")
