@@ -11,8 +11,8 @@ You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward pass
 # %%
 # Write your prediction down first
 # --------------------------------
-# Four pixels have the values 1, 3, 5, 7. Subtract their mean, and divide by their standard deviation (the root of the
-# mean squared distance from the mean).
+# Four pixels have the values 1, 3, 5, 7. Subtract their mean, and divide by their **standard deviation** (the root of
+# the mean squared distance from the mean).
 #
 # 1. What comes out?
 # 2. And for 101, 103, 105, 107? For 10, 30, 50, 70?
@@ -144,9 +144,9 @@ print("loops and package agree")
 #
 # The student's task
 # ------------------
-# A report on SegNet has images of one square in a random colour on a ground of another random colour. Neither
-# brightness nor colour tells which is the square; it is only smaller than the ground. The student trained with **one
-# image at a time.**
+# A student's report on SegNet (lesson 14) has images of one square in a random colour on a ground of another random
+# colour. Neither brightness nor colour tells which is the square; it is only smaller than the ground. The student
+# trained with **one image at a time.**
 
 from scratchnet.data import make_square
 

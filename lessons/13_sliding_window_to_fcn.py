@@ -150,11 +150,10 @@ for stride in (32, 16, 8, 4):
 # the coarse scores are made twice as large, and the two are **added**. FCN-8s does this once more. Such a shortcut is
 # called a **skip**.
 #
-# Let us see whether it helps. We take the same small **encoder** three times. So one calls the first half of such a
-# network, which makes the maps smaller; the half that makes them large again is the **decoder**. Here the encoder has
-# four blocks of convolution, batch norm, ReLU and pool, with scores at 1/16; then the same with scores at 1/8 added,
-# and at 1/4. Of the package's layers, ``BilinearTranspose2d(f)`` is the transposed convolution with the tent of lesson
-# 10 for the factor f, and ``Crop(o)`` cuts its first input, from row and column o on, to the size of its second.
+# Let us see whether it helps. We take the same small encoder (lesson 8) three times: four blocks of convolution, batch
+# norm, ReLU and pool, with scores at 1/16; then the same with scores at 1/8 added, and at 1/4. Of the package's layers,
+# ``BilinearTranspose2d(f)`` is the transposed convolution with the tent of lesson 10 for the factor f, and ``Crop(o)``
+# cuts its first input, from row and column o on, to the size of its second.
 #
 # We train with **Adam** (Kingma and Ba 2015), a gradient descent in which every weight gets a step of its own: the mean
 # of its last gradients, divided by the root of the mean of their squares. So weights with large and with small
@@ -243,7 +242,7 @@ keep(figure, "13-sliding-window-to-fcn")
 # %%
 # What a score sees
 # -----------------
-# How large is the receptive field of a score, the patch of the image that it depends on (lesson 7)? It begins with one
+# How large is the receptive field of a score, the part of the image that it depends on (lesson 7)? It begins with one
 # pixel. Going through the layers, a kernel of k pixels adds k − 1 steps, and a step is as wide as all strides so far,
 # multiplied. For VGG16 up to the layer that was fully connected:
 

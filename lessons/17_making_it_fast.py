@@ -181,7 +181,7 @@ print(f"on a map of {wide.shape[1]}×224: im2col {1000 * at_once:.0f} ms, tiles 
 #
 #     y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2 \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2
 #
-# Four are enough. Prepare the kernel once and the data once, with additions only, then multiply:
+# Four are enough (**Winograd** 1980). Prepare the kernel once and the data once, with additions only, then multiply:
 #
 # .. math::
 #
