@@ -185,8 +185,8 @@ keep(figure, "03-convolution-by-loops")
 # A convolution has ``kh·kw·c_in·c_out`` weights and ``c_out`` biases, however large the image is, because the same
 # kernel is used at every place. The edge finder has 3·3·3·2 + 2 = 56.
 #
-# The first convolution of a well-known network, VGG16 (Simonyan and Zisserman 2015; it says what an image shows, and
-# has 16 layers with weights), makes 64 channels of the 3 colours of an image of 224×224: that is 1,792 numbers.
+# The first convolution of a well-known network, **VGG16** (Simonyan and Zisserman 2015; it says what an image shows,
+# and has 16 layers with weights), makes 64 channels of the 3 colours of an image of 224×224: that is 1,792 numbers.
 # Connecting every number of that image with every number of that output by a weight of its own would take 483
 # *billion*.
 
@@ -299,6 +299,6 @@ except ValueError as error:
 # 2. Write a 3×3 kernel that takes the mean of its window. What does it do to a plain map? Where is the answer wrong
 #    with padding 1, and why?
 # 3. Two 3×3 convolutions follow each other. How many pixels of the image, in rows and columns, does one number of the
-#    last map depend on? (This is its *receptive field*.) Compare the number of weights with those of one convolution
-#    with as large a kernel, with 64 channels everywhere.
+#    last map depend on? (This is its *receptive field*; lesson 7 needs it.) Compare the number of weights with those of
+#    one convolution with as large a kernel, with 64 channels everywhere.
 # 4. Write a weight ``(1, 1, 3, 1)`` that turns a colour image into a grey one.

@@ -37,7 +37,7 @@ print(x)
 # The window at the top left holds 3, 9, 5, 2. Its maximum is 9, in row 0 and column 1 *of the window*. Counting the
 # window's places in reading order, 0 and 1 in the first row, 2 and 3 in the second, that is place 1. This number is the
 # **switch** of the window (Zeiler and Fergus 2014; the authors of SegNet, the network of lesson 14, call it a
-# max-pooling index): it says to which place of the window the answer was connected, like the points of a railway.
+# *max-pooling index*): it says to which place of the window the answer was connected, like the points of a railway.
 #
 # As loops, this is all there is to it:
 

@@ -222,7 +222,8 @@ for name, percent in error.items():
 # numbers, which found out how much smaller the other pixels of a window usually are, has 42 %; overlapping copies of
 # 4×4 numbers, which let neighbours agree on what lies between them, 38 %. The best is a team: switches say *where*, and
 # a learned kernel of only nine numbers fills the holes: 32 %. **This team is the second half of DeconvNet**, called its
-# *decoder* (Noh, Hong, Han 2015, section 3.2): unpooling, then transposed convolution, at every size.
+# *decoder* (Noh, Hong, Han 2015, section 3.2): unpooling, then transposed convolution, at every size. The first half,
+# which makes the maps smaller, is the *encoder*.
 
 print("what the filling kernel has learned\n", filling[:, :, 0, 0].round(2))
 
@@ -310,7 +311,7 @@ assert (holes == 0).any()
 # ---------
 # Solutions: ``lessons/solutions/08_four_ways_to_upsample.py``.
 #
-# 1. Write nearest upsampling of a map with three channels as a transposed convolution. What is in its weight
+# 1. Write nearest, for a map with three channels, as a transposed convolution. What is in its weight
 #    ``(2, 2, 3, 3)``?
 # 2. Enlarge a map of positive numbers and max-pool the result with 2×2 windows. Which of the four ways give the small
 #    map back exactly? And if it has negative numbers?

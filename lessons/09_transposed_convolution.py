@@ -305,7 +305,7 @@ except ValueError as error:
 # 1. Write W for five numbers, the kernel (x, y, z), stride 1, padding 1. Is it square? Is :math:`W^\top W` the unit
 #    matrix for (1, 2, 1)?
 # 2. Find padding and output padding that double a map exactly at stride 2, for kernels of 2, 3, 4 and 5.
-# 3. A layer of DeconvNet, fc6-deconv, makes 7×7 out of 1×1 with a 7×7 kernel. What is W here, for one channel? What
-#    does the input number do?
+# 3. A layer of DeconvNet (lesson 15), called fc6-deconv, makes 7×7 out of 1×1 with a 7×7 kernel. What is W here, for
+#    one channel? What does the input number do?
 # 4. At stride 1 a transposed convolution with padding *p* is an ordinary convolution with the turned kernel. With which
 #    padding?

@@ -11,8 +11,8 @@ You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward pass
 # %%
 # Write your prediction down first
 # --------------------------------
-# Four pixels have the values 1, 3, 5, 7. Subtract their mean, and divide by their standard deviation (the root of the
-# mean squared distance from the mean).
+# Four pixels have the values 1, 3, 5, 7. Subtract their mean, and divide by their **standard deviation** (the root of
+# the mean squared distance from the mean).
 #
 # 1. What comes out?
 # 2. And for 101, 103, 105, 107? For 10, 30, 50, 70?
@@ -29,13 +29,15 @@ FAST = "--fast" in sys.argv
 # %%
 # By hand
 # -------
-# The mean is 4, the distances are −3, −1, 1, 3, their mean square is 5. So the result is −1.34, −0.45, 0.45, 1.34, and
-# the other two sets give the very same numbers: **where** the values lie and **how wide** they are spread is taken out.
+# The mean μ is 4, the distances are −3, −1, 1, 3, their mean square σ² is 5, called the **variance**. So the result is
+# −1.34, −0.45, 0.45, 1.34, and the other two sets give the very same numbers: **where** the values lie and **how wide**
+# they are spread is taken out.
 #
 # **Batch norm** (Ioffe and Szegedy 2015) does this to every channel of a map, over all pixels of all images in the
-# batch. The deeper layers then see numbers of one size, whatever the layers before them do, and training becomes
+# batch. The layers behind it then see numbers of one size, whatever the layers before it do, and training becomes
 # quicker and more robust. Then each channel may choose a new width γ (scale) and a new place β (shift), which are
-# learned. A small ε keeps a constant channel from a division by zero.
+# learned. A small number ε keeps a constant channel from a division by zero. (σ is the standard deviation here, not the
+# sigmoid of lesson 6, and ε is no step of a check.)
 #
 # .. math:: \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y = \gamma\, \hat x + \beta
 
@@ -133,16 +135,18 @@ print("loops and package agree")
 # -----------------------------
 # In training, μ and σ are those of the batch. So an image's result depends on the images beside it. In use there may be
 # one image only, and its result should depend on nothing else. The usual way: during training, keep **running
-# averages** of the batches' means and variances, moved a tenth of the way with each batch; in use, take these.
+# averages** of the batches' means and variances, moved a tenth of the way towards those of each new batch; in use, take
+# these.
 #
-# So a network with batch norm is *two* networks, one with the batch's statistics and one with fixed ones. Only the
-# first is trained. One hopes that the second is nearly the same. Here is what that hope is worth.
+# So a network with batch norm is *two* networks, one with the batch's *statistics* (its means and variances) and one
+# with fixed ones. Only the first is trained. One hopes that the second is nearly the same. Here is what that hope is
+# worth.
 #
 # The student's task
 # ------------------
-# A report on SegNet has images of one square in a random colour on a ground of another random colour. Neither
-# brightness nor colour tells which is the square; it is only smaller than the ground. The student trained with **one
-# image at a time.**
+# A student's report on SegNet (lesson 14) has images of one square in a random colour on a ground of another random
+# colour. Neither brightness nor colour tells which is the square; it is only smaller than the ground. The student
+# trained with **one image at a time.**
 
 from scratchnet.data import make_square
 
@@ -188,7 +192,8 @@ print(f"IoU of the rule without a network: {rule:.2f}")
 # A small network
 # ---------------
 # Two times convolution 5×5, batch norm, ReLU (negative numbers become 0), then a 1×1 convolution to two scores a pixel,
-# background and square. Forward, backward, and steps against the gradient; the next lesson makes all this tidy.
+# background and square. The kernels start at random, with a standard deviation of √(2 / (kh·kw·c_in)), which keeps the
+# size of the values from layer to layer (He and others 2015). The next lesson makes all this tidy.
 
 from scratchnet.losses import PixelLoss
 from scratchnet.ops.convolution import conv2d, conv2d_backward
@@ -234,6 +239,13 @@ def backward(weights: dict, kept: list, dscores: np.ndarray) -> dict[str, np.nda
     return gradients
 
 
+# %%
+# Training draws a batch, goes forward and backward, and makes a step against the gradient; one such round is called an
+# **update**. The steps have **momentum**: nine tenths of the last step are added to each, so that they go on in a
+# direction that has proved good. The learning rate is 0.1. Two kinds of running averages are kept, which move by a
+# tenth and by a hundredth with each batch.
+
+
 def train(x: np.ndarray, masks: np.ndarray, batch: int, steps: int, seed: int = 0) -> tuple[dict, dict, list]:
     """Return the weights, the running averages by how far they move with each batch, and the losses."""
     weights, stream, loss = start(seed), np.random.default_rng(seed), PixelLoss(2)
@@ -246,13 +258,18 @@ def train(x: np.ndarray, masks: np.ndarray, batch: int, steps: int, seed: int = 
         value, dscores = loss(scores, masks[chosen])
         losses.append(value)
         for name, gradient in backward(weights, kept, dscores).items():
-            velocity[name] = 0.9 * velocity[name] + gradient  # momentum: a step goes on in the last one's direction
+            velocity[name] = 0.9 * velocity[name] + gradient
             weights[name] = weights[name] - 0.1 * velocity[name]
         for pace, averages in running.items():
             for i, (mean, variance) in enumerate(averages):
                 found = kept[i][1]
                 averages[i] = mean + pace * (found.mean - mean), variance + pace * (found.variance - variance)
     return weights, running, losses
+
+
+# %%
+# There is a third way to fixed statistics: when training is over, run the finished network over the training images
+# once more and average what the batches give. Each way is tested on images that were not trained on.
 
 
 def recomputed(weights: dict, x: np.ndarray, batch: int) -> Statistics:
@@ -296,10 +313,10 @@ for name, score in as_they_are.items():
 # %%
 # With each image's own statistics, as in training, the IoU is 0.89. With running averages it is 0.20: in many images
 # the network takes the ground for the square, as the figure below shows. SegNet's authors knew that running averages
-# can lag behind, because they are made of what *earlier* weights gave. Their remedy: run the finished network over the
-# training set once more and average the statistics anew. Here that gives 0.24. The student did so, too: his own
-# weights, on his own test images, have a mean IoU of 0.175 with recomputed statistics and of 0.992 with each image's
-# own (``docs/results.md``). So there must be a second illness.
+# can lag behind, because they are made of what *earlier* weights gave. Their remedy: recompute the statistics with the
+# finished weights. Here that gives 0.24. The student did so, too: his own weights, on his own test images, have a mean
+# IoU of 0.175 with recomputed statistics and of 0.992 with each image's own (``docs/results.md``). So there must be a
+# second illness.
 #
 # The diagnosis
 # -------------
@@ -337,7 +354,8 @@ for name, score in cured.items():
 #   batches in which no image is alone; or test with each image's own statistics (``--bn batch``), as in training.
 #
 # A third way lies between: pass every second batch image by image, so that the network learns to live with both
-# kinds. That is ``--mixed-statistics``, which our recipe for the full-size squares uses, after normalising the images.
+# kinds. That is ``--mixed-statistics`` of ``scratchnet train``, which our recipe for squares of full size uses, after
+# normalising the images.
 
 if not FAST:  # is it chance? the same with other starting weights
     for seed in (1, 2, 3):
@@ -348,6 +366,8 @@ if not FAST:  # is it chance? the same with other starting weights
 # %%
 # The figure worth keeping
 # ------------------------
+# Three unseen images. Black is what the network calls square, the outline is the truth, and the titles give the mean
+# IoU over all unseen images.
 
 from scratchnet.viewing import ROLES, keep, panels
 
@@ -379,9 +399,9 @@ assert np.allclose(gradients[0].sum(axis=(0, 1, 2)), 0)  # the right one shifts 
 assert np.allclose((gradients[0] * normal).sum(axis=(0, 1, 2)), 0, atol=1e-4)  # … and stretches nothing
 
 # %%
-# **… the channel is one pixel?** Mean: the pixel. Variance: 0. Result: β, whatever the image shows. DeconvNet has such
-# maps (1×1 at its narrowest), so its batches must have more than one image. The library's layer refuses a batch of one
-# there.
+# **… the map has one pixel, and the batch one image?** Mean: the pixel. Variance: 0. Result: β, whatever the image
+# shows. DeconvNet has such maps (1×1 at its narrowest), so its batches must have more than one image. The package's
+# layer refuses a batch of one there.
 
 single, _ = batch_norm(np.array([[[[5.0]]]]), one, zero + 0.3)
 print("one pixel of value 5 becomes", round(single.item(), 6))

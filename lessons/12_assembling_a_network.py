@@ -31,7 +31,7 @@ FAST = "--fast" in sys.argv
 # %%
 # By hand
 # -------
-# A part of a network (a **layer**) is a thing with a forward and a backward pass, and a memory: forward keeps what
+# A part of a network (a **layer**) is here a thing with a forward and a backward pass, and a memory: forward keeps what
 # backward will need. Here are three layers for plain numbers.
 
 
@@ -109,10 +109,12 @@ assert by_hand.backward(1.0) == 8
 #
 # A small DeconvNet
 # -----------------
-# The packaged `Network` is the same list, with checks, names for all parameters, and memory that is used again. Its
-# layers are the functions of the last lessons with a memory. This is a DeconvNet in small (Noh, Hong, Han 2015): two
-# pools on the way down; on the way up each unpooling takes the switches of *its* pool, and a transposed convolution
-# fills the holes.
+# The packaged `Network` is the same list, with checks, names for all **parameters** (the numbers that are learned), and
+# memory that is used again. Its layers are the functions of the last lessons with a memory. This is a DeconvNet in
+# small (Noh, Hong, Han 2015): two pools on the way down; on the way up each unpooling takes the switches of *its* pool,
+# and a transposed convolution (which the paper calls deconvolution, *deconv*) fills the holes. Every weight starts at
+# random, as in lesson 11; that of the last layer has a standard deviation of 0.01 only, so that nothing is decided in
+# the beginning.
 
 from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
@@ -217,8 +219,10 @@ assert report.ok
 # %%
 # Ritual 3: overfit one image
 # ---------------------------
-# A network with thousands of numbers can learn one image by heart. That says nothing about other images, and it is not
-# meant to. It says that the loss, the gradients, the steps and the labels fit together.
+# A network with thousands of numbers can learn one image by heart. To learn examples by heart, and not what they have
+# in common, is called **overfitting**; mostly it is a nuisance. Here we do it on purpose. It says nothing about other
+# images, and it is not meant to. It says that the loss, the gradients, the steps and the labels fit together. The steps
+# have momentum (lesson 11), and the learning rate is 0.2.
 
 
 def accuracy_and_iou(predicted: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
@@ -338,5 +342,5 @@ assert mirrored > 0.97
 # 2. Count the 5586 numbers by hand: weights, biases, scales and shifts.
 # 3. A network is stuck after it has learned how common each class is, and nothing else. What is its loss, if 11 % of
 #    the pixels are cell? Where does one see it in the figure?
-# 4. Give the network a skip: add the value of ``conv1_relu`` to that of ``deconv1_relu`` before the score. Check the
-#    gradients.
+# 4. Give the network a shortcut, a *skip*: with the package's layer ``Add``, add the value of ``conv1_relu`` to that of
+#    ``deconv1_relu`` before the score. Check the gradients.

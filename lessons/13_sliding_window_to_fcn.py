@@ -2,8 +2,8 @@ r"""
 13. From a sliding window to FCN-32, 16 and 8
 =============================================
 
-**The question.** A network that tells what an image shows gives one answer for the whole image. We want an answer for
-every pixel. Must it be asked once for every pixel, and if not, what is lost?
+**The question.** A network that tells what an image shows, a *classifier*, gives one answer for the whole image. We
+want an answer for every pixel. Must it be asked once for every pixel, and if not, what is lost?
 
 You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and lesson 12 (a network as a list).
 """
@@ -11,8 +11,8 @@ You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and les
 # %%
 # Write your prediction down first
 # --------------------------------
-# The plainest way: cut a window round a pixel, ask a classifier what is in its middle, move on by one pixel. An image
-# of 96×96 has 9,216 such windows. Say a window has 16×16 pixels. Write down:
+# The plainest way is a **sliding window**: cut a window round a pixel, ask a classifier what is in its middle, move on
+# by one pixel. An image of 96×96 has 9,216 such windows. Say a window has 16×16 pixels. Write down:
 #
 # 1. how many pixels two neighbouring windows share;
 # 2. how many times the work of all windows could be less, if nothing had to be computed twice;
@@ -37,9 +37,9 @@ print(image.shape)
 # %%
 # A classifier for windows
 # ------------------------
-# A small one: two convolutions, the second with stride 2, and a **fully connected** layer that weighs every number of
-# what is left and adds up, once for each class. A convolution without padding makes the map smaller: 16 becomes 14,
-# then 6.
+# A small one, with random weights, for what it answers does not matter here: two convolutions, the second with stride
+# 2, each followed by a ReLU, and a **fully connected** layer that weighs every number of what is left and adds up, once
+# for each class. A convolution without padding makes the map smaller: 16 becomes 14, then 6.
 
 from scratchnet.ops.convolution import conv2d
 
@@ -59,7 +59,8 @@ def classify(window: np.ndarray) -> np.ndarray:
 print("scores of the first window:", classify(image[:, :WINDOW, :WINDOW]))
 
 # %%
-# Now let it slide, over a part of the image, two pixels at a time. (Two, because of the stride. More of that soon.)
+# Now let it slide, over a part of the image, two pixels at a time. (Two, because of the stride. More of that soon.) For
+# every window we get two scores (lesson 6), one for each class:
 
 part = image[:, :48, :48]
 steps = range(0, 48 - WINDOW + 1, 2)
@@ -108,13 +109,14 @@ print(f"{saved:.1f} times fewer")
 
 # %%
 # 20.4 times fewer, and more with larger windows and images: two windows side by side share 14 of their 16 columns
-# here, and all that was computed there.
+# here, and all that was computed there. Moved by a single pixel, as in the first question, two windows share 15·16 =
+# 240 of their 256 pixels.
 #
 # The price: a coarse map
 # -----------------------
-# The map of scores has one value for every second pixel, because one convolution has stride 2. VGG16, the network
-# that FCN is made from, halves its map five times. One score then stands for 32×32 pixels. How good can a mask be
-# that is known only every 32 pixels? Average the truth over squares, enlarge the result bilinearly, and call
+# The map of scores has one value for every second pixel, because one convolution has stride 2. VGG16, the network that
+# FCN is made from, halves its map five times. One score then stands for 32×32 pixels. How good can a mask be that is
+# known only every 32 pixels? Average the truth over squares, enlarge the result bilinearly (lesson 10), and call
 # everything above one half "cell": no network whose scores are that coarse can be expected to do much better.
 
 from scratchnet.ops.resampling import upsample_bilinear
@@ -145,11 +147,17 @@ for stride in (32, 16, 8, 4):
 # FCN-32s enlarges its coarsest scores 32 times in one go, with the bilinear kernel of lesson 10. FCN-16s knows that
 # there is a finer map on the way: the one before the last pool, with one value every 16 pixels. It has seen less of
 # the surroundings, so it knows less well *what* there is, but better *where*. A 1×1 convolution makes scores of it,
-# the coarse scores are enlarged twice, and the two are **added**. FCN-8s does this once more. Such a shortcut is
+# the coarse scores are made twice as large, and the two are **added**. FCN-8s does this once more. Such a shortcut is
 # called a **skip**.
 #
-# Let us see whether it helps. The same small encoder three times: four blocks of convolution, batch norm, ReLU and
-# pool, with scores at 1/16; then the same with scores of 1/8 added, and of 1/4.
+# Let us see whether it helps. We take the same small encoder (lesson 8) three times: four blocks of convolution, batch
+# norm, ReLU and pool, with scores at 1/16; then the same with scores at 1/8 added, and at 1/4. Of the package's layers,
+# ``BilinearTranspose2d(f)`` is the transposed convolution with the tent of lesson 10 for the factor f, and ``Crop(o)``
+# cuts its first input, from row and column o on, to the size of its second.
+#
+# We train with **Adam** (Kingma and Ba 2015), a gradient descent in which every weight gets a step of its own: the mean
+# of its last gradients, divided by the root of the mean of their squares. So weights with large and with small
+# gradients learn equally fast. One such step is called an **update**.
 
 from scratchnet.layers import Add, BatchNorm2d, BilinearTranspose2d, Conv2d, Crop, MaxPool2d, ReLU
 from scratchnet.losses import PixelLoss
@@ -204,7 +212,8 @@ for stride, value in results.items():
     print(f"scores every {stride:2} pixels: IoU {value:.2f} on four other smears")
 
 # %%
-# Each skip helps, and the table above says why it must: what is drawn at 1/16 cannot be better than its squares.
+# Each skip helps in a full run (three updates, as with ``--fast``, show nothing), and the table above says why it must:
+# what is drawn at 1/16 cannot be better than its squares.
 #
 # The figure worth keeping
 # ------------------------
@@ -222,20 +231,20 @@ axes[4].set_title("truth")
 for number, stride in enumerate((32, 16, 8), start=1):
     cells = truth[12].reshape(side // stride, stride, side // stride, stride).mean(axis=(1, 3))
     axes[number].imshow(cells, cmap="Greens", vmin=0, vmax=1)
-    axes[number].set_title(f"truth at 1/{stride}: at best {best[stride]:.2f}")
+    axes[number].set_title(f"truth at 1/{stride}: at best {best[stride]:.2f}", fontsize=9)
 for number, (stride, value) in enumerate(results.items(), start=5):
     axes[number].imshow(
         overlay(np.ascontiguousarray(photos[12, :side, :side]), predictions[number - 5].astype(np.uint8))
     )
-    axes[number].set_title(f"learned at 1/{stride}: IoU {value:.2f}")
+    axes[number].set_title(f"learned at 1/{stride}: IoU {value:.2f}", fontsize=9)
 keep(figure, "13-sliding-window-to-fcn")
 
 # %%
 # What a score sees
 # -----------------
-# A score depends on a patch of the image, its **receptive field**. Going through the layers, a kernel of k pixels
-# adds k − 1 steps, and a step is as wide as all strides so far, multiplied. For VGG16 up to the layer that was fully
-# connected:
+# How large is the receptive field of a score, the part of the image that it depends on (lesson 7)? It begins with one
+# pixel. Going through the layers, a kernel of k pixels adds k − 1 steps, and a step is as wide as all strides so far,
+# multiplied. For VGG16 up to the layer that was fully connected:
 
 length, step = 1, 1
 for convolutions in (2, 2, 3, 3, 3):
@@ -263,7 +272,7 @@ assert field.right - field.left == length
 # **… the enlarged map is put down in the wrong place?** An enlarged map is larger than the image by the overhang of
 # the kernel, and must be cut at the right offset. In the released FCN-32s, whose first convolution pads by 100 pixels
 # so that small images survive five pools, that number is 19, and it is in no formula of the paper. It is what remains
-# when all sizes are added up. Be wrong by as much:
+# when all paddings and kernels are added up. Be wrong by as much:
 
 moved = np.roll(truth, 19, axis=(1, 2))
 print(f"a perfect mask, 19 pixels off: IoU {iou(moved, truth):.2f}")
@@ -281,7 +290,7 @@ else:
 
 # %%
 # **… the coarse scores start at random?** FCN starts its score layers at 0, so that a new skip changes nothing at
-# first: FCN-16s begins exactly where FCN-32s ended.
+# first: FCN-16s begins where FCN-32s ended.
 #
 # Exercises
 # ---------

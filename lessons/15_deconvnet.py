@@ -81,8 +81,9 @@ assert np.allclose(packaged[0, :, :, 0], dense)
 # The middle: fully connected, as a convolution
 # ---------------------------------------------
 # A fully connected layer weighs all numbers of a map. With a kernel as large as the map, a convolution does just that
-# (lesson 13). Its transpose goes back: it makes a whole map of a vector. In the middle of DeconvNet stand fc6, a
-# convolution 7×7 of 512 channels to 4096; fc7, 1×1 to 4096; and fc6-deconv, 7×7 back to 512 channels. In small:
+# (lesson 13). Its transpose goes back: it makes a whole map of a vector. In the middle of DeconvNet stand **fc6** (the
+# sixth stage of VGG16, fully connected), a convolution 7×7 of 512 channels to 4096; **fc7**, 1×1 to 4096; and
+# **fc6-deconv**, 7×7 back to 512 channels. In small:
 
 from scratchnet.ops.convolution import conv2d
 

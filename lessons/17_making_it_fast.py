@@ -14,8 +14,8 @@ You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
 # A layer takes a map of 56×56 pixels with 64 channels to another such map, with kernels of 3×3. Write down:
 #
 # 1. how many multiplications that is;
-# 2. how long your computer should take for them, if a core does some 50 billion multiplications and additions a
-#    second;
+# 2. how long your computer should take for them, if one core of its processor does some 25 billion multiplications and
+#    as many additions a second;
 # 3. how many of these multiplications one could save without changing the result. (Most people say: none.)
 
 import os
@@ -54,7 +54,7 @@ def seconds(function: Callable[[], object], repeats: int = 5) -> float:
 
 
 # %%
-# 115.6 million multiplications, each followed by an addition: at 50 billion a second about 5 ms.
+# 115.6 million multiplications, each followed by an addition: at 25 billion of each a second about 5 ms.
 #
 # Count before you tune
 # ---------------------
@@ -75,8 +75,9 @@ assert round(per_number) == 264
 # %%
 # First step: from loops to one product
 # -------------------------------------
-# Lesson 4 copied every 3×3 patch into a row of a matrix (im2col) and let one matrix product do the rest. Here are
-# both again. Loops in Python alone are measured on a single pixel, for nobody wants to wait for the others.
+# Lesson 4 copied every 3×3 window, also called a *patch*, into a row of a matrix (im2col) and let one matrix product do
+# the rest. Here are both again. Loops in Python alone are measured on a single pixel, for nobody wants to wait for the
+# others.
 
 
 def one_pixel_in_python(patch: list, weight: list) -> list:
@@ -142,9 +143,9 @@ print(f"map {x.nbytes / 1e6:.1f} MB, patches {columns_bytes / 1e6:.1f} MB")
 assert columns_bytes == 9 * x.nbytes
 
 # %%
-# Written to memory and read back, the patches cost more than the product. So take a few rows of the map at a time:
-# their patches fit into the *cache*, the small fast memory beside the core, and are gone before anybody has to carry
-# them away.
+# The cache (lesson 4) of many processors just holds that, and copying costs little. The patches of a larger map are
+# written to main memory and read back. So take a few rows of the map, a **tile**, at a time: their patches stay in the
+# cache, and are gone before anybody has to carry them away.
 
 
 def by_tiles(x: np.ndarray, weight: np.ndarray, rows: int = 8) -> np.ndarray:
@@ -166,6 +167,10 @@ ladder["tiles"] = seconds(lambda: by_tiles(x, weight))
 assert off(by_tiles(x, weight)) < 1e-5
 print(f"tiles: {1000 * ladder['tiles']:.1f} ms")
 
+wide = rng.standard_normal((1, 112 if FAST else 224, 224, c_in)).astype(np.float32)
+at_once, in_tiles = (seconds(lambda way=way: way(wide, weight), 3) for way in (by_im2col, by_tiles))
+print(f"on a map of {wide.shape[1]}×224: im2col {1000 * at_once:.0f} ms, tiles {1000 * in_tiles:.0f} ms")
+
 # %%
 # Third step: fewer multiplications (Winograd)
 # --------------------------------------------
@@ -176,7 +181,7 @@ print(f"tiles: {1000 * ladder['tiles']:.1f} ms")
 #
 #     y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2 \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2
 #
-# Four are enough. Prepare the kernel once and the data once, with additions only, then multiply:
+# Four are enough (**Winograd** 1980). Prepare the kernel once and the data once, with additions only, then multiply:
 #
 # .. math::
 #
@@ -198,12 +203,14 @@ assert np.allclose(by_transform, by_sliding)
 assert by_sliding.tolist() == [32, 43]
 
 # %%
-# In two dimensions the same is done to rows and to columns, :math:`Y = A^\top [(G g G^\top) \odot (B^\top d B)] A`. A
-# tile of 2×2 outputs then takes 4·4 = 16 multiplications where the sliding sum takes 4·9 = 36. A tile of 4×4 outputs
-# (with other, larger matrices) takes 36 in place of 144: three of four multiplications are saved.
+# In two dimensions the same is done to rows and to columns, :math:`Y = A^\top [(G g G^\top) \odot (B^\top d B)] A`,
+# where ⊙ multiplies number by number. A tile of 2×2 outputs then takes 4·4 = 16 multiplications where the sliding sum
+# takes 4·9 = 36. One writes F(2×2, 3×3) for this. A tile of 4×4 outputs, F(4×4, 3×3), with other, larger matrices,
+# takes 36 in place of 144: three of four multiplications are saved.
 #
 # With channels, each of the 16 places of the transformed tiles is a matrix product by itself: (tiles × c_in) times
-# (c_in × c_out).
+# (c_in × c_out). In the code ``np.einsum`` writes the products with :math:`B^\top`, :math:`G` and :math:`A^\top`: each
+# letter is an axis, and what is not behind the arrow is summed.
 
 
 def by_winograd(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -226,7 +233,7 @@ assert off(by_winograd(x, weight)) < 1e-5
 assert products / winograd_products == 2.25
 
 # %%
-# 2.25 times fewer multiplications, and hardly faster, perhaps slower: the transforms of the data now take the time.
+# 2.25 times fewer multiplications, and hardly faster, mostly slower: the transforms of the data now take the time.
 # They are not arithmetic but traffic. The packaged function sorts the pixels so that each transform meets long rows,
 # works through blocks that stay in the cache, and takes tiles of 4×4.
 
@@ -269,9 +276,11 @@ keep(figure, "17-making-it-fast")
 # %%
 # Fourth step: all cores
 # ----------------------
-# NumPy lets go of Python's lock while it works on an array, so two threads can work at once, each on half of the
-# rows. It pays when the pieces are large. Handing a thread something to do and waiting for it costs some hundredths
-# of a millisecond: as long as a pass over ten thousand numbers. See what it costs here:
+# A **thread** is a piece of a program that runs beside the others, on a core of its own if one is free. Python has a
+# lock that lets only one thread at a time run Python. NumPy lets go of it while it works on an array, so two threads
+# can work at once, each on half of the rows. It pays when the pieces are large: handing a thread something to do and
+# waiting for it costs some hundredths of a millisecond, as long as a pass over ten thousand numbers or more. See what
+# it costs here:
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -300,7 +309,10 @@ print(f"into a new array {1000 * fresh_time:.2f} ms, into an old one {1000 * use
 #
 # Where the time goes in a whole network
 # --------------------------------------
-# The steps of a training step, one by one, on the small DeconvNet; the plain way, and the fast way.
+# One forward and one backward pass of the small DeconvNet of lesson 15, twice. ``textbook()`` makes the package compute
+# every layer by itself, in the plain way that its formulas have. The fast way has everything above, and one thing more:
+# a ``Replay`` writes down the array operations of a step and then only goes through its list, since each step of a
+# training does the same with other numbers.
 
 one_core.restore_original_limits()
 os.environ.pop("SCRATCHNET_THREADS")
@@ -342,15 +354,15 @@ print(f"a training step: textbook {1000 * plain:.0f} ms, fast {1000 * fast:.0f} 
 # What breaks if …
 # ----------------
 # **… tiles are larger?** Winograd's matrices come from polynomials through a few points, and larger tiles need more
-# points. Their powers grow, and with them rounding errors. F(4×4) is off by more than the direct sum in ``float32``;
-# ``float64`` never takes it here:
+# points. Their powers grow, and with them the rounding errors. F(4×4, 3×3) is off by more than the direct sum in
+# ``float32``; ``float64`` never takes it here:
 
 print(f"largest error: direct {direct_error:.0e}, Winograd {winograd_error:.0e} of the largest output")
 assert direct_error < winograd_error < 1e-4
 
 # %%
 # **… the map is small?** At 7×7 there are four tiles of 4×4, and transforming the kernels costs more than all the
-# products. The library then takes the direct sum. One place decides: `scratchnet.ops.algorithm`.
+# products. The package then takes the direct sum. One place decides: `scratchnet.ops.algorithm`.
 #
 # **… you use all cores twice?** If a matrix product starts threads of its own while your threads wait for it, they
 # fight for the cores. While its own threads work, scratchnet asks the matrix library for one thread each.
