@@ -342,5 +342,5 @@ assert mirrored > 0.97
 # 2. Count the 5586 numbers by hand: weights, biases, scales and shifts.
 # 3. A network is stuck after it has learned how common each class is, and nothing else. What is its loss, if 11 % of
 #    the pixels are cell? Where does one see it in the figure?
-# 4. Give the network a shortcut, a *skip*: with the package's layer ``Add``, add the value of ``conv1_relu`` to that of
-#    ``deconv1_relu`` before the score. Check the gradients.
+# 4. Give the network a shortcut, called a skip (lesson 13): with the package's layer ``Add``, add the value of
+#    ``conv1_relu`` to that of ``deconv1_relu`` before the score. Check the gradients.
