@@ -114,7 +114,8 @@ assert by_hand.backward(1.0) == 8
 # small (Noh, Hong, Han 2015): two pools on the way down; on the way up each unpooling takes the switches of *its* pool,
 # and a transposed convolution (which the paper calls deconvolution, *deconv*) fills the holes. Every weight starts at
 # random, as in lesson 11; that of the last layer has a standard deviation of 0.01 only, so that nothing is decided in
-# the beginning.
+# the beginning. ``allocate`` draws these numbers. ``train()`` makes batch norm take the batch's statistics, ``eval()``
+# the running averages (lesson 11).
 
 from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
