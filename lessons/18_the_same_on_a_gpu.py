@@ -258,7 +258,7 @@ print(f"that is {crossing:.0f} ReLUs")
 # ------------------------
 # On the left, the map of lesson 7 and the numbers of the threads that read its pixels. On the right, how fast a layer
 # can be at most on our machine, by how much it computes for each byte that it moves. The line is called a **roofline**:
-# under the slope memory is the limit, under the flat part arithmetic is.
+# under the slope memory is the limit, under the flat part arithmetic is. ("Both" are batch norm and ReLU.)
 
 from scratchnet.viewing import ROLES, draw_matrix, keep, panels
 
