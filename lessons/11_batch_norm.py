@@ -354,7 +354,7 @@ for name, score in cured.items():
 #   batches in which no image is alone; or test with each image's own statistics (``--bn batch``), as in training.
 #
 # A third way lies between: pass every second batch image by image, so that the network learns to live with both
-# kinds. That is ``--mixed-statistics`` of ``scratchnet train``, which our recipe for squares of full size uses, after
+# kinds. That is ``--mixed-statistics`` of ``scratchnet train``, which our settings for squares of full size use, after
 # normalising the images.
 
 if not FAST:  # is it chance? the same with other starting weights

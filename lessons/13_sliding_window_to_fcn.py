@@ -307,7 +307,7 @@ print(f"a perfect mask, 19 pixels off: IoU {iou(moved, truth):.2f}")
 shifted = iou(moved, truth)
 
 # %%
-# **… the image is smaller than the window?** Then there is no place for the last kernel, and the library says so:
+# **… the image is smaller than the window?** Then there is no place for the last kernel, and the package says so:
 
 try:
     all_at_once(image[:, :12, :12])

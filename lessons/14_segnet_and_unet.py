@@ -280,8 +280,9 @@ if not FAST:
 
 # %%
 # The features win, and they win at the outlines, where they should: their decoder sees the old pixels again. Switches
-# and nothing at all are close here. But mind the size of this trial: twelve images, one run each. With another seed the
-# IoU moves in the second digit, and so can the order of the first two. Lesson 16 comes back to the question.
+# and nothing at all are close here. But mind the size of this trial: twelve images, one run each. With another *seed*,
+# the number that random numbers start from, the IoU moves in the second digit, and so can the order of the first two.
+# Lesson 16 comes back to the question.
 #
 # The figure worth keeping
 # ------------------------

@@ -122,7 +122,8 @@ print(len(learned), "scenes to learn from,", len(unseen), "others to measure on"
 # %%
 # A window of fixed size
 # ----------------------
-# The network is the hourglass of lesson 14 with three pools. What does a number in its middle see?
+# The network goes down and up like those of lesson 14, an *hourglass*, with three pools. What does a number in its
+# middle see?
 
 from scratchnet.layers import BatchNorm2d, Conv2d, MaxPool2d, MaxUnpool2d, ReLU, UpsampleNearest
 from scratchnet.network import Network
