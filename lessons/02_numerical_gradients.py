@@ -261,10 +261,10 @@ for backward in (mirror_backward, mirror_backward_wrong):
 # ----------------
 # **… there is a kink?** ``max(x, 0)``, an operation that is in every network here, is called *ReLU* (rectified linear
 # unit). It replaces negative numbers by 0. So it has slope 0 for negative numbers and slope 1 for positive ones, and a
-# kink at 0. Where x is closer to the kink than the step, the two sides see different slopes, and the difference
-# measures a mixture: at x = 3·10⁻⁶ it says 0.65, where 1 is right. Nothing is wrong with the backward pass. A good
-# check notices that x changed sides between x − ε and x + ε, and takes a shorter step or leaves the point out. The
-# packaged one does, and counts what it left out.
+# *kink*, a sudden bend, at 0. Where x is closer to the kink than the step, the two sides see different slopes, and the
+# difference measures a mixture: at x = 3·10⁻⁶ it says 0.65, where 1 is right. Nothing is wrong with the backward pass.
+# A good check notices that x changed sides between x − ε and x + ε, and takes a shorter step or leaves the point out.
+# The packaged one does, and counts what it left out.
 
 
 def relu(x: np.ndarray) -> np.ndarray:

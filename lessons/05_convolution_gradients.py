@@ -208,10 +208,10 @@ assert (second_way == dx).all()
 # %%
 # What it is good for: a kernel is learned
 # ----------------------------------------
-# Somebody convolved an image of noise with the edge finder of lesson 3, and shows us only image and answer. We start
-# with a kernel of zeros and measure the loss as the mean squared difference of the answers. Its slope by an answer is
-# twice the difference there, divided by the number of answers: that is ``dy``. The convolution makes ``dkernel`` of it,
-# and we go downhill with a learning rate (lesson 2) of 0.25.
+# Somebody convolved an image of random numbers (*noise*) with the edge finder of lesson 3, and shows us only image and
+# answer. We start with a kernel of zeros and measure the loss as the mean squared difference of the answers. Its slope
+# by an answer is twice the difference there, divided by the number of answers: that is ``dy``. The convolution makes
+# ``dkernel`` of it, and we go downhill with a learning rate (lesson 2) of 0.25.
 
 secret = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float64).reshape(3, 3, 1, 1)
 noise = rng.standard_normal((1, 24, 24, 1))

@@ -138,9 +138,9 @@ with np.errstate(divide="ignore"):
 figure, (left, right) = panels(10, 3.5, columns=2)
 left.plot(logits32, stable_loss(logits32, 0), color=ROLES["output"], linewidth=4, label="cross-entropy")
 left.plot(logits32, naive, "--", color=ROLES["truth"], label="the same, naive, float32")
-left.plot(logits32, p**2, ":", color=ROLES["switch"], linewidth=2.5, label="squared difference")
+left.plot(logits32, p**2, ":", color=ROLES["truth"], linewidth=2.2, label="squared difference")
 right.plot(logits32, p, color=ROLES["output"], linewidth=4, label="cross-entropy: p − t")
-right.plot(logits32, 2 * p * p * (1 - p), ":", color=ROLES["switch"], linewidth=2.5, label="squared difference")
+right.plot(logits32, 2 * p * p * (1 - p), ":", color=ROLES["truth"], linewidth=2.2, label="squared difference")
 left.set_ylabel("loss of a background pixel")
 right.set_ylabel("its slope")
 for panel in (left, right):

@@ -37,15 +37,12 @@ print("what was pooled\n", before_pooling)
 # %%
 # By hand
 # -------
-# **1. Nearest:** repeat every number over its window, 2 rows by 2 columns.
-#
-# **2. Bed of nails:** put it in the window's top left place, like a nail, and leave 0 elsewhere.
-#
-# **3. Switches:** put it where the window's maximum was before pooling (lesson 7), and leave 0 elsewhere.
-#
-# **4. Learned:** keep a small kernel. Put a copy of the kernel on the window, multiplied by the number. What the kernel
-# looks like is left to training, as with a convolution's kernel. This is called a **transposed convolution**; the next
-# lesson says why.
+# 1. **Nearest:** repeat every number over its window, 2 rows by 2 columns.
+# 2. **Bed of nails:** put it in the window's top left place, like a nail, and leave 0 elsewhere.
+# 3. **Switches:** put it where the window's maximum was before pooling (lesson 7), and leave 0 elsewhere.
+# 4. **Learned:** keep a small kernel. Put a copy of the kernel on the window, multiplied by the number. What the kernel
+#    looks like is left to training, as with a convolution's kernel. This is called a **transposed convolution**; the
+#    next lesson says why.
 #
 # Written as loops, all four do the same thing. They put a **stencil** of 2×2 numbers on every window, multiplied by the
 # window's number. They differ in who chooses the stencil.

@@ -290,7 +290,7 @@ assert not np.isclose(lhs, unturned_sum)
 
 # %%
 # **… output padding is as large as the stride?** Then a convolution of the larger map would give more outputs than
-# there were. The library refuses, in one line:
+# there were. The package refuses, in one line:
 
 try:
     conv_transpose2d(np.ones((1, 2, 2, 1)), np.ones((3, 3, 1, 1)), stride=2, padding=1, output_padding=2)

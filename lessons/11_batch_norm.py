@@ -312,11 +312,11 @@ for name, score in as_they_are.items():
 
 # %%
 # With each image's own statistics, as in training, the IoU is 0.89. With running averages it is 0.20: in many images
-# the network takes the ground for the square, as the figure below shows. SegNet's authors knew that running averages
-# can lag behind, because they are made of what *earlier* weights gave. Their remedy: recompute the statistics with the
-# finished weights. Here that gives 0.24. The student did so, too: his own weights, on his own test images, have a mean
-# IoU of 0.175 with recomputed statistics and of 0.992 with each image's own (``docs/results.md``). So there must be a
-# second illness.
+# the network takes the ground for the square, as the figure below shows. The authors of SegNet (lesson 14) knew that
+# running averages can lag behind, because they are made of what *earlier* weights gave. Their remedy: recompute the
+# statistics with the finished weights. Here that gives 0.24. The student did so, too: his own weights, on his own test
+# images, have a mean IoU of 0.175 with recomputed statistics and of 0.992 with each image's own (``docs/results.md``).
+# So there must be a second illness.
 #
 # The diagnosis
 # -------------
@@ -354,7 +354,7 @@ for name, score in cured.items():
 #   batches in which no image is alone; or test with each image's own statistics (``--bn batch``), as in training.
 #
 # A third way lies between: pass every second batch image by image, so that the network learns to live with both
-# kinds. That is ``--mixed-statistics`` of ``scratchnet train``, which our recipe for squares of full size uses, after
+# kinds. That is ``--mixed-statistics`` of ``scratchnet train``, which our settings for squares of full size use, after
 # normalising the images.
 
 if not FAST:  # is it chance? the same with other starting weights

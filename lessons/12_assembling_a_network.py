@@ -114,7 +114,8 @@ assert by_hand.backward(1.0) == 8
 # small (Noh, Hong, Han 2015): two pools on the way down; on the way up each unpooling takes the switches of *its* pool,
 # and a transposed convolution (which the paper calls deconvolution, *deconv*) fills the holes. Every weight starts at
 # random, as in lesson 11; that of the last layer has a standard deviation of 0.01 only, so that nothing is decided in
-# the beginning.
+# the beginning. ``allocate`` draws these numbers. ``train()`` makes batch norm take the batch's statistics, ``eval()``
+# the running averages (lesson 11).
 
 from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
@@ -342,5 +343,5 @@ assert mirrored > 0.97
 # 2. Count the 5586 numbers by hand: weights, biases, scales and shifts.
 # 3. A network is stuck after it has learned how common each class is, and nothing else. What is its loss, if 11 % of
 #    the pixels are cell? Where does one see it in the figure?
-# 4. Give the network a shortcut, a *skip*: with the package's layer ``Add``, add the value of ``conv1_relu`` to that of
-#    ``deconv1_relu`` before the score. Check the gradients.
+# 4. Give the network a shortcut, called a skip (lesson 13): with the package's layer ``Add``, add the value of
+#    ``conv1_relu`` to that of ``deconv1_relu`` before the score. Check the gradients.

@@ -154,15 +154,9 @@ for stride in (32, 16, 8, 4):
 # norm, ReLU and pool, with scores at 1/16; then the same with scores at 1/8 added, and at 1/4. Of the package's layers,
 # ``BilinearTranspose2d(f)`` is the transposed convolution with the tent of lesson 10 for the factor f, and ``Crop(o)``
 # cuts its first input, from row and column o on, to the size of its second.
-#
-# We train with **Adam** (Kingma and Ba 2015), a gradient descent in which every weight gets a step of its own: the mean
-# of its last gradients, divided by the root of the mean of their squares. So weights with large and with small
-# gradients learn equally fast. One such step is called an **update**.
 
 from scratchnet.layers import Add, BatchNorm2d, BilinearTranspose2d, Conv2d, Crop, MaxPool2d, ReLU
-from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
-from scratchnet.training.optimizers import Adam
 
 
 def small_fcn(skips: int) -> Network:
@@ -184,6 +178,40 @@ def small_fcn(skips: int) -> Network:
     net.add("up", BilinearTranspose2d(stride), scores)
     net.add("scores", Crop(stride // 2), "up", "input")
     return net
+
+
+# %%
+# We train with **Adam** (Kingma and Ba 2015), a gradient descent in which every weight gets a step of its own: the mean
+# of its last gradients, divided by the root of the mean of their squares. So weights with large and with small
+# gradients learn equally fast. By hand:
+
+
+def adam_by_hand(weights: np.ndarray, gradients: list[np.ndarray], rate: float) -> np.ndarray:
+    """Return the weights after one update with each of the gradients."""
+    mean = square = np.zeros_like(weights)
+    for count, gradient in enumerate(gradients, start=1):
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        fair_mean, fair_square = mean / (1 - 0.9**count), square / (1 - 0.999**count)  # as if they had not begun at 0
+        weights = weights - rate * fair_mean / (np.sqrt(fair_square) + 1e-8)
+    return weights
+
+
+from scratchnet.network import FlatBuffers
+from scratchnet.training.optimizers import Adam
+
+unequal = [np.array([100, 1, 0.01]), np.array([90, 2, -0.01])]
+buffers, adam = FlatBuffers(np.zeros(3), np.zeros(3), {"weight": slice(0, 3)}), Adam()
+for gradient in unequal:
+    buffers.grads[:] = gradient
+    adam.step(buffers, 0.005)
+print("after one update:", adam_by_hand(np.zeros(3), unequal[:1], 0.005), " after two:", buffers.values.round(5))
+assert np.allclose(buffers.values, adam_by_hand(np.zeros(3), unequal, 0.005))
+
+# %%
+# Gradients of 100, 1 and 0.01 all lead to a first step of 0.005, the learning rate. Now the three networks:
+
+from scratchnet.losses import PixelLoss
 
 
 def train(net: Network, updates: int) -> float:
@@ -279,7 +307,7 @@ print(f"a perfect mask, 19 pixels off: IoU {iou(moved, truth):.2f}")
 shifted = iou(moved, truth)
 
 # %%
-# **… the image is smaller than the window?** Then there is no place for the last kernel, and the library says so:
+# **… the image is smaller than the window?** Then there is no place for the last kernel, and the package says so:
 
 try:
     all_at_once(image[:, :12, :12])

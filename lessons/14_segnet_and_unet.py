@@ -5,7 +5,8 @@ r"""
 **The question.** On the way up a network has forgotten where things were, to the pixel. The way down knew. What
 should it tell the way up: nothing, where the maxima were, or all that it saw? And what does each answer cost?
 
-You need lesson 7 (switches), lesson 12 (a network as a list) and lesson 13 (skips that are added).
+You need lesson 7 (switches), lesson 8 (ways to enlarge, encoder and decoder), lesson 12 (a network as a list) and
+lesson 13 (skips that are added).
 """
 
 # %%
@@ -48,7 +49,7 @@ print("at the switches\n", placed[0, :, :, 0])
 print("beside the old map: a pixel is a pair. The first row\n", beside[0, 0])
 
 # %%
-# *Nearest* remembers nothing. The decoder sees blocks, and has to guess where in a block an edge runs.
+# Nearest (lesson 8) remembers nothing. The decoder sees blocks, and has to guess where in a block an edge runs.
 #
 # **SegNet** (Badrinarayanan, Kendall, Cipolla 2015) remembers the switches and nothing else. Four places are right to
 # the pixel; the convolutions behind it fill the gaps.
@@ -125,8 +126,8 @@ assert (measured.floats, measured.packed) == (maps, packed)
 # PyTorch and ONNX write a switch as an ``int64``. That is half as much as the maps themselves, and most of the
 # advantage is gone.
 #
-# To be fair: in *training* every map is kept anyway, since the convolutions' backward passes need it, and a U-Net
-# forgets nothing that the others could forget. The advantage is there when a trained network is *used*.
+# To be fair: in *training* every map is kept anyway, since the convolutions' backward passes need it. Only when a
+# trained network is *used* can SegNet forget the maps that a U-Net must keep.
 #
 # Sizes that are odd
 # ------------------
@@ -171,7 +172,9 @@ assert build("unet", classes=2).shapes((572, 572))["whole"][1:3] == (side, side)
 #
 # One encoder, three decoders
 # ---------------------------
-# Three pools on the way down, as a list; then one of three ways up. The images have 90 rows, so that 45 and 23 occur.
+# Three pools on the way down, as a list; then one of three ways up: nearest, switches, or the encoder's maps. What
+# stands in these maps is often called *features* of the image, and so we call the third way. The images have 90 rows,
+# so that 45 and 23 occur.
 
 from scratchnet.layers import BatchNorm2d, Conv2d, Crop, MaxUnpool2d, ReLU
 from scratchnet.losses import PixelLoss
@@ -277,8 +280,9 @@ if not FAST:
 
 # %%
 # The features win, and they win at the outlines, where they should: their decoder sees the old pixels again. Switches
-# and nothing at all are close here. But mind the size of this trial: twelve images, one run each. With another seed the
-# IoU moves in the second digit, and so can the order of the first two. Lesson 16 comes back to the question.
+# and nothing at all are close here. But mind the size of this trial: twelve images, one run each. With another *seed*,
+# the number that random numbers start from, the IoU moves in the second digit, and so can the order of the first two.
+# Lesson 16 comes back to the question.
 #
 # The figure worth keeping
 # ------------------------

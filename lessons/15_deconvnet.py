@@ -103,8 +103,8 @@ assert worst < 1e-10
 # %%
 # The whole list, without its memory
 # ----------------------------------
-# The packaged network is a list of shapes until it is told to allocate. So a network of a gigabyte can be counted on
-# any machine:
+# The packaged network is a list of shapes until it is told to allocate its numbers. So a network of a gigabyte can be
+# counted on any machine:
 
 from scratchnet.models import build
 
@@ -125,7 +125,7 @@ print(f"weights {gigabytes[0]:.1f} GB; with gradients and momentum {gigabytes[1]
 # %%
 # 251,805,653 numbers. fc6 alone has 102,760,448 weights, and the three layers in the middle hold 222.3 million, 88 %
 # of all, for a map of one pixel. Without them remains what SegNet is (lesson 14). In float32 the weights are 1.0 GB,
-# and training needs at least 3.0 GB: a gradient and a momentum for each.
+# and training needs at least 3.0 GB: a gradient for each and, with momentum, its last step.
 #
 # How the sizes go: down to a single pixel, and up again step by step. Every unpooling restores what its pool saw.
 

@@ -56,8 +56,9 @@ print("mean of", unsure, "and", sure, "is", together)
 assert together.argmax() == 1
 
 # %%
-# The paper has these results on the photographs of VOC 2012 (mean IoU in per cent). The two kinds of network make
-# different mistakes, so together they are better than the better one.
+# The paper has these results on VOC 2012, photographs with objects of 20 classes on which such networks are compared
+# (mean IoU in per cent). The two kinds of network make different mistakes, so together they are better than the better
+# one.
 
 published = {"FCN-8s": 62.2, "DeconvNet": 69.6, "both": 71.7}
 for name, value in published.items():
@@ -65,8 +66,8 @@ for name, value in published.items():
 
 # %%
 # DeconvNet alone has 69.6 against the 62.2 of FCN-8s, both together 71.7. But DeconvNet also has proposals, batch norm,
-# another training and twice the numbers to learn. The table does not say what the switches had to do with it. So we try
-# for ourselves.
+# another training and nearly twice the numbers to learn. The table does not say what the switches had to do with it. So
+# we try for ourselves.
 #
 # Scenes
 # ------
@@ -121,7 +122,8 @@ print(len(learned), "scenes to learn from,", len(unseen), "others to measure on"
 # %%
 # A window of fixed size
 # ----------------------
-# The network is the hourglass of lesson 14 with three pools. What does a number in its middle see?
+# The network goes down and up like those of lesson 14, an *hourglass*, with three pools. What does a number in its
+# middle see?
 
 from scratchnet.layers import BatchNorm2d, Conv2d, MaxPool2d, MaxUnpool2d, ReLU, UpsampleNearest
 from scratchnet.network import Network
@@ -198,9 +200,9 @@ print(len(stage1), "boxes; ours and the package's are alike in every pixel")
 # %%
 # Stage 2: boxes as they will come
 # --------------------------------
-# In use nobody knows where the objects are. So the second stage has boxes that overlap an object by half or more:
-# moved, stretched, with pieces of other objects in them. Now **everything is labelled**, and examples of rare classes
-# are repeated. Easy examples first, then what it will meet: a **curriculum**.
+# In use nobody knows where the objects are. So the second stage has boxes that overlap an object enough (here by half
+# or more): moved, stretched, with pieces of other objects in them. Now **everything is labelled**, and examples of rare
+# classes are repeated. Easy examples first, then what it will meet: a **curriculum**.
 
 stage2 = training_boxes(learned, Curriculum(stage=2, box_size=BOX, least_object=3, boxes_per_object=2), {}, seed=0)
 counts = [sum(example.label == label for example in stage2.examples) for label in (1, 2)]
@@ -221,8 +223,9 @@ keep(figure, "16-two-stages")
 # %%
 # Training
 # --------
-# Three networks, as many updates for each, and as many pixels in an update: 4 scenes of 64×64 are 16 boxes of 32×32.
-# The third learns from boxes, a third of its updates in stage 1.
+# Three networks, with the same number of updates, and of pixels in an update: 4 scenes of 64×64 are 16 boxes of 32×32.
+# The third learns from boxes, a third of its updates in stage 1. The learning rate shrinks from update to update, down
+# to 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -388,12 +391,13 @@ if not FAST:
 # - Switches against nearest, all else being equal: switches are ahead, clearly so for small objects. In lesson 14 they
 #   were not. A trial speaks of its own images, sizes and number of updates.
 #
-# So do switches win? Here yes. But the features of lesson 14 were not in this race, and one run is one run.
+# So do switches win? Here yes. But the features of lesson 14 were not in this race, and one run is no proof.
 # ``benchmarks/shapes_study.py`` is a comparison with several seeds and networks of equal size; what it gave is in
 # ``docs/results.md``.
 #
 # The figure worth keeping
 # ------------------------
+# How well small, medium and large objects are found, in each of the ways.
 
 figure, (bars,) = panels(8, 3.6)
 shades = ("#b7e2d3", "#4cb393", "#00553e")  # light to dark: small, medium, large

@@ -2,8 +2,8 @@ r"""
 18. The same on a GPU
 =====================
 
-**The question.** A graphics processor, GPU, runs many thousand threads at once. What of all that we built must change
-to run on one, what stays, and what can go wrong that cannot go wrong on a CPU?
+**The question.** A graphics processor, **GPU**, runs many thousand threads at once. What of all that we built must
+change to run on one, what stays, and what can go wrong that cannot go wrong on a CPU?
 
 You need lesson 4 (convolution as a matrix product), lesson 7 (switches) and lesson 17 (making it fast). A GPU you do
 not need: this lesson plays one.
@@ -30,9 +30,10 @@ rng = np.random.default_rng(18)
 # %%
 # By hand: one thread, one number
 # -------------------------------
-# On a GPU one writes what a **single thread** does, and starts a few hundred thousand. Such a program is a **kernel**.
-# Threads come in **blocks**, and a thread knows three things about itself: the number of its block, the size of the
-# blocks, and its number within the block. From these it finds out which part of the work is its own.
+# On a GPU one writes what a **single thread** does, and starts a few hundred thousand. Such a program is called a
+# **kernel**, too; it has nothing to do with the kernel of a convolution. Threads come in **blocks**, and a thread knows
+# three things about itself: the number of its block, the size of the blocks, and its number within the block. From
+# these it finds out which part of the work is its own.
 #
 # This is the kernel of max-pooling with switches, read from the file that the package gives to the GPU's compiler:
 
@@ -185,8 +186,8 @@ assert (gathered == max_unpool2d(ones, shared)[0, :, :, 0]).all()
 #
 # One source
 # ----------
-# Most of the package has no kernel. CuPy is a library with NumPy's functions for arrays on a GPU. A function asks its
-# array whose it is, and goes on with that module:
+# Most of the package has no GPU kernel. **CuPy** is a library with NumPy's functions for arrays on a GPU. A function
+# asks its array whose it is, and goes on with that module:
 
 from scratchnet.arrays import namespace
 
@@ -255,6 +256,9 @@ print(f"that is {crossing:.0f} ReLUs")
 #
 # The figure worth keeping
 # ------------------------
+# On the left, the map of lesson 7 and the numbers of the threads that read its pixels. On the right, how fast a layer
+# can be at most on our machine, by how much it computes for each byte that it moves. The line is called a **roofline**:
+# under the slope memory is the limit, under the flat part arithmetic is. ("Both" are batch norm and ReLU.)
 
 from scratchnet.viewing import ROLES, draw_matrix, keep, panels
 
@@ -281,9 +285,9 @@ keep(figure, "18-threads-and-roofline")
 # %%
 # How many bits a number needs
 # ----------------------------
-# A float32 has 24 significant bits. GPUs have units for matrix products that look at fewer: 11 bits (called TF32, in
-# PyTorch's and cuBLAS's settings) or 8 (bfloat16). What does it cost? NumPy has neither, but they are easily made: keep
-# the first bits of the number and round to nearest, to even in a tie.
+# A float32 has 24 significant bits. GPUs have units for matrix products that look at fewer: 11 bits (called *TF32*) or
+# 8 (called *bfloat16*). What does it cost? NumPy has neither, but they are easily made: keep the first bits of the
+# number and round to the nearest; in the middle between two, to the one whose last bit is 0.
 
 
 def rounded(x: np.ndarray, bits: int) -> np.ndarray:
@@ -334,7 +338,7 @@ loss = PixelLoss(classes=2)
 
 
 def gradients_on(xp) -> tuple[float, np.ndarray]:
-    """Run one forward and backward pass on a device; return loss and all gradients, on the host."""
+    """Run one forward and backward pass on a device; return loss and all gradients, in the CPU's memory."""
     from scratchnet.arrays import to_host
 
     net.to(xp).zero_grad()

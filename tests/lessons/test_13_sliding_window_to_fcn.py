@@ -1,5 +1,7 @@
 """Lesson 13: the figures of its text are those of its code."""
 
+import numpy as np
+
 
 def test_windows_and_one_pass_agree(lesson):
     assert lesson(13).values["worst"] < 1e-12
@@ -18,3 +20,12 @@ def test_the_text_says_what_a_score_sees(lesson):
 def test_finer_maps_can_be_better(lesson):
     best = lesson(13).values["best"]
     assert best[32] < best[16] < best[8] < best[4]
+
+
+def test_adam_by_hand_makes_equal_first_steps(lesson):
+    thirteen = lesson(13)
+    first = thirteen.values["adam_by_hand"](np.zeros(3), thirteen.values["unequal"][:1], 0.005)
+    assert np.allclose(first, -0.005)
+    thirteen.says(
+        "Gradients of {:.0f}, {:.0f} and {} all lead to a first step of 0.005", *thirteen.values["unequal"][0]
+    )

@@ -13,7 +13,7 @@ def fits(weight: Array, conv: Convolution) -> bool:
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, output: Pair) -> Array:
-    """Return the convolution, (n, *output, c)."""
+    """Return the convolution, ``(n, *output, c)``."""
     x, weight = contiguous(x, weight)
     y = empty(x, (len(x), *output, x.shape[3]))
     rows = len(x) * output[0]

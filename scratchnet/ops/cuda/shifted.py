@@ -85,7 +85,7 @@ class Grid:
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, output: Pair) -> Array:
-    """Return the convolution, (n, *output, c_out)."""
+    """Return the convolution, ``(n, *output, c_out)``."""
     (x,) = contiguous(x)
     c, (kh, kw) = x.shape[3], conv.kernel
     c_out = weight.shape[3]

@@ -25,7 +25,7 @@ def fits(conv: Convolution) -> bool:
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, padding: Pair, output: Pair, turned: bool = False) -> Array:
-    """Return the convolution, (n, *output, c_out).
+    """Return the convolution, ``(n, *output, c_out)``.
 
     With ``turned`` the kernel is turned by 180° with its channel axes exchanged: the weight is (3, 3, c_out, c) then.
     """
