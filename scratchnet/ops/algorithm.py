@@ -53,19 +53,22 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
     covers = conv.kernel == size and conv.dilation == (1, 1)  # one window that sees the whole map
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
         return Form.PRODUCT
-    slides = conv.kernel == (3, 3) and conv.stride == conv.dilation == (1, 1) and max(conv.padding) <= 2
     if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < FEWEST_CHANNELS and 4 * c_out <= c:
         return Form.FEW
-    if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not slides or min(c, c_out) < FEWEST_CHANNELS:
+    slides = conv.kernel == (3, 3) and conv.stride == (1, 1) and min(c, c_out) >= FEWEST_CHANNELS
+    if conv.dilation == (1, 1) and max(conv.padding) > 2:  # dilated.py pads by itself
+        slides = False
+    if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not slides:
         return Form.DIRECT
-    return _winograd(len(x), output)
+    d_h, d_w = conv.dilation  # the map falls into so many maps, each of every d-th pixel
+    return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)))
 
 
 def _winograd(n: int, output: Pair) -> Form:
-    """Choose the tile that needs fewer products; none where there are few tiles."""
+    """Choose the tile that needs fewer products; none where there are few tiles, or the direct sum has no more."""
     products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}
     m = 2 if products[2] <= products[4] else 4
-    if n * _tiles(output, m) < FEWEST_TILES:
+    if n * _tiles(output, m) < FEWEST_TILES or products[m] >= 9 * output[0] * output[1]:
         return Form.DIRECT
     return Form.WINOGRAD2 if m == 2 else Form.WINOGRAD4
 

@@ -8,16 +8,16 @@ Its gradients are convolutions again: that by the input sends every dy back to t
 weight multiplies what each kernel number met.
 
 There are several ways to compute these sums. ``direct`` is the one to read first: patches as the rows of a matrix
-(im2col) and one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels, ``depthwise`` has
-no matrix product at all, ``subpixel`` is the gradient by the input at strides above 1, a kernel that covers the whole
-map, or is 1×1, is a plain product, and ``few`` serves layers with one or two outputs. ``algorithm`` chooses by shape
-and dtype. ``groups`` splits the channels into that many independent convolutions; a dilation ``d`` spreads the kernel's
-taps (Yu and Koltun 2016).
+(im2col) and one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels, and with
+``dilated`` also where their taps are spread. ``depthwise`` has no matrix product at all, ``subpixel`` is the gradient
+by the input at strides above 1, a kernel that covers the whole map, or is 1×1, is a plain product, and ``few`` serves
+layers with one or two outputs. ``algorithm`` chooses by shape and dtype. ``groups`` splits the channels into that many
+independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
 """
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
-from scratchnet.ops import depthwise, direct, few, subpixel, winograd
+from scratchnet.ops import depthwise, dilated, direct, few, subpixel, winograd
 from scratchnet.ops.algorithm import Form, choose
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Convolution, Pair
@@ -75,7 +75,7 @@ def conv2d(
     output = conv.output_size(*size)
     form = choose(x, weight, conv, size, output, precise)
     if form in (Form.WINOGRAD2, Form.WINOGRAD4):
-        return winograd.conv3x3(x, weight, bias, conv.padding, form.tile)
+        return _winograd(x, weight, bias, conv, output, form.tile)
     if form is Form.PRODUCT:
         y = empty(x, (len(x), *output, weight.shape[3]))
         k = weight[..., 0].size
@@ -139,7 +139,12 @@ def conv2d_weight_gradient(
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     form = choose(x, weight, conv, x.shape[1:3], dy.shape[1:3], precise)
     if form in (Form.WINOGRAD2, Form.WINOGRAD4):
-        return winograd.conv3x3_weight_gradient(dy, x, conv.padding, form.tile)
+        spread = conv.dilation != (1, 1)
+        return (
+            dilated.weight_gradient(dy, x, conv, form.tile)
+            if spread
+            else winograd.conv3x3_weight_gradient(dy, x, conv.padding, form.tile)
+        )
     if form is Form.DEPTHWISE:
         return depthwise.weight_gradient(dy, x, weight, conv)
     if form is Form.FEW:
@@ -187,11 +192,20 @@ def conv2d_input_gradient(
         back = Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, groups)
         form = choose(dy, weight, back, dy.shape[1:3], size, precise)
         if form in (Form.WINOGRAD2, Form.WINOGRAD4):
-            return winograd.conv3x3(dy, weight, None, back.padding, form.tile, turned=True)
+            return _winograd(dy, weight, None, back, size, form.tile, turned=True)
         return conv2d(dy, _turn(weight, groups), None, 1, (grown[0], grown[1]), conv.dilation, groups, precise)
     if groups == 1 and conv.dilation == (1, 1) and not is_textbook():
         return subpixel.input_gradient(dy, weight, size, conv)
     return direct.input_gradient(dy, weight, size, conv)
+
+
+def _winograd(
+    x: Array, weight: Array, bias: Array | None, conv: Convolution, size: Pair, tile: int, turned: bool = False
+) -> Array:
+    """Convolve by Winograd's transform, on every d-th pixel if there is a dilation d."""
+    if conv.dilation != (1, 1):
+        return dilated.convolve(x, weight, bias, conv, size, tile, turned)
+    return winograd.conv3x3(x, weight, bias, conv.padding, tile, turned)
 
 
 def _turn(weight: Array, groups: int) -> Array:

@@ -1,7 +1,9 @@
 """Depthwise convolution: every channel has a kernel of its own, and no two channels meet.
 
 There is no matrix product in it, only ``kh·kw`` numbers an output. So it is computed as that many shifted
-multiplications of whole maps, one a kernel tap, for a few rows at a time so that they stay in the cache.
+multiplications of whole maps, one a kernel tap, for a few rows at a time so that they stay in the cache. Each tap's
+numbers are repeated for a whole row of pixels first, because NumPy is quick along long runs, and ``c`` numbers are a
+short one.
 
 Reference: Howard et al., "MobileNets" (2017), section 3.1.
 """
@@ -21,17 +23,26 @@ PIECE_BYTES = 1 << 19
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
     """Return the convolution without bias, ``(n, *size, c)``: the sum over all taps of shifted x · w."""
     xp = namespace(x)
-    y = zeros(x, (len(x), *size, x.shape[3]))
+    y = empty(x, (len(x), *size, x.shape[3]))
+    rows = _rows(weight, size[1])
 
     def add(share: Sequence[Block]) -> None:
         for block in share:
             part = y[block.n0 : block.n1, block.r0 : block.r1]
+            taps = list(_taps(conv, x.shape, block))
+            whole = [k for k, (_, _, v, u) in enumerate(taps) if part[:, v.out, u.out].shape == part.shape]
+            if whole:  # a tap that reaches every pixel writes them, the others add
+                taps.insert(0, taps.pop(whole[0]))
+            else:
+                part.fill(0)
             scratch = empty(x, part.shape)
-            for i, j, v, u in _taps(conv, x.shape, block):
+            for k, (i, j, v, u) in enumerate(taps):
                 target = part[:, v.out, u.out]
-                term = scratch[:, v.out, u.out]
-                xp.multiply(x[block.n0 : block.n1, v.source, u.source], weight[i, j, 0], out=term)
-                target += term
+                term = scratch[:, v.out, u.out] if k or not whole else target
+                source = x[block.n0 : block.n1, v.source, u.source]
+                xp.multiply(source, rows[i, j, : source.shape[2]], out=term)
+                if term is not target:
+                    target += term
 
     share_out(add, _blocks(y), _operations(y, conv))
     return y
@@ -39,8 +50,13 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
     """Return dx ``(n, *size, c)``: every tap sends dy · w back to the pixels that it read."""
+    if conv.stride == (1, 1):  # what every pixel gets is then a convolution again, with the kernel turned by 180°
+        down, across = (d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
+        back = Convolution(conv.kernel, (1, 1), (down, across), conv.dilation, conv.groups)
+        return convolve(dy, weight[::-1, ::-1], back, size)
     xp = namespace(dy)
     dx = zeros(dy, (len(dy), *size, dy.shape[3]))
+    rows = _rows(weight, dy.shape[2])
 
     def add(share: Sequence[int]) -> None:  # the rows that two blocks read overlap: one image, one core
         for n in share:
@@ -48,8 +64,8 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> A
                 part = dy[n : n + 1, block.r0 : block.r1]
                 scratch = empty(dy, part.shape)
                 for i, j, v, u in _taps(conv, dx.shape, block):
-                    term = scratch[:, v.out, u.out]
-                    xp.multiply(part[:, v.out, u.out], weight[i, j, 0], out=term)
+                    slopes, term = part[:, v.out, u.out], scratch[:, v.out, u.out]
+                    xp.multiply(slopes, rows[i, j, : slopes.shape[2]], out=term)
                     target = dx[n : n + 1, v.source, u.source]
                     target += term
 
@@ -77,6 +93,16 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
     for other in others:
         total += other
     return total
+
+
+def _rows(weight: Array, w: int) -> Array:
+    """Repeat every tap's numbers for ``w`` pixels, (kh, kw, w, c), so that NumPy multiplies a row of pixels in one run.
+
+    With the c numbers alone its inner loop would begin anew at every pixel, which costs as much as the multiplying.
+    """
+    rows = empty(weight, (*weight.shape[:2], w, weight.shape[3]))
+    rows[...] = weight
+    return rows
 
 
 def _taps(conv: Convolution, shape: tuple[int, ...], block: Block) -> Iterator[tuple[int, int, Tap, Tap]]:
