@@ -29,12 +29,7 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
         When the folder cannot be written or the disk is full; ``path`` is then untouched.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
-    part = Path(name)
+    handle, part = _part(path)
     try:
         try:
             with os.fdopen(handle, "wb") as file:
@@ -49,6 +44,31 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
         with suppress(FileNotFoundError):
             part.unlink()
     _sync_folder(path.parent)
+
+
+def check_writable(path: Path | str) -> None:
+    """Raise at once what :func:`atomic_write` would raise at the end of a long piece of work.
+
+    Raises
+    ------
+    UserError
+        When the folder cannot be made or written, or ``path`` is a folder.
+    """
+    handle, part = _part(Path(path))
+    os.close(handle)
+    part.unlink()
+
+
+def _part(path: Path) -> tuple[int, Path]:
+    """Open a temporary file beside ``path``."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, expected the name of a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
+    return handle, Path(name)
 
 
 def _umask() -> int:

@@ -51,6 +51,18 @@ def test_every_command_has_help_with_an_example(capsys, name):
     assert "Example: " in said
 
 
+def test_help_is_not_broken_where_the_source_is(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    for name, words in (
+        ("explain", "one number. Default: 256, or the one size that the network takes."),
+        ("segment", '"segments" (round regions of like colour; needs scikit-image)'),  # of the class it inherits from
+        ("train", "large batches in the memory of small ones."),  # of a group of settings
+    ):
+        with pytest.raises(SystemExit):
+            cli.main([name, "--help"])
+        assert words in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "name", ["data make", "data check", "data weights", "bench ops", "bench step", "bench segment", "bench peers"]
 )

@@ -23,6 +23,7 @@ from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.config import ModelSettings, OptimizerName
 from scratchnet.device import DeviceName, array_module
 from scratchnet.errors import UserError
+from scratchnet.files import check_writable
 from scratchnet.ops.geometry import Pair
 
 
@@ -190,6 +191,7 @@ def _step(words: Sequence[str]) -> int:
 def _step_on_gpu(a: StepArguments, cases: Sequence[NetworkCase]) -> int:
     """Measure steps on a GPU."""
     array_module("gpu")  # a GPU that is not there shows before anything is built
+    _check_file(a)
     torch = importlib.util.find_spec("torch") is not None
     rows = []
     for case in cases:
@@ -225,8 +227,15 @@ def _check(a: BenchArguments, **counts: int | None) -> None:
         set_threads(a.threads)
 
 
+def _check_file(a: BenchArguments) -> None:
+    """Refuse a file that cannot be written before minutes are measured for it."""
+    if a.json:
+        check_writable(a.json)
+
+
 def _open(a: BenchArguments) -> Session:
     """Measure the ceiling and say what the run is made on."""
+    _check_file(a)
     session = open_session(a.repeats, a.quick)
     say(f"{session.heading()}\n")
     return session

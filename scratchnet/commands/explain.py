@@ -50,6 +50,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"{arguments.out}: the name of the page must end in .html")
     if not 1 <= arguments.maps <= 64:
         raise UserError(f"--maps {arguments.maps}: expected 1 to 64")
+    size = parse_size(arguments.size) if arguments.size else None
     checkpoint = load_checkpoint(arguments.checkpoint)
     recipe = checkpoint.recipe
     wanted = _class(arguments.class_, recipe.classes)
@@ -58,7 +59,7 @@ def main(words: Sequence[str]) -> int:
 
     segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn), recipe.preprocessing)
     try:
-        view = prepare(segmenter, image, parse_size(arguments.size) if arguments.size else None, arguments.at)
+        view = prepare(segmenter, image, size, arguments.at)
         found = content(segmenter.network, view, recipe.classes, arguments.maps, wanted)
     except (UserError, ValueError) as error:
         raise UserError(f"{arguments.image}: {error}") from error

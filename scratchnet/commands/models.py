@@ -60,6 +60,10 @@ def main(words: Sequence[str]) -> int:
     if not 2 <= arguments.classes <= 256:
         raise UserError(f"--classes {arguments.classes}: expected 2 to 256, the background included")
     if arguments.name is None:
+        for field in fields(ModelsArguments):
+            if field.name != "classes" and getattr(arguments, field.name) != field.default:
+                flag = f"--{field.name.replace('_', '-')}"
+                raise UserError(f"{flag}: is for one model; name it, as in `scratchnet models bloodcell {flag} …`")
         for name, model in MODELS.items():
             count = build(name, arguments.classes).parameter_count()
             known = ", ".join(f"{key}={value}" for key, value in model.options().items())

@@ -2,8 +2,11 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
+import docstring_parser
 import tyro
 
 from scratchnet.errors import UserError
@@ -26,6 +29,7 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
     default : instance of ``kind`` or None
         Values of the flags that are not given.
     """
+    _explain_fields(kind)
     return tyro.cli(
         kind,
         prog=f"scratchnet {command}",
@@ -34,6 +38,21 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
         default=tyro.MISSING_NONPROP if default is None else default,
         config=(tyro.conf.OmitArgPrefixes,),
     )
+
+
+def _explain_fields(kind: type) -> None:
+    """Give every field its docstring as help, in one paragraph.
+
+    By itself tyro keeps the line breaks of the source, which fall anywhere in a terminal of another width.
+    """
+    known = {field.name: field for field in fields(kind)}
+    for owner in reversed(kind.__mro__[:-1]):  # a subclass may say it in words of its own
+        for about in docstring_parser.parse_from_object(owner).params:
+            if about.arg_name in known and about.description:
+                known[about.arg_name].metadata = MappingProxyType({"help": " ".join(about.description.split())})
+    for field in known.values():
+        if isinstance(field.type, type) and is_dataclass(field.type):
+            _explain_fields(field.type)
 
 
 def say(text: str = "") -> None:

@@ -112,6 +112,18 @@ def test_what_cannot_be_measured(call, words, error):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", [["ops"], ["step"], ["segment"]], ids=" ".join)
+def test_a_file_that_cannot_be_written_shows_before_measuring(call, words, tmp_path, monkeypatch):
+    monkeypatch.setattr("scratchnet.commands.bench.open_session", None)  # called, it would end in a TypeError
+    (tmp_path / "file").write_text("mine")
+    for name, error in (("file/a.json", "file/a.json: cannot be written"), (".", "is a folder, expected the name")):
+        code, said, err = call("bench", *words, "--json", tmp_path / name)
+        assert (code, said) == (2, "")
+        assert error in err
+        assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_help(call):
     assert call("bench")[1] == call("bench", "--help")[1]
     assert "scratchnet bench step" in call("bench")[1]

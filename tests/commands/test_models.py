@@ -42,6 +42,9 @@ def test_a_table(call, words, lines):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
+        (["--draw", "a.png"], "--draw: is for one model; name it, as in `scratchnet models bloodcell --draw …`"),
+        (["--size", "64"], "--size: is for one model"),
+        (["--measure", "--classes", "3"], "--measure: is for one model"),
         (["segnett"], "model 'segnett' does not exist; choose one of: bloodcell, deconvnet, deconvnet-small, segnet, "),
         (["segnet", "--form", "window"], "model 'segnet' has no option 'form'; its options are: width"),
         (["unet", "--size", "100", "--depth", "3", "--unpool", "nearest"], "model 'unet' has no option 'unpool'"),
