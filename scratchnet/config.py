@@ -115,6 +115,9 @@ class TrainingSettings:
     accumulate: int = 1
     """Batches that make one update together, with the gradient of one batch of all their images: large batches in the
     memory of small ones. Batch norm still sees one batch at a time."""
+    recompute: bool = False
+    """Keep few of a batch's values and compute the others again when the backward pass comes to them: the same network
+    to the bit in half the memory or less, for up to a third more time (see `scratchnet models NAME`)."""
     optimizer: OptimizerName = "adam"
     """sgd (with momentum) or adam."""
     learning_rate: float = 1e-3

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from types import ModuleType
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.modes import is_textbook
 from scratchnet.ops.arrangement import add
 from scratchnet.ops.geometry import Pair
+from scratchnet.recomputing import Held, Stored, plan
 from scratchnet.recycling import shared_zeros
 from scratchnet.threads import one_blas_thread
 
@@ -85,6 +87,11 @@ class Network:
         self.training = False
         self.buffers: FlatBuffers | None = None
         self._made: set[str] = {"input"}
+        self.recompute = False
+        """Whether training keeps few values and computes the others again in the backward pass (:mod:`recomputing
+        <scratchnet.recomputing>`): the same bits, less memory, up to a third more time."""
+        self._stored: dict[int, Stored] = {}
+        """What is to be computed again, by the number of a segment's last step."""
         self._skipped: set[Layer] = set()
         self._output: Shape | None = None
 
@@ -167,6 +174,7 @@ class Network:
             buffer.value = _moved(buffer.value, xp)
         for step in self.steps:
             step.layer.release()
+        self._stored = {}
         return self
 
     def flat(self) -> FlatBuffers:
@@ -243,27 +251,21 @@ class Network:
             When ``x`` does not have the network's channels or dtype.
         """
         output = x
+        keep = self.training if keep is None else keep
         with self._fused() as skipped, one_blas_thread():
-            for _, value in self._run(x, self.training if keep is None else keep, skipped):
+            for _, value in self._run(x, keep, skipped, keep and self.recompute):
                 output = value
         return output
 
     @contextmanager
     def _fused(self) -> Iterator[set[Layer]]:
         """Join every ReLU to the step before it inside this block; yield those that are left with nothing to do."""
-        takers = Counter(name for step in self.steps for name in step.inputs)
-        before = {step.name: step.layer for step in self.steps}
         skipped: set[Layer] = set()
         joined: list[BatchNorm2d | ReLU] = []
-        for step in self.steps if not is_textbook() else ():
-            first = before.get(step.inputs[0])
-            if not isinstance(step.layer, ReLU) or takers[step.inputs[0]] > 1:
-                continue
+        for relu, first in self._joins() if not is_textbook() else ():
+            joined.append(first if isinstance(first, BatchNorm2d) else relu)
             if isinstance(first, BatchNorm2d):
-                joined.append(first)
-                skipped.add(step.layer)
-            elif isinstance(first, Conv2d | ConvTranspose2d):
-                joined.append(step.layer)
+                skipped.add(relu)
         for layer in joined:
             layer.joined = True
         try:
@@ -272,11 +274,23 @@ class Network:
             for layer in joined:
                 layer.joined = False
 
+    def _joins(self) -> list[tuple[ReLU, Layer]]:
+        """Return every ReLU that can be joined to the step before it, and that step's layer."""
+        takers = Counter(name for step in self.steps for name in step.inputs)
+        before = {step.name: step.layer for step in self.steps}
+        return [
+            (step.layer, before[step.inputs[0]])
+            for step in self.steps
+            if isinstance(step.layer, ReLU)
+            and takers[step.inputs[0]] == 1
+            and isinstance(before.get(step.inputs[0]), BatchNorm2d | Conv2d | ConvTranspose2d)
+        ]
+
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
         """Run the list and yield (name, value) after every step, for looking at activations; nothing is joined."""
         return self._run(x, keep, set())
 
-    def _run(self, x: Array, keep: bool, skipped: set[Layer]) -> Iterator[tuple[str, Array]]:
+    def _run(self, x: Array, keep: bool, skipped: set[Layer], recompute: bool = False) -> Iterator[tuple[str, Array]]:
         """Run the list, passing by the layers whose work the one before them did."""
         if x.ndim != 4 or x.shape[3] != self.channels:
             raise ValueError(f"network: expected input (n, h, w, {self.channels}), got {x.shape}")
@@ -285,22 +299,44 @@ class Network:
         if on_gpu(x) != on_gpu(self.flat().values):
             here, there = ("a GPU", "the CPU") if on_gpu(x) else ("the CPU", "a GPU")
             raise ValueError(f"network: the input is on {here}, but the network on {there}; use to_device_of or net.to")
-        self._skipped = skipped
-        last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
+        self._skipped, self._stored = skipped, {}
+        *segments, last = plan(self.held(x.shape[1:3], len(x))) if recompute else [range(len(self.steps))]
         values: dict[str, Any] = {"input": x}
-        for i, step in enumerate(self.steps):
-            taken = [values[name] for name in step.inputs]
-            values[step.name] = taken[0] if step.layer in skipped else step.layer.forward(*taken)
-            del taken
-            if isinstance(step.layer, MaxPool2d):
-                values[f"{step.name}.switches"] = step.layer.switches
-            if not keep:
-                step.layer.release()
-            for name in [name for name in values if last_use.get(name, -1) <= i and name != step.name]:
-                if name.partition(".")[0] != step.name:
-                    del values[name]
-            self._output = values[step.name].shape
-            yield step.name, values[step.name]
+        last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
+        for segment in (*segments, last):
+            if segment is not last:
+                wanted = {name for i in segment for name in self.steps[i].inputs}
+                self._stored[segment[-1]] = Stored(segment, {n: v for n, v in values.items() if n in wanted})
+            for i in segment:
+                self._compute(self.steps[i], values)
+                if not keep or segment is not last:
+                    self.steps[i].layer.release()
+                self._forget(values, i, last_use)
+                self._output = values[self.steps[i].name].shape
+                yield self.steps[i].name, values[self.steps[i].name]
+
+    def _compute(self, step: Step, values: dict[str, Any], again: bool = False) -> None:
+        """Make a step's values from those that it takes."""
+        taken = [values[name] for name in step.inputs]
+        forward = step.layer.forward_again if again else step.layer.forward
+        values[step.name] = taken[0] if step.layer in self._skipped else forward(*taken)
+        if isinstance(step.layer, MaxPool2d):
+            values[f"{step.name}.switches"] = step.layer.switches
+
+    def _forget(self, values: dict[str, Any], i: int, last_use: dict[str, int]) -> None:
+        """Drop the values that no step behind step ``i`` takes, but not its own."""
+        for name in [name for name in values if last_use.get(name, -1) <= i]:
+            if name.partition(".")[0] != self.steps[i].name:
+                del values[name]
+
+    def _compute_again(self, stored: Stored) -> None:
+        """Run a segment forward once more, keeping what its backward pass needs."""
+        values = stored.inputs
+        last_use = {name: i for i in stored.steps for name in self.steps[i].inputs}
+        with self._fused() as self._skipped:
+            for i in stored.steps:
+                self._compute(self.steps[i], values, again=True)
+                self._forget(values, i, last_use)
 
     def backward(self, dy: Array, need_dx: bool = False) -> Array | None:
         """Walk the list in reverse, adding to every parameter's gradient.
@@ -321,7 +357,11 @@ class Network:
         learns = self._learns(need_dx)
         gradients: dict[str, Array] = {self.steps[-1].name: dy}
         with one_blas_thread():
-            for step in reversed(self.steps):
+            for i, step in reversed(list(enumerate(self.steps))):
+                stored = self._stored.pop(i, None)
+                if stored is not None and any(learns[self.steps[k].name] for k in stored.steps):
+                    self._compute_again(stored)
+                del stored
                 gradient = gradients.pop(step.name, None)
                 if gradient is None or not learns[step.name]:
                     step.layer.release()
@@ -342,6 +382,24 @@ class Network:
             learns[step.name] = bool(step.layer.parameters) or any(learns[name] for name in step.inputs)
             learns[f"{step.name}.switches"] = False
         return learns
+
+    def held(self, size: Pair, n: int = 1) -> tuple[Held, ...]:
+        """Return what every step holds of a training step on ``n`` images of ``size`` (h, w), for :func:`plan`."""
+        shapes, joins = self.shapes(size, n), {relu for relu, _ in self._joins()}
+        itemsize = 4 if self.buffers is None else self.buffers.values.dtype.itemsize
+        held: list[Held] = []
+        same: dict[str, str] = {}
+        for step in self.steps:
+            takes = tuple(same.get(name, name) for name in step.inputs)
+            if step.layer in joins:  # the same memory
+                same[step.name] = takes[0]
+                held.append(Held((), takes, begins=False))
+                continue
+            count = prod(shapes[step.name])
+            value = (step.name, count * itemsize, count * itemsize)
+            switches = [(f"{step.name}.switches", count, 0)] if isinstance(step.layer, MaxPool2d) else []
+            held.append(Held((value, *switches), takes, begins=True))
+        return tuple(held)
 
     # Shapes -------------------------------------------------------------------------------------------------------
 

@@ -181,7 +181,8 @@ class Replay:
         )
         kept = (network.flat().values, *(buffer.value for buffer in network.state().values()))
         memory = tuple(array.__array_interface__["data"][0] for array in kept)  # a recording keeps it from being reused
-        return x.shape, x.dtype.str, keep, network.training, is_precise(), thread_count(), memory, settings
+        modes = keep, network.training, network.recompute, is_precise(), thread_count()
+        return x.shape, x.dtype.str, *modes, memory, settings
 
 
 def _is_setting(value: Any) -> bool:

@@ -7,6 +7,7 @@ from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
+from scratchnet.recomputing import peak_bytes, plan
 
 
 @dataclass(frozen=True)
@@ -105,3 +106,18 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
             )
         )
     return Summary(tuple(rows), shapes["input"])
+
+
+def training_memory(network: Network, size: Pair, n: int = 1) -> str:
+    """Return a line on what values and gradients take at the worst moment of a training step on ``n`` images.
+
+    Counted from shapes, float32, with a ReLU over its input; parameters, what the optimiser remembers and the scratch
+    memory of the operations come on top. :mod:`scratchnet.recomputing` tells what is recomputed.
+    """
+    held = network.held(size, n)
+    whole, segments = (range(len(held)),), plan(held)
+    before, after = (peak_bytes(held, p) / 1e6 for p in (whole, segments))
+    return (
+        f"a training step on {n} image{'s' * (n > 1)}: {before:,.1f} MB of values and gradients at its worst moment, "
+        f"{after:,.1f} MB with recompute ({len(segments)} segments)"
+    )

@@ -55,6 +55,8 @@ class NetworkCase:
     classes : int
     options : dict
         Of the model.
+    recompute : bool
+        Whether training computes most values a second time, see :mod:`scratchnet.recomputing`; PyTorch does not.
     """
 
     model: str
@@ -62,17 +64,20 @@ class NetworkCase:
     batch: int
     classes: int = 2
     options: Mapping[str, Any] = field(default_factory=dict)
+    recompute: bool = False
 
     @property
     def name(self) -> str:
         """Model and images (n×h×w)."""
-        return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}"
+        how = ", recomputed" if self.recompute else ""
+        return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}{how}"
 
     def network(self) -> Network:
         """Build the network, without memory."""
-        if self.model == MIRROR:
-            return vgg16_mirror(self.classes)
-        return build(self.model, self.classes, **self.options)
+        mirror = self.model == MIRROR
+        network = vgg16_mirror(self.classes) if mirror else build(self.model, self.classes, **self.options)
+        network.recompute = self.recompute
+        return network
 
     def plain(self) -> dict[str, Any]:
         """Return it as a dict that JSON can hold; ``NetworkCase.of`` is the way back."""

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import tyro
@@ -84,6 +84,8 @@ class StepArguments(NetworkArguments):
     """Images a batch; several numbers measure each. Default: 8, or 1 for images above 128x128."""
     optimizer: OptimizerName = "sgd"
     """sgd (with momentum and weight decay) or adam."""
+    recompute: bool = False
+    """Measure our step with recomputation: less memory, up to a third more time (see `scratchnet train --help`)."""
     compile: bool = False
     """Let torch.compile take part; it needs a C++ compiler and minutes."""
     device: DeviceName = "cpu"
@@ -175,7 +177,7 @@ def _peers(words: Sequence[str]) -> int:
 def _step(words: Sequence[str]) -> int:
     a = parse(StepArguments, words, "bench step", "scratchnet bench step --model bloodcell --batch 8 --json step.json")
     _check(a, batch=min(a.batch, default=1))
-    cases = a.cases(DEFAULTS, None, a.batch or (None,))
+    cases = [replace(case, recompute=a.recompute) for case in a.cases(DEFAULTS, None, a.batch or (None,))]
     if a.device == "gpu":
         return _step_on_gpu(a, cases)
     session = _open(a)

@@ -13,7 +13,7 @@ from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.models import MODELS, build
 from scratchnet.ops.geometry import Pair
-from scratchnet.summary import summarize
+from scratchnet.summary import summarize, training_memory
 from scratchnet.switch_memory import switch_table
 
 DRAWINGS = (".png", ".svg", ".pdf")
@@ -27,6 +27,8 @@ class ModelsArguments:
     """A model; leave it out for the list."""
     size: str | None = None
     """Size of the image, HxW or one number. Default: the size that the model was made for."""
+    batch: int = 1
+    """Number of images."""
     classes: int = 2
     """Number of classes."""
     batch_norm: bool | None = None
@@ -59,6 +61,8 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(ModelsArguments, words, "models", "scratchnet models bloodcell --size 128x128")
     if not 2 <= arguments.classes <= 256:
         raise UserError(f"--classes {arguments.classes}: expected 2 to 256, the background included")
+    if arguments.batch < 1:
+        raise UserError(f"--batch {arguments.batch}: expected at least 1")
     if arguments.name is None:
         for field in fields(ModelsArguments):
             if field.name != "classes" and getattr(arguments, field.name) != field.default:
@@ -75,12 +79,13 @@ def main(words: Sequence[str]) -> int:
     network = build(arguments.name, arguments.classes, **_options(arguments, size))
     wanted = size or network.fixed_size or MODELS[arguments.name].size
     try:
-        table = summarize(network, wanted)
+        table = summarize(network, wanted, arguments.batch)
     except ValueError as error:
         raise UserError(f"model '{arguments.name}' cannot take this size: {error}") from error
     say(table.text())
+    say(training_memory(network, wanted, arguments.batch))
     if table.switch_bytes:
-        say("\n" + switch_table(network, wanted, measured=arguments.measure))
+        say("\n" + switch_table(network, wanted, arguments.batch, arguments.measure))
     if arguments.draw is not None:
         from scratchnet.viewing.architecture import architecture_figure
 

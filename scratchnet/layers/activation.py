@@ -1,5 +1,8 @@
 """ReLU, dropout and multiplication by a constant as layers."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 
 from scratchnet.arrays import Array, generator
@@ -59,6 +62,8 @@ class Dropout(Layer):
         self.rate = rate
         self.rng = generator(0, "dropout")
         self._behind: list[int] = []  # images in front of the first one; no plain setting, recordings do not ask for it
+        self._before: Mapping[str, Any] | None = None
+        """State of the stream in front of the last draw; None where nothing was drawn."""
 
     def seed(self, rng: np.random.Generator, first: int = 0) -> None:
         """Draw from ``rng`` from now on, for image ``first`` of a batch and those behind it."""
@@ -67,17 +72,36 @@ class Dropout(Layer):
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
         if not self.training:
+            self._before = None
             self.keep(None)
             return x
+        return self._multiply(x, self._draw)
+
+    def forward_again(self, x: Array) -> Array:
+        """Drop the same numbers once more."""
+        if self._before is None:
+            self.keep(None)
+            return x
+        return self._multiply(x, self._draw_again)
+
+    def _multiply(self, x: Array, draw: Callable[[Array], None]) -> Array:
         mask = empty(x, x.shape)
-        perform(self._draw, mask)
+        perform(draw, mask)
         self.keep(mask)
         return x * mask
 
     def _draw(self, mask: Array) -> None:
         while self._behind:  # what other processes draw for the images in front
             skip(self.rng, self._behind.pop() * mask[:1].size)
+        self._before = self.rng.bit_generator.state
         dropout_mask(mask, self.rate, self.rng)
+
+    def _draw_again(self, mask: Array) -> None:
+        bits = self.rng.bit_generator
+        assert self._before is not None  # there was a first time
+        now, bits.state = bits.state, self._before
+        dropout_mask(mask, self.rate, self.rng)
+        bits.state = now
 
     def backward(self, dy: Array) -> Array:
         """Return dx: dy where the number was kept, scaled alike."""

@@ -89,7 +89,9 @@ class Layer:
     - ``forward(*inputs) -> output``, arrays (n, h, w, c);
     - ``backward(dy) -> dx``: the gradient by the input (a tuple for several inputs, None for what has no gradient),
       after adding the gradients of its parameters to ``parameter.grad``;
-    - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without memory.
+    - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without memory;
+
+    and, if ``forward`` draws at random or changes the layer, ``forward_again(*inputs)``.
     """
 
     recordable = False
@@ -108,6 +110,13 @@ class Layer:
         """Whether ``backward`` must return dx; a network switches it off where nothing before the layer learns."""
         self.kept: tuple[Any, ...] | None = None
         """What the last forward pass left for ``backward``."""
+
+    def forward_again(self, *inputs: Any) -> Array:
+        """Return what the last forward pass returned for the same inputs, and keep what ``backward`` needs.
+
+        The layer stays as it is otherwise, and other processes do not notice.
+        """
+        return self.forward(*inputs)
 
     def keep(self, *values: Any) -> None:
         """Store what ``backward`` will need."""

@@ -58,8 +58,9 @@ class BatchNorm2d(Layer):
         self.frozen = False
         self.joined = False
         """Whether to do the ReLU that follows in the same passes; a network says so where one does."""
-        self.last: tuple[Array, Array] | None = None
-        """Mean and variance that the last forward pass used; recalibration reads them."""
+        self.last: tuple[Array, Array, Any] | None = None
+        """Mean and variance that the last forward pass used, and of how many pixels they are: an int, of several
+        processes an array (1,), of running averages None. Recalibration reads them."""
         self.over_ranks: SumOverRanks | None = None
         """Where several processes share every batch; its statistics are then those of the whole batch."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
@@ -91,7 +92,16 @@ class BatchNorm2d(Layer):
             count = None
             mean, variance = (average.astype(x.dtype) for average in self._averages())
             y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, self.joined)
-        self.last = normalized.mean, normalized.variance
+        self.last = normalized.mean, normalized.variance, count
+        self.keep(normalized, count)
+        return y
+
+    def forward_again(self, x: Array) -> Array:
+        """Normalise by the statistics of the last forward pass: no average moves, nothing is summed."""
+        assert self.last is not None  # there was a first time
+        gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
+        mean, variance, count = self.last
+        y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, self.joined)
         self.keep(normalized, count)
         return y
 
@@ -114,7 +124,7 @@ class BatchNorm2d(Layer):
             scale = self.parameters["scale"].value
             sums = zeros(scale, (2 * self.channels + 1,), np.float64)
             mean, variance, count = whole_statistics(sums, scale.dtype, self.over_ranks)
-            self.last = mean, variance
+            self.last = mean, variance, count
             if self.training:
                 self._move_averages(mean, variance, count)
 

@@ -125,6 +125,7 @@ class Run:
     def _use(self, network: Network) -> None:
         """Train ``network`` from now on, on the device that the settings name."""
         self.network, self.passes = network.to(self.xp), Replay(network)
+        network.recompute = self.settings.recompute
         share_batches(network, self.ranks)
 
     @property

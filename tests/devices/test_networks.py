@@ -23,12 +23,12 @@ MODELS = {
 }
 
 
-def step(case, dtype, xp):
+def step(case, dtype, xp, recompute=False):
     """Make two updates; return all that they left behind, and what they cost."""
     (model, options), size = MODELS[case]
     net = build(model, 3, 3, **options).allocate(0, dtype)
     net.flat().values += 0.02 * generator(0, "off").standard_normal(net.flat().values.shape).astype(dtype)
-    net.to(xp).train()
+    net.to(xp).train().recompute = recompute
     passes, loss = Replay(net), PixelLoss(3, "cross-entropy+dice", class_weights=(0.5, 1.0, 2.0))
     x = numbers(2, size, size, 3, dtype=dtype)
     labels = generator(0, "labels").integers(0, 3, net.shapes((size, size), 2)[net.steps[-1].name][:3]).astype(np.uint8)
@@ -59,6 +59,18 @@ def test_two_updates_give_the_cpus_numbers_without_a_copy_or_a_wait(case, xp):
     assert_same(down(new_values), values)
     for name in state:
         assert_same(down(new_state[name]), state[name], name)
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_recomputing_gives_the_same_bits_without_a_copy_or_a_wait(case, xp):
+    before, values, state, _ = step(case, np.float32, xp)
+    after, new_values, new_state, counts = step(case, np.float32, xp, recompute=True)
+    assert counts.copies == counts.synchronisations == []
+    for (_, grads), (_, expected) in zip(after, before, strict=True):
+        np.testing.assert_array_equal(down(grads), down(expected))
+    np.testing.assert_array_equal(down(new_values), down(values))
+    for name in state:
+        np.testing.assert_array_equal(down(new_state[name]), down(state[name]), name)
 
 
 @pytest.mark.parametrize("case", ["bloodcell with switches", "unet with dropout"])

@@ -1,0 +1,146 @@
+"""Less memory for more work: which values a training step keeps, and which it computes a second time.
+
+A backward pass needs the values of the forward pass, from the last to the first. To keep them all takes
+
+    M = Σ mᵢ
+
+bytes for steps that make mᵢ bytes each. Instead, cut the list of steps into segments. The forward pass keeps only what
+a segment takes from those before it (s_k bytes, switches among them, a byte each); the backward pass, when it comes to
+segment k, runs it forward once more and then backward, and needs at that moment
+
+    s₁ + … + s_k  +  Σ mᵢ over the segment  +  gradients
+
+and at its worst moment the maximum of this over k. For n equal steps in √n segments that is about 2·√n values in place
+of n. The price: every segment but the last runs forward twice. A step is forward (1) and backward (2, the gradients by
+input and by weight), so it takes up to a third longer, (1 + 1 + 2) / (1 + 2), however many segments there are.
+
+That leaves the cuts. Maps shrink and grow in a segmentation network by a factor of two at a time, so equal numbers of
+steps are poor segments; :func:`plan` finds the cuts with the smallest maximum, from the shapes alone. For a given limit
+B it looks for the least that can have been stored in front of every step without ever being over B,
+
+    S(c) = min over p < c of S(p) + s(p, c),   where S(p) + s(p, c) + Σ m + gradients ≤ B
+
+and B is halved down to the smallest that leads to the end.
+
+Reference: Chen, Xu, Zhang, Guestrin, "Training deep nets with sublinear memory cost" (2016), sections 3 and 4.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Held:
+    """One step, as far as memory is concerned.
+
+    Attributes
+    ----------
+    makes : tuple of (name, bytes, bytes of its gradient)
+        The values that it makes; none where it overwrites what it takes.
+    takes : tuple of str
+        Names of the values that it takes.
+    begins : bool
+        Whether a segment may begin with it.
+    """
+
+    makes: tuple[tuple[str, int, int], ...]
+    takes: tuple[str, ...]
+    begins: bool
+
+
+@dataclass
+class Stored:
+    """A segment whose steps have forgotten what they saw: its steps, and the values that it takes."""
+
+    steps: range
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Bytes of one segment: taken from segments before it, and all that are needed in its backward pass."""
+
+    taken: int
+    whole: int
+
+
+@lru_cache(maxsize=32)
+def plan(steps: tuple[Held, ...]) -> tuple[range, ...]:
+    """Return the segments that need the least memory.
+
+    >>> chain = tuple(Held(((str(i), 1, 0),), (str(i - 1) if i else "input",), True) for i in range(9))
+    >>> plan(chain)
+    (range(0, 4), range(4, 7), range(7, 9))
+    >>> peak_bytes(chain, plan(chain)), peak_bytes(chain, (range(9),))
+    (4, 9)
+    """
+    needs = _needs(steps)
+    low, high = 0, needs[0][len(steps)].whole
+    while low < high:
+        middle = (low + high) // 2
+        if _fits(needs, len(steps), middle):
+            high = middle
+        else:
+            low = middle + 1
+    found = _fits(needs, len(steps), high)
+    assert found  # one segment of all steps fits into the highest limit
+    return found
+
+
+def peak_bytes(steps: Sequence[Held], segments: Sequence[range]) -> int:
+    """Return the bytes of values and gradients at the worst moment of a training step.
+
+    A value that several segments take counts for each of them; in memory it is there once.
+    """
+    needs, stored, peak = _needs(steps), 0, 0
+    for segment in segments:
+        need = needs[segment.start][segment.stop]
+        peak = max(peak, stored + need.whole)
+        stored += need.taken
+    return peak
+
+
+def _fits(needs: dict[int, dict[int, _Need]], count: int, limit: int) -> tuple[range, ...] | None:
+    """Return segments that never need more than ``limit`` bytes, or None."""
+    least, before = {0: 0}, {}
+    for begin in sorted(needs):
+        if begin not in least:
+            continue
+        for end, need in needs[begin].items():
+            stored = least[begin] + need.taken
+            better = end not in least or (stored < least[end] and end < count)  # the last one as long as it may be
+            if better and least[begin] + need.whole <= limit:
+                least[end], before[end] = stored, begin
+    if count not in least:
+        return None
+    cuts = [count]
+    while cuts[0]:
+        cuts.insert(0, before[cuts[0]])
+    return tuple(range(begin, end) for begin, end in pairwise(cuts))
+
+
+def _needs(steps: Sequence[Held]) -> dict[int, dict[int, _Need]]:
+    """Return the bytes of every possible segment, by its first step and by the step behind its last."""
+    cuts = [i for i, step in enumerate(steps) if step.begins and i] + [len(steps)]
+    size = {name: (bytes_, gradient) for step in steps for name, bytes_, gradient in step.makes}
+    size["input"] = 0, 0  # the caller's
+    made = {name: i for i, step in enumerate(steps) for name, _, _ in step.makes} | {"input": -1}
+    last = {name: i for i, step in enumerate(steps) for name in step.takes}
+    last |= {name: len(steps) for name, _, _ in steps[-1].makes}  # for the loss
+    # Gradients that have come from behind a cut, for the values in front of it.
+    waiting = {c: sum(size[n][1] for n, i in made.items() if i < c <= last.get(n, -1)) for c in cuts}
+    needs: dict[int, dict[int, _Need]] = {}
+    for begin in [0, *cuts[:-1]]:
+        taken, inside, working = set[str](), 0, 0
+        needs[begin] = {}
+        for i in range(begin, len(steps)):
+            taken |= {name for name in steps[i].takes if made[name] < begin}
+            inside += sum(bytes_ for _, bytes_, _ in steps[i].makes)
+            working = max(working, sum(size[name][1] for name in steps[i].takes))  # dx; dy waits, or was a dx
+            if i + 1 in waiting:
+                border = sum(size[name][0] for name in taken)
+                needs[begin][i + 1] = _Need(border, border + inside + waiting[i + 1] + working)
+    return needs
