@@ -117,7 +117,7 @@ class TrainingSettings:
     memory of small ones. Batch norm still sees one batch at a time."""
     recompute: bool = False
     """Keep few of a batch's values and compute the others again when the backward pass comes to them: the same network
-    to the bit in half the memory or less, for up to a third more time (see `scratchnet models NAME`)."""
+    to the bit in less memory, for up to a third more time (`scratchnet models NAME` counts it)."""
     optimizer: OptimizerName = "adam"
     """sgd (with momentum) or adam."""
     learning_rate: float = 1e-3

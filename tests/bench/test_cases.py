@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -65,3 +66,11 @@ def test_what_is_given_counts():
 def test_what_cannot_be_measured(arguments, error):
     with pytest.raises(UserError, match=error):
         network_case(*arguments)
+
+
+def test_recomputing_is_part_of_the_case():
+    case = replace(network_case("squares", (64, 64)), recompute=True)
+    assert NetworkCase.of(json.loads(json.dumps(case.plain()))) == case
+    assert case.network().recompute
+    assert case.name == "squares, 8×64×64, recomputed"
+    assert not network_case("squares").network().recompute
