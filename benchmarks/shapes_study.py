@@ -36,7 +36,8 @@ BOXES = {
     "proposals": ["--proposals", "grid", "--max-boxes", "100"],
     "one box": ["--proposals", "grid", "--max-boxes", "1"],
 }
-MEASURES = {"small": "small", "medium": "medium", "large": "large", "mean_iou": "mean IoU", "bf": "boundary F1"}
+SIZES = {"small": "small", "medium": "medium", "large": "large"}
+MEASURES = SIZES | {"mean_iou": "mean IoU", "bf": "BF", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def gather(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
                     found = json.loads(path.read_text())
                     about = {"system": name, "use": use, "seed": seed, "parameters": system.parameters()}
                     sizes = {size: objects["iou"] for size, objects in found["sizes"].items()}
-                    rows.append({**about, **sizes, "mean_iou": found["mean_iou"], "bf": found["bf"]})
+                    rows.append({**about, **sizes, **{key: found[key] for key in ("mean_iou", "bf", "accuracy")}})
     return rows
 
 
