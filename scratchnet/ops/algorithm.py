@@ -16,6 +16,12 @@ FEWEST_TILES = 48
 FEWEST_CHANNELS = 8
 """Under so many channels, the transformed products are too thin for a fast matrix product."""
 
+PIECE_TAPS = 5
+"""As many taps of the direct sum take the time of one 3×3 convolution in Winograd's form."""
+
+PIECE_CHANNELS = 32
+"""Under so many channels they are fewer."""
+
 
 class Form(Enum):
     """How to compute a convolution."""
@@ -55,13 +61,21 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
         return Form.PRODUCT
     if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < FEWEST_CHANNELS and 4 * c_out <= c:
         return Form.FEW
-    slides = conv.kernel == (3, 3) and conv.stride == (1, 1) and min(c, c_out) >= FEWEST_CHANNELS
-    if conv.dilation == (1, 1) and max(conv.padding) > 2:  # dilated.py pads by itself
-        slides = False
-    if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not slides:
+    if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not _suits_winograd(conv, min(c, c_out)):
         return Form.DIRECT
     d_h, d_w = conv.dilation  # the map falls into so many maps, each of every d-th pixel
     return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)))
+
+
+def _suits_winograd(conv: Convolution, channels: int) -> bool:
+    """Return whether the kernel is 3×3 at stride 1, or can be brought to that (see ``dilated`` and ``large``)."""
+    kh, kw = conv.kernel
+    if conv.stride != (1, 1) or channels < FEWEST_CHANNELS:
+        return False
+    if conv.kernel == (3, 3):
+        return conv.dilation != (1, 1) or max(conv.padding) <= 2
+    pieces = ceil(kh / 3) * ceil(kw / 3)
+    return conv.dilation == (1, 1) and channels >= PIECE_CHANNELS and pieces * PIECE_TAPS <= kh * kw
 
 
 def _winograd(n: int, output: Pair) -> Form:

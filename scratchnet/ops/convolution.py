@@ -8,16 +8,16 @@ Its gradients are convolutions again: that by the input sends every dy back to t
 weight multiplies what each kernel number met.
 
 There are several ways to compute these sums. ``direct`` is the one to read first: patches as the rows of a matrix
-(im2col) and one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels, and with
-``dilated`` also where their taps are spread. ``depthwise`` has no matrix product at all, ``subpixel`` is the gradient
-by the input at strides above 1, a kernel that covers the whole map, or is 1×1, is a plain product, and ``few`` serves
-layers with one or two outputs. ``algorithm`` chooses by shape and dtype. ``groups`` splits the channels into that many
-independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
+(im2col) and one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels; ``dilated`` and
+``large`` let it serve kernels with spread taps and larger ones. ``depthwise`` has no matrix product at all,
+``subpixel`` is the gradient by the input at strides above 1, a kernel that covers the whole map, or is 1×1, is a plain
+product, and ``few`` serves layers with one or two outputs. ``algorithm`` chooses by shape and dtype. ``groups`` splits
+the channels into that many independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
 """
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
-from scratchnet.ops import depthwise, dilated, direct, few, subpixel, winograd
+from scratchnet.ops import depthwise, dilated, direct, few, large, subpixel, winograd
 from scratchnet.ops.algorithm import Form, choose
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Convolution, Pair
@@ -139,12 +139,7 @@ def conv2d_weight_gradient(
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     form = choose(x, weight, conv, x.shape[1:3], dy.shape[1:3], precise)
     if form in (Form.WINOGRAD2, Form.WINOGRAD4):
-        spread = conv.dilation != (1, 1)
-        return (
-            dilated.weight_gradient(dy, x, conv, form.tile)
-            if spread
-            else winograd.conv3x3_weight_gradient(dy, x, conv.padding, form.tile)
-        )
+        return _winograd_weight_gradient(dy, x, weight, conv, form.tile)
     if form is Form.DEPTHWISE:
         return depthwise.weight_gradient(dy, x, weight, conv)
     if form is Form.FEW:
@@ -191,7 +186,7 @@ def conv2d_input_gradient(
     if conv.stride == (1, 1) and min(grown) >= 0 and fits and not is_textbook():
         back = Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, groups)
         form = choose(dy, weight, back, dy.shape[1:3], size, precise)
-        if form in (Form.WINOGRAD2, Form.WINOGRAD4):
+        if form in (Form.WINOGRAD2, Form.WINOGRAD4) and conv.kernel == (3, 3):
             return _winograd(dy, weight, None, back, size, form.tile, turned=True)
         return conv2d(dy, _turn(weight, groups), None, 1, (grown[0], grown[1]), conv.dilation, groups, precise)
     if groups == 1 and conv.dilation == (1, 1) and not is_textbook():
@@ -202,10 +197,20 @@ def conv2d_input_gradient(
 def _winograd(
     x: Array, weight: Array, bias: Array | None, conv: Convolution, size: Pair, tile: int, turned: bool = False
 ) -> Array:
-    """Convolve by Winograd's transform, on every d-th pixel if there is a dilation d."""
+    """Convolve by Winograd's transform: on every d-th pixel if there is a dilation d, piece by piece if not 3×3."""
     if conv.dilation != (1, 1):
         return dilated.convolve(x, weight, bias, conv, size, tile, turned)
+    if conv.kernel != (3, 3):
+        return large.convolve(x, weight, bias, conv, size, tile)
     return winograd.conv3x3(x, weight, bias, conv.padding, tile, turned)
+
+
+def _winograd_weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution, tile: int) -> Array:
+    if conv.dilation != (1, 1):
+        return dilated.weight_gradient(dy, x, conv, tile)
+    if conv.kernel != (3, 3):
+        return large.weight_gradient(dy, x, weight, conv, tile)
+    return winograd.conv3x3_weight_gradient(dy, x, conv.padding, tile)
 
 
 def _turn(weight: Array, groups: int) -> Array:

@@ -43,7 +43,12 @@ CASES = {
     "phases of one pixel": ((1, 8, 8, 64), (3, 3, 64, 64), {"dilation": 8, "padding": 8}, Form.DIRECT, Form.DIRECT),
     "dilated 7×7": ((1, 56, 56, 64), (7, 7, 64, 64), {"dilation": 4}, Form.DIRECT, Form.DIRECT),
     "dilation 2, stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"dilation": 2, "stride": 2}, Form.DIRECT, Form.DIRECT),
-    "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Form.DIRECT, Form.DIRECT),
+    "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Form.WINOGRAD4, Form.DIRECT),
+    "7×7": ((1, 56, 56, 32), (7, 7, 32, 32), {"padding": 3}, Form.WINOGRAD4, Form.DIRECT),
+    "7×7 of few channels": ((1, 56, 56, 31), (7, 7, 31, 64), {"padding": 3}, Form.DIRECT, Form.DIRECT),
+    "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Form.DIRECT, Form.DIRECT),
+    "4×4, mostly zeros in pieces": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Form.DIRECT, Form.DIRECT),
+    "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Form.DIRECT, Form.DIRECT),
     "1×1": ((1, 56, 56, 64), (1, 1, 64, 256), {}, Form.PRODUCT, Form.PRODUCT),
     "1×1 to one": ((1, 56, 56, 64), (1, 1, 64, 1), {}, Form.PRODUCT, Form.PRODUCT),
     "1×1 stride 2": ((1, 56, 56, 64), (1, 1, 64, 256), {"stride": 2}, Form.DIRECT, Form.DIRECT),
@@ -85,7 +90,7 @@ def test_only_winograds_forms_have_a_tile():
     assert (Form.WINOGRAD2.tile, Form.WINOGRAD4.tile) == (2, 4)
 
 
-@pytest.mark.parametrize("form", ["winograd", "dilated", "few", "depthwise", "product", "subpixel"])
+@pytest.mark.parametrize("form", ["winograd", "dilated", "large", "few", "depthwise", "product", "subpixel"])
 def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     """The forms are made to fail, and must not be asked."""
 
@@ -95,6 +100,7 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     shapes = {
         "winograd": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 1}),
         "dilated": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 2, "dilation": 2}),
+        "large": ((1, 32, 32, 32), (5, 5, 32, 32), {"padding": 2}),
         "few": ((1, 16, 16, 8), (3, 3, 8, 1), {"padding": 1}),
         "depthwise": ((1, 16, 16, 8), (3, 3, 1, 8), {"padding": 1, "groups": 8}),
         "product": ((1, 16, 16, 8), (1, 1, 8, 8), {}),
@@ -120,6 +126,6 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
         run()
     with textbook():
         run()
-    if form in ("winograd", "dilated"):
+    if form in ("winograd", "dilated", "large"):
         with precise():
             run()

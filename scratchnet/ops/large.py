@@ -1,0 +1,60 @@
+"""A large kernel as a sum of 3×3 ones, so that Winograd's transform serves it.
+
+Continued with zeros to a multiple of three, a 7×7 kernel is nine kernels of 3×3 side by side. Each sees the map a
+multiple of three pixels further on, and the convolution is the sum of theirs:
+
+    y[o] = Σ_i x[o + i − p] · w[i] = Σ_r Σ_{i < 3} x[o + 3r + i − p] · w[3r + i]        (one axis)
+
+The zeros are multiplied in vain, but a 3×3 convolution in Winograd's form takes no longer than five taps of the direct
+sum, so it pays where a piece has more.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.ops import winograd
+from scratchnet.ops.geometry import Convolution, Pair, tap
+from scratchnet.recycling import empty, zeros
+from scratchnet.threads import over_rows
+
+
+def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, size: Pair, tile: int) -> Array:
+    """Return the convolution at stride 1, ``(n, *size, c_out)``; see :func:`winograd.conv3x3`."""
+    xp = namespace(x)
+    kernels = zeros(weight, (*_grown(conv), *weight.shape[2:]))
+    kernels[: conv.kernel[0], : conv.kernel[1]] = weight
+    y: Array | None = None
+    for rows, columns, seen in _pieces(x, conv, size):
+        kernel = empty(weight, (3, 3, *weight.shape[2:]))
+        kernel[...] = kernels[rows, columns]
+        if y is None:
+            y = winograd.conv3x3(seen, kernel, bias, (0, 0), tile)
+        else:
+            over_rows(lambda y, term: xp.add(y, term, out=y), y, winograd.conv3x3(seen, kernel, None, (0, 0), tile))
+    assert y is not None
+    return y
+
+
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution, tile: int) -> Array:
+    """Return the gradient by the weight for :func:`convolve`, piece by piece; of ``weight`` only the shape is used."""
+    dweight = empty(weight, (*_grown(conv), *weight.shape[2:]))
+    for rows, columns, seen in _pieces(x, conv, dy.shape[1:3]):
+        dweight[rows, columns] = winograd.conv3x3_weight_gradient(dy, seen, (0, 0), tile)
+    return dweight[: conv.kernel[0], : conv.kernel[1]].copy()
+
+
+def _grown(conv: Convolution) -> Pair:
+    """Return the size of the kernel, rounded up to a multiple of three."""
+    return -(-conv.kernel[0] // 3) * 3, -(-conv.kernel[1] // 3) * 3
+
+
+def _pieces(x: Array, conv: Convolution, size: Pair) -> Iterator[tuple[slice, slice, Array]]:
+    """Yield the rows and columns of every 3×3 piece of the kernel, and the part of the padded map that it sees."""
+    kh, kw = _grown(conv)
+    padded = zeros(x, (len(x), size[0] + kh - 1, size[1] + kw - 1, x.shape[3]))
+    v = tap(0, x.shape[1], padded.shape[1], 1, conv.padding[0])
+    u = tap(0, x.shape[2], padded.shape[2], 1, conv.padding[1])
+    padded[:, v.out, u.out] = x[:, v.source, u.source]
+    for r, s in product(range(0, kh, 3), range(0, kw, 3)):
+        yield slice(r, r + 3), slice(s, s + 3), padded[:, r : r + size[0] + 2, s : s + size[1] + 2]
