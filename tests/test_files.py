@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
+from scratchnet.files import atomic_write, check_writable
 
 
 def names(folder):
@@ -88,3 +88,18 @@ def test_the_bytes_reach_the_disk_before_the_rename(tmp_path, monkeypatch):
     with atomic_write(tmp_path / "a") as file:
         file.write(b"x")
     assert calls == ["fsync", "replace", "fsync"]  # the file, its name, the folder
+
+
+def test_a_place_that_cannot_be_written_shows_before_the_work(tmp_path):
+    check_writable(tmp_path / "new" / "a.bin")
+    assert names(tmp_path / "new") == []
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"file/a\.bin: cannot be written"):
+        check_writable(tmp_path / "file" / "a.bin")
+
+
+def test_a_folder_is_not_replaced(tmp_path):
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(UserError, match=r"page\.html: is a folder"), atomic_write(tmp_path / "page.html"):
+        pass
+    assert names(tmp_path) == ["page.html"]

@@ -1,5 +1,6 @@
 """Where the pictures of a lesson go: files in one folder, and a line on the terminal that says which."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -7,8 +8,11 @@ from typing import BinaryIO
 from matplotlib.figure import Figure
 from PIL import Image
 
+from scratchnet.errors import UserError
+from scratchnet.files import atomic_write, check_writable
+
 FOLDER = Path("lesson-figures")
-"""In the folder that a lesson is started in."""
+"""In the folder that a lesson is started in, or, where nothing can be written, in the system's for temporary files."""
 
 kept: list[Path] = []
 """Pictures kept so far by this process, oldest first; the gallery shows each below the cell that made it."""
@@ -26,13 +30,15 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
     seconds : float
         How long each frame of an animation stays; the last stays three times as long.
     """
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    if isinstance(picture, Figure):
-        path = FOLDER / f"{name}.png"
-        picture.savefig(path, dpi=120)
-    else:
-        path = FOLDER / f"{name}.gif"
-        with path.open("wb") as file:
+    path = FOLDER / f"{name}.{'png' if isinstance(picture, Figure) else 'gif'}"
+    try:
+        check_writable(path)
+    except UserError:  # a course in a folder that is not the reader's
+        path = Path(tempfile.gettempdir()) / path
+    with atomic_write(path) as file:
+        if isinstance(picture, Figure):
+            picture.savefig(file, format="png", dpi=120)
+        else:
             save_animation(file, picture, seconds)
     kept.append(path)
     print(f"figure: {path}")
