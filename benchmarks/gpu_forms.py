@@ -3,7 +3,8 @@
     python benchmarks/gpu_forms.py forms.json
 
 The thresholds in ``scratchnet/ops/cuda/convolution.py`` are to be read off this table: the form that is chosen, marked
-by an asterisk, should be the quickest of its layer.
+by an asterisk, should be the quickest of its layer. The implicit form has no gradient by the weight of its own: that
+column has the one by products.
 """
 
 import json
@@ -24,7 +25,7 @@ BATCH = 16
 LAYERS = [(224, 64, 64), (112, 64, 128), (112, 128, 128), (56, 256, 256), (28, 512, 512), (14, 512, 512)]
 """Height and width, channels in and out of the paper's 3×3 convolutions."""
 
-THIN = [(224, 3, 64), (224, 8, 8), (112, 16, 16), (112, 32, 32)]
+THIN = [(224, 3, 64), (224, 64, 3), (224, 8, 8), (112, 16, 16), (112, 32, 32)]
 """Layers of few channels, where the thresholds are."""
 
 PRECISIONS: tuple[MatrixPrecision, ...] = ("float32", "tf32", "bf16")
@@ -58,7 +59,7 @@ def measure_layer(size, c, c_out):
         lambda: convolution.conv2d_weight_gradient(dy, x, weight, 1, 1),
         lambda: convolution.conv2d_input_gradient(dy, weight, (size, size), 1, 1),
     )
-    for form in (Form.SHIFTED, Form.WINOGRAD, Form.COLUMNS):
+    for form in (Form.IMPLICIT, Form.SHIFTED, Form.WINOGRAD, Form.COLUMNS):
         convolution.choose = lambda *_, form=form: form
         try:
             times = [milliseconds(call) for call in calls]

@@ -124,7 +124,7 @@ def test_every_form_of_a_convolution_is_timed(device, monkeypatch, tmp_path, cap
     forms["main"].__globals__.update(LAYERS=[(4, 8, 8)], THIN=[(4, 3, 2)], BATCH=1)
     forms["main"](tmp_path / "forms.json")
     rows = json.loads((tmp_path / "forms.json").read_text())["rows"]
-    assert len(rows) == 2 * 3 * 3
+    assert len(rows) == 2 * 3 * 4
     assert sum(row["chosen"] for row in rows) == 2 * 3
     assert all(row["milliseconds"] == [2.0] * 3 for row in rows)
     assert "   4    3 → 2    tf32     COLUMNS" in capsys.readouterr().out

@@ -3,7 +3,8 @@
 // A thread of a block is a fiber: a stack of its own, on which the kernel runs until it meets a barrier, where the next
 // thread has its turn. A kernel without a barrier needs no stacks and runs as a plain loop over its threads. Threads
 // run from the first to the last, or from the last to the first: where the two orders give different results, a barrier
-// is missing or two threads write to the same place.
+// is missing or two threads write to the same place. Warps run one after another up to the block's next barrier; only
+// where the lanes of a warp work together (see multiply_16_8_8) do they wait for each other.
 #pragma once
 #include <setjmp.h>
 #include <ucontext.h>
@@ -32,6 +33,7 @@
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 
 struct double2 {
     double x, y;
@@ -46,7 +48,7 @@ extern char __stop_shared_memory[] __attribute__((weak));
 
 namespace cpu {
 
-enum class State { ready, waiting, done };
+enum class State { ready, waiting, in_warp, done };
 
 struct Fiber {
     ucontext_t context;  // where it begins; jumps lead on from there, which need no system calls
@@ -59,6 +61,7 @@ struct Fiber {
 
 constexpr size_t stack_bytes = 1 << 16;
 constexpr unsigned most_threads = 1024;
+constexpr unsigned warp_size = 32;
 
 static Fiber fibers[most_threads];
 static Fiber* running = nullptr;
@@ -118,19 +121,37 @@ static void spoil() {
     if (bytes) memset(__start_shared_memory, 0xff, bytes);
 }
 
+// Runs a warp to the block's next barrier, or to its end. Returns false when some lanes wait for others in vain.
+static bool run_warp(Fiber* lanes, unsigned count, bool descending) {
+    for (;;) {
+        unsigned together = 0;
+        for (unsigned k = 0; k < count; k++) {
+            Fiber& lane = lanes[descending ? count - 1 - k : k];
+            resume(lane);
+            together += lane.state == State::in_warp;
+        }
+        if (together == 0) return true;
+        if (together != count) return false;
+    }
+}
+
 // Returns false when some threads of the block wait at a barrier that others never reach.
 static bool run_with_barriers(unsigned threads, bool descending) {
     for (unsigned i = 0; i < threads; i++) {
         fibers[i].thread = unravel(i, block_size);
         fibers[i].state = State::ready;
     }
+    const unsigned warps = (threads + warp_size - 1) / warp_size;
     for (;;) {
         unsigned waiting = 0, done = 0;
-        for (unsigned k = 0; k < threads; k++) {
-            Fiber& fiber = fibers[descending ? threads - 1 - k : k];
-            resume(fiber);
-            waiting += fiber.state == State::waiting;
-            done += fiber.state == State::done;
+        for (unsigned k = 0; k < warps; k++) {
+            const unsigned first = (descending ? warps - 1 - k : k) * warp_size;
+            const unsigned lanes = threads - first < warp_size ? threads - first : warp_size;
+            if (!run_warp(fibers + first, lanes, descending)) return false;
+            for (unsigned i = first; i < first + lanes; i++) {
+                waiting += fibers[i].state == State::waiting;
+                done += fibers[i].state == State::done;
+            }
         }
         running = nullptr;
         if (done == threads) return true;
@@ -211,3 +232,28 @@ static inline int max(int a, int b) { return a > b ? a : b; }
 static inline long long min(long long a, long long b) { return a < b ? a : b; }
 static inline float max(float a, float b) { return fmaxf(a, b); }
 static inline double max(double a, double b) { return fmax(a, b); }
+
+// TF32, rounded to nearest, ties away from zero: 10 bits of mantissa are left.
+static inline float to_tf32(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    bits = (bits + 0x1000u) & ~0x1fffu;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+// A tensor core's product, D (16×8) += A (16×8) · B (8×8), by the lanes of a warp together: PTX's
+// mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32. Of factors that are not rounded the hardware drops the last bits;
+// here they become NaN.
+static inline void multiply_16_8_8(float* d, const float* a, const float* b) {
+    static float left[16][8], right[8][8];
+    const unsigned lane = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
+    const unsigned g = lane % 32 / 4, t = lane % 4;
+    auto checked = [](float x) { return to_tf32(x) == x ? x : NAN; };
+    for (unsigned i = 0; i < 4; i++) left[g + 8 * (i % 2)][t + 4 * (i / 2)] = checked(a[i]);
+    for (unsigned i = 0; i < 2; i++) right[t + 4 * i][g] = checked(b[i]);
+    cpu::leave(cpu::State::in_warp);
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned k = 0; k < 8; k++) d[i] += left[g + 8 * (i / 2)][k] * right[k][2 * t + i % 2];
+    cpu::leave(cpu::State::in_warp);
+}

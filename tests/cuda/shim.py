@@ -127,6 +127,7 @@ def _module(source, options, descending):
 def _with_barriers(source):
     """Return the names of the functions in which threads wait for each other, or that call such a function."""
     found = {"__syncthreads"}
+    source = re.sub(r"__launch_bounds__\([^)]*\)", "", source)
     for function in re.split(r"^(?=__device__|extern)", source, flags=re.MULTILINE):  # callers stand below
         if re.search(rf"\b({'|'.join(found)})\s*\(", function):
             found |= set(re.findall(r"^[^(]*\b(\w+)\s*\(", function))

@@ -114,6 +114,20 @@ def test_winograd_is_chosen_for_large_maps_in_full_precision():
         assert cuda.choose(x, *given, False) is Form.SHIFTED
 
 
+def test_few_channels_on_large_maps_write_no_columns():
+    def form(n, size, c, c_out):
+        x, weight = np.broadcast_to(np.float32(0), (n, size, size, c)), np.broadcast_to(0, (3, 3, c, c_out))
+        return cuda.choose(x, weight, Convolution.of(weight, 1, 1, 1, 1), (size, size), (size, size), False)
+
+    assert form(16, 224, 3, 64) is Form.IMPLICIT
+    assert form(16, 224, 64, 64) is Form.WINOGRAD
+    with matrix_precision("tf32"):
+        assert form(16, 224, 64, 64) is Form.IMPLICIT
+        assert form(16, 112, 64, 128) is Form.IMPLICIT
+        assert form(16, 112, 128, 128) is Form.SHIFTED
+        assert form(16, 28, 64, 64) is Form.SHIFTED
+
+
 @pytest.mark.parametrize(
     ("name", "compute", "low", "high"),
     [("float32", 68, 0, 1e-6), ("tf32", 77, 1e-5, 2e-3), ("bf16", 75, 3e-4, 2e-2)],

@@ -19,7 +19,7 @@ from enum import Enum
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_precise, matrix_precision_in_use
 from scratchnet.ops.convolution import check_channels
-from scratchnet.ops.cuda import depthwise, shifted, winograd
+from scratchnet.ops.cuda import depthwise, implicit, shifted, winograd
 from scratchnet.ops.cuda.columns import col2im, im2col
 from scratchnet.ops.cuda.compiled import in_turns
 from scratchnet.ops.cuda.gemm import product, product_over_rows
@@ -31,6 +31,13 @@ WINOGRAD_CHANNELS = 32
 
 WINOGRAD_TILES = 256
 """Under so many tiles its products are too small to keep a GPU busy."""
+
+IMPLICIT_CHANNELS = 64
+"""Up to so many channels, in or out, memory traffic costs more than cuBLAS's quicker products save. Estimated by
+counting bytes and multiplications (see ``implicit``), not yet measured."""
+
+IMPLICIT_TILES = 264
+"""Under so many tiles, two for each multiprocessor of an H100-class GPU, its blocks leave many idle; not measured."""
 
 SHIFTED_NUMBERS = 24
 """Under so many numbers in a run (8 channels, for 3×3) the products are too thin."""
@@ -44,6 +51,7 @@ class Form(Enum):
 
     PRODUCT = "one matrix product"
     WINOGRAD = "Winograd F(4×4, 3×3)"
+    IMPLICIT = "implicit columns"
     SHIFTED = "shifted products"
     COLUMNS = "im2col"
 
@@ -59,9 +67,15 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
     wide = min(c, c_out) >= WINOGRAD_CHANNELS and tiles >= WINOGRAD_TILES
     if winograd.fits(conv) and wide and not exact and matrix_precision_in_use() == "float32":
         return Form.WINOGRAD
-    if shifted.fits(conv) and conv.kernel[1] * c >= SHIFTED_NUMBERS:
-        return Form.SHIFTED
-    return Form.COLUMNS
+    many = implicit.tiles(len(x), output) >= IMPLICIT_TILES
+    if many and min(c, c_out) <= IMPLICIT_CHANNELS and implicit.fits(conv, size, output, c, c_out, x.dtype.itemsize):
+        return Form.IMPLICIT
+    return _by_products(conv, c)
+
+
+def _by_products(conv: Convolution, c: int) -> Form:
+    """Choose between the forms that live on cuBLAS's products, for every convolution."""
+    return Form.SHIFTED if shifted.fits(conv) and conv.kernel[1] * c >= SHIFTED_NUMBERS else Form.COLUMNS
 
 
 def conv2d(
@@ -83,6 +97,8 @@ def conv2d(
     form = choose(x, weight, conv, x.shape[1:3], output, precise)
     if form is Form.WINOGRAD:
         return winograd.convolve(x, weight, bias, conv.padding, output)
+    if form is Form.IMPLICIT:
+        return implicit.convolve(x, weight, bias, conv, output)
     if form is Form.SHIFTED:
         return shifted.convolve(x, weight, bias, conv, output)
     y = empty(x, (len(x), *output, weight.shape[3]))
@@ -112,6 +128,8 @@ def conv2d_weight_gradient(
     form = choose(x, weight, conv, x.shape[1:3], output, precise)
     if form is Form.WINOGRAD:
         return winograd.weight_gradient(dy, x, conv.padding)
+    if form is Form.IMPLICIT:
+        form = _by_products(conv, x.shape[3])
     if form is Form.SHIFTED:
         return shifted.weight_gradient(dy, x, weight, conv)
     total = None
@@ -146,6 +164,8 @@ def conv2d_input_gradient(
         form = choose(dy, turned, back, output, size, precise)
         if form is Form.WINOGRAD:
             return winograd.convolve(dy, weight, None, back.padding, size, turned=True)
+        if form is Form.IMPLICIT:
+            return implicit.convolve(dy, turned, None, back, size)
         if form is Form.SHIFTED:
             return shifted.convolve(dy, turned, None, back, size)
     dx = empty(dy, (len(dy), *size, weight.shape[2]))
