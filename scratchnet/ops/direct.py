@@ -22,8 +22,11 @@ from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
 from scratchnet.recycling import empty, zeros
 from scratchnet.threads import share_out, thread_count
 
-SCRATCH_BYTES = 4 << 20
+SCRATCH_BYTES = 1 << 20
 """Size of the block of columns that is held at one time; it fits a core's share of the cache."""
+
+ENOUGH_ROWS = 256
+"""A block with fewer rows, of a wide layer, may be four times as large: every block fetches all weights once."""
 
 
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
@@ -101,7 +104,8 @@ def _blocks(shape: tuple[int, ...], x: Array, weight: Array) -> list[Block]:
     """Cut an output of ``shape`` into blocks whose columns and products fit into the scratch memory."""
     kh, kw, _, c_out = weight.shape
     row_bytes: int = max(kh * kw * x.shape[3], c_out) * x.dtype.itemsize
-    limit = shape[0] * shape[1] * shape[2] if is_textbook() else max(1, SCRATCH_BYTES // row_bytes)
+    rows = SCRATCH_BYTES // row_bytes
+    limit = shape[0] * shape[1] * shape[2] if is_textbook() else max(1, rows, min(ENOUGH_ROWS, 4 * rows))
     return blocks(shape[0], shape[1], shape[2], limit, thread_count())
 
 
