@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from scratchnet import __version__
@@ -62,6 +63,8 @@ def _run(name: str, words: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"'{name}' is no command; choose one of: {', '.join(COMMANDS)}")
     keep_freed_memory()
+    # Pillow's, of images above 89 megapixels; it refuses those above 179 itself.
+    warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
     if name != "bench":  # which has the flag itself, and measures with it
         words = _set_threads(words)
     return int(importlib.import_module(f"scratchnet.commands.{name}").main(words))

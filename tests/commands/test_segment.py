@@ -104,3 +104,13 @@ def test_batch_statistics_of_a_single_pixel(call, checkpoint, photos, tmp_path):
     assert code == 2
     assert "tiny.png: batch norm: one pixel" in err
     assert err.count("\n") == 1
+
+
+def test_a_large_photograph_is_no_cause_for_alarm(call, checkpoint, photos, tmp_path, monkeypatch):
+    """Pillow warns of images of more than 89 megapixels, and refuses those of twice as many."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 32 * 32 - 1)
+    code, _, err = call("segment", checkpoint, photos / "a.png", "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    code, said, err = call("segment", checkpoint, photos / "b.jpg", "--out", tmp_path / "out")
+    assert (code, said) == (2, "")
+    assert "b.jpg: too large to open at once" in err
