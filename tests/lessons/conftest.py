@@ -58,10 +58,3 @@ def lesson(tmp_path_factory):
         return done[number]
 
     return run
-
-
-def pytest_collection_modifyitems(items):
-    """Keep the tests of lessons in one process where pytest has several: each runs its lesson once."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("lessons"))
