@@ -101,7 +101,7 @@ def tiles(n: int, output: Pair) -> int:
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, output: Pair) -> Array:
-    """Return the convolution, (n, *output, c_out)."""
+    """Return the convolution, ``(n, *output, c_out)``."""
     x, weight = contiguous(x, weight)
     n, h, w, c = x.shape
     c_out, (kh, kw) = weight.shape[3], conv.kernel
