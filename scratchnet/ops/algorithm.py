@@ -67,6 +67,13 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
     return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)))
 
 
+def winograd_tile(x: Array, weight: Array, conv: Convolution, output: Pair, precise: bool) -> int | None:
+    """Return the tile of an ordinary 3×3 convolution of ``x`` that takes Winograd's form; None for any other."""
+    form = choose(x, weight, conv, x.shape[1:3], output, precise)
+    ordinary = conv.kernel == (3, 3) and conv.dilation == (1, 1)
+    return form.tile if ordinary and form in (Form.WINOGRAD2, Form.WINOGRAD4) else None
+
+
 def _suits_winograd(conv: Convolution, channels: int) -> bool:
     """Return whether the kernel is 3×3 at stride 1, or can be brought to that (see ``dilated`` and ``large``)."""
     kh, kw = conv.kernel

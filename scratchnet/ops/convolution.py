@@ -18,7 +18,7 @@ the channels into that many independent convolutions; a dilation ``d`` spreads t
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
 from scratchnet.ops import depthwise, dilated, direct, few, large, subpixel, winograd
-from scratchnet.ops.algorithm import Form, choose
+from scratchnet.ops.algorithm import Form, choose, winograd_tile
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.ops.products import product, product_over_rows
@@ -116,12 +116,18 @@ def conv2d_backward(
     dweight : (kh, kw, c_in / groups, c_out)
     dbias : (c_out,)
     """
+    size = x.shape[1:3]
+    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    back = _as_convolution(dy, conv, size)
+    tile = winograd_tile(dy, weight, back, size, precise) if need_dx and back is not None else None
+    if back is not None and tile is not None:  # both gradients from the same transformed patches of dy
+        dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, turned=True)
+        return dx, dweight, column_sums(dy)
     dweight = conv2d_weight_gradient(dy, x, weight, stride, padding, dilation, groups, precise)
-    dbias = column_sums(dy)
     dx = None
     if need_dx:
-        dx = conv2d_input_gradient(dy, weight, x.shape[1:3], stride, padding, dilation, groups, precise)
-    return dx, dweight, dbias
+        dx = conv2d_input_gradient(dy, weight, size, stride, padding, dilation, groups, precise)
+    return dx, dweight, column_sums(dy)
 
 
 @on_any_device
@@ -181,17 +187,23 @@ def conv2d_input_gradient(
         return dx
     if form is Form.DEPTHWISE:
         return depthwise.input_gradient(dy, weight, size, conv)
-    grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
-    fits = dy.shape[1:3] == conv.output_size(*size)
-    if conv.stride == (1, 1) and min(grown) >= 0 and fits and not is_textbook():
-        back = Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, groups)
+    back = _as_convolution(dy, conv, size)
+    if back is not None:
         form = choose(dy, weight, back, dy.shape[1:3], size, precise)
         if form in (Form.WINOGRAD2, Form.WINOGRAD4) and conv.kernel == (3, 3):
             return _winograd(dy, weight, None, back, size, form.tile, turned=True)
-        return conv2d(dy, _turn(weight, groups), None, 1, (grown[0], grown[1]), conv.dilation, groups, precise)
+        return conv2d(dy, _turn(weight, groups), None, 1, back.padding, conv.dilation, groups, precise)
     if groups == 1 and conv.dilation == (1, 1) and not is_textbook():
         return subpixel.input_gradient(dy, weight, size, conv)
     return direct.input_gradient(dy, weight, size, conv)
+
+
+def _as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | None:
+    """Return the convolution of ``dy`` that is the gradient by an input of ``size``, or None where it is none."""
+    grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
+    if conv.stride != (1, 1) or min(grown) < 0 or dy.shape[1:3] != conv.output_size(*size) or is_textbook():
+        return None
+    return Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, conv.groups)
 
 
 def _winograd(

@@ -14,9 +14,11 @@ convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpos
 """
 
 from scratchnet.arrays import Array
+from scratchnet.ops import winograd
+from scratchnet.ops.algorithm import winograd_tile
 from scratchnet.ops.convolution import add_bias, conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.dispatch import on_any_device
-from scratchnet.ops.geometry import Pair, pair, transposed_size
+from scratchnet.ops.geometry import Convolution, Pair, pair, transposed_size
 from scratchnet.ops.sums import column_sums
 
 
@@ -110,6 +112,11 @@ def conv_transpose2d_backward(
         The weight gradient of that convolution, ``dy`` in the part of its input and ``x`` in that of its gradient.
     dbias : (c_out,)
     """
+    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    tile = winograd_tile(dy, weight, conv, x.shape[1:3], precise) if need_dx else None
+    if tile is not None:  # both gradients from the same transformed patches of dy
+        both = winograd.conv3x3_backward(dy, x, weight, conv.padding, tile, turned=False)
+        return *both, column_sums(dy)
     dx = conv2d(dy, weight, None, stride, padding, dilation, groups, precise) if need_dx else None
     dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups, precise)
     return dx, dweight, column_sums(dy)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.ops import direct, winograd
+from scratchnet.ops import direct, tiles, winograd
 from scratchnet.ops.convolution import _turn
 from scratchnet.ops.geometry import Convolution
 from tests import naive
@@ -93,7 +93,7 @@ def test_blocks_smaller_than_the_map(monkeypatch, tile, limit):
 
 def test_little_scratch_memory_makes_many_blocks(monkeypatch, tile):
     x, weight, dy = problem((2, 90, 70, 2), 3, (1, 1))
-    constants = winograd._matrices(tile, x)
+    constants = tiles.matrices(tile, x)
     few = len(winograd._blocks(dy.shape, 2, constants))
     monkeypatch.setattr(winograd, "SCRATCH_BYTES", 4000)
     assert len(winograd._blocks(dy.shape, 2, constants)) > 4 * few
