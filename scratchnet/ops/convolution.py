@@ -124,9 +124,9 @@ def conv2d_backward(
         dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, turned=True)
         return dx, dweight, column_sums(dy)
     dweight = conv2d_weight_gradient(dy, x, weight, stride, padding, dilation, groups, precise)
-    dx = None
-    if need_dx:
-        dx = conv2d_input_gradient(dy, weight, size, stride, padding, dilation, groups, precise)
+    if not need_dx:
+        return None, dweight, column_sums(dy)
+    dx = conv2d_input_gradient(dy, weight, size, stride, padding, dilation, groups, precise)
     return dx, dweight, column_sums(dy)
 
 

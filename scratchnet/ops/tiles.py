@@ -78,8 +78,8 @@ def matrices(tile: int, like: Array) -> Matrices:
 def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bool) -> Array:
     """Return G g Gᵀ for every pair of channels: (frequencies, c_in, c_out).
 
-    Frequencies are ordered (horizontal, vertical), here and below; ``part`` chooses horizontal ones. ``turned`` is told
-    in :func:`~scratchnet.ops.winograd.conv3x3`.
+    Frequencies are ordered (horizontal, vertical), here and below; ``part`` chooses among them. ``turned`` is told in
+    :func:`~scratchnet.ops.winograd.conv3x3`.
     """
     rows = _kernel_rows(constants, weight, part, turned)
     kernels = empty(weight, (len(rows), *weight.shape[2:]))
@@ -88,90 +88,108 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bo
 
 
 def kernel_gradient(total: Array, constants: Matrices, part: slice, turned: bool) -> Array:
-    """Return what the sums ``total`` (frequencies, …) of ``part`` add to the weight gradient: (9, …)."""
+    """Return what the sums ``total`` (frequencies, …) of ``part`` add to the weight gradient: (3, 3, …)."""
     rows = _kernel_rows(constants, total, part, turned)
     dweight = empty(total, (9, total[0].size))
     namespace(total).matmul(rows.T, total.reshape(len(rows), -1), out=dweight)
-    return dweight
+    return dweight.reshape(3, 3, *total.shape[1:])
 
 
 def _kernel_rows(constants: Matrices, like: Array, part: slice, turned: bool) -> Array:
     """Return the matrix that takes a 3×3 kernel, as a vector of 9, to its transformed numbers: (frequencies, 9)."""
     xp, g = namespace(like), constants.kernel
-    both: Array = xp.einsum("vi,hj->hvij", g, g[part]).reshape(-1, 9)
+    both: Array = xp.einsum("vi,hj->hvij", g, g).reshape(-1, 9)[part]
     return xp.ascontiguousarray(both[:, ::-1]) if turned else both  # the nine taps in reverse order
 
 
-def transform_patches(x: Array, block: Block, padding: Pair, constants: Matrices, part: slice) -> Array:
-    """Return Bᵀ d B for the patch that every tile of the block sees: (frequencies, tiles, c)."""
+def transform_patches(x: Array, block: Block, padding: Pair, constants: Matrices, out: Array) -> None:
+    """Write Bᵀ d B, for the patch that every tile of the block sees, to ``out`` (frequencies, tiles, c)."""
     m, a = constants.tile, constants.patch
     top, left = m * block.r0 - padding[0], m * block.c0 - padding[1]
     d = _by_column(x, block, top, left, m * (block.r1 - block.r0) + 2, a, m)
-    return _transform(d, block, constants.input, constants.input[part], m)
+    _transform(d, block, constants.input, m, out)
 
 
-def transform_tiles(dy: Array, block: Block, constants: Matrices, part: slice) -> Array:
-    """Return A dY Aᵀ for every tile of the block: (frequencies, tiles, c_out)."""
+def transform_tiles(dy: Array, block: Block, constants: Matrices, out: Array) -> None:
+    """Write A dY Aᵀ, for every tile of the block, to ``out`` (frequencies, tiles, c_out)."""
     m = constants.tile
     d = _by_column(dy, block, m * block.r0, m * block.c0, m * (block.r1 - block.r0), m, m)
-    return _transform(d, block, constants.output.T, constants.output.T[part], m)
+    _transform(d, block, constants.output.T, m, out)
 
 
-def transform_back(
-    products: Array, y: Array, block: Block, bias: Array | None, constants: Matrices, part: slice
-) -> None:
+def transform_back(products: Array, y: Array, block: Block, bias: Array | None, constants: Matrices) -> None:
     """Write Aᵀ [products] A for every tile, and the bias, to where the block lies in ``y``."""
     xp = namespace(y)
     m, a, c = constants.tile, constants.patch, y.shape[3]
     n, rows, tiles = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
-    across = constants.output[:, part]
-    products = products.reshape(-1, a, n, rows, tiles * c)
-    half = empty(y, (n, rows, m, across.shape[1], tiles * c))
+    products = products.reshape(a, a, n, rows, tiles * c)
+    half = empty(y, (n, rows, m, a, tiles * c))
     xp.matmul(constants.output, products.transpose(2, 3, 0, 1, 4), out=half.transpose(0, 1, 3, 2, 4))
     full = empty(y, (n, rows, m, m, tiles * c))
-    xp.matmul(xp.ascontiguousarray(across), half, out=full)
+    xp.matmul(constants.output, half, out=full)
     if bias is not None:
         xp.add(full, xp.tile(bias, tiles), out=full)
     by_column = full.reshape(n, rows * m, m, tiles, c)
     target = y[block.n0 : block.n1, m * block.r0 : m * block.r1, m * block.c0 : m * block.c1]
-    for j in range(m):
-        pixels = target[:, :, j::m]
-        _copy_pixels(by_column[:, : pixels.shape[1], j, : pixels.shape[2]], pixels)
+    by_column = by_column[:, : target.shape[1]]
+    whole = target.shape[2] // m
+    _copy_pixels(by_column[:, :, :, :whole], _cut(target, whole, m))
+    for j in range(target.shape[2] - whole * m):  # of a last tile that hangs over the edge
+        _copy_pixels(by_column[:, :, j, whole:], target[:, :, whole * m + j :][:, :, :1])
 
 
-def _transform(d: Array, block: Block, vertical: Array, horizontal: Array, step: int) -> Array:
-    """Multiply every patch by one matrix from the left and one from the right: (frequencies, tiles, c)."""
+def _transform(d: Array, block: Block, matrix: Array, step: int, out: Array) -> None:
+    """Write ``matrix`` · patch · ``matrix``ᵀ for the patches that lie ``step`` rows apart: (frequencies, tiles, c)."""
     xp = namespace(d)
     n, _, columns, tiles, c = d.shape
-    rows, count = block.r1 - block.r0, vertical.shape[1]
+    rows, a = block.r1 - block.r0, len(matrix)
     line = d.strides[1]
     windows = xp.lib.stride_tricks.as_strided(  # rows of tiles; the patches of neighbours overlap
-        d, (n, rows, count, columns * tiles * c), (d.strides[0], step * line, line, d.itemsize)
+        d, (n, rows, columns, columns * tiles * c), (d.strides[0], step * line, line, d.itemsize)
     )
-    half = empty(d, (len(vertical), n, rows, columns, tiles * c))
-    xp.matmul(vertical, windows, out=half.reshape(len(vertical), n, rows, -1).transpose(1, 2, 0, 3))
-    full = empty(d, (len(horizontal), len(vertical), n, rows, tiles * c))
-    xp.matmul(horizontal, half, out=full.transpose(1, 2, 3, 0, 4))
-    return full.reshape(len(horizontal) * len(vertical), n * rows * tiles, c)
+    half = empty(d, (a, n, rows, columns, tiles * c))
+    xp.matmul(matrix, windows, out=half.reshape(a, n, rows, -1).transpose(1, 2, 0, 3))
+    xp.matmul(matrix, half, out=out.reshape(a, a, n, rows, tiles * c).transpose(1, 2, 3, 0, 4))
 
 
 def _by_column(x: Array, block: Block, top: int, left: int, rows: int, columns: int, step: int) -> Array:
     """Sort the pixels of a block by their column inside the tile: (images, rows, columns, tiles, c).
 
-    Entry (i, j, t) is pixel (top + i, left + t·step + j) of ``x``, 0 where that lies outside.
+    Entry (i, j, t) is pixel (top + i, left + t·step + j) of ``x``, 0 where that lies outside. The columns that a tile
+    has to itself are fetched from ``x`` in one go; the others are in the tile before or behind already.
     """
     tiles = block.c1 - block.c0
     sorted_ = empty(x, (block.n1 - block.n0, rows, columns, tiles, x.shape[3]))
     down = tap(0, x.shape[1], rows, 1, -top)
-    for j in range(columns):
-        across = tap(j, x.shape[2], tiles, step, -left)
-        column = sorted_[:, down.out, j]
-        _copy_pixels(x[block.n0 : block.n1, down.source, across.source], column[:, :, across.out])
+    source, target = x[block.n0 : block.n1, down.source], sorted_[:, down.out]
+
+    def fetch(j: int, first: int, last: int) -> None:
+        across = tap(j, x.shape[2], last - first, step, -left, first)
+        column = target[:, :, j, first:last]
+        _copy_pixels(source[:, :, across.source], column[:, :, across.out])
         column[:, :, : across.out.start] = 0
         column[:, :, across.out.stop :] = 0
+
+    own = max(0, -left)  # the first of the columns that a tile has to itself
+    whole = min(tiles, (x.shape[2] - left - own) // step)
+    _copy_pixels(_cut(source[:, :, left + own :], whole, step), target[:, :, own : own + step, :whole])
+    for j in range(own, own + step):
+        fetch(j, whole, tiles)
+    for j in range(own):
+        target[:, :, j, 1:] = target[:, :, j + step, :-1]
+        fetch(j, 0, 1)
+    for j in range(own + step, columns):
+        target[:, :, j, :-1] = target[:, :, j - step, 1:]
+        fetch(j, tiles - 1, tiles)
     sorted_[:, : down.out.start] = 0
     sorted_[:, down.out.stop :] = 0
     return sorted_
+
+
+def _cut(x: Array, count: int, step: int) -> Array:
+    """View the first ``count · step`` columns as (n, rows, column inside the tile, tile, c)."""
+    n, rows, _, c = x.shape
+    return x[:, :, : count * step].reshape(n, rows, count, step, c).swapaxes(2, 3)
 
 
 def _copy_pixels(source: Array, target: Array) -> None:

@@ -16,9 +16,10 @@ that by the kernel transforms X as above and dY by A, and brings the products ba
 The two parts may be exchanged: patches of dY against tiles of X give the turned dg. So both gradients can use the same
 transformed patches of dY, and :func:`conv3x3_backward` makes them once.
 
-What makes it quick in NumPy is told in ``tiles``, where the transforms are; here, that a block of tiles is small enough
-for all its steps to stay in a core's cache; and that where the kernels are larger than the cache, the cores share the
-36 products and not the tiles, so that each kernel number is read once.
+What makes the transforms quick in NumPy is told in ``tiles``. Here it is the order of the work: a block of tiles is
+small enough for all its steps to stay in a core's cache (:func:`_by_block`), and where the kernels are larger than the
+cache, the cores share the 36 products and not the tiles, so that each kernel number is read once
+(:func:`_by_frequency`).
 
 F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) as little as the direct sum.
 
@@ -28,9 +29,9 @@ Winograd, "Arithmetic complexity of computations" (1980). Lavin and Gray, "Fast 
 networks" (2016), sections 4.1 to 4.3.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil, prod
-from typing import TypeVar
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops import tiles
@@ -39,13 +40,17 @@ from scratchnet.ops.tiles import ALL, Matrices
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows, share_out, thread_count
 
-R = TypeVar("R")
-
 SCRATCH_BYTES = 2 << 20
-"""Size of the transformed tiles that are held at one time; about what a core's cache holds."""
+"""Size of the transformed tiles of a block; about what a core's cache holds."""
 
 WIDE = 128 * 256
 """Products of input and output channels from which on the kernels do not fit the cache."""
+
+WIDE_BYTES = 32 << 20
+"""Size of the transformed tiles of a wide layer that are held at one time."""
+
+FEWEST_ROWS = 256
+"""Tiles that are held of a wide layer all the same, so that fetching the kernels pays."""
 
 
 def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, turned: bool = False) -> Array:
@@ -63,7 +68,10 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
     -------
     (n, h + 2·padding − 2, w + 2·padding − 2, c_out)
     """
-    return _convolve(x, weight, bias, padding, tile, turned, None)[0]
+    n, h, w, _ = x.shape
+    y = empty(x, (n, h + 2 * padding[0] - 2, w + 2 * padding[1] - 2, weight.shape[2 if turned else 3]))
+    _run(Work(x, padding, tiles.matrices(tile, x), weight, bias, turned, y=y))
+    return y
 
 
 def conv3x3_backward(dy: Array, x: Array, weight: Array, padding: Pair, tile: int, turned: bool) -> tuple[Array, Array]:
@@ -83,87 +91,109 @@ def conv3x3_backward(dy: Array, x: Array, weight: Array, padding: Pair, tile: in
     dx : as ``x``
     dweight : as ``weight``
     """
-    dx, dweights = _convolve(dy, weight, None, padding, tile, turned, x)
-    return dx, _sum(dweights).reshape(weight.shape)
+    dx = empty(dy, x.shape)
+    (dweight,) = _run(Work(dy, padding, tiles.matrices(tile, dy), weight, None, turned, y=dx, met=x))
+    return dx, dweight
 
 
 def conv3x3_weight_gradient(dy: Array, x: Array, padding: Pair, tile: int) -> Array:
     """Return the gradient by the weight (3, 3, c_in, c_out) for :func:`conv3x3`."""
-    c, c_out = x.shape[3], dy.shape[3]
-    constants = tiles.matrices(tile, x)
-
-    def correlate(cut: Sequence[Block], part: slice) -> Array:
-        total = None
-        for block in cut:
-            patches = tiles.transform_patches(x, block, padding, constants, part)
-            total = _add_products(total, patches, tiles.transform_tiles(dy, block, constants, part))
-        assert total is not None
-        return tiles.kernel_gradient(total, constants, part, turned=False)
-
-    dweights = _share_out(correlate, dy.shape, c, constants)
-    return _sum(dweights).reshape(3, 3, c, c_out)
+    (dweight,) = _run(Work(x, padding, tiles.matrices(tile, x), met=dy))
+    return dweight
 
 
-def _convolve(
-    x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, turned: bool, met: Array | None
-) -> tuple[Array, list[Array]]:
-    """Return the convolution, and the parts of Σ (patches of x) · (tiles of ``met``), turned back into kernels."""
-    n, h, w, c = x.shape
-    c_out = weight.shape[2 if turned else 3]
-    y = empty(x, (n, h + 2 * padding[0] - 2, w + 2 * padding[1] - 2, c_out))
-    constants = tiles.matrices(tile, x)
-    kernels = None if _is_wide(c, c_out) else tiles.transform_kernel(weight, constants, ALL, turned)
+@dataclass(frozen=True)
+class Work:
+    """What is done with the transformed patches of a map: a convolution, the sums of a kernel's gradient, or both.
 
-    def convolve(cut: Sequence[Block], part: slice) -> tuple[Array, Array | None]:
-        target, row = (y, bias) if part in (ALL, _parts(constants)[0]) else (empty(y, y.shape), None)
-        own = tiles.transform_kernel(weight, constants, part, turned) if kernels is None else kernels
-        total = None
-        for block in cut:
-            patches = tiles.transform_patches(x, block, padding, constants, part)
-            products = empty(x, (*patches.shape[:2], c_out))
-            namespace(x).matmul(patches, own, out=products)
-            tiles.transform_back(products, target, block, row, constants, part)
-            if met is not None:
-                others = tiles.transform_tiles(met, block, constants, part)
-                total = _add_products(total, others, patches) if turned else _add_products(total, patches, others)
-        return target, None if total is None else tiles.kernel_gradient(total, constants, part, turned)
-
-    found = _share_out(convolve, y.shape, c, constants)
-    for term in (target for target, _ in found if target is not y):
-        over_rows(lambda y, term: namespace(y).add(y, term, out=y), y, term)
-    return y, [dweight for _, dweight in found if dweight is not None]
-
-
-def _add_products(total: Array | None, left: Array, right: Array) -> Array:
-    """Add leftᵀ · right for every frequency: (frequencies, channels of left, channels of right)."""
-    products = empty(left, (len(left), left.shape[2], right.shape[2]))
-    namespace(left).matmul(left.swapaxes(1, 2), right, out=products)
-    if total is None:
-        return products
-    total += products
-    return total
-
-
-def _share_out(
-    work: Callable[[Sequence[Block], slice], R], shape: tuple[int, ...], c: int, constants: Matrices
-) -> list[R]:
-    """Call ``work(blocks, frequencies)`` on all cores: some of the blocks each, or in a wide layer of the frequencies.
-
-    ``shape`` is that of the map which the tiles cover, ``c`` the channels on the other side.
+    Attributes
+    ----------
+    x : (n, h, w, c)
+    padding, constants
+        Which patches, and how they are transformed.
+    weight, bias, turned
+        Of the convolution that is written to ``y``.
+    y : (n, oh, ow, c_out) or None
+    met : (n, oh, ow, c_out) or None
+        The map whose tiles are multiplied with the patches and summed over.
     """
-    cut = _blocks(shape, c, constants)
-    operations = prod(shape) * 9 * c
-    if not _is_wide(c, shape[3]):
-        return share_out(lambda share: work(share, ALL), cut, operations)
-    found = share_out(lambda share: [work(cut, part) for part in share], _parts(constants), operations)
-    return [result for results in found for result in results]
+
+    x: Array
+    padding: Pair
+    constants: Matrices
+    weight: Array | None = None
+    bias: Array | None = None
+    turned: bool = False
+    y: Array | None = None
+    met: Array | None = None
+
+    @property
+    def tiled(self) -> Array:
+        """The map that is cut into tiles."""
+        tiled = self.met if self.y is None else self.y
+        assert tiled is not None
+        return tiled
+
+    @property
+    def operations(self) -> int:
+        """Multiply-adds of the direct sum."""
+        operations: int = prod(self.tiled.shape) * 9 * self.x.shape[3]
+        return operations
+
+    @property
+    def tile_bytes(self) -> int:
+        """Bytes of a transformed tile on both sides."""
+        channels: int = self.x.shape[3] + self.tiled.shape[3]
+        return self.constants.patch**2 * channels * self.x.itemsize
+
+    def blocks(self, limit: int, parts: int = 1) -> list[Block]:
+        """Cut the tiles into blocks of so many at most, and into so many blocks at least."""
+        n, oh, ow, _ = self.tiled.shape
+        m = self.constants.tile
+        return blocks(n, ceil(oh / m), ceil(ow / m), limit, parts)
+
+    def room(self, count: int, like: Array) -> Array:
+        """Return room for so many transformed tiles with the channels of ``like``."""
+        return empty(self.x, (self.constants.patch**2, count, like.shape[3]))
+
+    def kernels(self, part: slice) -> Array:
+        """Return the transformed kernels, for some of the frequencies."""
+        assert self.weight is not None
+        return tiles.transform_kernel(self.weight, self.constants, part, self.turned)
+
+    def transform(self, block: Block, patches: Array, others: Array | None) -> None:
+        """Transform the patches of a block, and the tiles that they meet."""
+        tiles.transform_patches(self.x, block, self.padding, self.constants, patches)
+        if self.met is not None and others is not None:
+            tiles.transform_tiles(self.met, block, self.constants, others)
+
+    def write(self, products: Array, block: Block) -> None:
+        """Transform the products of a block back, into ``y``."""
+        assert self.y is not None
+        tiles.transform_back(products, self.y, block, self.bias, self.constants)
+
+    def add_products(self, total: Array | None, patches: Array, others: Array) -> Array:
+        """Sum up the products of the patches with the tiles they meet: a kernel's gradient, still transformed."""
+        left, right = (others, patches) if self.turned else (patches, others)
+        products = empty(left, (len(left), left.shape[2], right.shape[2]))
+        namespace(left).matmul(left.swapaxes(1, 2), right, out=products)
+        if total is None:
+            return products
+        total += products
+        return total
+
+    def kernel_gradient(self, total: Array, part: slice) -> Array:
+        """Turn such a sum over some of the frequencies back: (3, 3, …)."""
+        return tiles.kernel_gradient(total, self.constants, part, self.turned)
 
 
-def _sum(terms: Sequence[Array]) -> Array:
-    """Add the terms, in place of the first."""
-    for term in terms[1:]:
-        terms[0][...] += term
-    return terms[0]
+def _run(work: Work) -> list[Array]:
+    """Do the work; return a list of the gradient by the kernel, (3, 3, …), or of nothing."""
+    wide = _is_wide(work.x.shape[3], work.tiled.shape[3])
+    dweights = (_by_frequency if wide else _by_block)(work)
+    for other in dweights[1:]:
+        over_rows(lambda a, b: namespace(a).add(a, b, out=a), dweights[0], other)
+    return dweights[:1]
 
 
 def _is_wide(c: int, c_out: int) -> bool:
@@ -171,18 +201,94 @@ def _is_wide(c: int, c_out: int) -> bool:
     return c * c_out >= WIDE
 
 
-def _parts(constants: Matrices) -> list[slice]:
-    """Cut the horizontal frequencies into a part a core."""
-    a = constants.patch
-    cores = min(thread_count(), a)
-    return [slice(k * a // cores, (k + 1) * a // cores) for k in range(cores)]
+def _by_block(work: Work) -> list[Array]:
+    """Take block after block through all steps, while it is in the cache; every core has its own blocks."""
+    kernels = None if work.y is None else work.kernels(ALL)
+
+    def go_through(share: Sequence[Block]) -> list[Array]:
+        total = None
+        for block in share:
+            count = _count(block)
+            patches = work.room(count, work.x)
+            others = None if work.met is None else work.room(count, work.met)
+            work.transform(block, patches, others)
+            if work.y is not None:
+                products = work.room(count, work.y)
+                namespace(products).matmul(patches, kernels, out=products)
+                work.write(products, block)
+            if others is not None:
+                total = work.add_products(total, patches, others)
+        return [] if total is None else [work.kernel_gradient(total, ALL)]
+
+    channels = work.x.shape[3] + work.tiled.shape[3]
+    limit = max(min(channels, 256), SCRATCH_BYTES // work.tile_bytes)
+    found = share_out(go_through, work.blocks(limit, 2 * thread_count()), work.operations)
+    return [dweight for dweights in found for dweight in dweights]
 
 
-def _blocks(shape: tuple[int, ...], c: int, constants: Matrices) -> list[Block]:
-    """Cut the tiles of an output of ``shape`` into blocks: many small ones, or, in wide layers, few large ones."""
-    n, oh, ow, c_out = shape
-    grid = (n, ceil(oh / constants.tile), ceil(ow / constants.tile))
-    tile_bytes = constants.patch**2 * (c + c_out) * 4
-    if _is_wide(c, c_out):
-        return blocks(*grid, max(256, 16 * SCRATCH_BYTES // tile_bytes))
-    return blocks(*grid, max(min(c + c_out, 256), SCRATCH_BYTES // tile_bytes), 2 * thread_count())
+def _by_frequency(work: Work) -> list[Array]:
+    """Do each step for many tiles at once; in the products, every core has its own frequencies and kernels."""
+    frequencies = work.constants.patch**2
+    cores = min(thread_count(), frequencies)
+    parts = [slice(k * frequencies // cores, (k + 1) * frequencies // cores) for k in range(cores)]
+    totals: dict[int, Array] = {}  # by the first frequency
+    for turn in _turns(work):
+        _take_turn(work, turn, parts, totals)
+
+    def turn_back(share: Sequence[slice]) -> list[Array]:
+        return [work.kernel_gradient(totals[part.start], part) for part in share]
+
+    found = [] if work.met is None else share_out(turn_back, parts, work.operations)
+    return [dweight for dweights in found for dweight in dweights]
+
+
+def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], parts: list[slice], totals: dict[int, Array]) -> None:
+    """Take as many blocks as a turn holds through all steps; each has its place among the transformed tiles."""
+    count, a = turn[-1][1].stop, work.constants.patch
+    patches = work.room(count, work.x)
+    others = None if work.met is None else work.room(count, work.met)
+
+    def transform(share: Sequence[tuple[Block, slice]]) -> None:
+        for block, place in share:
+            work.transform(block, patches[:, place], None if others is None else others[:, place])
+
+    share_out(transform, turn, work.operations)
+    if work.y is not None:
+        products = work.room(count, work.y)
+
+        def multiply(share: Sequence[slice]) -> None:
+            for part in share:
+                namespace(products).matmul(patches[part], work.kernels(part), out=products[part])
+
+        def write(share: Sequence[tuple[Block, slice]]) -> None:
+            for block, place in share:
+                work.write(products[:, place], block)
+
+        share_out(multiply, [slice(f, f + a) for f in range(0, a * a, a)], work.operations)
+        share_out(write, turn, work.operations)
+    if others is not None:
+
+        def sum_up(share: Sequence[slice]) -> None:
+            for part in share:
+                totals[part.start] = work.add_products(totals.get(part.start), patches[part], others[part])
+
+        share_out(sum_up, parts, work.operations)
+
+
+def _turns(work: Work) -> list[list[tuple[Block, slice]]]:
+    """Cut the tiles into blocks, and the blocks into turns; each block comes with its place in its turn."""
+    most = max(FEWEST_ROWS, WIDE_BYTES // work.tile_bytes)
+    turns: list[list[tuple[Block, slice]]] = []
+    start = most
+    for block in work.blocks(max(1, most // 8), 2 * thread_count()):
+        if start + _count(block) > most:
+            turns.append([])
+            start = 0
+        turns[-1].append((block, slice(start, start + _count(block))))
+        start += _count(block)
+    return turns
+
+
+def _count(block: Block) -> int:
+    """Return how many tiles a block has."""
+    return (block.n1 - block.n0) * (block.r1 - block.r0) * (block.c1 - block.c0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.ops import direct, tiles, winograd
+from scratchnet.ops import direct, geometry, winograd
 from scratchnet.ops.convolution import _turn
 from scratchnet.ops.geometry import Convolution
 from tests import naive
@@ -38,7 +38,7 @@ def its_gradient(dy, x, weight, padding):
 
 
 def check(x, weight, dy, padding, tile, scale=1.0):
-    """Compare all three: the convolution, the one with the kernel turned, and the gradient by the weight."""
+    """Compare the convolution, the one with the kernel turned, the weight gradient, and both gradients at once."""
     y = winograd.conv3x3(x, weight, None, padding, tile)
     assert_close(y, the_sum(x, weight, padding), x.dtype, scale)
     turned = weight.transpose(0, 1, 3, 2)[::-1, ::-1]
@@ -47,8 +47,15 @@ def check(x, weight, dy, padding, tile, scale=1.0):
     assert_close(
         winograd.conv3x3(x, back, None, padding, tile, turned=True), the_sum(x, weight, padding), x.dtype, scale
     )
-    dweight = winograd.conv3x3_weight_gradient(dy, x, padding, tile)
-    assert_close(dweight, its_gradient(dy, x, weight, padding), x.dtype, scale)
+    slope = its_gradient(dy, x, weight, padding)
+    assert_close(winograd.conv3x3_weight_gradient(dy, x, padding, tile), slope, x.dtype, scale)
+    grown = (2 - padding[0], 2 - padding[1])
+    dx, dweight = winograd.conv3x3_backward(dy, x, weight, grown, tile, turned=True)
+    assert_close(dx, the_sum(dy, back, grown), x.dtype, scale)
+    assert_close(dweight, slope, x.dtype, scale)
+    dy, dweight = winograd.conv3x3_backward(x, dy, weight, padding, tile, turned=False)  # of a transposed convolution
+    assert_close(dy, the_sum(x, weight, padding), x.dtype, scale)
+    assert_close(dweight, slope, x.dtype, scale)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -81,11 +88,7 @@ def test_any_geometry(n, h, w, c, c_out, padding, tile, scratch):
 def test_blocks_smaller_than_the_map(monkeypatch, tile, limit):
     """Blocks of a few tiles: pieces of a row of tiles, whole rows, whole images."""
     monkeypatch.setattr(
-        winograd,
-        "_blocks",
-        lambda shape, c, constants: winograd.blocks(
-            shape[0], -(-shape[1] // constants.tile), -(-shape[2] // constants.tile), limit
-        ),
+        winograd, "blocks", lambda n, rows, columns, most, parts: geometry.blocks(n, rows, columns, limit)
     )
     for padding in ((0, 0), (1, 1), (2, 2), (0, 2)):
         check(*problem((3, 10, 13, 2), 3, padding), padding, tile)
@@ -93,11 +96,17 @@ def test_blocks_smaller_than_the_map(monkeypatch, tile, limit):
 
 def test_little_scratch_memory_makes_many_blocks(monkeypatch, tile):
     x, weight, dy = problem((2, 90, 70, 2), 3, (1, 1))
-    constants = tiles.matrices(tile, x)
-    few = len(winograd._blocks(dy.shape, 2, constants))
+    counts = []
+
+    def counting(*grid):
+        counts.append(len(geometry.blocks(*grid)))
+        return geometry.blocks(*grid)
+
+    monkeypatch.setattr(winograd, "blocks", counting)
+    winograd.conv3x3(x, weight, None, (1, 1), tile)
     monkeypatch.setattr(winograd, "SCRATCH_BYTES", 4000)
-    assert len(winograd._blocks(dy.shape, 2, constants)) > 4 * few
     check(x, weight, dy, (1, 1), tile)
+    assert min(counts[1:]) > 4 * counts[0]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
@@ -109,9 +118,12 @@ def test_several_threads(cores, tile, count):
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 9])
 @pytest.mark.parametrize("size", [(5, 7), (20, 33)])
 def test_wide_layers_share_the_frequencies(monkeypatch, cores, tile, count, size):
-    """Up to a thread a frequency, and more threads than that."""
+    """Up to a thread a frequency, and more threads than that; all tiles at once, or a few in a turn."""
     cores(count)
     monkeypatch.setattr(winograd, "WIDE", 1)
+    if size == (20, 33):
+        monkeypatch.setattr(winograd, "WIDE_BYTES", 1)
+        monkeypatch.setattr(winograd, "FEWEST_ROWS", 12)
     for padding in ((0, 0), (1, 1), (2, 1)):
         check(*problem((2, *size, 4), 3, padding), padding, tile)
     x, weight, _ = problem((2, *size, 4), 3, (1, 1))
