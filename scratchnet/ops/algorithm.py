@@ -74,6 +74,12 @@ def winograd_tile(x: Array, weight: Array, conv: Convolution, output: Pair, prec
     return form.tile if ordinary and form in (Form.WINOGRAD2, Form.WINOGRAD4) else None
 
 
+def has_few_pixels(dy: Array, groups: int) -> bool:
+    """Return whether turning the kernels would cost more than adding up what they spread: small maps, many channels."""
+    n, oh, ow, c_out = dy.shape
+    return groups == 1 and n * oh * ow < c_out and not is_whole()
+
+
 def _suits_winograd(conv: Convolution, channels: int) -> bool:
     """Return whether the kernel is 3×3 at stride 1, or can be brought to that (see ``dilated`` and ``large``)."""
     kh, kw = conv.kernel

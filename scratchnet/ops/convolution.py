@@ -18,7 +18,7 @@ the channels into that many independent convolutions; a dilation ``d`` spreads t
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
 from scratchnet.ops import depthwise, dilated, direct, few, large, subpixel, winograd
-from scratchnet.ops.algorithm import Form, choose, winograd_tile
+from scratchnet.ops.algorithm import Form, choose, has_few_pixels, winograd_tile
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.ops.products import product, product_over_rows
@@ -189,10 +189,7 @@ def conv2d_input_gradient(
         return depthwise.input_gradient(dy, weight, size, conv)
     back = _as_convolution(dy, conv, size)
     if back is not None:
-        form = choose(dy, weight, back, dy.shape[1:3], size, precise)
-        if form in (Form.WINOGRAD2, Form.WINOGRAD4) and conv.kernel == (3, 3):
-            return _winograd(dy, weight, None, back, size, form.tile, turned=True)
-        return conv2d(dy, _turn(weight, groups), None, 1, back.padding, conv.dilation, groups, precise)
+        return _convolve_back(dy, weight, conv, back, size, precise)
     if groups == 1 and conv.dilation == (1, 1) and not is_textbook():
         return subpixel.input_gradient(dy, weight, size, conv)
     return direct.input_gradient(dy, weight, size, conv)
@@ -204,6 +201,16 @@ def _as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | N
     if conv.stride != (1, 1) or min(grown) < 0 or dy.shape[1:3] != conv.output_size(*size) or is_textbook():
         return None
     return Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, conv.groups)
+
+
+def _convolve_back(dy: Array, weight: Array, conv: Convolution, back: Convolution, size: Pair, precise: bool) -> Array:
+    """Return the gradient by the input as the convolution ``back`` of ``dy`` with the turned kernel."""
+    form = choose(dy, weight, back, dy.shape[1:3], size, precise)
+    if form in (Form.WINOGRAD2, Form.WINOGRAD4) and conv.kernel == (3, 3):
+        return _winograd(dy, weight, None, back, size, form.tile, turned=True)
+    if form is Form.DIRECT and has_few_pixels(dy, conv.groups):
+        return direct.input_gradient_by_channel(dy, weight, size, conv)
+    return conv2d(dy, _turn(weight, conv.groups), None, 1, back.padding, back.dilation, conv.groups, precise)
 
 
 def _winograd(

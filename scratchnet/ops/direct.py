@@ -28,6 +28,9 @@ SCRATCH_BYTES = 1 << 20
 ENOUGH_ROWS = 256
 """A block with fewer rows, of a wide layer, may be four times as large: every block fetches all weights once."""
 
+ENOUGH_CHANNELS = 64
+"""Channels that are worth a matrix product of their own."""
+
 
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
     """Return the convolution without bias, ``(n, *size, c_out)``.
@@ -97,6 +100,35 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> A
                     target.reshape(*target.shape[:3], conv.groups, cg)[...] += products[:, v.out, u.out, i, j]
 
     share_out(scatter, list(by_image.values()), n * oh * ow * weight.size)
+    return dx
+
+
+def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+    """Return what :func:`input_gradient` returns, for one group and maps with fewer pixels than channels.
+
+    The weights are most of the memory then, so they are multiplied as they lie, and every core has its own channels of
+    dx, to which it adds tap by tap.
+    """
+    n, oh, ow, c_out = dy.shape
+    kh, kw, c, _ = weight.shape
+    dx = zeros(dy, (n, *size, c))
+    rows, taps = dy.reshape(-1, c_out), weight.reshape(kh * kw, c, c_out)
+    width = max(ENOUGH_CHANNELS, SCRATCH_BYTES // (kh * kw * len(rows) * dy.itemsize))
+    width = min(width, -(-c // thread_count()))
+    parts = [slice(begin, min(begin + width, c)) for begin in range(0, c, width)]
+
+    def scatter(share: Sequence[slice]) -> None:
+        for part in share:
+            products = empty(dy, (kh, kw, n, oh, ow, part.stop - part.start))
+            flat = products.reshape(kh * kw, len(rows), -1)
+            namespace(dy).matmul(rows, taps[:, part].swapaxes(1, 2), out=flat)
+            for i in range(kh):
+                v = tap(i * conv.dilation[0], size[0], oh, conv.stride[0], conv.padding[0])
+                for j in range(kw):
+                    u = tap(j * conv.dilation[1], size[1], ow, conv.stride[1], conv.padding[1])
+                    dx[:, v.source, u.source, part] += products[i, j, :, v.out, u.out]
+
+    share_out(scatter, parts, n * oh * ow * weight.size)
     return dx
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from scratchnet import threads
-from scratchnet.ops import direct
+from scratchnet.ops import convolution, direct
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
+from scratchnet.ops.geometry import Convolution
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -34,6 +35,8 @@ CASES = {
     "depthwise": ((2, 5, 6, 4), (3, 3, 1, 4), {"groups": 4, "padding": 1}),
     "kernel as large as the map": ((3, 4, 5, 2), (4, 5, 2, 6), {}),
     "one pixel": ((1, 1, 1, 3), (3, 3, 3, 2), {"padding": 1}),
+    "fewer pixels than filters": ((1, 3, 4, 2), (3, 3, 2, 13), {"padding": 1}),
+    "fewer pixels than filters, dilation 2": ((1, 5, 5, 2), (3, 2, 2, 26), {"padding": (2, 1), "dilation": 2}),
 }
 
 
@@ -65,6 +68,31 @@ def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, s
     assert_close(conv2d(x, weight, **settings), y)
     for actual, expected in zip(conv2d_backward(dy, x, weight, **settings), whole, strict=True):
         assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_input_gradient_channels_apart(monkeypatch, cores):
+    monkeypatch.setattr(direct, "thread_count", lambda: cores)
+    monkeypatch.setattr(direct, "ENOUGH_CHANNELS", 2)
+    conv = Convolution((3, 2), (2, 1), (1, 1), (1, 2), 1)
+    x, weight = numbers(2, 6, 5, 7), numbers(3, 2, 7, 5, seed=1)
+    dy = numbers(2, *conv.output_size(6, 5), 5, seed=2)
+    for scratch in (1, 1 << 20):
+        monkeypatch.setattr(direct, "SCRATCH_BYTES", scratch)
+        dx = direct.input_gradient_by_channel(dy, weight, (6, 5), conv)
+        assert_close(dx, naive.conv2d_backward(dy, x, weight, stride=(2, 1), padding=1, dilation=(1, 2))[0])
+
+
+def test_small_maps_do_not_turn_large_kernels(monkeypatch):
+    def fail(*_):
+        raise AssertionError
+
+    dy, weight = numbers(1, 4, 4, 17), numbers(3, 3, 2, 17, seed=1)
+    expected = conv2d_input_gradient(dy, weight, (4, 4), padding=1)
+    monkeypatch.setattr(convolution, "_turn", fail)
+    assert_close(conv2d_input_gradient(dy, weight, (4, 4), padding=1), expected)
+    with pytest.raises(AssertionError):
+        conv2d_input_gradient(dy[..., :16], weight[..., :16], (4, 4), padding=1)
 
 
 def peak_beyond_result(function):
