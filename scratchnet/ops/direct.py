@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
+from scratchnet.ops.arrangement import copy_pixels
 from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
 from scratchnet.recycling import empty, zeros
 from scratchnet.threads import share_out, thread_count
@@ -159,13 +160,13 @@ def columns(x: Array, conv: Convolution, block: Block) -> Array:
     source = _window(x, conv, block)
     sn, sy, sx, sc = source.strides
     cg = x.shape[3] // conv.groups
-    patches = xp.lib.stride_tricks.as_strided(
-        source,
-        (conv.groups, images, rows, cols, kh, kw, cg),
-        (sc * cg, sn, sy * sh, sx * sw, sy * dh, sx * dw, sc),
-    )
+    shape, strides = (conv.groups, images, rows, cols, kh), (sc * cg, sn, sy * sh, sx * sw, sy * dh)
+    if conv.groups == dw == 1:  # what a row of the kernel sees lies together
+        patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
+    else:
+        patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))
     copied = empty(x, patches.shape)
-    copied[...] = patches
+    copy_pixels(patches, copied)
     return copied.reshape(conv.groups, images * rows * cols, kh * kw * cg)
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
+from scratchnet.ops.arrangement import copy_pixels
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
 from scratchnet.recycling import empty, zeros
@@ -69,6 +70,13 @@ class Switches:
         n, oh, ow, c = self.index.shape
         row = ow * max(1, PIECE_BYTES // (ow * c * self.kernel[0] * self.kernel[1] * 4))
         return blocks(n, oh, ow, max(ow, min(row, -(-n * oh // thread_count()) * ow)))
+
+    def pixels(self, map_: Array, block: Block) -> Array:
+        """View what the windows of a block cover, by the position in the window: (kh, kw, n, rows, ow, c)."""
+        (kh, kw), (_, _, ow, c) = self.kernel, self.index.shape
+        images, rows = block.n1 - block.n0, block.r1 - block.r0
+        part = map_[block.n0 : block.n1, block.r0 * kh : block.r1 * kh]
+        return part.reshape(images, rows, kh, ow, kw, c).transpose(2, 4, 0, 1, 3, 5)
 
     @property
     def overlapping(self) -> bool:
@@ -175,19 +183,29 @@ def _pool_2x2(x: Array, y: Array, switches: Switches, share: Sequence[Block]) ->
         lower, tall = empty(x, top.shape, bool), empty(x, top.shape)
         xp.greater(bottom, top, out=lower)
         xp.maximum(top, bottom, out=tall)
+        left_tall, right_tall = _by_column(tall)
+        left_lower, right_lower = _by_column(lower)
         right, tie, row = (empty(x, best.shape, bool) for _ in range(3))
-        xp.greater(tall[:, :, 1::2], tall[:, :, ::2], out=right)
-        xp.equal(tall[:, :, 1::2], tall[:, :, ::2], out=tie)
-        xp.maximum(tall[:, :, ::2], tall[:, :, 1::2], out=best)
-        xp.greater(lower[:, :, ::2], lower[:, :, 1::2], out=row)
+        xp.greater(right_tall, left_tall, out=right)
+        xp.equal(right_tall, left_tall, out=tie)
+        xp.maximum(left_tall, right_tall, out=best)
+        xp.greater(left_lower, right_lower, out=row)
         xp.logical_and(tie, row, out=tie)
         xp.logical_or(right, tie, out=right)
         # row = lower of the winning column: (left ⊕ right) ∧ right column ⊕ left
-        xp.logical_xor(lower[:, :, ::2], lower[:, :, 1::2], out=row)
+        xp.logical_xor(left_lower, right_lower, out=row)
         xp.logical_and(row, right, out=row)
-        xp.logical_xor(row, lower[:, :, ::2], out=row)
+        xp.logical_xor(row, left_lower, out=row)
         xp.multiply(row.view(xp.uint8), xp.uint8(2), out=where)
         xp.add(where, right.view(xp.uint8), out=where)
+
+
+def _by_column(x: Array) -> Array:
+    """Put the left columns of all windows together, and the right ones: (2, n, rows, ow, c)."""
+    n, rows, width, c = x.shape
+    halves = empty(x, (2, n, rows, width // 2, c))
+    copy_pixels(x.reshape(n, rows, width // 2, 2, c).transpose(3, 0, 1, 2, 4), halves)
+    return halves
 
 
 def check_padding(kernel: Pair, padding: Pair) -> None:
@@ -232,7 +250,9 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
         When the shapes differ.
     """
     check_shape(x, switches)
-    y = (empty if switches.tiling else zeros)(x, (len(x), *switches.size, x.shape[3]))
+    if switches.tiling:
+        return _unpool_tiles(x, switches)
+    y = zeros(x, (len(x), *switches.size, x.shape[3]))
 
     def unpool(share: Sequence[list[Block]]) -> None:
         for block in (b for part in share for b in part):
@@ -245,6 +265,47 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
 
     share_out(unpool, _apart(switches), PER_NUMBER * y.size)
     return y
+
+
+def _unpool_tiles(x: Array, switches: Switches) -> Array:
+    """Unpool windows that lie side by side: the pixels of every position in the window, then all to their places."""
+    xp = namespace(x)
+    y = empty(x, (len(x), *switches.size, x.shape[3]))
+
+    def unpool(share: Sequence[Block]) -> None:
+        for block in share:
+            index, values = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, x))
+            pixels = switches.pixels(y, block)
+            found = empty(x, pixels.shape)
+            for j, part in enumerate(found.reshape(-1, *values.shape)):
+                xp.equal(index, index.dtype.type(j), out=part, casting="unsafe")  # 0 or 1
+                xp.multiply(part, values, out=part)
+            copy_pixels(found, pixels)
+
+    share_out(unpool, switches.blocks(), PER_NUMBER * y.size)
+    return y
+
+
+def _gather_tiles(dy: Array, switches: Switches) -> Array:
+    """Read the gradient at each switch, of windows that lie side by side."""
+    xp = namespace(dy)
+    dx = empty(dy, switches.index.shape)
+
+    def gather(share: Sequence[Block]) -> None:
+        for block in share:
+            index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
+            pixels = switches.pixels(dy, block)
+            slopes = empty(dy, pixels.shape)
+            copy_pixels(pixels, slopes)
+            chosen = empty(dy, sums.shape)
+            for j, part in enumerate(slopes.reshape(-1, *sums.shape)):
+                xp.equal(index, index.dtype.type(j), out=chosen, casting="unsafe")
+                xp.multiply(chosen, part, out=part if j else sums)
+                if j:
+                    xp.add(sums, part, out=sums)
+
+    share_out(gather, switches.blocks(), PER_NUMBER * dy.size)
+    return dx
 
 
 def _values_where(
@@ -269,6 +330,8 @@ def _apart(switches: Switches) -> list[list[Block]]:
 @on_any_device
 def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, oh, ow, c): read the gradient at each switch, the exact adjoint of :func:`max_unpool2d`."""
+    if switches.tiling:
+        return _gather_tiles(dy, switches)
     xp = namespace(dy)
     dx = empty(dy, switches.index.shape)
 

@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.ops.arrangement import copy_pixels
 from scratchnet.ops.geometry import Block, Pair, tap
 from scratchnet.recycling import empty
 
@@ -133,9 +134,9 @@ def transform_back(products: Array, y: Array, block: Block, bias: Array | None, 
     target = y[block.n0 : block.n1, m * block.r0 : m * block.r1, m * block.c0 : m * block.c1]
     by_column = by_column[:, : target.shape[1]]
     whole = target.shape[2] // m
-    _copy_pixels(by_column[:, :, :, :whole], _cut(target, whole, m))
+    copy_pixels(by_column[:, :, :, :whole], _cut(target, whole, m))
     for j in range(target.shape[2] - whole * m):  # of a last tile that hangs over the edge
-        _copy_pixels(by_column[:, :, j, whole:], target[:, :, whole * m + j :][:, :, :1])
+        copy_pixels(by_column[:, :, j, whole:], target[:, :, whole * m + j :][:, :, :1])
 
 
 def _transform(d: Array, block: Block, matrix: Array, step: int, out: Array) -> None:
@@ -166,13 +167,13 @@ def _by_column(x: Array, block: Block, top: int, left: int, rows: int, columns: 
     def fetch(j: int, first: int, last: int) -> None:
         across = tap(j, x.shape[2], last - first, step, -left, first)
         column = target[:, :, j, first:last]
-        _copy_pixels(source[:, :, across.source], column[:, :, across.out])
+        copy_pixels(source[:, :, across.source], column[:, :, across.out])
         column[:, :, : across.out.start] = 0
         column[:, :, across.out.stop :] = 0
 
     own = max(0, -left)  # the first of the columns that a tile has to itself
     whole = min(tiles, (x.shape[2] - left - own) // step)
-    _copy_pixels(_cut(source[:, :, left + own :], whole, step), target[:, :, own : own + step, :whole])
+    copy_pixels(_cut(source[:, :, left + own :], whole, step), target[:, :, own : own + step, :whole])
     for j in range(own, own + step):
         fetch(j, whole, tiles)
     for j in range(own):
@@ -190,11 +191,3 @@ def _cut(x: Array, count: int, step: int) -> Array:
     """View the first ``count · step`` columns as (n, rows, column inside the tile, tile, c)."""
     n, rows, _, c = x.shape
     return x[:, :, : count * step].reshape(n, rows, count, step, c).swapaxes(2, 3)
-
-
-def _copy_pixels(source: Array, target: Array) -> None:
-    """Copy pixels (…, c), each as one element of all its channels where they lie together."""
-    if source.strides[-1] == target.strides[-1] == source.itemsize:
-        pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
-        source, target = source.view(pixel), target.view(pixel)
-    target[...] = source
