@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.initialization import Initializer
+from scratchnet.ops.updates import add_to
 from scratchnet.recording import traced
 
 Shape: TypeAlias = tuple[int, int, int, int]
@@ -56,8 +57,7 @@ class Parameter:
 
     def accumulate(self, gradient: Array) -> None:
         """Add to the gradient."""
-        grad = self.grad
-        grad += gradient
+        add_to(self.grad, gradient)
 
     def _placed(self) -> tuple[Array, Array]:
         if self._arrays is None:

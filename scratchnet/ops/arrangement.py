@@ -20,6 +20,16 @@ def copy_pixels(source: Array, target: Array) -> None:
     target[...] = source
 
 
+def row_of(pixel: Array, count: int) -> Array:
+    """Repeat a pixel's numbers (…, c) for a row of ``count`` pixels: (…, count·c).
+
+    Along a whole row NumPy multiplies in one run, where with a pixel's c numbers it would begin anew at every pixel.
+    """
+    row = empty(pixel, (*pixel.shape[:-1], count, pixel.shape[-1]))
+    row[...] = pixel[..., None, :]
+    return row.reshape(*pixel.shape[:-1], -1)
+
+
 def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
     """Cut ``size`` (h, w) out of ``x`` with its upper left corner at ``offset``.
 

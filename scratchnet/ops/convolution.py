@@ -19,6 +19,7 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
 from scratchnet.ops import depthwise, dilated, direct, few, large, subpixel, winograd
 from scratchnet.ops.algorithm import Form, choose, has_few_pixels, winograd_tile
+from scratchnet.ops.arrangement import row_of
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.ops.products import product, product_over_rows
@@ -243,7 +244,7 @@ def _turn(weight: Array, groups: int) -> Array:
 @on_any_device
 def add_bias(y: Array, bias: Array) -> None:
     """Add the bias to every pixel of ``y``, in place."""
-    row = namespace(y).tile(bias, y.shape[2])  # as long as a row of pixels: NumPy's inner loop is then w times longer
+    row = row_of(bias, y.shape[2])
     over_rows(lambda part: namespace(part).add(part, row, out=part), y)
 
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.activation import keep_positive
+from scratchnet.ops.arrangement import row_of
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.sums import sum_partial, sum_rows
 from scratchnet.recycling import empty
@@ -87,18 +88,18 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     xp = namespace(x)
     c, count = x.shape[3], x.dtype.type(x.size // x.shape[3])
     near = sum_rows(x[:1, :1], c) / x.dtype.type(x.shape[2])  # the mean of one row of pixels
-    row = xp.tile(near, x.shape[2])
+    row = row_of(near, x.shape[2])
 
-    def sums(x: Array) -> tuple[Array, Array]:
-        moved = empty(x, x.shape)
+    def sums(x: Array) -> Array:
+        moved, both = empty(x, x.shape), empty(x, (2, c))
         xp.subtract(x, row, out=moved)
-        first = sum_rows(moved, c)
+        both[0] = sum_rows(moved, c)
         xp.square(moved, out=moved)
-        return first, sum_rows(moved, c)
+        both[1] = sum_rows(moved, c)
+        return both
 
-    both = over_rows(sums, x)
-    first, second = sum_partial([s for s, _ in both]) / count, sum_partial([s for _, s in both]) / count
-    return near + first, xp.maximum(second - first * first, 0)
+    means = sum_partial(over_rows(sums, x)) / count
+    return near + means[0], xp.maximum(means[1] - means[0] * means[0], 0)
 
 
 @on_any_device
@@ -115,13 +116,15 @@ def batch_norm_fixed(
     xp = namespace(x)
     inverse_std = 1 / xp.sqrt(variance + x.dtype.type(eps))
     y = empty(x, x.shape)
-    scale, shift = gamma * inverse_std, beta - mean * gamma * inverse_std
-    # A vector of c numbers is repeated for a whole row of pixels: NumPy's inner loop is then w times longer.
-    scale_row, shift_row = xp.tile(scale, x.shape[2]), xp.tile(shift, x.shape[2])
+    factors = empty(x, (2, x.shape[3]))  # y = factors[0]·x + factors[1]
+    xp.multiply(gamma, inverse_std, out=factors[0])
+    xp.multiply(mean, factors[0], out=factors[1])
+    xp.subtract(beta, factors[1], out=factors[1])
+    rows = row_of(factors, x.shape[2])
 
     def apply(x: Array, y: Array) -> None:
-        xp.multiply(x, scale_row, out=y)
-        xp.add(y, shift_row, out=y)
+        xp.multiply(x, rows[0], out=y)
+        xp.add(y, rows[1], out=y)
         if relu:
             keep_positive(y)
 
@@ -154,16 +157,21 @@ def input_gradient(
     """
     xp = namespace(dy)
     # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
-    s = gamma * normalized.inverse_std
-    a = -s * normalized.inverse_std * dgamma / count
-    b = -s * dbeta / count - a * normalized.mean
-    s_row, a_row, b_row = (xp.tile(v, dy.shape[2]) for v in (s, a, b))
+    factors = empty(dy, (3, dy.shape[3]))
+    s, a, b = factors[0], factors[1], factors[2]
+    xp.multiply(gamma, normalized.inverse_std, out=s)
+    share = s / count
+    xp.multiply(share, normalized.inverse_std * dgamma, out=a)
+    xp.multiply(a, normalized.mean, out=b)
+    b -= share * dbeta
+    xp.negative(a, out=a)
+    rows = row_of(factors, dy.shape[2])
 
     def combine(dx: Array, dy: Array, x: Array) -> None:
         term = empty(x, x.shape)
-        xp.multiply(x, a_row, out=term)
-        xp.add(term, b_row, out=term)
-        xp.multiply(dy, s_row, out=dx)
+        xp.multiply(x, rows[1], out=term)
+        xp.add(term, rows[2], out=term)
+        xp.multiply(dy, rows[0], out=dx)
         xp.add(dx, term, out=dx)
 
     dx = empty(dy, dy.shape) if dz is dy else dz
@@ -177,7 +185,7 @@ def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -
     xp = namespace(dy)
     dz, dgamma, dbeta = parameter_gradients(dy, normalized)
     dx = empty(dy, dy.shape) if dz is dy else dz
-    factor = xp.tile(gamma * normalized.inverse_std, dy.shape[2])
+    factor = row_of(gamma * normalized.inverse_std, dy.shape[2])
     over_rows(lambda dz, dx: xp.multiply(dz, factor, out=dx), dz, dx)
     return dx, dgamma, dbeta
 
@@ -186,26 +194,26 @@ def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array
     """Return dy behind the ReLU, if there was one, as a new array, dγ = Σ dy·x̂ and dβ = Σ dy."""
     xp = namespace(dy)
     c = dy.shape[3]
-    mean_row = xp.tile(normalized.mean, dy.shape[2])
+    mean_row = row_of(normalized.mean, dy.shape[2])
 
-    def sums(dz: Array, dy: Array, x: Array, y: Array | None = None) -> tuple[Array, Array]:
+    def sums(dz: Array, dy: Array, x: Array, y: Array | None = None) -> Array:
         if y is not None:
             xp.greater(y, 0, out=dz, casting="unsafe")
             xp.multiply(dz, dy, out=dz)
-        product = empty(x, x.shape)
+        product, both = empty(x, x.shape), empty(x, (2, c))
         xp.subtract(x, mean_row, out=product)
         xp.multiply(product, dz, out=product)
-        return sum_rows(product, c), sum_rows(dz, c)
+        both[0], both[1] = sum_rows(product, c), sum_rows(dz, c)
+        return both
 
     y = normalized.positive() if normalized.y is None else normalized.y  # a mask is as good
     if y is None:
         dz = dy
-        both = over_rows(sums, dz, dy, normalized.x)
+        totals = sum_partial(over_rows(sums, dz, dy, normalized.x))
     else:
         dz = empty(dy, dy.shape)
-        both = over_rows(sums, dz, dy, normalized.x, y)
-    dgamma = sum_partial([product for product, _ in both]) * normalized.inverse_std
-    return dz, dgamma, sum_partial([total for _, total in both])
+        totals = sum_partial(over_rows(sums, dz, dy, normalized.x, y))
+    return dz, totals[0] * normalized.inverse_std, totals[1]
 
 
 @on_any_device

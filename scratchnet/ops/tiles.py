@@ -9,15 +9,17 @@ Reference: Lavin and Gray, "Fast algorithms for convolutional neural networks" (
 are theirs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.arrangement import copy_pixels
+from scratchnet.ops.arrangement import copy_pixels, row_of
 from scratchnet.ops.geometry import Block, Pair, tap
 from scratchnet.recycling import empty
+from scratchnet.threads import share_out, thread_count
 
 ALL = slice(None)
 
@@ -84,7 +86,15 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bo
     """
     rows = _kernel_rows(constants, weight, part, turned)
     kernels = empty(weight, (len(rows), *weight.shape[2:]))
-    namespace(weight).matmul(rows, weight.reshape(9, -1), out=kernels.reshape(len(rows), -1))
+    flat, out = weight.reshape(9, -1), kernels.reshape(len(rows), -1)
+
+    def multiply(share: Sequence[slice]) -> None:
+        for columns in share:
+            namespace(weight).matmul(rows, flat[:, columns], out=out[:, columns])
+
+    step = -(-flat.shape[1] // thread_count())
+    pieces = [slice(begin, begin + step) for begin in range(0, flat.shape[1], step)]
+    share_out(multiply, pieces, rows.size * flat.shape[1])
     return kernels.swapaxes(1, 2) if turned else kernels
 
 
@@ -129,7 +139,7 @@ def transform_back(products: Array, y: Array, block: Block, bias: Array | None, 
     full = empty(y, (n, rows, m, m, tiles * c))
     xp.matmul(constants.output, half, out=full)
     if bias is not None:
-        xp.add(full, xp.tile(bias, tiles), out=full)
+        xp.add(full, row_of(bias, tiles), out=full)
     by_column = full.reshape(n, rows * m, m, tiles, c)
     target = y[block.n0 : block.n1, m * block.r0 : m * block.r1, m * block.c0 : m * block.c1]
     by_column = by_column[:, : target.shape[1]]

@@ -3,6 +3,17 @@
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.recycling import empty
+from scratchnet.threads import over_rows
+
+
+@on_any_device
+def add_to(total: Array, term: Array) -> None:
+    """Add a gradient to the sum of gradients, arrays of one shape; weights (kh, kw, c_in, c_out) on all cores."""
+    xp = namespace(total)
+    if total.ndim == 4:
+        over_rows(lambda total, term: xp.add(total, term, out=total), total, term)
+    else:
+        total += term
 
 
 @on_any_device
