@@ -146,6 +146,13 @@ def shared_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     return array.reshape(shape)
 
 
+def shared_copy(array: Array) -> Array:
+    """Return a copy in memory that forked processes share."""
+    result = shared_zeros(array.shape, array.dtype)
+    np.copyto(result, array)
+    return result
+
+
 def zeros(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     """Return an array of zeros on the device of ``like``."""
     array = empty(like, shape, dtype)

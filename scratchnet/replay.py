@@ -21,7 +21,7 @@ from scratchnet.crew import Crew, can_fork
 from scratchnet.modes import is_precise, is_textbook
 from scratchnet.network import Network
 from scratchnet.recording import Program, Recorder, traced
-from scratchnet.recycling import common_pool, empty, shared_zeros, using
+from scratchnet.recycling import common_pool, empty, shared_copy, using
 from scratchnet.threads import one_blas_thread, replay, thread_count
 from scratchnet.workspace import Workspace
 
@@ -97,7 +97,7 @@ class Replay:
         tape = self._tapes[key]
         self._tapes.move_to_end(key)
         if tape is None:
-            tape = Tape(_shared(x))
+            tape = Tape(shared_copy(x))
             self._remember(key, tape)
         np.copyto(tape.x, x)
         # What layers keep for the first backward may have been kept in another pass since: record both in one go.
@@ -130,7 +130,7 @@ class Replay:
                 dx = self.network.backward(dy, need_dx)
             return None if dx is None else _copy(dx)
         if tape.backward is None:
-            tape.dy, tape.need_dx = _shared(dy), need_dx
+            tape.dy, tape.need_dx = shared_copy(dy), need_dx
             program = Program()
             with tape.recorder.writing(program):
                 tape.dx = self.network.backward(traced(tape.dy), need_dx)
@@ -190,13 +190,6 @@ def _is_setting(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_setting, value))
     return isinstance(value, bool | int | float | str)
-
-
-def _shared(array: Array) -> Array:
-    """Return a copy in memory that forked processes share."""
-    result = shared_zeros(array.shape, array.dtype)
-    np.copyto(result, array)
-    return result
 
 
 def _copy(array: Array) -> Array:

@@ -12,6 +12,7 @@ from scratchnet.arrays import Array, namespace, on_gpu
 from scratchnet.layers.base import Kind
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, sgd_update
+from scratchnet.recycling import shared_zeros
 from scratchnet.threads import PER_NUMBER, share_out
 
 PIECE = 1 << 17
@@ -115,9 +116,12 @@ class Adam:
 
 
 def _memory(arrays: dict[str, Array], name: str, like: Array) -> Array:
-    """Return an array of the optimiser, made of zeros at its first use."""
+    """Return an array of the optimiser, made of zeros at its first use.
+
+    On the host it is shared with forked processes: of any other memory they would keep a copy as it was at the fork.
+    """
     if name not in arrays:
-        arrays[name] = namespace(like).zeros_like(like)
+        arrays[name] = namespace(like).zeros_like(like) if on_gpu(like) else shared_zeros(like.shape, like.dtype)
     return arrays[name]
 
 

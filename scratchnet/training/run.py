@@ -28,6 +28,7 @@ from scratchnet.losses import PixelLoss
 from scratchnet.modes import matrix_precision
 from scratchnet.network import Network
 from scratchnet.progress import progress
+from scratchnet.recycling import shared_copy
 from scratchnet.replay import Replay
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
 from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
@@ -316,7 +317,8 @@ class Run:
         )
         self._use(last.network)
         self.state = State(**last.progress)
-        self.optimizer.arrays = {name: self.xp.asarray(array) for name, array in last.memory.items()}
+        own = shared_copy if self.xp is np else self.xp.asarray
+        self.optimizer.arrays = {name: own(array) for name, array in last.memory.items()}
         self.optimizer.steps = self.state.optimizer_steps
         self.schedule.drops, self.schedule.waited = self.state.drops, self.state.waited
 
