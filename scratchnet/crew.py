@@ -79,6 +79,8 @@ class Crew:
         self._leader = os.getpid()
         self.pids: list[int] = []
         self._close = weakref.finalize(self, _dismiss, library, self._stop, self._go[1:], self.pids, self._leader)
+        if hasattr(library, "malloc_trim"):  # free memory goes back to the system, which would copy it for each child
+            library.malloc_trim(0)
         with one_blas_thread():  # as the children will find it
             self.pids.extend(self._fork(k) for k in range(1, count))
 
