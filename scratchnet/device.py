@@ -24,7 +24,7 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
     ----------
     device : "cpu" or "gpu"
     process : int
-        Number of this one among those that work together; they take turns with the GPUs of a machine.
+        Place of this one among those of its machine that work together; they take turns with its GPUs.
 
     Raises
     ------
@@ -48,14 +48,14 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         count = cupy.cuda.runtime.getDeviceCount()
         if count == 0:
             raise UserError("--device gpu: this machine has no GPU that CUDA can use; leave out --device gpu")
+        if process:
+            cupy.cuda.Device(process % count).use()
         cupy.ones(1)  # takes memory, and compiles a kernel
         cupy.cuda.get_cublas_handle()
     except UserError:
         raise
     except Exception as error:  # no driver, no memory left, a library that is missing: CuPy has many words for it
         raise _unusable(error) from error
-    if process:
-        cupy.cuda.Device(process % count).use()
     module: ModuleType = cupy
     return module
 
