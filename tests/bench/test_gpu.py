@@ -7,12 +7,14 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scratchnet.bench import gpu
 from scratchnet.bench.cases import NetworkCase, network_case
 from scratchnet.bench.contestants import make_batch, started
-from scratchnet.bench.gpu import Contestant, Result
+from scratchnet.bench.evidence import Evidence
+from scratchnet.bench.gpu_results import Contestant, Result, objections, ratios
 from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.cli import main
 from scratchnet.modes import matrix_precision_in_use
@@ -39,7 +41,7 @@ class Event:
 @pytest.fixture
 def device(monkeypatch):
     """The stand-in with events, and with a name."""
-    pool = types.SimpleNamespace(total_bytes=lambda: 12_000_000)
+    pool = types.SimpleNamespace(total_bytes=lambda: 12_000_000, free_all_blocks=lambda: None)
     properties = {"name": b"no GPU"}
     more = {
         "Event": Event,
@@ -67,6 +69,7 @@ def test_our_step_is_timed_by_events(device, monkeypatch):
     assert result.seconds == (0.002,) * 4
     assert result.peak == 12_000_000
     assert precisions == ["tf32"] * (1 + gpu.WARM_UP + 4)
+    assert list(result.evidence) == ["tf32"]
     assert result.losses[1] < result.losses[0]
 
 
@@ -87,30 +90,55 @@ def test_pytorch_in_half_the_space_computes_the_same_to_three_digits(device):
 
 def test_ratios_are_to_the_faster_layout_in_the_same_precision():
     results = {
-        "scratchnet float32": Result((3.0, 2.0, 4.0), 1, ()),
-        "scratchnet tf32": Result((1.0,), 1, ()),
-        "torch float32": Result((2.0,), 1, ()),
-        "torch float32 channels_last": Result((6.0,), 1, ()),
+        "scratchnet float32": Result((3.0, 2.0, 4.0), 1, (), saw()),
+        "scratchnet tf32": Result((1.0,), 1, (), saw("tf32")),
+        "torch float32": Result((2.0,), 1, (), saw(off=0.1)),
+        "torch float32 channels_last": Result((6.0,), 1, (), saw()),
     }
-    assert gpu.ratios(results) == {"float32": 1.5}
+    assert ratios(results) == {"float32": 1.5}
+
+
+def saw(*precisions, off=0.0):
+    """Evidence with logits that are wrong by ``off``."""
+    found = Evidence(np.full((1, 2, 2, 2), 1 + off), np.ones(5), np.array(0.7))
+    return dict.fromkeys(precisions or ("float32",), found)
+
+
+@pytest.mark.parametrize("wrong", [{"off": 0.3}, {"off": np.nan}])
+def test_who_computes_something_else_is_compared_with_nobody(wrong):
+    results = {
+        "scratchnet float32": Result((3.0,), 1, (), saw()),
+        "torch float32": Result((2.0,), 1, (), saw(**wrong)),
+        "torch float32 channels_last": Result((6.0,), 1, (), saw()),
+    }
+    assert ratios(results) == {"float32": 0.5}
+    assert list(objections(results)) == ["torch float32"]
+    assert objections(results)["torch float32"].startswith("in float32: output off by ")
+    del results["scratchnet float32"]
+    assert ratios(results) == {}
+    assert len(objections(results)) == 2
+    assert all("nothing to compare with" in said for said in objections(results).values())
 
 
 def test_the_command(device, capsys, monkeypatch, tmp_path):
     def measured(contestant, case, optimizer, steps):
         if contestant.precision == "bf16" and not contestant.channels_last:
             raise RuntimeError("out of memory")
-        return Result((0.5,) * steps, 10**9, (2.0, 1.0))
+        wrong = contestant.name == "torch float32"
+        return Result((0.5,) * steps, 10**9, (2.0, 1.0), saw(contestant.precision, off=float(wrong)))
 
     monkeypatch.setattr(gpu, "measure_in_process", measured)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     words = ["--model", "squares", "--width", "4", "--size", "16", "--batch", "2", "--device", "gpu", "--quick"]
-    assert main(["bench", "step", *words, "--json", str(tmp_path / "a.json")]) == 0
+    assert main(["bench", "step", *words, "--json", str(tmp_path / "a.json")]) == 1
     said = capsys.readouterr().out
     assert "torch bf16 does not take part: out of memory" in said
+    assert "torch float32 computes something else than scratchnet float32 (in float32: output off by 1.0e+00)" in said
     assert "tf32: 1.00 of the time of PyTorch's faster layout" in said
     content = json.loads((tmp_path / "a.json").read_text())
     assert content["machine"]["gpu"] == "no GPU"
     assert len(content["rows"][0]["contestants"]) == 8
+    assert list(content["rows"][0]["objections"]) == ["torch float32"]
     assert content["rows"][0]["contestants"]["torch tf32"]["steps"] == [0.5] * 3
 
 
@@ -118,7 +146,6 @@ def test_every_form_of_a_convolution_is_timed(device, monkeypatch, tmp_path, cap
     if not shim.has_compiler():
         pytest.skip("no g++ to compile the kernels with")
     kernels.install(standin, monkeypatch)
-    standin.get_default_memory_pool().free_all_blocks = lambda: None
     script = Path(__file__).parents[2] / "benchmarks" / "gpu_forms.py"
     forms = runpy.run_path(str(script))
     forms["main"].__globals__.update(LAYERS=[(4, 8, 8)], THIN=[(4, 3, 2)], BATCH=1)
