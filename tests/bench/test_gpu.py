@@ -1,11 +1,13 @@
 """Steps on a GPU, measured on the stand-in; PyTorch's side on the CPU."""
 
+import argparse
 import itertools
 import json
 import runpy
 import sys
 import types
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +19,10 @@ from scratchnet.bench.evidence import Evidence
 from scratchnet.bench.gpu_results import Contestant, Result, objections, ratios
 from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.cli import main
-from scratchnet.modes import matrix_precision_in_use
+from scratchnet.modes import matrix_precision, matrix_precision_in_use
 from scratchnet.ops import dispatch
+from scratchnet.ops.cuda import compiled, convolution, forms
+from scratchnet.ops.cuda.forms import Form
 from tests.cuda import shim
 from tests.standin import kernels
 from tests.standin.module import cupy as standin
@@ -142,19 +146,58 @@ def test_the_command(device, capsys, monkeypatch, tmp_path):
     assert content["rows"][0]["contestants"]["torch tf32"]["steps"] == [0.5] * 3
 
 
-def test_every_form_of_a_convolution_is_timed(device, monkeypatch, tmp_path, capsys):
+@pytest.fixture
+def script(device):
+    """``benchmarks/gpu_forms.py``."""
+    loaded = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gpu_forms.py"))
+    yield loaded["main"].__globals__
+    forms.table.cache_clear()
+
+
+def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, monkeypatch, tmp_path, capsys):
+    """From the benchmark to the file, from the file to the choice."""
     if not shim.has_compiler():
         pytest.skip("no g++ to compile the kernels with")
     kernels.install(standin, monkeypatch)
-    script = Path(__file__).parents[2] / "benchmarks" / "gpu_forms.py"
-    forms = runpy.run_path(str(script))
-    forms["main"].__globals__.update(LAYERS=[(4, 8, 8)], THIN=[(4, 3, 2)], BATCH=1)
-    forms["main"](tmp_path / "forms.json")
-    rows = json.loads((tmp_path / "forms.json").read_text())["rows"]
-    assert len(rows) == 2 * 3 * 4
-    assert sum(row["chosen"] for row in rows) == 2 * 3
-    assert all(row["milliseconds"] == [2.0] * 3 for row in rows)
-    assert "   4    3 → 2    tf32     COLUMNS" in capsys.readouterr().out
+    monkeypatch.setattr(forms, "__file__", str(tmp_path / "forms.py"))
+    monkeypatch.setattr(forms, "files", lambda package: tmp_path)
+    for name in ("forms.json", "implicit.cu"):
+        (tmp_path / name).write_text((Path(compiled.__file__).parent / name).read_text())
+    forms.table.cache_clear()
+    times = {Form.IMPLICIT: 3, Form.SHIFTED: 2, Form.WINOGRAD: 1, Form.COLUMNS: 4}
+
+    def milliseconds(call):
+        call()
+        slow = matrix_precision_in_use() == "tf32"
+        form = convolution.choose()
+        return 1 if slow and form is Form.COLUMNS else times[form]
+
+    layers = [(1, 4, 8, 9), (4, 8, 3, 2)]
+    script |= {"LAYERS": layers, "milliseconds": milliseconds}
+    script["TRIED"] = {name: (values[0], 0, script["NEVER"]) for name, values in script["TRIED"].items()}
+    given = SimpleNamespace(file=str(tmp_path / "a.json"), use=True)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda self: given)
+    script["main"]()
+    assert "  4×8       3 → 2    tf32     COLUMNS      1.000    1.000    1.000 *" in capsys.readouterr().out
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert len(content["rows"]) == 2 * 3 * 4
+    assert content["gpu"] == "no GPU"
+    forms.table.cache_clear()
+    assert forms.table().gpu == "no GPU"
+    x, weight = np.empty((1, 4, 4, 8), np.float32), np.empty((3, 3, 8, 9), np.float32)
+    for precision, form in (("float32", Form.WINOGRAD), ("tf32", Form.COLUMNS), ("bf16", Form.SHIFTED)):
+        with matrix_precision(precision):
+            assert forms.choose(x, weight, script["CONV"], (4, 4), (4, 4), False) is form
+
+
+def test_the_package_says_that_its_table_is_an_estimate_until_a_gpu_has_written_it():
+    content = json.loads((Path(compiled.__file__).parent / forms.TABLE).read_text(encoding="utf-8"))
+    if content["gpu"] is None:
+        assert content["about"].startswith("An estimate")
+        assert "As long as it names no GPU it is an estimate" in forms.__doc__
+    else:
+        assert content["about"].startswith(f"Measured on {content['gpu']}")
+    assert list(forms.Table.of(content).thresholds) == ["float32", "tf32", "bf16"]
 
 
 def test_a_process_that_fails_is_told_by_its_last_words():
