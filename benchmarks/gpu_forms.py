@@ -5,7 +5,7 @@
 The thresholds are those with which the forms that are chosen take the least time, next to the quickest form of each
 layer, over all layers. With ``--use`` they become the package's table, ``scratchnet/ops/cuda/forms.json``. In the
 output an asterisk marks what the present table chooses. The implicit form has no gradient by the weight of its own:
-that column has the one by products.
+that column has the one by products. cuDNN's times stand beside ours where PyTorch is installed.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 import cupy
+import gpu_peers
 import numpy as np
 
 from scratchnet.bench.machine import occasion
@@ -61,7 +62,11 @@ def main():
     content = {"about": f"Measured on {gpu}, {occasion()['date']}.", "gpu": gpu, "rows": []}
     print("milliseconds forward, gradient by weight, gradient by input; * is what is chosen")
     for layer in LAYERS:
-        content["rows"] += measure_layer(*layer)
+        rows = measure_layer(*layer)
+        peers = list(gpu_peers.measure_layer(*layer, PRECISIONS))
+        for row in peers:
+            say(row)
+        content["rows"] += rows + peers
         cupy.get_default_memory_pool().free_all_blocks()
         write(arguments.file, content)
     content["thresholds"] = {name: asdict(fit(content["rows"], name)) for name in PRECISIONS}
@@ -99,11 +104,16 @@ def measure_layer(n, size, c, c_out):
                 times = [milliseconds(call) for call in calls]
             finally:
                 convolution.choose = choose
-        chosen = " *" * (form is usual)
-        said = " ".join(f"{t:8.3f}" for t in times)
-        print(f"{n:3}×{size:<4} {c:4} → {c_out:<4} {precision:8} {form.name:9} {said}{chosen}", flush=True)
-        rows.append({"layer": [n, size, c, c_out], "precision": precision, "form": form.name, "milliseconds": times})
+        row = {"layer": [n, size, c, c_out], "precision": precision, "form": form.name, "milliseconds": times}
+        say(row, " *" * (form is usual))
+        rows.append(row)
     return rows
+
+
+def say(row, remark=""):
+    """Print a row."""
+    (n, size, c, c_out), times = row["layer"], " ".join(f"{t:8.3f}" for t in row["milliseconds"])
+    print(f"{n:3}×{size:<4} {c:4} → {c_out:<4} {row['precision']:8} {row['form']:20} {times}{remark}", flush=True)
 
 
 def milliseconds(call, repeats=5):
@@ -123,7 +133,7 @@ def fit(rows, precision):
     """Return the thresholds that cost the least: the mean over layers of log(time / quickest time)."""
     layers = {}
     for row in rows:
-        if row["precision"] == precision:
+        if row["precision"] == precision and row["form"] in Form.__members__:
             layers.setdefault(tuple(row["layer"]), {})[Form[row["form"]]] = row["milliseconds"]
     best, least = None, math.inf
     with matrix_precision(precision):

@@ -80,7 +80,7 @@ def _measure_ours(contestant: Contestant, case: NetworkCase, optimizer: Optimize
     with matrix_precision(contestant.precision):
         evidence[contestant.precision] = of_ours(step)
         pool.free_all_blocks()
-        losses, seconds = _run(step, lambda: step.gradients()[1], xp.cuda.Event, steps, _between_in_cupy)
+        losses, seconds = _run(step, lambda: float(step.gradients()[1]), xp.cuda.Event, steps, _between_in_cupy)
     return Result(seconds, int(pool.total_bytes()), losses, evidence)
 
 
@@ -106,7 +106,7 @@ def _measure_torch(contestant: Contestant, case: NetworkCase, optimizer: Optimiz
     torch.cuda.reset_peak_memory_stats()
     losses, seconds = _run(
         step,
-        lambda: step.gradients()[1],
+        lambda: float(step.gradients()[1].item()),
         lambda: torch.cuda.Event(enable_timing=True),
         steps,
         lambda begin, end: begin.elapsed_time(end),
@@ -138,15 +138,15 @@ class HalfStep(TorchStep):
 
 def _run(
     step: Callable[[], None],
-    loss: Callable[[], Any],
+    loss: Callable[[], float],
     event: Callable[[], Any],
     steps: int,
     between: Callable[[Any, Any], float],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the losses before and after a first step, and the seconds of each of ``steps``."""
-    first = float(loss())
+    first = loss()
     step()
-    second = float(loss())
+    second = loss()
     for _ in range(WARM_UP):
         step()
     marks = [event() for _ in range(steps + 1)]

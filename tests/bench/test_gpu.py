@@ -1,6 +1,7 @@
 """Steps on a GPU, measured on the stand-in; PyTorch's side on the CPU."""
 
 import argparse
+import importlib.util
 import itertools
 import json
 import runpy
@@ -77,6 +78,25 @@ def test_our_step_is_timed_by_events(device, monkeypatch):
     assert result.losses[1] < result.losses[0]
 
 
+def test_pytorch_is_timed_by_its_own_events(monkeypatch):
+    torch = pytest.importorskip("torch")
+    on_cpu = {"Event": lambda enable_timing: TorchEvent(), "empty_cache": int, "reset_peak_memory_stats": int}
+    for name, value in (on_cpu | {"max_memory_reserved": lambda: 5}).items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(gpu, "TorchTwin", lambda network, values, last, _: TorchTwin(network, values, last))
+    result = gpu.measure(Contestant("torch", "float32", channels_last=True), CASE, "sgd", 3)
+    assert (result.seconds, result.peak) == ((0.002,) * 3, 5)
+    assert result.losses[1] < result.losses[0]
+    assert list(result.evidence) == ["float64", "float32"]
+
+
+class TorchEvent(Event):
+    """PyTorch's mark measures by itself."""
+
+    def elapsed_time(self, end):
+        return 2.0 * (end.at - self.at)
+
+
 def test_pytorch_in_half_the_space_computes_the_same_to_three_digits(device):
     torch = pytest.importorskip("torch")
     twin = TorchTwin(CASE.network(), parameter_values(started(CASE)), True, "cpu")
@@ -147,9 +167,11 @@ def test_the_command(device, capsys, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def script(device):
+def script(device, monkeypatch):
     """``benchmarks/gpu_forms.py``."""
-    loaded = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gpu_forms.py"))
+    folder = Path(__file__).parents[2] / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))
+    loaded = runpy.run_path(str(folder / "gpu_forms.py"))
     yield loaded["main"].__globals__
     forms.table.cache_clear()
 
@@ -173,14 +195,25 @@ def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, m
         return 1 if slow and form is Form.COLUMNS else times[form]
 
     layers = [(1, 4, 8, 9), (4, 8, 3, 2)]
+    shapes = []
+
+    def theirs(torch, call):
+        made = call()
+        shapes.extend(tuple(a.shape) for a in (made if isinstance(made, tuple) else [made]) if a is not None)
+        return 0.5
+
+    monkeypatch.setattr(script["gpu_peers"], "milliseconds", theirs)
+    monkeypatch.setattr(script["gpu_peers"].measure_layer, "__defaults__", ("cpu",))
     script |= {"LAYERS": layers, "milliseconds": milliseconds}
     script["TRIED"] = {name: (values[0], 0, script["NEVER"]) for name, values in script["TRIED"].items()}
     given = SimpleNamespace(file=str(tmp_path / "a.json"), use=True)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda self: given)
     script["main"]()
-    assert "  4×8       3 → 2    tf32     COLUMNS      1.000    1.000    1.000 *" in capsys.readouterr().out
+    assert "  4×8       3 → 2    tf32     COLUMNS                 1.000    1.000    1.000 *" in capsys.readouterr().out
     content = json.loads((tmp_path / "a.json").read_text())
-    assert len(content["rows"]) == 2 * 3 * 4
+    if importlib.util.find_spec("torch") is not None:
+        assert shapes[:3] == [(1, 9, 4, 4), (9, 8, 3, 3), (1, 8, 4, 4)]
+        assert len(content["rows"]) == 2 * 3 * (4 + 2)
     assert content["gpu"] == "no GPU"
     forms.table.cache_clear()
     assert forms.table().gpu == "no GPU"
