@@ -75,6 +75,30 @@ def computing(device: DeviceName, precision: MatrixPrecision = "float32", proces
         yield array_module(device, process)
 
 
+_REMEDIES = (
+    (
+        "InsufficientDriver",
+        "the driver is missing, or older than CuPy's CUDA: nvidia-smi names the driver's; install cupy-cuda12x[ctk] or "
+        "cupy-cuda13x[ctk] to match",
+    ),
+    ("SystemDriverMismatch", "the driver was updated while it was in use: start the machine again"),
+    ("libcuda.so", "NVIDIA's driver is missing: install it"),
+    ("Failure finding", 'a library of CUDA is missing: pip install "cupy-cuda12x[ctk]", or cupy-cuda13x[ctk]'),
+    (
+        "cannot open shared object",
+        'a library of CUDA is missing: pip install "cupy-cuda12x[ctk]", or cupy-cuda13x[ctk]',
+    ),
+    ("gpu-architecture", "the GPU is newer than CuPy's CUDA: install a newer CuPy"),
+    ("NoKernelImage", "CuPy was not built for this GPU: install another CuPy"),
+    ("ut of memory", "its memory is taken: nvidia-smi shows by whom"),
+)
+"""Words of CuPy's messages, and what to do."""
+
+
 def _unusable(error: Exception) -> UserError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return UserError(f"--device gpu: CuPy is installed, but cannot use a GPU here ({reason}); leave out --device gpu")
+    said = str(error).partition("Original error:")[2] or str(error)  # CuPy puts a page of advice in front of it
+    lines = [line.strip() for line in said.splitlines() if line.strip(" =")]
+    reason = lines[0] if lines else type(error).__name__
+    advice = [f"{remedy}; or" for words, remedy in _REMEDIES if words in str(error)][:1]
+    what = " ".join([*advice, "leave out --device gpu"])
+    return UserError(f"--device gpu: CuPy is installed, but cannot use a GPU here ({reason}); {what}")

@@ -17,7 +17,7 @@ from tests.standin.module import cupy as cp
 
 REACHED = """
 RawModule cuda.runtime.getDeviceCount cuda.runtime.deviceGetPCIBusId cuda.runtime.runtimeGetVersion cuda.Device.use
-cuda.Stream.null.synchronize cuda.get_current_stream
+cuda.Stream.null.synchronize cuda.get_current_stream cuda.compiler.CompileException cuda.memory.OutOfMemoryError
 """.split()  # noqa: SIM905 - a list is a line a name
 
 
@@ -124,6 +124,9 @@ def test_cupy_has_every_name_and_keyword_of_the_stand_in():
             assert set(keywords) <= set(known), name
     for name in REACHED:
         assert attrgetter(name)(cupy), name
+    for name in ("OutOfMemoryError", "CompileException"):  # by which names scratchnet knows them
+        kind = getattr(cupy.cuda.memory, name, None) or getattr(cupy.cuda.compiler, name)
+        assert kind.__module__.startswith("cupy")
     for name in [n for n in vars(ndarray) if not n.startswith("_")]:
         assert hasattr(cupy.ndarray, name), name
     with warnings.catch_warnings():

@@ -128,6 +128,17 @@ class Device:
         self.current.id = self.id
 
 
+class CompileException(Exception):
+    """What CuPy raises when NVIDIA's compiler does not take a source."""
+
+
+class OutOfMemoryError(MemoryError):
+    """What CuPy raises when there is no room for an array."""
+
+
+OutOfMemoryError.__module__ = "cupy.cuda.memory"
+
+
 def _bus_id(device):
     return f"0000:{device:02X}:00.0"
 
@@ -165,6 +176,8 @@ cupy.cuda = types.SimpleNamespace(
     runtime=types.SimpleNamespace(
         getDeviceCount=_device_count, deviceGetPCIBusId=_bus_id, runtimeGetVersion=_cuda_version
     ),
+    compiler=types.SimpleNamespace(CompileException=CompileException),
+    memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     Device=Device,
     get_cublas_handle=_cublas_handle,
     get_current_stream=_current_stream,

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.errors import UserError
 
 Sizes: TypeAlias = tuple[int, ...]
 
@@ -38,7 +39,15 @@ def options(dtype: np.dtype[Any], macros: Iterable[str] = ()) -> tuple[str, ...]
 def _kernel(file: str, name: str, chosen: tuple[str, ...]) -> Any:
     import cupy
 
-    return cupy.RawModule(code=source(file), options=chosen).get_function(name)
+    try:
+        return cupy.RawModule(code=source(file), options=chosen).get_function(name)
+    except cupy.cuda.compiler.CompileException as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next((line for line in lines if "error" in line), lines[0] if lines else "no reason given")
+        raise UserError(
+            f"--device gpu: CUDA's compiler does not take scratchnet's kernels {file}.cu ({reason}); "
+            "another version of CuPy may, or leave out --device gpu"
+        ) from error
 
 
 def launch(
