@@ -266,3 +266,29 @@ def test_a_kernel_takes_over_where_there_is_one_and_it_can(xp, monkeypatch):
 
 def test_a_kernel_is_found_by_the_name_of_its_operation():
     assert dispatch.find_kernel("scratchnet.ops.nothing", "such_a_thing") is None
+
+
+IN_PLACE = ("momentum", "Adam", "dropout")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in IN_PLACE])
+def test_gaps_between_numbers_are_not_read(case, xp):
+    function, arguments = CASES[case]()
+    wide = [xp.full((*array.shape, 2), 77, array.dtype) for array in arguments]
+    for pairs, array in zip(wide, arguments, strict=True):
+        pairs[..., 0] = xp.asarray(array)
+    assert_same(down(function(*(pairs[..., 0] for pairs in wide))), function(*arguments))
+
+
+NEED_NO_IMAGES = ("relu", "softmax", "softmax cross-entropy", "pool 2×2", "pool overlapping", "nearest", "pad", "add")
+
+
+def test_no_images_at_all(xp):
+    for case in NEED_NO_IMAGES:
+        function, arguments = CASES[case]()
+        none = [a[:0] if a.ndim > 1 else a for a in arguments]
+        with np.errstate(invalid="ignore"):
+            assert_same(down(function(*up(none, xp))), function(*none), case)
+    x = up(numbers(0, 6, 7, 8), xp)
+    assert conv2d(x, up(numbers(3, 3, 8, 2), xp), padding=1).shape == (0, 6, 7, 2)
+    assert conv2d(x, up(numbers(3, 3, 1, 8), xp), groups=8).shape == (0, 4, 5, 8)

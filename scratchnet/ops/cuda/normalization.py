@@ -64,7 +64,7 @@ def batch_norm_fixed(
     relu: bool = False,
 ) -> tuple[Array, Scaled]:
     """Normalise by given statistics; as :func:`scratchnet.ops.normalization.batch_norm_fixed`."""
-    (x,) = contiguous(x)
+    x, gamma, beta, mean, variance = contiguous(x, gamma, beta, mean, variance)
     n, h, w, c = x.shape
     inverse_std, scale, shift = (empty(x, (c,)) for _ in range(3))
     given = gamma, beta, mean, variance, inverse_std, scale, shift, float(eps), c
