@@ -5,6 +5,7 @@ import signal
 
 # Tests multiply small matrices, over which two BLAS threads only wait for each other. NumPy reads this when it starts.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch's
 
 import numpy as np
 import pytest
