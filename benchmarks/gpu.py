@@ -1,78 +1,125 @@
-"""Everything that needs a GPU, in one call of under ten minutes: tests, gradient checks, steps beside PyTorch, forms.
+"""Everything that needs a GPU, in one call of under ten minutes: tests, forms of convolutions, steps, gradient checks.
 
     python benchmarks/gpu.py --out results
 
-CuPy must be installed; PyTorch takes part in the steps where it is. No network is used. Each part has its own limit of
-time and its own file in the folder, and a part that fails does not keep the next from running:
+CuPy must be installed; PyTorch takes part where it is. No network is used. Each part has its own limit of time, and one
+that fails or is stopped does not keep the next from running. What a part says goes to a text file of its name as it is
+said; those that measure write their JSON file after each contestant or layer:
 
 - ``tests.txt``: ``pytest -m gpu``
+- ``forms.json``: every form of a convolution beside cuDNN's, layer by layer; the thresholds that follow are used from
+  then on (``gpu_forms.py --use``)
+- ``step.json``: training steps of the paper's DeconvNet at 224×224, batch 64, beside PyTorch
+- ``ranks.txt``: several GPUs, where there are some and mpiexec is (``gpu_ranks.py``)
 - ``gradcheck.txt``: every operation, layer, loss and model, on the GPU
-- ``step.json``, ``step.txt``: training steps of the paper's DeconvNet at 224×224, batch 64
-- ``forms.json``, ``forms.txt``: every form of a convolution on the layers of that network (``gpu_forms.py``)
 - ``summary.json``: how each part ended, and how long it took
+
+A training on CamVid wants a call for itself: ``gpu_camvid.py``. Without a GPU all of this can be tried on the stand-in:
+
+    PYTHONPATH=tests/standin/path python benchmarks/gpu.py --parts forms step --model squares --size 16 --batch 2
 """
 
 import argparse
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+LIMITS = {"tests": 150, "forms": 90, "step": 260, "ranks": 60, "gradcheck": 90}
+"""Seconds of each part, at most."""
+
 BUDGET = 570
-"""Seconds for all parts."""
+"""Seconds for all of them."""
+
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 def main():
-    """Run all parts."""
+    """Run the parts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", default=os.environ.get("OUT", "gpu-results"), help="folder for the results")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=5, help="steps that are timed")
+    parser.add_argument("--parts", nargs="+", default=list(LIMITS), choices=list(LIMITS))
+    parser.add_argument("--model", default="deconvnet")
+    parser.add_argument("--size", default="224")
+    parser.add_argument("--batch", default="64")
+    parser.add_argument("--repeats", default="5", help="steps that are timed")
     arguments = parser.parse_args()
     out = Path(arguments.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    network = ["--model", "deconvnet", "--size", "224", "--classes", "21", "--batch", str(arguments.batch)]
-    step = ["bench", "step", "--device", "gpu", *network, "--repeats", str(arguments.repeats)]
-    parts = {
-        "tests": (150, ["-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "tests/devices"]),
-        "step": (300, ["-m", "scratchnet", *step, "--json", str(out / "step.json")]),
-        "forms": (60, ["benchmarks/gpu_forms.py", str(out / "forms.json")]),
-        "gradcheck": (90, ["-m", "scratchnet", "gradcheck", "--device", "gpu"]),
-    }
-    begin, summary = time.monotonic(), {"gpu": describe()}
-    for name, (limit, command) in parts.items():
-        left = BUDGET - (time.monotonic() - begin)
-        summary[name] = run(command, out / f"{name}.txt", min(limit, left))
+    begin, summary, ended_well = time.monotonic(), describe(), True
+    for name, command in commands(arguments, out, summary["gpus"]).items():
+        if command is None:
+            summary[name] = "left out"
+        else:
+            left = BUDGET - (time.monotonic() - begin)
+            summary[name] = run(command, out / f"{name}.txt", min(LIMITS[name], left))
+            ended_well = ended_well and summary[name]["exit"] == 0
         print(f"{name}: {summary[name]}", flush=True)
         (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    return int(any(summary[name]["exit"] != 0 for name in parts))
+    return int(not ended_well)
+
+
+def commands(arguments, out, gpus):
+    """Return the command line of each part; None for one that this machine cannot run."""
+    network = ["--model", arguments.model, "--size", arguments.size, "--batch", arguments.batch]
+    step = ["bench", "step", "--device", "gpu", *network, "--classes", "21", "--repeats", arguments.repeats]
+    mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+    several = [mpiexec, "-n", str(len(gpus)), sys.executable, "benchmarks/gpu_ranks.py", *network[:4]]
+    several += ["--batch", str(max(2, int(arguments.batch) // 2))]
+    every = {
+        "tests": [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "tests/devices"],
+        "forms": [sys.executable, "benchmarks/gpu_forms.py", str(out / "forms.json"), "--use"],
+        "step": [sys.executable, "-m", "scratchnet", *step, "--json", str(out / "step.json")],
+        "ranks": several if mpiexec and len(gpus) > 1 else None,
+        "gradcheck": [sys.executable, "-m", "scratchnet", "gradcheck", "--device", "gpu"],
+    }
+    return {name: every[name] for name in LIMITS if name in arguments.parts}
+
+
+DESCRIBE = """
+import json, cupy
+device = cupy.cuda.runtime
+gpus = [device.getDeviceProperties(i)["name"].decode() for i in range(device.getDeviceCount())]
+print(json.dumps({"gpus": gpus, "cupy": cupy.__version__, "cuda": device.runtimeGetVersion()}))
+"""
 
 
 def describe():
-    """Return what the driver says of the GPU."""
-    words = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    try:
-        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-    except OSError as error:
-        return str(error)
+    """Return what CuPy says of the GPUs."""
+    said = subprocess.run(
+        [sys.executable, "-c", DESCRIBE], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    if said.returncode:
+        return {"gpus": [], "cupy": (said.stderr.strip().splitlines() or ["?"])[-1]}
+    return json.loads(said.stdout)
 
 
 def run(command, file, seconds):
-    """Run Python with what it says going to ``file``; return how it ended."""
+    """Run a command, what it says going to ``file``, and return how it ended; nothing of it is left behind."""
     begin = time.monotonic()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with file.open("w") as text:
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=ENVIRONMENT, stdout=text, stderr=text, start_new_session=True
+        )  # a session, so that its own processes can be ended with it: they would keep the GPU
         try:
-            code = subprocess.run(
-                [sys.executable, *command], cwd=ROOT, env=environment, stdout=text, stderr=text,
-                timeout=max(1, seconds), check=False,
-            ).returncode  # fmt: skip
+            code = child.wait(max(1, seconds))
         except subprocess.TimeoutExpired:
             code = "out of time"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
     return {"exit": code, "seconds": round(time.monotonic() - begin, 1)}
 
 

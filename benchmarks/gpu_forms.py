@@ -1,77 +1,119 @@
-"""Every form of a convolution on a GPU, layer by layer and precision by precision.
+"""Every form of a convolution on a GPU, layer by layer and precision by precision; and the thresholds between them.
 
-    python benchmarks/gpu_forms.py forms.json
+    python benchmarks/gpu_forms.py forms.json --use
 
-The thresholds in ``scratchnet/ops/cuda/convolution.py`` are to be read off this table: the form that is chosen, marked
-by an asterisk, should be the quickest of its layer. The implicit form has no gradient by the weight of its own: that
-column has the one by products.
+The thresholds are those with which the forms that are chosen take the least time, next to the quickest form of each
+layer, over all layers. With ``--use`` they become the package's table, ``scratchnet/ops/cuda/forms.json``. In the
+output an asterisk marks what the present table chooses. The implicit form has no gradient by the weight of its own:
+that column has the one by products. cuDNN's times stand beside ours where PyTorch is installed.
 """
 
+import argparse
+import itertools
 import json
-import sys
+import math
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
 import cupy
+import gpu_peers
 import numpy as np
 
+from scratchnet.bench.machine import occasion
 from scratchnet.modes import MatrixPrecision, matrix_precision
-from scratchnet.ops.cuda import convolution
-from scratchnet.ops.cuda.convolution import Form
+from scratchnet.ops.cuda import convolution, forms
+from scratchnet.ops.cuda.forms import Form, Thresholds
 from scratchnet.ops.geometry import Convolution
 
-BATCH = 16
+LAYERS = [
+    (16, 224, 64, 64), (16, 112, 64, 128), (16, 112, 128, 128), (16, 56, 256, 256), (16, 28, 512, 512),
+    (16, 14, 512, 512), (1, 28, 512, 512), (4, 14, 512, 512),
+    (16, 224, 3, 64), (16, 224, 64, 3), (16, 224, 8, 8), (16, 112, 16, 16), (16, 112, 32, 32),
+    (1, 112, 64, 64), (1, 56, 64, 64), (16, 56, 64, 64),
+]  # fmt: skip
+"""Images, height and width, channels in and out: the paper's 3×3 convolutions, layers of few channels, small maps."""
 
-LAYERS = [(224, 64, 64), (112, 64, 128), (112, 128, 128), (56, 256, 256), (28, 512, 512), (14, 512, 512)]
-"""Height and width, channels in and out of the paper's 3×3 convolutions."""
-
-THIN = [(224, 3, 64), (224, 64, 3), (224, 8, 8), (112, 16, 16), (112, 32, 32)]
-"""Layers of few channels, where the thresholds are."""
+FORMS = (Form.IMPLICIT, Form.SHIFTED, Form.WINOGRAD, Form.COLUMNS)
 
 PRECISIONS: tuple[MatrixPrecision, ...] = ("float32", "tf32", "bf16")
 
+NEVER = 1 << 30
 
-def main(file):
-    """Measure, print and write."""
-    rows = []
-    print(f"batch {BATCH}; milliseconds forward, gradient by weight, gradient by input; * is what is chosen")
-    for layer in LAYERS + THIN:
-        for precision in PRECISIONS:
-            with matrix_precision(precision):
-                for row in measure_layer(*layer):
-                    rows.append({**row, "precision": precision})
-                    said = " ".join(f"{t:8.3f}" for t in row["milliseconds"])
-                    size, c, c_out = layer
-                    print(f"{size:4} {c:4} → {c_out:<4} {precision:8} {row['form']:9} {said}{' *' * row['chosen']}")
+TRIED = {
+    "winograd_channels": (32, 8, 16, 64, 128, 256, NEVER),
+    "winograd_tiles": (256, 1, 128, 1024),
+    "implicit_channels": (64, 0, 4, 8, 16, 32, 128),
+    "implicit_tiles": (264, 1, 32, 128),
+    "shifted_numbers": (24, 0, 48, 96, 192, 768, NEVER),
+}
+"""Thresholds to choose from; the estimated one first, which wins where others do no better."""
+
+CONV = Convolution((3, 3), (1, 1), (1, 1), (1, 1), 1)
+
+
+def main():
+    """Measure, print, write and, if asked to, use."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("file", help="where to write all times and the thresholds")
+    parser.add_argument("--use", action="store_true", help="make the thresholds those of the package")
+    arguments = parser.parse_args()
+    gpu = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    content = {"about": f"Measured on {gpu}, {occasion()['date']}.", "gpu": gpu, "rows": []}
+    print("milliseconds forward, gradient by weight, gradient by input; * is what is chosen")
+    for layer in LAYERS:
+        rows = measure_layer(*layer)
+        peers = list(gpu_peers.measure_layer(*layer, PRECISIONS))
+        for row in peers:
+            say(row)
+        content["rows"] += rows + peers
         cupy.get_default_memory_pool().free_all_blocks()
-        Path(file).write_text(json.dumps({"batch": BATCH, "rows": rows}, indent=1) + "\n")
+        write(arguments.file, content)
+    content["thresholds"] = {name: asdict(fit(content["rows"], name)) for name in PRECISIONS}
+    write(arguments.file, content)
+    print(json.dumps(content["thresholds"], indent=1))
+    if arguments.use:
+        write(
+            Path(forms.__file__).with_name(forms.TABLE),
+            {key: value for key, value in content.items() if key != "rows"},
+        )
 
 
-def measure_layer(size, c, c_out):
-    """Yield the times of each form."""
-    shapes = (BATCH, size, size, c), (BATCH, size, size, c_out), (3, 3, c, c_out), (c_out,)
+def write(file, content):
+    """Write a JSON file."""
+    Path(file).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def measure_layer(n, size, c, c_out):
+    """Return the times of each form in each precision, and print them."""
+    shapes = (n, size, size, c), (n, size, size, c_out), (3, 3, c, c_out), (c_out,)
     rng = np.random.default_rng(0)  # a GPU multiplies zeros at a higher clock
     x, dy, weight, bias = (cupy.asarray(rng.standard_normal(shape, dtype="float32")) for shape in shapes)
     choose = convolution.choose
-    usual = choose(x, weight, Convolution.of(weight, 1, 1, 1, 1), (size, size), (size, size), False)
     calls = (
         lambda: convolution.conv2d(x, weight, bias, 1, 1),
         lambda: convolution.conv2d_weight_gradient(dy, x, weight, 1, 1),
         lambda: convolution.conv2d_input_gradient(dy, weight, (size, size), 1, 1),
     )
-    for form in (Form.IMPLICIT, Form.SHIFTED, Form.WINOGRAD, Form.COLUMNS):
-        convolution.choose = lambda *_, form=form: form
-        try:
-            times = [milliseconds(call) for call in calls]
-        finally:
-            convolution.choose = choose
-        yield {
-            "size": size,
-            "channels": [c, c_out],
-            "form": form.name,
-            "milliseconds": times,
-            "chosen": form is usual,
-        }
+    rows = []
+    for precision, form in itertools.product(PRECISIONS, FORMS):
+        with matrix_precision(precision):
+            usual = choose(x, weight, CONV, (size, size), (size, size), False)
+            convolution.choose = lambda *_, form=form: form
+            try:
+                times = [milliseconds(call) for call in calls]
+            finally:
+                convolution.choose = choose
+        row = {"layer": [n, size, c, c_out], "precision": precision, "form": form.name, "milliseconds": times}
+        say(row, " *" * (form is usual))
+        rows.append(row)
+    return rows
+
+
+def say(row, remark=""):
+    """Print a row."""
+    (n, size, c, c_out), times = row["layer"], " ".join(f"{t:8.3f}" for t in row["milliseconds"])
+    print(f"{n:3}×{size:<4} {c:4} → {c_out:<4} {row['precision']:8} {row['form']:20} {times}{remark}", flush=True)
 
 
 def milliseconds(call, repeats=5):
@@ -87,5 +129,41 @@ def milliseconds(call, repeats=5):
     return median(times[1:])
 
 
+def fit(rows, precision):
+    """Return the thresholds that cost the least: the mean over layers of log(time / quickest time)."""
+    layers = {}
+    for row in rows:
+        if row["precision"] == precision and row["form"] in Form.__members__:
+            layers.setdefault(tuple(row["layer"]), {})[Form[row["form"]]] = row["milliseconds"]
+    best, least = None, math.inf
+    with matrix_precision(precision):
+        for values in itertools.product(*TRIED.values()):
+            given = Thresholds(*values)
+            cost = sum(math.log(taken(layer, times, given) / quickest(times)) for layer, times in layers.items())
+            if cost < least - 1e-9:
+                best, least = given, cost
+    return best
+
+
+def taken(layer, times, given):
+    """Return the time of a layer's three products in the forms that the thresholds choose."""
+    n, size, c, c_out = layer
+    there, back = (chosen(n, size, *channels, given) for channels in ((c, c_out), (c_out, c)))
+    by_weight = forms.choose_products(CONV, c, given) if there is Form.IMPLICIT else there
+    return times[there][0] + times[by_weight][1] + times[back][2]
+
+
+def chosen(n, size, c, c_out, given):
+    """Return the form that the thresholds choose."""
+    x = np.broadcast_to(np.float32(0), (n, size, size, c))  # shapes without memory
+    weight = np.broadcast_to(np.float32(0), (3, 3, c, c_out))
+    return forms.choose(x, weight, CONV, (size, size), (size, size), False, given)
+
+
+def quickest(times):
+    """Return the time of a layer's three products, each in its quickest form."""
+    return sum(min(column) for column in zip(*times.values(), strict=True))
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

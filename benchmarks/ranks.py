@@ -38,7 +38,7 @@ class Counting:
     """Ranks that count their sums; as the only one, they add up nothing and still take part in everything."""
 
     def __init__(self, ranks, size):
-        self.rank, self.size, self._ranks = ranks.rank, size, ranks
+        self.rank, self.size, self.place, self._ranks = ranks.rank, size, ranks.place, ranks
         self.messages, self.seconds, self.worked = [], 0.0, 0.0
 
     def sum_(self, array):

@@ -13,7 +13,8 @@ Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array, or a CuPy array with the same interface."""
 
 SumOverRanks: TypeAlias = Callable[[Array], None]
-"""Replaces an array by its sum over all processes (ranks) that share a batch, in place and alike in each of them."""
+"""Replaces an array by its sum over all processes (ranks) that share a batch, in place and alike in each of them. All
+must pass it the same shape and dtype, on the same kind of device."""
 
 
 def namespace(array: Array) -> ModuleType:

@@ -18,6 +18,7 @@ from scratchnet.ops.losses import Normalization as LossNormalization
 
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
 ScheduleName: TypeAlias = Literal["constant", "step", "poly", "plateau"]
+GPUSums: TypeAlias = Literal["nccl", "mpi"]
 ClassWeights: TypeAlias = Literal["median-frequency", "camvid"]
 
 DEFAULT_EPOCHS = 20
@@ -165,6 +166,9 @@ class TrainingSettings:
     """cpu, or gpu (NVIDIA's, through CuPy)."""
     precision: MatrixPrecision = "float32"
     """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
+    gpu_sums: GPUSums = "nccl"
+    """How the processes of mpiexec add up what is on their GPUs. nccl: from GPU to GPU, every process has its own; mpi:
+    by way of the host, slower, also for processes that share a GPU."""
     seed: int = 0
     """Of everything that is drawn at random."""
 

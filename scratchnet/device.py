@@ -24,7 +24,7 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
     ----------
     device : "cpu" or "gpu"
     process : int
-        Number of this one among those that work together; they take turns with the GPUs of a machine.
+        Place of this one among those of its machine that work together; they take turns with its GPUs.
 
     Raises
     ------
@@ -48,14 +48,14 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         count = cupy.cuda.runtime.getDeviceCount()
         if count == 0:
             raise UserError("--device gpu: this machine has no GPU that CUDA can use; leave out --device gpu")
+        if process:
+            cupy.cuda.Device(process % count).use()
         cupy.ones(1)  # takes memory, and compiles a kernel
         cupy.cuda.get_cublas_handle()
     except UserError:
         raise
     except Exception as error:  # no driver, no memory left, a library that is missing: CuPy has many words for it
         raise _unusable(error) from error
-    if process:
-        cupy.cuda.Device(process % count).use()
     module: ModuleType = cupy
     return module
 
@@ -75,6 +75,30 @@ def computing(device: DeviceName, precision: MatrixPrecision = "float32", proces
         yield array_module(device, process)
 
 
+_REMEDIES = (
+    (
+        "InsufficientDriver",
+        "the driver is missing, or older than CuPy's CUDA: nvidia-smi names the driver's; install cupy-cuda12x[ctk] or "
+        "cupy-cuda13x[ctk] to match",
+    ),
+    ("SystemDriverMismatch", "the driver was updated while it was in use: start the machine again"),
+    ("libcuda.so", "NVIDIA's driver is missing: install it"),
+    ("Failure finding", 'a library of CUDA is missing: pip install "cupy-cuda12x[ctk]", or cupy-cuda13x[ctk]'),
+    (
+        "cannot open shared object",
+        'a library of CUDA is missing: pip install "cupy-cuda12x[ctk]", or cupy-cuda13x[ctk]',
+    ),
+    ("gpu-architecture", "the GPU is newer than CuPy's CUDA: install a newer CuPy"),
+    ("NoKernelImage", "CuPy was not built for this GPU: install another CuPy"),
+    ("ut of memory", "its memory is taken: nvidia-smi shows by whom"),
+)
+"""Words of CuPy's messages, and what to do."""
+
+
 def _unusable(error: Exception) -> UserError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return UserError(f"--device gpu: CuPy is installed, but cannot use a GPU here ({reason}); leave out --device gpu")
+    said = str(error).partition("Original error:")[2] or str(error)  # CuPy puts a page of advice in front of it
+    lines = [line.strip() for line in said.splitlines() if line.strip(" =")]
+    reason = lines[0] if lines else type(error).__name__
+    advice = [f"{remedy}; or" for words, remedy in _REMEDIES if words in str(error)][:1]
+    what = " ".join([*advice, "leave out --device gpu"])
+    return UserError(f"--device gpu: CuPy is installed, but cannot use a GPU here ({reason}); {what}")

@@ -14,8 +14,22 @@ def explain(error: BaseException) -> str | None:
         message = str(error)
     elif isinstance(error, OSError):  # a folder that may not be entered, a drive that was pulled out
         message = f"{error.filename or 'the system'}: {error.strerror or error}"
+    elif _is_full(error):
+        message = (
+            f"the GPU has not enough memory ({error}); train with a smaller --batch-size (and --accumulate) or with "
+            "--recompute, segment with a smaller --tile, or stop what else uses the GPU"
+        )
     elif isinstance(error, MemoryError):
         message = f"not enough memory ({error}); use smaller batches, tiles or images"
     else:
         return None
     return " ".join(message.split())
+
+
+_FULL = ("OutOfMemoryError", "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def _is_full(error: BaseException) -> bool:
+    """Return whether an error is one of CuPy's, whose names only CuPy has, that say so of a GPU's memory."""
+    kind = type(error)
+    return kind.__module__.startswith("cupy") and any(word in f"{kind.__name__} {error}" for word in _FULL)

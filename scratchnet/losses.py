@@ -103,10 +103,10 @@ class PixelLoss:
         """Raise a ValueError when a label is out of range; on a GPU nobody else looks."""
         check_labels(target, self.classes, self.ignore_index)
 
-    def without_images(self, over_ranks: SumOverRanks) -> None:
-        """Take part in the sums over processes for a batch of which this one has no image."""
+    def without_images(self, over_ranks: SumOverRanks, like: Array) -> None:
+        """Take part in the sums over processes for a batch of which this one has no image, where ``like`` is."""
         if "dice" in self.name:
-            over_ranks(np.zeros((3, self.classes), np.float64))
+            over_ranks(namespace(like).zeros((3, self.classes), np.float64))
 
     def shares(
         self,

@@ -175,7 +175,7 @@ PIECE_BYTES = 1 << 19
 
 def row_pieces(n: int, h: int, row_bytes: int) -> list[slice]:
     """Cut the ``n·h`` rows of a batch of maps into pieces of :data:`PIECE_BYTES`; they do not depend on the threads."""
-    step = n * h if is_whole() else max(1, PIECE_BYTES // max(1, row_bytes))
+    step = max(1, n * h) if is_whole() else max(1, PIECE_BYTES // max(1, row_bytes))
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
 
 

@@ -9,7 +9,7 @@ class ThreadRanks:
     """One of several threads that add up their arrays; all must do so in the same order, as with MPI."""
 
     def __init__(self, rank, size, shared):
-        self.rank, self.size, self._shared = rank, size, shared
+        self.rank, self.size, self.place, self._shared = rank, size, rank, shared
         self.calls, self.bytes = 0, 0
 
     def sum_(self, array):
@@ -24,6 +24,15 @@ class ThreadRanks:
         array[...] = whole
         self.calls += 1
         self.bytes += array.nbytes
+
+    def gather(self, value):
+        """Return the values of all threads."""
+        values, barrier = self._shared
+        values[self.rank] = value
+        barrier.wait()
+        found = list(values)
+        barrier.wait()
+        return found
 
     def wait(self):
         self._shared[1].wait()

@@ -7,6 +7,8 @@ window are equal but for rounding, two libraries pick different ones, and an unp
 place. Two layouts of PyTorch differ from each other by a few per cent for this reason.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +25,7 @@ from scratchnet.bench.contestants import (
 )
 from scratchnet.errors import UserError
 from scratchnet.layers import Dropout
+from scratchnet.network import Step
 from scratchnet.ops.geometry import Pair
 
 EXACT, ROUNDED = 1e-6, 0.2
@@ -61,15 +64,9 @@ class Agreement:
 
 def compare(ours: OurStep, theirs: TorchStep) -> Agreement:
     """Compute the gradients of one step on both sides and compare; dropout drops nothing meanwhile."""
-    dropouts = [step.layer for step in ours.network.steps if isinstance(step.layer, Dropout)]
-    dropouts += [step.layer for step in theirs.twin.steps if isinstance(step.layer, Dropout)]
-    rates = [layer.rate for layer in dropouts]
-    for layer in dropouts:
-        layer.rate = 0.0
-    logits, loss = ours.gradients()
-    other_logits, other_loss = theirs.gradients()
-    for layer, rate in zip(dropouts, rates, strict=True):
-        layer.rate = rate
+    with without_dropout(ours.network.steps), without_dropout(theirs.twin.steps):
+        logits, loss = ours.gradients()
+        other_logits, other_loss = theirs.gradients()
     mine = {name: p.grad for name, p in ours.network.parameters().items()}
     other = theirs.twin.gradients()
     apart = {name: _norm(mine[name] - other[name]) for name in mine}
@@ -86,14 +83,33 @@ def compare(ours: OurStep, theirs: TorchStep) -> Agreement:
     )
 
 
+@contextmanager
+def without_dropout(steps: Sequence[Step]) -> Iterator[None]:
+    """Let dropout drop nothing inside this block: two libraries draw differently."""
+    dropouts = [step.layer for step in steps if isinstance(step.layer, Dropout)]
+    rates = [layer.rate for layer in dropouts]
+    for layer in dropouts:
+        layer.rate = 0.0
+    try:
+        yield
+    finally:
+        for layer, rate in zip(dropouts, rates, strict=True):
+            layer.rate = rate
+
+
 def compare_exactly(case: NetworkCase, channels_last: bool) -> Agreement | None:
     """Compare in float64 on two small images; None for networks that are too large for it."""
     network = case.network()
     if network.parameter_count() > LARGEST:
         return None
-    small = replace(case, size=_small_size(case), batch=2)
+    small = small_case(case)
     ours = build_ours(small, "sgd", np.float64)
     return compare(ours, build_torch(small, "sgd", channels_last, dtype=np.float64))
+
+
+def small_case(case: NetworkCase) -> NetworkCase:
+    """Return two small images for the same network."""
+    return replace(case, size=_small_size(case), batch=2)
 
 
 def _small_size(case: NetworkCase) -> Pair:

@@ -1,6 +1,7 @@
 """``scratchnet train``: from a folder of images and masks to a trained network."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.training.mpi import processes
-from scratchnet.training.parallel import Ranks
+from scratchnet.training.nccl import between_gpus
+from scratchnet.training.parallel import Alone, Ranks
 from scratchnet.training.run import BEST, LAST
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
@@ -86,11 +88,15 @@ def train(
         When the data or the settings cannot be used; nothing is written then.
     """
     check_settings(settings)
-    with computing(settings.training.device, settings.training.precision):
+    ranks, chosen = ranks or Alone(), settings.training
+    with (
+        computing(chosen.device, chosen.precision, ranks.place),
+        between_gpus(ranks) if chosen.device == "gpu" and chosen.gpu_sums == "nccl" else nullcontext(ranks) as ranks,
+    ):
         return _train(settings, resume, title, ranks)
 
 
-def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Ranks | None) -> Evaluation:
+def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Ranks) -> Evaluation:
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
     run = prepare_run(settings, views, (train_set, val_set), resume, ranks)

@@ -56,7 +56,7 @@ def dice_loss(
         sums[0, : len(classes)], sums[1, : len(classes)], sums[2] = overlap, total, 1
         over_ranks(sums)
         overlap, total = sums[:2, : len(classes)].astype(logits.dtype)
-        parts = float(sums[2, 0])
+        parts = number(sums[2, 0])
     overlap, total = overlap + logits.dtype.type(smooth), total + logits.dtype.type(smooth)
     loss = (1 - number((overlap / total).mean())) / parts
     dp = (overlap / total**2 - (2 / total) * t) * counted / logits.dtype.type(len(classes))

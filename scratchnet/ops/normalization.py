@@ -83,6 +83,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: boo
     return batch_norm_fixed(x, gamma, beta, *batch_statistics(x), eps, relu)
 
 
+@on_any_device
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
     xp = namespace(x)
@@ -140,6 +141,7 @@ def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tupl
     return input_gradient(dy, dz, normalized, gamma, dgamma, dbeta, count), dgamma, dbeta
 
 
+@on_any_device
 def input_gradient(
     dy: Array, dz: Array, normalized: Normalized, gamma: Array, dgamma: Array, dbeta: Array, count: Any
 ) -> Array:
@@ -190,6 +192,7 @@ def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -
     return dx, dgamma, dbeta
 
 
+@on_any_device
 def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array, Array]:
     """Return dy behind the ReLU, if there was one, as a new array, dγ = Σ dy·x̂ and dβ = Σ dy."""
     xp = namespace(dy)

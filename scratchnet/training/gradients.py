@@ -86,4 +86,4 @@ def gradient(
         passes.backward(dlogits)
         found += value
     sum_gradients(network, ranks)
-    return found if ranks.size == 1 else total(found, ranks)
+    return found if ranks.size == 1 else total(found, ranks, there)

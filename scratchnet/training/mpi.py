@@ -37,13 +37,20 @@ class MPIRanks:
     Parameters
     ----------
     communicator : mpi4py.MPI.Comm
+
+    Attributes
+    ----------
+    neighbours : mpi4py.MPI.Comm
+        Those of the same machine.
     """
 
     def __init__(self, communicator: Any) -> None:
         from mpi4py import MPI
 
         self.communicator, self._in_place = communicator, MPI.IN_PLACE
+        self.neighbours = communicator.Split_type(MPI.COMM_TYPE_SHARED)
         self.rank, self.size = int(communicator.Get_rank()), int(communicator.Get_size())
+        self.place = int(self.neighbours.Get_rank())
         self._failures = communicator.Dup()
 
     def sum_(self, array: Array) -> None:
@@ -140,11 +147,8 @@ def _connect(size: int) -> MPIRanks:
 
 def _divide_cores(ranks: MPIRanks) -> None:
     """Share the cores of each machine between its ranks, unless the number of threads was set."""
-    from mpi4py import MPI
-
-    neighbours = ranks.communicator.Split_type(MPI.COMM_TYPE_SHARED)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    sharing = neighbours.allgather(cores).count(cores)  # ranks that mpiexec has bound to cores have them to themselves
+    sharing = ranks.neighbours.allgather(cores).count(cores)  # those that mpiexec has bound to cores are alone there
     os.environ.setdefault("SCRATCHNET_THREADS", str(max(1, min(MOST, len(cores) // sharing))))
 
 

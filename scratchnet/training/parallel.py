@@ -8,7 +8,7 @@ random has a name and not a place in a sequence, so an image is changed, and dro
 parameters are therefore those of one process with the whole batch, up to the rounding of sums in another order.
 
 What a rank must offer is in :class:`Ranks`: :mod:`scratchnet.training.mpi` has it for processes that ``mpiexec``
-starts, and NCCL, for graphics cards, would be one more class with these methods.
+starts, and :mod:`scratchnet.training.nccl` lets their GPUs sum without the host.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from scratchnet.arrays import Array, SumOverRanks
+from scratchnet.arrays import Array, SumOverRanks, namespace, number
 from scratchnet.data import SampleSource, share_of
 from scratchnet.evaluation import metrics
 from scratchnet.inference import Evaluation, evaluate
@@ -36,13 +36,20 @@ class Ranks(Protocol):
     ----------
     rank, size : int
         Which one this is, counted from 0, and how many there are.
+    place : int
+        Which one this is among those of its machine; decides which GPU it has.
     """
 
     rank: int
     size: int
+    place: int
 
     def sum_(self, array: Array) -> None:
-        """Replace a contiguous array by its sum over all ranks, which must all call this in the same order."""
+        """Replace a contiguous array by its sum over all ranks.
+
+        All must call this in the same order, with arrays of the same shape and dtype, and either all with arrays of a
+        GPU or all with the host's.
+        """
 
     def wait(self) -> None:
         """Return when all ranks have come here."""
@@ -51,7 +58,7 @@ class Ranks(Protocol):
 class Alone:
     """The one process of a training that is not shared."""
 
-    rank, size = 0, 1
+    rank, size, place = 0, 1, 0
 
     def sum_(self, array: Array) -> None:
         """Leave the array as it is."""
@@ -80,7 +87,7 @@ def forward_without_images(network: Network) -> None:
 def step_without_images(network: Network, loss: PixelLoss, ranks: Ranks) -> None:
     """Take part in the sums of a training step of which this rank has no image."""
     forward_without_images(network)
-    loss.without_images(ranks.sum_)
+    loss.without_images(ranks.sum_, network.flat().values)
     for layer in reversed(network.batch_norms().values()):
         layer.backward_without_images()
 
@@ -93,13 +100,12 @@ def sum_gradients(network: Network, ranks: Ranks) -> None:
         ranks.sum_(grads[begin : begin + step])
 
 
-def total(number: float, ranks: Ranks) -> float:
-    """Return the sum of a number over all ranks."""
-    if ranks.size == 1:  # it may be on a GPU and stay there
-        return number
-    whole = np.array([float(number)])
+def total(value: float, ranks: Ranks, like: Array) -> float:
+    """Return the sum of a number over all ranks; where ``like`` is on a GPU, it stays there."""
+    whole = namespace(like).zeros(1, np.float64)
+    whole += value
     ranks.sum_(whole)
-    return float(whole[0])
+    return number(whole[0])
 
 
 class SharedSource:
@@ -136,7 +142,7 @@ def evaluate_together(
     scores = np.zeros(len(source))
     scores[share_of(len(source), ranks.rank, ranks.size)] = own.scores
     confusion = own.confusion
-    loss = total(own.loss * float(confusion.sum()), ranks)
+    loss = total(own.loss * float(confusion.sum()), ranks, scores)
     ranks.sum_(confusion)
     ranks.sum_(scores)
     return Evaluation(

@@ -112,7 +112,7 @@ class Run:
         self.ranks = ranks or Alone()
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
         self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
-        self.xp = array_module(settings.device, self.ranks.rank)
+        self.xp = array_module(settings.device, self.ranks.place)
         self._use(recipe.build().allocate(settings.seed))
         self.optimizer = _optimizer(settings)
         self.schedule = Schedule(

@@ -42,7 +42,7 @@ def gemmStridedBatchedEx(
             (A, B, C), (strideA, strideB, strideC), stored, (lda, ldb, ldc), strict=True
         )
     )
-    a, b = (_shortened(x.swapaxes(1, 2) if turn else x, BITS[computeType]) for x, turn in ((a, transa), (b, transb)))
+    a, b = (shortened(x.swapaxes(1, 2) if turn else x, BITS[computeType]) for x, turn in ((a, transa), (b, transb)))
     c[...] = scale * (a @ b) + (keep * c if keep else 0)  # beta 0: what is in C is not looked at, even NaN
 
 
@@ -69,7 +69,7 @@ def _interleaved(m, n, ldc, apart, count):
     return apart >= m and (count - 1) * apart + m <= ldc
 
 
-def _shortened(x, bits):
+def shortened(x, bits):
     """Round the mantissas of float32 numbers."""
     if bits >= 23:
         return x

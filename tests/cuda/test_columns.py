@@ -5,8 +5,10 @@ import pytest
 
 from scratchnet.ops import direct
 from scratchnet.ops.cuda import columns as cuda
+from scratchnet.ops.cuda import compiled
 from scratchnet.ops.geometry import Block, Convolution
 from tests.compare import assert_close, numbers
+from tests.cuda import shim
 
 CASES = [
     ((2, 6, 7, 3), (3, 3), (1, 1), (1, 1), (1, 1)),
@@ -32,3 +34,21 @@ def test_columns_and_their_adjoint(kernels, dtype, shape, kernel, stride, paddin
     weight = np.eye(found.shape[1], dtype=dtype).reshape(*kernel, shape[3], -1)
     slopes = upstream.reshape(shape[0], *output, -1)
     assert_close(dx, direct.input_gradient(slopes, weight, shape[1:3], conv), dtype)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 256, 70_000, compiled.MOST_ROWS])
+@pytest.mark.parametrize("width", [0, 1, 3, 64, 1000, compiled.MOST_NUMBERS])
+def test_grids_reach_every_row_and_stay_within_what_a_gpu_starts_and_counts(rows, width):
+    grid, block = compiled.rows_and_numbers(rows, width)
+    assert np.prod(block) == compiled.THREADS
+    assert all(size <= largest for size, largest in zip(grid, shim.LARGEST_GRID, strict=False))
+    assert grid[0] * block[1] >= rows
+    assert grid[0] * block[1] <= 2**31  # the last thread's row, counted in 32 bits
+    assert (grid[1] > 0) == (width > 0)
+    assert width + grid[1] * block[0] < 2**31  # where the last step ends
+
+
+@pytest.mark.parametrize(("rows", "width"), [(compiled.MOST_ROWS + 1, 1), (1, compiled.MOST_NUMBERS + 1)])
+def test_more_than_a_kernel_counts_is_refused(rows, width):
+    with pytest.raises(ValueError, match=r"more than a GPU kernel counts \(2147483392 rows of 1073741824\)"):
+        compiled.rows_and_numbers(rows, width)

@@ -9,6 +9,8 @@ import pytest
 
 from scratchnet.cli import main
 from scratchnet.data import read_mask
+from scratchnet.errors import explain
+from scratchnet.ops.cuda import compiled
 from scratchnet.ops.cuda.gemm import COMPUTE
 from tests.cuda import cublas
 from tests.standin.module import cupy as standin
@@ -153,6 +155,80 @@ def test_without_a_gpu_one_line_says_so(call, words, tmp_path, monkeypatch):
     monkeypatch.setattr(standin.cuda, "get_cublas_handle", missing)
     assert_refused(call(*words, "--device", "gpu"), "cannot use a GPU here (Failure finding libcublasLt.so.12)")
     assert not list(tmp_path.iterdir())
+
+
+BANNER = """
+================================================================
+Failed to import CuPy.
+
+If you installed CuPy via wheels (cupy-cudaXXX or cupy-rocm-X-X), make sure that the package matches with the version.
+
+Original error:
+  ImportError: libcuda.so.1: cannot open shared object file: No such file or directory
+================================================================
+"""
+
+UNUSABLE = {
+    "cudaErrorInsufficientDriver: CUDA driver version is insufficient": "older than CuPy's CUDA: nvidia-smi names",
+    "nvrtc: error: invalid value for --gpu-architecture (-arch)": "CUDA: install a newer CuPy; or leave",
+    "Out of memory allocating 512 bytes (allocated so far: 0 bytes).": "nvidia-smi shows by whom; or",
+    'Failure finding "libcublasLt.so.12"': 'pip install "cupy-cuda12x[ctk]"',
+    BANNER: "(ImportError: libcuda.so.1: cannot open shared object file: No such file or directory); NVIDIA's driver",
+    "something new": "(something new); leave out --device gpu",
+}
+
+
+@pytest.mark.parametrize("words", UNUSABLE)
+def test_what_cupy_says_of_a_gpu_that_it_cannot_use_becomes_one_line_of_advice(call, words, monkeypatch):
+    def fail(*_):
+        raise RuntimeError(words)
+
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(standin, "ones", fail)
+    answer = call("gradcheck", "--device", "gpu")
+    assert_refused(answer, UNUSABLE[words])
+    assert answer[2].endswith("leave out --device gpu\n")
+
+
+def test_a_gpu_without_enough_memory_says_what_was_asked_and_what_to_do(call, tmp_path, monkeypatch):
+    asked = "Out of memory allocating 9,000,000,000 bytes (allocated so far: 3,000,000,000 bytes)."
+
+    def fail(*_, **__):
+        raise standin.cuda.memory.OutOfMemoryError(asked)
+
+    data = write_set(tmp_path / "set", 4, 32, 32)
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(standin, "empty", fail)
+    code, _, err = call("train", "--data", data, "--out", tmp_path / "run", *TRAIN, "--device", "gpu")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(
+        f"scratchnet: error: the GPU has not enough memory ({asked}); train with a smaller --batch-size"
+    )
+    assert "--recompute" in err
+
+
+def test_a_kernel_that_does_not_compile_is_told_in_one_line(call, tmp_path, monkeypatch):
+    def refuse(**_):
+        raise standin.cuda.compiler.CompileException(
+            '/tmp/x.cu(12): error: identifier "foo" is undefined\n\n1 error detected in the compilation'
+        )
+
+    data = write_set(tmp_path / "set", 4, 32, 32)
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(compiled, "_kernel", compiled._kernel.__wrapped__)
+    monkeypatch.setattr(standin, "RawModule", refuse, raising=False)
+    code, _, err = call("train", "--data", data, "--out", tmp_path / "run", *TRAIN, "--device", "gpu")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "CUDA's compiler does not take scratchnet's kernels " in err
+    assert '(/tmp/x.cu(12): error: identifier "foo" is undefined); another version' in err
+
+
+@pytest.mark.parametrize("words", ["cudaErrorMemoryAllocation: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"])
+def test_other_words_for_a_full_gpu(words):
+    kind = type("CUDARuntimeError", (RuntimeError,), {"__module__": "cupy_backends.cuda.api.runtime"})
+    assert explain(kind(words)).startswith(f"the GPU has not enough memory ({words}); train with")
+    assert explain(RuntimeError(words)) is None
+    assert explain(kind("cudaErrorIllegalAddress: an illegal memory access was encountered")) is None
 
 
 def test_evaluating_and_segmenting_without_a_gpu(call, tmp_path, without_cupy):

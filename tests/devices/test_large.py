@@ -9,6 +9,8 @@ from scratchnet.errors import UserError
 from scratchnet.modes import matrix_precision, precise, textbook
 from scratchnet.ops import losses, normalization, sums
 from scratchnet.ops.convolution import conv2d, conv2d_backward
+from scratchnet.ops.cuda import convolution
+from scratchnet.ops.cuda.forms import Form
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d, max_unpool2d_backward
 
 pytestmark = pytest.mark.gpu
@@ -118,11 +120,14 @@ def test_cross_entropy(xp):
     assert_close(dlogits, dwanted)
 
 
-def test_more_numbers_than_32_bits_count(xp):
+MANY = (33, 1024, 1024, 64)
+
+
+def test_more_numbers_than_32_bits_count(xp, monkeypatch):
     """2³¹ numbers and a few: offsets must be of 64 bits."""
     if xp.cuda.runtime.memGetInfo()[0] < 40 << 30:
         pytest.skip("needs 40 GB of the GPU's memory")
-    x = xp.zeros((33, 1024, 1024, 64), np.float32)
+    x = xp.zeros(MANY, np.float32)
     x[-1, -2:, -2:] = 1
     y, switches = max_pool2d(x, 2)
     assert float(y[-1, -1, -1, -1]) == 1
@@ -131,3 +136,14 @@ def test_more_numbers_than_32_bits_count(xp):
     assert float(up.sum(dtype=np.float64)) == 64
     assert float(up[-1, -2, -2, -1]) == 1
     assert float(sums.column_sums(x)[-1]) == 4
+    del y, up, switches
+    ones = xp.ones(64, np.float32)
+    y, _ = normalization.batch_norm_fixed(x, ones, 0 * ones, 0 * ones, ones, 0.0, relu=True)
+    assert float(y.sum(dtype=np.float64)) == 4 * 64
+    del y
+    weight = xp.ones((3, 3, 64, 2), np.float32)
+    for form in (Form.IMPLICIT, Form.SHIFTED, Form.WINOGRAD, Form.COLUMNS):
+        monkeypatch.setattr(convolution, "choose", lambda *_, form=form: form)
+        y = conv2d(x, weight, None, 1, 1)
+        assert abs(float(y[-1, -1, -1, -1]) - 4 * 64) < 0.1, form
+        assert abs(float(y.sum(dtype=np.float64)) - (4 + 6 + 6 + 9) * 64 * 2) < 1, form

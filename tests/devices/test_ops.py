@@ -9,6 +9,7 @@ from scratchnet.ops import activation, arrangement, dice, dispatch, losses, norm
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.switch_packing import pack_switches, unpack_switches
+from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests.compare import distinct, numbers
 from tests.devices.compare import assert_same, down, up
@@ -69,6 +70,20 @@ def norm(relu):
             fixed,
             normalization.batch_norm_fixed_backward(dy, by_given, gamma),
         )
+
+    return both, (numbers(*X), numbers(4, seed=1), numbers(4, seed=2), numbers(*X, seed=3))
+
+
+def shared_norm(relu):
+    """Batch norm of a share of a batch; the other process has the same images."""
+
+    def double(sums):
+        sums *= 2
+
+    def both(x, gamma, beta, dy):
+        y, normalized, count = shared_batch_norm(x, gamma, beta, double, relu=relu)
+        back = shared_batch_norm_backward(dy, normalized, gamma, count, double)
+        return y, normalized.mean, normalized.variance, normalized.positive(), count, back
 
     return both, (numbers(*X), numbers(4, seed=1), numbers(4, seed=2), numbers(*X, seed=3))
 
@@ -156,6 +171,8 @@ CASES = {
     "pool large window": lambda: pool((1, 34, 34, 2), 17),
     "batch norm": lambda: norm(False),
     "batch norm and ReLU": lambda: norm(True),
+    "batch norm over ranks": lambda: shared_norm(False),
+    "batch norm and ReLU over ranks": lambda: shared_norm(True),
     "local response norm": lrn,
     "relu": relu,
     "sigmoid": lambda: (activation.sigmoid, (numbers(*X),)),
@@ -219,6 +236,8 @@ def test_a_large_map_takes_no_more_calls_than_a_small_one(xp):
             gamma = up(numbers(16, dtype=np.float32), xp)
             _, normalized = normalization.batch_norm(maps[0], gamma, gamma, relu=True)
             normalization.batch_norm_backward(maps[1], normalized, gamma)
+            _, normalized, pixels = shared_batch_norm(maps[0], gamma, gamma, len, relu=True)
+            shared_batch_norm_backward(maps[1], normalized, gamma, pixels, len)
         launches.append(counts.launches)
     assert launches[1] <= launches[0] + 5  # a sum in two steps, perhaps
 
@@ -247,3 +266,29 @@ def test_a_kernel_takes_over_where_there_is_one_and_it_can(xp, monkeypatch):
 
 def test_a_kernel_is_found_by_the_name_of_its_operation():
     assert dispatch.find_kernel("scratchnet.ops.nothing", "such_a_thing") is None
+
+
+IN_PLACE = ("momentum", "Adam", "dropout")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in IN_PLACE])
+def test_gaps_between_numbers_are_not_read(case, xp):
+    function, arguments = CASES[case]()
+    wide = [xp.full((*array.shape, 2), 77, array.dtype) for array in arguments]
+    for pairs, array in zip(wide, arguments, strict=True):
+        pairs[..., 0] = xp.asarray(array)
+    assert_same(down(function(*(pairs[..., 0] for pairs in wide))), function(*arguments))
+
+
+NEED_NO_IMAGES = ("relu", "softmax", "softmax cross-entropy", "pool 2×2", "pool overlapping", "nearest", "pad", "add")
+
+
+def test_no_images_at_all(xp):
+    for case in NEED_NO_IMAGES:
+        function, arguments = CASES[case]()
+        none = [a[:0] if a.ndim > 1 else a for a in arguments]
+        with np.errstate(invalid="ignore"):
+            assert_same(down(function(*up(none, xp))), function(*none), case)
+    x = up(numbers(0, 6, 7, 8), xp)
+    assert conv2d(x, up(numbers(3, 3, 8, 2), xp), padding=1).shape == (0, 6, 7, 2)
+    assert conv2d(x, up(numbers(3, 3, 1, 8), xp), groups=8).shape == (0, 4, 5, 8)

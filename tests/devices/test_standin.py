@@ -5,14 +5,20 @@ import inspect
 import re
 import subprocess
 import sys
+import warnings
 from operator import attrgetter
 
 import numpy as np
 import pytest
 
-from tests.standin import module
+from tests.standin import module, nccl
 from tests.standin.array import counted, ndarray
 from tests.standin.module import cupy as cp
+
+REACHED = """
+RawModule cuda.runtime.getDeviceCount cuda.runtime.deviceGetPCIBusId cuda.runtime.runtimeGetVersion cuda.Device.use
+cuda.Stream.null.synchronize cuda.get_current_stream cuda.compiler.CompileException cuda.memory.OutOfMemoryError
+""".split()  # noqa: SIM905 - a list is a line a name
 
 
 def device(*values):
@@ -116,10 +122,20 @@ def test_cupy_has_every_name_and_keyword_of_the_stand_in():
             known = re.findall(r"\w+", function.__doc__)
         if "kwargs" not in known:
             assert set(keywords) <= set(known), name
-    for name in ("RawModule", "cuda.runtime.getDeviceCount", "cuda.Device.use", "cuda.Stream.null.synchronize"):
+    for name in REACHED:
         assert attrgetter(name)(cupy), name
+    for name in ("OutOfMemoryError", "CompileException"):  # by which names scratchnet knows them
+        kind = getattr(cupy.cuda.memory, name, None) or getattr(cupy.cuda.compiler, name)
+        assert kind.__module__.startswith("cupy")
     for name in [n for n in vars(ndarray) if not n.startswith("_")]:
         assert hasattr(cupy.ndarray, name), name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where the library is missing, CuPy says so at length
+        from cupy.cuda import nccl as real_nccl
+    assert real_nccl.available in (True, False)
+    for name in nccl.NAMES if real_nccl.available else ():
+        assert hasattr(real_nccl, name), name
+        assert type(getattr(nccl, name)) is not int or getattr(nccl, name) == getattr(real_nccl, name)
     for function in (module.array, module.asarray, module.asnumpy, module.as_strided):
         real = cupy.lib.stride_tricks.as_strided if function is module.as_strided else getattr(cupy, function.__name__)
         assert set(inspect.signature(function).parameters) <= set(inspect.signature(real).parameters), function

@@ -105,8 +105,14 @@ def test_a_wrong_label_is_found_before_it_goes_to_the_device(xp, tmp_path):
 
 
 def test_ranks_on_devices_learn_what_one_process_learns(xp, tmp_path):
-    """Sums over ranks go by way of the host."""
-    settings = {"made": recipe(options=NORMED), "learning_rate": 1e-3, "optimizer": "sgd", "train": source(4, 32, 32)}
+    """Sums over ranks go by way of the host (`--gpu-sums mpi`)."""
+    settings = {
+        "made": recipe(options=NORMED),
+        "learning_rate": 1e-3,
+        "optimizer": "sgd",
+        "train": source(4, 32, 32),
+        "epochs": 1,
+    }
     with precise():
         expected = trained(tmp_path / "cpu", **settings)
 
@@ -126,7 +132,8 @@ class Bounced(MPIRanks):
     """What `mpiexec` starts, with threads in the place of its processes."""
 
     def __init__(self, threads):
-        self.rank, self.size, self.wait, self._in_place = threads.rank, threads.size, threads.wait, None
+        self.rank, self.size, self.place = threads.rank, threads.size, threads.place
+        self.wait, self._in_place = threads.wait, None
         self.communicator = SimpleNamespace(Allreduce=lambda _, array: threads.sum_(array))
 
 

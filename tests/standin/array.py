@@ -5,6 +5,7 @@ that CuPy would carry out in silence. Whatever makes the host wait for the devic
 """
 
 import operator
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -74,6 +75,15 @@ class Pointer:
 
     def __init__(self, host):
         self.ptr = host.__array_interface__["data"][0]
+        _given[self.ptr] = weakref.ref(host)
+
+
+_given: dict[int, weakref.ref] = {}
+
+
+def at(pointer):
+    """Return the numbers of the array that gave out a pointer; None for memory that is not a device's."""
+    return _given.get(pointer, lambda: None)()
 
 
 class ndarray:

@@ -4,6 +4,7 @@ Only what scratchnet needs is here, and nothing that CuPy does not have; ``test_
 with the real package where that is installed, which it can be without a GPU.
 """
 
+import threading
 import types
 
 import numpy as np
@@ -117,12 +118,37 @@ class Device:
     """One of the machine's devices; those that were chosen are remembered."""
 
     chosen: list = []  # noqa: RUF012
+    current = threading.local()  # every thread has its own
 
     def __init__(self, device=None):
-        self.id = device or 0
+        self.id = getattr(self.current, "id", 0) if device is None else device
 
     def use(self):
         self.chosen.append(self.id)
+        self.current.id = self.id
+
+
+class CompileException(Exception):
+    """What CuPy raises when NVIDIA's compiler does not take a source."""
+
+
+class OutOfMemoryError(MemoryError):
+    """What CuPy raises when there is no room for an array."""
+
+
+OutOfMemoryError.__module__ = "cupy.cuda.memory"
+
+
+def _bus_id(device):
+    return f"0000:{device:02X}:00.0"
+
+
+def _cuda_version():
+    return 12090
+
+
+def _current_stream():
+    return types.SimpleNamespace(ptr=0)
 
 
 class _Module(types.ModuleType):
@@ -147,8 +173,13 @@ for _own in (array, asarray, asnumpy, get_array_module):
     setattr(cupy, _own.__name__, _own)
 cupy.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=as_strided))
 cupy.cuda = types.SimpleNamespace(
-    runtime=types.SimpleNamespace(getDeviceCount=_device_count),
+    runtime=types.SimpleNamespace(
+        getDeviceCount=_device_count, deviceGetPCIBusId=_bus_id, runtimeGetVersion=_cuda_version
+    ),
+    compiler=types.SimpleNamespace(CompileException=CompileException),
+    memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     Device=Device,
     get_cublas_handle=_cublas_handle,
+    get_current_stream=_current_stream,
     Stream=types.SimpleNamespace(null=types.SimpleNamespace(synchronize=_wait)),
 )

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.errors import UserError
 
 Sizes: TypeAlias = tuple[int, ...]
 
@@ -18,8 +19,11 @@ THREADS = 256
 NUMBERS = 4
 """Of a row that one thread works on, so that it asks for the next before the first has come."""
 
-MOST_ROWS = 2**31 - 1
-"""Rows of a map are counted in 32 bits."""
+MOST_ROWS = 2**31 - THREADS
+"""Rows of a map are counted in 32 bits, and so are those that the last block has none of."""
+
+MOST_NUMBERS = 2**30
+"""Numbers of a row are counted in 32 bits too, to the end of the last step."""
 
 
 @cache
@@ -38,7 +42,15 @@ def options(dtype: np.dtype[Any], macros: Iterable[str] = ()) -> tuple[str, ...]
 def _kernel(file: str, name: str, chosen: tuple[str, ...]) -> Any:
     import cupy
 
-    return cupy.RawModule(code=source(file), options=chosen).get_function(name)
+    try:
+        return cupy.RawModule(code=source(file), options=chosen).get_function(name)
+    except cupy.cuda.compiler.CompileException as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next((line for line in lines if "error" in line), lines[0] if lines else "no reason given")
+        raise UserError(
+            f"--device gpu: CUDA's compiler does not take scratchnet's kernels {file}.cu ({reason}); "
+            "another version of CuPy may, or leave out --device gpu"
+        ) from error
 
 
 def launch(
@@ -73,10 +85,13 @@ def rows_and_numbers(rows: int, width: int) -> tuple[Sizes, Sizes]:
     Raises
     ------
     ValueError
-        When there are more rows than 32 bits can count.
+        When there are more rows, or numbers in one, than 32 bits can count.
     """
-    if rows > MOST_ROWS:
-        raise ValueError(f"a map of {rows} rows is more than a GPU kernel counts (2³¹ − 1); use smaller batches")
+    if rows > MOST_ROWS or width > MOST_NUMBERS:
+        raise ValueError(
+            f"a map of {rows} rows of {width} numbers is more than a GPU kernel counts ({MOST_ROWS} rows of "
+            f"{MOST_NUMBERS}); use smaller batches or images"
+        )
     across = 1
     while across < min(width, THREADS):
         across *= 2
@@ -90,6 +105,11 @@ def in_turns(n: int, image_bytes: int, workspace: int) -> list[slice]:
     most = max(1, workspace // image_bytes)
     size = max(1, -(-n // max(1, -(-n // most))))
     return [slice(i, min(n, i + size)) for i in range(0, n, size)]
+
+
+def bias_or(bias: Array | None, other: Array) -> Array:
+    """Return a bias as kernels read it, or an array in its place, which they do not read where there is none."""
+    return other if bias is None else contiguous(bias)[0]
 
 
 def contiguous(*arrays: Array) -> tuple[Array, ...]:

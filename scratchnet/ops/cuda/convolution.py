@@ -1,81 +1,22 @@
-"""Convolution on a GPU: forward and both gradients, by matrix products of one form or another.
+"""Convolution on a GPU: forward and both gradients, in the form that suits the layer (:mod:`.forms`).
 
-===========  ==============================================================================  ==================
-form         how                                                                             when (see `choose`)
-===========  ==============================================================================  ==================
-product      one matrix product; nothing slides                                              1×1, or one window
-winograd     F(4×4, 3×3): a quarter of the multiplications, more memory traffic              3×3, full float32
-shifted      runs of the map itself times all kernel rows, and a sum of shifted products     stride 1
-columns      im2col and one product; its gradient by the input is a product and col2im       everything else
-depthwise    no product: a loop over the window (``depthwise.cu``)                           a group a channel
-===========  ==============================================================================  ==================
-
-The gradient by the input at stride 1 is a convolution again, with the turned kernel, and takes that one's form.
-Other convolutions in groups are left to the array code.
+All forms but one are matrix products of one kind or another; depthwise convolution, a group a channel, is a loop over
+the window (``depthwise.cu``). The gradient by the input at stride 1 is a convolution again, with the turned kernel, and
+takes that one's form. Other convolutions in groups are left to the array code.
 """
 
-from enum import Enum
-
 from scratchnet.arrays import Array, namespace
-from scratchnet.modes import is_precise, matrix_precision_in_use
 from scratchnet.ops.convolution import check_channels
 from scratchnet.ops.cuda import depthwise, implicit, shifted, winograd
 from scratchnet.ops.cuda.columns import col2im, im2col
 from scratchnet.ops.cuda.compiled import in_turns
+from scratchnet.ops.cuda.forms import Form, choose, choose_products, thresholds
 from scratchnet.ops.cuda.gemm import product, product_over_rows
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.recycling import empty
 
-WINOGRAD_CHANNELS = 32
-"""Under so many channels, in or out, Winograd's memory traffic costs more than the multiplications that it saves."""
-
-WINOGRAD_TILES = 256
-"""Under so many tiles its products are too small to keep a GPU busy."""
-
-IMPLICIT_CHANNELS = 64
-"""Up to so many channels, in or out, memory traffic costs more than cuBLAS's quicker products save. Estimated by
-counting bytes and multiplications (see ``implicit``), not yet measured."""
-
-IMPLICIT_TILES = 264
-"""Under so many tiles, two for each multiprocessor of an H100-class GPU, its blocks leave many idle; not measured."""
-
-SHIFTED_NUMBERS = 24
-"""Under so many numbers in a run (8 channels, for 3×3) the products are too thin."""
-
 WORKSPACE = 1 << 30
 """Bytes of columns that are held at one time; more images than fit are done in turns."""
-
-
-class Form(Enum):
-    """How to compute a convolution."""
-
-    PRODUCT = "one matrix product"
-    WINOGRAD = "Winograd F(4×4, 3×3)"
-    IMPLICIT = "implicit columns"
-    SHIFTED = "shifted products"
-    COLUMNS = "im2col"
-
-
-def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair, precise: bool) -> Form:
-    """Choose the form for an input of ``size`` and an output of ``output`` pixels; of ``x`` count images and dtype."""
-    c, c_out = weight.shape[2:]
-    covers = conv.kernel == size and conv.dilation == (1, 1)
-    if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
-        return Form.PRODUCT
-    exact = precise or is_precise() or x.dtype.itemsize == 8
-    tiles = len(x) * -(-output[0] // 4) * -(-output[1] // 4)
-    wide = min(c, c_out) >= WINOGRAD_CHANNELS and tiles >= WINOGRAD_TILES
-    if winograd.fits(conv) and wide and not exact and matrix_precision_in_use() == "float32":
-        return Form.WINOGRAD
-    many = implicit.tiles(len(x), output) >= IMPLICIT_TILES
-    if many and min(c, c_out) <= IMPLICIT_CHANNELS and implicit.fits(conv, size, output, c, c_out, x.dtype.itemsize):
-        return Form.IMPLICIT
-    return _by_products(conv, c)
-
-
-def _by_products(conv: Convolution, c: int) -> Form:
-    """Choose between the forms that live on cuBLAS's products, for every convolution."""
-    return Form.SHIFTED if shifted.fits(conv) and conv.kernel[1] * c >= SHIFTED_NUMBERS else Form.COLUMNS
 
 
 def conv2d(
@@ -128,8 +69,8 @@ def conv2d_weight_gradient(
     form = choose(x, weight, conv, x.shape[1:3], output, precise)
     if form is Form.WINOGRAD:
         return winograd.weight_gradient(dy, x, conv.padding)
-    if form is Form.IMPLICIT:
-        form = _by_products(conv, x.shape[3])
+    if form is Form.IMPLICIT:  # a sum over pixels, which that form is not made for
+        form = choose_products(conv, x.shape[3], thresholds(x))
     if form is Form.SHIFTED:
         return shifted.weight_gradient(dy, x, weight, conv)
     total = None

@@ -40,7 +40,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.modes import matrix_precision_in_use
-from scratchnet.ops.cuda.compiled import THREADS, contiguous, launch
+from scratchnet.ops.cuda.compiled import THREADS, bias_or, contiguous, launch
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.recycling import empty
 
@@ -111,7 +111,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, out
     shortened = x.dtype == np.float32 and matrix_precision_in_use() != "float32"
     chosen = {"KH": kh, "KW": kw, "OUT": blocking.out, "GROUP": blocking.group, "TENSOR_CORES": int(shortened)}
     grid = (tiles(n, output) * -(-c_out // blocking.out),)
-    arrays = x, weight, weight if bias is None else bias, y
+    arrays = x, weight, bias_or(bias, weight), y
     sizes = h, w, c, *output, c_out, *conv.padding, bias is not None
     macros = (f"{name}={value}" for name, value in chosen.items())
     launch("implicit", "convolve", x.dtype, grid, (THREADS,), *arrays, *sizes, macros=macros)

@@ -1,6 +1,7 @@
 """Batch norm with its ReLU on a GPU (see ``normalization.cu``): three passes over memory forward, five backward."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +39,19 @@ class Scaled(Normalized):
 def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Scaled]:
     """Normalise by the batch's own statistics; as :func:`scratchnet.ops.normalization.batch_norm`."""
     (x,) = contiguous(x)
+    return batch_norm_fixed(x, gamma, beta, *batch_statistics(x), eps, relu)
+
+
+def batch_statistics(x: Array) -> tuple[Array, Array]:
+    """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
+    (x,) = contiguous(x)
     chunks = Chunks.of(x)
     parts, c, pixels = chunks.parts(x, 2), chunks.channels, np.int64(chunks.pixels)
     mean, variance = empty(x, (c,)), empty(x, (c,))
     launch(FILE, "chunk_moments", x.dtype, chunks.first, chunks.block, x, parts, pixels, chunks.size, c)
     sizes = pixels, chunks.count, chunks.size, c
     launch(FILE, "finish_moments", x.dtype, chunks.second, chunks.block, parts, mean, variance, *sizes)
-    return batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu)
+    return mean, variance
 
 
 def batch_norm_fixed(
@@ -57,7 +64,7 @@ def batch_norm_fixed(
     relu: bool = False,
 ) -> tuple[Array, Scaled]:
     """Normalise by given statistics; as :func:`scratchnet.ops.normalization.batch_norm_fixed`."""
-    (x,) = contiguous(x)
+    x, gamma, beta, mean, variance = contiguous(x, gamma, beta, mean, variance)
     n, h, w, c = x.shape
     inverse_std, scale, shift = (empty(x, (c,)) for _ in range(3))
     given = gamma, beta, mean, variance, inverse_std, scale, shift, float(eps), c
@@ -83,9 +90,34 @@ def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, A
     if not isinstance(kept, Scaled):  # the forward pass was in textbook mode
         return NotImplemented  # type: ignore[no-any-return]
     (dy,) = contiguous(dy)
-    n, h, w, c = dy.shape
+    dgamma, dbeta, a, b = _slopes(dy, kept, fixed)
+    return _combine(dy, kept, a, b), dgamma, dbeta
+
+
+def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array, Array]:
+    """Return dy, dgamma (c,) and dbeta (c,): :func:`input_gradient` sees to the ReLU."""
+    if not isinstance(normalized, Scaled):
+        return NotImplemented  # type: ignore[no-any-return]
+    (dy,) = contiguous(dy)
+    dgamma, dbeta, _, _ = _slopes(dy, normalized, fixed=True)
+    return dy, dgamma, dbeta
+
+
+def input_gradient(
+    dy: Array, dz: Array, normalized: Normalized, gamma: Array, dgamma: Array, dbeta: Array, count: Any
+) -> Array:
+    """Return dx (n, h, w, c), by sums over ``count`` pixels of which these may be a part."""
+    if not isinstance(normalized, Scaled):
+        return NotImplemented  # type: ignore[no-any-return]
+    a = -normalized.scale * normalized.inverse_std * dgamma / count
+    b = -normalized.scale * dbeta / count - a * normalized.mean
+    return _combine(dz, normalized, a, b)
+
+
+def _slopes(dy: Array, kept: Scaled, fixed: bool) -> tuple[Array, Array, Array, Array]:
+    """Return dgamma, dbeta, and the a and b of dx = scale·dz + a·x + b, (c,) each."""
     chunks = Chunks.of(dy)
-    parts, pixels = chunks.parts(dy, 2), np.int64(chunks.pixels)
+    c, parts, pixels = chunks.channels, chunks.parts(dy, 2), np.int64(chunks.pixels)
     sizes = pixels, chunks.size, c, kept.relu
     launch(
         FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block,
@@ -96,10 +128,16 @@ def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, A
         FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block,
         parts, kept.mean, kept.inverse_std, kept.scale, dgamma, dbeta, a, b, pixels, chunks.count, c, fixed,
     )  # fmt: skip
+    return dgamma, dbeta, a, b
+
+
+def _combine(dy: Array, kept: Scaled, a: Array, b: Array) -> Array:
+    """Return dx."""
+    n, h, w, c = dy.shape
     dx = empty(dy, dy.shape)
     grid, block = rows_and_numbers(n * h, w * c)
     launch(
         FILE, "combine", dy.dtype, grid, block,
         dy, kept.x, kept.scale, kept.shift, a, b, dx, n * h, w * c, c, kept.relu,
     )  # fmt: skip
-    return dx, dgamma, dbeta
+    return dx

@@ -29,7 +29,7 @@ belong to, and multiplied with the runs. That by the input is a convolution with
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.cuda.compiled import contiguous, in_turns, launch, rows_and_numbers
+from scratchnet.ops.cuda.compiled import bias_or, contiguous, in_turns, launch, rows_and_numbers
 from scratchnet.ops.cuda.gemm import Matrices, add_parts, cut_rows, multiply
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.recycling import empty
@@ -100,7 +100,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, out
         multiply(runs, Matrices(side_by_side, kw * c, kh * c_out), out, kw)
         rows = len(part) * output[0]
         sizes = rows, grid.height, grid.width, *output, c_out, kh, conv.dilation[0], bias is not None
-        arrays = products, products if bias is None else bias, target
+        arrays = products, bias_or(bias, products), target
         launch("shifted", "add_kernel_rows", x.dtype, *rows_and_numbers(rows, output[1] * c_out), *arrays, *sizes)
     return y
 

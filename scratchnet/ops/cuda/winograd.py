@@ -7,7 +7,7 @@ products in full float32; the tensor cores' products are so quick that it does n
 from math import ceil, prod
 
 from scratchnet.arrays import Array
-from scratchnet.ops.cuda.compiled import THREADS, Sizes, contiguous, in_turns, launch, rows_and_numbers
+from scratchnet.ops.cuda.compiled import THREADS, Sizes, bias_or, contiguous, in_turns, launch, rows_and_numbers
 from scratchnet.ops.cuda.gemm import Matrices, add_parts, cut_rows, multiply
 from scratchnet.ops.geometry import Convolution, Pair
 from scratchnet.recycling import empty
@@ -42,7 +42,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, padding: Pair, output:
         multiply(given, kernels, Matrices(products, count, c_out, apart=count * c_out), 36, turn_b=turned)
         grid, block = rows_and_numbers(count, c_out)
         sizes = count, *_grid(output), *output, c_out, bias is not None
-        arrays = products, products if bias is None else bias, y[images]
+        arrays = products, bias_or(bias, products), y[images]
         launch(FILE, "transform_output", x.dtype, grid, block, *arrays, *sizes)
     return y
 

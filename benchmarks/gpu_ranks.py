@@ -1,0 +1,111 @@
+"""Training on several GPUs of a machine: the same parameters as on one, and what the sums between them cost.
+
+    mpiexec -n 2 python benchmarks/gpu_ranks.py
+
+First a small network takes a few updates in float64, on all GPUs together and on the first alone. Then a step of a
+large one is timed: the first GPU alone with its images, and all of them at once with as many each. The efficiency is
+the quotient. With ``--sums mpi`` the sums go by way of the host.
+"""
+
+import argparse
+import time
+from contextlib import nullcontext
+from statistics import median
+
+import numpy as np
+
+from scratchnet.bench.cases import network_case
+from scratchnet.bench.contestants import make_batch, started
+from scratchnet.data import share_of
+from scratchnet.device import computing
+from scratchnet.losses import PixelLoss
+from scratchnet.modes import matrix_precision
+from scratchnet.replay import Replay
+from scratchnet.training import SGD
+from scratchnet.training.gradients import Part, gradient
+from scratchnet.training.mpi import processes
+from scratchnet.training.nccl import between_gpus
+from scratchnet.training.parallel import Alone, share_batches, sum_gradients
+
+
+class Training:
+    """A network on a GPU and what its steps need."""
+
+    def __init__(self, case, ranks, xp, own, dtype=np.float32):
+        self.xp, self.ranks, self.loss, self.optimizer = xp, ranks, PixelLoss(case.classes), SGD()
+        self.network = started(case, dtype).train().to(xp)
+        share_batches(self.network, ranks)
+        self.passes, batch, self.first = Replay(self.network), make_batch(case, dtype), own.start
+        self.x, self.target = batch.x[own], batch.target[own]
+
+    def step(self):
+        """Make one update."""
+        gradient(self.passes, self.loss, [Part(1, self.x, self.target, None, self.first)], 0, 0, self.ranks)
+        self.optimizer.step(self.network.flat(), 1e-3)
+
+    def seconds(self, call, repeats):
+        """Return the median time of a call, to the end of what it gives the GPU to do."""
+        times = []
+        for _ in range(repeats + 2):
+            self.ranks.wait()
+            begin = time.perf_counter()
+            call()
+            self.xp.cuda.Stream.null.synchronize()
+            times.append(time.perf_counter() - begin)
+        return median(times[2:])
+
+
+def compare(ranks, xp):
+    """Print by how much the parameters of all GPUs together are off those of one, after three updates."""
+    case = network_case("deconvnet-small", (64, 64), 2 * ranks.size, options={"width": 8})
+    together = Training(case, ranks, xp, share_of(case.batch, ranks.rank, ranks.size), np.float64)
+    alone = Training(case, Alone(), xp, slice(0, case.batch), np.float64)
+    start = xp.asnumpy(alone.network.flat().values)
+    for training in (together, alone):
+        for _ in range(3):
+            training.step()
+    found, expected = (xp.asnumpy(t.network.flat().values) for t in (together, alone))
+    off = np.abs(found - expected).max() / np.abs(expected - start).max()
+    print(f"float64, parameters after 3 updates: off by {off:.1e} of the largest change")
+    if off > 1e-6:
+        raise SystemExit("several GPUs train another network than one")
+
+
+def measure(ranks, xp, options):
+    """Print the times of a step, alone and together, and of the sum of the gradient."""
+    case = network_case(options.model, (options.size, options.size), options.batch, 21)
+    alone = Training(case, Alone(), xp, slice(0, case.batch))
+    one = alone.seconds(alone.step, options.repeats) if ranks.rank == 0 else 0.0
+    ranks.wait()
+    del alone
+    together = Training(case, ranks, xp, slice(0, case.batch))
+    everyone = together.seconds(together.step, options.repeats)
+    sent = together.seconds(lambda: sum_gradients(together.network, ranks), options.repeats)
+    size = together.network.flat().grads.nbytes
+    print(f"{case.name} on each of {ranks.size} GPUs, sums by {options.sums}")
+    print(f"one GPU alone {1e3 * one:.1f} ms, all together {1e3 * everyone:.1f} ms: efficiency {one / everyone:.2f}")
+    print(f"gradient by itself: {1e3 * sent:.2f} ms for {size:,} bytes, {size / sent / 1e9:.1f} GB/s")
+
+
+def main():
+    """Compare, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="deconvnet")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=32, help="images of each process")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--precision", default="tf32", choices=("float32", "tf32", "bf16"))
+    parser.add_argument("--sums", default="nccl", choices=("nccl", "mpi"))
+    options = parser.parse_args()
+    with (
+        processes() as hosts,
+        computing("gpu", process=hosts.place) as xp,
+        between_gpus(hosts) if options.sums == "nccl" else nullcontext(hosts) as ranks,
+    ):
+        compare(ranks, xp)
+        with matrix_precision(options.precision):
+            measure(ranks, xp, options)
+
+
+if __name__ == "__main__":
+    main()
