@@ -6,8 +6,8 @@ from math import prod
 from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network import Network
+from scratchnet.network.recomputing import peak_bytes, plan
 from scratchnet.ops.geometry import Pair
-from scratchnet.recomputing import peak_bytes, plan
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def training_memory(network: Network, size: Pair, n: int = 1) -> str:
     """Return a line on what values and gradients take at the worst moment of a training step on ``n`` images.
 
     Counted from shapes, float32, with a ReLU over its input; parameters, what the optimiser remembers and the scratch
-    memory of the operations come on top. :mod:`scratchnet.recomputing` tells what is recomputed.
+    memory of the operations come on top. :mod:`scratchnet.network.recomputing` tells what is recomputed.
     """
     held = network.held(size, n)
     whole, segments = (range(len(held)),), plan(held)
