@@ -147,7 +147,7 @@ class TrainingSettings:
     """Normalise every second batch image by image: batch norm then works at test time with an image's own statistics as
     well as with averages."""
     recalibrate: bool = True
-    """At the end, recompute batch norm's statistics over the training set."""
+    """At the end, recompute batch norm's statistics over the training set, 256 batches of it at most."""
     init_weights: str | None = None
     """File with the weights of VGG16 that the encoder of a model built on it starts from: torchvision's .pth,
     .safetensors or .npz. Weights that come from Caffe need --normalization caffe."""
