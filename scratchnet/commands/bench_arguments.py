@@ -91,7 +91,7 @@ class SegmentArguments(NetworkArguments):
 class OpsArguments(BenchArguments):
     """Measure single operations, forward and backward: convolutions, pooling, batch norm, losses, updates."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME…")] = ()
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME…]")] = ()
     """Only operations whose name contains one of these words."""
     batch: int = 4
     """Images a batch."""
