@@ -17,7 +17,7 @@ from scratchnet import recycling, replay
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.modes import precise, textbook
-from scratchnet.network import Network
+from scratchnet.network import Network, joining
 from scratchnet.training.optimizers import SGD
 
 MODELS = {
@@ -37,16 +37,10 @@ def changed(owner: object, name: str, value: object) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-@contextmanager
-def not_joined(self: Network) -> Iterator[set[object]]:
-    """Stand in for ``Network._fused``: every layer does its own work."""
-    yield set()
-
-
 VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
     "everything": (nullcontext, True),
     "without Winograd": (precise, True),
-    "without joining batch norm and ReLU": (lambda: changed(Network, "_fused", not_joined), True),
+    "without joining batch norm and ReLU": (lambda: changed(joining, "joins", lambda steps: []), True),
     "without processes: replay on threads": (lambda: changed(replay, "can_fork", lambda: False), True),
     "without replay: layer by layer on threads": (nullcontext, False),
     "… and without recycling memory": (lambda: changed(recycling, "LARGE", 1 << 60), False),

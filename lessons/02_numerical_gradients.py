@@ -20,12 +20,13 @@ You need NumPy's arrays, and no lesson before.
 # 2. from these two: by how much does the loss change for each unit that *w* grows?
 # 3. for measuring this, is a smaller step than 0.1 always better? Which of 10⁻⁵ and 10⁻¹³ would you take?
 
-import sys
 from collections.abc import Callable
 
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 
 def loss(w: float) -> float:

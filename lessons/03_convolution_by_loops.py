@@ -21,11 +21,11 @@ You need NumPy's arrays. Lesson 1 shows the images; nothing of it is used here.
 # 2. its first number;
 # 3. where its largest numbers are.
 
-import sys
-
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 x = np.array([[1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 5, 5], [1, 1, 1, 1, 1]], np.float64)
 kernel = np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]], np.float64)
@@ -160,19 +160,19 @@ assert edges.shape == (1, 94, 94, 2)
 # %%
 # The figure worth keeping
 # ------------------------
-# In the two middle pictures grey is 0, white a large positive and black a large negative number. The left side of a
-# cell is dark in the first of them (the ground round the cell is brighter than the cell, so going right is a step
-# down), its right side is light. In the other it is top and bottom. The two answers at a pixel are the sides of a
-# right-angled triangle; its long side is the strength of the edge, whatever its direction. It is dark in the last
-# picture.
+# In the two middle pictures grey is 0, black a large positive and white a large negative number: in pictures of numbers
+# dark is large. The left side of a cell is light in the first of them (the ground round the cell is brighter than the
+# cell, so going right is a step down), its right side is dark. In the other it is top and bottom. The two answers at a
+# pixel are the sides of a right-angled triangle; its long side is the strength of the edge, whatever its direction,
+# drawn in the last picture.
 
 from scratchnet.viewing import panels
 
 figure, axes = panels(11, 3.0, columns=4)
 axes[0].imshow(image[0])
-axes[1].imshow(edges[0, :, :, 0], cmap="gray", vmin=-1.5, vmax=1.5)
-axes[2].imshow(edges[0, :, :, 1], cmap="gray", vmin=-1.5, vmax=1.5)
-axes[3].imshow(strength, cmap="gray_r")
+axes[1].imshow(edges[0, :, :, 0], cmap="Greys", vmin=-1.5, vmax=1.5)
+axes[2].imshow(edges[0, :, :, 1], cmap="Greys", vmin=-1.5, vmax=1.5)
+axes[3].imshow(strength, cmap="Greys")
 titles = ("a blood smear, 96×96×3", "channel 0: right − left", "channel 1: below − above", "strength of the edge")
 for one, title in zip(axes, titles, strict=True):
     one.set_title(title)

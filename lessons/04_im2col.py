@@ -21,13 +21,14 @@ You need lesson 3 (convolution, windows, padding, stride, channels).
 # 2. how often the 5 in the middle of the map stands in it, and how often the 1 in the corner;
 # 3. for a large image and a 3×3 kernel: about how many times as many numbers does the matrix have as the image?
 
-import sys
 import time
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 x = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float64)
 kernel = np.array([[1, 2], [3, 4]], np.float64)

@@ -20,11 +20,11 @@ You need lesson 2 (gradients, ``dy``, the backward pass) and lesson 4 (im2col).
 # 2. ``dx``, the same for each number of the map (nine numbers);
 # 3. a bias is added to all four answers. How fast does the loss change with it?
 
-import sys
-
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 x = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float64)
 kernel = np.array([[1, 2], [3, 4]], np.float64)

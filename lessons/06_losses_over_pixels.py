@@ -21,11 +21,11 @@ You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
 # 3. a network that has not learned anything has to choose between 11 classes. How large a probability does it give to
 #    the right one, on average?
 
-import sys
-
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 # %%
 # From a number to a probability

@@ -22,11 +22,11 @@ You need lesson 2 (numerical gradients) and lesson 3 (what a map is: rows, colum
 # 2. for each of its numbers, one small number that says where in its window it came from;
 # 3. what you get if you put each maximum back at its place and fill the rest with zeros. Is it the old map?
 
-import sys
-
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 x = np.array([[3, 9, 6, 2], [5, 2, 1, 8], [12, 3, 9, 7], [2, 5, 6, 2]], np.float64)
 print(x)

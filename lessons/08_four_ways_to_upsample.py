@@ -20,14 +20,13 @@ You need lesson 3 (convolution, channels), lesson 5 (a convolution's gradient by
 #    How much of them is then wrong, in per cent, if every number is copied? If each is put back at its place? If the
 #    filling is learned?
 
-import sys
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
+from scratchnet.lesson import start_lesson
 
-FAST = "--fast" in sys.argv
+FAST = start_lesson()
 
 small = np.array([[1.0, 2.0], [3.0, 4.0]])
 before_pooling = np.array([[1.0, 2.0, 6.0, 3.0], [3.0, 5.0, 2.0, 1.0], [1.0, 2.0, 2.0, 1.0], [7.0, 3.0, 4.0, 8.0]])

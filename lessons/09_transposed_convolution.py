@@ -21,12 +21,13 @@ matrix has its rows as columns.
 # 2. Transpose the matrix: :math:`W^\top` has 5 rows and 2 columns. What is :math:`W^\top` times (a, b)?
 # 3. Convolve five numbers, then multiply the result by :math:`W^\top`. Are the five numbers back?
 
-import sys
 from itertools import product
 
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 # %%
 # By hand, with letters

@@ -20,14 +20,13 @@ You need lesson 9 (transposed convolution puts copies of its kernel on the outpu
 #
 # All inputs are 1, all kernel numbers are 1. Which of the three outputs is flat in the middle?
 
-import sys
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
+from scratchnet.lesson import start_lesson
 
-FAST = "--fast" in sys.argv
+FAST = start_lesson()
 
 
 def copies(inputs: int, k: int, s: int) -> np.ndarray:

@@ -20,11 +20,11 @@ You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward pass
 #    deviation. About how large are the values on the ground and on the square, if the square covers 1 pixel in 25? Does
 #    it matter what the two colours are?
 
-import sys
-
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 # %%
 # By hand

@@ -19,14 +19,13 @@ You need lessons 2 (gradient check), 6 (loss), 7 (switches), 9 (transposed convo
 # 3. You train a network on *one* image, over and over. How many of its pixels does it have right in the end? What would
 #    you think of a network that does not get there?
 
-import sys
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
+from scratchnet.lesson import start_lesson
 
-FAST = "--fast" in sys.argv
+FAST = start_lesson()
 
 # %%
 # By hand

@@ -19,14 +19,13 @@ You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and les
 # 3. whether a *fully connected* layer, one that gives every number of a map its own weight, can be part of a network
 #    that takes images of any size.
 
-import sys
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
+from scratchnet.lesson import start_lesson
 
-FAST = "--fast" in sys.argv
+FAST = start_lesson()
 SMEARS = sample_folder("smears")
 rng = np.random.default_rng(13)
 

@@ -20,14 +20,13 @@ lesson 13 (skips that are added).
 #    followed by a pool, then one block at the bottom, then four times: twice as large, and a block. In go 572×572
 #    pixels. What comes out?
 
-import sys
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
+from scratchnet.lesson import start_lesson
 
-FAST = "--fast" in sys.argv
+FAST = start_lesson()
 rng = np.random.default_rng(14)
 
 # %%

@@ -18,14 +18,13 @@ You need lesson 7 (switches), lesson 9 (transposed convolution) and lesson 12 (a
 # 3. Run the way down on photograph A, and the way up with the switches of photograph B. Whose cells does the result
 #    show?
 
-import sys
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
+from scratchnet.lesson import start_lesson
 
-FAST = "--fast" in sys.argv
+FAST = start_lesson()
 rng = np.random.default_rng(15)
 
 # %%

@@ -18,11 +18,11 @@ You need lesson 13 (FCN, what a score sees), lesson 14 (ways up) and lesson 15 (
 # 3. Nobody draws boxes. We take 25 boxes from a regular grid, segment them all, and keep at every pixel the largest
 #    score of each class. Better or worse than whole images?
 
-import sys
-
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 
 # %%
 # By hand: scores go back, and the largest wins

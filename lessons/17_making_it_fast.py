@@ -19,14 +19,15 @@ You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
 # 3. how many of these multiplications one could save without changing the result. (Most people say: none.)
 
 import os
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 rng = np.random.default_rng(17)
 
 # One core for everybody, so that like is compared with like. The others come in at the fourth step.

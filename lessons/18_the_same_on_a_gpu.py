@@ -20,11 +20,12 @@ not need: this lesson plays one.
 #    576 such products, in per cent of the largest result?
 
 import itertools
-import sys
 
 import numpy as np
 
-FAST = "--fast" in sys.argv
+from scratchnet.lesson import start_lesson
+
+FAST = start_lesson()
 rng = np.random.default_rng(18)
 
 # %%

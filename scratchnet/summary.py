@@ -6,8 +6,9 @@ from math import prod
 from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network import Network
+from scratchnet.network.joining import joins
+from scratchnet.network.recomputing import peak_bytes, plan
 from scratchnet.ops.geometry import Pair
-from scratchnet.recomputing import peak_bytes, plan
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class Row:
 class Summary:
     """The rows of a network and their sums.
 
-    ``flops`` counts a multiply-add of the matrix products as two; ``activation_bytes`` is the sum of all values in
-    float32, what a training step has to keep at least; switches are counted as one byte a window.
+    ``flops`` counts a multiply-add of the matrix products as two; ``activation_bytes`` is what a training step keeps of
+    its values, in float32: a ReLU that the step before it does, or that overwrites its input, adds nothing
+    (:mod:`scratchnet.network.joining`); switches are counted as one byte a window.
     """
 
     rows: tuple[Row, ...]
@@ -46,7 +48,7 @@ class Summary:
 
     @property
     def activation_bytes(self) -> int:
-        """Memory of all values, float32."""
+        """Memory of the values that a training step keeps, float32."""
         return sum(row.activation_bytes for row in self.rows)
 
     @property
@@ -59,7 +61,7 @@ class Summary:
         head = ("step", "layer", "output (n, h, w, c)", "parameters", "MFLOP", "memory MB")
         lines = [("input", "", str(self.input_shape), "", "", f"{4 * prod(self.input_shape) / 1e6:.2f}")]
         for row in self.rows:
-            memory = f"{row.activation_bytes / 1e6:.2f}"
+            memory = f"{row.activation_bytes / 1e6:.2f}" if row.activation_bytes else "in place"
             if row.switch_bytes:
                 memory += f" + {row.switch_bytes / 1e6:.2f}"
             lines.append(
@@ -90,7 +92,7 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
     ValueError
         When the size does not fit the network.
     """
-    shapes = network.shapes(size, n)
+    shapes, in_place = network.shapes(size, n), {relu for relu, _ in joins(network.steps)}
     rows = []
     for step in network.steps:
         shape = shapes[step.name]
@@ -101,7 +103,7 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
                 shape,
                 sum(p.size for p in step.layer.parameters.values()),
                 step.layer.products(*(shapes[name] for name in step.inputs)),
-                4 * prod(shape),
+                0 if step.layer in in_place else 4 * prod(shape),
                 prod(shape) if isinstance(step.layer, MaxPool2d) else 0,
             )
         )
@@ -112,7 +114,7 @@ def training_memory(network: Network, size: Pair, n: int = 1) -> str:
     """Return a line on what values and gradients take at the worst moment of a training step on ``n`` images.
 
     Counted from shapes, float32, with a ReLU over its input; parameters, what the optimiser remembers and the scratch
-    memory of the operations come on top. :mod:`scratchnet.recomputing` tells what is recomputed.
+    memory of the operations come on top. :mod:`scratchnet.network.recomputing` tells what is recomputed.
     """
     held = network.held(size, n)
     whole, segments = (range(len(held)),), plan(held)

@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import threading
 import weakref
 from functools import partial
 from itertools import pairwise
@@ -14,6 +13,7 @@ from scratchnet import recycling
 from scratchnet.recording import Recorded
 from scratchnet.recycling import LARGE, Pool, empty, shared_zeros, using, zeros
 from scratchnet.workspace import Workspace
+from tests.hammering import hammer
 
 LIKE = np.zeros(0, np.float32)
 SHAPE = (64, 16, 32)  # 128 KB
@@ -295,34 +295,8 @@ def test_the_memory_in_use_is_restored_after_an_error():
 
 
 def test_threads_never_share_memory():
-    """Each writes its number, lets others have a turn, and must find it again; arrays also die in other threads."""
-    pool, wrong, passed_on = Pool(), [], []
-
-    def hammer(number):
-        rng = np.random.default_rng(number)
-        with using(pool):
-            held = []
-            for _ in range(300):
-                array = empty(LIKE, (int(rng.integers(1, 6)) * LARGE // 4,))
-                array.fill(number)
-                held.append(array[rng.integers(0, 1000) :])
-                if len(held) > 4:
-                    mine = held.pop(int(rng.integers(5)))
-                    if not (mine == number).all():
-                        wrong.append(number)
-                    passed_on.append(mine)
-                    del mine
-                if len(passed_on) > 8:
-                    passed_on.pop(0)
-                del array
-
-    workers = [threading.Thread(target=hammer, args=(k,)) for k in range(1, 6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not wrong
-    passed_on.clear()
+    pool = Pool()
+    assert not hammer(pool)
     assert not pool.alive
     assert sum(map(len, pool.idle.values())) < 200  # of 1500 that were taken
 

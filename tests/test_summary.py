@@ -1,10 +1,13 @@
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
+from scratchnet.models import build
 from scratchnet.network import Network
 from scratchnet.summary import summarize
+from tests.compare import numbers
 
 
 def small_net():
@@ -50,8 +53,34 @@ def test_sums():
     summary = summarize(net, (6, 10))
     assert summary.parameters == net.parameter_count() == 224 + 16 + 584 + 16
     assert summary.flops == 2 * (60 * 216 + 15 * 576 + 60 * 16)
-    assert summary.activation_bytes == 4 * (60 * 8 * 4 + 15 * 8 * 2 + 60 * 2)
+    assert summary.activation_bytes == 4 * (60 * 8 * 3 + 15 * 8 * 2 + 60 * 2)  # batch norm does the ReLU's work
     assert summary.switch_bytes == 15 * 8
+
+
+def arrays_in(kept):
+    """Yield the arrays among what layers keep."""
+    if isinstance(kept, np.ndarray):
+        yield kept
+    elif isinstance(kept, tuple | list):
+        for one in kept:
+            yield from arrays_in(one)
+    elif hasattr(kept, "__dict__"):
+        yield from arrays_in(tuple(vars(kept).values()))
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("bloodcell", {}), ("bloodcell", {"batch_norm": True}), ("deconvnet-small", {}), ("fcn8s", {"width": 0.125})],
+)
+def test_activations_are_what_a_training_step_keeps(model, options):
+    net = build(model, 2, 3, **options).allocate().train()
+    x = numbers(2, 64, 64, 3, dtype=np.float32)
+    y = net.forward(x)
+    kept = [y, x, *(array for step in net.steps for array in arrays_in(step.layer.kept))]
+    places = {array.__array_interface__["data"][0]: array.nbytes for array in kept}  # many are kept by two layers
+    summary = summarize(net, (64, 64), n=2)
+    counted = summary.activation_bytes + summary.switch_bytes + x.nbytes
+    assert sum(places.values()) == pytest.approx(counted, rel=0.05)
 
 
 def test_the_table_holds_every_step_and_the_sums():

@@ -2,7 +2,6 @@
 
 import mmap
 import os
-import threading
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from scratchnet import workspace
 from scratchnet.recycling import LARGE, empty, using
 from scratchnet.workspace import Workspace
+from tests.hammering import hammer
 
 LIKE = np.zeros(0, np.float32)
 PAGE = mmap.PAGESIZE
@@ -142,33 +142,6 @@ def test_forked_processes_share_it(space):
 
 
 def test_threads_never_share_memory(space):
-    """Each writes its number, and must find it again; arrays also die in other threads."""
-    wrong, passed_on = [], []
-
-    def hammer(number):
-        rng = np.random.default_rng(number)
-        with using(space):
-            held = []
-            for _ in range(300):
-                array = bytes_of(int(rng.integers(1, 6)) * LARGE)
-                array.fill(number)
-                held.append(array[rng.integers(0, 1000) :])
-                if len(held) > 4:
-                    mine = held.pop(int(rng.integers(5)))
-                    if not (mine == number).all():
-                        wrong.append(number)
-                    passed_on.append(mine)
-                    del mine
-                if len(passed_on) > 8:
-                    passed_on.pop(0)
-                del array
-
-    workers = [threading.Thread(target=hammer, args=(k,)) for k in range(1, 6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not wrong
-    passed_on.clear()
+    assert not hammer(space)
     assert not space.alive
     assert all((number, 0, len(stretch)) in gaps(space) for number, stretch in enumerate(space.stretches))

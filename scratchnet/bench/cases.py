@@ -56,7 +56,8 @@ class NetworkCase:
     options : dict
         Of the model.
     recompute : bool
-        Whether training computes most values a second time, see :mod:`scratchnet.recomputing`; PyTorch does not.
+        Whether training computes most values a second time, see :mod:`scratchnet.network.recomputing`; PyTorch does
+        not.
     """
 
     model: str

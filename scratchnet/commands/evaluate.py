@@ -29,7 +29,7 @@ class EvaluateArguments(PredictionArguments):
 
     data: str
     """Folder of the data set."""
-    checkpoint: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")] = None
+    checkpoint: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CHECKPOINT]")] = None
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
     compare: tuple[str, ...] = ()
     """Measure these checkpoints side by side, CHECKPOINT first if it is given; the other flags go for all of them."""

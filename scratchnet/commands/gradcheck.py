@@ -17,7 +17,7 @@ from scratchnet.gradcheck import all_cases
 class GradcheckArguments:
     """Compare the gradients of every op, layer, loss and model with central differences in float64."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME…")] = ()
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME…]")] = ()
     """Only cases whose name contains one of these words."""
     device: DeviceName = "cpu"
     """cpu, or gpu (NVIDIA's, through CuPy): what is checked runs there, the checking itself on the CPU."""

@@ -23,7 +23,7 @@ DRAWINGS = (".png", ".svg", ".pdf")
 class ModelsArguments:
     """List the models, or print one model's table: shapes, parameters, work and memory, without allocating it."""
 
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
     """A model; leave it out for the list."""
     size: str | None = None
     """Size of the image, HxW or one number. Default: the size that the model was made for."""

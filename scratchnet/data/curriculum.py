@@ -26,6 +26,7 @@ from scratchnet.data.folders import Dataset
 from scratchnet.data.objects import ObjectBox, Objects, find_objects
 from scratchnet.data.proposals import cut_out, enlarged, grid_windows, jittered, overlaps
 from scratchnet.data.resizing import resize_image, resize_mask
+from scratchnet.data.source import View
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 
@@ -71,7 +72,7 @@ class Example(NamedTuple):
     window: Window
 
 
-class BoxDataset:
+class BoxDataset(View):
     """A set whose samples are boxes of another set's images, all of one size.
 
     Parameters
@@ -94,7 +95,8 @@ class BoxDataset:
         alone: bool,
         boxes: Mapping[str, Sequence[ObjectBox]],
     ) -> None:
-        self.source, self.examples, self.side, self.alone = source, tuple(examples), size, alone
+        super().__init__(source)
+        self.examples, self.side, self.alone = tuple(examples), size, alone
 
         # Decoding an image and telling its objects apart costs far more than cutting out a box.
         @lru_cache(maxsize=8)
@@ -103,16 +105,6 @@ class BoxDataset:
             return image, mask, objects_of(source, index, mask, boxes).numbers
 
         self._load_whole = load_whole
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.source.classes
-
-    @property
-    def ignore_index(self) -> int | None:
-        """Mask value of pixels that do not count."""
-        return self.source.ignore_index
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -176,10 +176,15 @@ def _make_palette() -> Array:
     """Build the colours of the 256 classes, (256, 3) uint8.
 
     The first eight are those of Okabe and Ito (2008, "Color Universal Design"), which people with any kind of colour
-    vision tell apart; the rest steps round the colour circle by the golden ratio, so that neighbours differ.
+    vision tell apart. Then come 24, each as far as can be from all before it, for those who see three kinds of colour
+    and for those who see two. The rest steps round the colour circle by the golden ratio, so that neighbours differ.
     """
-    okabe_ito = ["000000", "e69f00", "56b4e9", "009e73", "f0e442", "0072b2", "d55e00", "cc79a7"]
-    colours = [tuple(bytes.fromhex(colour)) for colour in okabe_ito]
+    okabe_ito = "000000 e69f00 56b4e9 009e73 f0e442 0072b2 d55e00 cc79a7"
+    further = (
+        "492208 2f087d 972263 08e597 8a63ff 086315 7015be 8a6356 97b18a be3ccb be0808 d8beff "
+        "560849 08498a ff7de5 a4ffb1 97d8cb a4d808 08493c ff5663 63568a cb70ff d8a4b1 8a8a49"
+    )
+    colours = [tuple(bytes.fromhex(colour)) for colour in f"{okabe_ito} {further}".split()]
     for index in range(len(colours), 256):
         lightness, saturation = (0.35, 0.5, 0.65)[index % 3], (0.75, 0.55)[index // 3 % 2]
         red, green, blue = colorsys.hls_to_rgb(index * 0.618034 % 1, lightness, saturation)

@@ -1,12 +1,10 @@
 """Images and masks in another size."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.source import SampleSource
+from scratchnet.data.source import SampleSource, View
 
 
 def resize_image(image: Array, size: tuple[int, int]) -> Array:
@@ -26,23 +24,12 @@ def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
     return np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
 
 
-@dataclass(frozen=True)
-class ResizedDataset:
+class ResizedDataset(View):
     """A set whose samples all have one size."""
 
-    source: SampleSource
-    height: int
-    width: int
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.source.classes
-
-    @property
-    def ignore_index(self) -> int | None:
-        """Mask value of pixels that do not count."""
-        return self.source.ignore_index
+    def __init__(self, source: SampleSource, height: int, width: int) -> None:
+        super().__init__(source)
+        self.height, self.width = height, width
 
     @property
     def names(self) -> tuple[str, ...]:

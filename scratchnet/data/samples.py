@@ -5,6 +5,12 @@ from pathlib import Path
 import scratchnet
 from scratchnet.errors import UserError
 
+DRAWN_BY = {
+    "smears": "scratchnet data make cells data/smears --count 16 --size 96 --seed 1",
+    "squares": "scratchnet data make squares data/squares --count 8 --size 128 --seed 1",
+}
+"""The commands that draw the sets anew, pixel for pixel."""
+
 
 def sample_folder(name: str) -> Path:
     """Return the folder of a sample set: ``data/NAME`` beside the package, here, or in a folder above.
@@ -17,10 +23,11 @@ def sample_folder(name: str) -> Path:
     Raises
     ------
     UserError
-        When there is none, as in an installation without the repository.
+        When there is none, as in an installation without the repository; the message says how to get it.
     """
     here = Path.cwd()
     for folder in (Path(scratchnet.__file__).parents[1], here, *here.parents):
         if (folder / "data" / name / "images").is_dir():
             return folder / "data" / name
-    raise UserError(f"no folder data/{name} beside scratchnet or above {here}; start from a clone of the repository")
+    command = f", or draw it here: {DRAWN_BY[name]}" if name in DRAWN_BY else ""
+    raise UserError(f"no folder data/{name} in {here} or above; it comes with a clone of the repository{command}")

@@ -28,3 +28,20 @@ class SampleSource(Protocol):
 
     def load(self, index: int) -> tuple[Array, Array]:
         """Return image (h, w, 3) uint8 and mask (h, w) uint8 of a sample."""
+
+
+class View:
+    """What is the same in all sets that show another set's samples in another form."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self.source = source
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.source.classes
+
+    @property
+    def ignore_index(self) -> int | None:
+        """Mask value of pixels that do not count."""
+        return self.source.ignore_index

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.source import SampleSource
+from scratchnet.data.source import SampleSource, View
 from scratchnet.errors import UserError
 
 
@@ -98,26 +98,16 @@ def _ramp(length: int) -> Array:
     return ramp
 
 
-class TiledDataset:
+class TiledDataset(View):
     """A set whose samples are tiles of another set's images."""
 
     def __init__(self, source: SampleSource, tile: int, overlap: int = 0) -> None:
-        self.source = source
+        super().__init__(source)
         self._tiles = [
             (index, window) for index in range(len(source)) for window in tile_grid(*source.size(index), tile, overlap)
         ]
         # Tiles of one image are often asked for one after the other, and decoding it costs far more than cutting.
         self._load_whole = lru_cache(maxsize=8)(source.load)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.source.classes
-
-    @property
-    def ignore_index(self) -> int | None:
-        """Mask value of pixels that do not count."""
-        return self.source.ignore_index
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,7 +8,61 @@ from scratchnet.ops.geometry import Pair, pair, transposed_size, windows
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 
 
-class Conv2d(Layer):
+class _Kernel(Layer):
+    """What both have: a kernel of weights, the places that it meets, and a bias a filter.
+
+    ``between`` are the channels that the weight leads from and to; in the transposed layer they are those of the
+    convolution that it turns round.
+    """
+
+    def __init__(
+        self,
+        channels: Pair,
+        between: Pair,
+        kernel_size: int | Pair,
+        stride: int | Pair,
+        padding: int | Pair,
+        dilation: int | Pair,
+        groups: int,
+        bias: bool,
+        start: Initializer,
+    ) -> None:
+        super().__init__()
+        if groups < 1 or channels[0] % groups or channels[1] % groups:
+            raise ValueError(
+                f"{type(self).__name__}: {groups} groups do not divide {channels[0]} → {channels[1]} channels"
+            )
+        self.channels, self.groups = channels, groups
+        self.kernel, self.stride = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+        self.padding, self.dilation = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+        shape = (*self.kernel, between[0] // groups, between[1])
+        self.parameters["weight"] = Parameter(shape, "weight", start)
+        if bias:
+            self.parameters["bias"] = Parameter((channels[1],), "bias", constant(0))
+
+    def _numbers(self) -> tuple[Array, Array | None]:
+        """Return the weight, and the bias where there is one."""
+        return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
+
+    def _learn(self, dweight: Array, dbias: Array) -> None:
+        self.parameters["weight"].accumulate(dweight)
+        if "bias" in self.parameters:
+            self.parameters["bias"].accumulate(dbias)
+
+    def _check(self, x: Shape) -> None:
+        if x[3] != self.channels[0]:
+            raise ValueError(f"{self.describe()}: the input has {x[3]} channels, expected {self.channels[0]}")
+
+    def _described(self, word: str) -> str:
+        """Return the word, the kernel's size, the number of filters, and whatever differs from the usual."""
+        text = f"{word} {self.kernel[0]}×{self.kernel[1]}, {self.channels[1]}"
+        for name, (v, h) in (("stride", self.stride), ("dilation", self.dilation)):
+            if (v, h) != (1, 1):
+                text += f", {name} {v}" if v == h else f", {name} {v}×{h}"
+        return text + (f", groups {self.groups}" if self.groups > 1 else "")
+
+
+class Conv2d(_Kernel):
     """Convolution with a learned kernel and bias.
 
     Parameters
@@ -36,40 +90,28 @@ class Conv2d(Layer):
         bias: bool = True,
         start: Initializer = msra,
     ) -> None:
-        super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"Conv2d: {groups} groups do not divide {in_channels} → {out_channels} channels")
-        self.channels, self.groups = (in_channels, out_channels), groups
-        self.kernel, self.stride = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-        self.padding, self.dilation = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
-        self.parameters["weight"] = Parameter((*self.kernel, in_channels // groups, out_channels), "weight", start)
-        if bias:
-            self.parameters["bias"] = Parameter((out_channels,), "bias", constant(0))
+        channels, between = (in_channels, out_channels), (in_channels, out_channels)
+        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
         self.keep(x)
-        bias = self.parameters["bias"].value if "bias" in self.parameters else None
-        weight = self.parameters["weight"].value
-        return conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        return conv2d(x, *self._numbers(), self.stride, self.padding, self.dilation, self.groups)
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         (x,) = self.take()
-        weight = self.parameters["weight"]
+        weight, _ = self._numbers()
         dx, dweight, dbias = conv2d_backward(
-            dy, x, weight.value, self.stride, self.padding, self.dilation, self.groups, self.need_dx
+            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx
         )
-        weight.accumulate(dweight)
-        if "bias" in self.parameters:
-            self.parameters["bias"].accumulate(dbias)
+        self._learn(dweight, dbias)
         return dx
 
     def output_shape(self, x: Shape) -> Shape:
         """Return (n, oh, ow, out_channels)."""
-        n, h, w, c = x
-        if c != self.channels[0]:
-            raise ValueError(f"{self.describe()}: the input has {c} channels, expected {self.channels[0]}")
+        self._check(x)
+        n, h, w, _ = x
         size = [
             windows(v, self.kernel[i], self.stride[i], self.padding[i], self.dilation[i]) for i, v in enumerate((h, w))
         ]
@@ -82,10 +124,10 @@ class Conv2d(Layer):
 
     def describe(self) -> str:
         """Kernel size, filters, and whatever differs from the usual."""
-        return _describe("conv", self.kernel, self.channels[1], self.stride, self.dilation, self.groups)
+        return self._described("conv")
 
 
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(_Kernel):
     """Transposed convolution ("deconvolution") with a learned kernel and bias.
 
     Parameters
@@ -114,43 +156,31 @@ class ConvTranspose2d(Layer):
         dilation: int | Pair = 1,
         start: Initializer = msra_transposed,
     ) -> None:
-        super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"ConvTranspose2d: {groups} groups do not divide {in_channels} → {out_channels} channels")
-        self.channels, self.groups = (in_channels, out_channels), groups
-        self.kernel, self.stride = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-        self.padding, self.dilation = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+        channels, between = (in_channels, out_channels), (out_channels, in_channels)
+        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
         self.output_padding = pair(output_padding, "output_padding", 0)
-        self.parameters["weight"] = Parameter((*self.kernel, out_channels // groups, in_channels), "weight", start)
-        if bias:
-            self.parameters["bias"] = Parameter((out_channels,), "bias", constant(0))
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
         self.keep(x)
-        bias = self.parameters["bias"].value if "bias" in self.parameters else None
-        weight = self.parameters["weight"].value
         return conv_transpose2d(
-            x, weight, bias, self.stride, self.padding, self.output_padding, self.dilation, self.groups
+            x, *self._numbers(), self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         (x,) = self.take()
-        weight = self.parameters["weight"]
+        weight, _ = self._numbers()
         dx, dweight, dbias = conv_transpose2d_backward(
-            dy, x, weight.value, self.stride, self.padding, self.dilation, self.groups, self.need_dx
+            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx
         )
-        weight.accumulate(dweight)
-        if "bias" in self.parameters:
-            self.parameters["bias"].accumulate(dbias)
+        self._learn(dweight, dbias)
         return dx
 
     def output_shape(self, x: Shape) -> Shape:
         """Return (n, oh, ow, out_channels)."""
-        n, h, w, c = x
-        if c != self.channels[0]:
-            raise ValueError(f"{self.describe()}: the input has {c} channels, expected {self.channels[0]}")
+        self._check(x)
+        n, h, w, _ = x
         size = [
             transposed_size(
                 v, self.kernel[i], self.stride[i], self.padding[i], self.dilation[i], self.output_padding[i]
@@ -166,13 +196,4 @@ class ConvTranspose2d(Layer):
 
     def describe(self) -> str:
         """Kernel size, filters, and whatever differs from the usual."""
-        return _describe("deconv", self.kernel, self.channels[1], self.stride, self.dilation, self.groups)
-
-
-def _describe(word: str, kernel: Pair, filters: int, stride: Pair, dilation: Pair, groups: int) -> str:
-    text = f"{word} {kernel[0]}×{kernel[1]}, {filters}"
-    if stride != (1, 1):
-        text += f", stride {stride[0]}" if stride[0] == stride[1] else f", stride {stride[0]}×{stride[1]}"
-    if dilation != (1, 1):
-        text += f", dilation {dilation[0]}" if dilation[0] == dilation[1] else f", dilation {dilation[0]}×{dilation[1]}"
-    return text + (f", groups {groups}" if groups > 1 else "")
+        return self._described("deconv")

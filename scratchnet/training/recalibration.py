@@ -4,6 +4,10 @@ The running averages of a training are averages over past batches, seen by past 
 one with a batch of a single image, they fit the final weights badly, and the network fails at test time although it
 did well in training. SegNet's authors therefore run the finished network over the training set once more and average
 the means and variances of all batches (the released ``compute_bn_statistics``).
+
+A mean over batches drawn at random does not get much better after a few hundred of them, and a set of boxes may have
+hundreds of thousands: DeconvNet's second stage sees each of its boxes about once in the whole training. So a run takes
+:data:`ENOUGH` batches, or one pass over the set where that is less.
 """
 
 from collections.abc import Iterable
@@ -11,6 +15,9 @@ from collections.abc import Iterable
 from scratchnet.arrays import Array, namespace, to_device_of
 from scratchnet.network import Network
 from scratchnet.training.parallel import forward_without_images
+
+ENOUGH = 256
+"""Batches that a run averages over at most."""
 
 
 def recalibrate(network: Network, batches: Iterable[Array]) -> int:

@@ -30,11 +30,11 @@ from scratchnet.network import Network
 from scratchnet.progress import progress
 from scratchnet.recycling import shared_copy
 from scratchnet.replay import Replay
+from scratchnet.training import recalibration
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
 from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
 from scratchnet.training.optimizers import SGD, Adam, Optimizer
 from scratchnet.training.parallel import Alone, Ranks, evaluate_together, share_batches
-from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
 
 BEST, LAST, LOG = "checkpoint.npz", "last.npz", "log.csv"
@@ -184,9 +184,9 @@ class Run:
         best = load_checkpoint(self.folder / BEST)
         self._use(best.network)
         if self.settings.recalibrate and self.network.batch_norms():
-            count = len(self.train) // self.batch_size
-            prepared = (self._prepared(images, masks)[0] for images, masks in self._batches(0))
-            recalibrate(self.network, progress(prepared, "recalibrating batch norm", count))
+            count = min(len(self.train) // self.batch_size, recalibration.ENOUGH)
+            prepared = (self._prepared(images, masks)[0] for images, masks in islice(self._batches(0), count))
+            recalibration.recalibrate(self.network, progress(prepared, "recalibrating batch norm", count))
         found = self.validate("evaluating")
         best.progress["final"] = summary(found)
         if self.ranks.rank == 0:

@@ -1,32 +1,19 @@
 """A network's list told in blocks: what a drawing of it shows as boxes and lines.
 
-A block is a step that makes a map of another kind: a convolution, a pool, an unpooling, a sum. Batch norm, ReLU,
-dropout, crops and the like belong to the block whose map they finish.
+A block is a layer that makes a map of another kind: a convolution, a pool, an unpooling, a sum. What only works pixel
+by pixel, frames a map or crops it belongs to the block whose map it finishes.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from scratchnet.layers import (
-    Add,
-    BedOfNails,
-    BilinearTranspose2d,
-    Concatenate,
-    Conv2d,
-    ConvTranspose2d,
-    Crop,
-    MaxPool2d,
-    MaxUnpool2d,
-    UpsampleBilinear,
-    UpsampleNearest,
-)
+from scratchnet.layers import Crop, Pad
 from scratchnet.layers.base import Shape
 from scratchnet.network import Network, Step
 from scratchnet.ops.geometry import Pair
+from scratchnet.viewing.grouping import KINDS, groups_of
 
 BlockKind: TypeAlias = Literal["image", "learned", "switches", "fixed", "result"]
-
-FIXED = (MaxPool2d, BedOfNails, UpsampleNearest, UpsampleBilinear, BilinearTranspose2d, Concatenate, Add)
 
 
 @dataclass(frozen=True)
@@ -79,28 +66,31 @@ def blocks_of(network: Network, size: Pair) -> tuple[list[Block], list[Join]]:
     used = {name for step in network.steps for name in step.inputs}
     blocks, joins = [Block("input", "image", shapes["input"], "input")], []
     owner = {"input": 0}  # value → the block that it belongs to
-    for step in network.steps:
+    for group in groups_of(network, shapes):
+        step, value = group[0], group[-1].name
         first = owner[step.inputs[0]]
-        if not _starts_block(step, shapes, last=step is network.steps[-1]):
-            owner[step.name] = first
-            if first == len(blocks) - 1:  # not the crop of a skip
-                blocks[first] = replace(blocks[first], value=step.name)
-            continue
-        for name in step.inputs[: 1 if isinstance(step.layer, Crop) else None]:  # a crop only looks how large
-            joins.append(Join(owner[name], len(blocks), name.endswith(".switches")))
-        owner[step.name] = owner[f"{step.name}.switches"] = len(blocks)
-        blocks.append(Block(step.name, _kind(step, used), shapes[step.name], step.name))
+        if _is_block(step, shapes, last=value == network.steps[-1].name):
+            for name in step.inputs[: 1 if isinstance(step.layer, Crop) else None]:  # a crop only looks how large
+                joins.append(Join(owner[name], len(blocks), name.endswith(".switches")))
+            first = len(blocks)
+            owner[f"{step.name}.switches"] = first
+            blocks.append(Block(step.name, _kind(step, used), shapes[step.name], value))
+        elif first == len(blocks) - 1:  # not the crop of a skip
+            blocks[first] = replace(blocks[first], value=value)
+        owner |= dict.fromkeys((one.name for one in group), first)
     blocks[-1] = replace(blocks[-1], kind="result")
     return blocks, joins
 
 
-def _starts_block(step: Step, shapes: dict[str, Shape], last: bool) -> bool:
+def _is_block(step: Step, shapes: dict[str, Shape], last: bool) -> bool:
+    """Whether a layer that begins with ``step`` is more than the end of the block before it."""
     if isinstance(step.layer, Crop):
         return last and shapes[step.name] != shapes[step.inputs[0]]
-    return isinstance(step.layer, (Conv2d, ConvTranspose2d, MaxUnpool2d, *FIXED))
+    return KINDS[type(step.layer)] != "pixelwise" and not isinstance(step.layer, Pad)
 
 
 def _kind(step: Step, used: set[str]) -> BlockKind:
-    if isinstance(step.layer, MaxUnpool2d) or f"{step.name}.switches" in used:
+    kind = KINDS[type(step.layer)]
+    if kind == "unpool" or f"{step.name}.switches" in used:
         return "switches"
-    return "fixed" if isinstance(step.layer, FIXED) else "learned"
+    return "learned" if kind in ("conv", "deconv") else "fixed"

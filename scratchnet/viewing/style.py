@@ -12,6 +12,10 @@ switch   where a maximum was, and where it is put back (vermilion)
 truth    the mask that a person drew (black)
 pixel    the one pixel that is followed (magenta)
 ======== =====================================================================
+
+Numbers without a role of their own are lightness, and dark is large: an activation, a weight, a probability is white
+where it is least (0, if nothing is negative) and darkest where it is largest. Only photographs are light where their
+numbers are large.
 """
 
 from collections.abc import Sequence

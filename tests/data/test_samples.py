@@ -1,8 +1,12 @@
 """The sample sets of the repository are found from anywhere, and missed in one line."""
 
 import pytest
+from PIL import Image
 
+import scratchnet
+from scratchnet.cli import main
 from scratchnet.data import open_dataset, sample_folder
+from scratchnet.data.samples import DRAWN_BY
 from scratchnet.errors import UserError
 
 
@@ -20,5 +24,22 @@ def test_found_above_the_current_folder(tmp_path, monkeypatch):
 
 def test_a_missing_set_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"no folder data/cups .*clone"):
+    with pytest.raises(UserError, match=r"no folder data/cups .*clone of the repository$"):
         sample_folder("cups")
+
+
+@pytest.mark.parametrize("name", DRAWN_BY)
+def test_the_command_that_is_named_draws_the_set(tmp_path, monkeypatch, name):
+    drawn = sample_folder(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scratchnet, "__file__", str(tmp_path / "scratchnet" / "__init__.py"))
+    with pytest.raises(UserError) as caught:
+        sample_folder(name)
+    assert main(str(caught.value).partition("draw it here: scratchnet ")[2].split()) == 0
+    made = sample_folder(name)
+    assert made == tmp_path / "data" / name
+    files = sorted(path.relative_to(drawn) for path in drawn.rglob("*.png"))
+    assert files == sorted(path.relative_to(made) for path in made.rglob("*.png"))
+    for file in files:
+        with Image.open(drawn / file) as one, Image.open(made / file) as other:  # encoders of PNG differ
+            assert (one.mode, one.tobytes()) == (other.mode, other.tobytes())

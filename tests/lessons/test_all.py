@@ -32,7 +32,7 @@ def test_solutions_hold(path, monkeypatch, tmp_path):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_has_the_parts_of_a_lesson(path):
     text = path.read_text(encoding="utf-8")
-    for part in ("**The question.**", "prediction", "What breaks if", "Exercises", "--fast"):
+    for part in ("**The question.**", "prediction", "What breaks if", "Exercises", "FAST = start_lesson()"):
         assert part in text, f"{path.name} lacks {part!r}"
     exercises = re.findall(r"^# (\d)\. ", text[text.rindex("# Exercises") :], re.MULTILINE)
     assert 2 <= len(exercises) <= 4

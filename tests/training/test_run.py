@@ -1,6 +1,7 @@
 import csv
 import math
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from scratchnet.data import Augmentation, BorderWeights, epoch_batches
 from scratchnet.errors import UserError
 from scratchnet.losses import PixelLoss
-from scratchnet.training import load_checkpoint, recalibrate, save_checkpoint
+from scratchnet.training import load_checkpoint, recalibrate, recalibration, save_checkpoint
 from scratchnet.training.gradients import gradient, weighted
 from scratchnet.training.run import BEST, LAST, LOG, pad_to_stride, summary, write_log
 from tests.compare import assert_close, numbers
@@ -580,6 +581,18 @@ def test_finish_loads_the_best_and_recalibrates_it(tmp_path, monkeypatch):
         np.testing.assert_array_equal(buffer.value, expected.state()[name].value)
         assert (buffer.value != best.network.state()[name].value).any()
     assert stored.progress["final"]["val_mean_iou"] == found.metrics.mean_iou
+
+
+def test_recalibration_takes_no_more_batches_than_help(tmp_path, monkeypatch):
+    """The second stage of DeconvNet has more of them than the training saw."""
+    made = trained(tmp_path, made=recipe(options=NORMED), train=source(6, 20, 20), batch_size=2)
+    expected = load_checkpoint(tmp_path / BEST).network
+    batches = epoch_batches(made.train, 2, 0, 0, Augmentation(), drop_last=True)
+    assert recalibrate(expected, (made._prepared(*batch)[0] for batch in islice(batches, 2))) == 2
+    monkeypatch.setattr(recalibration, "ENOUGH", 2)
+    made.finish()
+    for name, buffer in load_checkpoint(tmp_path / BEST).network.state().items():
+        np.testing.assert_array_equal(buffer.value, expected.state()[name].value)
 
 
 def test_recalibration_can_be_left_out(tmp_path):

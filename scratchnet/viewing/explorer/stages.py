@@ -1,65 +1,25 @@
-"""The boxes of a drawn network: what a reader calls a layer.
+"""The boxes of the page's drawing: the network's layers and where each has its place.
 
-A convolution, the batch norm and the ReLU behind it are three steps of the list and one layer of the drawing. Every
-other step is a layer of its own. The drawing is an hourglass: on the left the layers up to the smallest map, in the
-middle those at its scale, on the right the way back up.
+The drawing is an hourglass: on the left the layers up to the smallest map, in the middle those at its scale, on the
+right the way back up. A crop, a frame of zeros or a sum is a box as well, for every one of them can be pointed at.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from scratchnet.layers import (
-    Add,
-    BatchNorm2d,
-    BedOfNails,
-    BilinearTranspose2d,
-    Concatenate,
-    Conv2d,
-    ConvTranspose2d,
-    Crop,
-    Dropout,
-    LocalResponseNorm,
-    MaxPool2d,
-    MaxUnpool2d,
-    Pad,
-    ReLU,
-    Scale,
-    UpsampleBilinear,
-    UpsampleNearest,
-)
+from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, ReLU
 from scratchnet.layers.base import Layer, Shape
-from scratchnet.network import Network, Step
+from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
+from scratchnet.viewing.grouping import KINDS, Kind, groups_of
 from scratchnet.viewing.links import Link, Middle, links, middles
 
-Kind: TypeAlias = Literal[
-    "input", "conv", "deconv", "pool", "unpool", "copy", "blend", "add", "concat", "pixelwise", "classes"
-]
-"""What a layer does with places: weigh a window, spread by weights, choose, put back, copy, mix neighbours, …"""
+StageKind: TypeAlias = Kind | Literal["input", "classes"]
+"""A layer's kind; the image and the labels are layers of the drawing too."""
 
-KINDS: dict[type[Layer], Kind] = {
-    Conv2d: "conv",
-    ConvTranspose2d: "deconv",
-    MaxPool2d: "pool",
-    MaxUnpool2d: "unpool",
-    BedOfNails: "copy",
-    Crop: "copy",
-    Pad: "copy",
-    UpsampleNearest: "copy",
-    UpsampleBilinear: "blend",
-    BilinearTranspose2d: "blend",
-    Add: "add",
-    Concatenate: "concat",
-    BatchNorm2d: "pixelwise",
-    Dropout: "pixelwise",
-    LocalResponseNorm: "pixelwise",
-    ReLU: "pixelwise",
-    Scale: "pixelwise",
-}
-FOLLOWERS = {BatchNorm2d: "batch norm", ReLU: "ReLU"}
-"""Layers that belong to the convolution before them, and their names."""
+JOINED = {BatchNorm2d: "batch norm", ReLU: "ReLU"}
+"""What is named beside the convolution that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +32,7 @@ class Stage:
         Of its first step; "input" for the image.
     value : str
         What it makes: the name of its last step.
-    kind : Kind
+    kind : StageKind
     words : str
         What it is, as in "conv 3×3, 16".
     after : tuple of str
@@ -92,7 +52,7 @@ class Stage:
 
     name: str
     value: str
-    kind: Kind
+    kind: StageKind
     words: str
     after: tuple[str, ...]
     shape: Shape
@@ -115,10 +75,10 @@ def stages(net: Network, size: Pair) -> list[Stage]:
     shapes, joined, places = net.shapes(size), links(net, size), middles(net, size)
     flat = (Middle(0.0, 1.0), Middle(0.0, 1.0))
     found = [Stage("input", "input", "input", "what the network sees", (), shapes["input"], (), None, flat)]
-    for group in _groups(net, shapes):
+    for group in groups_of(net, shapes):
         first, *rest = group
         value, layer = group[-1].name, first.layer
-        after = tuple(FOLLOWERS[type(s.layer)] for s in rest if type(s.layer) in FOLLOWERS)
+        after = tuple(JOINED[type(s.layer)] for s in rest if type(s.layer) in JOINED)
         found.append(
             Stage(first.name, value, KINDS[type(layer)], _words(layer), after, shapes[value], tuple(joined[first.name]),
                   layer, places[value])
@@ -130,29 +90,6 @@ def _words(layer: Layer) -> str:
     names = {"ReLU": "ReLU", "Add": "sum", "Concatenate": "side by side", "Dropout": "dropout", "Pad": "zeros around"}
     text = layer.describe()
     return names.get(text, text)
-
-
-def _groups(net: Network, shapes: dict[str, Shape]) -> list[list[Step]]:
-    """Put every step with those that follow from it pixel by pixel."""
-    takers = Counter(name for step in net.steps for name in step.inputs)
-    groups: list[list[Step]] = []
-    for step in net.steps:
-        source = step.inputs[0]
-        alone = bool(groups) and groups[-1][-1].name == source and takers[source] == 1
-        if alone and _follows(step, groups[-1][0].layer, shapes):
-            groups[-1].append(step)
-        else:
-            groups.append([step])
-    return groups
-
-
-def _follows(step: Step, first: Layer, shapes: dict[str, Shape]) -> bool:
-    """Whether a step is no layer of its own behind ``first``."""
-    if isinstance(step.layer, Crop):  # one that cuts nothing off
-        return shapes[step.name] == shapes[step.inputs[0]]
-    if type(step.layer) in FOLLOWERS:
-        return isinstance(first, Conv2d | ConvTranspose2d | BatchNorm2d)
-    return isinstance(step.layer, Dropout)
 
 
 def _placed(found: Sequence[Stage]) -> list[Stage]:

@@ -49,7 +49,7 @@ function drawPictures(number, here) {
   const behind = number > state.anchor.layer;
   large.mark(state.fields[number], here, behind);
   byId("large").setAttribute("aria-label", `${layer.name}, ${pictureName(layer, shown)}`);
-  byId("range").textContent = shown === MASK ? "" : `${layer.zero ? `black −${format(scaleOf(layer, shown))}, grey 0` : "black 0"}, white ${format(scaleOf(layer, shown))}`;
+  byId("range").textContent = shown === MASK ? "" : `${layer.zero ? `white −${format(scaleOf(layer, shown))}, grey 0` : "white 0"}, black ${format(scaleOf(layer, shown))}`;
   if (strip.number !== number) {
     strip = pictures.length > 1 ? pictures.map((m) => new Picture(number, m)) : [];
     strip.number = number;

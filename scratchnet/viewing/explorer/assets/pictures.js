@@ -1,4 +1,4 @@
-// Maps as pictures, and the marks on them.
+// Maps as pictures, and the marks on them. Of a map's values the largest is the darkest, as in all figures.
 
 const MASK = -1; // the picture of all classes over the image
 
@@ -19,7 +19,7 @@ function paint(canvas, layer, m) {
   canvas.height = height;
   const context = canvas.getContext("2d"), picture = context.createImageData(width, height);
   for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) picture.data[4 * i + c] = m === MASK ? layer.photo[3 * i + c] : layer.maps[m * width * height + i];
+    for (let c = 0; c < 3; c++) picture.data[4 * i + c] = m === MASK ? layer.photo[3 * i + c] : 255 - layer.maps[m * width * height + i];
     picture.data[4 * i + 3] = 255;
   }
   context.putImageData(picture, 0, 0);
@@ -72,7 +72,7 @@ class Picture {
   }
 }
 
-// Numbers as squares: black is the smallest, white the largest value; `marked` are framed.
+// Numbers as squares: white is the smallest, black the largest value; `marked` are framed.
 function squares(rows, largest, signed, marked = () => false) {
   const columns = rows[0].length, big = Math.max(columns, rows.length);
   const size = big > 8 ? "squares fine" : big > 5 ? "squares tiny" : "squares";
@@ -83,7 +83,7 @@ function squares(rows, largest, signed, marked = () => false) {
       return;
     }
     const share = largest > 0 ? number / largest : 0;
-    const grey = Math.round(signed ? 128 + 127 * share : 255 * share);
+    const grey = Math.round(signed ? 127 - 127 * share : 255 - 255 * share);
     const square = element("b", { style: `background:rgb(${grey},${grey},${grey});color:${grey < 135 ? "#fff" : "#000"}`, title: format(number) });
     if (big <= 5) square.textContent = format(number);
     if (marked(i, j)) square.className = "chosen";

@@ -25,11 +25,17 @@ and B is halved down to the smallest that leads to the end.
 Reference: Chen, Xu, Zhang, Guestrin, "Training deep nets with sublinear memory cost" (2016), sections 3 and 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import prod
 from typing import Any
+
+from scratchnet.layers.base import Shape
+from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.network.joining import joins
+from scratchnet.network.step import Step
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,27 @@ class _Need:
 
     taken: int
     whole: int
+
+
+def held(steps: Sequence[Step], shapes: Mapping[str, Shape], itemsize: int) -> tuple[Held, ...]:
+    """Return what every step holds, given the shapes of all values and the bytes of a number.
+
+    A ReLU that is joined to the step before it makes no value of its own.
+    """
+    joined = {relu for relu, _ in joins(steps)}
+    found: list[Held] = []
+    same: dict[str, str] = {}
+    for step in steps:
+        takes = tuple(same.get(name, name) for name in step.inputs)
+        if step.layer in joined:
+            same[step.name] = takes[0]
+            found.append(Held((), takes, begins=False))
+            continue
+        count = prod(shapes[step.name])
+        value = (step.name, count * itemsize, count * itemsize)
+        switches = [(f"{step.name}.switches", count, 0)] if isinstance(step.layer, MaxPool2d) else []
+        found.append(Held((value, *switches), takes, begins=True))
+    return tuple(found)
 
 
 @lru_cache(maxsize=32)

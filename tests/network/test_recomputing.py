@@ -7,7 +7,7 @@ import pytest
 
 from scratchnet.layers import BatchNorm2d, Dropout
 from scratchnet.models import build
-from scratchnet.recomputing import Held, peak_bytes, plan
+from scratchnet.network.recomputing import Held, peak_bytes, plan
 from scratchnet.recycling import using
 from scratchnet.replay import Replay
 from scratchnet.training.parallel import share_batches
@@ -104,7 +104,7 @@ def test_a_forward_pass_that_keeps_nothing_leaves_nothing_to_recompute(cores):
     net.forward(batch(0, shape), keep=False)
     with pytest.raises(RuntimeError, match="backward was called without a forward before it"):
         net.backward(y)
-    assert not net._stored
+    assert not net._last.stored
 
 
 def test_ranks_sum_as_often_as_without(cores):

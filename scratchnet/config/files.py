@@ -1,0 +1,97 @@
+"""Settings as TOML: files of your own, and the recipes that come with scratchnet."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from scratchnet.config.settings import TrainSettings
+from scratchnet.errors import UserError
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with scratchnet."""
+    folder = resources.files("scratchnet") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_settings(source: str) -> TrainSettings:
+    """Read settings from a TOML file or from a recipe that comes with scratchnet.
+
+    Tables are the groups (``[data]``, ``[model]``, ``[training]``, ``[augmentation]``, ``[curriculum]``); what is left
+    out keeps its default.
+
+    Parameters
+    ----------
+    source : str
+        Path of a ``.toml`` file, or a recipe's name.
+
+    Raises
+    ------
+    UserError
+        When there is no such file or recipe, it is no TOML, or a key or value is none of ours.
+    """
+    path = Path(source)
+    try:
+        if path.suffix == ".toml":
+            text = path.read_text(encoding="utf-8")
+        elif source in recipe_names():
+            text = (resources.files("scratchnet") / "recipes" / f"{source}.toml").read_text(encoding="utf-8")
+        else:
+            raise UserError(f"config '{source}': no .toml file and no recipe; recipes: {', '.join(recipe_names())}")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML ({error})") from error
+    settings: TrainSettings = _fill(TrainSettings, values, source)
+    return settings
+
+
+def write_settings(settings: TrainSettings) -> str:
+    """Return the settings as TOML that :func:`read_settings` understands; what is not set (None) is left out."""
+    lines = [f"out = {_toml(settings.out)}"]
+    for group, values in asdict(settings).items():
+        if isinstance(values, dict):
+            lines += ["", f"[{group}]"]
+            lines += [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Make a settings object of a table, refusing what it does not know."""
+    from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
+
+    hints = get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown setting '{key}'; known here: {', '.join(known)}")
+        if is_dataclass(hints[key]):
+            if not isinstance(value, dict):
+                raise UserError(f"{where}: '{key}' must be a table, [{key}]")
+            made[key] = _fill(hints[key], value, f"{where} [{key}]")
+            continue
+        given = tuple(value) if isinstance(value, list) else value
+        try:
+            if isinstance(given, bool) and bool not in (hints[key], *get_args(hints[key])):
+                raise TypeCheckError("true and false are no numbers")  # to Python they are 1 and 0
+            made[key] = check_type(given, hints[key], collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+        except TypeCheckError as error:
+            raise UserError(f"{where}: '{key}' is {value!r}, but {error}") from error
+    return kind(**made)
+
+
+def _toml(value: Any) -> str:
+    """Write one value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)  # a JSON string is a TOML string
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return repr(value)

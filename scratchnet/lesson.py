@@ -1,0 +1,27 @@
+"""What every lesson begins with."""
+
+import sys
+from types import TracebackType
+
+from scratchnet.errors import UserError
+
+
+def start_lesson() -> bool:
+    """Return whether the lesson was started with ``--fast``: it then takes seconds, on smaller data.
+
+    From then on Ctrl-C, or data that are not there, end the lesson with one line in place of a traceback. In a
+    notebook, where nothing of this is needed, nothing changes.
+    """
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _end
+    return "--fast" in sys.argv
+
+
+def _end(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Say in one line what the reader can know without reading the code; show the rest as always."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("\ninterrupted", file=sys.stderr)
+    elif issubclass(kind, UserError):
+        print(error, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)

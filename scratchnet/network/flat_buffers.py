@@ -1,0 +1,62 @@
+"""All parameters of a network in one array, so that an update, a sum over processes and a checkpoint are one each."""
+
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array, to_host
+from scratchnet.layers.base import Kind, Parameter
+from scratchnet.recycling import shared_zeros
+
+KINDS: tuple[Kind, ...] = ("weight", "bias", "scale", "shift")
+"""The order of the kinds in the arrays."""
+
+
+@dataclass
+class FlatBuffers:
+    """All parameters of a network in one array, all gradients in another, ordered by kind.
+
+    Attributes
+    ----------
+    values, grads : (count,)
+    segments : dict
+        The slice of each kind of parameter, so that an update with one rate and decay a kind is a few array operations.
+    """
+
+    values: Array
+    grads: Array
+    segments: dict[Kind, slice] = field(default_factory=dict)
+
+    @classmethod
+    def zeros(cls, parameters: dict[str, Parameter], dtype: Any) -> "FlatBuffers":
+        """Return buffers that hold the parameters, and make them live there."""
+        count = sum(parameter.size for parameter in parameters.values())
+        flat = cls(shared_zeros((count,), dtype), shared_zeros((count,), dtype))
+        flat.place(parameters)
+        return flat
+
+    def place(self, parameters: dict[str, Parameter]) -> None:
+        """Make the parameters, which come kind by kind, live in these buffers one behind the other."""
+        begin = 0
+        for parameter in parameters.values():
+            end = begin + parameter.size
+            parameter.place(self.values[begin:end], self.grads[begin:end])
+            first = self.segments.get(parameter.kind, slice(begin, begin)).start
+            self.segments[parameter.kind] = slice(first, end)
+            begin = end
+
+    def to(self, xp: ModuleType) -> "FlatBuffers":
+        """Return a copy in the memory of a module's device; no parameter lives there yet."""
+        return FlatBuffers(moved(self.values, xp), moved(self.grads, xp))
+
+
+def moved(array: Array, xp: ModuleType) -> Array:
+    """Return an array in a module's memory; on the host in memory that forked processes share."""
+    if xp is not np:
+        there: Array = xp.asarray(array)
+        return there
+    host = shared_zeros(array.shape, array.dtype)
+    host[...] = to_host(array)
+    return host

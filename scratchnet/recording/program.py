@@ -1,0 +1,25 @@
+"""What comes out of a recording: lists of calls."""
+
+from collections.abc import Callable
+from typing import Any
+
+Call = Callable[[], Any]
+Section = list[list[Call]]
+"""What the threads do between two meetings: a list of calls each."""
+
+
+class CannotRecord(RuntimeError):
+    """A computation depends on its numbers in a way that a replay could not follow."""
+
+
+class Program:
+    """Sections of calls, to be made one section after the other."""
+
+    def __init__(self) -> None:
+        self.sections: list[Section] = []
+
+    def add(self, call: Call) -> None:
+        """Append a call that one thread makes while the others wait."""
+        if not self.sections or len(self.sections[-1]) > 1:
+            self.sections.append([[]])
+        self.sections[-1][0].append(call)
