@@ -11,8 +11,9 @@ import pytest
 
 from scratchnet import recycling
 from scratchnet.recording import Recorded
-from scratchnet.recycling import LARGE, Pool, empty, shared_zeros, using, zeros
+from scratchnet.recycling import LARGE, Pool, empty, shared_copy, shared_zeros, using, zeros
 from scratchnet.workspace import Workspace
+from tests.compare import numbers
 from tests.hammering import hammer
 
 LIKE = np.zeros(0, np.float32)
@@ -311,6 +312,14 @@ def test_shared_zeros_are_zero_and_keep_their_memory():
     assert (view == 2).all()
     assert not any(other.any() for other in others)
     assert shared_zeros((0, 3), np.float32).shape == (0, 3)
+
+
+def test_a_shared_copy_is_no_view():
+    array = numbers(3, 4)[:, ::2]
+    copy = shared_copy(array)
+    np.testing.assert_array_equal(copy, array)
+    assert not np.may_share_memory(copy, array)
+    assert copy.dtype == array.dtype
 
 
 def test_a_pointer_alone_does_not_keep_memory():

@@ -18,7 +18,7 @@ PICTURES = {
     "segnet": ({"width": 1 / 8}, 31, 2, 40),
     "segnet-basic": ({"width": 1 / 8}, 31, 2, 60),
     "squares": ({"width": 8}, 24, 1, 20),
-    "fcn32s": ({"width": 1 / 8, "padding": "same"}, 64, 1, 60),
+    "fcn32s": ({"width": 1 / 8, "padding": "same"}, 64, 1, 80),
     "fcn16s": ({"width": 1 / 16, "padding": "same", "upsampling": "paper"}, 64, 1, 60),
     "fcn8s": ({"width": 1 / 16, "padding": "same", "upsampling": "learned"}, 64, 1, 60),
     "fcn8s, padding 100, at once": ({"width": 1 / 32, "at_once": True}, 40, 1, 60),

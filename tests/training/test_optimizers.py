@@ -1,3 +1,6 @@
+import os
+import warnings
+
 import numpy as np
 import pytest
 
@@ -104,6 +107,23 @@ def test_dtype_and_memory(make, dtype):
     assert optimizer.steps == len(RATES)
     assert set(optimizer.arrays) == set(optimizer.names)
     assert all(array.dtype == dtype and array.shape == values.shape for array in optimizer.arrays.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked on this system")
+@pytest.mark.parametrize("make", [SGD, Adam], ids=["sgd", "adam"])
+def test_a_forked_process_sees_the_memory_and_keeps_no_copy(make):
+    optimizer, flat = make(), buffers()
+    flat.grads[...] = 1
+    optimizer.step(flat, 0.1)
+    seen = {name: array.copy() for name, array in optimizer.arrays.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other threads, which hold nothing that is needed here
+        pid = os.fork()
+    if pid == 0:
+        optimizer.step(flat, 0.1)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert all((optimizer.arrays[name] > seen[name]).all() for name in seen)
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(0.9, 0.01), lambda: Adam(0.01)], ids=["sgd", "adam"])
