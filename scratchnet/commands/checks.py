@@ -1,7 +1,10 @@
 """Looking at images and network before a training starts: what cannot work should fail now, not after hours."""
 
+import numpy as np
+
 from scratchnet.config import TrainSettings
 from scratchnet.data import Preprocessing, SampleSource, read_ahead
+from scratchnet.data.frequencies import ClassCounts
 from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter
 from scratchnet.network import Network
@@ -43,6 +46,23 @@ def check_images(
     for source, what in ((files[0], "training"), (files[1], "validation"))[settings.normalization == "dataset" :]:
         for _ in read_ahead(progress(range(len(source)), f"checking {what} images"), source.load):
             pass
+    _check_labels(settings, files)
+
+
+def _check_labels(settings: TrainSettings, files: tuple[SampleSource, SampleSource]) -> None:
+    """Refuse training masks of one class alone, and validation masks without a pixel that counts.
+
+    Masks that are read in the wrong way look like that: 0 and 1 with ``--mask-threshold 127``, for example. Reading
+    stops where it is clear that all is well, mostly at the first mask.
+    """
+    for source, what, enough in ((files[0], "training", 2), (files[1], "validation", 1)):
+        counts = ClassCounts(len(source.classes), source.ignore_index)
+        for index in range(len(source)):
+            counts.add(source.load(index)[1])
+            if np.count_nonzero(counts.images) >= enough:
+                break
+        else:
+            raise UserError(f"{settings.data.data}, {what} images: {counts.complaint(source.classes)}")
 
 
 def _check_training_sizes(settings: TrainSettings, network: Network, train: SampleSource) -> None:

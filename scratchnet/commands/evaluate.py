@@ -113,7 +113,7 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
 def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     """Load a checkpoint and evaluate it."""
     checkpoint = load_checkpoint(path)
-    train, images = _open(arguments, checkpoint)
+    train, images = _open(arguments, checkpoint, path)
     if images.classes != checkpoint.recipe.classes:
         raise UserError(
             f"{arguments.data}: has the classes {', '.join(images.classes)}, but {path} was trained on "
@@ -133,6 +133,8 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
         found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter)
     except ValueError as error:  # one pixel of a map has no statistics of its own
         raise UserError(f"--bn {arguments.bn}: {error}") from error
+    if not found.confusion.sum():
+        raise UserError(f"{arguments.data}: no pixel of its masks counts, all are {images.ignore_index} (ignored)")
     return Measured(path, checkpoint, train, images, found)
 
 
@@ -177,12 +179,15 @@ def _about(arguments: EvaluateArguments) -> dict[str, Any]:
     }
 
 
-def _open(arguments: EvaluateArguments, checkpoint: Checkpoint) -> tuple[Dataset | None, Dataset]:
+def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tuple[Dataset | None, Dataset]:
     """Open the images to measure, and those of the training split for the threshold baseline if there are any."""
     recipe = checkpoint.recipe
     stored = recipe.settings.get("data", {})  # {} in a checkpoint that the library wrote
     known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
-    settings = replace(DataSettings(**known), data=arguments.data)
+    try:
+        settings = replace(DataSettings(**known), data=arguments.data)
+    except TypeError as error:
+        raise UserError(f"{path}: was made by another version, whose data settings differ ({error})") from error
     for name in ("layout", "mask_format", "mask_threshold"):
         if getattr(arguments, name) is not None:
             settings = replace(settings, **{name: getattr(arguments, name)})

@@ -144,6 +144,8 @@ def check_dataset(
     if split is None:
         objects.compare_names(dataset.names)
     report.problems += objects.problems
+    if split is None and samples and not report.problems and (complaint := report.counts.complaint(names)):
+        report.problems.append(f"{report.root}: {complaint}")
     report.object_lines = objects.lines()
     _find_duplicates(report, members)
     return report

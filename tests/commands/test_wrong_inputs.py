@@ -51,6 +51,10 @@ def mask_values(root, name, values):
     Image.fromarray(np.resize(np.array(values, np.uint8), (32, 32))).save(root / "masks" / f"{name}.png")
 
 
+def ignored_mask(root, name):
+    write_mask(root / "masks" / f"{name}.png", np.full((32, 32), 255, np.uint8))
+
+
 def small(root, name, height, width):
     image, mask = sample(0, height, width)
     write_image(root / "images" / f"{name}.png", image)
@@ -95,6 +99,18 @@ DAMAGE = {
         "s1.png: mask values are only 0 and 255; use --mask-format",
     ),
     "RGB mask": (lambda root: write_image(root / "masks" / "s1.png", sample(1, 32, 32)[0]), "s1.png: an RGB image"),
+    "masks of one class": (
+        lambda root: [mask_values(root, f"s{i}", [0]) for i in range(6)],
+        "training images: every pixel of the masks is 'ground' (class 0), so there is nothing to learn; check --mask-f",
+    ),
+    "masks of ignored pixels": (
+        lambda root: [ignored_mask(root, f"s{i}") for i in range(4)],
+        "training images: every pixel of the masks is ignored (255), so there is nothing to learn",
+    ),
+    "masks of ignored pixels for validation": (
+        lambda root: [ignored_mask(root, f"s{i}") for i in (4, 5)],
+        "validation images: every pixel of the masks is ignored (255)",
+    ),
     "16-bit image": (lambda root: grey16(root / "images" / "s1.png"), "s1.png: a 16-bit grey image"),
     "16-bit mask": (lambda root: grey16(root / "masks" / "s1.png"), "s1.png: a 16-bit grey image"),
     "cut PNG": (lambda root: cut(root / "images" / "s1.png", 0.5), "s1.png: damaged or no image"),
@@ -440,6 +456,16 @@ def test_evaluating_what_is_no_set(call, checkpoint, tmp_path):
     assert_one_line(call("evaluate", checkpoint, "--data", tmp_path / "none"), "none: no such folder")
     data = write_set(tmp_path / "small", 3, 15, 40)
     assert_one_line(call("evaluate", checkpoint, "--data", data), "s2: the image is 40×15 pixels")
+
+
+def test_evaluating_where_nothing_counts(call, finished, tmp_path):
+    data = write_set(tmp_path / "void", 3, 32, 32)
+    for index in range(3):
+        ignored_mask(data, f"s{index}")
+    before = files(tmp_path)
+    answer = call("evaluate", finished / "run" / "checkpoint.npz", "--data", data, "--out", tmp_path / "out")
+    assert_one_line(answer, "void: no pixel of its masks counts, all are 255 (ignored)")
+    assert files(tmp_path) == before
 
 
 def test_forgotten_arguments(call):
