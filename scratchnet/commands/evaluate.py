@@ -18,6 +18,7 @@ from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.errors import UserError
 from scratchnet.evaluation import BAND, EDGES, TOLERANCE, DetailCounter
+from scratchnet.files import check_writable
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.progress import progress
 from scratchnet.training.checkpoints import Checkpoint, load_checkpoint
@@ -67,6 +68,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(EvaluateArguments, words, "evaluate", "scratchnet evaluate run/checkpoint.npz --data cells")
     paths = [path for path in (arguments.checkpoint, *arguments.compare) if path is not None]
     _check(arguments, paths)
+    check_writable(_target(arguments, Path("comparison") if arguments.compare else Path(paths[0]).parent))
     with arguments.computing():
         return _compare(arguments, paths) if arguments.compare else _evaluate(arguments, paths)
 

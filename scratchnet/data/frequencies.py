@@ -48,8 +48,8 @@ class ClassCounts:
             return None
         shown = f"is '{classes[found[0]]}' (class {found[0]})" if len(found) else f"is ignored ({self.ignore_index})"
         return (
-            f"every pixel of the masks {shown}, so there is nothing to learn; check --mask-format, --mask-threshold and "
-            "--ignore-index: they say how masks are read"
+            f"every pixel of the masks {shown}, so there is nothing to learn; check --mask-format, --mask-threshold "
+            "and --ignore-index: they say how masks are read"
         )
 
     def frequencies(self) -> Array:

@@ -84,6 +84,9 @@ def _find_camvid(root: Path, split: str | None) -> Found:
     if split is not None:
         if (root / f"{split}.txt").is_file():
             return _pair_paths(root, root / f"{split}.txt")
+        if split not in (splits := available_splits(root, "camvid")):
+            advice = f"; choose one of {', '.join(splits)}" if splits else "; check --layout"
+            raise UserError(f"{root}: no pair of folders {split}/ and {split}{_ANNOTATION}/{advice}")
         images, masks = files_by_stem(root / split), files_by_stem(root / f"{split}{_ANNOTATION}")
         return _pair(images, _without_prefix(images, masks), root / f"{split}{_ANNOTATION}")
     splits = available_splits(root, "camvid")
@@ -123,6 +126,9 @@ def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) ->
         if name in images and name in masks:
             return Sample(name, images[name], masks[name])
         missing = "image" if name not in images else "mask"
+        stem = Path(name).stem
+        if stem in images and stem in masks:
+            return f"expected a name without its ending, got {name!r}; write {stem}"
         return f"there is no {missing} named {name!r}; correct or remove the line"
 
     return _pair_lines(path, pair, "one file name without its ending a line")

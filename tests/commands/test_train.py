@@ -151,15 +151,6 @@ def test_images_of_many_sizes_with_batches_of_one(train, tmp_path):
     assert (code, err) == (0, "")
 
 
-def test_a_validation_set_without_a_counted_pixel(train, call, tmp_path, images):
-    for name in ("s4", "s5"):
-        write_mask(images / "masks" / f"{name}.png", np.full((32, 32), 255, np.uint8))
-    assert train(images, tmp_path / "run")[0] == 0
-    found = json.loads((tmp_path / "run" / "metrics.json").read_text(), parse_constant=pytest.fail)
-    assert found["mean_iou"] is None
-    assert call("evaluate", tmp_path / "run" / "checkpoint.npz", "--data", images)[0] == 0
-
-
 def test_many_classes_with_an_ignored_validation_image(train, call, tmp_path, images):
     (images / "classes.txt").write_text("a\nb\nc\n")
     write_mask(images / "masks" / "s5.png", np.full((32, 32), 255, np.uint8))

@@ -91,7 +91,7 @@ DAMAGE = {
     ),
     "mask value 3": (
         lambda root: mask_values(root, "s1", [0, 1, 3]),
-        "s1.png: mask value 3, but the 2 classes are 0 to 1",
+        "0 to 1, 255 is ignored; correct the mask, name every class in classes.txt, or pass --ignore-index 3 if it",
     ),
     "mask value 3 for validation": (lambda root: mask_values(root, "s5", [0, 1, 3]), "s5.png: mask value 3"),
     "mask of 0 and 255": (
@@ -138,6 +138,10 @@ DAMAGE = {
     "unknown name in a list": (
         lambda root: listed(root, "val", "s4\ns77\n"),
         "val.txt, line 2: there is no image named 's77'",
+    ),
+    "name with its ending in a list": (
+        lambda root: listed(root, "val", "s4\ns5.png\n"),
+        "val.txt, line 2: expected a name without its ending, got 's5.png'; write s5",
     ),
     "name listed twice": (lambda root: listed(root, "train", "s1\ns1\n"), "line 2: 's1' is listed twice"),
     "no val list": (lambda root: remove(root / "splits" / "val.txt"), "val.txt: no such file; choose one of train"),
