@@ -68,8 +68,9 @@ def _run(name: str, words: Sequence[str]) -> int:
     keep_freed_memory()
     # Pillow's, of images above 89 megapixels; it refuses those above 179 itself.
     warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
-    if name != "bench":  # which has the flag itself, and measures with it
-        words = _set_threads(words)
+    rest = _set_threads(words)
+    if name != "bench":  # which has the flag itself
+        words = rest
     return int(importlib.import_module(f"scratchnet.commands.{name}").main(words))
 
 

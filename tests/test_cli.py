@@ -174,6 +174,8 @@ def test_a_wrong_number_of_threads_in_the_variable(value, monkeypatch, capsys):
         capsys.readouterr().err
         == f"scratchnet: error: SCRATCHNET_THREADS {value}: expected the number of cores to use, 1 to 256\n"
     )
+    assert cli.main(["bench", "ops", "--threads", "1000"]) == 2
+    assert "--threads 1000: expected" in capsys.readouterr().err
     assert cli.main(["models", "--threads=2"]) == 0
     assert os.environ["SCRATCHNET_THREADS"] == "2"
 

@@ -53,6 +53,9 @@ def _main(words: Sequence[str], ranks: Ranks) -> int:
         raise UserError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out")
     if arguments.resume and not (folder / LAST).exists() and not (folder / "config.toml").exists():
         raise UserError(f"{folder}: holds no run to resume; leave out --resume to start one")
+    stored = folder / "config.toml"
+    if arguments.resume and not settings.data.data and not stored.exists():
+        raise UserError(f"{stored}: is missing; give the run's settings again, as flags or with --config")
     try:
         train(settings, arguments.resume, ranks=ranks)
     except KeyboardInterrupt:

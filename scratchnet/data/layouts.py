@@ -1,5 +1,6 @@
 """Where a data set keeps its images, masks and lists: finding the pairs in three kinds of folders."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -108,14 +109,15 @@ def _without_prefix(images: dict[str, Path], masks: dict[str, Path]) -> dict[str
 def _pair(images: dict[str, Path], masks: dict[str, Path], mask_folder: Path) -> Found:
     """Match by stem, sorted; every file must have its partner."""
     samples = [Sample(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
-    problems = [
-        f"{images[stem]}: has no mask; put {stem}.png into {mask_folder}, or move the image away"
-        for stem in sorted(images.keys() - masks.keys())
-    ]
-    problems += [
-        f"{masks[stem]}: a mask without an image; move it away, or name it like its image"
-        for stem in sorted(masks.keys() - images.keys())
-    ]
+    alone = sorted(masks.keys() - images.keys())
+    # X_mask or gt-X, found by taking a word off either end
+    alike = {re.sub(end, "", name): masks[name] for name in alone for end in (r"[-_. ][^-_. ]*$", r"^[^-_. ]*[-_. ]")}
+    problems = []
+    for stem in sorted(images.keys() - masks.keys()):
+        found = alike.get(stem)
+        advice = f"rename {found} to {stem}{found.suffix}" if found else f"put {stem}.png into {mask_folder}"
+        problems.append(f"{images[stem]}: has no mask; {advice}, or move the image away")
+    problems += [f"{masks[stem]}: a mask without an image; move it away, or name it like its image" for stem in alone]
     return samples, problems
 
 

@@ -158,6 +158,9 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoi
     """Build the network that a header describes and fill it."""
     if not all(isinstance(header[name], dict) for name in ("options", "preprocessing", "data", "settings", "progress")):
         raise ValueError("its header has another form")
+    held_out, read_as = header["data"].get("held_out", []), header["settings"].get("data", {})
+    if not isinstance(held_out, list) or not isinstance(read_as, dict):
+        raise ValueError("its data settings have another form")
     if not all(isinstance(name, str) for name in header["classes"]) or len(header["classes"]) < 2:
         raise ValueError(f"its classes are {header['classes']}")
     recipe = Recipe(

@@ -77,6 +77,14 @@ DAMAGE = {
         lambda root: [remove(root / "masks" / "s1.png"), remove(root / "splits")],
         "s1.png: has no mask; put s1.png into",
     ),
+    "mask with a word behind": (
+        lambda root: [remove(root / "splits"), (root / "masks" / "s1.png").rename(root / "masks" / "s1_mask.png")],
+        "masks/s1_mask.png to s1.png, or move the image away",
+    ),
+    "mask with a word before": (
+        lambda root: [remove(root / "splits"), (root / "masks" / "s1.png").rename(root / "masks" / "gt-s1.png")],
+        "masks/gt-s1.png to s1.png, or move the image away",
+    ),
     "mask without image": (
         lambda root: [remove(root / "images" / "s1.png"), remove(root / "splits")],
         "s1.png: a mask without an image",
@@ -328,6 +336,13 @@ def test_resume_what_is_no_run(call, train, images, tmp_path):
         call("train", "--resume", "--out", tmp_path / "run"), "run: holds no run to resume; leave out --resume"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_resume_without_the_settings(call, finished, tmp_path):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    (tmp_path / "run" / "config.toml").unlink()
+    answer = call("train", "--resume", "--out", tmp_path / "run")
+    assert_one_line(answer, "config.toml: is missing; give the run's settings again, as flags or with --config")
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "config", "unknown key"])

@@ -80,6 +80,17 @@ def test_sizes_empty_masks_and_absent_classes(make_folder: Callable[..., Path]) 
         assert words in text
 
 
+def test_what_is_wrong_with_many_files_is_said_once(make_folder: Callable[..., Path]) -> None:
+    root = make_folder()
+    for name in "abd":
+        write_mask(root / "masks" / f"{name}.png", np.full((6, 8), 7, np.uint8))
+    report = check_dataset(root)
+    assert len(report.problems) == 3
+    *_, first, others = report.text().splitlines()
+    assert first == f"  {report.problems[0]}"
+    assert others == f"    the same of 2 more: {Path('masks', 'b.png')}, {Path('masks', 'd.png')}"
+
+
 def test_masks_of_one_class_are_a_problem(make_folder: Callable[..., Path]) -> None:
     root = make_folder()
     for path in (root / "masks").iterdir():

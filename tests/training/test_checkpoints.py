@@ -258,6 +258,8 @@ def repacked(path, good_bytes, **changes):
         ({"classes": 3}, "does not fit together"),
         ({"preprocessing": {"blur": 1}}, "does not fit together"),
         ({"settings": None}, "its header has another form"),
+        ({"settings": {"data": 3}}, "its data settings have another form"),
+        ({"data": {"held_out": 3}}, "its data settings have another form"),
         ({"classes": [1, 2]}, r"its classes are \[1, 2\]"),
         ({"classes": ["cell"]}, r"its classes are \['cell'\]"),
         ({"preprocessing": {"normalization": "magic"}}, "not a preprocessing"),
