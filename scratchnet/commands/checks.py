@@ -11,8 +11,8 @@ from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter
 from scratchnet.memory import available_memory
 from scratchnet.network import Network
+from scratchnet.network.recomputing import peak_bytes, plan
 from scratchnet.progress import progress
-from scratchnet.recomputing import peak_bytes, plan
 
 
 def check_images(
