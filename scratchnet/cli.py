@@ -23,6 +23,9 @@ COMMANDS = {
     "data": "make, check or weigh a data set",
 }
 
+MOST_THREADS = 256
+"""Threads that may be asked for; with a thousand, a typing error, an epoch takes longer than with one."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -65,22 +68,31 @@ def _run(name: str, words: Sequence[str]) -> int:
     keep_freed_memory()
     # Pillow's, of images above 89 megapixels; it refuses those above 179 itself.
     warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
-    if name != "bench":  # which has the flag itself, and measures with it
-        words = _set_threads(words)
+    rest = _set_threads(words)
+    if name != "bench":  # which has the flag itself
+        words = rest
     return int(importlib.import_module(f"scratchnet.commands.{name}").main(words))
 
 
 def _set_threads(words: Sequence[str]) -> list[str]:
     """Take ``--threads N`` out of a command's words and let it count."""
-    rest, flag = list(words), "--threads"
-    if flag in rest:
-        place = rest.index(flag)
-        value = rest[place + 1] if place + 1 < len(rest) else "nothing"
-        if not value.isdigit() or int(value) < 1:
-            raise UserError(f"{flag} {value}: expected the number of cores to use, 1 or more")
-        os.environ["SCRATCHNET_THREADS"] = value
-        del rest[place : place + 2]
+    rest, flag, variable = list(words), "--threads", "SCRATCHNET_THREADS"
+    for place, word in enumerate(rest):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            value = value if equals else next(iter(rest[place + 1 :]), "nothing")
+            _check_threads(flag, value)
+            os.environ[variable] = value
+            del rest[place : place + (1 if equals else 2)]
+            break
+    if value := os.environ.get(variable, ""):
+        _check_threads(variable, value)
     return rest
+
+
+def _check_threads(name: str, value: str) -> None:
+    if not (value.isdecimal() and 1 <= int(value) <= MOST_THREADS):
+        raise UserError(f"{name} {value}: expected the number of cores to use, 1 to {MOST_THREADS}")
 
 
 def usage() -> str:

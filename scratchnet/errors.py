@@ -20,7 +20,7 @@ def explain(error: BaseException) -> str | None:
             "--recompute, segment with a smaller --tile, or stop what else uses the GPU"
         )
     elif isinstance(error, MemoryError):
-        message = f"not enough memory ({error}); use smaller batches, tiles or images"
+        message = f"not enough memory{f' ({error})' if str(error) else ''}; use smaller batches, tiles or images"
     else:
         return None
     return " ".join(message.split())

@@ -59,6 +59,37 @@ def check_writable(path: Path | str) -> None:
     part.unlink()
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder that is there, so that no second process works in it, while the block runs.
+
+    The system's lock on a file ends with the process, however that ends, and is not shared by processes it forks.
+    Where there are no such locks (Windows, some network drives) nothing is held.
+
+    Raises
+    ------
+    UserError
+        When another process holds the folder.
+    """
+    path = folder / ".lock"
+    with path.open("ab") as file:
+        try:
+            import fcntl
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise UserError(
+                f"{folder}: another process writes into this folder now; wait for its end, or choose another folder"
+            ) from error
+        except (ImportError, OSError):
+            pass
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # where a file that is open cannot be removed
+                path.unlink()
+
+
 def _part(path: Path) -> tuple[int, Path]:
     """Open a temporary file beside ``path``."""
     if path.is_dir():
@@ -66,6 +97,10 @@ def _part(path: Path) -> tuple[int, Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except FileExistsError as error:
+        raise UserError(
+            f"{path}: cannot be written (a folder is needed where there is a file); choose another output folder"
+        ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
     return handle, Path(name)

@@ -1,7 +1,8 @@
-"""Keeping memory that NumPy gives back."""
+"""Keeping memory that NumPy gives back, and how much there is."""
 
 import ctypes
 import sys
+from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -19,3 +20,12 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, 32 << 20)  # the largest value that glibc takes
         mallopt(_TRIM_THRESHOLD, 1 << 30)
+
+
+def available_memory() -> int | None:
+    """Return the bytes that a program can still take without pushing others out; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)

@@ -157,7 +157,29 @@ def test_threads_are_a_flag_of_every_command(monkeypatch, capsys):
     assert "squares" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--threads", "many"], ["--threads", "0"], ["--threads"]])
+@pytest.mark.parametrize(
+    "words", [["--threads", "many"], ["--threads", "0"], ["--threads"], ["--threads=1000"], ["--threads=-1"]]
+)
 def test_a_wrong_number_of_threads_is_one_line(words, capsys):
     assert cli.main(["models", *words]) == 2
     assert capsys.readouterr().err.startswith("scratchnet: error: --threads ")
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "1000"])
+def test_a_wrong_number_of_threads_in_the_variable(value, monkeypatch, capsys):
+    """Taking all cores instead would be a surprise: the number decides the bits of a training."""
+    monkeypatch.setenv("SCRATCHNET_THREADS", value)
+    assert cli.main(["models"]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"scratchnet: error: SCRATCHNET_THREADS {value}: expected the number of cores to use, 1 to 256\n"
+    )
+    assert cli.main(["bench", "ops", "--threads", "1000"]) == 2
+    assert "--threads 1000: expected" in capsys.readouterr().err
+    assert cli.main(["models", "--threads=2"]) == 0
+    assert os.environ["SCRATCHNET_THREADS"] == "2"
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch):
+    monkeypatch.setenv("SCRATCHNET_THREADS", "")
+    assert cli.main(["models"]) == 0

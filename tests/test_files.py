@@ -1,11 +1,14 @@
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from scratchnet.errors import UserError
-from scratchnet.files import atomic_write, check_writable
+from scratchnet.files import alone_in, atomic_write, check_writable
 
 
 def names(folder):
@@ -103,3 +106,27 @@ def test_a_folder_is_not_replaced(tmp_path):
     with pytest.raises(UserError, match=r"page\.html: is a folder"), atomic_write(tmp_path / "page.html"):
         pass
     assert names(tmp_path) == ["page.html"]
+
+
+def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
+    """Also after the other one has forked and was killed: nothing stays locked."""
+    code = (
+        "import os, sys, time; from pathlib import Path; from scratchnet.files import alone_in\n"
+        "with alone_in(Path(sys.argv[1])):\n"
+        "    child = os.fork()\n"
+        "    print(child, flush=True) if child else None\n"
+        "    time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    child = int(other.stdout.readline())
+    try:
+        with pytest.raises(UserError, match="another process writes into this folder now"), alone_in(tmp_path):
+            pass
+        other.kill()
+        other.wait()
+        with alone_in(tmp_path):
+            assert (tmp_path / ".lock").exists()
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        os.kill(child, signal.SIGKILL)
+        other.stdout.close()

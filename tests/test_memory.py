@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from scratchnet.memory import available_memory
+
 SCRIPT = """
 import resource, numpy as np
 from scratchnet.memory import keep_freed_memory
@@ -27,3 +29,8 @@ def test_freed_arrays_are_used_again_instead_of_fresh_pages():
         return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
 
     assert faults(keep=True) < 200 < faults(keep=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
+def test_available_memory_is_in_bytes():
+    assert 1 << 24 < available_memory() < 1 << 44

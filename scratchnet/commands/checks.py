@@ -1,10 +1,17 @@
 """Looking at images and network before a training starts: what cannot work should fail now, not after hours."""
 
+from math import prod
+
+import numpy as np
+
 from scratchnet.config import TrainSettings
 from scratchnet.data import Preprocessing, SampleSource, read_ahead
+from scratchnet.data.frequencies import ClassCounts
 from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter
+from scratchnet.memory import available_memory
 from scratchnet.network import Network
+from scratchnet.network.recomputing import peak_bytes, plan
 from scratchnet.progress import progress
 
 
@@ -43,6 +50,41 @@ def check_images(
     for source, what in ((files[0], "training"), (files[1], "validation"))[settings.normalization == "dataset" :]:
         for _ in read_ahead(progress(range(len(source)), f"checking {what} images"), source.load):
             pass
+    _check_labels(settings, files)
+
+
+def memory_note(settings: TrainSettings, network: Network, train: SampleSource) -> str | None:
+    """Return a line where a training step needs more memory than there is: the system would end it without a word."""
+    t, crop, free = settings.training, settings.augmentation.crop, available_memory()
+    if t.device == "gpu" or free is None:
+        return None
+    h, w = crop or max((train.size(index) for index in range(len(train))), key=prod)
+    size = tuple(-(-side // network.stride) * network.stride + 2 * network.border for side in (h, w))
+    held = network.held((size[0], size[1]), min(t.batch_size, len(train)))
+    values = peak_bytes(held, plan(held) if t.recompute else (range(len(held)),))
+    numbers = {"sgd": 3, "adam": 4}[t.optimizer] * 4 * network.parameter_count()
+    if values + numbers < free:
+        return None
+    return (
+        f"careful: a training step needs about {(values + numbers) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
+        "are free; --recompute, a smaller --batch-size (with --accumulate) or a smaller --width needs less"
+    )
+
+
+def _check_labels(settings: TrainSettings, files: tuple[SampleSource, SampleSource]) -> None:
+    """Refuse training masks of one class alone, and validation masks without a pixel that counts.
+
+    Masks that are read in the wrong way look like that: 0 and 1 with ``--mask-threshold 127``, for example. Reading
+    stops where it is clear that all is well, mostly at the first mask.
+    """
+    for source, what, enough in ((files[0], "training", 2), (files[1], "validation", 1)):
+        counts = ClassCounts(len(source.classes), source.ignore_index)
+        for index in range(len(source)):
+            counts.add(source.load(index)[1])
+            if np.count_nonzero(counts.images) >= enough:
+                break
+        else:
+            raise UserError(f"{settings.data.data}, {what} images: {counts.complaint(source.classes)}")
 
 
 def _check_training_sizes(settings: TrainSettings, network: Network, train: SampleSource) -> None:

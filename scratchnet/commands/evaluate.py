@@ -18,6 +18,7 @@ from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.errors import UserError
 from scratchnet.evaluation import BAND, EDGES, TOLERANCE, DetailCounter
+from scratchnet.files import check_writable
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.progress import progress
 from scratchnet.training.checkpoints import Checkpoint, load_checkpoint
@@ -67,6 +68,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(EvaluateArguments, words, "evaluate", "scratchnet evaluate run/checkpoint.npz --data cells")
     paths = [path for path in (arguments.checkpoint, *arguments.compare) if path is not None]
     _check(arguments, paths)
+    check_writable(_target(arguments, Path("comparison") if arguments.compare else Path(paths[0]).parent))
     with arguments.computing():
         return _compare(arguments, paths) if arguments.compare else _evaluate(arguments, paths)
 
@@ -113,7 +115,7 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
 def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     """Load a checkpoint and evaluate it."""
     checkpoint = load_checkpoint(path)
-    train, images = _open(arguments, checkpoint)
+    train, images = _open(arguments, checkpoint, path)
     if images.classes != checkpoint.recipe.classes:
         raise UserError(
             f"{arguments.data}: has the classes {', '.join(images.classes)}, but {path} was trained on "
@@ -133,6 +135,8 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
         found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter)
     except ValueError as error:  # one pixel of a map has no statistics of its own
         raise UserError(f"--bn {arguments.bn}: {error}") from error
+    if not found.confusion.sum():
+        raise UserError(f"{arguments.data}: no pixel of its masks counts, all are {images.ignore_index} (ignored)")
     return Measured(path, checkpoint, train, images, found)
 
 
@@ -177,12 +181,15 @@ def _about(arguments: EvaluateArguments) -> dict[str, Any]:
     }
 
 
-def _open(arguments: EvaluateArguments, checkpoint: Checkpoint) -> tuple[Dataset | None, Dataset]:
+def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tuple[Dataset | None, Dataset]:
     """Open the images to measure, and those of the training split for the threshold baseline if there are any."""
     recipe = checkpoint.recipe
     stored = recipe.settings.get("data", {})  # {} in a checkpoint that the library wrote
     known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
-    settings = replace(DataSettings(**known), data=arguments.data)
+    try:
+        settings = replace(DataSettings(**known), data=arguments.data)
+    except TypeError as error:
+        raise UserError(f"{path}: was made by another version, whose data settings differ ({error})") from error
     for name in ("layout", "mask_format", "mask_threshold"):
         if getattr(arguments, name) is not None:
             settings = replace(settings, **{name: getattr(arguments, name)})

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -141,6 +142,10 @@ class PredictionArguments:
             return proposals_from_grid(limit)
         if self.proposals == "segments":
             return proposals_from_segments(limit)
+        if not Path(self.proposals).is_file():
+            raise UserError(
+                f"--proposals {self.proposals}: no such file; expected grid, segments, or a CSV or JSON file of boxes"
+            )
         return proposals_from_file(self.proposals, self.box_context or 1.0)
 
     def _field(self) -> DenseCrf:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from scratchnet.commands.checks import check_images
+from scratchnet.commands.checks import check_images, memory_note
 from scratchnet.commands.parsing import say
 from scratchnet.config import ClassWeights, TrainSettings
 from scratchnet.data import CAMVID_WEIGHTS, BorderWeights, Dataset, SampleSource, measure, median_frequency_weights
@@ -48,6 +48,8 @@ def prepare_run(
     fresh = not (resume and (Path(settings.out) / LAST).exists())
     start = read_vgg16(t.init_weights, network) if t.init_weights and fresh else None
     check_images(settings, network, views, files)
+    if (ranks is None or ranks.size == 1) and (note := memory_note(settings, network, views[0])):
+        say(note)
     # Boxes have black borders, which are no part of an image.
     measured = views[0] if settings.curriculum.stage is None else files[0]
     preprocessing = measure(measured, settings.normalization, settings.data.resize)

@@ -64,7 +64,7 @@ def write_confusion(path: Path, found: Evaluation, classes: tuple[str, ...]) -> 
     from scratchnet.viewing.plots import confusion_figure
 
     with atomic_write(path) as file:
-        confusion_figure(found.confusion, classes).savefig(file, format="png", dpi=150)
+        confusion_figure(found.confusion, classes).savefig(file, format="png", dpi=150, bbox_inches="tight")
 
 
 def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """``scratchnet segment``: masks for images of any size."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -72,7 +73,7 @@ def _find(arguments: Sequence[str]) -> list[Path]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if _is_image(p))
             if not inside:
-                raise UserError(f"{path}: no images in this folder")
+                raise UserError(f"{path}: no images in this folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
             paths += inside
         else:
             paths.append(path)
@@ -90,7 +91,7 @@ def _outputs(path: Path, out: Path) -> tuple[Path, Path]:
 
 def _check_outputs(paths: Sequence[Path], out: Path) -> None:
     """Refuse to write two results to one file, or a result over an image that was given."""
-    images = {path.resolve() for path in paths}
+    images = {identity for path in paths if (identity := _identity(path))}
     taken: dict[Path, Path] = {}
     for path in paths:
         for output in _outputs(path, out):
@@ -98,9 +99,17 @@ def _check_outputs(paths: Sequence[Path], out: Path) -> None:
                 raise UserError(
                     f"{path} and {taken[output]} would both be written as {output.name}; segment them apart"
                 )
-            if output.resolve() in images:
+            if _identity(output) in images:
                 raise UserError(f"{output}: is one of the images and would be overwritten; choose another --out")
             taken[output] = path
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells an existing file from all others: where case does not count, a.PNG and a.png are one."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _check_images(paths: Sequence[Path], predictor: Predictor) -> None:

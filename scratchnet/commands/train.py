@@ -10,14 +10,15 @@ from scratchnet.commands.preparing import prepare_run
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_views
 from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
+from scratchnet.data import Dataset, SampleSource
 from scratchnet.device import computing
 from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
+from scratchnet.files import alone_in, atomic_write, check_writable
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.training.mpi import processes
 from scratchnet.training.nccl import between_gpus
 from scratchnet.training.parallel import Alone, Ranks
-from scratchnet.training.run import BEST, LAST
+from scratchnet.training.run import BEST, LAST, Run
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
 
@@ -52,6 +53,9 @@ def _main(words: Sequence[str], ranks: Ranks) -> int:
         raise UserError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out")
     if arguments.resume and not (folder / LAST).exists() and not (folder / "config.toml").exists():
         raise UserError(f"{folder}: holds no run to resume; leave out --resume to start one")
+    stored = folder / "config.toml"
+    if arguments.resume and not settings.data.data and not stored.exists():
+        raise UserError(f"{stored}: is missing; give the run's settings again, as flags or with --config")
     try:
         train(settings, arguments.resume, ranks=ranks)
     except KeyboardInterrupt:
@@ -100,6 +104,23 @@ def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Rank
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
     run = prepare_run(settings, views, (train_set, val_set), resume, ranks)
+    first = run.ranks.rank == 0
+    if first:
+        check_writable(Path(settings.out) / "config.toml")
+    with alone_in(Path(settings.out)) if first else nullcontext():
+        return _fit(settings, run, views, (train_set, val_set), resume, title)
+
+
+def _fit(
+    settings: TrainSettings,
+    run: Run,
+    views: tuple[SampleSource, SampleSource],
+    files: tuple[Dataset, Dataset],
+    resume: bool,
+    title: str | None,
+) -> Evaluation:
+    """Train, telling how it goes, and write what a run leaves behind."""
+    train_set, val_set = files
     folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
     first = run.ranks.rank == 0
     if first:

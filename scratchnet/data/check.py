@@ -1,6 +1,7 @@
 """Looking a data set through before training on it: every problem at once, not one a run."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,21 @@ class CheckReport:
             lines.append(f"masks with background only: {len(self.empty_masks)} ({names})")
         lines += [f"same image: {', '.join(group)}" for group in self.duplicates]
         lines.append(f"problems: {len(self.problems) or 'none'}")
-        return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
+        return "\n".join([*lines, *self._problem_lines()])
+
+    def _problem_lines(self) -> list[str]:
+        """Return a line a problem; files of which the same is to be said share one, and their names follow."""
+        alike: dict[str, list[str]] = {}
+        for problem in self.problems:
+            path, colon, words = problem.partition(": ")
+            alike.setdefault(words if colon else problem, []).append(path)
+        lines = []
+        for words, paths in alike.items():
+            lines.append(f"  {paths[0]}: {words}" if paths[0] != words else f"  {words}")
+            if len(paths) > 1:
+                names = ", ".join(path.removeprefix(f"{self.root}{os.sep}") for path in paths[1:])
+                lines.append(f"    the same of {len(paths) - 1} more: {names}")
+        return lines
 
     def _size_lines(self) -> list[str]:
         if not self.sizes:
@@ -144,6 +159,8 @@ def check_dataset(
     if split is None:
         objects.compare_names(dataset.names)
     report.problems += objects.problems
+    if split is None and samples and not report.problems and (complaint := report.counts.complaint(names)):
+        report.problems.append(f"{report.root}: {complaint}")
     report.object_lines = objects.lines()
     _find_duplicates(report, members)
     return report

@@ -1,5 +1,7 @@
 """How often classes occur, and the weights that even it out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from scratchnet.arrays import Array
@@ -38,6 +40,17 @@ class ClassCounts:
         self.pixels += histogram[: len(self.pixels)]
         self.images += occurs
         self.pixels_of_images += np.where(occurs, mask.size, 0)
+
+    def complaint(self, classes: Sequence[str]) -> str | None:
+        """Return why nothing can be learned from these masks, if that is so: a network tells classes apart."""
+        (found,) = np.nonzero(self.images)
+        if len(found) > 1:
+            return None
+        shown = f"is '{classes[found[0]]}' (class {found[0]})" if len(found) else f"is ignored ({self.ignore_index})"
+        return (
+            f"every pixel of the masks {shown}, so there is nothing to learn; check --mask-format, --mask-threshold "
+            "and --ignore-index: they say how masks are read"
+        )
 
     def frequencies(self) -> Array:
         """Return freq(c) = pixels of c / pixels of the images that contain c, (classes,); NaN where c never occurs."""

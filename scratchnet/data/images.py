@@ -1,5 +1,6 @@
 """Image files in and out: whatever the file holds becomes (h, w, 3) uint8."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -101,14 +102,17 @@ def open_image(path: Path | str) -> Iterator[Image.Image]:
     Raises
     ------
     UserError
-        When the file is missing, empty, damaged, no image, or holds several.
+        When the file is missing, empty, damaged, no image, holds several, or has colours of 16 bits a channel.
     """
     with _reporting(path), Image.open(path) as image:
+        sixteen = any(_SIXTEEN_BITS.search(str(tile)) for tile in getattr(image, "tile", ()))
         image.load()
         upright = ImageOps.exif_transpose(image)
         # Cameras put a preview beside the photo (MPO); stacks and animations really are several images.
         pages = getattr(image, "n_frames", 1) if image.format in {"TIFF", "GIF"} else 1
         kind = image.format
+    if sixteen:
+        raise UserError(f"{path}: a colour image of 16 bits a channel, expected 8 bits; convert it to an 8-bit PNG")
     if pages > 1:
         raise UserError(f"{path}: holds {pages} images, expected one; save each as a file of its own")
     upright.format = kind
@@ -133,6 +137,9 @@ def _reporting(path: Path | str) -> Iterator[None]:
         what = "is empty (0 bytes)" if size == 0 else f"damaged or no image ({size} bytes)"
         raise UserError(f"{path}: {what}; get or export the file again") from error
 
+
+_SIXTEEN_BITS = re.compile(r"(RGB|LA)\w*;16[BLN]")
+"""Colours that Pillow would cut down to their upper 8 bits, of which a 12-bit camera fills the lowest four."""
 
 _MODE_WORDS = {
     "1": "a 1-bit image",

@@ -1,5 +1,6 @@
 """Where a data set keeps its images, masks and lists: finding the pairs in three kinds of folders."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -84,6 +85,9 @@ def _find_camvid(root: Path, split: str | None) -> Found:
     if split is not None:
         if (root / f"{split}.txt").is_file():
             return _pair_paths(root, root / f"{split}.txt")
+        if split not in (splits := available_splits(root, "camvid")):
+            advice = f"; choose one of {', '.join(splits)}" if splits else "; check --layout"
+            raise UserError(f"{root}: no pair of folders {split}/ and {split}{_ANNOTATION}/{advice}")
         images, masks = files_by_stem(root / split), files_by_stem(root / f"{split}{_ANNOTATION}")
         return _pair(images, _without_prefix(images, masks), root / f"{split}{_ANNOTATION}")
     splits = available_splits(root, "camvid")
@@ -105,14 +109,15 @@ def _without_prefix(images: dict[str, Path], masks: dict[str, Path]) -> dict[str
 def _pair(images: dict[str, Path], masks: dict[str, Path], mask_folder: Path) -> Found:
     """Match by stem, sorted; every file must have its partner."""
     samples = [Sample(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
-    problems = [
-        f"{images[stem]}: has no mask; put {stem}.png into {mask_folder}, or move the image away"
-        for stem in sorted(images.keys() - masks.keys())
-    ]
-    problems += [
-        f"{masks[stem]}: a mask without an image; move it away, or name it like its image"
-        for stem in sorted(masks.keys() - images.keys())
-    ]
+    alone = sorted(masks.keys() - images.keys())
+    # X_mask or gt-X, found by taking a word off either end
+    alike = {re.sub(end, "", name): masks[name] for name in alone for end in (r"[-_. ][^-_. ]*$", r"^[^-_. ]*[-_. ]")}
+    problems = []
+    for stem in sorted(images.keys() - masks.keys()):
+        found = alike.get(stem)
+        advice = f"rename {found} to {stem}{found.suffix}" if found else f"put {stem}.png into {mask_folder}"
+        problems.append(f"{images[stem]}: has no mask; {advice}, or move the image away")
+    problems += [f"{masks[stem]}: a mask without an image; move it away, or name it like its image" for stem in alone]
     return samples, problems
 
 
@@ -123,6 +128,9 @@ def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) ->
         if name in images and name in masks:
             return Sample(name, images[name], masks[name])
         missing = "image" if name not in images else "mask"
+        stem = Path(name).stem
+        if stem in images and stem in masks:
+            return f"expected a name without its ending, got {name!r}; write {stem}"
         return f"there is no {missing} named {name!r}; correct or remove the line"
 
     return _pair_lines(path, pair, "one file name without its ending a line")

@@ -160,9 +160,10 @@ def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int
     strange = values[(values >= classes) & (values != (-1 if ignore_index is None else ignore_index))]
     if strange.size:
         ignored = "" if ignore_index is None else f", {ignore_index} is ignored"
+        remedy = f", or pass --ignore-index {strange[0]} if it does not count" if len(strange) == 1 else ""
         raise UserError(
             f"{path}: mask value {_listing(strange)}, but the {classes} classes are 0 to {classes - 1}{ignored}; "
-            "correct the mask, or name every class in classes.txt"
+            f"correct the mask, name every class in classes.txt{remedy}"
         )
 
 

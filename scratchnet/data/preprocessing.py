@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -81,11 +81,23 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """Undo `to_dict`, also after a trip through JSON, which turns tuples into lists."""
+        """Undo `to_dict`, also after a trip through JSON, which turns tuples into lists.
+
+        ValueError or TypeError when the values are not such a dictionary's.
+        """
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
-        return cls(**fields)
+        made = cls(**fields)
+        figures = (*made.mean, *made.std)
+        sides = (1, 1) if made.resize is None else made.resize
+        if made.normalization not in get_args(Normalization) or len(made.mean) != 3 or len(made.std) != 3:
+            raise ValueError(f"not a preprocessing: {dict(values)}")
+        if not np.isfinite(figures).all() or min(made.std) <= 0:
+            raise ValueError(f"not a mean and a standard deviation: {made.mean}, {made.std}")
+        if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+            raise ValueError(f"not a height and a width: {made.resize}")
+        return made
 
 
 def measure(

@@ -140,11 +140,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
                 raise zipfile.BadZipFile(damaged)
             arrays = {name: stored[name] for name in stored.files}
         header = json.loads(arrays["header"].tobytes())
-        version = header["format"]
+        version, made_by = header["format"], header["versions"]["scratchnet"]
     except _DAMAGE as error:
         raise UserError(f"{path}: no readable checkpoint (truncated, altered, or another kind of file)") from error
     if version != FORMAT:
-        made_by = header.get("versions", {}).get("scratchnet", "unknown")
         raise UserError(
             f"{path}: checkpoint format {version}, made by scratchnet {made_by}; scratchnet {__version__} reads format "
             f"{FORMAT}: train again or install that version"
@@ -157,6 +156,13 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
 
 def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoint:
     """Build the network that a header describes and fill it."""
+    if not all(isinstance(header[name], dict) for name in ("options", "preprocessing", "data", "settings", "progress")):
+        raise ValueError("its header has another form")
+    held_out, read_as = header["data"].get("held_out", []), header["settings"].get("data", {})
+    if not isinstance(held_out, list) or not isinstance(read_as, dict):
+        raise ValueError("its data settings have another form")
+    if not all(isinstance(name, str) for name in header["classes"]) or len(header["classes"]) < 2:
+        raise ValueError(f"its classes are {header['classes']}")
     recipe = Recipe(
         header["model"],
         header["options"],
@@ -169,6 +175,8 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoi
     values = arrays["values"]
     if header["parameters"] != _table(network) or values.shape != (network.parameter_count(),):
         raise ValueError(f"its parameters are not those of model '{recipe.model}' in this version")
+    if values.dtype not in (np.float32, np.float64):
+        raise ValueError(f"its parameters are {values.dtype}, expected float32")
     network.allocate(dtype=values.dtype)
     network.flat().values[...] = values
     for name, buffer in network.state().items():
@@ -176,6 +184,9 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoi
         if stored.shape != buffer.value.shape:
             raise ValueError(f"{name} has shape {stored.shape}, expected {buffer.value.shape}")
         buffer.value[...] = stored
+    for name, numbers in (("parameters", values), *((name, buffer.value) for name, buffer in network.state().items())):
+        if not np.isfinite([numbers.min(), numbers.max()]).all():  # both are NaN where one number is
+            raise ValueError(f"its {name} are not all finite")
     memory = {name: arrays[f"memory/{name}"] for name in header["memory"]}
     if any(array.shape != values.shape for array in memory.values()):
         raise ValueError("its optimiser's memory is not as long as its parameters")

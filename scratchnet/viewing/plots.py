@@ -79,7 +79,7 @@ def confusion_figure(confusion: Array, class_names: Sequence[str]) -> Figure:
     longest = 0.078 * max(len(name) for name in names)  # inches
     side = max(1.7, 0.36 * classes)
     slanted = longest > side / classes
-    figure, axes = _axes(side + 0.6 + longest, side + 0.7 + (0.7 * longest if slanted else 0.0))
+    figure, axes = _axes(side + 0.8 + longest, side + 0.7 + (0.7 * longest if slanted else 0.0))
     blue = LinearSegmentedColormap.from_list("share", [(0.231, 0.561, 0.839, 0.0), (0.231, 0.561, 0.839, 0.8)])
     # The root makes a confusion of 4 % visible beside a diagonal of 90 %.
     axes.pcolormesh(np.sqrt(share), cmap=blue, vmin=0, vmax=1, edgecolors=(*_rgb(MUTED), 0.35), linewidth=0.5)

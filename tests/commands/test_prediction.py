@@ -191,7 +191,7 @@ def test_boxes_round_segments(segment):
         ("any", "--proposals grid", "takes images of any size; say with --box-size"),
         ("any", "--proposals grid --box-size 8", "at least 16×16 pixels"),
         ("fixed", "--proposals grid --box-size 64", "leave --box-size out"),
-        ("fixed", "--proposals none.csv", "none.csv: No such file"),
+        ("fixed", "--proposals gird", "--proposals gird: no such file; expected grid, segments, or a CSV or JSON file"),
         ("any", "--scales 0", "--scales 0: expected numbers from 0.1 to 4"),
         ("any", "--scales nan", "--scales nan: expected"),
         ("any", "--scales 1 5", "--scales 1 5: expected"),

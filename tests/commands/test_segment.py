@@ -89,6 +89,15 @@ def test_the_images_are_not_overwritten(call, checkpoint, photos):
     assert files(photos) == before
 
 
+def test_an_image_under_another_name_is_not_overwritten_either(call, checkpoint, photos, tmp_path):
+    """As where upper and lower case are one: a.PNG would be lost to its mask a.png."""
+    (photos / "d.PNG").hardlink_to(photos / "a.png")
+    (photos / "d.png").hardlink_to(photos / "a.png")
+    answer = call("segment", checkpoint, photos / "d.PNG", "--out", photos)
+    assert answer[0] == 2
+    assert "d.png: is one of the images and would be overwritten" in answer[2]
+
+
 def test_a_bad_image_at_the_end_stops_before_the_first_mask(call, checkpoint, photos, tmp_path):
     (photos / "z.png").write_bytes((photos / "a.png").read_bytes()[:200])
     code, said, err = call("segment", checkpoint, photos, "--out", tmp_path / "out")

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchnet.config import read_settings
+from scratchnet.commands.checks import memory_note
+from scratchnet.config import TrainingSettings, TrainSettings, read_settings
 from scratchnet.data import write_generated, write_image, write_mask
+from scratchnet.models import build
 from scratchnet.training import load_checkpoint
-from tests.tiny import files, sample, write_set
+from tests.tiny import files, sample, source, write_set
 
 
 def weights_of(run):
@@ -151,13 +153,14 @@ def test_images_of_many_sizes_with_batches_of_one(train, tmp_path):
     assert (code, err) == (0, "")
 
 
-def test_a_validation_set_without_a_counted_pixel(train, call, tmp_path, images):
-    for name in ("s4", "s5"):
-        write_mask(images / "masks" / f"{name}.png", np.full((32, 32), 255, np.uint8))
-    assert train(images, tmp_path / "run")[0] == 0
-    found = json.loads((tmp_path / "run" / "metrics.json").read_text(), parse_constant=pytest.fail)
-    assert found["mean_iou"] is None
-    assert call("evaluate", tmp_path / "run" / "checkpoint.npz", "--data", images)[0] == 0
+@pytest.mark.parametrize(("free", "told"), [(None, False), (2_700_000, True), (2_800_000, False)])
+def test_too_little_memory_is_told_before_it_runs_out(monkeypatch, free, told):
+    """Four numbers a parameter alone, two of them Adam's, are 1.21 MB here, the values of four images 1.54 MB."""
+    monkeypatch.setattr("scratchnet.commands.checks.available_memory", lambda: free)
+    settings = TrainSettings(training=TrainingSettings(batch_size=4))
+    note = memory_note(settings, build("bloodcell", 2, width=0.32), source(5, 30, 32))
+    assert bool(note) == told
+    assert not told or note.startswith("careful: a training step needs about 0.0 GB of memory, and 0.0 GB are free; ")
 
 
 def test_many_classes_with_an_ignored_validation_image(train, call, tmp_path, images):

@@ -51,6 +51,10 @@ def mask_values(root, name, values):
     Image.fromarray(np.resize(np.array(values, np.uint8), (32, 32))).save(root / "masks" / f"{name}.png")
 
 
+def ignored_mask(root, name):
+    write_mask(root / "masks" / f"{name}.png", np.full((32, 32), 255, np.uint8))
+
+
 def small(root, name, height, width):
     image, mask = sample(0, height, width)
     write_image(root / "images" / f"{name}.png", image)
@@ -73,6 +77,14 @@ DAMAGE = {
         lambda root: [remove(root / "masks" / "s1.png"), remove(root / "splits")],
         "s1.png: has no mask; put s1.png into",
     ),
+    "mask with a word behind": (
+        lambda root: [remove(root / "splits"), (root / "masks" / "s1.png").rename(root / "masks" / "s1_mask.png")],
+        "masks/s1_mask.png to s1.png, or move the image away",
+    ),
+    "mask with a word before": (
+        lambda root: [remove(root / "splits"), (root / "masks" / "s1.png").rename(root / "masks" / "gt-s1.png")],
+        "masks/gt-s1.png to s1.png, or move the image away",
+    ),
     "mask without image": (
         lambda root: [remove(root / "images" / "s1.png"), remove(root / "splits")],
         "s1.png: a mask without an image",
@@ -87,7 +99,7 @@ DAMAGE = {
     ),
     "mask value 3": (
         lambda root: mask_values(root, "s1", [0, 1, 3]),
-        "s1.png: mask value 3, but the 2 classes are 0 to 1",
+        "0 to 1, 255 is ignored; correct the mask, name every class in classes.txt, or pass --ignore-index 3 if it",
     ),
     "mask value 3 for validation": (lambda root: mask_values(root, "s5", [0, 1, 3]), "s5.png: mask value 3"),
     "mask of 0 and 255": (
@@ -95,6 +107,18 @@ DAMAGE = {
         "s1.png: mask values are only 0 and 255; use --mask-format",
     ),
     "RGB mask": (lambda root: write_image(root / "masks" / "s1.png", sample(1, 32, 32)[0]), "s1.png: an RGB image"),
+    "masks of one class": (
+        lambda root: [mask_values(root, f"s{i}", [0]) for i in range(6)],
+        "training images: every pixel of the masks is 'ground' (class 0), so there is nothing to learn; check --mask-f",
+    ),
+    "masks of ignored pixels": (
+        lambda root: [ignored_mask(root, f"s{i}") for i in range(4)],
+        "training images: every pixel of the masks is ignored (255), so there is nothing to learn",
+    ),
+    "masks of ignored pixels for validation": (
+        lambda root: [ignored_mask(root, f"s{i}") for i in (4, 5)],
+        "validation images: every pixel of the masks is ignored (255)",
+    ),
     "16-bit image": (lambda root: grey16(root / "images" / "s1.png"), "s1.png: a 16-bit grey image"),
     "16-bit mask": (lambda root: grey16(root / "masks" / "s1.png"), "s1.png: a 16-bit grey image"),
     "cut PNG": (lambda root: cut(root / "images" / "s1.png", 0.5), "s1.png: damaged or no image"),
@@ -122,6 +146,10 @@ DAMAGE = {
     "unknown name in a list": (
         lambda root: listed(root, "val", "s4\ns77\n"),
         "val.txt, line 2: there is no image named 's77'",
+    ),
+    "name with its ending in a list": (
+        lambda root: listed(root, "val", "s4\ns5.png\n"),
+        "val.txt, line 2: expected a name without its ending, got 's5.png'; write s5",
     ),
     "name listed twice": (lambda root: listed(root, "train", "s1\ns1\n"), "line 2: 's1' is listed twice"),
     "no val list": (lambda root: remove(root / "splits" / "val.txt"), "val.txt: no such file; choose one of train"),
@@ -310,6 +338,13 @@ def test_resume_what_is_no_run(call, train, images, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_resume_without_the_settings(call, finished, tmp_path):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    (tmp_path / "run" / "config.toml").unlink()
+    answer = call("train", "--resume", "--out", tmp_path / "run")
+    assert_one_line(answer, "config.toml: is missing; give the run's settings again, as flags or with --config")
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "config", "unknown key"])
 def test_resume_a_damaged_run(train, call, images, tmp_path, damage):
     run = tmp_path / "run"
@@ -440,6 +475,16 @@ def test_evaluating_what_is_no_set(call, checkpoint, tmp_path):
     assert_one_line(call("evaluate", checkpoint, "--data", tmp_path / "none"), "none: no such folder")
     data = write_set(tmp_path / "small", 3, 15, 40)
     assert_one_line(call("evaluate", checkpoint, "--data", data), "s2: the image is 40×15 pixels")
+
+
+def test_evaluating_where_nothing_counts(call, finished, tmp_path):
+    data = write_set(tmp_path / "void", 3, 32, 32)
+    for index in range(3):
+        ignored_mask(data, f"s{index}")
+    before = files(tmp_path)
+    answer = call("evaluate", finished / "run" / "checkpoint.npz", "--data", data, "--out", tmp_path / "out")
+    assert_one_line(answer, "void: no pixel of its masks counts, all are 255 (ignored)")
+    assert files(tmp_path) == before
 
 
 def test_forgotten_arguments(call):

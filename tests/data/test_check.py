@@ -80,6 +80,29 @@ def test_sizes_empty_masks_and_absent_classes(make_folder: Callable[..., Path]) 
         assert words in text
 
 
+def test_what_is_wrong_with_many_files_is_said_once(make_folder: Callable[..., Path]) -> None:
+    root = make_folder()
+    for name in "abd":
+        write_mask(root / "masks" / f"{name}.png", np.full((6, 8), 7, np.uint8))
+    report = check_dataset(root)
+    assert len(report.problems) == 3
+    *_, first, others = report.text().splitlines()
+    assert first == f"  {report.problems[0]}"
+    assert others == f"    the same of 2 more: {Path('masks', 'b.png')}, {Path('masks', 'd.png')}"
+
+
+def test_masks_of_one_class_are_a_problem(make_folder: Callable[..., Path]) -> None:
+    root = make_folder()
+    for path in (root / "masks").iterdir():
+        write_image(path, np.eye(6, 8, dtype=np.uint8))
+    (root / "classes.txt").unlink()
+    assert check_dataset(root, classes=2).ok
+    assert check_dataset(root, mask_format="threshold", mask_threshold=127).problems == [
+        f"{root}: every pixel of the masks is 'background' (class 0), so there is nothing to learn; check "
+        "--mask-format, --mask-threshold and --ignore-index: they say how masks are read"
+    ]
+
+
 def test_camvid_splits_count_once(tmp_path: Path) -> None:
     for name in ("train", "val"):
         write_image(tmp_path / name / "0.png", np.full((4, 4, 3), len(name), np.uint8))

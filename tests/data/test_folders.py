@@ -129,7 +129,7 @@ def test_camvid_layout(camvid: Path) -> None:
     whole = open_dataset(camvid, layout="camvid", classes=2)
     assert whole.names == ("train-0", "train-1", "val-0", "val-1")
     assert whole.load(3)[1].shape == (4, 4)
-    with pytest.raises(UserError, match="no such folder"):
+    with pytest.raises(UserError, match=r"no pair of folders test/ and testannot/; choose one of train, val"):
         open_dataset(camvid, layout="camvid", split="test", classes=2)
     with pytest.raises(UserError, match="no pair of folders"):
         open_dataset(camvid / "train", layout="camvid", classes=2)

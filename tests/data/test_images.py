@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,18 @@ def test_modes_without_agreed_brightness_are_refused(tmp_path: Path, image: Imag
     image.save(tmp_path / "x.tif")
     with pytest.raises(UserError, match=rf"x\.tif.*{words}.*convert"):
         read_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_16_bits_are_refused(tmp_path: Path, channels: int) -> None:
+    """Pillow would keep the upper byte, and of a 12-bit picture that is next to nothing."""
+    rows = b"".join(b"\0" + bytes(8 * 2 * channels) for _ in range(8))
+    head = struct.pack(">IIBBBBB", 8, 8, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in parts]
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    with pytest.raises(UserError, match=r"deep.png: a colour image of 16 bits a channel, expected 8 bits"):
+        read_image(tmp_path / "deep.png")
 
 
 def test_several_pages_are_refused(tmp_path: Path) -> None:

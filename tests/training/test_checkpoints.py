@@ -1,4 +1,5 @@
 import errno
+import io
 import json
 import os
 import re
@@ -256,6 +257,16 @@ def repacked(path, good_bytes, **changes):
         ({"classes": ["a", "b", "c"]}, "its parameters are not those"),
         ({"classes": 3}, "does not fit together"),
         ({"preprocessing": {"blur": 1}}, "does not fit together"),
+        ({"settings": None}, "its header has another form"),
+        ({"settings": {"data": 3}}, "its data settings have another form"),
+        ({"data": {"held_out": 3}}, "its data settings have another form"),
+        ({"classes": [1, 2]}, r"its classes are \[1, 2\]"),
+        ({"classes": ["cell"]}, r"its classes are \['cell'\]"),
+        ({"preprocessing": {"normalization": "magic"}}, "not a preprocessing"),
+        ({"preprocessing": {"mean": [0.5]}}, "not a preprocessing"),
+        ({"preprocessing": {"std": [0.2, 0.2, 0]}}, "not a mean and a standard deviation"),
+        ({"preprocessing": {"resize": [8, 8, 8]}}, "not a height and a width"),
+        ({"preprocessing": {"resize": [0, 8]}}, "not a height and a width"),
         ({"parameters": []}, "its parameters are not those"),
         ({"memory": ["mean", "spin"]}, "does not fit together"),
         ({"array values": np.zeros(5, np.float32)}, "its parameters are not those"),
@@ -270,6 +281,27 @@ def test_what_does_not_fit_together_is_refused(tmp_path, good, changes, words):
         load_checkpoint(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["values", "state/conv1_bn.running_var"])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, good, name, number):
+    """They would make every mask all background, without a word."""
+    path = tmp_path / "a.npz"
+    with np.load(io.BytesIO(good[0])) as stored:
+        array = stored[name]
+    array[-1] = number
+    repacked(path, good[0], **{f"array {name}": array})
+    with pytest.raises(UserError, match=r"its .* are not all finite"):
+        load_checkpoint(path)
+
+
+def test_numbers_of_another_type_are_refused(tmp_path, good):
+    with np.load(io.BytesIO(good[0])) as stored:
+        half = stored["values"].astype(np.float16)
+    repacked(tmp_path / "a.npz", good[0], **{"array values": half})
+    with pytest.raises(UserError, match="its parameters are float16, expected float32"):
+        load_checkpoint(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("kind", ["text", "npz", "npy", "zip", "png", "list", "pickle"])

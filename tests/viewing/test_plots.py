@@ -56,7 +56,11 @@ def test_confusion_shows_the_share_of_the_true_class(tmp_path):
 @pytest.mark.parametrize("length", [1, 12, 60])
 def test_confusion_has_room_for_its_names(tmp_path, classes, length):
     names = [("$x" * length)[:length] for _ in range(classes)]  # no formula, and a warning is an error here
-    save(confusion_figure(np.eye(classes), names), tmp_path / "confusion.png")
+    figure = confusion_figure(np.eye(classes), names)
+    save(figure, tmp_path / "confusion.png")
+    figure.draw_without_rendering()
+    outline, (width, height) = figure.axes[0].get_tightbbox(), figure.bbox.size
+    assert min(outline.x0, outline.y0, width - outline.x1, height - outline.y1) > 0  # no label is cut
 
 
 def test_examples_have_a_row_each(tmp_path):
