@@ -1,40 +1,54 @@
 """Whether a fixed view breaks large objects and misses small ones, and what proposals and switches are worth.
 
-    python benchmarks/shapes_study.py [--seeds 0 1 2] [--updates 2500] [--folder shapes-study]
+    python benchmarks/shapes_study.py [--seeds 0 1 2] [--updates 1000] [--folder shapes-study]
 
 Noh, Hong and Han (ICCV 2015, section 1) argue against FCN that a network which looks at an image in one size breaks
 objects that are larger than its view and overlooks those that are much smaller; DeconvNet's answer is to be shown
 object proposals. Here networks with about as many weights learn from the same drawn images, make the same number of
-updates and see as many pixels in each: 4 images of 64×64, or 7 boxes of 48×48. They are then measured on images that
-no choice was made on. What is done already is skipped, so the command can be stopped and started again. Results go to
-``benchmarks/results/shapes-study.json``, the figure to ``docs/images/shapes-study.png``.
+updates and see as many pixels in each: 8 images, or boxes, of 48×48. They are then measured on images that no choice
+was made on. What is done already is skipped, so the command can be stopped and started again. Results go to
+``benchmarks/results/shapes-study.json``, the figure to ``docs/images/shapes-study.png``. The boxes round regions of
+like colour need scikit-image (``pip install 'scratchnet[proposals]'``).
 """
 
 import argparse
+import csv
 import json
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from shutil import rmtree
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
+from scratchnet.data import SHAPE_CLASSES
 from scratchnet.models import build
 
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results" / "shapes-study.json"
 FIGURE = ROOT.parent / "docs" / "images" / "shapes-study.png"
 
-SIDE, BOX, CLASSES = 64, 48, 6
-IMAGES, BOXES_A_BATCH = 4, 7
-TRAIN = {"loss": "cross-entropy+dice", "learning-rate": "2e-3", "schedule": "poly"}
-FLIPS = ["--flip-horizontal", "--flip-vertical", "--rotate90"]
-TOLERANCE = ["--boundary-tolerance", "0.017"]  # 1.5 pixels; 0.75 % of the diagonal are less than one
-WHOLE = {"whole": []}
+SIDE, BATCH = 48, 8
+CLASSES = ("background", "blunt", "pointed", "hollow")
+MERGED = (0, 1, 1, 2, 3, 2)
+"""What discs, squares, triangles, rings and stars become."""
+TRAIN = ["--loss", "cross-entropy+dice", "--learning-rate", "4e-3", "--schedule", "poly", "--no-recalibrate"]
+TRAIN += ["--flip-horizontal", "--flip-vertical", "--rotate90"]
+TOLERANCE = ["--boundary-tolerance", "0.022"]  # 1.5 pixels; 0.75 % of the diagonal are half a pixel
+BOXES_FILE = "boxes.csv"
+"""Of every drawn set: a box round each object."""
+WHOLE: dict[str, list[str]] = {"whole": []}
 BOXES = {
-    "proposals": ["--proposals", "grid", "--max-boxes", "100"],
+    "regions": ["--proposals", "segments"],
+    "true boxes": ["--proposals", BOXES_FILE, "--box-context", "1.1"],
     "one box": ["--proposals", "grid", "--max-boxes", "1"],
+    "grid": ["--proposals", "grid", "--max-boxes", "50"],
 }
 SIZES = {"small": "small", "medium": "medium", "large": "large"}
 MEASURES = SIZES | {"mean_iou": "mean IoU", "bf": "BF", "accuracy": "accuracy"}
@@ -52,38 +66,63 @@ class System:
 
     def parameters(self) -> int:
         """Return the number of learned numbers."""
-        return sum(prod(p.shape) for p in build(self.model, CLASSES, **self.options).parameters().values())
+        return sum(prod(p.shape) for p in build(self.model, len(CLASSES), **self.options).parameters().values())
 
     def uses(self) -> dict[str, list[str]]:
         """Return the flags of `scratchnet evaluate` for everything that is measured."""
         return BOXES if self.boxes else WHOLE
 
 
+SMALL = {"size": SIDE, "width": 12}
 SYSTEMS = {
-    "FCN-8s": System("fcn8s", {"width": 0.071, "padding": "same", "batch_norm": True}),
+    "FCN-8s": System("fcn8s", {"width": 0.0715, "padding": "same", "batch_norm": True}),
     "SegNet": System("segnet", {"width": 0.1515}),
-    "U-Net": System("unet-same", {"width": 0.1475, "batch_norm": True}),
-    "DeconvNet": System("deconvnet-small", {"width": 10, "size": SIDE}),
-    "DeconvNet, two stages": System("deconvnet-small", {"width": 12, "size": BOX}, boxes=True),
-    "DeconvNet, nearest": System("deconvnet-small", {"width": 12, "size": BOX, "unpool": "nearest"}, boxes=True),
-    "DeconvNet, transposed": System("deconvnet-small", {"width": 12, "size": BOX, "unpool": "transposed"}, boxes=True),
-    "U-Net, two stages": System("unet-same", {"width": 0.1475, "batch_norm": True}, boxes=True),
+    "U-Net": System("unet-same", {"width": 0.15, "batch_norm": True}),
+    "DeconvNet": System("deconvnet-small", SMALL),
+    "DeconvNet, two stages": System("deconvnet-small", SMALL, boxes=True),
+    "DeconvNet, nearest": System("deconvnet-small", SMALL | {"unpool": "nearest"}),
+    "DeconvNet, transposed": System("deconvnet-small", SMALL | {"unpool": "transposed"}),
 }
 
 
-def scratchnet(*words: str, log: Path) -> None:
-    """Run a command; what it prints goes behind ``log``."""
+def scratchnet(*words: str, log: Path) -> float:
+    """Run a command; what it prints goes behind ``log``. Return its seconds of processor time."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with log.open("a") as file:
         subprocess.run([sys.executable, "-m", "scratchnet", *words], check=True, stdout=file, stderr=file)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def draw_data(folder: Path) -> None:
-    """Draw 2000 images to learn from, 200 that choose the epoch, and 200 more to measure on."""
-    for name, count, seed in (("shapes", 2200, 0), ("unseen", 200, 1)):
-        if not (folder / name / "splits").exists():
-            words = f"--plain --size {SIDE} --count {count} --seed {seed} --validation 0.0909".split()
-            scratchnet("data", "make", "shapes", str(folder / name), *words, log=folder / "log")
+    """Draw 4000 images to learn from, 200 that choose the epoch, and 200 more to measure on."""
+    for name, count, seed in (("shapes", 4200, 0), ("unseen", 200, 1)):
+        if not (folder / name).exists():
+            made = folder / f"{name}-made"
+            rmtree(made, ignore_errors=True)  # of an interrupted run
+            words = f"--plain --size {SIDE} --count {count} --seed {seed} --validation 0.0476".split()
+            scratchnet("data", "make", "shapes", str(made), *words, log=folder / "log")
+            simplify(made, np.random.default_rng(seed))
+            made.rename(folder / name)
+
+
+def simplify(folder: Path, rng: np.random.Generator) -> None:
+    """Paint all objects bright on dark ground, and join the five kinds of object to three classes."""
+    for path in sorted((folder / "objects").iterdir()):
+        objects = np.asarray(Image.open(path))
+        colours = rng.uniform(90, 255, (int(objects.max()) + 1, 3))
+        colours[0] = rng.uniform(0, 50, 3)
+        image = colours[objects] + rng.normal(0, 8, (*objects.shape, 3))
+        Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)).save(folder / "images" / path.name)
+    for path in (folder / "masks").iterdir():
+        Image.fromarray(np.array(MERGED, np.uint8)[np.asarray(Image.open(path))]).save(path)
+    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+    names = {old: CLASSES[new] for old, new in zip(SHAPE_CLASSES, MERGED, strict=True)}
+    with (folder / "boxes.csv").open() as file:
+        header, *rows = csv.reader(file)
+    with (folder / "boxes.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *([row[0], names[row[1]], *row[2:]] for row in rows)])
 
 
 def train(
@@ -92,14 +131,15 @@ def train(
     """Train a network, unless that is done; return its checkpoint."""
     if not (out / "metrics.json").exists():
         words = ["--data", str(folder / "shapes"), "--out", str(out), "--seed", str(seed), "--iterations", str(updates)]
-        options = {"model": system.model, **TRAIN, **{k.replace("_", "-"): v for k, v in system.options.items()}}
-        words += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        words += [*FLIPS, "--no-recalibrate", "--batch-size", str(BOXES_A_BATCH if stage else IMAGES)]
+        options = {"model": system.model, "batch_size": BATCH, **system.options}
+        words += [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        words += TRAIN
         if stage:
-            words += f"--stage {stage} --box-size 54 --crop {BOX} {BOX} --boxes-per-object 2".split()
+            words += f"--stage {stage} --box-size 54 --crop {SIDE} {SIDE} --boxes-per-object 2".split()
         words += ["--start-from", str(start)] if start else []
         words += ["--resume"] if (out / "config.toml").exists() else []
-        scratchnet("train", *words, log=out / "log")
+        seconds = scratchnet("train", *words, log=out / "log")
+        (out / "seconds").write_text(f"{seconds:.1f}\n")
     return out / "checkpoint.npz"
 
 
@@ -119,7 +159,9 @@ def run(name: str, seed: int, updates: int, folder: Path) -> None:
     for use, flags in system.uses().items():
         found = out / f"{use}.json"
         if not found.exists():
-            words = ["--data", str(folder / "unseen"), "--split", "all", "--out", str(found), *TOLERANCE, *flags]
+            unseen = folder / "unseen"
+            words = ["--data", str(unseen), "--split", "all", "--out", str(found), *TOLERANCE]
+            words += [str(unseen / BOXES_FILE) if word == BOXES_FILE else word for word in flags]
             scratchnet("evaluate", str(checkpoint), *words, log=out / "log")
     print(f"{name}, seed {seed}: done", flush=True)
 
@@ -134,16 +176,26 @@ def gather(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
                 if path.exists():
                     found = json.loads(path.read_text())
                     about = {"system": name, "use": use, "seed": seed, "parameters": system.parameters()}
+                    times = [float(file.read_text()) for file in path.parent.glob("*/seconds")]
+                    about["training_seconds"] = round(sum(times), 1)
                     sizes = {size: objects["iou"] for size, objects in found["sizes"].items()}
                     rows.append({**about, **sizes, **{key: found[key] for key in ("mean_iou", "bf", "accuracy")}})
     return rows
 
 
+def background_alone(folder: Path) -> dict[str, float]:
+    """Return what calling every pixel background scores."""
+    masks = [np.asarray(Image.open(path)) for path in (folder / "unseen" / "masks").iterdir()]
+    share = float(np.mean(np.stack(masks) == 0))
+    return {"mean_iou": share / len(CLASSES), "accuracy": share}
+
+
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print mean ± standard deviation over the seeds."""
-    print(f"{'':<34}{'weights':>9}{'runs':>6}" + "".join(f"{words:>17}" for words in MEASURES.values()))
+    print(f"{'':<34}{'weights':>9}{'runs':>6}{'seconds':>9}" + "".join(f"{words:>17}" for words in MEASURES.values()))
     for label, group in grouped(rows).items():
         print(f"{label:<34}{group[0]['parameters']:>9,}{len(group):>6}", end="")
+        print(f"{mean(row['training_seconds'] for row in group):>9.0f}", end="")
         for values in ([row[key] for row in group] for key in MEASURES):
             spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
             print(f"{f'{mean(values):.3f}{spread}':>17}", end="")
@@ -181,16 +233,18 @@ def main() -> None:
     """Train, measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--updates", type=int, default=2500, help="of every network")
+    parser.add_argument("--updates", type=int, default=1000, help="of every network")
     parser.add_argument("--folder", type=Path, default=Path("shapes-study"), help="for data sets and runs")
     arguments = parser.parse_args()
     draw_data(arguments.folder)
     for seed in arguments.seeds:
         for name in SYSTEMS:
             run(name, seed, arguments.updates, arguments.folder)
-    rows = gather(arguments.folder, arguments.seeds)
-    RESULTS.write_text(json.dumps({"updates": arguments.updates, "rows": rows}, indent=1) + "\n")
+    rows, nothing = gather(arguments.folder, arguments.seeds), background_alone(arguments.folder)
+    found = {"updates": arguments.updates, "background alone": nothing, "rows": rows}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print_table(rows)
+    print(f"all background: mean IoU {nothing['mean_iou']:.3f}, accuracy {nothing['accuracy']:.3f}")
     draw(rows, FIGURE)
     print(f"wrote {RESULTS} and {FIGURE}")
 
