@@ -48,7 +48,6 @@ BOXES = {
     "regions": ["--proposals", "segments"],
     "true boxes": ["--proposals", BOXES_FILE, "--box-context", "1.1"],
     "one box": ["--proposals", "grid", "--max-boxes", "1"],
-    "grid": ["--proposals", "grid", "--max-boxes", "50"],
 }
 SIZES = {"small": "small", "medium": "medium", "large": "large"}
 MEASURES = SIZES | {"mean_iou": "mean IoU", "bf": "BF", "accuracy": "accuracy"}
