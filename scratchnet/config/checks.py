@@ -39,7 +39,7 @@ def check_settings(settings: TrainSettings) -> None:
         ("border_sigma", t.border_sigma, 0 < t.border_sigma <= 1000, "a number above 0, in pixels"),
         ("crop", a.crop, a.crop is None or min(a.crop) >= 1, "height and width of at least 1"),
         ("elastic", a.elastic, 0 <= a.elastic < math.inf, "0 or more, in pixels"),
-        ("scale", a.scale, 0 < a.scale[0] <= a.scale[1] < math.inf, "two numbers above 0, the smaller one first"),
+        ("scale", a.scale, 0 < a.scale[0] <= a.scale[1] <= 16, "two numbers above 0 up to 16, the smaller one first"),
         ("start_from", t.start_from, not (t.start_from and t.init_weights), "either this or --init-weights"),
         ("stage", c.stage, c.stage is None or as_it_is, "no --tile and no --resize with it"),
         ("box_size", c.box_size, c.box_size >= 1, "at least 1"),
