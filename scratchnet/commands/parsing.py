@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -40,6 +41,7 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
     )
 
 
+@cache  # the fields keep it, and finding it parses the source
 def _explain_fields(kind: type) -> None:
     """Give every field its docstring as help, in one paragraph.
 

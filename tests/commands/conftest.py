@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from scratchnet.cli import main
@@ -23,6 +25,18 @@ def call(capsys):
 
 
 @pytest.fixture
+def figures():
+    """Ask for a report's figures as they are; to draw them takes longer than to train a small network."""
+
+
+@pytest.fixture(autouse=True)
+def quick_reports(request, monkeypatch):
+    """Make a report's figures and leave only the drawing out where a test does not ask for ``figures``."""
+    if "figures" not in request.fixturenames:
+        monkeypatch.setattr("scratchnet.viewing.report.figure_svg", lambda figure, text: f"<svg>{text}</svg>")
+
+
+@pytest.fixture
 def train(call):
     """Train a small network; return (exit code, stdout, stderr)."""
 
@@ -36,6 +50,21 @@ def train(call):
 def images(tmp_path):
     """Six images of 32×32 pixels with masks, classes and splits."""
     return write_set(tmp_path / "set", 6, 32, 32)
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """A set like ``images``, ``set/``, and what ``train`` without further words makes of it, ``run/``; do not write."""
+    root = tmp_path_factory.mktemp("plain")
+    write_set(root / "set", 6, 32, 32)
+    assert main(["train", "--data", str(root / "set"), "--out", str(root / "run"), *SMALL]) == 0
+    return root
+
+
+@pytest.fixture
+def begun(plain, tmp_path):
+    """A run of one epoch that a test may spoil or go on with."""
+    return shutil.copytree(plain / "run", tmp_path / "run")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from PIL import Image
 from tests.tiny import files
 
 
-def test_a_quick_demo(call, tmp_path):
+def test_a_quick_demo(call, tmp_path, figures):
     out = tmp_path / "demo"
     code, said, err = call("demo", "--quick", "--out", out)
     assert (code, err) == (0, "")

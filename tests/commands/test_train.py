@@ -19,7 +19,7 @@ def weights_of(run):
     return load_checkpoint(run / "checkpoint.npz").network.flat().values
 
 
-def test_everything_that_a_run_leaves(train, images, tmp_path):
+def test_everything_that_a_run_leaves(train, images, tmp_path, figures):
     code, said, err = train(images, tmp_path / "run", "--epochs", "2", "--batch-norm", "True")
     assert (code, err) == (0, "")
     out = tmp_path / "run"
@@ -64,7 +64,7 @@ def test_a_folder_without_lists_is_divided_and_evaluated_alike(train, call, tmp_
     assert again["baselines"] == whole["baselines"]
 
 
-def test_camvid_layout_with_rgb_index_and_an_ignored_class(train, tmp_path):
+def test_camvid_layout_with_rgb_index_and_an_ignored_class(train, tmp_path, figures):
     names = ("ground", "square", "void")
     for split, count in (("train", 3), ("val", 1)):
         for index in range(count):
@@ -118,11 +118,10 @@ def test_grey_masks_with_a_threshold(train, tmp_path):
     ],
     ids=lambda words: words[0],
 )
-def test_settings_reach_the_training(train, tmp_path, images, words):
-    code, _, err = train(images, tmp_path / "run", *words)
+def test_settings_reach_the_training(train, plain, tmp_path, words):
+    code, _, err = train(plain / "set", tmp_path / "run", *words)
     assert (code, err) == (0, "")
-    assert train(images, tmp_path / "plain")[0] == 0
-    one, other = weights_of(tmp_path / "run"), weights_of(tmp_path / "plain")
+    one, other = weights_of(tmp_path / "run"), weights_of(plain / "run")
     assert one.size != other.size or (one != other).any()
 
 
@@ -163,7 +162,7 @@ def test_too_little_memory_is_told_before_it_runs_out(monkeypatch, free, told):
     assert not told or note.startswith("careful: a training step needs about 0.0 GB of memory, and 0.0 GB are free; ")
 
 
-def test_many_classes_with_an_ignored_validation_image(train, call, tmp_path, images):
+def test_many_classes_with_an_ignored_validation_image(train, call, tmp_path, images, figures):
     (images / "classes.txt").write_text("a\nb\nc\n")
     write_mask(images / "masks" / "s5.png", np.full((32, 32), 255, np.uint8))
     assert train(images, tmp_path / "run")[0] == 0
@@ -245,11 +244,16 @@ def test_config_with_an_equals_sign(call, tmp_path, images):
     assert read_settings(str(tmp_path / "run" / "config.toml")).model.width == 0.1
 
 
-@pytest.mark.parametrize("out", [lambda run: ("--out", run), lambda run: (f"--out={run}",)], ids=["two words", "one"])
-def test_resume_takes_the_run_s_settings(train, call, tmp_path, images, out):
+def test_settings_change_nothing_by_themselves(train, plain, tmp_path):
+    """Two runs are alike, or the test above would say nothing."""
+    assert train(plain / "set", tmp_path / "run")[0] == 0
+    np.testing.assert_array_equal(weights_of(tmp_path / "run"), weights_of(plain / "run"))
+
+
+def test_resume_takes_the_run_s_settings(train, call, tmp_path, images):
     run = tmp_path / "run"
     assert train(images, run, "--seed", "5", "--flip-horizontal")[0] == 0
-    code, said, _ = call("train", "--resume", *out(run), "--epochs", "2")
+    code, said, _ = call("train", "--resume", "--out", run, "--epochs", "2")
     assert code == 0
     assert "resuming after epoch 1" in said
     assert "epoch   2/2" in said
@@ -260,17 +264,19 @@ def test_resume_takes_the_run_s_settings(train, call, tmp_path, images, out):
     np.testing.assert_array_equal(weights_of(run), weights_of(tmp_path / "whole"))
 
 
-def test_resume_from_a_folder_that_was_moved(train, call, tmp_path, images):
-    assert train(images, tmp_path / "run")[0] == 0
-    (tmp_path / "run").rename(tmp_path / "moved")
-    assert call("train", "--resume", "--out", tmp_path / "moved")[0] == 0
+def test_resume_from_a_folder_that_was_moved(call, begun, tmp_path):
+    """Also with an equals sign."""
+    begun.rename(tmp_path / "moved")
+    code, said, _ = call("train", "--resume", f"--out={tmp_path / 'moved'}", "--epochs", "2")
+    assert code == 0
+    assert "resuming after epoch 1" in said
     assert not (tmp_path / "run").exists()
+    assert read_settings(str(tmp_path / "moved" / "config.toml")).model.width == 0.1
 
 
-def test_a_run_that_is_there_is_left_alone(train, tmp_path, images):
-    assert train(images, tmp_path / "run")[0] == 0
+def test_a_run_that_is_there_is_left_alone(train, begun, tmp_path, images):
     before = files(tmp_path)
-    code, said, err = train(images, tmp_path / "run")
+    code, said, err = train(images, begun)
     assert (code, said) == (2, "")
     assert err == (
         f"scratchnet: error: {tmp_path / 'run'}: holds a run already; add --resume to go on with it, or choose another "

@@ -347,22 +347,20 @@ def test_resume_without_the_settings(call, finished, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "config", "unknown key"])
-def test_resume_a_damaged_run(train, call, images, tmp_path, damage):
-    run = tmp_path / "run"
-    assert train(images, run)[0] == 0
+def test_resume_a_damaged_run(call, begun, tmp_path, damage):
     if damage == "cut":
-        cut(run / "last.npz", 0.7)
+        cut(begun / "last.npz", 0.7)
     elif damage == "empty":
-        (run / "last.npz").write_bytes(b"")
+        (begun / "last.npz").write_bytes(b"")
     elif damage == "text":
-        (run / "last.npz").write_text("not mine")
+        (begun / "last.npz").write_text("not mine")
     elif damage == "config":
-        (run / "config.toml").write_text("[training\nepochs = 3")
+        (begun / "config.toml").write_text("[training\nepochs = 3")
     else:
-        (run / "config.toml").write_text("[training]\nepoch = 3")
+        (begun / "config.toml").write_text("[training]\nepoch = 3")
     before = files(tmp_path)
     name = "config.toml" if "config" in damage or "key" in damage else "last.npz"
-    assert_one_line(call("train", "--resume", "--out", run, "--epochs", "2"), name)
+    assert_one_line(call("train", "--resume", "--out", begun, "--epochs", "2"), name)
     assert files(tmp_path) == before
 
 
@@ -375,11 +373,10 @@ def test_resume_a_damaged_run(train, call, images, tmp_path, damage):
         ("--optimizer sgd", "another optimiser"),
     ],
 )
-def test_resume_with_another_network(train, call, images, tmp_path, words, error):
-    run = tmp_path / "run"
-    assert train(images, run)[0] == 0
+def test_resume_with_another_network(call, begun, tmp_path, words, error):
     before = files(tmp_path)
-    assert_one_line(call("train", "--resume", "--out", run, "--epochs", "2", *words.split()), run / "last.npz", error)
+    answer = call("train", "--resume", "--out", begun, "--epochs", "2", *words.split())
+    assert_one_line(answer, begun / "last.npz", error)
     assert files(tmp_path) == before
 
 
