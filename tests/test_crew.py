@@ -29,8 +29,9 @@ pytestmark = [
 def nobody_is_left():
     before = children()
     yield
-    gc.collect()
-    assert children() == before
+    if not children() <= before:
+        gc.collect()
+    assert children() <= before
 
 
 def program(*sections):

@@ -13,7 +13,7 @@ from scratchnet.memory import keep_freed_memory
 KEEP
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20):
+    for _ in range(3):
         held = [np.ones(1_000_000, np.float32) for _ in range(12)]
         del held
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

@@ -31,8 +31,9 @@ forks = pytest.mark.skipif(not can_fork(), reason="processes cannot be forked on
 def nobody_is_left():
     before = children()
     yield
-    gc.collect()
-    assert children() == before
+    if not children() <= before:
+        gc.collect()
+    assert children() <= before
 
 
 def small(dtype=np.float32, dropout=0.0):

@@ -5,6 +5,7 @@ above has lost something: a buffer that is used again, a pass in place, a fast f
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -56,14 +57,27 @@ def one_thread(monkeypatch):
     monkeypatch.setattr(threads, "_cores", lambda: 1)
 
 
-def warm_step(model, bound):
+@pytest.fixture(scope="module")
+def warm_step():
     """Return a case and its training step, which has run a few times; a replay would make the same calls unseen."""
-    case = network_case(model, (bound.size, bound.size), bound.batch)
-    step = build_ours(case, "sgd")
-    step.passes = step.network
-    for _ in range(3):
+
+    @cache
+    def build(model):
+        bound = TRAINING[model]
+        case = network_case(model, (bound.size, bound.size), bound.batch)
+        step = build_ours(case, "sgd")
+        step.passes = step.network
+        for _ in range(2):
+            step()
+        return case, step
+
+    def warm(model):
+        case, step = build(model)
+        step.network.train()
         step()
-    return case, step
+        return case, step
+
+    return warm
 
 
 def check(costs, bound, direct):
@@ -73,17 +87,17 @@ def check(costs, bound, direct):
 
 
 @pytest.mark.parametrize("model", TRAINING)
-def test_training(model):
-    case, step = warm_step(model, TRAINING[model])
+def test_training(model, warm_step):
+    case, step = warm_step(model)
     with counted() as costs:
         step()
     check(costs, TRAINING[model], step_flops(case))
 
 
 @pytest.mark.parametrize("model", SEGMENTING)
-def test_segmenting(model):
+def test_segmenting(model, warm_step):
     bound = SEGMENTING[model]
-    case, step = warm_step(model, bound)
+    case, step = warm_step(model)
     network, x = step.network.eval(), step.batch.x
     network.forward(x)
     with counted() as costs:
@@ -91,8 +105,8 @@ def test_segmenting(model):
     check(costs, bound, summarize(network, case.size, case.batch).flops)
 
 
-def test_the_slow_forms_would_be_noticed():
-    case, step = warm_step("bloodcell", TRAINING["bloodcell"])
+def test_the_slow_forms_would_be_noticed(warm_step):
+    case, step = warm_step("bloodcell")
     for slow in (precise, textbook):
         with slow(), counted() as costs:
             step()

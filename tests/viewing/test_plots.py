@@ -52,8 +52,7 @@ def test_confusion_shows_the_share_of_the_true_class(tmp_path):
         confusion_figure(np.eye(3), ["a", "b"])
 
 
-@pytest.mark.parametrize("classes", [1, 2, 3, 11, 21])
-@pytest.mark.parametrize("length", [1, 12, 60])
+@pytest.mark.parametrize(("classes", "length"), [(1, 1), (1, 60), (2, 12), (3, 60), (11, 12), (21, 1), (21, 60)])
 def test_confusion_has_room_for_its_names(tmp_path, classes, length):
     names = [("$x" * length)[:length] for _ in range(classes)]  # no formula, and a warning is an error here
     figure = confusion_figure(np.eye(classes), names)

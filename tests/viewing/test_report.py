@@ -182,11 +182,14 @@ def test_many_classes_without_a_background(tmp_path):
 
 
 def test_nine_noisy_photographs_stay_under_three_megabytes(tmp_path):
-    path = tmp_path / "report.html"
-    write_report(path, full_report(examples=[example(i, (480, 640)) for i in range(9)]))
-    assert path.stat().st_size < 3_000_000
-    write_report(path, full_report(examples=[example(i, (128, 128)) for i in range(9)]))
-    assert path.stat().st_size < 3_000_000
+    def bytes_of(*examples):
+        write_report(tmp_path / "report.html", full_report(examples=list(examples)))
+        return (tmp_path / "report.html").stat().st_size
+
+    without = bytes_of()
+    assert without < 300_000
+    for size in ((480, 640), (128, 128)):
+        assert without + 9 * (bytes_of(example(0, size)) - without) < 3_000_000
 
 
 def test_a_failed_report_keeps_the_old_one(tmp_path):
