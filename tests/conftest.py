@@ -47,6 +47,12 @@ def pieces(request, monkeypatch):
 
 
 @pytest.fixture
+def quick_reports(monkeypatch):
+    """Make a report's figures without drawing them, which takes longer than to train a small network."""
+    monkeypatch.setattr("scratchnet.viewing.report.figure_svg", lambda figure, text: f"<svg>{text}</svg>")
+
+
+@pytest.fixture
 def cores(monkeypatch):
     """Set how many threads share the work, and let even a tiny network's work be shared."""
 

@@ -2,10 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from scratchnet.bench import peak
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.names import CHANNELS_LAST, OURS, TORCH
-from scratchnet.bench.processes import can_measure_memory
 from scratchnet.bench.segment import measure_segment
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import Method
@@ -51,10 +49,3 @@ def test_networks_for_one_size_are_refused():
     case = network_case("deconvnet-small", (32, 32), 1)
     with pytest.raises(UserError, match="'deconvnet-small' takes images of one size only"):
         measure_segment(case, SESSION, memory=False)
-
-
-@pytest.mark.skipif(not can_measure_memory(), reason="the system does not tell a process its highest memory")
-def test_a_forward_pass_needs_less_memory_than_a_step():
-    case = network_case("squares", (64, 64), 8, options={"width": 32})
-    forward, step = peak.peak_memory(OURS, case, None), peak.peak_memory(OURS, case, "sgd")
-    assert 0 < forward.peak < step.peak - 10_000_000

@@ -26,14 +26,14 @@ def call(capsys):
 
 @pytest.fixture
 def figures():
-    """Ask for a report's figures as they are; to draw them takes longer than to train a small network."""
+    """Ask for a report's figures as they are."""
 
 
 @pytest.fixture(autouse=True)
-def quick_reports(request, monkeypatch):
-    """Make a report's figures and leave only the drawing out where a test does not ask for ``figures``."""
+def reports(request):
+    """Leave the drawing of a report's figures out where a test does not ask for ``figures``."""
     if "figures" not in request.fixturenames:
-        monkeypatch.setattr("scratchnet.viewing.report.figure_svg", lambda figure, text: f"<svg>{text}</svg>")
+        request.getfixturevalue("quick_reports")
 
 
 @pytest.fixture

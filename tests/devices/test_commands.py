@@ -19,6 +19,18 @@ from tests.tiny import write_set
 TRAIN = ("--model", "bloodcell", "--width", "0.1", "--batch-norm", "True", "--epochs", "1", "--batch-size", "2")
 
 
+pytestmark = pytest.mark.usefixtures("quick_reports")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A set, ``set/``, and a run on the CPU, ``run/``; tests do not write there."""
+    root = tmp_path_factory.mktemp("trained")
+    write_set(root / "set", 6, 32, 32)
+    assert main(["train", "--data", str(root / "set"), "--out", str(root / "run"), *TRAIN]) == 0
+    return root
+
+
 @pytest.fixture
 def call(capsys):
     """Run the command line; return (exit code, stdout, stderr)."""
@@ -50,9 +62,8 @@ def test_training_evaluating_and_segmenting(xp, call, tmp_path):
     np.testing.assert_array_equal(found["gpu"][1], found["cpu"][1])
 
 
-def test_scales_ensembles_boxes_and_random_fields(xp, call, tmp_path):
-    data, run = write_set(tmp_path / "set", 6, 32, 32), tmp_path / "run" / "checkpoint.npz"
-    assert call("train", "--data", data, "--out", run.parent, *TRAIN)[0] == 0
+def test_scales_ensembles_boxes_and_random_fields(xp, call, tmp_path, trained):
+    data, run = trained / "set", trained / "run" / "checkpoint.npz"
     ways = (
         ("--scales", "1", "1.5", "--mirror"),
         ("--ensemble", run, "--crf", "--crf-iterations", "1"),
@@ -231,9 +242,8 @@ def test_other_words_for_a_full_gpu(words):
     assert explain(kind("cudaErrorIllegalAddress: an illegal memory access was encountered")) is None
 
 
-def test_evaluating_and_segmenting_without_a_gpu(call, tmp_path, without_cupy):
-    data, run = write_set(tmp_path / "set", 6, 32, 32), tmp_path / "run" / "checkpoint.npz"
-    assert call("train", "--data", data, "--out", run.parent, *TRAIN)[0] == 0
+def test_evaluating_and_segmenting_without_a_gpu(call, tmp_path, trained, without_cupy):
+    data, run = trained / "set", trained / "run" / "checkpoint.npz"
     assert_refused(call("evaluate", run, "--data", data, "--device", "gpu"), "needs CuPy")
     assert_refused(call("segment", run, data / "images", "--out", tmp_path / "masks", "--device", "gpu"), "needs CuPy")
     assert not (tmp_path / "masks").exists()
