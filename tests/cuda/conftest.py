@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet import recycling
 from scratchnet.ops.cuda import compiled, gemm
-from tests.cuda import cublas, shim
+from tests.cuda import cublas, sanitizer, shim
 
 
 class Guarded(recycling.Pool):
@@ -50,3 +50,14 @@ def kernels(request, monkeypatch):
     with recycling.using(pool):
         yield
     pool.check()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sanitized_tests(request):
+    """The run under the address sanitizer: on another core, while the tests before the one that asks for it go on."""
+    chosen = any(item.name == "test_no_kernel_leaves_its_arrays" for item in request.session.items)
+    process = sanitizer.start_tests() if chosen and not shim.SANITIZED and sanitizer.library() else None
+    yield process
+    if process and process.returncode is None:
+        process.kill()
+        process.communicate()

@@ -19,8 +19,9 @@ needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc he
 def compile_for_gpus(folder, code, options):
     (folder / "kernels.cu").write_text(code)
     targets = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in (80, 90)]
+    words = ["--fatbin", "--threads", "2", *options, "-Werror=all-warnings", "-Xptxas=-v"]
     done = subprocess.run(
-        ["nvcc", "--fatbin", "--threads", "2", *options, "-Werror=all-warnings", "-Xptxas=-v", *targets, "kernels.cu", "-o", "fatbin"],
+        ["nvcc", *words, *targets, "kernels.cu", "-o", "fatbin"],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
