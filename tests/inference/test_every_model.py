@@ -24,7 +24,8 @@ IMAGES = np.stack([sample(index, 67, 75)[0] for index in range(2)])
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_way(name):
+def test_every_way(cores, name):
+    cores(1)
     net = build(name, 2, **SMALL.get(name, {"width": 0.03})).allocate(0).eval()
     whole = Segmenter(net, PLAIN, mirror=True)
     boxes = ProposalSegmenter(whole, proposals_from_grid(3), "max", None if net.fixed_size else 48)

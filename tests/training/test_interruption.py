@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import scratchnet
+from scratchnet.cli import main
 from tests.tiny import write_set
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -121,11 +122,10 @@ def test_ctrl_c(folder):
     assert_resumes_to_the_same(folder, "stopped")
 
 
-def test_a_second_start_without_resume_changes_nothing(folder):
+def test_a_second_start_without_resume_changes_nothing(folder, capsys, monkeypatch):
     before = {path.name: path.read_bytes() for path in (folder / "whole").iterdir()}
-    code, said, err = finish(start(folder, TRAIN, "whole"))
-    assert (code, said) == (2, "")
-    assert (
-        err == "scratchnet: error: whole: holds a run already; add --resume to go on with it, or choose another --out\n"
-    )
+    monkeypatch.chdir(folder)
+    assert main([*TRAIN, "--out", "whole"]) == 2
+    refusal = "scratchnet: error: whole: holds a run already; add --resume to go on with it, or choose another --out\n"
+    assert capsys.readouterr() == ("", refusal)
     assert {path.name: path.read_bytes() for path in (folder / "whole").iterdir()} == before
