@@ -1,8 +1,10 @@
 """What all tests share: examples that do not change from run to run, and the two float types."""
 
+import ctypes
 import gc
 import os
 import signal
+import sys
 
 # Tests multiply small matrices, over which two BLAS threads only wait for each other. NumPy reads this when it starts.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -30,6 +32,19 @@ def no_waiting_for_the_disk():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: os.fstat(handle) and None)
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_over():
+    """Take back what tests of other files leave of the commands that they run: threads of PyTorch, freed memory.
+
+    On maps as small as those of most tests two threads of PyTorch only wait for each other, ten times as long as one
+    computes. And the less memory a process holds, the sooner another is forked from it.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -106,8 +106,8 @@ def test_one_crew_for_several_programs_in_any_order():
 
 
 def test_more_processes_than_a_page_of_memory_has_semaphores():
-    done = shared_zeros((40,), np.int64)
-    crew = Crew(program([[call(add, done[k : k + 1], 1)] for k in range(40)]))
+    done = shared_zeros((33,), np.int64)  # two semaphores of 64 bytes each
+    crew = Crew(program([[call(add, done[k : k + 1], 1)] for k in range(33)]))
     crew.run()
     crew.run()
     assert (done == 2).all()
