@@ -25,11 +25,25 @@ TRAIN = [
 ]
 RESUME = ["train", "--resume"]
 
+SLOWLY = """
+import sys, time
+from scratchnet import cli
+from scratchnet.training import run
 
-def start(folder, words, out):
+step = run.gradient
+def rested(*given):
+    time.sleep(0.04)
+    return step(*given)
+run.gradient = rested
+sys.exit(cli.main(sys.argv[1:]))
+"""
+"""`scratchnet` with a rest before every step: it gives the same numbers, and time to be interrupted."""
+
+
+def start(folder, words, out, *, slowly=False):
     """Start `scratchnet` in ``folder``."""
     environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "scratchnet", *words, "--out", out]
+    command = [sys.executable, *(("-c", SLOWLY) if slowly else ("-m", "scratchnet")), *words, "--out", out]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -47,7 +61,7 @@ def interrupt(process, line, delay, how):
         if said.startswith(line):
             break
     time.sleep(delay)
-    assert process.poll() is None, "the training ended before it could be interrupted: make its epochs longer"
+    assert process.poll() is None, "the training ended before it could be interrupted: let it rest longer"
     process.send_signal(how)
     return finish(process)
 
@@ -72,7 +86,7 @@ def log(path):
 def folder(tmp_path_factory):
     """A set, and a run of four epochs that nobody interrupted in ``whole/``."""
     root = tmp_path_factory.mktemp("interruption")
-    write_set(root / "set", 60, 32, 32)
+    write_set(root / "set", 30, 32, 32)
     code, _, err = finish(start(root, TRAIN, "whole"))
     assert (code, err) == (0, "")
     return root
@@ -102,7 +116,7 @@ def test_killed_in_the_middle_of_three_epochs(folder):
     """In the first, before there is a checkpoint, in the second, and in the third."""
     words = TRAIN
     for epochs, (line, delay) in enumerate((("bloodcell:", 0.05), ("epoch   1", 0.05), ("epoch   2", 0.05))):
-        code, said, _ = interrupt(start(folder, words, "killed"), line, delay, signal.SIGKILL)
+        code, said, _ = interrupt(start(folder, words, "killed", slowly=True), line, delay, signal.SIGKILL)
         assert code == -signal.SIGKILL
         assert "wrote" not in said
         path = folder / "killed" / "log.csv"
@@ -113,7 +127,7 @@ def test_killed_in_the_middle_of_three_epochs(folder):
 
 
 def test_ctrl_c(folder):
-    code, _, err = interrupt(start(folder, TRAIN, "stopped"), "epoch   1", 0.1, signal.SIGINT)
+    code, _, err = interrupt(start(folder, TRAIN, "stopped", slowly=True), "epoch   1", 0.1, signal.SIGINT)
     assert code == 130
     assert (
         err
