@@ -41,7 +41,6 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
     )
 
 
-@cache  # the fields keep it, and finding it parses the source
 def _explain_fields(kind: type) -> None:
     """Give every field its docstring as help, in one paragraph.
 
@@ -49,12 +48,19 @@ def _explain_fields(kind: type) -> None:
     """
     known = {field.name: field for field in fields(kind)}
     for owner in reversed(kind.__mro__[:-1]):  # a subclass may say it in words of its own
-        for about in docstring_parser.parse_from_object(owner).params:
-            if about.arg_name in known and about.description:
-                known[about.arg_name].metadata = MappingProxyType({"help": " ".join(about.description.split())})
+        for name, text in _described(owner).items():
+            if name in known:
+                known[name].metadata = MappingProxyType({"help": text})
     for field in known.values():
         if isinstance(field.type, type) and is_dataclass(field.type):
             _explain_fields(field.type)
+
+
+@cache
+def _described(owner: type) -> dict[str, str]:
+    """Return what a class says of its attributes; to find it, its source is parsed."""
+    found = docstring_parser.parse_from_object(owner).params
+    return {about.arg_name: " ".join(about.description.split()) for about in found if about.description}
 
 
 def say(text: str = "") -> None:
