@@ -1,6 +1,5 @@
 """What all tests share: examples that do not change from run to run, and the two float types."""
 
-import ctypes
 import gc
 import os
 import signal
@@ -35,16 +34,10 @@ def no_waiting_for_the_disk():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def nothing_left_over():
-    """Take back what tests of other files leave of the commands that they run: threads of PyTorch, freed memory.
-
-    On maps as small as those of most tests two threads of PyTorch only wait for each other, ten times as long as one
-    computes. And the less memory a process holds, the sooner another is forked from it.
-    """
+def one_thread_of_pytorch():
+    """Take back the threads that tests of the bench ask PyTorch for; on small maps they wait ten times as long."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
 
 
 @pytest.fixture(params=["float32", "float64"])
