@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from scratchnet.bench.agreement import EXACT, ROUNDED, compare, compare_exactly, require
+from scratchnet.bench.agreement import EXACT, ROUNDED, ROUNDED_GRADIENT, compare, compare_exactly, require
 from scratchnet.bench.cases import NetworkCase, normalizes_one_number
 from scratchnet.bench.contestants import build_ours, build_torch
 from scratchnet.bench.names import CHANNELS_LAST, COMPILED, LAYOUTS, OURS, TORCH
@@ -71,7 +71,7 @@ def measure_step(
                 raise
             say(f"{case.name}: torch.compile does not take part ({str(error).strip().partition(chr(10))[0]})")
             continue
-        require(case, name, agreement, ROUNDED)
+        require(case, name, agreement, ROUNDED, ROUNDED_GRADIENT)
         agreements[name] = asdict(agreement)
         calls[name] = theirs
     for call in calls.values():
@@ -90,7 +90,7 @@ def require_exact_agreement(case: NetworkCase, session: Session) -> dict[str, An
     for name in LAYOUTS if session.torch else ():
         exact = compare_exactly(case, name == CHANNELS_LAST)
         if exact is not None:
-            require(case, name, exact, EXACT)
+            require(case, name, exact, EXACT, EXACT)
             found[f"{name}, float64"] = asdict(exact)
     return found
 

@@ -19,9 +19,13 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.ops.arrangement import copy_pixels, row_of
 from scratchnet.ops.geometry import Block, Pair, tap
 from scratchnet.recycling import empty
-from scratchnet.threads import share_out, thread_count
+from scratchnet.threads import share_out
 
 ALL = slice(None)
+
+SMALL = 900_000
+"""Multiply-adds up to which a BLAS takes matrices as they lie. It copies larger ones first, which takes as long as the
+product itself where one of them has as few rows as a change of basis."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,7 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bo
     """
     rows = _kernel_rows(constants, weight, part, turned)
     kernels = empty(weight, (len(rows), *weight.shape[2:]))
-    flat, out = weight.reshape(9, -1), kernels.reshape(len(rows), -1)
-
-    def multiply(share: Sequence[slice]) -> None:
-        for columns in share:
-            namespace(weight).matmul(rows, flat[:, columns], out=out[:, columns])
-
-    step = -(-flat.shape[1] // thread_count())
-    pieces = [slice(begin, begin + step) for begin in range(0, flat.shape[1], step)]
-    share_out(multiply, pieces, rows.size * flat.shape[1])
+    _multiply(rows, weight.reshape(9, -1), kernels.reshape(len(rows), -1))
     return kernels.swapaxes(1, 2) if turned else kernels
 
 
@@ -102,8 +98,20 @@ def kernel_gradient(total: Array, constants: Matrices, part: slice, turned: bool
     """Return what the sums ``total`` (frequencies, …) of ``part`` add to the weight gradient: (3, 3, …)."""
     rows = _kernel_rows(constants, total, part, turned)
     dweight = empty(total, (9, total[0].size))
-    namespace(total).matmul(rows.T, total.reshape(len(rows), -1), out=dweight)
+    _multiply(rows.T, total.reshape(len(rows), -1), dweight)
     return dweight.reshape(3, 3, *total.shape[1:])
+
+
+def _multiply(matrix: Array, long: Array, out: Array) -> None:
+    """Write ``matrix`` · ``long``, a few rows by very many columns, in small products and on all cores."""
+    step = max(1, SMALL // matrix.size)
+
+    def multiply(share: Sequence[slice]) -> None:
+        for columns in share:
+            namespace(long).matmul(matrix, long[:, columns], out=out[:, columns])
+
+    pieces = [slice(begin, begin + step) for begin in range(0, long.shape[1], step)]
+    share_out(multiply, pieces, matrix.size * long.shape[1])
 
 
 def _kernel_rows(constants: Matrices, like: Array, part: slice, turned: bool) -> Array:

@@ -87,4 +87,12 @@ def test_batch_norm_of_one_pixel_is_refused():
 
 def test_numbers_that_are_none_are_refused():
     with pytest.raises(UserError, match="output off by nan"):
-        require(CASE, "torch", Agreement(float("nan"), 0.0, 0.0, "conv1.weight"), 0.2)
+        require(CASE, "torch", Agreement(float("nan"), 0.0, 0.0, "conv1.weight"), 0.2, 0.5)
+
+
+def test_outputs_loss_and_gradients_have_their_limits():
+    require(CASE, "torch", Agreement(0.2, 0.5, 0.2, "conv1.weight"), 0.2, 0.5)
+    nan = float("nan")
+    for wrong in ((0.21, 0.0, 0.0), (0.0, 0.51, 0.0), (0.0, 0.0, 0.21), (0.0, nan, 0.0), (0.0, 0.0, nan)):
+        with pytest.raises(UserError, match="computes something else"):
+            require(CASE, "torch", Agreement(*wrong, "conv1.weight"), 0.2, 0.5)

@@ -1,0 +1,66 @@
+"""A training step of DeconvNet at its paper's size, one image of 224×224, beside PyTorch's: time and peak memory.
+
+    python benchmarks/paper_size.py [--repeats 5]
+
+252 million weights; SGD with momentum. Batch norm is frozen on both sides, since fc6 and fc7 have one value a channel
+and image, which has no variance (``scratchnet bench step`` needs a larger batch for that reason). Each contestant has a
+process of its own, one after the other, so that one's memory is not in the other's way.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from statistics import median
+from time import perf_counter
+
+from scratchnet.bench.cases import network_case
+from scratchnet.bench.contestants import OurStep, build_torch, make_batch, started
+from scratchnet.bench.processes import forget_highest, highest_above_now, memory_bytes
+from scratchnet.layers import BatchNorm2d
+from scratchnet.memory import keep_freed_memory
+
+CASE = network_case("deconvnet", (224, 224), 1, 21)
+CONTESTANTS = ("scratchnet", "torch", "torch channels_last")
+WARM_UP = 3
+
+
+def measure(name: str, repeats: int) -> dict[str, float]:
+    """Make steps in this process; return the seconds of each and the highest memory, weights and batch included."""
+    if name == "scratchnet":
+        keep_freed_memory()
+        network = started(CASE)
+        for step in network.steps:
+            if isinstance(step.layer, BatchNorm2d):
+                step.layer.frozen = True
+        call = OurStep(network, make_batch(CASE), CASE.classes, "sgd")
+    else:
+        call = build_torch(CASE, "sgd", name != "torch")
+        call.twin.training = False  # running statistics; DeconvNet has no dropout
+    forget_highest()
+    seconds = []
+    for i in range(WARM_UP + repeats):
+        start = perf_counter()
+        call()
+        if i >= WARM_UP:
+            seconds.append(perf_counter() - start)
+    return {"seconds": median(seconds), "peak": memory_bytes() + highest_above_now()}
+
+
+def main() -> None:
+    """Measure all contestants and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    a = parser.parse_args()
+    if a.contestant:
+        print(json.dumps(measure(a.contestant, a.repeats)))
+        return
+    for name in CONTESTANTS:
+        command = [sys.executable, __file__, "--contestant", name, "--repeats", str(a.repeats)]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        print(f"{name:20} {found['seconds']:6.2f} s a step   {found['peak'] / 1e9:5.2f} GB at most", flush=True)
+
+
+if __name__ == "__main__":
+    main()
