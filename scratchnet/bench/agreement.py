@@ -32,7 +32,7 @@ EXACT, ROUNDED = 1e-6, 0.2
 """Largest difference in float64, and of outputs in float32; mistakes are of the order of 1."""
 
 ROUNDED_GRADIENT = 0.5
-"""Largest difference of gradients in float32. VGG16's mirror on four images came to 0.22, ten times that of its outputs:
+"""Largest difference of gradients in float32. VGG16's mirror on four images came to 0.22, ten times its outputs':
 a gradient goes elsewhere through every switch that rounding has moved."""
 
 SMALL = 64
