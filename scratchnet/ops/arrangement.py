@@ -12,7 +12,7 @@ def copy_pixels(source: Array, target: Array) -> None:
     """Copy pixels (…, c) to others, strided or not.
 
     Where the channels of a pixel lie together, they are moved as one element of c numbers: NumPy would begin a new run
-    at every pixel, which takes as long as copying fifty numbers.
+    at every pixel, which takes longer than copying so few numbers.
     """
     if namespace(source) is np and source.strides[-1] == target.strides[-1] == source.itemsize:
         pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
