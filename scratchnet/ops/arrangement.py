@@ -21,13 +21,13 @@ def copy_pixels(source: Array, target: Array) -> None:
 
 
 def row_of(pixel: Array, count: int) -> Array:
-    """Repeat a pixel's numbers (…, c) for a row of ``count`` pixels: (…, count·c).
+    """Repeat a pixel's numbers (c,) for a row of ``count`` pixels: (count·c,).
 
     Along a whole row NumPy multiplies in one run, where with a pixel's c numbers it would begin anew at every pixel.
     """
-    row = empty(pixel, (*pixel.shape[:-1], count, pixel.shape[-1]))
-    row[...] = pixel[..., None, :]
-    return row.reshape(*pixel.shape[:-1], -1)
+    row = empty(pixel, (count, len(pixel)))
+    row[...] = pixel
+    return row.reshape(-1)
 
 
 def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:

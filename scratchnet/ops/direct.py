@@ -161,7 +161,7 @@ def columns(x: Array, conv: Convolution, block: Block) -> Array:
     sn, sy, sx, sc = source.strides
     cg = x.shape[3] // conv.groups
     shape, strides = (conv.groups, images, rows, cols, kh), (sc * cg, sn, sy * sh, sx * sw, sy * dh)
-    if conv.groups == dw == 1:  # what a row of the kernel sees lies together
+    if conv.groups == 1 and dw == 1:  # what a row of the kernel sees lies together
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
     else:
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))

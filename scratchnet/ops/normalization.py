@@ -117,15 +117,12 @@ def batch_norm_fixed(
     xp = namespace(x)
     inverse_std = 1 / xp.sqrt(variance + x.dtype.type(eps))
     y = empty(x, x.shape)
-    factors = empty(x, (2, x.shape[3]))  # y = factors[0]·x + factors[1]
-    xp.multiply(gamma, inverse_std, out=factors[0])
-    xp.multiply(mean, factors[0], out=factors[1])
-    xp.subtract(beta, factors[1], out=factors[1])
-    rows = row_of(factors, x.shape[2])
+    scale = gamma * inverse_std
+    scale_row, shift_row = row_of(scale, x.shape[2]), row_of(beta - mean * scale, x.shape[2])
 
     def apply(x: Array, y: Array) -> None:
-        xp.multiply(x, rows[0], out=y)
-        xp.add(y, rows[1], out=y)
+        xp.multiply(x, scale_row, out=y)
+        xp.add(y, shift_row, out=y)
         if relu:
             keep_positive(y)
 
@@ -159,21 +156,17 @@ def input_gradient(
     """
     xp = namespace(dy)
     # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
-    factors = empty(dy, (3, dy.shape[3]))
-    s, a, b = factors[0], factors[1], factors[2]
-    xp.multiply(gamma, normalized.inverse_std, out=s)
-    share = s / count
-    xp.multiply(share, normalized.inverse_std * dgamma, out=a)
-    xp.multiply(a, normalized.mean, out=b)
-    b -= share * dbeta
-    xp.negative(a, out=a)
-    rows = row_of(factors, dy.shape[2])
+    s = gamma * normalized.inverse_std
+    share = -s / count
+    a = share * normalized.inverse_std * dgamma
+    b = share * dbeta - a * normalized.mean
+    s_row, a_row, b_row = (row_of(v, dy.shape[2]) for v in (s, a, b))
 
     def combine(dx: Array, dy: Array, x: Array) -> None:
         term = empty(x, x.shape)
-        xp.multiply(x, rows[1], out=term)
-        xp.add(term, rows[2], out=term)
-        xp.multiply(dy, rows[0], out=dx)
+        xp.multiply(x, a_row, out=term)
+        xp.add(term, b_row, out=term)
+        xp.multiply(dy, s_row, out=dx)
         xp.add(dx, term, out=dx)
 
     dx = empty(dy, dy.shape) if dz is dy else dz

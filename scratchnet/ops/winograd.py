@@ -83,8 +83,8 @@ def conv3x3_backward(dy: Array, x: Array, weight: Array, padding: Pair, tile: in
     x : (n, h, w, c_in)
         The layer's input.
     weight, padding, tile, turned
-        So that ``dx = conv3x3(dy, weight, None, padding, tile, turned)``: turned for a convolution, as it is for a
-        transposed one.
+        So that ``dx = conv3x3(dy, weight, None, padding, tile, turned)``: turned for a convolution that padded by 2
+        less ``padding``, not turned for a transposed convolution.
 
     Returns
     -------

@@ -38,7 +38,6 @@ def test_channels_that_do_not_lie_together_are_copied_too():
 
 def test_rows_of_a_pixel():
     np.testing.assert_array_equal(row_of(np.array([1.0, 2.0]), 3), [1, 2, 1, 2, 1, 2])
-    np.testing.assert_array_equal(row_of(np.array([[1.0, 2.0], [3.0, 4.0]]), 2), [[1, 2, 1, 2], [3, 4, 3, 4]])
 
 
 def test_crop_and_its_gradient(dtype):

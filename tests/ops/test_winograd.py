@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.ops import direct, geometry, winograd
-from scratchnet.ops.convolution import _turn
+from scratchnet.ops import direct, geometry, tiles, winograd
+from scratchnet.ops.convolution import _turn, conv2d_backward
 from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.transposed import conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -130,6 +131,27 @@ def test_wide_layers_share_the_frequencies(monkeypatch, cores, tile, count, size
     bias = numbers(3, seed=3)
     y = winograd.conv3x3(x, weight, bias, (1, 1), tile)
     assert_close(y, the_sum(x, weight, (1, 1)) + bias)  # added by one part, not by each
+
+
+@pytest.mark.parametrize("most", [1, 200, 2000])
+def test_kernels_are_transformed_in_pieces(monkeypatch, tile, most):
+    """A column at a time, and pieces that do not divide the 35 pairs of channels."""
+    monkeypatch.setattr(tiles, "SMALL", most)
+    check(*problem((1, 9, 8, 5), 7, (1, 1)), (1, 1), tile)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("gradients", [conv2d_backward, conv_transpose2d_backward])
+def test_both_gradients_of_a_layer_come_from_one_transform(monkeypatch, padding, gradients):
+    x, weight, dy = problem((2, 30, 28, 8), 9, (padding, padding), np.float32)
+    if gradients is conv_transpose2d_backward:
+        x, dy = dy, x
+    expected = gradients(dy, x, weight, padding=padding, precise=True)
+    calls, original = [], winograd.conv3x3_backward
+    monkeypatch.setattr(winograd, "conv3x3_backward", lambda *a, **k: (calls.append(1), original(*a, **k))[1])
+    for actual, exact in zip(gradients(dy, x, weight, padding=padding), expected, strict=True):
+        assert_close(actual, exact, np.float32)
+    assert calls
 
 
 def test_a_layer_that_is_wide(cores):
