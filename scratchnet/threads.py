@@ -173,28 +173,33 @@ PIECE_BYTES = 1 << 19
 """Element-wise work is done in pieces of about this size, small enough to stay in a core's cache between two passes."""
 
 
-def row_pieces(n: int, h: int, row_bytes: int) -> list[slice]:
-    """Cut the ``n·h`` rows of a batch of maps into pieces of :data:`PIECE_BYTES`; they do not depend on the threads."""
-    step = max(1, n * h) if is_whole() else max(1, PIECE_BYTES // max(1, row_bytes))
+def row_pieces(x: Any) -> list[slice]:
+    """Cut the ``n·h`` rows of maps (n, h, w, c) into pieces of :data:`PIECE_BYTES`; they do not depend on the threads."""
+    n, h, w, c = x.shape
+    step = max(1, n * h) if is_whole() else max(1, PIECE_BYTES // max(1, w * c * x.dtype.itemsize))
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
 
 
-def over_rows(function: Callable[..., R], *maps: Any) -> list[R]:
-    """Call ``function`` on matching pieces of maps, on all cores; return its results in the order of the pieces.
+def over_rows(function: Callable[..., None], *maps: Any) -> None:
+    """Call ``function`` on matching pieces of maps, on all cores.
 
     Parameters
     ----------
-    function : ``(*pieces) -> result``
+    function : ``(*pieces)``
         Each piece is a matrix (rows, w·c): some rows of pixels, side by side.
     maps : arrays (n, h, w, c) of one shape
         Those that are written to must be contiguous.
     """
+    over_numbered_rows(lambda _, *pieces: function(*pieces), *maps)
+
+
+def over_numbered_rows(function: Callable[..., None], *maps: Any) -> None:
+    """Do the same with a function that takes the number of the piece in :func:`row_pieces` first."""
     n, h, w, c = maps[0].shape
     views = [m.reshape(n * h, w * c) for m in maps]
-    pieces = row_pieces(n, h, w * c * maps[0].dtype.itemsize)
 
-    def work(share: Sequence[slice]) -> list[R]:
-        return [function(*(view[piece] for view in views)) for piece in share]
+    def work(share: Sequence[tuple[int, slice]]) -> None:
+        for number, piece in share:
+            function(number, *(view[piece] for view in views))
 
-    shares = share_out(work, pieces, PER_NUMBER * n * h * w * c)
-    return [shares[i % len(shares)][i // len(shares)] for i in range(len(pieces))]
+    share_out(work, list(enumerate(row_pieces(maps[0]))), PER_NUMBER * n * h * w * c)

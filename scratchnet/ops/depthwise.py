@@ -79,14 +79,15 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
     c = x.shape[3]
 
     def multiply(share: Sequence[Block]) -> Array:
-        total = zeros(x, weight.shape)
+        total, sums = zeros(x, weight.shape), empty(x, (c,))
         for block in share:
             part = dy[block.n0 : block.n1, block.r0 : block.r1]
             for i, j, v, u in _taps(conv, x.shape, block):
                 slopes = part[:, v.out, u.out]
                 term = empty(x, slopes.shape)
                 xp.multiply(x[block.n0 : block.n1, v.source, u.source], slopes, out=term)
-                total[i, j, 0] += sum_rows(term.reshape(-1, c), c)
+                sum_rows(term.reshape(-1, c), sums)
+                total[i, j, 0] += sums
         return total
 
     total, *others = share_out(multiply, _blocks(dy), _operations(dy, conv))

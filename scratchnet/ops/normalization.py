@@ -14,7 +14,9 @@ With fixed statistics (at test time, or frozen) the map is linear: ``dx = γ / �
 Both are passes over memory with little arithmetic, so what counts is how often a number is fetched. The mean and the
 variance are found in one pass, as sums of ``x − k`` and ``(x − k)²`` round a value k near the mean, so that their
 difference stays exact; x̂ is never stored, because y and dx are both of the form ``a·x + b`` with an a and a b per
-channel; and a ReLU that follows is done in the same passes (``relu=True``).
+channel; and a ReLU that follows is done in the same passes (``relu=True``). Where nobody else wants x or dy, x − k and
+dx are written over them (``overwrite=True``): Σ dy·x̂ is then found without subtracting a mean again, and what is
+written is in the cache already.
 
 References
 ----------
@@ -22,14 +24,14 @@ Ioffe and Szegedy, "Batch normalization" (2015), algorithm 1. Chan, Golub, LeVeq
 sample variance" (1983), on shifted sums. Krizhevsky, Sutskever, Hinton (2012), section 3.3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.activation import keep_positive
 from scratchnet.ops.arrangement import row_of
 from scratchnet.ops.dispatch import on_any_device
-from scratchnet.ops.sums import sum_partial, sum_rows
+from scratchnet.ops.sums import sum_rows, sums_over_rows
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
@@ -41,7 +43,9 @@ class Normalized:
     Attributes
     ----------
     x : (n, h, w, c)
-        The input.
+        The input, or the input less a constant a channel where that was written over it.
+    offset : (c,) or None
+        That input's mean where it is not ``mean`` any more, for that constant is gone.
     y : (n, h, w, c) or None
         The output, where a ReLU was part of it.
     mean, variance : (c,)
@@ -55,14 +59,26 @@ class Normalized:
     mean: Array
     variance: Array
     inverse_std: Array
+    offset: Array | None = None
+
+    @property
+    def mean_of_x(self) -> Array:
+        """The mean of ``x`` as it is now: (c,)."""
+        return self.mean if self.offset is None else self.offset
 
     def positive(self) -> Array | None:
         """Return where a ReLU let its input through; None where there was none."""
         return None if self.y is None else self.y > 0
 
+    def without_relu(self) -> "Normalized":
+        """Return what the backward pass needs of a gradient that comes from behind the ReLU's own."""
+        return replace(self, y=None)
+
 
 @on_any_device
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Normalized]:
+def batch_norm(
+    x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False, overwrite: bool = False
+) -> tuple[Array, Normalized]:
     """Normalise by the batch's own statistics.
 
     Parameters
@@ -74,33 +90,50 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: boo
         Added to the variance.
     relu : bool
         Whether to set negative results to 0.
+    overwrite : bool
+        Whether the memory of ``x`` may be written to.
 
     Returns
     -------
     y : (n, h, w, c)
     normalized : Normalized
     """
-    return batch_norm_fixed(x, gamma, beta, *batch_statistics(x), eps, relu)
+    near, offset, variance = _moments(x, overwrite)
+    if not overwrite:
+        return batch_norm_fixed(x, gamma, beta, near + offset, variance, eps, relu)
+    y, normalized = batch_norm_fixed(x, gamma, beta, offset, variance, eps, relu)
+    return y, replace(normalized, mean=near + offset, offset=offset)
 
 
 @on_any_device
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
+    near, offset, variance = _moments(x, overwrite=False)
+    return near + offset, variance
+
+
+def _moments(x: Array, overwrite: bool) -> tuple[Array, Array, Array]:
+    """Return a value near the mean, the mean's distance from it and the variance, (c,) each.
+
+    If ``overwrite`` says so, ``x`` becomes its distance from that value.
+    """
     xp = namespace(x)
     c, count = x.shape[3], x.dtype.type(x.size // x.shape[3])
-    near = sum_rows(x[:1, :1], c) / x.dtype.type(x.shape[2])  # the mean of one row of pixels
+    near = empty(x, (c,))
+    sum_rows(x[:1, :1], near)
+    near /= x.dtype.type(x.shape[2])  # the mean of one row of pixels
     row = row_of(near, x.shape[2])
 
-    def sums(x: Array) -> Array:
-        moved, both = empty(x, x.shape), empty(x, (2, c))
+    def sums(both: Array, x: Array) -> None:
+        square = empty(x, x.shape)
+        moved = x if overwrite else square
         xp.subtract(x, row, out=moved)
-        both[0] = sum_rows(moved, c)
-        xp.square(moved, out=moved)
-        both[1] = sum_rows(moved, c)
-        return both
+        sum_rows(moved, both[0])
+        xp.square(moved, out=square)
+        sum_rows(square, both[1])
 
-    means = sum_partial(over_rows(sums, x)) / count
-    return near + means[0], xp.maximum(means[1] - means[0] * means[0], 0)
+    means = sums_over_rows(sums, 2, x) / count
+    return near, means[0], xp.maximum(means[1] - means[0] * means[0], 0)
 
 
 @on_any_device
@@ -131,85 +164,100 @@ def batch_norm_fixed(
 
 
 @on_any_device
-def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
-    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
-    dz, dgamma, dbeta = parameter_gradients(dy, normalized)
+def batch_norm_backward(
+    dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
+) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`; ``dy`` may become dx."""
+    dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
     count = dy.dtype.type(dy.size // dy.shape[3])
-    return input_gradient(dy, dz, normalized, gamma, dgamma, dbeta, count), dgamma, dbeta
+    return input_gradient(dz, normalized, gamma, dgamma, dbeta, count, overwrite or dz is not dy), dgamma, dbeta
 
 
 @on_any_device
 def input_gradient(
-    dy: Array, dz: Array, normalized: Normalized, gamma: Array, dgamma: Array, dbeta: Array, count: Any
+    dz: Array,
+    normalized: Normalized,
+    gamma: Array,
+    dgamma: Array,
+    dbeta: Array,
+    count: Any,
+    overwrite: bool = False,
 ) -> Array:
-    """Return dx (n, h, w, c), written over ``dz`` where that is an array of its own.
+    """Return dx (n, h, w, c).
 
     Parameters
     ----------
-    dy, dz : (n, h, w, c)
-        The gradient by the output, and behind the ReLU if there was one.
+    dz : (n, h, w, c)
+        The gradient by the output, behind the ReLU if there was one.
     normalized : Normalized
     gamma, dgamma, dbeta : (c,)
         The scale; Σ dz·x̂ and Σ dz over all pixels that the statistics are of.
     count : number or (1,)
         How many those are.
+    overwrite : bool
+        Whether ``dz`` becomes dx.
     """
-    xp = namespace(dy)
+    xp = namespace(dz)
     # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
     s = gamma * normalized.inverse_std
     share = -s / count
     a = share * normalized.inverse_std * dgamma
-    b = share * dbeta - a * normalized.mean
-    s_row, a_row, b_row = (row_of(v, dy.shape[2]) for v in (s, a, b))
+    b = share * dbeta - a * normalized.mean_of_x
+    s_row, a_row, b_row = (row_of(v, dz.shape[2]) for v in (s, a, b))
 
-    def combine(dx: Array, dy: Array, x: Array) -> None:
+    def combine(dx: Array, dz: Array, x: Array) -> None:
         term = empty(x, x.shape)
         xp.multiply(x, a_row, out=term)
         xp.add(term, b_row, out=term)
-        xp.multiply(dy, s_row, out=dx)
+        xp.multiply(dz, s_row, out=dx)
         xp.add(dx, term, out=dx)
 
-    dx = empty(dy, dy.shape) if dz is dy else dz
+    dx = dz if overwrite else empty(dz, dz.shape)
     over_rows(combine, dx, dz, normalized.x)
     return dx
 
 
 @on_any_device
-def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
-    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
+def batch_norm_fixed_backward(
+    dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
+) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`; ``dy`` may become dx."""
     xp = namespace(dy)
-    dz, dgamma, dbeta = parameter_gradients(dy, normalized)
-    dx = empty(dy, dy.shape) if dz is dy else dz
+    dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
+    dx = dz if overwrite or dz is not dy else empty(dy, dy.shape)
     factor = row_of(gamma * normalized.inverse_std, dy.shape[2])
     over_rows(lambda dz, dx: xp.multiply(dz, factor, out=dx), dz, dx)
     return dx, dgamma, dbeta
 
 
 @on_any_device
-def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array, Array]:
-    """Return dy behind the ReLU, if there was one, as a new array, dγ = Σ dy·x̂ and dβ = Σ dy."""
-    xp = namespace(dy)
-    c = dy.shape[3]
-    mean_row = row_of(normalized.mean, dy.shape[2])
+def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = False) -> tuple[Array, Array, Array]:
+    """Return dy behind the ReLU, if there was one, dγ = Σ dy·x̂ and dβ = Σ dy.
 
-    def sums(dz: Array, dy: Array, x: Array, y: Array | None = None) -> Array:
+    The first is ``dy`` itself without a ReLU or with ``overwrite``, else a new array.
+    """
+    xp = namespace(dy)
+    centred = normalized.offset is not None
+    mean_row = None if centred else row_of(normalized.mean, dy.shape[2])
+
+    def sums(both: Array, dz: Array, dy: Array, x: Array, y: Array | None = None) -> None:
+        product = empty(x, x.shape)
         if y is not None:
-            xp.greater(y, 0, out=dz, casting="unsafe")
-            xp.multiply(dz, dy, out=dz)
-        product, both = empty(x, x.shape), empty(x, (2, c))
-        xp.subtract(x, mean_row, out=product)
-        xp.multiply(product, dz, out=product)
-        both[0], both[1] = sum_rows(product, c), sum_rows(dz, c)
-        return both
+            xp.greater(y, 0, out=product, casting="unsafe")  # 0 or 1
+            xp.multiply(product, dy, out=dz)
+        if mean_row is not None:
+            xp.subtract(x, mean_row, out=product)
+        xp.multiply(x if centred else product, dz, out=product)
+        sum_rows(product, both[0])
+        sum_rows(dz, both[1])
 
     y = normalized.positive() if normalized.y is None else normalized.y  # a mask is as good
-    if y is None:
-        dz = dy
-        totals = sum_partial(over_rows(sums, dz, dy, normalized.x))
-    else:
-        dz = empty(dy, dy.shape)
-        totals = sum_partial(over_rows(sums, dz, dy, normalized.x, y))
-    return dz, totals[0] * normalized.inverse_std, totals[1]
+    dz = dy if y is None or overwrite else empty(dy, dy.shape)
+    totals = sums_over_rows(sums, 2, dz, dy, normalized.x, *(() if y is None else (y,)))
+    by_product, dbeta = totals[0], totals[1]
+    if centred:  # Σ dy·(x − μ) = Σ dy·x − μ·Σ dy, and μ is near 0
+        by_product = by_product - normalized.mean_of_x * dbeta
+    return dz, by_product * normalized.inverse_std, dbeta
 
 
 @on_any_device

@@ -1,6 +1,6 @@
 """Sums over all pixels of a map, one a channel: bias gradients and batch norm's statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -8,28 +8,47 @@ import numpy as np
 
 from scratchnet.arrays import Array, namespace, on_gpu
 from scratchnet.ops.dispatch import on_any_device
-from scratchnet.threads import over_rows
+from scratchnet.recycling import empty
+from scratchnet.threads import over_numbered_rows, row_pieces
 
 
 @on_any_device
 def column_sums(x: Array) -> Array:
     """Sum (n, h, w, c) over everything but the channels: (c,), in the dtype of ``x``."""
-    return sum_partial(over_rows(lambda piece: sum_rows(piece, x.shape[3]), x))
+    total: Array = sums_over_rows(lambda sums, piece: sum_rows(piece, sums[0]), 1, x)[0]
+    return total
 
 
-def sum_rows(piece: Array, c: int) -> Array:
-    """Sum a piece of rows (rows, w·c) over its pixels: (c,).
+def sums_over_rows(function: Callable[..., None], count: int, *maps: Array) -> Array:
+    """Add up ``count`` sums a channel over all rows of maps: (count, c), in their dtype.
+
+    Those of a piece of rows are float32 if the maps are, the sum over the pieces is float64, so that many pixels do not
+    cost precision.
+
+    Parameters
+    ----------
+    function : ``(sums, *pieces)``
+        Writes the ``sums`` (count, c) of matching pieces (rows, w·c) of the maps.
+    maps : arrays (n, h, w, c) of one shape
+    """
+    x = maps[0]
+    partial = empty(x, (len(row_pieces(x)), count, x.shape[3]))
+    over_numbered_rows(lambda number, *pieces: function(partial[number], *pieces), *maps)
+    total: Array = partial.sum(axis=0, dtype=namespace(x).float64).astype(x.dtype)
+    return total
+
+
+def sum_rows(piece: Array, out: Array) -> None:
+    """Sum a piece of rows (rows, w·c) over its pixels and write that to ``out`` (c,).
 
     A product with a row of ones is several times quicker than NumPy's sum over the first axis. On a GPU a product may
     round its factors (TF32), and all pixels come in one piece.
     """
-    pixels = piece.reshape(-1, c)
-    total: Array
+    pixels = piece.reshape(-1, len(out))
     if on_gpu(pixels):
-        total = pixels.sum(axis=0, dtype=namespace(pixels).float64).astype(pixels.dtype)
+        out[...] = pixels.sum(axis=0, dtype=namespace(pixels).float64)
     else:
-        total = _ones(len(pixels), piece.dtype) @ pixels
-    return total
+        np.matmul(_ones(len(pixels), piece.dtype), pixels, out=out)
 
 
 def _ones(count: int, dtype: Any) -> Array:
@@ -42,10 +61,3 @@ def _most_ones(count: int, dtype: np.dtype[Any]) -> Array:
     ones = np.ones(count, dtype)
     ones.flags.writeable = False
     return ones
-
-
-def sum_partial(sums: Sequence[Array]) -> Array:
-    """Add up the sums of all pieces in float64, so that many pixels do not cost precision; dtype as the pieces."""
-    xp = namespace(sums[0])
-    total: Array = xp.stack(list(sums)).sum(axis=0, dtype=xp.float64)
-    return total.astype(sums[0].dtype)

@@ -78,12 +78,13 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple
 
 
 def shared_batch_norm_backward(
-    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: SumOverRanks
+    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: SumOverRanks, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
-    """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,)."""
-    dz, dgamma, dbeta = parameter_gradients(dy, normalized)
+    """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,); ``dy`` may become dx."""
+    dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
     sums = empty(dy, (2, dy.shape[3]), namespace(dy).float64)
     sums[0], sums[1] = dgamma, dbeta
     perform(over_ranks, sums)
     whole = sums.astype(dy.dtype)
-    return input_gradient(dy, dz, normalized, gamma, whole[0], whole[1], count), dgamma, dbeta
+    mine = overwrite or dz is not dy
+    return input_gradient(dz, normalized, gamma, whole[0], whole[1], count, mine), dgamma, dbeta

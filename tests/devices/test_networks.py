@@ -79,8 +79,8 @@ def test_float32_stays_float32(case, xp):
     with scratchnet.precise():
         losses, _, _, _ = step(case, np.float32, np)
     found, new_values, state, counts = step(case, np.float32, xp)
-    # Sums, of batch norm two at a time, and what a pixel counts for.
-    assert all(len(shape) in (0, 1, 3) or (len(shape), shape[0]) == (2, 2) for shape in counts.doubles)
+    # Sums a channel, one or two, and what a pixel counts for.
+    assert all(len(shape) in (0, 1, 3) or (len(shape) == 2 and shape[0] <= 2) for shape in counts.doubles)
     for (_, grads), (_, expected) in zip(found, losses, strict=True):
         assert grads.dtype == np.float32
         largest = np.abs(expected).max()

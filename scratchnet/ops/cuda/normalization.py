@@ -1,6 +1,10 @@
-"""Batch norm with its ReLU on a GPU (see ``normalization.cu``): three passes over memory forward, five backward."""
+"""Batch norm with its ReLU on a GPU (see ``normalization.cu``): three passes over memory forward, five backward.
 
-from dataclasses import dataclass
+Nothing is written over x or dy, whatever ``overwrite`` says: the kernels promise the compiler that their arrays are
+apart.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,8 +39,14 @@ class Scaled(Normalized):
         passed: Array = self.x * self.scale + self.shift > 0
         return passed if self.relu else None
 
+    def without_relu(self) -> "Scaled":
+        """Return what the backward pass needs of a gradient that comes from behind the ReLU's own."""
+        return replace(self, relu=False)
 
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False) -> tuple[Array, Scaled]:
+
+def batch_norm(
+    x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False, overwrite: bool = False
+) -> tuple[Array, Scaled]:
     """Normalise by the batch's own statistics; as :func:`scratchnet.ops.normalization.batch_norm`."""
     (x,) = contiguous(x)
     return batch_norm_fixed(x, gamma, beta, *batch_statistics(x), eps, relu)
@@ -75,12 +85,16 @@ def batch_norm_fixed(
     return y, Scaled(x, None, mean, variance, inverse_std, scale=scale, shift=shift, relu=relu)
 
 
-def batch_norm_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
+def batch_norm_backward(
+    dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
+) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
     return _backward(dy, normalized, fixed=False)
 
 
-def batch_norm_fixed_backward(dy: Array, normalized: Normalized, gamma: Array) -> tuple[Array, Array, Array]:
+def batch_norm_fixed_backward(
+    dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
+) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
     return _backward(dy, normalized, fixed=True)
 
@@ -94,7 +108,7 @@ def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, A
     return _combine(dy, kept, a, b), dgamma, dbeta
 
 
-def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array, Array]:
+def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = False) -> tuple[Array, Array, Array]:
     """Return dy, dgamma (c,) and dbeta (c,): :func:`input_gradient` sees to the ReLU."""
     if not isinstance(normalized, Scaled):
         return NotImplemented  # type: ignore[no-any-return]
@@ -104,7 +118,13 @@ def parameter_gradients(dy: Array, normalized: Normalized) -> tuple[Array, Array
 
 
 def input_gradient(
-    dy: Array, dz: Array, normalized: Normalized, gamma: Array, dgamma: Array, dbeta: Array, count: Any
+    dz: Array,
+    normalized: Normalized,
+    gamma: Array,
+    dgamma: Array,
+    dbeta: Array,
+    count: Any,
+    overwrite: bool = False,
 ) -> Array:
     """Return dx (n, h, w, c), by sums over ``count`` pixels of which these may be a part."""
     if not isinstance(normalized, Scaled):
