@@ -6,7 +6,7 @@ from math import prod
 from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network import Network
-from scratchnet.network.joining import joins
+from scratchnet.network.joining import joins, not_kept
 from scratchnet.network.recomputing import peak_bytes, plan
 from scratchnet.ops.geometry import Pair
 
@@ -22,6 +22,8 @@ class Row:
     products: int
     activation_bytes: int
     switch_bytes: int
+    memory: str = ""
+    """What to say where there are no bytes."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Summary:
     """The rows of a network and their sums.
 
     ``flops`` counts a multiply-add of the matrix products as two; ``activation_bytes`` is what a training step keeps of
-    its values, in float32: a ReLU that the step before it does, or that overwrites its input, adds nothing
-    (:mod:`scratchnet.network.joining`); switches are counted as one byte a window.
+    its values, in float32: a ReLU that the step before it does, or that overwrites its input, adds nothing, nor does
+    what is made again or not wanted any more (:mod:`scratchnet.network.joining`); switches are counted as one byte a
+    window.
     """
 
     rows: tuple[Row, ...]
@@ -61,7 +64,7 @@ class Summary:
         head = ("step", "layer", "output (n, h, w, c)", "parameters", "MFLOP", "memory MB")
         lines = [("input", "", str(self.input_shape), "", "", f"{4 * prod(self.input_shape) / 1e6:.2f}")]
         for row in self.rows:
-            memory = f"{row.activation_bytes / 1e6:.2f}" if row.activation_bytes else "in place"
+            memory = f"{row.activation_bytes / 1e6:.2f}" if row.activation_bytes else row.memory
             if row.switch_bytes:
                 memory += f" + {row.switch_bytes / 1e6:.2f}"
             lines.append(
@@ -93,6 +96,7 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
         When the size does not fit the network.
     """
     shapes, in_place = network.shapes(size, n), {relu for relu, _ in joins(network.steps)}
+    free = not_kept(network.steps, again=True)
     rows = []
     for step in network.steps:
         shape = shapes[step.name]
@@ -103,8 +107,9 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
                 shape,
                 sum(p.size for p in step.layer.parameters.values()),
                 step.layer.products(*(shapes[name] for name in step.inputs)),
-                0 if step.layer in in_place else 4 * prod(shape),
+                0 if step.layer in in_place or step.name in free else 4 * prod(shape),
                 prod(shape) if isinstance(step.layer, MaxPool2d) else 0,
+                "in place" if step.layer in in_place else "not kept",
             )
         )
     return Summary(tuple(rows), shapes["input"])
@@ -116,10 +121,10 @@ def training_memory(network: Network, size: Pair, n: int = 1) -> str:
     Counted from shapes, float32, with a ReLU over its input; parameters, what the optimiser remembers and the scratch
     memory of the operations come on top. :mod:`scratchnet.network.recomputing` tells what is recomputed.
     """
-    held = network.held(size, n)
-    whole, segments = (range(len(held)),), plan(held)
-    before, after = (peak_bytes(held, p) / 1e6 for p in (whole, segments))
+    ordinary, held = network.held(size, n, again=True), network.held(size, n)
+    segments = plan(held)
+    before, after = peak_bytes(ordinary, (range(len(ordinary)),)), peak_bytes(held, segments)
     return (
-        f"a training step on {n} image{'s' * (n > 1)}: {before:,.1f} MB of values and gradients at its worst moment, "
-        f"{after:,.1f} MB with recompute ({len(segments)} segments)"
+        f"a training step on {n} image{'s' * (n > 1)}: {before / 1e6:,.1f} MB of values and gradients at its worst "
+        f"moment, {after / 1e6:,.1f} MB with recompute ({len(segments)} segments)"
     )

@@ -174,7 +174,7 @@ PIECE_BYTES = 1 << 19
 
 
 def row_pieces(x: Any) -> list[slice]:
-    """Cut the ``n·h`` rows of maps (n, h, w, c) into pieces of :data:`PIECE_BYTES`; they do not depend on the threads."""
+    """Cut the ``n·h`` rows of a map (n, h, w, c) into pieces of :data:`PIECE_BYTES`, whatever the number of threads."""
     n, h, w, c = x.shape
     step = max(1, n * h) if is_whole() else max(1, PIECE_BYTES // max(1, w * c * x.dtype.itemsize))
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]

@@ -43,6 +43,7 @@ def test_every_row_by_hand():
     assert rows["pool"].shape == (2, 3, 5, 8)
     assert rows["unpool"].shape == (2, 6, 10, 8)
     assert rows["conv"].activation_bytes == 4 * large * 8
+    assert rows["bn"].activation_bytes == rows["relu"].activation_bytes == 0  # pooling's output is enough
     assert {name: row.switch_bytes for name, row in rows.items() if row.switch_bytes} == {"pool": small * 8}
     assert rows["conv"].layer == "conv 3×3, 8"
     assert summary.input_shape == (2, 6, 10, 3)
@@ -53,7 +54,9 @@ def test_sums():
     summary = summarize(net, (6, 10))
     assert summary.parameters == net.parameter_count() == 224 + 16 + 584 + 16
     assert summary.flops == 2 * (60 * 216 + 15 * 576 + 60 * 16)
-    assert summary.activation_bytes == 4 * (60 * 8 * 3 + 15 * 8 * 2 + 60 * 2)  # batch norm does the ReLU's work
+    assert summary.activation_bytes == 4 * (
+        60 * 8 * 2 + 15 * 8 * 2 + 60 * 2
+    )  # of batch norm and its ReLU nothing is kept
     assert summary.switch_bytes == 15 * 8
 
 

@@ -60,7 +60,7 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
         return None
     h, w = crop or max((train.size(index) for index in range(len(train))), key=prod)
     size = tuple(-(-side // network.stride) * network.stride + 2 * network.border for side in (h, w))
-    held = network.held((size[0], size[1]), min(t.batch_size, len(train)))
+    held = network.held((size[0], size[1]), min(t.batch_size, len(train)), again=not t.recompute)
     values = peak_bytes(held, plan(held) if t.recompute else (range(len(held)),))
     numbers = {"sgd": 3, "adam": 4}[t.optimizer] * 4 * network.parameter_count()
     if values + numbers < free:

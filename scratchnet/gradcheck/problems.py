@@ -145,13 +145,17 @@ def from_network(network: Network, x: Array, seed: int = 0) -> Problem:
 
 def decisions(layer: Layer) -> Decisions:
     """Return which branch each kink of the last forward pass took: ReLU masks and switches."""
-    if isinstance(layer, ReLU) and layer.kept is not None:
-        return [layer.kept[0] > 0]
-    if isinstance(layer, BatchNorm2d) and layer.kept is not None:
-        positive = layer.kept[0].positive()  # of a ReLU that is part of it
+    if layer.kept is None:
+        return []
+    if isinstance(layer, ReLU):
+        (y,) = layer.kept
+        return [] if y is None else [y > 0]
+    if isinstance(layer, BatchNorm2d):
+        positive = layer.positive()  # of a ReLU that is part of it
         return [] if positive is None else [positive]
-    if isinstance(layer, MaxPool2d) and layer.switches is not None:
-        return [layer.switches.index]
+    if isinstance(layer, MaxPool2d):
+        switches, y = layer.kept
+        return [switches.index] if y is None else [switches.index, y > 0]
     return []
 
 

@@ -20,24 +20,26 @@ class ReLU(Layer):
     ----------
     joined : bool
         Whether to overwrite the input; a network says so where nothing else takes it.
+    masked : bool
+        Whether the gradient comes from a pooling that lets it through as this layer would.
     """
 
     recordable = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.joined = False
+        self.joined = self.masked = False
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
         y = relu(x, x if self.joined else None)
-        self.keep(y)
+        self.keep(None if self.masked else y)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx: dy where the output was positive."""
         (y,) = self.take()
-        return relu_backward(dy, y)
+        return dy if y is None else relu_backward(dy, y)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return the input's shape."""

@@ -39,14 +39,29 @@ class _Kernel(Layer):
         self.parameters["weight"] = Parameter(shape, "weight", start)
         if bias:
             self.parameters["bias"] = Parameter((channels[1],), "bias", constant(0))
+        self.bias_is_lost = False
+        """Whether what follows takes off again whatever the bias adds, so that its gradient is 0; a network says so."""
+
+    def _keep(self, x: Array) -> None:
+        self.keep(x, "bias" in self.parameters and not self.bias_is_lost)
+
+    def forget_input(self) -> None:
+        """Let go of the input; :meth:`remember_input` will bring it back before :meth:`backward`."""
+        _, bias_learns = self.take()
+        self.keep(None, bias_learns)
+
+    def remember_input(self, x: Array) -> None:
+        """Take the input of the last forward pass once more."""
+        _, bias_learns = self.take()
+        self.keep(x, bias_learns)
 
     def _numbers(self) -> tuple[Array, Array | None]:
         """Return the weight, and the bias where there is one."""
         return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
 
-    def _learn(self, dweight: Array, dbias: Array) -> None:
+    def _learn(self, dweight: Array, dbias: Array | None) -> None:
         self.parameters["weight"].accumulate(dweight)
-        if "bias" in self.parameters:
+        if dbias is not None:
             self.parameters["bias"].accumulate(dbias)
 
     def _check(self, x: Shape) -> None:
@@ -95,15 +110,15 @@ class Conv2d(_Kernel):
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
-        self.keep(x)
+        self._keep(x)
         return conv2d(x, *self._numbers(), self.stride, self.padding, self.dilation, self.groups)
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
-        (x,) = self.take()
+        x, bias_learns = self.take()
         weight, _ = self._numbers()
         dx, dweight, dbias = conv2d_backward(
-            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx
+            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx, bias_learns
         )
         self._learn(dweight, dbias)
         return dx
@@ -162,17 +177,17 @@ class ConvTranspose2d(_Kernel):
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
-        self.keep(x)
+        self._keep(x)
         return conv_transpose2d(
             x, *self._numbers(), self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
-        (x,) = self.take()
+        x, bias_learns = self.take()
         weight, _ = self._numbers()
         dx, dweight, dbias = conv_transpose2d_backward(
-            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx
+            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx, bias_learns
         )
         self._learn(dweight, dbias)
         return dx

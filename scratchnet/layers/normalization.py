@@ -1,5 +1,6 @@
 """Batch normalisation with its four ways to choose statistics, and local response normalisation."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -8,12 +9,14 @@ from scratchnet.arrays import Array, SumOverRanks, namespace
 from scratchnet.initialization import constant
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.ops.normalization import (
+    Normalized,
     batch_norm,
     batch_norm_backward,
     batch_norm_fixed,
     batch_norm_fixed_backward,
     local_response_norm,
     local_response_norm_backward,
+    take_off,
 )
 from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward, whole_statistics
 from scratchnet.recording import traced
@@ -56,11 +59,15 @@ class BatchNorm2d(Layer):
         self.channels, self.eps, self.momentum = channels, eps, momentum
         self.statistics: Literal["running", "batch"] = "running"
         self.frozen = False
-        self.joined = False
-        """Whether to do the ReLU that follows in the same passes; a network says so where one does."""
+        self.joined = self.masked = self.forgets = self.overwrites_input = self.overwrites_gradient = False
+        """What a network says of the neighbours: whether to do the ReLU that follows in the same passes; whether the
+        gradient has been through that ReLU's backward pass when it comes; whether :meth:`output_again` will be asked
+        for; whether the input, and the gradient that comes, are nobody else's."""
         self.last: tuple[Array, Array, Any] | None = None
         """Mean and variance that the last forward pass used, and of how many pixels they are: an int, of several
         processes an array (1,), of running averages None. Recalibration reads them."""
+        self._moved: tuple[Array, Array] | None = None
+        """What the last forward pass took off its input, and the mean of what it left."""
         self.over_ranks: SumOverRanks | None = None
         """Where several processes share every batch; its statistics are then those of the whole batch."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
@@ -83,7 +90,7 @@ class BatchNorm2d(Layer):
                 )
             count: Any = x.size // self.channels
             if self.over_ranks is None:
-                y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined)
+                y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined, self.overwrites_input)
             else:
                 y, normalized, count = shared_batch_norm(x, gamma, beta, self.over_ranks, self.eps, self.joined)
             if self.training:
@@ -92,17 +99,40 @@ class BatchNorm2d(Layer):
             count = None
             mean, variance = (average.astype(x.dtype) for average in self._averages())
             y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, self.joined)
-        self.last = normalized.mean, normalized.variance, count
-        self.keep(normalized, count)
+        self.last, self._moved = (normalized.mean, normalized.variance, count), normalized.moved
+        self._keep(normalized, count)
         return y
+
+    def _keep(self, normalized: Normalized, count: Any) -> None:
+        if self.masked or self.forgets:
+            normalized = normalized.without_relu()
+        self.keep(normalized, count, self.overwrites_gradient, self.forgets)
+
+    def output_again(self) -> Array:
+        """Return once more what :meth:`forward` returned, ReLU included, between it and :meth:`backward`."""
+        normalized, count, mine, _ = self.take()
+        gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
+        mean, variance = normalized.mean_of_x, normalized.variance
+        y, again = batch_norm_fixed(normalized.x, gamma, beta, mean, variance, self.eps, relu=True)
+        self.keep(replace(again, mean=normalized.mean, moved=normalized.moved), count, mine, False)
+        return y
+
+    def positive(self) -> Array | None:
+        """Return where the last forward pass's ReLU let its input through; None where there was none, or none kept."""
+        assert self.kept is not None  # asked between forward and backward
+        normalized, _, _, forgotten = self.kept
+        return self.output_again() > 0 if forgotten else normalized.positive()
 
     def forward_again(self, x: Array) -> Array:
         """Normalise by the statistics of the last forward pass: no average moves, nothing is summed."""
         assert self.last is not None  # there was a first time
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance, count = self.last
-        y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, self.joined)
-        self.keep(normalized, count)
+        if self._moved is not None:
+            take_off(x, self._moved[0])
+        of_x = mean if self._moved is None else self._moved[1]
+        y, normalized = batch_norm_fixed(x, gamma, beta, of_x, variance, self.eps, self.joined)
+        self._keep(replace(normalized, mean=mean, moved=self._moved), count)
         return y
 
     def _averages(self) -> tuple[Array, Array]:
@@ -135,14 +165,14 @@ class BatchNorm2d(Layer):
 
     def backward(self, dy: Array) -> Array:
         """Add dscale and dshift, return dx."""
-        normalized, count = self.take()
+        normalized, count, mine, _ = self.take()
         scale, shift = self.parameters["scale"], self.parameters["shift"]
         if count is None:
-            dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value)
+            dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value, mine)
         elif self.over_ranks is None:
-            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value)
+            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value, mine)
         else:
-            dx, dscale, dshift = shared_batch_norm_backward(dy, normalized, scale.value, count, self.over_ranks)
+            dx, dscale, dshift = shared_batch_norm_backward(dy, normalized, scale.value, count, self.over_ranks, mine)
         scale.accumulate(dscale)
         shift.accumulate(dshift)
         return dx

@@ -2,6 +2,7 @@
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
+from scratchnet.ops.activation import relu_backward
 from scratchnet.ops.geometry import Pair, pair, windows
 from scratchnet.ops.pooling import (
     Switches,
@@ -40,18 +41,20 @@ class MaxPool2d(Layer):
         self.padding, self.ceil_mode = pair(padding, "padding", 0), ceil_mode
         check_padding(self.kernel, self.padding)
         self.switches: Switches | None = None
+        self.masks = False
+        """Whether to let a gradient through for a ReLU in front, where the maximum is positive; a network says so."""
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, oh, ow, c)."""
         y, self.switches = max_pool2d(x, self.kernel, self.stride, self.padding, self.ceil_mode)
-        self.keep(self.switches)
+        self.keep(self.switches, y if self.masks else None)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx: each gradient at the pixel that was the maximum."""
-        (switches,) = self.take()
+        switches, y = self.take()
         self.switches = None
-        return max_pool2d_backward(dy, switches)
+        return max_pool2d_backward(dy if y is None else relu_backward(dy, y), switches)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return (n, oh, ow, c)."""

@@ -1,47 +1,132 @@
-"""A ReLU needs no pass of its own: the step before it can do its work, or lend it the memory.
+"""What a step can leave out because of its neighbours in the list.
 
-Behind batch norm, whose last pass over the map takes the maximum with 0 as well, nothing is left of it; behind a
-convolution it overwrites the map. Both want that no other step takes what is between the two.
+Layers know nothing of each other, and each does its work as if its input, its output and every gradient belonged to
+somebody else. The list knows better. Where no other step takes what is between two of them,
+
+- a ReLU needs no pass of its own: batch norm in front of it takes the maximum with 0 as well, or the ReLU overwrites
+  what a convolution has made;
+- batch norm behind a convolution moves that convolution's output to mean 0 where it lies;
+- the bias of that convolution gets no gradient: batch norm takes off again whatever it adds, so Σ dx = 0;
+- max-pooling behind a ReLU lets a gradient through where its *maximum* is positive, at a quarter of the pixels, and the
+  ReLU's output need not be kept;
+- batch norm turns the gradient that comes from a convolution or a pooling into its own where it lies;
+- the output of batch norm and ReLU in front of a convolution with many channels is not kept but made again when the
+  backward pass comes to it: one pass over memory, which is little beside that convolution, for half of the memory that
+  a layer keeps.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Layer
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d
+from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
 from scratchnet.modes import is_textbook
 from scratchnet.network.step import Step
+
+MANY = 64
+"""Channels from which on a convolution takes far longer than to normalise its input once more."""
+
+
+@dataclass
+class Joins:
+    """What was found in a list.
+
+    Attributes
+    ----------
+    skipped : set of Layer
+        ReLUs that batch norm does.
+    again : dict of Convolution to BatchNorm2d
+        Convolutions that do not keep their input, and the batch norm that makes it again.
+    told : list of (Layer, str)
+        Attributes to be set while a pass runs.
+    """
+
+    skipped: set[Layer] = field(default_factory=set)
+    again: dict[Layer, BatchNorm2d] = field(default_factory=dict)
+    told: list[tuple[Layer, str]] = field(default_factory=list)
+
+    def forget_input(self, layer: Layer) -> None:
+        """Let a layer that has run let go of its input if that can be made again."""
+        if isinstance(layer, Conv2d | ConvTranspose2d) and layer in self.again:
+            layer.forget_input()
+
+    def remember_input(self, layer: Layer) -> None:
+        """Make that input again, in front of the layer's backward pass."""
+        if isinstance(layer, Conv2d | ConvTranspose2d) and layer in self.again:
+            layer.remember_input(self.again[layer].output_again())
 
 
 def joins(steps: Sequence[Step]) -> list[tuple[ReLU, Layer]]:
     """Return every ReLU that can be joined to the step before it, and that step's layer."""
-    takers = Counter(name for step in steps for name in step.inputs)
-    before = {step.name: step.layer for step in steps}
+    only = _only_takers(steps)
     return [
-        (step.layer, before[step.inputs[0]])
+        (taker, step.layer)
         for step in steps
-        if isinstance(step.layer, ReLU)
-        and takers[step.inputs[0]] == 1
-        and isinstance(before.get(step.inputs[0]), BatchNorm2d | Conv2d | ConvTranspose2d)
+        if isinstance(taker := only.get(step.name), ReLU)
+        and isinstance(step.layer, BatchNorm2d | Conv2d | ConvTranspose2d)
     ]
 
 
+def find(steps: Sequence[Step], again: bool) -> Joins:
+    """Return all that steps can leave out; ``again`` allows what costs time for memory."""
+    found, only = Joins(), _only_takers(steps)
+    relus = {first: relu for relu, first in joins(steps)}
+    behind = {step.layer: only.get(step.name) for step in steps}
+    for layer, taker in behind.items():
+        relu = relus.get(layer)
+        if isinstance(layer, Conv2d | ConvTranspose2d) and isinstance(taker, BatchNorm2d):
+            found.told.append((taker, "overwrites_input"))
+            if taker.uses_batch:
+                found.told.append((layer, "bias_is_lost"))
+        elif isinstance(layer, Conv2d | ConvTranspose2d) and relu is not None:
+            found.told.append((relu, "joined"))
+        if isinstance(layer, BatchNorm2d):
+            if relu is not None:
+                found.told.append((layer, "joined"))
+                found.skipped.add(relu)
+            _look_behind(layer, behind[relu] if relu is not None else taker, relu is not None, found, again)
+        elif isinstance(layer, ReLU) and isinstance(taker, MaxPool2d) and layer not in found.skipped:
+            found.told += [(layer, "masked"), (taker, "masks")]
+    return found
+
+
+def not_kept(steps: Sequence[Step], again: bool) -> set[str]:
+    """Return the names of the steps whose values no step keeps for its backward pass though others might."""
+    found, relus = find(steps, again), {first: relu for relu, first in joins(steps)}
+    free = {layer for layer, what in found.told if what in ("masked", "forgets")}
+    return {step.name for step in steps if step.layer in free or relus.get(step.layer) in free}
+
+
+def _look_behind(norm: BatchNorm2d, taker: Layer | None, relu: bool, found: Joins, again: bool) -> None:
+    """See what the step that takes the output of batch norm, and of a ReLU with it, does for it."""
+    if isinstance(taker, Conv2d | ConvTranspose2d | MaxPool2d | MaxUnpool2d):  # whose dx is an array of its own
+        found.told.append((norm, "overwrites_gradient"))
+    if relu and isinstance(taker, MaxPool2d):
+        found.told += [(norm, "masked"), (taker, "masks")]
+    if again and relu and isinstance(taker, Conv2d | ConvTranspose2d) and norm.channels >= MANY:
+        found.told.append((norm, "forgets"))
+        found.again[taker] = norm
+
+
+def _only_takers(steps: Sequence[Step]) -> dict[str, Layer]:
+    """Return the layer that takes a value, for every value that is taken once."""
+    takers = Counter(name for step in steps for name in step.inputs)
+    return {name: step.layer for step in steps for name in step.inputs if takers[name] == 1}
+
+
 @contextmanager
-def joined(steps: Sequence[Step]) -> Iterator[set[Layer]]:
-    """Join every ReLU to the step before it inside this block; yield those that are left with nothing to do."""
-    skipped: set[Layer] = set()
-    told: list[BatchNorm2d | ReLU] = []
-    for relu, first in joins(steps) if not is_textbook() else ():
-        told.append(first if isinstance(first, BatchNorm2d) else relu)
-        if isinstance(first, BatchNorm2d):
-            skipped.add(relu)
-    for layer in told:
-        layer.joined = True
+def joined(steps: Sequence[Step], again: bool = False) -> Iterator[Joins]:
+    """Tell layers what they can leave out, inside this block; nothing in the textbook mode."""
+    found = Joins() if is_textbook() else find(steps, again)
+    for layer, what in found.told:
+        setattr(layer, what, True)
     try:
-        yield skipped
+        yield found
     finally:
-        for layer in told:
-            layer.joined = False
+        for layer, what in found.told:
+            setattr(layer, what, False)

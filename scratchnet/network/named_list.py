@@ -177,7 +177,7 @@ class Network:
     def forward(self, x: Array, keep: bool | None = None) -> Array:
         """Run the list and return the last value.
 
-        A ReLU is done by the batch norm in front of it, or overwrites its input, where nothing else takes that value.
+        Steps leave out what their neighbours do for them (:mod:`joining <scratchnet.network.joining>`).
 
         Parameters
         ----------
@@ -195,8 +195,8 @@ class Network:
         output = x
         keep = self.training if keep is None else keep
         segments = plan(self.held(x.shape[1:3], len(x))) if keep and self.recompute else None
-        with joined(self.steps) as skipped, one_blas_thread():
-            self._last = Pass(self.steps, skipped, segments)
+        with joined(self.steps, again=keep and segments is None) as joins, one_blas_thread():
+            self._last = Pass(self.steps, joins, segments)
             for _, value in self._last.forward(x, keep):
                 output = value
         return output
@@ -258,7 +258,10 @@ class Network:
                 shapes[f"{step.name}.switches"] = taken[0]  # the size that they restore
         return shapes
 
-    def held(self, size: Pair, n: int = 1) -> tuple[Held, ...]:
-        """Return what every step holds of a training step on ``n`` images of ``size`` (h, w), for :func:`plan`."""
+    def held(self, size: Pair, n: int = 1, again: bool = False) -> tuple[Held, ...]:
+        """Return what every step holds of a training step on ``n`` images of ``size`` (h, w).
+
+        For :func:`plan`, or with ``again`` for the ordinary step, in which some layers make their input again.
+        """
         itemsize = 4 if self.buffers is None else self.buffers.values.dtype.itemsize
-        return held(self.steps, self.shapes(size, n), itemsize)
+        return held(self.steps, self.shapes(size, n), itemsize, again)

@@ -1,12 +1,12 @@
 """Down the list and up again: the forward pass, and the backward pass that belongs to it."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scratchnet.arrays import Array
-from scratchnet.layers.base import Layer, Shape
+from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
-from scratchnet.network.joining import joined
+from scratchnet.network.joining import Joins, joined
 from scratchnet.network.recomputing import Stored
 from scratchnet.network.step import Step
 from scratchnet.ops.arrangement import add
@@ -18,20 +18,20 @@ class Pass:
     Parameters
     ----------
     steps : sequence of Step
-    skipped : container of Layer
-        Those that have nothing to do, because the one before them does their work.
+    joins : Joins
+        What steps leave out because of their neighbours.
     segments : sequence of range
         The steps of all segments but the last are to be run again in the backward pass, see :mod:`recomputing
         <scratchnet.network.recomputing>`. None: all steps are one segment.
     """
 
     def __init__(
-        self, steps: Sequence[Step], skipped: Container[Layer] = (), segments: Sequence[range] | None = None
+        self, steps: Sequence[Step], joins: Joins | None = None, segments: Sequence[range] | None = None
     ) -> None:
         self.steps = steps
         self.stored: dict[int, Stored] = {}
         """What is to be computed again, by the number of a segment's last step."""
-        self._skipped = skipped
+        self._joins = joins or Joins()
         self._segments = segments
         self._output: Shape | None = None
 
@@ -75,7 +75,8 @@ class Pass:
                 step.layer.release()
                 continue
             step.layer.need_dx = any(learns[name] for name in step.inputs)
-            sent = gradient if step.layer in self._skipped else step.layer.backward(gradient)
+            self._joins.remember_input(step.layer)
+            sent = gradient if step.layer in self._joins.skipped else step.layer.backward(gradient)
             del gradient
             for name, part in zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True):
                 if part is not None and learns[name]:
@@ -87,7 +88,8 @@ class Pass:
         """Make a step's values from those that it takes."""
         taken = [values[name] for name in step.inputs]
         forward = step.layer.forward_again if again else step.layer.forward
-        values[step.name] = taken[0] if step.layer in self._skipped else forward(*taken)
+        values[step.name] = taken[0] if step.layer in self._joins.skipped else forward(*taken)
+        self._joins.forget_input(step.layer)
         if isinstance(step.layer, MaxPool2d):
             values[f"{step.name}.switches"] = step.layer.switches
 
@@ -101,7 +103,7 @@ class Pass:
         """Run a segment forward once more, keeping what its backward pass needs."""
         values = stored.inputs
         last_use = {name: i for i in stored.steps for name in self.steps[i].inputs}
-        with joined(self.steps) as self._skipped:
+        with joined(self.steps) as self._joins:
             for i in stored.steps:
                 self._compute(self.steps[i], values, again=True)
                 self._forget(values, i, last_use)

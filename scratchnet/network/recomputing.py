@@ -32,9 +32,10 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
+from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
-from scratchnet.network.joining import joins
+from scratchnet.network.joining import find, not_kept
 from scratchnet.network.step import Step
 
 
@@ -50,11 +51,14 @@ class Held:
         Names of the values that it takes.
     begins : bool
         Whether a segment may begin with it.
+    again : int
+        Bytes of what it takes, where that is not kept but made again for its backward pass.
     """
 
     makes: tuple[tuple[str, int, int], ...]
     takes: tuple[str, ...]
     begins: bool
+    again: int = 0
 
 
 @dataclass
@@ -73,24 +77,28 @@ class _Need:
     whole: int
 
 
-def held(steps: Sequence[Step], shapes: Mapping[str, Shape], itemsize: int) -> tuple[Held, ...]:
+def held(steps: Sequence[Step], shapes: Mapping[str, Shape], itemsize: int, again: bool = False) -> tuple[Held, ...]:
     """Return what every step holds, given the shapes of all values and the bytes of a number.
 
-    A ReLU that is joined to the step before it makes no value of its own.
+    What steps leave out because of their neighbours is left out here too; ``again`` as in :func:`joining.find
+    <scratchnet.network.joining.find>`.
     """
-    joined = {relu for relu, _ in joins(steps)}
+    joins = find(steps, again)
+    told, free = set(joins.told), not_kept(steps, again)
     found: list[Held] = []
     same: dict[str, str] = {}
     for step in steps:
-        takes = tuple(same.get(name, name) for name in step.inputs)
-        if step.layer in joined:
+        layer, takes = step.layer, tuple(same.get(name, name) for name in step.inputs)
+        if layer in joins.skipped or (isinstance(layer, ReLU) and (layer, "joined") in told):
             same[step.name] = takes[0]
             found.append(Held((), takes, begins=False))
             continue
         count = prod(shapes[step.name])
-        value = (step.name, count * itemsize, count * itemsize)
-        switches = [(f"{step.name}.switches", count, 0)] if isinstance(step.layer, MaxPool2d) else []
-        found.append(Held((value, *switches), takes, begins=True))
+        value = (step.name, 0 if step.name in free else count * itemsize, count * itemsize)
+        switches = [(f"{step.name}.switches", count, 0)] if isinstance(layer, MaxPool2d) else []
+        begins = (layer, "overwrites_input") not in told and (layer, "masks") not in told
+        made_again = prod(shapes[step.inputs[0]]) * itemsize if layer in joins.again else 0
+        found.append(Held((value, *switches), takes, begins, made_again))
     return tuple(found)
 
 
@@ -166,7 +174,8 @@ def _needs(steps: Sequence[Held]) -> dict[int, dict[int, _Need]]:
         for i in range(begin, len(steps)):
             taken |= {name for name in steps[i].takes if made[name] < begin}
             inside += sum(bytes_ for _, bytes_, _ in steps[i].makes)
-            working = max(working, sum(size[name][1] for name in steps[i].takes))  # dx; dy waits, or was a dx
+            slopes = sum(size[name][1] for name in steps[i].takes)  # dx; dy waits, or was a dx
+            working = max(working, slopes + steps[i].again)
             if i + 1 in waiting:
                 border = sum(size[name][0] for name in taken)
                 needs[begin][i + 1] = _Need(border, border + inside + waiting[i + 1] + working)

@@ -98,8 +98,9 @@ def conv2d_backward(
     dilation: int | Pair = 1,
     groups: int = 1,
     need_dx: bool = True,
+    need_dbias: bool = True,
     precise: bool = False,
-) -> tuple[Array | None, Array, Array]:
+) -> tuple[Array | None, Array, Array | None]:
     """Return the gradients of a convolution by its input, weight and bias.
 
     Parameters
@@ -110,25 +111,28 @@ def conv2d_backward(
         As given to :func:`conv2d`.
     need_dx : bool
         The first layer of a network has no use for ``dx``, a third of the work; None is returned for it then.
+    need_dbias : bool
+        Likewise for ``dbias``.
 
     Returns
     -------
     dx : (n, h, w, c_in) or None
     dweight : (kh, kw, c_in / groups, c_out)
-    dbias : (c_out,)
+    dbias : (c_out,) or None
     """
     size = x.shape[1:3]
+    dbias = column_sums(dy) if need_dbias else None
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     back = _as_convolution(dy, conv, size)
     tile = winograd_tile(dy, weight, back, size, precise) if need_dx and back is not None else None
     if back is not None and tile is not None:  # both gradients from the same transformed patches of dy
         dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, turned=True)
-        return dx, dweight, column_sums(dy)
+        return dx, dweight, dbias
     dweight = conv2d_weight_gradient(dy, x, weight, stride, padding, dilation, groups, precise)
     if not need_dx:
-        return None, dweight, column_sums(dy)
+        return None, dweight, dbias
     dx = conv2d_input_gradient(dy, weight, size, stride, padding, dilation, groups, precise)
-    return dx, dweight, column_sums(dy)
+    return dx, dweight, dbias
 
 
 @on_any_device

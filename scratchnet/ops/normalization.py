@@ -43,15 +43,15 @@ class Normalized:
     Attributes
     ----------
     x : (n, h, w, c)
-        The input, or the input less a constant a channel where that was written over it.
-    offset : (c,) or None
-        That input's mean where it is not ``mean`` any more, for that constant is gone.
+        The input, or what is left of it where something was taken off.
     y : (n, h, w, c) or None
         The output, where a ReLU was part of it.
     mean, variance : (c,)
         The statistics used; the variance is the biased one (divided by n·h·w).
     inverse_std : (c,)
         1 / √(variance + ε)
+    moved : ((c,), (c,)) or None
+        What was taken off, where it was, and the mean of what is left.
     """
 
     x: Array
@@ -59,12 +59,12 @@ class Normalized:
     mean: Array
     variance: Array
     inverse_std: Array
-    offset: Array | None = None
+    moved: tuple[Array, Array] | None = None
 
     @property
     def mean_of_x(self) -> Array:
         """The mean of ``x`` as it is now: (c,)."""
-        return self.mean if self.offset is None else self.offset
+        return self.mean if self.moved is None else self.moved[1]
 
     def positive(self) -> Array | None:
         """Return where a ReLU let its input through; None where there was none."""
@@ -102,7 +102,14 @@ def batch_norm(
     if not overwrite:
         return batch_norm_fixed(x, gamma, beta, near + offset, variance, eps, relu)
     y, normalized = batch_norm_fixed(x, gamma, beta, offset, variance, eps, relu)
-    return y, replace(normalized, mean=near + offset, offset=offset)
+    return y, replace(normalized, mean=near + offset, moved=(near, offset))
+
+
+@on_any_device
+def take_off(x: Array, near: Array) -> None:
+    """Subtract a number a channel, (c,), in place."""
+    row = row_of(near, x.shape[2])
+    over_rows(lambda x: namespace(x).subtract(x, row, out=x), x)
 
 
 @on_any_device
@@ -237,7 +244,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
     The first is ``dy`` itself without a ReLU or with ``overwrite``, else a new array.
     """
     xp = namespace(dy)
-    centred = normalized.offset is not None
+    centred = normalized.moved is not None
     mean_row = None if centred else row_of(normalized.mean, dy.shape[2])
 
     def sums(both: Array, dz: Array, dy: Array, x: Array, y: Array | None = None) -> None:
@@ -255,7 +262,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
     dz = dy if y is None or overwrite else empty(dy, dy.shape)
     totals = sums_over_rows(sums, 2, dz, dy, normalized.x, *(() if y is None else (y,)))
     by_product, dbeta = totals[0], totals[1]
-    if centred:  # Σ dy·(x − μ) = Σ dy·x − μ·Σ dy, and μ is near 0
+    if centred:  # Σ dy·(x − μ) = Σ dy·x − μ·Σ dy, where μ is near 0
         by_product = by_product - normalized.mean_of_x * dbeta
     return dz, by_product * normalized.inverse_std, dbeta
 

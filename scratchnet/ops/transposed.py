@@ -92,8 +92,9 @@ def conv_transpose2d_backward(
     dilation: int | Pair = 1,
     groups: int = 1,
     need_dx: bool = True,
+    need_dbias: bool = True,
     precise: bool = False,
-) -> tuple[Array | None, Array, Array]:
+) -> tuple[Array | None, Array, Array | None]:
     """Return the gradients of a transposed convolution by its input, weight and bias.
 
     Parameters
@@ -103,6 +104,8 @@ def conv_transpose2d_backward(
         As given to :func:`conv_transpose2d`; the output padding shows in the shape of ``dy``.
     need_dx : bool
         Whether ``dx`` is wanted; None is returned for it otherwise.
+    need_dbias : bool
+        Likewise for ``dbias``.
 
     Returns
     -------
@@ -110,13 +113,14 @@ def conv_transpose2d_backward(
         The convolution of ``dy``.
     dweight : (kh, kw, c_out / groups, c_in)
         The weight gradient of that convolution, ``dy`` in the part of its input and ``x`` in that of its gradient.
-    dbias : (c_out,)
+    dbias : (c_out,) or None
     """
+    dbias = column_sums(dy) if need_dbias else None
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     tile = winograd_tile(dy, weight, conv, x.shape[1:3], precise) if need_dx else None
     if tile is not None:  # both gradients from the same transformed patches of dy
         both = winograd.conv3x3_backward(dy, x, weight, conv.padding, tile, turned=False)
-        return *both, column_sums(dy)
+        return *both, dbias
     dx = conv2d(dy, weight, None, stride, padding, dilation, groups, precise) if need_dx else None
     dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups, precise)
-    return dx, dweight, column_sums(dy)
+    return dx, dweight, dbias

