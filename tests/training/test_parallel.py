@@ -74,7 +74,8 @@ def test_ranks_train_the_network_that_one_process_trains(cores, size, batch, opt
     expected = train(Alone(), loss, optimizer, batch)
     moved = np.abs(expected[0] - train(Alone(), loss, optimizer, batch, steps=0)[0]).max()
     assert moved > 1e-3
-    assert_as_alone(together(size, lambda ranks: train(ranks, loss, optimizer, batch)), expected, rtol=0, atol=1e-10)
+    found = together(size, lambda ranks: train(ranks, loss, optimizer, batch))
+    assert_as_alone(found, expected, rtol=0, atol=1e-10 if optimizer == "sgd" else 1e-9)  # Adam divides by gradients
 
 
 @pytest.mark.parametrize(
