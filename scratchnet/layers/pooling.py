@@ -80,14 +80,25 @@ class MaxUnpool2d(Layer):
 
     recordable = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.forgets = False
+        """Whether :meth:`output_again` will be asked for; a network says so."""
+
     def forward(self, x: Array, switches: Switches) -> Array:
         """(n, oh, ow, c) → (n, h, w, c)."""
-        self.keep(switches)
+        self.keep(switches, x if self.forgets else None)
+        return max_unpool2d(x, switches)
+
+    def output_again(self) -> Array:
+        """Return once more what :meth:`forward` returned, between it and :meth:`backward`."""
+        switches, x = self.take()
+        self.keep(switches, None)
         return max_unpool2d(x, switches)
 
     def backward(self, dy: Array) -> tuple[Array, None]:
         """Return dx, read at the switches; switches themselves have no gradient."""
-        (switches,) = self.take()
+        switches, _ = self.take()
         return max_unpool2d_backward(dy, switches), None
 
     def output_shape(self, x: Shape, restored: Shape) -> Shape:

@@ -10,9 +10,9 @@ somebody else. The list knows better. Where no other step takes what is between 
 - max-pooling behind a ReLU lets a gradient through where its *maximum* is positive, at a quarter of the pixels, and the
   ReLU's output need not be kept;
 - batch norm turns the gradient that comes from a convolution or a pooling into its own where it lies;
-- the output of batch norm and ReLU in front of a convolution with many channels is not kept but made again when the
-  backward pass comes to it: one pass over memory, which is little beside that convolution, for half of the memory that
-  a layer keeps.
+- the input of a convolution with many channels is not kept but made again when the backward pass comes to it, by the
+  batch norm and ReLU or by the unpooling in front: one pass over memory, which is little beside that convolution, for
+  half of the memory that a layer keeps.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from scratchnet.modes import is_textbook
 from scratchnet.network.step import Step
 
 MANY = 64
-"""Channels from which on a convolution takes far longer than to normalise its input once more."""
+"""Channels from which on a convolution takes far longer than to make its input once more."""
 
 
 @dataclass
@@ -40,14 +40,14 @@ class Joins:
     ----------
     skipped : set of Layer
         ReLUs that batch norm does.
-    again : dict of Convolution to BatchNorm2d
-        Convolutions that do not keep their input, and the batch norm that makes it again.
+    again : dict of convolution to BatchNorm2d or MaxUnpool2d
+        Convolutions that do not keep their input, and the layer that makes it again.
     told : list of (Layer, str)
         Attributes to be set while a pass runs.
     """
 
     skipped: set[Layer] = field(default_factory=set)
-    again: dict[Layer, BatchNorm2d] = field(default_factory=dict)
+    again: dict[Layer, BatchNorm2d | MaxUnpool2d] = field(default_factory=dict)
     told: list[tuple[Layer, str]] = field(default_factory=list)
 
     def forget_input(self, layer: Layer) -> None:
@@ -92,6 +92,8 @@ def find(steps: Sequence[Step], again: bool) -> Joins:
             _look_behind(layer, behind[relu] if relu is not None else taker, relu is not None, found, again)
         elif isinstance(layer, ReLU) and isinstance(taker, MaxPool2d) and layer not in found.skipped:
             found.told += [(layer, "masked"), (taker, "masks")]
+        elif again and isinstance(layer, MaxUnpool2d):
+            _make_again(layer, taker, found)
     return found
 
 
@@ -108,9 +110,15 @@ def _look_behind(norm: BatchNorm2d, taker: Layer | None, relu: bool, found: Join
         found.told.append((norm, "overwrites_gradient"))
     if relu and isinstance(taker, MaxPool2d):
         found.told += [(norm, "masked"), (taker, "masks")]
-    if again and relu and isinstance(taker, Conv2d | ConvTranspose2d) and norm.channels >= MANY:
-        found.told.append((norm, "forgets"))
-        found.again[taker] = norm
+    if again and relu:
+        _make_again(norm, taker, found)
+
+
+def _make_again(layer: BatchNorm2d | MaxUnpool2d, taker: Layer | None, found: Joins) -> None:
+    """Let a layer make its output again for the convolution that takes it, where that pays."""
+    if isinstance(taker, Conv2d | ConvTranspose2d) and taker.channels[0] >= MANY:
+        found.told.append((layer, "forgets"))
+        found.again[taker] = layer
 
 
 def _only_takers(steps: Sequence[Step]) -> dict[str, Layer]:

@@ -47,7 +47,7 @@ def _zeros(like: Array) -> Array:
     return _many_zeros(like.dtype.str)[: like.size].reshape(like.shape)
 
 
-_MANY = 1 << 20
+_MANY = 1 << 18
 
 
 @cache

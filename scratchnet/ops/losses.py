@@ -124,14 +124,17 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     """
     xp = namespace(logits)
     # Classes first: a sum over two or twenty neighbouring numbers is slow, one over whole planes is quick.
-    shifted = xp.ascontiguousarray(xp.moveaxis(logits, 3, 0))
-    shifted = shifted - shifted.max(axis=0)
-    exponentials = xp.exp(shifted)
-    total = exponentials.sum(axis=0)
-    truth = labels == xp.arange(len(shifted))[:, None, None, None]
-    losses = xp.log(total) - (shifted * truth).sum(axis=0)
-    gradient = (exponentials / total - truth) * factors
-    return number((losses * factors).sum(dtype=xp.float64)), xp.ascontiguousarray(xp.moveaxis(gradient, 0, 3))
+    planes = xp.ascontiguousarray(xp.moveaxis(logits, 3, 0))
+    planes = planes - planes.max(axis=0)
+    truth = labels == xp.arange(len(planes))[:, None, None, None]
+    of_truth = (planes * truth).sum(axis=0)
+    xp.exp(planes, out=planes)  # in place: a step's memory is largest here, between its two passes
+    total = planes.sum(axis=0)
+    losses = xp.log(total) - of_truth
+    planes /= total
+    planes -= truth
+    planes *= factors
+    return number((losses * factors).sum(dtype=xp.float64)), xp.ascontiguousarray(xp.moveaxis(planes, 0, 3))
 
 
 @on_any_device

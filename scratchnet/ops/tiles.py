@@ -19,9 +19,12 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.ops.arrangement import copy_pixels, row_of
 from scratchnet.ops.geometry import Block, Pair, tap
 from scratchnet.recycling import empty
-from scratchnet.threads import share_out
+from scratchnet.threads import share_out, thread_count
 
 ALL = slice(None)
+
+TOGETHER = 16
+"""Small products that are one call, at most."""
 
 SMALL = 900_000
 """Multiply-adds up to which a BLAS takes matrices as they lie. It copies larger ones first, which takes as long as the
@@ -94,9 +97,9 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bo
     return kernels.swapaxes(1, 2) if turned else kernels
 
 
-def kernel_gradient(total: Array, constants: Matrices, part: slice, turned: bool) -> Array:
-    """Return what the sums ``total`` (frequencies, …) of ``part`` add to the weight gradient: (3, 3, …)."""
-    rows = _kernel_rows(constants, total, part, turned)
+def kernel_gradient(total: Array, constants: Matrices, turned: bool) -> Array:
+    """Turn the sums ``total`` (frequencies, …) over all tiles back, to the gradient by the kernel: (3, 3, …)."""
+    rows = _kernel_rows(constants, total, ALL, turned)
     dweight = empty(total, (9, total[0].size))
     _multiply(rows.T, total.reshape(len(rows), -1), dweight)
     return dweight.reshape(3, 3, *total.shape[1:])
@@ -104,14 +107,19 @@ def kernel_gradient(total: Array, constants: Matrices, part: slice, turned: bool
 
 def _multiply(matrix: Array, long: Array, out: Array) -> None:
     """Write ``matrix`` · ``long``, a few rows by very many columns, in small products and on all cores."""
-    step = max(1, SMALL // matrix.size)
+    count = long.shape[1]
+    step = min(count, max(1, SMALL // matrix.size))
+    whole = count - count % step
 
     def multiply(share: Sequence[slice]) -> None:
-        for columns in share:
-            namespace(long).matmul(matrix, long[:, columns], out=out[:, columns])
+        for columns in share:  # one call for several products
+            width = min(step, columns.stop - columns.start)
+            a, b = (x[:, columns].reshape(len(x), -1, width).swapaxes(0, 1) for x in (long, out))
+            namespace(long).matmul(matrix, a, out=b)
 
-    pieces = [slice(begin, begin + step) for begin in range(0, long.shape[1], step)]
-    share_out(multiply, pieces, matrix.size * long.shape[1])
+    together = step * max(1, min(TOGETHER, whole // step // (2 * thread_count())))
+    pieces = [slice(begin, min(begin + together, whole)) for begin in range(0, whole, together)]
+    share_out(multiply, pieces + [slice(whole, count)] * (whole < count), matrix.size * count)
 
 
 def _kernel_rows(constants: Matrices, like: Array, part: slice, turned: bool) -> Array:

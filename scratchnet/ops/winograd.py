@@ -49,6 +49,9 @@ WIDE = 128 * 256
 WIDE_BYTES = 32 << 20
 """Size of the transformed tiles of a wide layer that are held at one time."""
 
+COLUMNS = 64
+"""Columns of a wide layer's kernel gradient that are computed at one time."""
+
 FEWEST_ROWS = 256
 """Tiles that are held of a wide layer all the same, so that fetching the kernels pays."""
 
@@ -172,19 +175,16 @@ class Work:
         assert self.y is not None
         tiles.transform_back(products, self.y, block, self.bias, self.constants)
 
-    def add_products(self, total: Array | None, patches: Array, others: Array) -> Array:
-        """Sum up the products of the patches with the tiles they meet: a kernel's gradient, still transformed."""
-        left, right = (others, patches) if self.turned else (patches, others)
-        products = empty(left, (len(left), left.shape[2], right.shape[2]))
-        namespace(left).matmul(left.swapaxes(1, 2), right, out=products)
-        if total is None:
-            return products
-        total += products
-        return total
+    def in_order(self, patches: Array, others: Array) -> tuple[Array, Array]:
+        """Return the two in the order of the kernel's axes."""
+        return (others, patches) if self.turned else (patches, others)
 
-    def kernel_gradient(self, total: Array, part: slice) -> Array:
-        """Turn such a sum over some of the frequencies back: (3, 3, …)."""
-        return tiles.kernel_gradient(total, self.constants, part, self.turned)
+
+def products_of(left: Array, right: Array) -> Array:
+    """Sum up the products of patches with the tiles that they meet: a kernel's gradient, still transformed."""
+    products = empty(left, (len(left), left.shape[2], right.shape[2]))
+    namespace(left).matmul(left.swapaxes(1, 2), right, out=products)
+    return products
 
 
 def _run(work: Work) -> list[Array]:
@@ -217,8 +217,12 @@ def _by_block(work: Work) -> list[Array]:
                 namespace(products).matmul(patches, kernels, out=products)
                 work.write(products, block)
             if others is not None:
-                total = work.add_products(total, patches, others)
-        return [] if total is None else [work.kernel_gradient(total, ALL)]
+                products = products_of(*work.in_order(patches, others))
+                if total is None:
+                    total = products
+                else:
+                    total += products
+        return [] if total is None else [tiles.kernel_gradient(total, work.constants, work.turned)]
 
     channels = work.x.shape[3] + work.tiled.shape[3]
     limit = max(min(channels, 256), SCRATCH_BYTES // work.tile_bytes)
@@ -228,22 +232,17 @@ def _by_block(work: Work) -> list[Array]:
 
 def _by_frequency(work: Work) -> list[Array]:
     """Do each step for many tiles at once; in the products, every core has its own frequencies and kernels."""
-    frequencies = work.constants.patch**2
-    cores = min(thread_count(), frequencies)
-    parts = [slice(k * frequencies // cores, (k + 1) * frequencies // cores) for k in range(cores)]
-    totals: dict[int, Array] = {}  # by the first frequency
+    dweight = None
     for turn in _turns(work):
-        _take_turn(work, turn, parts, totals)
-
-    def turn_back(share: Sequence[slice]) -> list[Array]:
-        return [work.kernel_gradient(totals[part.start], part) for part in share]
-
-    found = [] if work.met is None else share_out(turn_back, parts, work.operations)
-    return [dweight for dweights in found for dweight in dweights]
+        dweight = _take_turn(work, turn, dweight)
+    return [] if dweight is None else [dweight]
 
 
-def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], parts: list[slice], totals: dict[int, Array]) -> None:
-    """Take as many blocks as a turn holds through all steps; each has its place among the transformed tiles."""
+def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array | None) -> Array | None:
+    """Take as many blocks as a turn holds through all steps; each has its place among the transformed tiles.
+
+    Return what this turn and those before it, ``dweight``, add to the kernel's gradient.
+    """
     count, a = turn[-1][1].stop, work.constants.patch
     patches = work.room(count, work.x)
     others = None if work.met is None else work.room(count, work.met)
@@ -266,13 +265,29 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], parts: list[slic
 
         share_out(multiply, [slice(f, f + a) for f in range(0, a * a, a)], work.operations)
         share_out(write, turn, work.operations)
-    if others is not None:
+    return None if others is None else _kernel_gradient(work, patches, others, dweight)
 
-        def sum_up(share: Sequence[slice]) -> None:
-            for part in share:
-                totals[part.start] = work.add_products(totals.get(part.start), patches[part], others[part])
 
-        share_out(sum_up, parts, work.operations)
+def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | None) -> Array:
+    """Return the kernel's gradient, that of turns ``before`` included: every core has its own columns of it."""
+    left, right = work.in_order(patches, others)
+    dweight = empty(left, (3, 3, left.shape[2], right.shape[2])) if before is None else before
+
+    def sum_up(share: Sequence[slice]) -> None:
+        for columns in share:
+            add(columns)
+
+    def add(columns: slice) -> None:
+        total = products_of(left, right[:, :, columns])
+        term = tiles.kernel_gradient(total, work.constants, work.turned)
+        if before is None:
+            dweight[..., columns] = term
+        else:
+            dweight[..., columns] += term
+
+    parts = [slice(c, c + COLUMNS) for c in range(0, right.shape[2], COLUMNS)]
+    share_out(sum_up, parts, work.operations)
+    return dweight
 
 
 def _turns(work: Work) -> list[list[tuple[Block, slice]]]:

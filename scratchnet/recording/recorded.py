@@ -13,6 +13,10 @@ from scratchnet.recording.writer import recorder, write
 from scratchnet.recycling import empty
 
 
+_OUT_BY_NAME = {np.maximum, np.minimum}
+"""Functions that want ``out`` by its name, which takes as long as adding up a hundred numbers."""
+
+
 def traced(array: Array) -> Array:
     """Return a view of ``array`` whose calls are written down, while a recorder is at work."""
     if recorder() is None or isinstance(array, Recorded):
@@ -34,7 +38,7 @@ class Recorded(np.ndarray[Any, Any]):
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple[Any, ...] | None = None, **settings: Any
     ) -> Any:
         """Do the call, and write it down with the array that its result went to."""
-        function = getattr(ufunc, method)
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
         plain = [_plain(i) for i in inputs]
         if out is None:
             result = _own(function(*plain, **settings))
@@ -42,7 +46,10 @@ class Recorded(np.ndarray[Any, Any]):
             _check_followed(out)
             function(*plain, out=tuple(_plain(o) for o in out), **settings)
             result = out[0] if len(out) == 1 else out
-        write(function, *plain, out=_plain(result), **settings)
+        if method == "__call__" and isinstance(result, np.ndarray) and ufunc not in _OUT_BY_NAME:
+            write(function, *plain, _plain(result), **settings)
+        else:
+            write(function, *plain, out=_plain(result), **settings)
         return result
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -75,8 +82,8 @@ class Recorded(np.ndarray[Any, Any]):
             target = plain[(*key, None) if isinstance(key, tuple) else (key, None)]
         if not np.may_share_memory(target, plain):
             raise CannotRecord("assigning to chosen elements cannot be recorded; use slices")
-        np.copyto(target, _plain(value), casting="same_kind")
-        write(np.copyto, target, _plain(value), casting="same_kind")
+        np.copyto(target, _plain(value))
+        write(np.copyto, target, _plain(value))
 
     def __getitem__(self, key: Any) -> Any:
         """Return a view; choosing elements by number or mask is recorded as a copy."""

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.recording.detached import detached
 from scratchnet.recording.program import Call, Program, Section
 from scratchnet.recording.recorded import Recorded
@@ -27,21 +30,35 @@ class Recorder:
         self.program = Program()
         self.spaces = [Workspace(Recorded)]
         self._calls: list[Call] | None = None  # of the share that is being recorded
+        self._known: dict[Any, Array] = {}
+        """The arrays of the calls so far: most are those of an earlier call, and one object serves them all."""
 
     @contextmanager
     def writing(self, program: Program) -> Iterator[None]:
         """Record everything inside this block into ``program``."""
         self.program = program
-        with at_work(self), using(self.spaces[0]):
-            yield
+        try:
+            with at_work(self), using(self.spaces[0]):
+                yield
+        finally:
+            self._known.clear()
 
     def write(self, function: Callable[..., Any], *arguments: Any, **settings: Any) -> None:
         """Note down one call."""
-        call = partial(function, *map(detached, arguments), **{k: detached(v) for k, v in settings.items()})
+        call = partial(function, *map(self._detached, arguments), **{k: self._detached(v) for k, v in settings.items()})
         if self._calls is None:
             self.program.add(call)
         else:
             self._calls.append(call)
+
+    def _detached(self, value: Any) -> Any:
+        """Return the value for a call to keep."""
+        if not isinstance(value, np.ndarray):
+            return detached(value)
+        place = value.__array_interface__["data"][0], value.shape, value.strides, value.dtype
+        if place not in self._known:
+            self._known[place] = detached(value)
+        return self._known[place]
 
     def shares(self, function: Callable[[Sequence[T]], R], shares: list[Sequence[T]]) -> list[R]:
         """Run the shares one after the other, noting down a list of calls each."""

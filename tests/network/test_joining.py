@@ -45,11 +45,11 @@ def conv(c=3, c_out=4):
     return Conv2d(c, c_out, 3, padding=1)
 
 
-def unpooled():
+def unpooled(c=4):
     """Batch norm and ReLU on both sides of a pool and an unpool."""
-    net = chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(2), conv(4), BatchNorm2d(4), ReLU())
+    net = chain(conv(3, c), BatchNorm2d(c), ReLU(), MaxPool2d(2), conv(c, c), BatchNorm2d(c), ReLU())
     net.add("unpool", MaxUnpool2d(), "s6", "s3.switches")
-    net.add("last", BatchNorm2d(4))
+    net.add("last", conv(c))
     net.allocate(0, np.float64)
     net.flat().values[...] += numbers(net.parameter_count()) * 0.1
     return net.train()
@@ -77,6 +77,7 @@ JOINED = {
     "overlapping windows behind": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(3, 2, 1), BatchNorm2d(4)),
     "pool taken twice": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(1), conv(4), taken=("s3",)),
     "unpool behind": unpooled,
+    "wide unpool behind": lambda: unpooled(64),
     "input behind the ReLU": lambda: chain(ReLU(), conv(), ReLU(), taken=("input",)),
 }
 
@@ -162,6 +163,11 @@ def test_steps_are_told_nothing_that_would_spoil_a_value_for_others(taken, untol
     found = told(net)
     for what, step in untold.items():
         assert step not in found.get(what, [])
+
+
+def test_an_unpooled_map_is_made_again_for_a_wide_convolution():
+    assert told(unpooled(64))["forgets"] == ["unpool"]
+    assert "forgets" not in told(unpooled())
 
 
 def test_a_gradient_that_comes_as_it_went_is_not_overwritten():
