@@ -12,7 +12,6 @@ from scratchnet.recording.program import CannotRecord
 from scratchnet.recording.writer import recorder, write
 from scratchnet.recycling import empty
 
-
 _OUT_BY_NAME = {np.maximum, np.minimum}
 """Functions that want ``out`` by its name, which takes as long as adding up a hundred numbers."""
 
