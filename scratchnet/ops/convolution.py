@@ -81,8 +81,10 @@ def conv2d(
         y = empty(x, (len(x), *output, weight.shape[3]))
         k = weight[..., 0].size
         product(x.reshape(-1, k), weight.reshape(k, -1), out=y.reshape(-1, y.shape[3]))
+    elif form in (Form.DEPTHWISE, Form.FEW):
+        y = (depthwise if form is Form.DEPTHWISE else few).convolve(x, weight, conv, output)
     else:
-        y = {Form.DEPTHWISE: depthwise, Form.FEW: few}.get(form, direct).convolve(x, weight, conv, output)
+        return direct.convolve(x, weight, conv, output, bias)
     if bias is not None:
         add_bias(y, bias)
     return y

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
-from scratchnet.ops.arrangement import copy_pixels
+from scratchnet.ops.arrangement import copy_pixels, row_of
 from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
 from scratchnet.recycling import empty, zeros
 from scratchnet.threads import share_out, thread_count
@@ -33,8 +33,8 @@ ENOUGH_CHANNELS = 64
 """Channels that are worth a matrix product of their own."""
 
 
-def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
-    """Return the convolution without bias, ``(n, *size, c_out)``.
+def convolve(x: Array, weight: Array, conv: Convolution, size: Pair, bias: Array | None = None) -> Array:
+    """Return the convolution, ``(n, *size, c_out)``.
 
     ``conv.padding`` is what lies above and to the left; it may be negative. ``size`` is the output's, which says how
     far the input is continued with zeros below and to the right.
@@ -42,14 +42,20 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
     xp = namespace(x)
     y = empty(x, (len(x), *size, weight.shape[3]))
     matrices = _weight_matrices(weight, conv.groups)  # (groups, kh·kw·c/groups, c_out/groups)
+    row = None if bias is None else row_of(bias, size[1])
 
     def multiply(share: Sequence[Block]) -> None:
         for block in share:
             rows, target = columns(x, conv, block), _view(y, block)
             if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows lie together: multiply into them
                 xp.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
+                if row is not None:
+                    whole = target.reshape(-1, len(row))
+                    xp.add(whole, row, out=whole)
             else:
                 target[...] = _ungroup(xp.matmul(rows, matrices), block)
+                if bias is not None:
+                    target += bias
 
     share_out(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
     return y
