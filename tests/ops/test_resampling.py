@@ -21,7 +21,7 @@ SCALES = [1, 2, 3, (2, 3), (4, 1)]
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_nearest_repeats_and_its_gradient_sums(scale, dtype):
+def test_nearest_repeats_and_its_gradient_sums(scale, pieces, dtype):
     x = numbers(2, 3, 4, 2, dtype=dtype)
     sh, sw = naive.both(scale)
     y = upsample_nearest(x, scale)
