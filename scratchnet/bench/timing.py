@@ -33,7 +33,7 @@ class Method:
     repeats : int
         Blocks a contestant.
     block, settle : float
-        Seconds of a block (at least one call), and of the pause in front of it.
+        Seconds of a block (at least two calls, of which the first does not count), and of the pause in front of it.
     retries : int
         How often a disturbed block is done again, after pauses that double up to :data:`LONGEST_PAUSE`.
     """
@@ -161,14 +161,14 @@ def _quietest_block(call: Callable[[], object], method: Method, clock: Clock) ->
 
 
 def _calls(call: Callable[[], object], block: float, clock: Clock) -> list[float]:
-    """Call for ``block`` seconds and return the seconds of each call.
+    """Call at least twice, and for ``block`` seconds; return the seconds of each call but the first.
 
-    The first call after a pause finds sleeping threads and cold caches. It is left out where there is another one.
+    The first call after a pause finds sleeping threads and cold caches; that of a training finds the call before it.
     """
     seconds: list[float] = []
     begin = clock.now()
-    while not seconds or clock.now() - begin < block:
+    while len(seconds) < 2 or clock.now() - begin < block:
         start = clock.now()
         call()
         seconds.append(clock.now() - start)
-    return seconds[1:] or seconds
+    return seconds[1:]

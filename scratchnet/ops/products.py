@@ -6,6 +6,13 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.recycling import zeros
 from scratchnet.threads import share_out, thread_count
 
+SMALL = 1 << 18
+"""Multiply-adds up to which a BLAS takes a transposed matrix as it lies. It copies it for a larger product, which takes
+longer than a product with a few rows."""
+
+NARROWEST = 32
+"""Columns that are worth a product of their own."""
+
 
 def product(a: Array, b: Array, out: Array) -> None:
     """Write ``a · b`` to ``out``, each core a part of its rows, or of its columns if there are more of those.
@@ -19,6 +26,9 @@ def product(a: Array, b: Array, out: Array) -> None:
     xp = namespace(a)
     rows, columns = out.shape
     pieces = _pieces(max(rows, columns))
+    if 1 < rows < columns and b.strides[0] < b.strides[1]:
+        step = max(NARROWEST, SMALL // a.size)
+        pieces = [slice(begin, begin + step) for begin in range(0, columns, step)]
 
     def multiply(share: Sequence[slice]) -> None:
         for piece in share:
