@@ -15,8 +15,8 @@ from scratchnet.ops.updates import adam_update, sgd_update
 from scratchnet.recycling import shared_zeros
 from scratchnet.threads import PER_NUMBER, share_out
 
-PIECE = 1 << 17
-"""Numbers that are updated at a time: half a megabyte of float32, small enough to stay in the cache."""
+PIECE = 1 << 18
+"""Numbers that are updated at a time: a megabyte of float32, small enough to stay in the cache."""
 
 
 class Optimizer(Protocol):
