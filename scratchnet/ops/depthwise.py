@@ -14,7 +14,7 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.ops.geometry import Block, Convolution, Pair, Tap, blocks, tap
 from scratchnet.ops.sums import sum_rows
 from scratchnet.recycling import empty, zeros
-from scratchnet.threads import PER_NUMBER, share_out, thread_count
+from scratchnet.threads import PER_NUMBER, for_each, share_out, thread_count
 
 PIECE_BYTES = 1 << 19
 """Size of the rows that are worked on at one time."""
@@ -26,25 +26,24 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
     y = empty(x, (len(x), *size, x.shape[3]))
     rows = _rows(weight, size[1])
 
-    def add(share: Sequence[Block]) -> None:
-        for block in share:
-            part = y[block.n0 : block.n1, block.r0 : block.r1]
-            taps = list(_taps(conv, x.shape, block))
-            whole = [k for k, (_, _, v, u) in enumerate(taps) if part[:, v.out, u.out].shape == part.shape]
-            if whole:  # a tap that reaches every pixel writes them, the others add
-                taps.insert(0, taps.pop(whole[0]))
-            else:
-                part.fill(0)
-            scratch = empty(x, part.shape)
-            for k, (i, j, v, u) in enumerate(taps):
-                target = part[:, v.out, u.out]
-                term = scratch[:, v.out, u.out] if k or not whole else target
-                source = x[block.n0 : block.n1, v.source, u.source]
-                xp.multiply(source, rows[i, j, : source.shape[2]], out=term)
-                if term is not target:
-                    target += term
+    def add(block: Block) -> None:
+        part = y[block.n0 : block.n1, block.r0 : block.r1]
+        taps = list(_taps(conv, x.shape, block))
+        whole = [k for k, (_, _, v, u) in enumerate(taps) if part[:, v.out, u.out].shape == part.shape]
+        if whole:  # a tap that reaches every pixel writes them, the others add
+            taps.insert(0, taps.pop(whole[0]))
+        else:
+            part.fill(0)
+        scratch = empty(x, part.shape)
+        for k, (i, j, v, u) in enumerate(taps):
+            target = part[:, v.out, u.out]
+            term = scratch[:, v.out, u.out] if k or not whole else target
+            source = x[block.n0 : block.n1, v.source, u.source]
+            xp.multiply(source, rows[i, j, : source.shape[2]], out=term)
+            if term is not target:
+                target += term
 
-    share_out(add, _blocks(y), _operations(y, conv))
+    for_each(add, _blocks(y), _operations(y, conv))
     return y
 
 

@@ -21,7 +21,7 @@ from scratchnet.modes import is_textbook
 from scratchnet.ops.arrangement import copy_pixels, row_of
 from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
 from scratchnet.recycling import empty, zeros
-from scratchnet.threads import share_out, thread_count
+from scratchnet.threads import for_each, share_out, thread_count
 
 SCRATCH_BYTES = 1 << 20
 """Size of the block of columns that is held at one time; it fits a core's share of the cache."""
@@ -44,20 +44,19 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair, bias: Array
     matrices = _weight_matrices(weight, conv.groups)  # (groups, kh·kw·c/groups, c_out/groups)
     row = None if bias is None else row_of(bias, size[1])
 
-    def multiply(share: Sequence[Block]) -> None:
-        for block in share:
-            rows, target = columns(x, conv, block), _view(y, block)
-            if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows lie together: multiply into them
-                xp.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
-                if row is not None:
-                    whole = target.reshape(-1, len(row))
-                    xp.add(whole, row, out=whole)
-            else:
-                target[...] = _ungroup(xp.matmul(rows, matrices), block)
-                if bias is not None:
-                    target += bias
+    def multiply(block: Block) -> None:
+        rows, target = columns(x, conv, block), _view(y, block)
+        if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows lie together: multiply into them
+            xp.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
+            if row is not None:
+                whole = target.reshape(-1, len(row))
+                xp.add(whole, row, out=whole)
+        else:
+            target[...] = _ungroup(xp.matmul(rows, matrices), block)
+            if bias is not None:
+                target += bias
 
-    share_out(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
+    for_each(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
     return y
 
 

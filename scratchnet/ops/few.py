@@ -16,7 +16,7 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.ops.direct import columns
 from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
 from scratchnet.recycling import empty, zeros
-from scratchnet.threads import share_out, thread_count
+from scratchnet.threads import for_each, share_out, thread_count
 
 SCRATCH_BYTES = 2 << 20
 """Size of the products that are held at one time."""
@@ -30,25 +30,24 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
     y = zeros(x, (len(x), *size, c_out))
     matrix = weight.transpose(2, 0, 1, 3).reshape(c, -1)  # (c, kh·kw·c_out)
 
-    def add(share: Sequence[Block]) -> None:
-        for block in share:
-            first = max(0, block.r0 - conv.padding[0])
-            last = min(h, block.r1 - 1 - conv.padding[0] + conv.dilation[0] * (kh - 1) + 1)
-            if last <= first:  # a block of padding alone
-                continue
-            products = empty(x, (block.n1 - block.n0, last - first, w, kh, kw, c_out))
-            pixels = x[block.n0 : block.n1, first:last]
-            xp.matmul(pixels.reshape(-1, c), matrix, out=products.reshape(-1, matrix.shape[1]))
-            target = y[block.n0 : block.n1, block.r0 : block.r1]
-            for i in range(kh):
-                v = tap(i * conv.dilation[0], h, block.r1 - block.r0, 1, conv.padding[0], block.r0)
-                rows = slice(v.source.start - first, v.source.stop - first)
-                for j in range(kw):
-                    u = tap(j * conv.dilation[1], w, size[1], 1, conv.padding[1])
-                    part = target[:, v.out, u.out]
-                    part += products[:, rows, u.source, i, j]
+    def add(block: Block) -> None:
+        first = max(0, block.r0 - conv.padding[0])
+        last = min(h, block.r1 - 1 - conv.padding[0] + conv.dilation[0] * (kh - 1) + 1)
+        if last <= first:  # a block of padding alone
+            return
+        products = empty(x, (block.n1 - block.n0, last - first, w, kh, kw, c_out))
+        pixels = x[block.n0 : block.n1, first:last]
+        xp.matmul(pixels.reshape(-1, c), matrix, out=products.reshape(-1, matrix.shape[1]))
+        target = y[block.n0 : block.n1, block.r0 : block.r1]
+        for i in range(kh):
+            v = tap(i * conv.dilation[0], h, block.r1 - block.r0, 1, conv.padding[0], block.r0)
+            rows = slice(v.source.start - first, v.source.stop - first)
+            for j in range(kw):
+                u = tap(j * conv.dilation[1], w, size[1], 1, conv.padding[1])
+                part = target[:, v.out, u.out]
+                part += products[:, rows, u.source, i, j]
 
-    share_out(add, _blocks(y.shape, weight), y.size * weight[..., 0].size)
+    for_each(add, _blocks(y.shape, weight), y.size * weight[..., 0].size)
     return y
 
 

@@ -124,8 +124,8 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     """
     xp = namespace(logits)
     # Classes first: a sum over two or twenty neighbouring numbers is slow, one over whole planes is quick.
-    planes = xp.ascontiguousarray(xp.moveaxis(logits, 3, 0))
-    planes = planes - planes.max(axis=0)
+    planes = xp.moveaxis(logits, 3, 0).copy()
+    planes -= planes.max(axis=0)
     truth = labels == xp.arange(len(planes))[:, None, None, None]
     of_truth = (planes * truth).sum(axis=0)
     xp.exp(planes, out=planes)  # in place: a step's memory is largest here, between its two passes

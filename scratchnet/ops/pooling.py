@@ -18,7 +18,6 @@ The rules, each of which a test holds on to:
 - NaN in a window makes its maximum NaN, and unpooling an infinite value fills its window with NaN (∞ · 0).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
@@ -27,7 +26,7 @@ from scratchnet.ops.arrangement import copy_pixels
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
 from scratchnet.recycling import empty, zeros
-from scratchnet.threads import PER_NUMBER, share_out, thread_count
+from scratchnet.threads import PER_NUMBER, for_each, thread_count
 
 PIECE_BYTES = 1 << 19
 """Size of the map that is worked on at one time."""
@@ -133,7 +132,7 @@ def max_pool2d(
     y, switches = prepare(x, kernel, stride, padding, ceil_mode)
     k, s, p = switches.kernel, switches.stride, switches.padding
     pool = _pool_2x2 if k == s == (2, 2) and p == (0, 0) and not ceil_mode and not is_textbook() else _pool
-    share_out(lambda share: pool(x, y, switches, share), switches.blocks(), PER_NUMBER * x.size)
+    for_each(lambda block: pool(x, y, switches, block), switches.blocks(), PER_NUMBER * x.size)
     return y, switches
 
 
@@ -151,22 +150,21 @@ def prepare(
     return empty(x, shape), Switches(index, (h, w), k, s, p)
 
 
-def _pool(x: Array, y: Array, switches: Switches, share: Sequence[Block]) -> None:
+def _pool(x: Array, y: Array, switches: Switches, block: Block) -> None:
     """Go through the positions of the window, keeping the best so far and where it was."""
     xp = namespace(x)
-    for block in share:
-        best, where = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (y, switches.index))
-        best.fill(-xp.inf)
-        where.fill(0)
-        for j, v, u in switches.taps(block):
-            candidate, chosen = x[block.n0 : block.n1, v.source, u.source], where[:, v.out, u.out]
-            # j grows, so the largest j among those that were better than all before them is the first maximum's.
-            better = xp.greater(candidate, best[:, v.out, u.out]).astype(where.dtype) * where.dtype.type(j)
-            xp.maximum(chosen, better, out=chosen)
-            xp.maximum(best[:, v.out, u.out], candidate, out=best[:, v.out, u.out])
+    best, where = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (y, switches.index))
+    best.fill(-xp.inf)
+    where.fill(0)
+    for j, v, u in switches.taps(block):
+        candidate, chosen = x[block.n0 : block.n1, v.source, u.source], where[:, v.out, u.out]
+        # j grows, so the largest j among those that were better than all before them is the first maximum's.
+        better = xp.greater(candidate, best[:, v.out, u.out]).astype(where.dtype) * where.dtype.type(j)
+        xp.maximum(chosen, better, out=chosen)
+        xp.maximum(best[:, v.out, u.out], candidate, out=best[:, v.out, u.out])
 
 
-def _pool_2x2(x: Array, y: Array, switches: Switches, share: Sequence[Block]) -> None:
+def _pool_2x2(x: Array, y: Array, switches: Switches, block: Block) -> None:
     """Compare the two rows of every window first, in long runs of memory, then the two columns of what is left.
 
     ``lower`` says for each column whether its second row won, ``right`` whether the second column did. The second
@@ -174,30 +172,29 @@ def _pool_2x2(x: Array, y: Array, switches: Switches, share: Sequence[Block]) ->
     reading order then.
     """
     xp = namespace(x)
-    for block in share:
-        images, rows = slice(block.n0, block.n1), slice(block.r0, block.r1)
-        best, where = y[images, rows], switches.index[images, rows]
-        width = 2 * best.shape[2]
-        top = x[images, 2 * block.r0 : 2 * block.r1 : 2, :width]
-        bottom = x[images, 2 * block.r0 + 1 : 2 * block.r1 : 2, :width]
-        lower, tall = empty(x, top.shape, bool), empty(x, top.shape)
-        xp.greater(bottom, top, out=lower)
-        xp.maximum(top, bottom, out=tall)
-        left_tall, right_tall = _by_column(tall)
-        left_lower, right_lower = _by_column(lower)
-        right, tie, row = (empty(x, best.shape, bool) for _ in range(3))
-        xp.greater(right_tall, left_tall, out=right)
-        xp.equal(right_tall, left_tall, out=tie)
-        xp.maximum(left_tall, right_tall, out=best)
-        xp.greater(left_lower, right_lower, out=row)
-        xp.logical_and(tie, row, out=tie)
-        xp.logical_or(right, tie, out=right)
-        # row = lower of the winning column: (left ⊕ right) ∧ right column ⊕ left
-        xp.logical_xor(left_lower, right_lower, out=row)
-        xp.logical_and(row, right, out=row)
-        xp.logical_xor(row, left_lower, out=row)
-        xp.multiply(row.view(xp.uint8), xp.uint8(2), out=where)
-        xp.add(where, right.view(xp.uint8), out=where)
+    images, rows = slice(block.n0, block.n1), slice(block.r0, block.r1)
+    best, where = y[images, rows], switches.index[images, rows]
+    width = 2 * best.shape[2]
+    top = x[images, 2 * block.r0 : 2 * block.r1 : 2, :width]
+    bottom = x[images, 2 * block.r0 + 1 : 2 * block.r1 : 2, :width]
+    lower, tall = empty(x, top.shape, bool), empty(x, top.shape)
+    xp.greater(bottom, top, out=lower)
+    xp.maximum(top, bottom, out=tall)
+    left_tall, right_tall = _by_column(tall)
+    left_lower, right_lower = _by_column(lower)
+    right, tie, row = (empty(x, best.shape, bool) for _ in range(3))
+    xp.greater(right_tall, left_tall, out=right)
+    xp.equal(right_tall, left_tall, out=tie)
+    xp.maximum(left_tall, right_tall, out=best)
+    xp.greater(left_lower, right_lower, out=row)
+    xp.logical_and(tie, row, out=tie)
+    xp.logical_or(right, tie, out=right)
+    # row = lower of the winning column: (left ⊕ right) ∧ right column ⊕ left
+    xp.logical_xor(left_lower, right_lower, out=row)
+    xp.logical_and(row, right, out=row)
+    xp.logical_xor(row, left_lower, out=row)
+    xp.multiply(row.view(xp.uint8), xp.uint8(2), out=where)
+    xp.add(where, right.view(xp.uint8), out=where)
 
 
 def _by_column(x: Array) -> Array:
@@ -254,8 +251,8 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
         return _unpool_tiles(x, switches)
     y = zeros(x, (len(x), *switches.size, x.shape[3]))
 
-    def unpool(share: Sequence[list[Block]]) -> None:
-        for block in (b for part in share for b in part):
+    def unpool(part: list[Block]) -> None:
+        for block in part:
             chosen = empty(x, x[block.n0 : block.n1, block.r0 : block.r1].shape)
             for j, v, u in switches.taps(block):
                 here, target = chosen[:, v.out, u.out], y[block.n0 : block.n1, v.source, u.source]
@@ -263,7 +260,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
                 if switches.overlapping:
                     target += here
 
-    share_out(unpool, _apart(switches), PER_NUMBER * y.size)
+    for_each(unpool, _apart(switches), PER_NUMBER * y.size)
     return y
 
 
@@ -272,17 +269,16 @@ def _unpool_tiles(x: Array, switches: Switches) -> Array:
     xp = namespace(x)
     y = empty(x, (len(x), *switches.size, x.shape[3]))
 
-    def unpool(share: Sequence[Block]) -> None:
-        for block in share:
-            index, values = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, x))
-            pixels = switches.pixels(y, block)
-            found = empty(x, pixels.shape)
-            for j, part in enumerate(found.reshape(-1, *values.shape)):
-                xp.equal(index, index.dtype.type(j), out=part, casting="unsafe")  # 0 or 1
-                xp.multiply(part, values, out=part)
-            copy_pixels(found, pixels)
+    def unpool(block: Block) -> None:
+        index, values = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, x))
+        pixels = switches.pixels(y, block)
+        found = empty(x, pixels.shape)
+        for j, part in enumerate(found.reshape(-1, *values.shape)):
+            xp.equal(index, index.dtype.type(j), out=part, casting="unsafe")  # 0 or 1
+            xp.multiply(part, values, out=part)
+        copy_pixels(found, pixels)
 
-    share_out(unpool, switches.blocks(), PER_NUMBER * y.size)
+    for_each(unpool, switches.blocks(), PER_NUMBER * y.size)
     return y
 
 
@@ -291,20 +287,19 @@ def _gather_tiles(dy: Array, switches: Switches) -> Array:
     xp = namespace(dy)
     dx = empty(dy, switches.index.shape)
 
-    def gather(share: Sequence[Block]) -> None:
-        for block in share:
-            index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
-            pixels = switches.pixels(dy, block)
-            slopes = empty(dy, pixels.shape)
-            copy_pixels(pixels, slopes)
-            chosen = empty(dy, sums.shape)
-            for j, part in enumerate(slopes.reshape(-1, *sums.shape)):
-                xp.equal(index, index.dtype.type(j), out=chosen, casting="unsafe")
-                xp.multiply(chosen, part, out=part if j else sums)
-                if j:
-                    xp.add(sums, part, out=sums)
+    def gather(block: Block) -> None:
+        index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
+        pixels = switches.pixels(dy, block)
+        slopes = empty(dy, pixels.shape)
+        copy_pixels(pixels, slopes)
+        chosen = empty(dy, sums.shape)
+        for j, part in enumerate(slopes.reshape(-1, *sums.shape)):
+            xp.equal(index, index.dtype.type(j), out=chosen, casting="unsafe")
+            xp.multiply(chosen, part, out=part if j else sums)
+            if j:
+                xp.add(sums, part, out=sums)
 
-    share_out(gather, switches.blocks(), PER_NUMBER * dy.size)
+    for_each(gather, switches.blocks(), PER_NUMBER * dy.size)
     return dx
 
 
@@ -335,16 +330,15 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     xp = namespace(dy)
     dx = empty(dy, switches.index.shape)
 
-    def gather(share: Sequence[Block]) -> None:
-        for block in share:
-            index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
-            chosen = empty(dy, sums.shape)
-            sums.fill(0)
-            for j, v, u in switches.taps(block):
-                here, total = chosen[:, v.out, u.out], sums[:, v.out, u.out]
-                xp.equal(index[:, v.out, u.out], index.dtype.type(j), out=here, casting="unsafe")
-                xp.multiply(here, dy[block.n0 : block.n1, v.source, u.source], out=here)
-                total += here
+    def gather(block: Block) -> None:
+        index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
+        chosen = empty(dy, sums.shape)
+        sums.fill(0)
+        for j, v, u in switches.taps(block):
+            here, total = chosen[:, v.out, u.out], sums[:, v.out, u.out]
+            xp.equal(index[:, v.out, u.out], index.dtype.type(j), out=here, casting="unsafe")
+            xp.multiply(here, dy[block.n0 : block.n1, v.source, u.source], out=here)
+            total += here
 
-    share_out(gather, switches.blocks(), PER_NUMBER * dy.size)
+    for_each(gather, switches.blocks(), PER_NUMBER * dy.size)
     return dx

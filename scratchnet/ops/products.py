@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.recycling import zeros
-from scratchnet.threads import share_out, thread_count
+from scratchnet.threads import for_each, share_out, thread_count
 
 SMALL = 1 << 18
 """Multiply-adds up to which a BLAS takes a transposed matrix as it lies. It copies it for a larger product, which takes
@@ -30,14 +30,13 @@ def product(a: Array, b: Array, out: Array) -> None:
         step = max(NARROWEST, SMALL // a.size)
         pieces = [slice(begin, begin + step) for begin in range(0, columns, step)]
 
-    def multiply(share: Sequence[slice]) -> None:
-        for piece in share:
-            if rows >= columns:
-                xp.matmul(a[piece], b, out=out[piece])
-            else:
-                xp.matmul(a, b[:, piece], out=out[:, piece])
+    def multiply(piece: slice) -> None:
+        if rows >= columns:
+            xp.matmul(a[piece], b, out=out[piece])
+        else:
+            xp.matmul(a, b[:, piece], out=out[:, piece])
 
-    share_out(multiply, pieces, a.size * columns)
+    for_each(multiply, pieces, a.size * columns)
 
 
 def product_over_rows(a: Array, b: Array) -> Array:

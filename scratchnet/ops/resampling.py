@@ -4,14 +4,12 @@ Every function here is linear, so its backward is multiplication by the transpos
 by summing the gradients of its copies, a bed of nails by reading the nails, interpolation by the transposed weights.
 """
 
-from collections.abc import Sequence
-
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.arrangement import copy_pixels
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Pair, pair
 from scratchnet.recycling import empty, zeros
-from scratchnet.threads import PER_NUMBER, row_pieces, share_out
+from scratchnet.threads import PER_NUMBER, for_each, row_pieces
 
 
 @on_any_device
@@ -30,14 +28,13 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     y = empty(x, (n, h, sh * w * sw, c))  # all that becomes of a row
     pixels, copies = x.reshape(n * h, w, c), y.reshape(n * h, sh, w, sw, c)
 
-    def repeat(share: Sequence[slice]) -> None:
-        for rows in share:
-            first = copies[rows, 0]
-            for j in range(sw):
-                copy_pixels(pixels[rows], first[:, :, j])
-            copies[rows, 1:] = first[:, None]
+    def repeat(rows: slice) -> None:
+        first = copies[rows, 0]
+        for j in range(sw):
+            copy_pixels(pixels[rows], first[:, :, j])
+        copies[rows, 1:] = first[:, None]
 
-    share_out(repeat, row_pieces(y), PER_NUMBER * y.size)
+    for_each(repeat, row_pieces(y), PER_NUMBER * y.size)
     return y.reshape(n, h * sh, w * sw, c)
 
 
@@ -50,18 +47,17 @@ def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
     dx, copies = empty(dy, (n, h, w, c)), dy.reshape(n * h, sh, w * sw * c)
     sums = dx.reshape(n * h, w, c)
 
-    def add(share: Sequence[slice]) -> None:
-        for rows in share:
-            tall = empty(dy, (rows.stop - rows.start, w * sw * c))
-            tall[...] = copies[rows, 0]
-            for i in range(1, sh):
-                xp.add(tall, copies[rows, i], out=tall)
-            beside = tall.reshape(-1, w, sw, c)
-            sums[rows] = beside[:, :, 0]
-            for j in range(1, sw):
-                xp.add(sums[rows], beside[:, :, j], out=sums[rows])
+    def add(rows: slice) -> None:
+        tall = empty(dy, (rows.stop - rows.start, w * sw * c))
+        tall[...] = copies[rows, 0]
+        for i in range(1, sh):
+            xp.add(tall, copies[rows, i], out=tall)
+        beside = tall.reshape(-1, w, sw, c)
+        sums[rows] = beside[:, :, 0]
+        for j in range(1, sw):
+            xp.add(sums[rows], beside[:, :, j], out=sums[rows])
 
-    share_out(add, row_pieces(dy.reshape(n, h, sh * w * sw, c)), PER_NUMBER * dy.size)
+    for_each(add, row_pieces(dy.reshape(n, h, sh * w * sw, c)), PER_NUMBER * dy.size)
     return dx
 
 

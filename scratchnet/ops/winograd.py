@@ -43,6 +43,9 @@ from scratchnet.threads import over_rows, share_out, thread_count
 SCRATCH_BYTES = 2 << 20
 """Size of the transformed tiles of a block; about what a core's cache holds."""
 
+FEWEST_TILES = 128
+"""Tiles of a block all the same, if there are so many channels, so that fetching the kernels pays."""
+
 WIDE = 128 * 256
 """Products of input and output channels from which on the kernels do not fit the cache."""
 
@@ -208,26 +211,33 @@ def _by_block(work: Work) -> list[Array]:
     def go_through(share: Sequence[Block]) -> list[Array]:
         total = None
         for block in share:
-            count = _count(block)
-            patches = work.room(count, work.x)
-            others = None if work.met is None else work.room(count, work.met)
-            work.transform(block, patches, others)
-            if work.y is not None:
-                products = work.room(count, work.y)
-                namespace(products).matmul(patches, kernels, out=products)
-                work.write(products, block)
-            if others is not None:
-                products = products_of(*work.in_order(patches, others))
-                if total is None:
-                    total = products
-                else:
-                    total += products
+            total = _through(work, block, kernels, total)
         return [] if total is None else [tiles.kernel_gradient(total, work.constants, work.turned)]
 
     channels = work.x.shape[3] + work.tiled.shape[3]
-    limit = max(min(channels, 256), SCRATCH_BYTES // work.tile_bytes)
+    limit = max(min(channels, FEWEST_TILES), SCRATCH_BYTES // work.tile_bytes)
     found = share_out(go_through, work.blocks(limit, 2 * thread_count()), work.operations)
     return [dweight for dweights in found for dweight in dweights]
+
+
+def _through(work: Work, block: Block, kernels: Array | None, total: Array | None) -> Array | None:
+    """Take a block through all steps; its scratch memory is the next one's. Return ``total`` with its products."""
+    count = _count(block)
+    patches = work.room(count, work.x)
+    others = None if work.met is None else work.room(count, work.met)
+    work.transform(block, patches, others)
+    if work.y is not None:
+        products = work.room(count, work.y)
+        namespace(products).matmul(patches, kernels, out=products)
+        work.write(products, block)
+        del products
+    if others is None:
+        return None
+    products = products_of(*work.in_order(patches, others))
+    if total is None:
+        return products
+    total += products
+    return total
 
 
 def _by_frequency(work: Work) -> list[Array]:
