@@ -218,6 +218,7 @@ def test_what_is_kept_of_a_wide_layer():
     net.forward(x, keep=True)
     norm, last = net.steps[1].layer, net.steps[3].layer
     assert last.kept[0] is None
+    assert norm.kept[0].y is None
     again = norm.output_again()
     assert_close(again, next(value.copy() for name, value in chain_like(net).walk(x) if name == "s2"))
 
