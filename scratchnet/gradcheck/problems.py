@@ -148,14 +148,13 @@ def decisions(layer: Layer) -> Decisions:
     if layer.kept is None:
         return []
     if isinstance(layer, ReLU):
-        (y,) = layer.kept
+        y = layer.kept[0]
         return [] if y is None else [y > 0]
     if isinstance(layer, BatchNorm2d):
         positive = layer.positive()  # of a ReLU that is part of it
         return [] if positive is None else [positive]
-    if isinstance(layer, MaxPool2d):
-        switches, y = layer.kept
-        return [switches.index] if y is None else [switches.index, y > 0]
+    if isinstance(layer, MaxPool2d) and layer.switches is not None:
+        return [layer.switches.index, *(y > 0 for y in layer.kept[1:] if y is not None)]  # y: see MaxPool2d.masks
     return []
 
 

@@ -63,20 +63,17 @@ class Joins:
 
 def joins(steps: Sequence[Step]) -> list[tuple[ReLU, Layer]]:
     """Return every ReLU that can be joined to the step before it, and that step's layer."""
-    only = _only_takers(steps)
     return [
-        (taker, step.layer)
-        for step in steps
-        if isinstance(taker := only.get(step.name), ReLU)
-        and isinstance(step.layer, BatchNorm2d | Conv2d | ConvTranspose2d)
+        (taker, layer)
+        for layer, taker in _behind(steps).items()
+        if isinstance(taker, ReLU) and isinstance(layer, BatchNorm2d | Conv2d | ConvTranspose2d)
     ]
 
 
 def find(steps: Sequence[Step], again: bool) -> Joins:
     """Return all that steps can leave out; ``again`` allows what costs time for memory."""
-    found, only = Joins(), _only_takers(steps)
+    found, behind = Joins(), _behind(steps)
     relus = {first: relu for relu, first in joins(steps)}
-    behind = {step.layer: only.get(step.name) for step in steps}
     for layer, taker in behind.items():
         relu = relus.get(layer)
         if isinstance(layer, Conv2d | ConvTranspose2d) and isinstance(taker, BatchNorm2d):
@@ -121,10 +118,16 @@ def _make_again(layer: BatchNorm2d | MaxUnpool2d, taker: Layer | None, found: Jo
         found.again[taker] = layer
 
 
-def _only_takers(steps: Sequence[Step]) -> dict[str, Layer]:
-    """Return the layer that takes a value, for every value that is taken once."""
+def _behind(steps: Sequence[Step]) -> dict[Layer, Layer | None]:
+    """Return the layer behind every layer, None where its value is not taken exactly once.
+
+    Only layers that say themselves that a replay may repeat them are looked at: a class of your own that is made from
+    one of these may keep other things, or hand on a gradient that it still needs.
+    """
     takers = Counter(name for step in steps for name in step.inputs)
-    return {name: step.layer for step in steps for name in step.inputs if takers[name] == 1}
+    trusted = [step for step in steps if "recordable" in vars(type(step.layer))]
+    only = {name: step.layer for step in trusted for name in step.inputs if takers[name] == 1}
+    return {step.layer: only.get(step.name) for step in trusted}
 
 
 @contextmanager

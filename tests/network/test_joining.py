@@ -192,6 +192,24 @@ def test_who_takes_a_value_last_is_not_alone_with_it(taken, last):
         assert_close(a, b)
 
 
+class OwnConv(Conv2d):
+    """A student's, which keeps what it likes and hands on the gradient that it was given."""
+
+    def forward(self, x):
+        self.keep(x)
+        return super().forward(x)
+
+    def backward(self, dy):
+        super().backward(dy)
+        return dy
+
+
+def test_a_layer_of_your_own_is_left_alone():
+    wide = [conv(3, 64), BatchNorm2d(64), ReLU(), OwnConv(64, 64, 3, padding=1), BatchNorm2d(64), ReLU()]
+    found = told(chain(*wide))
+    assert found == {"overwrites_input": ["s1"], "bias_is_lost": ["s0"], "joined": ["s1", "s4"]}
+
+
 def test_an_unpooled_map_is_made_again_for_a_wide_convolution():
     assert told(unpooled(64))["forgets"] == ["unpool"]
     assert "forgets" not in told(unpooled())
