@@ -9,12 +9,10 @@ Adams, Baek, Davis, "Fast high-dimensional filtering using the permutohedral lat
 slice and rank are theirs.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.threads import share_out
+from scratchnet.threads import for_each
 
 
 class PermutohedralLattice:
@@ -39,11 +37,10 @@ class PermutohedralLattice:
         """
         filtered = np.empty(maps.shape, np.float32)
 
-        def work(rows: Sequence[int]) -> None:
-            for row in rows:
-                filtered[row] = self._filter_one(maps[row])
+        def work(row: int) -> None:
+            filtered[row] = self._filter_one(maps[row])
 
-        share_out(work, range(len(maps)), len(maps) * self._weights.size * 64)
+        for_each(work, range(len(maps)), len(maps) * self._weights.size * 64)
         return filtered
 
     def _filter_one(self, values: Array) -> Array:

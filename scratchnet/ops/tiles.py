@@ -9,7 +9,6 @@ Reference: Lavin and Gray, "Fast algorithms for convolutional neural networks" (
 are theirs.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,7 +18,7 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.ops.arrangement import copy_pixels, row_of
 from scratchnet.ops.geometry import Block, Pair, tap
 from scratchnet.recycling import empty
-from scratchnet.threads import share_out, thread_count
+from scratchnet.threads import for_each, thread_count
 
 ALL = slice(None)
 
@@ -111,15 +110,14 @@ def _multiply(matrix: Array, long: Array, out: Array) -> None:
     step = min(count, max(1, SMALL // matrix.size))
     whole = count - count % step
 
-    def multiply(share: Sequence[slice]) -> None:
-        for columns in share:  # one call for several products
-            width = min(step, columns.stop - columns.start)
-            a, b = (x[:, columns].reshape(len(x), -1, width).swapaxes(0, 1) for x in (long, out))
-            namespace(long).matmul(matrix, a, out=b)
+    def multiply(columns: slice) -> None:  # one call for several products
+        width = min(step, columns.stop - columns.start)
+        a, b = (x[:, columns].reshape(len(x), -1, width).swapaxes(0, 1) for x in (long, out))
+        namespace(long).matmul(matrix, a, out=b)
 
     together = step * max(1, min(TOGETHER, whole // step // (2 * thread_count())))
     pieces = [slice(begin, min(begin + together, whole)) for begin in range(0, whole, together)]
-    share_out(multiply, pieces + [slice(whole, count)] * (whole < count), matrix.size * count)
+    for_each(multiply, pieces + [slice(whole, count)] * (whole < count), matrix.size * count)
 
 
 def _kernel_rows(constants: Matrices, like: Array, part: slice, turned: bool) -> Array:

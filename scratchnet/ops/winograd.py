@@ -18,8 +18,8 @@ transformed patches of dY, and :func:`conv3x3_backward` makes them once.
 
 What makes the transforms quick in NumPy is told in ``tiles``. Here it is the order of the work: a block of tiles is
 small enough for all its steps to stay in a core's cache (:func:`_by_block`), and where the kernels are larger than the
-cache, the cores share the 36 products and not the tiles, so that each kernel number is read once
-(:func:`_by_frequency`).
+cache, the cores share the 36 products, and of a kernel's gradient the columns, and not the tiles, so that each kernel
+number is read once (:func:`_by_frequency`).
 
 F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) as little as the direct sum.
 
@@ -38,7 +38,7 @@ from scratchnet.ops import tiles
 from scratchnet.ops.geometry import Block, Pair, blocks
 from scratchnet.ops.tiles import ALL, Matrices
 from scratchnet.recycling import empty
-from scratchnet.threads import over_rows, share_out, thread_count
+from scratchnet.threads import for_each, over_rows, share_out, thread_count
 
 SCRATCH_BYTES = 2 << 20
 """Size of the transformed tiles of a block; about what a core's cache holds."""
@@ -257,24 +257,19 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
     patches = work.room(count, work.x)
     others = None if work.met is None else work.room(count, work.met)
 
-    def transform(share: Sequence[tuple[Block, slice]]) -> None:
-        for block, place in share:
-            work.transform(block, patches[:, place], None if others is None else others[:, place])
+    def transform(placed: tuple[Block, slice]) -> None:
+        block, place = placed
+        work.transform(block, patches[:, place], None if others is None else others[:, place])
 
-    share_out(transform, turn, work.operations)
+    for_each(transform, turn, work.operations)
     if work.y is not None:
         products = work.room(count, work.y)
 
-        def multiply(share: Sequence[slice]) -> None:
-            for part in share:
-                namespace(products).matmul(patches[part], work.kernels(part), out=products[part])
+        def multiply(part: slice) -> None:
+            namespace(products).matmul(patches[part], work.kernels(part), out=products[part])
 
-        def write(share: Sequence[tuple[Block, slice]]) -> None:
-            for block, place in share:
-                work.write(products[:, place], block)
-
-        share_out(multiply, [slice(f, f + a) for f in range(0, a * a, a)], work.operations)
-        share_out(write, turn, work.operations)
+        for_each(multiply, [slice(f, f + a) for f in range(0, a * a, a)], work.operations)
+        for_each(lambda placed: work.write(products[:, placed[1]], placed[0]), turn, work.operations)
     return None if others is None else _kernel_gradient(work, patches, others, dweight)
 
 
@@ -282,10 +277,6 @@ def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | 
     """Return the kernel's gradient, that of turns ``before`` included: every core has its own columns of it."""
     left, right = work.in_order(patches, others)
     dweight = empty(left, (3, 3, left.shape[2], right.shape[2])) if before is None else before
-
-    def sum_up(share: Sequence[slice]) -> None:
-        for columns in share:
-            add(columns)
 
     def add(columns: slice) -> None:
         total = products_of(left, right[:, :, columns])
@@ -296,7 +287,7 @@ def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | 
             dweight[..., columns] += term
 
     parts = [slice(c, c + COLUMNS) for c in range(0, right.shape[2], COLUMNS)]
-    share_out(sum_up, parts, work.operations)
+    for_each(add, parts, work.operations)
     return dweight
 
 

@@ -5,7 +5,7 @@ parameter, done in pieces that stay in the cache. Weight decay pulls on weights 
 that shrinks does not make a network simpler. Biases may learn at a rate of their own (Caffe's recipes double it).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from scratchnet.arrays import Array, namespace, on_gpu
@@ -13,7 +13,7 @@ from scratchnet.layers.base import Kind
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, sgd_update
 from scratchnet.recycling import shared_zeros
-from scratchnet.threads import PER_NUMBER, share_out
+from scratchnet.threads import PER_NUMBER, for_each
 
 PIECE = 1 << 18
 """Numbers that are updated at a time: a megabyte of float32, small enough to stay in the cache."""
@@ -135,11 +135,8 @@ def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, Kind], None]) -> 
         for begin in range(segment.start, segment.stop, length)
     ]
 
-    def work(share: Sequence[tuple[slice, Kind]]) -> None:
-        for piece, kind in share:
-            update(piece, kind)
-
     if gpu:
-        work(pieces)
+        for piece in pieces:
+            update(*piece)
     else:
-        share_out(work, pieces, PER_NUMBER * buffers.values.size)
+        for_each(lambda piece: update(*piece), pieces, PER_NUMBER * buffers.values.size)

@@ -133,9 +133,9 @@ def test_wide_layers_share_the_frequencies(monkeypatch, cores, tile, count, size
     assert_close(y, the_sum(x, weight, (1, 1)) + bias)  # added by one part, not by each
 
 
-@pytest.mark.parametrize("most", [1, 200, 2000])
+@pytest.mark.parametrize("most", [1, 500, 1000, 2000])
 def test_kernels_are_transformed_in_pieces(monkeypatch, tile, most):
-    """A column at a time, and pieces that do not divide the 35 pairs of channels."""
+    """A column at a time, pieces that do not divide the 35 pairs of channels, and several of those in a call."""
     monkeypatch.setattr(tiles, "SMALL", most)
     check(*problem((1, 9, 8, 5), 7, (1, 1)), (1, 1), tile)
 
