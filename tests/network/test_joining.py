@@ -16,6 +16,9 @@ from scratchnet.layers import (
 )
 from scratchnet.modes import textbook
 from scratchnet.network import Network, joining
+from scratchnet.ops.convolution import conv2d, conv2d_backward
+from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d_backward
+from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests.compare import assert_close, numbers
 
 
@@ -275,3 +278,18 @@ def test_a_walk_shows_what_is_before_a_relu():
     assert seen["s3"].min() < 0
     np.testing.assert_array_equal(seen["s2"], np.maximum(seen["s1"], 0))
     np.testing.assert_array_equal(seen["s4"], np.maximum(seen["s3"], 0))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("kernel", "padding", "groups"), [(1, 0, 1), (2, 0, 1), (3, 1, 1), (3, 2, 4), (4, 1, 1)])
+def test_what_may_be_written_over_lies_together(kernel, stride, padding, groups):
+    """Of a map with gaps, the rows that a pass writes to would be a copy."""
+    weight, settings = numbers(kernel, kernel, 4 // groups, 4), {"stride": stride, "padding": padding, "groups": groups}
+    x = numbers(2, 7, 8, 4)
+    for forward, backward in ((conv2d, conv2d_backward), (conv_transpose2d, conv_transpose2d_backward)):
+        y = forward(x, weight, **settings)
+        assert y.flags.c_contiguous
+        assert backward(y, x, weight, **settings)[0].flags.c_contiguous
+    y, switches = max_pool2d(x, kernel, stride)
+    assert max_pool2d_backward(y, switches).flags.c_contiguous
+    assert max_unpool2d_backward(x, switches).flags.c_contiguous
