@@ -125,7 +125,7 @@ def conv2d_backward(
     size = x.shape[1:3]
     dbias = column_sums(dy) if need_dbias else None
     conv = Convolution.of(weight, stride, padding, dilation, groups)
-    back = _as_convolution(dy, conv, size)
+    back = as_convolution(dy, conv, size)
     tile = winograd_tile(dy, weight, back, size, precise) if need_dx and back is not None else None
     if back is not None and tile is not None:  # both gradients from the same transformed patches of dy
         dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, turned=True)
@@ -194,7 +194,7 @@ def conv2d_input_gradient(
         return dx
     if form is Form.DEPTHWISE:
         return depthwise.input_gradient(dy, weight, size, conv)
-    back = _as_convolution(dy, conv, size)
+    back = as_convolution(dy, conv, size)
     if back is not None:
         return _convolve_back(dy, weight, conv, back, size, precise)
     if groups == 1 and conv.dilation == (1, 1) and not is_textbook():
@@ -202,7 +202,7 @@ def conv2d_input_gradient(
     return direct.input_gradient(dy, weight, size, conv)
 
 
-def _as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | None:
+def as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | None:
     """Return the convolution of ``dy`` that is the gradient by an input of ``size``, or None where it is none."""
     grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
     if conv.stride != (1, 1) or min(grown) < 0 or dy.shape[1:3] != conv.output_size(*size) or is_textbook():

@@ -29,6 +29,10 @@ SMALL = 900_000
 """Multiply-adds up to which a BLAS takes matrices as they lie. It copies larger ones first, which takes as long as the
 product itself where one of them has as few rows as a change of basis."""
 
+EXCHANGED = 1 << 15
+"""Numbers of a kernel's matrix up to which its channel axes are exchanged by a copy. A BLAS needs up to twice the time
+for a small product with a matrix that lies the other way; for a large one it makes that copy itself."""
+
 
 @dataclass(frozen=True)
 class Matrices:
@@ -91,9 +95,14 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bo
     :func:`~scratchnet.ops.winograd.conv3x3`.
     """
     rows = _kernel_rows(constants, weight, part, turned)
+    exchange = turned and weight[0, 0].size <= EXCHANGED
+    if exchange:
+        exchanged = empty(weight, (3, 3, weight.shape[3], weight.shape[2]))
+        exchanged[...] = weight.swapaxes(2, 3)
+        weight = exchanged
     kernels = empty(weight, (len(rows), *weight.shape[2:]))
     _multiply(rows, weight.reshape(9, -1), kernels.reshape(len(rows), -1))
-    return kernels.swapaxes(1, 2) if turned else kernels
+    return kernels.swapaxes(1, 2) if turned and not exchange else kernels
 
 
 def kernel_gradient(total: Array, constants: Matrices, turned: bool) -> Array:
@@ -143,17 +152,17 @@ def transform_tiles(dy: Array, block: Block, constants: Matrices, out: Array) ->
 
 
 def transform_back(products: Array, y: Array, block: Block, bias: Array | None, constants: Matrices) -> None:
-    """Write Aᵀ [products] A for every tile, and the bias, to where the block lies in ``y``."""
+    """Write Aᵀ [products] A for every tile, and the bias, to where the block lies in ``y``; ``products`` may change."""
     xp = namespace(y)
     m, a, c = constants.tile, constants.patch, y.shape[3]
     n, rows, tiles = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
     products = products.reshape(a, a, n, rows, tiles * c)
+    if bias is not None:  # the columns of Aᵀ for the point 1 are ones: one number of a tile reaches all of its pixels
+        xp.add(products[1, 1], row_of(bias, tiles), out=products[1, 1])
     half = empty(y, (n, rows, m, a, tiles * c))
     xp.matmul(constants.output, products.transpose(2, 3, 0, 1, 4), out=half.transpose(0, 1, 3, 2, 4))
     full = empty(y, (n, rows, m, m, tiles * c))
     xp.matmul(constants.output, half, out=full)
-    if bias is not None:
-        xp.add(full, row_of(bias, tiles), out=full)
     by_column = full.reshape(n, rows * m, m, tiles, c)
     target = y[block.n0 : block.n1, m * block.r0 : m * block.r1, m * block.c0 : m * block.c1]
     by_column = by_column[:, : target.shape[1]]

@@ -16,7 +16,7 @@ convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpos
 from scratchnet.arrays import Array
 from scratchnet.ops import winograd
 from scratchnet.ops.algorithm import winograd_tile
-from scratchnet.ops.convolution import add_bias, conv2d, conv2d_input_gradient, conv2d_weight_gradient
+from scratchnet.ops.convolution import add_bias, as_convolution, conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Convolution, Pair, pair, transposed_size
 from scratchnet.ops.sums import column_sums
@@ -75,8 +75,12 @@ def conv_transpose2d(
     if any(e >= a for e, a in zip(extra, s, strict=True)):
         raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than the stride {s}")
     p = pair(padding, "padding", 0)
-    size = [transposed_size(x.shape[1 + i], weight.shape[i], s[i], p[i], d[i], extra[i]) for i in (0, 1)]
-    y = conv2d_input_gradient(x, weight, (size[0], size[1]), s, p, d, groups, precise)
+    h, w = (transposed_size(x.shape[1 + i], weight.shape[i], s[i], p[i], d[i], extra[i]) for i in (0, 1))
+    back = as_convolution(x, Convolution.of(weight, s, p, d, groups), (h, w))
+    tile = None if back is None else winograd_tile(x, weight, back, (h, w), precise)
+    if back is not None and tile is not None:
+        return winograd.conv3x3(x, weight, bias, back.padding, tile, turned=True)
+    y = conv2d_input_gradient(x, weight, (h, w), s, p, d, groups, precise)
     if bias is not None:
         add_bias(y, bias)
     return y
