@@ -20,8 +20,14 @@ A batch in which every pixel is ignored has loss 0 and gradient 0.
 from typing import Literal, TypeAlias
 
 from scratchnet.arrays import Array, namespace, number, on_gpu
+from scratchnet.modes import is_whole
 from scratchnet.ops.activation import sigmoid
 from scratchnet.ops.dispatch import on_any_device
+from scratchnet.recycling import empty
+from scratchnet.threads import PER_NUMBER, PIECE_BYTES, for_each
+
+FEW_CLASSES = 8
+"""Classes up to which the gradient's are written one after the other."""
 
 Normalization: TypeAlias = Literal["pixels", "weights", "sum"]
 
@@ -93,7 +99,7 @@ def pixel_factors(
     if pixel_weights is not None:
         weights = weights * xp.asarray(pixel_weights, like.dtype)
     divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
-    factors: Array = (weights / xp.where(divisor == 0, 1, divisor)).astype(like.dtype)
+    factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(like.dtype)
     return labels, factors
 
 
@@ -123,18 +129,39 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     (40.0, array([ 1., -1.]))
     """
     xp = namespace(logits)
-    # Classes first: a sum over two or twenty neighbouring numbers is slow, one over whole planes is quick.
-    planes = xp.moveaxis(logits, 3, 0).copy()
-    planes -= planes.max(axis=0)
-    truth = labels == xp.arange(len(planes))[:, None, None, None]
-    of_truth = (planes * truth).sum(axis=0)
-    xp.exp(planes, out=planes)  # in place: a step's memory is largest here, between its two passes
-    total = planes.sum(axis=0)
-    losses = xp.log(total) - of_truth
-    planes /= total
-    planes -= truth
-    planes *= factors
-    return number((losses * factors).sum(dtype=xp.float64)), xp.ascontiguousarray(xp.moveaxis(planes, 0, 3))
+    classes, dlogits = logits.shape[3], empty(logits, logits.shape)
+    maps = logits.reshape(-1, classes), labels.reshape(-1), factors.reshape(-1), dlogits.reshape(-1, classes)
+    pieces = _pieces(labels.size, classes * logits.itemsize)
+    losses = xp.zeros(len(pieces), xp.float64)
+
+    def work(numbered: tuple[int, slice]) -> None:
+        place, piece = numbered
+        z, label, factor, dz = (m[piece] for m in maps)
+        # Classes first: a sum over two or twenty neighbouring numbers is slow, one over whole planes is quick.
+        planes, product = empty(z, z.T.shape), empty(z, z.T.shape)
+        planes[...] = z.T
+        planes -= planes.max(axis=0)
+        truth = label == xp.arange(classes)[:, None]
+        of_truth = xp.multiply(planes, truth, out=product).sum(axis=0)
+        xp.exp(planes, out=planes)
+        total = planes.sum(axis=0)
+        losses[place] = ((xp.log(total) - of_truth) * factor).sum(dtype=xp.float64)
+        planes *= factor / total
+        planes -= xp.multiply(truth, factor, out=product)
+        if classes <= FEW_CLASSES:  # plane by plane: NumPy would go along the shorter axis of what it writes to
+            for plane, column in zip(planes, dz.T, strict=True):
+                column[...] = plane
+        else:
+            dz[...] = planes.T
+
+    for_each(work, list(enumerate(pieces)), PER_NUMBER * logits.size)
+    return number(losses.sum()), dlogits
+
+
+def _pieces(pixels: int, pixel_bytes: int) -> list[slice]:
+    """Cut pixels into pieces that stay in a core's cache, whatever the number of threads."""
+    step = max(1, pixels if is_whole() else PIECE_BYTES // max(1, pixel_bytes))
+    return [slice(begin, begin + step) for begin in range(0, pixels, step)]
 
 
 @on_any_device

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from scratchnet.ops import losses
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.losses import pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
 from tests import naive
@@ -66,6 +67,17 @@ def test_softmax_cross_entropy_agrees_with_loops(normalization, dtype):
     loss, dlogits = softmax_cross_entropy(logits, labels, factors)
     slow_loss, slow_dlogits = naive.softmax_cross_entropy(logits, labels, factors)
     assert isinstance(loss, float)
+    assert math.isclose(loss, slow_loss, rel_tol=1e-5 if dtype == np.float32 else 1e-12)
+    assert_close(dlogits, slow_dlogits, dtype)
+
+
+@pytest.mark.parametrize("classes", [2, losses.FEW_CLASSES + 2])
+def test_the_softmax_of_many_pieces_agrees_with_loops(classes, dtype, monkeypatch):
+    logits = 2 * numbers(*SHAPE, classes, dtype=dtype)
+    monkeypatch.setattr(losses, "PIECE_BYTES", 5 * classes * logits.itemsize)  # the last piece of 24 pixels has 4
+    labels, factors = pixel_factors(labels_with_ignored(classes), logits, classes)
+    loss, dlogits = softmax_cross_entropy(logits, labels, factors)
+    slow_loss, slow_dlogits = naive.softmax_cross_entropy(logits, labels, factors)
     assert math.isclose(loss, slow_loss, rel_tol=1e-5 if dtype == np.float32 else 1e-12)
     assert_close(dlogits, slow_dlogits, dtype)
 
