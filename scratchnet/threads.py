@@ -63,8 +63,10 @@ PER_NUMBER = 16
 def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operations: int) -> list[R]:
     """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
 
-    Share k of m holds the items k, k + m, k + 2m …; the division depends on the number of threads alone, so that
-    sums over shares come out the same in every run. Calls from inside a share run in place.
+    Shares are stretches of neighbours: items come in the order of the images and rows that they are of, so each core
+    goes on with what it has made itself. (Cores of one machine need not share a cache: to fetch from another's took four
+    times as long where they did not.) The division depends on the number of threads alone, so that sums over shares
+    come out the same in every run. Calls from inside a share run in place.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
     count = min(thread_count(), len(items)) if operations >= WORTH else 1
     if count <= 1 or _IN_SHARE.get():
         return [function(items)]
-    shares = [items[k::count] for k in range(count)]
+    shares = [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
     token = _IN_SHARE.set(True)
     try:
         if (at_work := recorder()) is not None:

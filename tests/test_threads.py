@@ -15,8 +15,8 @@ def three_threads(monkeypatch):
     monkeypatch.setattr(threads, "thread_count", lambda: 3)
 
 
-def test_every_item_is_done_once_and_results_keep_the_order_of_the_shares():
-    assert share_out(list, range(8), ENOUGH) == [[0, 3, 6], [1, 4, 7], [2, 5]]
+def test_every_item_is_done_once_and_shares_are_neighbours_in_order():
+    assert share_out(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
 
 
 def test_shares_run_in_different_threads():
@@ -59,7 +59,7 @@ def test_the_shares_are_the_same_while_another_thread_has_the_workers():
     meanwhile = share_out(list, range(8), ENOUGH)
     finish.set()
     other.join()
-    assert meanwhile == [[0, 3, 6], [1, 4, 7], [2, 5]]
+    assert meanwhile == [[0, 1], [2, 3, 4], [5, 6, 7]]
     assert found == [[[0, 3], [1, 4], [2]]]
     assert share_out(list, range(3), ENOUGH) == [[0], [1], [2]]
 
