@@ -114,8 +114,8 @@ class Replay:
         assert tape.y is not None  # set with the program
         return _copy(tape.y)
 
-    def backward(self, dy: Array, need_dx: bool = False) -> Array | None:
-        """Return what :meth:`Network.backward` returns; the gradients are added to as there.
+    def backward(self, dy: Array, need_dx: bool = False, add: bool = True) -> Array | None:
+        """Return what :meth:`Network.backward` returns; the gradients are added to, or replaced, as there.
 
         Raises
         ------
@@ -124,16 +124,18 @@ class Replay:
         """
         tape = self._last
         if tape is None and not self._recordable(dy):
-            return self.network.backward(dy, need_dx)
+            return self.network.backward(dy, need_dx, add)
         if tape is None:
             with using(self._first):
-                dx = self.network.backward(dy, need_dx)
+                dx = self.network.backward(dy, need_dx, add)
             return None if dx is None else _copy(dx)
+        grads = self.network.flat().grads
+        before = grads.copy() if add else None  # what is recorded replaces them
         if tape.backward is None:
             tape.dy, tape.need_dx = shared_copy(dy), need_dx
             program = Program()
             with tape.recorder.writing(program):
-                tape.dx = self.network.backward(traced(tape.dy), need_dx)
+                tape.dx = self.network.backward(traced(tape.dy), need_dx, add=False)
             tape.backward = program
         elif need_dx and not tape.need_dx:
             raise ValueError("replay: this shape was recorded without dx; ask for dx from the first call on")
@@ -146,6 +148,8 @@ class Replay:
                 )
             np.copyto(tape.dy, dy)
             tape.run(tape.backward)
+        if before is not None:
+            grads += before
         self._last = None  # what the layers kept is used up
         return None if tape.dx is None or not need_dx else _copy(tape.dx)
 

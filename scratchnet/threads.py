@@ -64,9 +64,9 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
     """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
 
     Shares are stretches of neighbours: items come in the order of the images and rows that they are of, so each core
-    goes on with what it has made itself. (Cores of one machine need not share a cache: to fetch from another's took four
-    times as long where they did not.) The division depends on the number of threads alone, so that sums over shares
-    come out the same in every run. Calls from inside a share run in place.
+    goes on with what it has made itself. (Cores of one machine need not share a cache; where they did not, to fetch
+    what the other had written took four times as long.) The division depends on the number of threads alone, so that
+    sums over shares come out the same in every run. Calls from inside a share run in place.
 
     Parameters
     ----------

@@ -168,6 +168,23 @@ def test_gradients_add_up_until_they_are_zeroed(cores):
         same_state(net, twin)
 
 
+def test_gradients_take_the_place_of_others_where_they_are_not_to_be_added(cores):
+    """Whichever way a step was recorded, it is replayed both ways."""
+    cores(2)
+    for order in ([False, True, False, True, True, False], [True, True, True, False, False, True]):
+        net, twin = small(), small()
+        fast = Replay(net)
+        for seed, add in enumerate(order):
+            x = batch(seed)
+            dy = numbers(*fast.forward(x).shape, seed=seed, dtype=x.dtype)
+            fast.backward(dy, add=add)
+            if not add:
+                twin.zero_grad()
+            twin.forward(x)
+            twin.backward(dy)
+            same_state(net, twin)
+
+
 @pytest.mark.parametrize("mode", [precise, textbook])
 def test_a_mode_holds_for_the_calls_inside_it(cores, mode):
     cores(2)

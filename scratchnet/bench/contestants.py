@@ -62,10 +62,9 @@ class OurStep:
 
     def gradients(self) -> tuple[Array, float]:
         """Return logits and loss; the gradients are in the network."""
-        self.network.zero_grad()
         logits = self.passes.forward(self.batch.x)
         loss, dlogits = self.loss(logits, self.batch.target)
-        self.passes.backward(dlogits)
+        self.passes.backward(dlogits, add=False)
         return logits, loss
 
     def __call__(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.initialization import Initializer
-from scratchnet.ops.updates import add_to
+from scratchnet.ops.updates import add_to, copy_to
 from scratchnet.recording import traced
 
 Shape: TypeAlias = tuple[int, int, int, int]
@@ -35,6 +35,8 @@ class Parameter:
     def __init__(self, shape: tuple[int, ...], kind: Kind, start: Initializer) -> None:
         self.shape, self.kind, self.start = shape, kind, start
         self._arrays: tuple[Array, Array] | None = None
+        self.outdated = False
+        """Whether the next gradient takes the place of the one that is there, as if that were 0."""
 
     @property
     def size(self) -> int:
@@ -52,12 +54,23 @@ class Parameter:
 
     @property
     def grad(self) -> Array:
-        """The gradient of the loss by them; every backward pass adds to it."""
+        """The gradient of the loss by them; every backward pass adds to it, unless told otherwise."""
+        self.update()
         return self._placed()[1]
+
+    def update(self) -> None:
+        """Set an outdated gradient to 0."""
+        if self.outdated:
+            self.outdated = False
+            self._placed()[1][...] = 0
 
     def accumulate(self, gradient: Array) -> None:
         """Add to the gradient."""
-        add_to(self.grad, gradient)
+        if self.outdated:
+            self.outdated = False
+            copy_to(self.grad, gradient)
+        else:
+            add_to(self.grad, gradient)
 
     def _placed(self) -> tuple[Array, Array]:
         if self._arrays is None:

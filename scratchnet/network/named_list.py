@@ -217,7 +217,7 @@ class Network:
             here, there = ("a GPU", "the CPU") if on_gpu(x) else ("the CPU", "a GPU")
             raise ValueError(f"network: the input is on {here}, but the network on {there}; use to_device_of or net.to")
 
-    def backward(self, dy: Array, need_dx: bool = False) -> Array | None:
+    def backward(self, dy: Array, need_dx: bool = False, add: bool = True) -> Array | None:
         """Walk the list in reverse, adding to every parameter's gradient.
 
         Parameters
@@ -226,13 +226,22 @@ class Network:
             Gradient of the loss by the output.
         need_dx : bool
             Whether the gradient by the image is wanted.
+        add : bool
+            False puts the gradients in the place of those that are there. That is what :meth:`zero_grad` and adding
+            come to, but takes two passes over memory less.
 
         Returns
         -------
         dx : (n, h, w, channels) or None
         """
+        parameters = [parameter for step in self.steps for parameter in step.layer.parameters.values()]
+        for parameter in parameters:
+            parameter.outdated = not add
         with one_blas_thread():
-            return self._last.backward(dy, need_dx)
+            dx = self._last.backward(dy, need_dx)
+        for parameter in parameters:
+            parameter.update()  # of those that nothing came to
+        return dx
 
     # Shapes -------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,15 @@ def add_to(total: Array, term: Array) -> None:
 
 
 @on_any_device
+def copy_to(total: Array, term: Array) -> None:
+    """Put a gradient in the place of the sum of gradients; as :func:`add_to`."""
+    if total.ndim == 4:
+        over_rows(lambda total, term: namespace(total).copyto(total, term), total, term)
+    else:
+        total[...] = term
+
+
+@on_any_device
 def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
     """Move parameters down their gradient, with momentum.
 

@@ -70,8 +70,7 @@ def gradient(
     shares = loss.shares([part.target for part in parts], [part.weights for part in parts], everywhere)
     network = passes.network
     there = network.flat().values
-    network.zero_grad()
-    found, seeded = 0.0, 0
+    found, seeded, added = 0.0, 0, False
     for (number, x, target, weights, first), share in zip(parts, shares, strict=True):
         if number != seeded:
             network.reseed(seed, epoch, number, first=first)
@@ -83,7 +82,9 @@ def gradient(
             loss.check(target)  # while it can be read without waiting
         labels, factors = to_device_of(there, target), None if weights is None else to_device_of(there, weights)
         value, dlogits = loss(passes.forward(to_device_of(there, x)), labels, factors, share, everywhere)
-        passes.backward(dlogits)
-        found += value
+        passes.backward(dlogits, add=added)
+        found, added = found + value, True
+    if not added:
+        network.zero_grad()
     sum_gradients(network, ranks)
     return found if ranks.size == 1 else total(found, ranks, there)

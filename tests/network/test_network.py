@@ -4,6 +4,7 @@ import weakref
 import numpy as np
 import pytest
 
+from scratchnet.initialization import constant
 from scratchnet.layers import (
     Add,
     BatchNorm2d,
@@ -17,6 +18,7 @@ from scratchnet.layers import (
     Pad,
     ReLU,
 )
+from scratchnet.layers.base import Layer, Parameter
 from scratchnet.network import KINDS, Network
 from tests.compare import assert_close, distinct, numbers
 
@@ -312,6 +314,43 @@ def test_gradients_add_up_until_they_are_zeroed():
     assert_close(net.flat().grads, 2 * once)
     net.zero_grad()
     assert not net.flat().grads.any()
+
+
+class Scaled(Layer):
+    """Multiplies by a number, and adds to its gradient by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.parameters["by"] = Parameter((1,), "scale", constant(3))
+
+    def forward(self, x):
+        self.keep(x)
+        return x * self.parameters["by"].value
+
+    def backward(self, dy):
+        self.parameters["by"].grad[...] += (dy * self.take()[0]).sum()
+        return dy * self.parameters["by"].value
+
+    def output_shape(self, x):
+        return x
+
+
+def test_gradients_take_the_place_of_others_where_they_are_not_to_be_added():
+    """Also those of a bias that batch norm takes off again, which is 0, and of a layer that knows only how to add."""
+    net = hourglass()
+    net.add("scaled", Scaled())
+    net.allocate(0, np.float64).train()
+    x, dy = numbers(2, 4, 4, 3), numbers(2, 4, 4, 2, seed=1)
+    net.forward(x)
+    net.backward(dy)
+    once = net.flat().grads.copy()
+    assert net.parameters()["scaled.by"].grad != 0
+    for add, expected in ((False, once), (True, 2 * once), (False, once)):
+        if not add:
+            net.flat().grads[...] = 7
+        net.forward(x)
+        net.backward(dy, add=add)
+        assert_close(net.flat().grads, expected)
 
 
 def test_dx_is_computed_only_when_it_is_wanted():
