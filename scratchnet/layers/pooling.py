@@ -2,7 +2,6 @@
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
-from scratchnet.ops.activation import relu_backward
 from scratchnet.ops.geometry import Pair, pair, windows
 from scratchnet.ops.pooling import (
     Switches,
@@ -54,7 +53,7 @@ class MaxPool2d(Layer):
         """Return dx: each gradient at the pixel that was the maximum."""
         switches, y = self.take()
         self.switches = None
-        return max_pool2d_backward(dy if y is None else relu_backward(dy, y), switches)
+        return max_pool2d_backward(dy, switches, y)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return (n, oh, ow, c)."""

@@ -21,7 +21,8 @@ The rules, each of which a test holds on to:
 from dataclasses import dataclass
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.modes import is_textbook
+from scratchnet.modes import is_textbook, is_whole
+from scratchnet.ops.activation import relu_backward
 from scratchnet.ops.arrangement import copy_pixels
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
@@ -221,9 +222,22 @@ def check_shape(x: Array, switches: Switches) -> None:
 
 
 @on_any_device
-def max_pool2d_backward(dy: Array, switches: Switches) -> Array:
-    """Return dx (n, h, w, c): each gradient goes to the pixel that was the maximum, sums where windows overlap."""
-    return max_unpool2d(dy, switches)
+def max_pool2d_backward(dy: Array, switches: Switches, y: Array | None = None) -> Array:
+    """Return dx (n, h, w, c): each gradient goes to the pixel that was the maximum, sums where windows overlap.
+
+    Parameters
+    ----------
+    dy : (n, oh, ow, c)
+    switches : Switches
+    y : (n, oh, ow, c) or None
+        The maxima, if the pooling is to do what a ReLU in front of it does: no gradient goes to a maximum of 0.
+    """
+    if y is None:
+        return max_unpool2d(dy, switches)
+    if switches.tiling and not is_whole():
+        check_shape(dy, switches)
+        return _unpool_tiles(dy, switches, y)
+    return max_unpool2d(relu_backward(dy, y), switches)
 
 
 @on_any_device
@@ -264,13 +278,21 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
     return y
 
 
-def _unpool_tiles(x: Array, switches: Switches) -> Array:
-    """Unpool windows that lie side by side: the pixels of every position in the window, then all to their places."""
+def _unpool_tiles(x: Array, switches: Switches, mask: Array | None = None) -> Array:
+    """Unpool windows that lie side by side: the pixels of every position in the window, then all to their places.
+
+    Values where ``mask`` is not positive count as 0.
+    """
     xp = namespace(x)
     y = empty(x, (len(x), *switches.size, x.shape[3]))
 
     def unpool(block: Block) -> None:
-        index, values = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, x))
+        here = slice(block.n0, block.n1), slice(block.r0, block.r1)
+        index, values = switches.index[here], x[here]
+        if mask is not None:
+            values = empty(x, values.shape)
+            xp.greater(mask[here], 0, out=values, casting="unsafe")  # 0 or 1
+            xp.multiply(values, x[here], out=values)
         pixels = switches.pixels(y, block)
         found = empty(x, pixels.shape)
         for j, part in enumerate(found.reshape(-1, *values.shape)):

@@ -73,7 +73,7 @@ def fixed_switches(value):
     """Make a function of (array, switches) take every switch to be ``value``."""
 
     def broken(right):
-        return lambda x, switches: right(x, replace(switches, index=np.full_like(switches.index, value)))
+        return lambda x, switches, *y: right(x, replace(switches, index=np.full_like(switches.index, value)), *y)
 
     return broken
 
@@ -89,9 +89,9 @@ def mirrored_switches(right):
 def to_all_pixels(right):
     """Send a pool's gradient to every pixel of the window."""
 
-    def wrong(dy, switches):
+    def wrong(dy, switches, *y):
         count = switches.kernel[0] * switches.kernel[1]
-        return sum(fixed_switches(j)(right)(dy, switches) for j in range(count))
+        return sum(fixed_switches(j)(right)(dy, switches, *y) for j in range(count))
 
     return wrong
 

@@ -42,6 +42,8 @@ def test_pooling_and_unpooling_agree_with_loops(case, pieces, dtype):
     assert_close(max_unpool2d(values, switches), naive.max_unpool2d(values, slow), dtype)
     assert_close(max_unpool2d_backward(gradient, switches), naive.max_unpool2d_backward(gradient, slow), dtype)
     assert_close(max_pool2d_backward(values, switches), naive.max_unpool2d(values, slow), dtype)
+    masked = naive.max_unpool2d(np.where(y > 0, values, 0), slow)
+    assert_close(max_pool2d_backward(values, switches, y), masked, dtype)
 
 
 def test_the_lectures_example():
