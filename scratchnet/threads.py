@@ -64,9 +64,8 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
     """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
 
     Shares are stretches of neighbours: items come in the order of the images and rows that they are of, so each core
-    goes on with what it has made itself. (Cores of one machine need not share a cache; where they did not, to fetch
-    what the other had written took four times as long.) The division depends on the number of threads alone, so that
-    sums over shares come out the same in every run. Calls from inside a share run in place.
+    goes on with what it has made itself: it may not share a cache with the others. The division depends on the number
+    of threads alone, so that sums over shares come out the same in every run. Calls from inside a share run in place.
 
     Parameters
     ----------
@@ -79,7 +78,7 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
     count = min(thread_count(), len(items)) if operations >= WORTH else 1
     if count <= 1 or _IN_SHARE.get():
         return [function(items)]
-    shares = [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
+    shares = stretches(items, count)
     token = _IN_SHARE.set(True)
     try:
         if (at_work := recorder()) is not None:
@@ -93,6 +92,11 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
             _busy.release()
     finally:
         _IN_SHARE.reset(token)
+
+
+def stretches(items: Sequence[T], count: int) -> list[Sequence[T]]:
+    """Cut items into so many stretches of about the same length."""
+    return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
 
 
 def for_each(function: Callable[[T], None], items: Sequence[T], operations: int) -> None:
