@@ -64,12 +64,16 @@ class Parameter:
             self.outdated = False
             self._placed()[1][...] = 0
 
-    def accumulate(self, gradient: Array) -> None:
-        """Add to the gradient."""
-        if self.outdated:
-            self.outdated = False
+    def room(self) -> Array | None:
+        """Return where a gradient may be written before :meth:`accumulate`; None where one is that counts."""
+        return self._placed()[1] if self.outdated else None
+
+    def accumulate(self, gradient: Array, room: Array | None = None) -> None:
+        """Add to the gradient; nothing is left to do where it was written to its ``room``."""
+        outdated, self.outdated = self.outdated, False
+        if outdated and gradient is not room:
             copy_to(self.grad, gradient)
-        else:
+        elif not outdated:
             add_to(self.grad, gradient)
 
     def _placed(self) -> tuple[Array, Array]:

@@ -59,8 +59,8 @@ class _Kernel(Layer):
         """Return the weight, and the bias where there is one."""
         return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
 
-    def _learn(self, dweight: Array, dbias: Array | None) -> None:
-        self.parameters["weight"].accumulate(dweight)
+    def _learn(self, dweight: Array, dbias: Array | None, room: Array | None) -> None:
+        self.parameters["weight"].accumulate(dweight, room)
         if dbias is not None:
             self.parameters["bias"].accumulate(dbias)
 
@@ -116,11 +116,10 @@ class Conv2d(_Kernel):
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         x, bias_learns = self.take()
-        weight, _ = self._numbers()
-        dx, dweight, dbias = conv2d_backward(
-            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx, bias_learns
-        )
-        self._learn(dweight, dbias)
+        weight, room = self._numbers()[0], self.parameters["weight"].room()
+        settings = self.stride, self.padding, self.dilation, self.groups
+        dx, dweight, dbias = conv2d_backward(dy, x, weight, *settings, self.need_dx, bias_learns, out=room)
+        self._learn(dweight, dbias, room)
         return dx
 
     def output_shape(self, x: Shape) -> Shape:
@@ -185,11 +184,10 @@ class ConvTranspose2d(_Kernel):
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         x, bias_learns = self.take()
-        weight, _ = self._numbers()
-        dx, dweight, dbias = conv_transpose2d_backward(
-            dy, x, weight, self.stride, self.padding, self.dilation, self.groups, self.need_dx, bias_learns
-        )
-        self._learn(dweight, dbias)
+        weight, room = self._numbers()[0], self.parameters["weight"].room()
+        settings = self.stride, self.padding, self.dilation, self.groups
+        dx, dweight, dbias = conv_transpose2d_backward(dy, x, weight, *settings, self.need_dx, bias_learns, out=room)
+        self._learn(dweight, dbias, room)
         return dx
 
     def output_shape(self, x: Shape) -> Shape:

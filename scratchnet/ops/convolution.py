@@ -102,6 +102,7 @@ def conv2d_backward(
     need_dx: bool = True,
     need_dbias: bool = True,
     precise: bool = False,
+    out: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
     """Return the gradients of a convolution by its input, weight and bias.
 
@@ -115,6 +116,8 @@ def conv2d_backward(
         The first layer of a network has no use for ``dx``, a third of the work; None is returned for it then.
     need_dbias : bool
         Likewise for ``dbias``.
+    out : (kh, kw, c_in / groups, c_out) or None
+        Where ``dweight`` may be written: ``out`` itself is returned then. Large kernels are; others make a new array.
 
     Returns
     -------
@@ -128,9 +131,9 @@ def conv2d_backward(
     back = as_convolution(dy, conv, size)
     tile = winograd_tile(dy, weight, back, size, precise) if need_dx and back is not None else None
     if back is not None and tile is not None:  # both gradients from the same transformed patches of dy
-        dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, turned=True)
+        dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, turned=True, out=out)
         return dx, dweight, dbias
-    dweight = conv2d_weight_gradient(dy, x, weight, stride, padding, dilation, groups, precise)
+    dweight = conv2d_weight_gradient(dy, x, weight, stride, padding, dilation, groups, precise, out)
     if not need_dx:
         return None, dweight, dbias
     dx = conv2d_input_gradient(dy, weight, size, stride, padding, dilation, groups, precise)
@@ -147,12 +150,16 @@ def conv2d_weight_gradient(
     dilation: int | Pair = 1,
     groups: int = 1,
     precise: bool = False,
+    out: Array | None = None,
 ) -> Array:
-    """Return dW[i, j, a, b] = Σ x[n, o·s + i·d − p, …, a] · dy[n, o, …, b]; of ``weight`` only the shape is used."""
+    """Return dW[i, j, a, b] = Σ x[n, o·s + i·d − p, …, a] · dy[n, o, …, b]; of ``weight`` only the shape is used.
+
+    It may be written to ``out``, as :func:`conv2d_backward` tells.
+    """
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     form = choose(x, weight, conv, x.shape[1:3], dy.shape[1:3], precise)
     if form in (Form.WINOGRAD2, Form.WINOGRAD4):
-        return _winograd_weight_gradient(dy, x, weight, conv, form.tile)
+        return _winograd_weight_gradient(dy, x, weight, conv, form.tile, out)
     if form is Form.DEPTHWISE:
         return depthwise.weight_gradient(dy, x, weight, conv)
     if form is Form.FEW:
@@ -162,9 +169,9 @@ def conv2d_weight_gradient(
     rows, slopes = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
     if len(rows) > rows.shape[1]:
         return product_over_rows(rows, slopes).reshape(weight.shape)
-    dweight = empty(x, (rows.shape[1], slopes.shape[1]))
-    product(rows.T, slopes, out=dweight)
-    return dweight.reshape(weight.shape)
+    dweight = empty(x, weight.shape) if out is None else out
+    product(rows.T, slopes, out=dweight.reshape(rows.shape[1], -1))
+    return dweight
 
 
 @on_any_device
@@ -231,12 +238,14 @@ def _winograd(
     return winograd.conv3x3(x, weight, bias, conv.padding, tile, turned)
 
 
-def _winograd_weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution, tile: int) -> Array:
+def _winograd_weight_gradient(
+    dy: Array, x: Array, weight: Array, conv: Convolution, tile: int, out: Array | None
+) -> Array:
     if conv.dilation != (1, 1):
         return dilated.weight_gradient(dy, x, conv, tile)
     if conv.kernel != (3, 3):
         return large.weight_gradient(dy, x, weight, conv, tile)
-    return winograd.conv3x3_weight_gradient(dy, x, conv.padding, tile)
+    return winograd.conv3x3_weight_gradient(dy, x, conv.padding, tile, out)
 
 
 def _turn(weight: Array, groups: int) -> Array:

@@ -98,6 +98,7 @@ def conv_transpose2d_backward(
     need_dx: bool = True,
     need_dbias: bool = True,
     precise: bool = False,
+    out: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
     """Return the gradients of a transposed convolution by its input, weight and bias.
 
@@ -110,6 +111,8 @@ def conv_transpose2d_backward(
         Whether ``dx`` is wanted; None is returned for it otherwise.
     need_dbias : bool
         Likewise for ``dbias``.
+    out : (kh, kw, c_out / groups, c_in) or None
+        Where ``dweight`` may be written, as for :func:`~scratchnet.ops.convolution.conv2d_backward`.
 
     Returns
     -------
@@ -123,8 +126,8 @@ def conv_transpose2d_backward(
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     tile = winograd_tile(dy, weight, conv, x.shape[1:3], precise) if need_dx else None
     if tile is not None:  # both gradients from the same transformed patches of dy
-        both = winograd.conv3x3_backward(dy, x, weight, conv.padding, tile, turned=False)
+        both = winograd.conv3x3_backward(dy, x, weight, conv.padding, tile, turned=False, out=out)
         return *both, dbias
     dx = conv2d(dy, weight, None, stride, padding, dilation, groups, precise) if need_dx else None
-    dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups, precise)
+    dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups, precise, out)
     return dx, dweight, dbias

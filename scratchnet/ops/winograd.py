@@ -80,7 +80,9 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
     return y
 
 
-def conv3x3_backward(dy: Array, x: Array, weight: Array, padding: Pair, tile: int, turned: bool) -> tuple[Array, Array]:
+def conv3x3_backward(
+    dy: Array, x: Array, weight: Array, padding: Pair, tile: int, turned: bool, out: Array | None = None
+) -> tuple[Array, Array]:
     """Return both gradients of a layer whose gradient by the input is a convolution of ``dy``.
 
     Parameters
@@ -91,6 +93,8 @@ def conv3x3_backward(dy: Array, x: Array, weight: Array, padding: Pair, tile: in
     weight, padding, tile, turned
         So that ``dx = conv3x3(dy, weight, None, padding, tile, turned)``: turned for a convolution that padded by 2
         less ``padding``, not turned for a transposed convolution.
+    out : as ``weight``, or None
+        Where a wide layer writes dweight.
 
     Returns
     -------
@@ -98,13 +102,13 @@ def conv3x3_backward(dy: Array, x: Array, weight: Array, padding: Pair, tile: in
     dweight : as ``weight``
     """
     dx = empty(dy, x.shape)
-    (dweight,) = _run(Work(dy, padding, tiles.matrices(tile, dy), weight, None, turned, y=dx, met=x))
+    (dweight,) = _run(Work(dy, padding, tiles.matrices(tile, dy), weight, None, turned, y=dx, met=x, out=out))
     return dx, dweight
 
 
-def conv3x3_weight_gradient(dy: Array, x: Array, padding: Pair, tile: int) -> Array:
-    """Return the gradient by the weight (3, 3, c_in, c_out) for :func:`conv3x3`."""
-    (dweight,) = _run(Work(x, padding, tiles.matrices(tile, x), met=dy))
+def conv3x3_weight_gradient(dy: Array, x: Array, padding: Pair, tile: int, out: Array | None = None) -> Array:
+    """Return the gradient by the weight (3, 3, c_in, c_out) for :func:`conv3x3`; a wide layer writes it to ``out``."""
+    (dweight,) = _run(Work(x, padding, tiles.matrices(tile, x), met=dy, out=out))
     return dweight
 
 
@@ -122,6 +126,8 @@ class Work:
     y : (n, oh, ow, c_out) or None
     met : (n, oh, ow, c_out) or None
         The map whose tiles are multiplied with the patches and summed over.
+    out : (3, 3, c_in, c_out) or None
+        Where the kernel's gradient may be written.
     """
 
     x: Array
@@ -132,6 +138,7 @@ class Work:
     turned: bool = False
     y: Array | None = None
     met: Array | None = None
+    out: Array | None = None
 
     @property
     def tiled(self) -> Array:
@@ -276,7 +283,8 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
 def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | None) -> Array:
     """Return the kernel's gradient, that of turns ``before`` included: every core has its own columns of it."""
     left, right = work.in_order(patches, others)
-    dweight = empty(left, (3, 3, left.shape[2], right.shape[2])) if before is None else before
+    shape = 3, 3, left.shape[2], right.shape[2]
+    dweight = before if before is not None else empty(left, shape) if work.out is None else work.out
 
     def add(columns: slice) -> None:
         total = products_of(left, right[:, :, columns])

@@ -7,6 +7,7 @@ from scratchnet import threads
 from scratchnet.ops import convolution, direct
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.transposed import conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -131,6 +132,30 @@ def test_need_dx_false_skips_the_input_gradient():
     assert dx is None
     assert_close(dweight, naive.conv2d_backward(dy, x, weight)[1])
     assert_close(dbias, dy.sum((0, 1, 2)))
+
+
+LARGE_KERNELS = {
+    "that cover the map": ((2, 4, 4, 6), (4, 4, 6, 5), {}),
+    "1×1": ((2, 1, 1, 6), (1, 1, 6, 5), {}),
+    "3×3 that share products": ((2, 20, 24, 128), (3, 3, 128, 256), {"padding": 1}),
+}
+
+
+@pytest.mark.parametrize("case", LARGE_KERNELS)
+def test_the_gradient_of_a_large_kernel_is_written_where_it_is_wanted(case):
+    (n, h, w, c), shape, settings = LARGE_KERNELS[case]
+    x, weight = numbers(n, h, w, c, dtype=np.float32), numbers(*shape, seed=1, dtype=np.float32)
+    y = conv2d(x, weight, **settings)
+    dy = numbers(*y.shape, seed=2, dtype=np.float32)
+    ways = [lambda out: conv2d_backward(dy, x, weight, out=out, **settings)]
+    ways += [lambda out: conv2d_backward(dy, x, weight, need_dx=False, out=out, **settings)]
+    ways += [lambda out: conv_transpose2d_backward(x, dy, weight, out=out, **settings)]
+    for way in ways:
+        out = np.full(shape, np.nan, np.float32)
+        _, expected, _ = way(None)
+        _, dweight, _ = way(out)
+        assert dweight is out
+        np.testing.assert_array_equal(out, expected)
 
 
 def test_arguments_are_left_alone():

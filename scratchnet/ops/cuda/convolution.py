@@ -60,8 +60,9 @@ def conv2d_weight_gradient(
     dilation: int | Pair = 1,
     groups: int = 1,
     precise: bool = False,
+    out: Array | None = None,
 ) -> Array:
-    """Return dW; of ``weight`` only the shape is used."""
+    """Return dW, a new array; of ``weight`` only the shape is used."""
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     output = dy.shape[1:3]
     if groups > 1:
