@@ -57,9 +57,8 @@ def stepper(make: Callable[[], Network], replayed: bool) -> Callable[[], None]:
     target = rng.integers(0, 2, (8, 128, 128)).astype(np.uint8)
 
     def step() -> None:
-        net.zero_grad()
         _, dlogits = loss(passes.forward(x), target)
-        passes.backward(dlogits)
+        passes.backward(dlogits, add=False)
         optimizer.step(net.flat(), 0.01)
 
     return step
