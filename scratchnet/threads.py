@@ -63,9 +63,9 @@ PER_NUMBER = 16
 def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operations: int) -> list[R]:
     """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
 
-    Shares are stretches of neighbours: items come in the order of the images and rows that they are of, so each core
-    goes on with what it has made itself: it may not share a cache with the others. The division depends on the number
-    of threads alone, so that sums over shares come out the same in every run. Calls from inside a share run in place.
+    Shares are stretches of neighbours. Items come in the order of the images and rows that they are of, so each core
+    goes on with what it has made itself; cores need not share a cache. The division depends on the number of threads
+    alone, so that sums over shares come out the same in every run. Calls from inside a share run in place.
 
     Parameters
     ----------

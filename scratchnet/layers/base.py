@@ -55,10 +55,10 @@ class Parameter:
     @property
     def grad(self) -> Array:
         """The gradient of the loss by them; every backward pass adds to it, unless told otherwise."""
-        self.update()
+        self.clear_outdated()
         return self._placed()[1]
 
-    def update(self) -> None:
+    def clear_outdated(self) -> None:
         """Set an outdated gradient to 0."""
         if self.outdated:
             self.outdated = False

@@ -237,10 +237,14 @@ class Network:
         parameters = [parameter for step in self.steps for parameter in step.layer.parameters.values()]
         for parameter in parameters:
             parameter.outdated = not add
-        with one_blas_thread():
-            dx = self._last.backward(dy, need_dx)
-        for parameter in parameters:
-            parameter.update()  # of those that nothing came to
+        try:
+            with one_blas_thread():
+                dx = self._last.backward(dy, need_dx)
+            for parameter in parameters:
+                parameter.clear_outdated()  # of those that nothing came to
+        finally:  # after an error, too, nothing later may be taken for this pass's
+            for parameter in parameters:
+                parameter.outdated = False
         return dx
 
     # Shapes -------------------------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ SMALL = 900_000
 product itself where one of them has as few rows as a change of basis."""
 
 EXCHANGED = 1 << 15
-"""Numbers of a kernel's matrix up to which its channel axes are exchanged by a copy. A BLAS needs up to twice the time
-for a small product with a matrix that lies the other way; for a large one it makes that copy itself."""
+"""Numbers of a kernel's matrix up to which its channel axes are exchanged by a copy. A BLAS needs longer for a
+small product with a matrix that lies the other way; for a large one it makes that copy itself."""
 
 
 @dataclass(frozen=True)

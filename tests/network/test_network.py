@@ -353,6 +353,15 @@ def test_gradients_take_the_place_of_others_where_they_are_not_to_be_added():
         assert_close(net.flat().grads, expected)
 
 
+def test_a_refused_gradient_leaves_those_that_are_there():
+    net = hourglass().allocate(0, np.float64).train()
+    net.forward(numbers(2, 4, 4, 3))
+    net.flat().grads[...] = 5
+    with pytest.raises(ValueError, match="must have the shape"):
+        net.backward(numbers(2, 4, 5, 2), add=False)
+    assert all((p.grad == 5).all() for p in net.parameters().values())
+
+
 def test_dx_is_computed_only_when_it_is_wanted():
     net = hourglass().allocate(0, np.float64).train()
     first = net.steps[0].layer

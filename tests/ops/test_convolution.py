@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from scratchnet import threads
-from scratchnet.ops import convolution, direct
+from scratchnet.ops import convolution, direct, winograd
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Convolution
-from scratchnet.ops.transposed import conv_transpose2d_backward
+from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -156,6 +156,19 @@ def test_the_gradient_of_a_large_kernel_is_written_where_it_is_wanted(case):
         _, dweight, _ = way(out)
         assert dweight is out
         np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(("c", "c_out", "size"), [(16, 8, (31, 34)), (16, 16, (32, 32)), (128, 256, (30, 33))])
+def test_a_transposed_convolution_in_winograds_form_adds_its_bias(c, c_out, size, monkeypatch):
+    x, weight = numbers(3, *size, c, dtype=np.float32), numbers(3, 3, c_out, c, seed=1, dtype=np.float32)
+    bias = 10 * numbers(c_out, seed=2, dtype=np.float32)
+    expected = conv_transpose2d(x, weight, bias, padding=1, precise=True)
+    passes = []
+    conv3x3 = winograd.conv3x3
+    monkeypatch.setattr(winograd, "conv3x3", lambda *given, **more: (passes.append(1), conv3x3(*given, **more))[1])
+    found = conv_transpose2d(x, weight, bias, padding=1)
+    assert passes
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-5 * np.abs(expected).max())
 
 
 def test_arguments_are_left_alone():
