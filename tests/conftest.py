@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+from types import SimpleNamespace
 
 # Tests multiply small matrices, over which two BLAS threads only wait for each other. NumPy reads this when it starts.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -30,6 +31,14 @@ def no_waiting_for_the_disk():
     """Let files be written without waiting for the disk: nothing here has to outlast a power cut."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: os.fstat(handle) and None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_news_of_slow_steps():
+    """Keep a step that takes long from saying so on stderr: what a command prints must not depend on the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scratchnet.progress.time", SimpleNamespace(monotonic=lambda: 0.0))
         yield
 
 

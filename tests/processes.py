@@ -1,7 +1,20 @@
-"""Who is alive: child processes of the tests, on Linux."""
+"""Child processes of the tests: the environment that they start with, and which of them are alive (on Linux)."""
 
 import os
 from pathlib import Path
+
+import scratchnet
+
+ROOT = Path(scratchnet.__file__).parents[1]
+
+
+def environment(**more):
+    """Return this process's environment for a child, which finds the same scratchnet and all that this one finds.
+
+    An existing PYTHONPATH is kept behind the package's folder: it may be where NumPy lies.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, **more}
 
 
 def children():

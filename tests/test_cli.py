@@ -1,13 +1,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import scratchnet
 from scratchnet import cli
 from scratchnet.errors import UserError
+from tests.processes import environment
 
 
 def broken(monkeypatch, error):
@@ -102,10 +102,9 @@ def test_errors_of_the_program_are_not_hidden(monkeypatch):
 
 
 def run(*words, **settings):
-    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1])}
     return subprocess.run(
         [sys.executable, "-m", "scratchnet", *words],
-        env=environment,
+        env=environment(),
         text=True,
         capture_output=True,
         check=False,
@@ -126,10 +125,9 @@ def test_as_a_program(tmp_path):
 def test_a_reader_that_leaves_early(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
-    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1])}
     left = subprocess.run(
         [sys.executable, "-m", "scratchnet", "models"],
-        env=environment,
+        env=environment(),
         stdout=writing,
         stderr=subprocess.PIPE,
         check=False,
@@ -143,9 +141,8 @@ def test_help_is_quick_because_heavy_modules_come_late():
         "import sys; from scratchnet.cli import main; main(['--help']); print([m for m in sys.modules if m in HEAVY])"
     )
     code = f"HEAVY = ('matplotlib', 'PIL', 'tyro', 'numpy'); {code}"
-    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1])}
     said = subprocess.run(
-        [sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True
+        [sys.executable, "-c", code], env=environment(), text=True, capture_output=True, check=True
     ).stdout
     assert said.splitlines()[-1] == "[]"
 

@@ -7,17 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import scratchnet
 from scratchnet import crew as crews
 from scratchnet.crew import Crew, can_fork
 from scratchnet.recording import Program
 from scratchnet.recycling import shared_zeros
-from tests.processes import alive, children
+from tests.processes import alive, children, environment
 
 pytestmark = [
     pytest.mark.skipif(not can_fork(), reason="processes cannot be forked on this system"),
@@ -242,10 +240,9 @@ if sys.argv[2] == "killed":
 
 @pytest.mark.parametrize(("where", "how"), [("main thread", "killed"), ("a thread", "killed"), ("a thread", "returns")])
 def test_no_process_outlives_the_leader(where, how):
-    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1])}
     leader = subprocess.run(
         [sys.executable, "-W", "error", "-c", ORPHANS, where, how],
-        env=environment, capture_output=True, text=True, check=False, timeout=50,
+        env=environment(), capture_output=True, text=True, check=False, timeout=50,
     )  # fmt: skip
     assert (leader.returncode, leader.stderr) == (-signal.SIGKILL if how == "killed" else 0, "")
     pids = list(map(int, leader.stdout.split()))

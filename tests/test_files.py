@@ -9,6 +9,7 @@ import pytest
 
 from scratchnet.errors import UserError
 from scratchnet.files import alone_in, atomic_write, check_writable
+from tests.processes import environment
 
 
 def names(folder):
@@ -117,7 +118,8 @@ def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
         "    print(child, flush=True) if child else None\n"
         "    time.sleep(60)"
     )
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    other = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
     child = int(other.stdout.readline())
     try:
         with pytest.raises(UserError, match="another process writes into this folder now"), alone_in(tmp_path):

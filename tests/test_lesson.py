@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.processes import environment
+
 SCRIPT = """
 import sys, time
 from scratchnet.lesson import start_lesson
@@ -18,7 +20,7 @@ def ended(tmp_path, last, *words, stop=False):
     """Run a script whose last line is ``last``; return how it ended and what it printed."""
     path = tmp_path / "script.py"
     path.write_text(SCRIPT.format(last))
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, str(path), *words], **pipes) as process:
         first = process.stdout.readline()
         if stop:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from scratchnet.memory import available_memory
+from tests.processes import environment
 
 SCRIPT = """
 import resource, numpy as np
@@ -26,7 +27,9 @@ print(faults())
 def test_freed_arrays_are_used_again_instead_of_fresh_pages():
     def faults(keep):
         script = SCRIPT.replace("KEEP", "keep_freed_memory()" if keep else "")
-        return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+        return int(done.stdout)
 
     assert faults(keep=True) < 200 < faults(keep=False)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from scratchnet.bench import processes
+from tests.processes import environment
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc")
 linux = pytest.mark.skipif(not processes.can_measure_memory(), reason="the system does not tell its memory in detail")
@@ -30,7 +31,7 @@ def child():
 
     def start(seconds, megabytes=0):
         command = [sys.executable, "-c", WORK.format(seconds=seconds, megabytes=megabytes)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout.readline() == "ready\n"
         return process

@@ -1,12 +1,12 @@
 """Python in a process of its own, under the address sanitizer."""
 
-import os
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 from tests.cuda import shim
+from tests.processes import environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,18 +23,16 @@ def library():
 
 def start(*arguments):
     """Start Python with the library preloaded."""
-    environment = {
-        **os.environ,
+    settings = {
         "LD_PRELOAD": str(library()),
         "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",  # Python keeps much until it ends
-        "PYTHONPATH": str(ROOT),
         "SCRATCHNET_SANITIZED": "1",
         "SCRATCHNET_THREADS": "1",
     }
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=environment,
+        env=environment(**settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

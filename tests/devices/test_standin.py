@@ -11,6 +11,7 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
+from tests.processes import environment
 from tests.standin import module, nccl
 from tests.standin.array import counted, ndarray
 from tests.standin.module import cupy as cp
@@ -143,4 +144,4 @@ def test_cupy_has_every_name_and_keyword_of_the_stand_in():
 
 def test_importing_scratchnet_does_not_import_cupy():
     code = "import sys, scratchnet.cli, scratchnet.training.run; sys.exit('cupy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], env=environment(), check=False, timeout=60).returncode == 0

@@ -17,6 +17,12 @@ def test_column_sums_of_views_with_gaps():
 
 
 def test_column_sums_of_float32_keep_what_a_running_sum_loses():
-    """Four million times 0.1: in one running float32 the sum would be off by percents."""
+    """Four million times 0.1: one running float32 sum is off by percents, the sum over pieces by far less.
+
+    How many partial sums a piece has depends on the processor's BLAS kernel, so what is promised is a ratio.
+    """
     x = np.full((1, 2000, 2000, 1), 0.1, np.float32)
-    assert abs(float(column_sums(x)[0]) / 4e6 / float(np.float32(0.1)) - 1) < 2e-5
+    right = x.sum(dtype=np.float64)
+    running = abs(np.add.accumulate(x.ravel())[-1] / right - 1)
+    assert running > 0.03
+    assert abs(column_sums(x)[0] / right - 1) < running / 500

@@ -2,18 +2,16 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import scratchnet
 from scratchnet.cli import main
+from tests.processes import environment
 from tests.tiny import write_set
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -42,10 +40,10 @@ sys.exit(cli.main(sys.argv[1:]))
 
 def start(folder, words, out, *, slowly=False):
     """Start `scratchnet` in ``folder``."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(scratchnet.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    variables = environment(PYTHONUNBUFFERED="1")
     command = [sys.executable, *(("-c", SLOWLY) if slowly else ("-m", "scratchnet")), *words, "--out", out]
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

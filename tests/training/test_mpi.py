@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import scratchnet
 from scratchnet import cli
 from scratchnet.errors import UserError
 from scratchnet.training import load_checkpoint, mpi
 from scratchnet.training.run import BEST, LAST
+from tests.processes import environment
 from tests.tiny import write_set
 
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
@@ -40,8 +40,9 @@ sys.exit(cli.main(sys.argv[1:]))
 
 def mpiexec(count, *words):
     """Run Python with these words in ``count`` processes."""
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "OMPI", "HYD"))}
-    variables |= {"PYTHONPATH": str(Path(scratchnet.__file__).parents[1]), "SCRATCHNET_THREADS": "1"}
+    variables = {
+        k: v for k, v in environment(SCRATCHNET_THREADS="1").items() if not k.startswith(("PMI", "OMPI", "HYD"))
+    }
     for setting in ("ALLOW_RUN_AS_ROOT", "ALLOW_RUN_AS_ROOT_CONFIRM", "MCA_rmaps_base_oversubscribe"):
         variables[f"OMPI_{setting}"] = "1"
     command = [MPIEXEC, "-n", str(count), sys.executable, *words]
