@@ -179,6 +179,7 @@ class Replay:
             (
                 step.inputs,
                 type(step.layer),
+                tuple(parameter.frozen for parameter in step.layer.parameters.values()),
                 *(i for i in vars(step.layer).items() if i[0] != "need_dx" and _is_setting(i[1])),
             )
             for step in network.steps

@@ -13,7 +13,7 @@ from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training.checkpoints import Recipe
 from scratchnet.training.parallel import Ranks
-from scratchnet.training.run import LAST, Run
+from scratchnet.training.run import LAST, Run, freeze
 from scratchnet.training.starting import start_from
 
 
@@ -45,6 +45,7 @@ def prepare_run(
     """
     t, model, options, classes = settings.training, settings.model.model, settings.model.options(), files[1].classes
     network = build(model, len(classes), **options)
+    freeze(network, t)
     fresh = not (resume and (Path(settings.out) / LAST).exists())
     start = read_vgg16(t.init_weights, network) if t.init_weights and fresh else None
     check_images(settings, network, views, files)

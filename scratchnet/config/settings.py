@@ -155,6 +155,12 @@ class TrainingSettings:
     start_from: str | None = None
     """A checkpoint whose numbers the network starts with, of an earlier stage for example. Layers that it does not have
     in the same shape start as usual."""
+    freeze: tuple[str, ...] = ()
+    """Names of steps or parameters that are used but not learned, with * and ? as in a shell: conv1 'enc*' 'bn*.scale'.
+    They are not updated and do not decay, and no gradient is computed for them."""
+    freeze_statistics: bool = False
+    """Also keep the running statistics of batch norm layers that --freeze names, and normalize with them in training;
+    otherwise they go on moving."""
     device: DeviceName = "cpu"
     """cpu, or gpu (NVIDIA's, through CuPy)."""
     precision: MatrixPrecision = "float32"

@@ -121,11 +121,12 @@ def from_loss(loss: PixelLoss, logits: Array, target: Array, pixel_weights: Arra
 
 
 def from_network(network: Network, x: Array, seed: int = 0) -> Problem:
-    """Make a problem of a whole network in training mode: the image and every parameter are checked."""
+    """Make a problem of a whole network in training mode: the image and every parameter that learns are checked."""
     network.allocate(seed, np.float64).train()
     xp, values = _MODULE.get(), network.flat().values
     values += 0.05 * generator(seed, "off").standard_normal(values.shape)
-    inputs = {"image": x} | {name: p.value for name, p in network.parameters().items()}
+    learned = {name: p for name, p in network.parameters().items() if not p.frozen}
+    inputs = {"image": x} | {name: p.value for name, p in learned.items()}
     network.to(xp)
 
     def run() -> tuple[Array, Decisions]:
@@ -138,7 +139,7 @@ def from_network(network: Network, x: Array, seed: int = 0) -> Problem:
         network.zero_grad()
         dx = network.backward(moved(upstream, xp), need_dx=True)
         assert dx is not None  # asked for
-        return _fetched({"image": dx} | {name: p.grad.copy() for name, p in network.parameters().items()})
+        return _fetched({"image": dx} | {name: p.grad.copy() for name, p in learned.items()})
 
     return Problem(inputs, run, back)
 

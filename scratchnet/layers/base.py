@@ -37,6 +37,8 @@ class Parameter:
         self._arrays: tuple[Array, Array] | None = None
         self.outdated = False
         """Whether the next gradient takes the place of the one that is there, as if that were 0."""
+        self.frozen = False
+        """Whether it is used but not learned: it gets no gradient and no update. See :meth:`Network.freeze`."""
 
     @property
     def size(self) -> int:
@@ -69,7 +71,9 @@ class Parameter:
         return self._placed()[1] if self.outdated else None
 
     def accumulate(self, gradient: Array, room: Array | None = None) -> None:
-        """Add to the gradient; nothing is left to do where it was written to its ``room``."""
+        """Add to the gradient; nothing is left to do where it was written to its ``room``, or for a frozen one."""
+        if self.frozen:
+            return
         outdated, self.outdated = self.outdated, False
         if outdated and gradient is not room:
             copy_to(self.grad, gradient)
@@ -145,6 +149,10 @@ class Layer:
             raise RuntimeError(f"{type(self).__name__}.backward was called without a forward before it")
         kept, self.kept = self.kept, None
         return kept
+
+    def learns(self) -> bool:
+        """Return whether any of its parameters is learned; frozen ones are not."""
+        return any(not parameter.frozen for parameter in self.parameters.values())
 
     def release(self) -> None:
         """Forget what was kept, when no backward will come."""

@@ -3,8 +3,9 @@
 from scratchnet.arrays import Array
 from scratchnet.initialization import Initializer, constant, msra, msra_transposed
 from scratchnet.layers.base import Layer, Parameter, Shape
-from scratchnet.ops.convolution import conv2d, conv2d_backward
+from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Pair, pair, transposed_size, windows
+from scratchnet.ops.sums import column_sums
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 
 
@@ -59,8 +60,9 @@ class _Kernel(Layer):
         """Return the weight, and the bias where there is one."""
         return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
 
-    def _learn(self, dweight: Array, dbias: Array | None, room: Array | None) -> None:
-        self.parameters["weight"].accumulate(dweight, room)
+    def _learn(self, dweight: Array | None, dbias: Array | None, room: Array | None) -> None:
+        if dweight is not None:
+            self.parameters["weight"].accumulate(dweight, room)
         if dbias is not None:
             self.parameters["bias"].accumulate(dbias)
 
@@ -116,8 +118,12 @@ class Conv2d(_Kernel):
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         x, bias_learns = self.take()
+        bias_learns = bias_learns and not self.parameters["bias"].frozen
         weight, room = self._numbers()[0], self.parameters["weight"].room()
         settings = self.stride, self.padding, self.dilation, self.groups
+        if self.parameters["weight"].frozen:
+            self._learn(None, column_sums(dy) if bias_learns else None, None)
+            return conv2d_input_gradient(dy, weight, x.shape[1:3], *settings) if self.need_dx else None
         dx, dweight, dbias = conv2d_backward(dy, x, weight, *settings, self.need_dx, bias_learns, out=room)
         self._learn(dweight, dbias, room)
         return dx
@@ -184,8 +190,12 @@ class ConvTranspose2d(_Kernel):
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         x, bias_learns = self.take()
+        bias_learns = bias_learns and not self.parameters["bias"].frozen
         weight, room = self._numbers()[0], self.parameters["weight"].room()
         settings = self.stride, self.padding, self.dilation, self.groups
+        if self.parameters["weight"].frozen:
+            self._learn(None, column_sums(dy) if bias_learns else None, None)
+            return conv2d(dy, weight, None, *settings) if self.need_dx else None
         dx, dweight, dbias = conv_transpose2d_backward(dy, x, weight, *settings, self.need_dx, bias_learns, out=room)
         self._learn(dweight, dbias, room)
         return dx

@@ -28,6 +28,12 @@ class FlatBuffers:
     values: Array
     grads: Array
     segments: dict[Kind, slice] = field(default_factory=dict)
+    _learned: list[tuple[slice, Kind]] | None = None
+
+    @property
+    def learned(self) -> list[tuple[slice, Kind]]:
+        """The parts of the segments that are not frozen: all that is updated and summed over processes."""
+        return [(part, kind) for kind, part in self.segments.items()] if self._learned is None else self._learned
 
     @classmethod
     def zeros(cls, parameters: dict[str, Parameter], dtype: Any) -> "FlatBuffers":
@@ -46,6 +52,32 @@ class FlatBuffers:
             first = self.segments.get(parameter.kind, slice(begin, begin)).start
             self.segments[parameter.kind] = slice(first, end)
             begin = end
+        self.choose(parameters)
+
+    def choose(self, parameters: dict[str, Parameter]) -> None:
+        """Note which parts are learned, after parameters have been frozen or unfrozen."""
+        learned: list[tuple[slice, Kind]] = []
+        begin = 0
+        for parameter in parameters.values():
+            end = begin + parameter.size
+            if not parameter.frozen:
+                last, kind = learned[-1] if learned else (slice(0, 0), None)
+                if kind == parameter.kind and last.stop == begin:
+                    learned[-1] = (slice(last.start, end), parameter.kind)
+                else:
+                    learned.append((slice(begin, end), parameter.kind))
+            begin = end
+        self._learned = learned
+
+    def stretches(self) -> list[slice]:
+        """Return the parts that are learned, of whatever kind, neighbours as one."""
+        found: list[slice] = []
+        for part, _ in self.learned:
+            if found and found[-1].stop == part.start:
+                found[-1] = slice(found[-1].start, part.stop)
+            else:
+                found.append(part)
+        return found
 
     def to(self, xp: ModuleType) -> "FlatBuffers":
         """Return a copy in the memory of a module's device; no parameter lives there yet."""

@@ -12,6 +12,7 @@ from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.flat_buffers import KINDS, FlatBuffers, moved
+from scratchnet.network.freezing import matching
 from scratchnet.network.joining import joined
 from scratchnet.network.passes import Pass
 from scratchnet.network.recomputing import Held, held, plan
@@ -172,6 +173,53 @@ class Network:
             if isinstance(step.layer, Dropout):
                 step.layer.seed(generator(seed, step.name, *key), first)
 
+    def freeze(self, *patterns: str, statistics: bool = False) -> "Network":
+        """Stop learning the parameters that the patterns match; return the network.
+
+        A frozen parameter is not updated and does not decay, an optimiser's memory of it stays as it is, and no
+        gradient is computed for it, nor with respect to any value below the lowest step that learns.
+
+        Parameters
+        ----------
+        *patterns : str
+            Compared with the names of parameters (``"conv1.weight"``) and of steps (``"conv1"``); ``*``, ``?`` and
+            ``[…]`` as in a shell.
+        statistics : bool
+            Whether batch norm layers whose parameters are all frozen also stop moving their running statistics, and
+            normalise with those in training too. Without it they go on as in PyTorch: freezing parameters does not
+            freeze statistics.
+
+        Raises
+        ------
+        ValueError
+            When a pattern matches no parameter; nothing is frozen then.
+        """
+        return self._set_frozen(matching(self.parameters(), patterns), True, statistics)
+
+    def unfreeze(self, *patterns: str) -> "Network":
+        """Learn the parameters that the patterns match again, all of them without a pattern; return the network.
+
+        The statistics of their batch norm layers move again as well.
+        """
+        return self._set_frozen(matching(self.parameters(), patterns or ("*",)), False, True)
+
+    def _set_frozen(self, names: list[str], frozen: bool, statistics: bool) -> "Network":
+        named = self.parameters()
+        for name in names:
+            named[name].frozen = frozen
+            if self.buffers is not None:
+                named[name].grad[...] = 0  # what is left of it would be added to later
+        for step, norm in self.batch_norms().items() if statistics else ():
+            if any(name.rpartition(".")[0] == step for name in names):
+                norm.frozen = not norm.learns()
+        if self.buffers is not None:
+            self.buffers.choose(named)
+        return self
+
+    def frozen(self) -> list[str]:
+        """Return the names of the frozen parameters, in the order of the flat buffers."""
+        return [name for name, parameter in self.parameters().items() if parameter.frozen]
+
     # Passes -------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Array, keep: bool | None = None) -> Array:
@@ -236,7 +284,7 @@ class Network:
         """
         parameters = [parameter for step in self.steps for parameter in step.layer.parameters.values()]
         for parameter in parameters:
-            parameter.outdated = not add
+            parameter.outdated = not add and not parameter.frozen
         try:
             with one_blas_thread():
                 dx = self._last.backward(dy, need_dx)

@@ -63,7 +63,7 @@ class Pass:
         """Walk the list in reverse, adding to every parameter's gradient; return the gradient by x if it is wanted."""
         if self._output is not None and dy.shape != self._output:
             raise ValueError(f"network: the gradient {dy.shape} must have the shape of the last output {self._output}")
-        learns = self._learns(need_dx)
+        learns = learning_values(self.steps, need_dx)
         gradients: dict[str, Array] = {self.steps[-1].name: dy}
         for i, step in reversed(list(enumerate(self.steps))):
             stored = self.stored.pop(i, None)
@@ -108,10 +108,11 @@ class Pass:
                 self._compute(self.steps[i], values, again=True)
                 self._forget(values, i, last_use)
 
-    def _learns(self, need_dx: bool) -> dict[str, bool]:
-        """Say for each value whether its gradient is of use: whether anything up to it learns."""
-        learns = {"input": need_dx}
-        for step in self.steps:
-            learns[step.name] = bool(step.layer.parameters) or any(learns[name] for name in step.inputs)
-            learns[f"{step.name}.switches"] = False
-        return learns
+
+def learning_values(steps: Sequence[Step], need_dx: bool = False) -> dict[str, bool]:
+    """Return for each value whether its gradient is of use: whether anything up to it learns."""
+    learns = {"input": need_dx}
+    for step in steps:
+        learns[step.name] = step.layer.learns() or any(learns[name] for name in step.inputs)
+        learns[f"{step.name}.switches"] = False
+    return learns

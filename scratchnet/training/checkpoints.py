@@ -109,6 +109,8 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
         "parameters": _table(network),
         "state": {name: list(buffer.value.shape) for name, buffer in network.state().items()},
         "memory": list(checkpoint.memory),
+        "frozen": network.frozen(),
+        "frozen_statistics": [name for name, norm in network.batch_norms().items() if norm.frozen],
     }
     arrays = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
@@ -187,10 +189,20 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoi
     for name, numbers in (("parameters", values), *((name, buffer.value) for name, buffer in network.state().items())):
         if not np.isfinite([numbers.min(), numbers.max()]).all():  # both are NaN where one number is
             raise ValueError(f"its {name} are not all finite")
+    _freeze(network, header.get("frozen", []), header.get("frozen_statistics", []))
     memory = {name: arrays[f"memory/{name}"] for name in header["memory"]}
     if any(array.shape != values.shape for array in memory.values()):
         raise ValueError("its optimiser's memory is not as long as its parameters")
     return Checkpoint(recipe, network.eval(), header["progress"], memory)
+
+
+def _freeze(network: Network, names: list[str], statistics: list[str]) -> None:
+    """Freeze the parameters and the statistics that a header names."""
+    if names:
+        network.freeze(*names)
+    norms = network.batch_norms()
+    for name in statistics:
+        norms[name].frozen = True
 
 
 def _table(network: Network) -> list[list[Any]]:

@@ -131,7 +131,7 @@ def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, Kind], None]) -> 
     length = buffers.values.size if gpu else PIECE
     pieces = [
         (slice(begin, min(begin + length, segment.stop)), kind)
-        for kind, segment in buffers.segments.items()
+        for segment, kind in buffers.learned
         for begin in range(segment.start, segment.stop, length)
     ]
 

@@ -23,6 +23,7 @@ from scratchnet.inference import Evaluation, evaluate
 from scratchnet.inference.combining import Predictor
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
+from scratchnet.network.passes import learning_values
 
 BUCKET_BYTES = 16 << 20
 """The gradient is summed in pieces of this size: large enough that their number does not count, small enough that the
@@ -88,16 +89,19 @@ def step_without_images(network: Network, loss: PixelLoss, ranks: Ranks) -> None
     """Take part in the sums of a training step of which this rank has no image."""
     forward_without_images(network)
     loss.without_images(ranks.sum_, network.flat().values)
-    for layer in reversed(network.batch_norms().values()):
-        layer.backward_without_images()
+    learning = learning_values(network.steps)
+    for name, layer in reversed(network.batch_norms().items()):
+        if learning[name]:  # only those make sums in the other processes
+            layer.backward_without_images()
 
 
 def sum_gradients(network: Network, ranks: Ranks) -> None:
-    """Replace a network's gradients by their sums over all ranks, a bucket at a time."""
+    """Replace a network's gradients by their sums over all ranks, a bucket at a time; those of frozen ones are 0."""
     grads = network.flat().grads
     step = BUCKET_BYTES // grads.dtype.itemsize
-    for begin in range(0, grads.size if ranks.size > 1 else 0, step):
-        ranks.sum_(grads[begin : begin + step])
+    for learned in network.flat().stretches() if ranks.size > 1 else ():
+        for begin in range(learned.start, learned.stop, step):
+            ranks.sum_(grads[begin : min(begin + step, learned.stop)])
 
 
 def total(value: float, ranks: Ranks, like: Array) -> float:

@@ -21,7 +21,7 @@ ENOUGH = 256
 
 
 def recalibrate(network: Network, batches: Iterable[Array]) -> int:
-    """Replace the running statistics by the mean of the batches' means and variances.
+    """Replace the running statistics, unless frozen, by the mean of the batches' means and variances.
 
     Parameters
     ----------
@@ -35,7 +35,9 @@ def recalibrate(network: Network, batches: Iterable[Array]) -> int:
     int
         How many batches were averaged.
     """
-    layers = network.eval().use_statistics("batch").batch_norms()
+    layers = {name: norm for name, norm in network.eval().batch_norms().items() if not norm.frozen}
+    for layer in layers.values():
+        layer.statistics = "batch"
     there = network.flat().values
     xp = namespace(there)
     totals = {name: [xp.zeros(layer.channels), xp.zeros(layer.channels)] for name, layer in layers.items()}

@@ -127,6 +127,7 @@ class Run:
         """Train ``network`` from now on, on the device that the settings name."""
         self.network, self.passes = network.to(self.xp), Replay(network)
         network.recompute = self.settings.recompute
+        freeze(network, self.settings)
         share_batches(network, self.ranks)
 
     @property
@@ -337,6 +338,24 @@ def pad_to_stride(
     if bottom or right or border:
         x = np.pad(x, [(0, 0), (border, bottom + border), (border, right + border), (0, 0)], mode="symmetric")
     return x, masks
+
+
+def freeze(network: Network, settings: TrainingSettings) -> None:
+    """Freeze what the settings name, and nothing else.
+
+    Raises
+    ------
+    UserError
+        When a pattern matches no parameter, or nothing is left to train.
+    """
+    network.unfreeze()
+    try:
+        if settings.freeze:
+            network.freeze(*settings.freeze, statistics=settings.freeze_statistics)
+    except ValueError as error:
+        raise UserError(f"--freeze: {error}") from error
+    if len(network.frozen()) == len(network.parameters()):
+        raise UserError(f"--freeze {' '.join(settings.freeze)}: freezes all parameters; nothing is left to train")
 
 
 def summary(found: Evaluation) -> dict[str, float]:

@@ -112,6 +112,7 @@ def test_grey_masks_with_a_threshold(train, tmp_path):
         ["--loss", "cross-entropy+dice", "--class-weights", "median-frequency"],
         ["--border-weight", "10", "--border-sigma", "3", "--class-weights", "0.5", "2"],
         ["--elastic", "4"],
+        ["--freeze", "conv1", "deconv*.bias"],
         ["--optimizer", "sgd", "--momentum", "0.5", "--weight-decay", "1e-4", "--bias-rate", "2", "--schedule", "step"],
         ["--accumulate", "2", "--iterations", "1", "--patience", "3", "--seed", "7"],
         ["--normalization", "none", "--unpool", "switches", "--batch-norm", "True", "--no-recalibrate"],

@@ -1,0 +1,55 @@
+"""Choosing parameters by name, to freeze them: a frozen parameter is used but no longer learned.
+
+    net.freeze("conv1*", "deconv*.bias")
+
+A pattern is compared with the names of parameters (``conv1.weight``) and with those of steps (``conv1``, which stands
+for all parameters of that step); ``*``, ``?`` and ``[…]`` match as in a shell.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from scratchnet.layers.base import Parameter
+
+SHOWN = 5
+"""Names that an error lists at most."""
+
+
+def matching(parameters: Mapping[str, Parameter], patterns: Sequence[str]) -> list[str]:
+    """Return the names of the parameters that at least one pattern matches.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+        By ``step.name``.
+    patterns : sequence of str
+
+    Raises
+    ------
+    ValueError
+        When there is no pattern, or one matches no parameter; the message lists names that are close to it.
+    """
+    if not patterns:
+        raise ValueError("freeze: expected at least one name or pattern, such as 'conv1' or 'conv*'; '*' means all")
+    found: set[str] = set()
+    for pattern in patterns:
+        fits = {name for name in parameters if _fits(name, pattern)}
+        if not fits:
+            raise ValueError(f"no parameter matches '{pattern}'; {_suggestion(parameters, pattern)}")
+        found |= fits
+    return [name for name in parameters if name in found]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition(".")[0], pattern)
+
+
+def _suggestion(names: Iterable[str], pattern: str) -> str:
+    """Return the names that are like a pattern; the first ones where none is."""
+    steps = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
+    close = get_close_matches(pattern.strip("*?"), [*steps, *names], SHOWN, 0.5)
+    if close:
+        return f"close names: {', '.join(close)}"
+    more = ", …" if len(steps) > SHOWN else ""
+    return f"steps with parameters: {', '.join(steps[:SHOWN])}{more}" if steps else "the network has no parameters"
