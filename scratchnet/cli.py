@@ -66,8 +66,8 @@ def _run(name: str, words: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"'{name}' is no command; choose one of: {', '.join(COMMANDS)}")
     keep_freed_memory()
-    # Pillow's, of images above 89 megapixels; it refuses those above 179 itself.
-    warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
+    # Pillow's, of images above 89 megapixels (it refuses those above 179 itself) and of odd tags beside sound pixels.
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     rest = _set_threads(words)
     if name != "bench":  # which has the flag itself
         words = rest

@@ -1,6 +1,7 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and opening only what is a file."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,6 +9,33 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scratchnet.errors import UserError
+
+
+def check_regular_file(path: Path | str, expected: str = "a file") -> None:
+    """Raise a UserError unless ``path`` is a regular file, without opening it: opening a named pipe waits for ever.
+
+    Parameters
+    ----------
+    path : Path or str
+    expected : str
+        For the message, for example "an image file".
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{path}: no such file; check the name") from error
+    except PermissionError as error:
+        raise UserError(f"{path}: may not be read; change the file's permissions") from error
+    except (OSError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it
+        words = getattr(error, "strerror", None) or error
+        raise UserError(f"{str(path)!r}: cannot be opened ({words}); check the name") from error
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path}: is a folder, expected {expected}")
+    kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    what = kinds.get(stat.S_IFMT(mode), "a device")
+    raise UserError(f"{path}: is {what}, expected {expected}; save its content as a file first")
 
 
 @contextmanager

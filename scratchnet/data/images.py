@@ -1,16 +1,12 @@
 """Image files in and out: whatever the file holds becomes (h, w, 3) uint8."""
 
-import re
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from scratchnet.arrays import Array
+from scratchnet.data.image_files import inspect_image, open_image
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 
@@ -23,11 +19,10 @@ IMAGE_SUFFIXES = {
     ".bmp": "BMP",
     ".gif": "GIF",
 }
-"""File name endings that count as images, with Pillow's name of the format."""
+"""File name endings of images that can be written, with Pillow's name of the format. Many more can be read, see
+`scratchnet.data.image_files.readable_suffixes`."""
 
-_READABLE_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"}
-_BROKEN_FILE = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error, zlib.error)
-"""What Pillow's decoders raise on damaged bytes (found by flipping bits in files of every format)."""
+_READABLE_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
 
 
 def read_image(path: Path | str) -> Array:
@@ -51,7 +46,7 @@ def read_image(path: Path | str) -> Array:
         When the file is missing, empty, damaged, no image, or of a kind whose brightness has no agreed meaning
         (16-bit, floating point, CMYK).
     """
-    with open_image(path) as image:
+    with open_image(path) as (image, _):
         if image.mode not in _READABLE_MODES:
             raise UserError(f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; convert it to an 8-bit PNG")
         return np.array(_on_white(image).convert("RGB"))
@@ -59,6 +54,8 @@ def read_image(path: Path | str) -> Array:
 
 def _on_white(image: Image.Image) -> Image.Image:
     """Lay transparent pixels on white paper."""
+    if image.mode in {"La", "RGBa"}:  # colours that are multiplied by their opacity
+        image = image.convert(image.mode.upper())
     if not image.has_transparency_data:
         return image
     paper = Image.new("RGBA", image.size, "white")
@@ -68,14 +65,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def image_size(path: Path | str) -> tuple[int, int]:
     """Return (height, width) as `read_image` would give them, from the file's header alone."""
-    with _reporting(path), Image.open(path) as image:
-        width, height = image.size
-        quarter_turn = image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS
-    return (width, height) if quarter_turn else (height, width)
-
-
-_ORIENTATION = 0x0112
-_QUARTER_TURNS = {5, 6, 7, 8}
+    return inspect_image(path).size
 
 
 def write_image(path: Path | str, image: Array) -> None:
@@ -94,52 +84,6 @@ def write_image(path: Path | str, image: Array) -> None:
     with atomic_write(path) as file:
         Image.fromarray(image).save(file, format=kind)
 
-
-@contextmanager
-def open_image(path: Path | str) -> Iterator[Image.Image]:
-    """Open a file with one image, pixels read and turned upright, in the mode that the file has.
-
-    Raises
-    ------
-    UserError
-        When the file is missing, empty, damaged, no image, holds several, or has colours of 16 bits a channel.
-    """
-    with _reporting(path), Image.open(path) as image:
-        sixteen = any(_SIXTEEN_BITS.search(str(tile)) for tile in getattr(image, "tile", ()))
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        # Cameras put a preview beside the photo (MPO); stacks and animations really are several images.
-        pages = getattr(image, "n_frames", 1) if image.format in {"TIFF", "GIF"} else 1
-        kind = image.format
-    if sixteen:
-        raise UserError(f"{path}: a colour image of 16 bits a channel, expected 8 bits; convert it to an 8-bit PNG")
-    if pages > 1:
-        raise UserError(f"{path}: holds {pages} images, expected one; save each as a file of its own")
-    upright.format = kind
-    yield upright
-
-
-@contextmanager
-def _reporting(path: Path | str) -> Iterator[None]:
-    """Turn the many ways in which opening an image fails into one line about the file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; check the name") from error
-    except IsADirectoryError as error:
-        raise UserError(f"{path}: is a folder, expected an image file") from error
-    except PermissionError as error:
-        raise UserError(f"{path}: may not be read; change the file's permissions") from error
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: too large to open at once ({error}); cut it into parts first") from error
-    except _BROKEN_FILE as error:
-        size = Path(path).stat().st_size
-        what = "is empty (0 bytes)" if size == 0 else f"damaged or no image ({size} bytes)"
-        raise UserError(f"{path}: {what}; get or export the file again") from error
-
-
-_SIXTEEN_BITS = re.compile(r"(RGB|LA)\w*;16[BLN]")
-"""Colours that Pillow would cut down to their upper 8 bits, of which a 12-bit camera fills the lowest four."""
 
 _MODE_WORDS = {
     "1": "a 1-bit image",

@@ -1,6 +1,7 @@
 """Mask files in and out: whatever the file's convention, a mask becomes (h, w) uint8 class indices."""
 
 import colorsys
+import re
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -8,14 +9,17 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.images import describe_mode, open_image
+from scratchnet.data.image_files import ImageKind, open_image
+from scratchnet.data.images import describe_mode
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 
 MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
 """How the pixels of a mask file stand for classes; see `read_mask`."""
 
-_LOSSY = {"JPEG", "MPO"}
+_STORED = re.compile(r"(1|L)(?:;([24]?)(I?)R?)?")
+"""Pillow's names of stored samples of one channel: bits if they are 2 or 4, and I where 0 is white."""
+
 _CHROMA_NOISE = 48
 """Largest difference of the channels at which a grey mask saved as colour JPEG still counts as grey."""
 
@@ -35,7 +39,8 @@ def read_mask(
     path : Path or str
         The file.
     format : {"index", "binary", "threshold", "rgb-index"}
-        ``index``: grey value or palette index is the class (a 1-bit file gives 0 and 1); ``binary``: black is class
+        ``index``: the stored grey value or palette index is the class (a 1-bit file gives 0 and 1), also with 2, 4, 16
+        or 32 bits; where a palette is grey, as of GIFs, the grey that it shows is the class; ``binary``: black is class
         0 and white (255) class 1, nothing between; ``threshold``: grey values above ``threshold`` are class 1, which
         is how to read masks that went through JPEG; ``rgb-index``: three equal channels which each hold the class.
     threshold : int
@@ -53,15 +58,26 @@ def read_mask(
     ------
     UserError
         When the file does not keep to the format. No mask is guessed at: wrong labels train a wrong network.
+
+    Notes
+    -----
+    An orientation that the file notes is followed, as for images. Files with lossy compression (JPEG, JPEG 2000, AVIF,
+    lossy WebP, also within TIFF) are read by ``format="threshold"`` only.
     """
-    with open_image(path) as image:
+    with open_image(path) as (image, kind):
         if format == "threshold":
             return (_grey(path, image, _CHROMA_NOISE) > threshold).astype(np.uint8)
+        if kind.lossy:
+            raise UserError(
+                f"{path}: {kind.lossy}, whose compression changes class numbers; use --mask-threshold 127 for a "
+                "two-class mask, or save it as PNG from the program that drew it"
+            )
         if format == "binary":
             return _binary(path, image)
-        mask = _rgb_index(path, image) if format == "rgb-index" else _index(path, image)
-        _check_values(path, mask, classes, ignore_index, palette=image.mode == "P")
-        return mask
+        mask = _rgb_index(path, image, kind) if format == "rgb-index" else _index(path, image, kind)
+        coloured = image.mode == "P" and not _is_grey(_palette_of(image))
+        _check_values(path, mask, classes, ignore_index, palette=coloured)
+        return mask.astype(np.uint8)
 
 
 def write_mask(path: Path | str, mask: Array) -> None:
@@ -74,17 +90,13 @@ def write_mask(path: Path | str, mask: Array) -> None:
         image.save(file, format="PNG")
 
 
-def _index(path: Path | str, image: Image.Image) -> Array:
+def _index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
     """Return the stored numbers of a single-channel image."""
-    if image.format in _LOSSY:
-        raise UserError(
-            f"{path}: a JPEG, whose compression changes class numbers; use --mask-threshold 127 for a two-class mask, "
-            "or save it as PNG"
-        )
-    if image.mode in {"L", "P", "1"}:
-        # A palette image is never converted: conversion looks up the colours and the indices are gone.
-        return np.array(image).astype(np.uint8)
-    found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one 8-bit channel"
+    if image.mode == "P":
+        return _palette_index(path, image)
+    if image.mode in {"1", "L", "I"} or image.mode.startswith("I;16"):
+        return _stored(np.array(image), kind)
+    found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one channel of whole numbers"
     if image.mode in {"RGB", "RGBA"}:
         if _channel_difference(image) == 0:
             raise UserError(f"{found}; its three channels are equal: use --mask-format rgb-index")
@@ -92,10 +104,56 @@ def _index(path: Path | str, image: Image.Image) -> Array:
     raise UserError(f"{found}; convert it to an 8-bit grey PNG whose values are the classes")
 
 
-def _rgb_index(path: Path | str, image: Image.Image) -> Array:
+def _stored(values: Array, kind: ImageKind) -> Array:
+    """Undo what Pillow's decoders do to samples: 2 and 4 bits stretched to 8, white and black swapped, PPM's scale."""
+    if kind.maximum is not None:  # stored · 255 / maximum, or 65535 instead of 255, rounded
+        top = 255 if kind.maximum <= 255 else 65535
+        return np.rint(values.astype(np.float64) * kind.maximum / top).astype(np.int64)
+    found = _STORED.fullmatch(kind.rawmode)
+    if values.dtype == bool:
+        return (values ^ bool(found and found[3])).astype(np.uint8)
+    if found is None:
+        return values
+    bits = int(found[2] or 8)
+    top = 2**bits - 1
+    samples: Array = values // (255 // top)
+    return top - samples if found[3] else samples
+
+
+def _palette_of(image: Image.Image) -> Array:
+    """Return the colours of a palette, (entries, 3) uint8."""
+    return np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
+
+
+def _is_grey(palette: Array) -> bool:
+    """Return whether a palette has no colours."""
+    return len(palette) > 0 and bool((palette == palette[:, :1]).all())
+
+
+def _palette_index(path: Path | str, image: Image.Image) -> Array:
+    """Return the index of a palette image, or the grey value that is seen where the palette is grey.
+
+    A GIF has no grey values of its own, and programs leave out those that no pixel has: 0, 2, 4, 2 is stored as
+    0, 1, 2, 1 with a palette of 0, 2 and 4.
+    """
+    # A palette image is never converted: conversion looks up the colours and the indices are gone.
+    indices, palette = np.array(image), _palette_of(image)
+    if not _is_grey(palette):
+        return indices
+    used = np.unique(indices)
+    greys = np.zeros(256, np.uint8)
+    greys[: len(palette)] = palette[:, 0]
+    if used[-1] >= len(palette) or len(np.unique(greys[used])) < len(used):
+        raise UserError(
+            f"{path}: a palette image that shows several indices ({_listing(used)}) as the same grey, so the class of "
+            "a pixel is not clear; save the indices as a grey PNG, or give every class a colour of its own"
+        )
+    seen: Array = greys[indices]
+    return seen
+
+
+def _rgb_index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
     """Return the first of three equal channels."""
-    if image.format in _LOSSY:
-        return _index(path, image)
     if image.mode not in {"RGB", "RGBA"}:
         raise UserError(f"{path}: {describe_mode(image)}, but `rgb-index` needs RGB; use --mask-format index")
     difference = _channel_difference(image)
@@ -104,12 +162,12 @@ def _rgb_index(path: Path | str, image: Image.Image) -> Array:
             f"{path}: its colour channels differ by up to {difference}, but `rgb-index` needs the class in all three; "
             "convert its colours to class numbers"
         )
-    return np.array(image)[:, :, 0]
+    return _stored(np.array(image)[:, :, 0], kind)
 
 
 def _binary(path: Path | str, image: Image.Image) -> Array:
     """Return 0 for black and 1 for white."""
-    grey = _grey(path, image, 0 if image.format not in _LOSSY else _CHROMA_NOISE)
+    grey = _grey(path, image, 0)
     values = np.unique(grey)
     if np.isin(values, (0, 255)).all():
         return grey // 255
@@ -157,7 +215,7 @@ def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int
             f"{path}: mask values are only 0 and 255; use --mask-format binary if 255 is the foreground (a mask with "
             "nothing but ignored pixels needs a palette PNG)"
         )
-    strange = values[(values >= classes) & (values != (-1 if ignore_index is None else ignore_index))]
+    strange = values[((values < 0) | (values >= classes)) & (values != (-1 if ignore_index is None else ignore_index))]
     if strange.size:
         ignored = "" if ignore_index is None else f", {ignore_index} is ignored"
         remedy = f", or pass --ignore-index {strange[0]} if it does not count" if len(strange) == 1 else ""

@@ -103,7 +103,11 @@ def test_missing_empty_and_foreign_files_name_the_path(tmp_path: Path, read: obj
     assert callable(read)
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("no image")
-    for name, words in (("none.png", "no such file"), ("empty.png", "0 bytes"), ("text.png", "no image")):
+    for name, words in (
+        ("none.png", "no such file"),
+        ("empty.png", "0 bytes"),
+        ("text.png", "text, not a kind of image"),
+    ):
         with pytest.raises(UserError, match=rf"{name}.*{words}") as caught:
             read(tmp_path / name)
         assert "\n" not in str(caught.value)

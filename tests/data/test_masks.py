@@ -25,7 +25,7 @@ def test_written_masks_come_back_with_all_indices(tmp_path: Path) -> None:
 
 def test_palette_indices_survive_even_when_colours_repeat(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
-    image.putpalette([0, 0, 0] * 3)
+    image.putpalette([9, 0, 0] * 3)
     image.save(tmp_path / "m.png")
     assert read_mask(tmp_path / "m.png", classes=3).tolist() == [[0, 1, 2]]
 
@@ -109,9 +109,10 @@ def test_jpeg_masks_need_a_threshold(jpeg_mask: tuple[Path, Array]) -> None:
             read_mask(path, format=format)
 
 
-def test_sixteen_bit_mask_is_refused(tmp_path: Path) -> None:
+def test_sixteen_bit_mask_holds_classes_but_no_brightness(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 1]], np.uint16)).save(tmp_path / "m.png")
-    formats: list[MaskFormat] = ["index", "binary", "threshold"]
+    assert read_mask(tmp_path / "m.png").tolist() == [[0, 1]]
+    formats: list[MaskFormat] = ["binary", "threshold"]
     for format in formats:
         with pytest.raises(UserError, match="16-bit"):
             read_mask(tmp_path / "m.png", format=format)
