@@ -43,6 +43,6 @@ def main(words: Sequence[str]) -> int:
             f"{'ok' if report.ok else 'BAD':4} {case.name:<{width}}  {worst.error:11.1e}  {report.tolerance:.0e}  "
             f"{report.checked:8}  {report.skipped:13}  {worst.where}"
         )
-        say(line if report.ok else f"{line}: analytic {worst.analytic:.6g}, numeric {worst.numeric:.6g}")
+        say(line if report.ok else "\n     ".join([line, *map(str, report.failures)]))
     say(f"\n{len(chosen) - failed} of {len(chosen)} gradients agree, {time.perf_counter() - begin:.1f} s")
     return 1 if failed else 0

@@ -8,8 +8,9 @@ True
 """
 
 from scratchnet.gradcheck.cases import Case, all_cases
-from scratchnet.gradcheck.checker import Finding, Problem, Report, check_gradients, relative_error
+from scratchnet.gradcheck.checker import check_gradients, relative_error
 from scratchnet.gradcheck.problems import from_functions, from_layer, from_loss, from_network
+from scratchnet.gradcheck.report import Finding, Problem, Report
 
 __all__ = [
     "Case",

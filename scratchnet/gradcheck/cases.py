@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.gradcheck.checker import Problem, Report, check_gradients
+from scratchnet.gradcheck.checker import check_gradients
 from scratchnet.gradcheck.problems import from_functions, from_layer, from_loss, from_network, moved, problems_on
+from scratchnet.gradcheck.report import Problem, Report
 from scratchnet.layers import (
     Add,
     BatchNorm2d,

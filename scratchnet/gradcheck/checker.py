@@ -11,88 +11,24 @@ The slope is measured with central differences, ``(L(x + ε) − L(x − ε)) / 
   checks a million numbers, but does not say which one is wrong.
 
 A ReLU or a maximum has a kink where its decision flips; a difference across one measures nothing. So the decisions
-(ReLU masks, switches) at x − ε and x + ε are compared; where they differ, shorter steps are tried, ε/4 and
-ε/16, which cross fewer kinks, and where they cross one too, the point is skipped and counted.
+(ReLU masks, positions of maxima) at x − ε and x + ε are compared; where they differ, shorter steps are tried, ε/4 and
+ε/16, which cross fewer kinks, and where they cross one too, the point is skipped and counted. Where that leaves nothing
+to compare in an array, the starting point is moved and the array is checked there.
+
+Right slopes are not all that a network expects of a layer. A problem's ``contract`` checks the rest, such as whether
+gradients are added and whether a second image counts (:mod:`scratchnet.gradcheck.contract`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from math import inf, isnan, nan
 
 import numpy as np
 
 from scratchnet.arrays import Array, generator
+from scratchnet.gradcheck.report import Finding, Problem, Report
 
-Decisions = list[Array]
-"""Arrays of whole numbers or booleans: which branch every kinked function took."""
-
-
-@dataclass
-class Problem:
-    """Something with a forward and a backward pass.
-
-    Attributes
-    ----------
-    inputs : dict of str to Array
-        The float64 arrays whose gradients are checked. They are moved in place and put back.
-    forward : () -> (output, decisions)
-        Computes from the arrays in ``inputs``.
-    backward : (upstream) -> dict of str to Array
-        Gradients by name, for the forward pass that was run last. ``upstream`` has the output's shape.
-    """
-
-    inputs: dict[str, Array]
-    forward: Callable[[], tuple[Array, Decisions]]
-    backward: Callable[[Array], dict[str, Array]]
-
-
-@dataclass
-class Finding:
-    """The worst disagreement found in one array."""
-
-    where: str
-    error: float
-    analytic: float
-    numeric: float
-    checked: int
-    skipped: int
-
-
-@dataclass
-class Report:
-    """What a check found.
-
-    Attributes
-    ----------
-    name : str
-    tolerance : float
-        Largest relative error that passes.
-    findings : list of Finding
-        One an array and way of moving.
-    """
-
-    name: str
-    tolerance: float
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def worst(self) -> Finding:
-        """The finding with the largest error; NaN counts as largest."""
-        return max(self.findings, key=lambda f: np.inf if np.isnan(f.error) else f.error)
-
-    @property
-    def checked(self) -> int:
-        """Differences compared."""
-        return sum(f.checked for f in self.findings)
-
-    @property
-    def skipped(self) -> int:
-        """Differences left out because they crossed a kink."""
-        return sum(f.skipped for f in self.findings)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every array was compared at least once and every error is under the tolerance."""
-        return bool(self.findings) and all(f.checked and f.error < self.tolerance for f in self.findings)
+MOVES = 4
+"""How often the starting point is moved for arrays of which nothing could be compared."""
 
 
 def relative_error(analytic: float, numeric: float, floor: float) -> float:
@@ -114,7 +50,7 @@ def check_gradients(
     directions: int = 2,
     seed: int = 0,
 ) -> Report:
-    """Compare the gradients of ``problem`` with central differences.
+    """Compare the gradients of ``problem`` with central differences, and check its contract.
 
     Parameters
     ----------
@@ -136,66 +72,197 @@ def check_gradients(
     Returns
     -------
     Report
-        One finding an array. An array whose differences all crossed a kink does not pass.
+        One finding for each array and each fault. An array whose differences all cross a kink, at the given values and
+        at :data:`MOVES` others, does not pass.
+
+    Raises
+    ------
+    ValueError
+        When an array cannot be moved in place or is not float64, or a gradient is missing or has another shape.
     """
-    output, _ = problem.forward()
-    upstream = generator(seed, "upstream").standard_normal(output.shape)
-    gradients = problem.backward(upstream)
-    largest = max(float(np.abs(g).max(initial=0)) for g in gradients.values())
-    report = Report(name, tolerance)
     for key, array in problem.inputs.items():
-        if gradients[key].shape != array.shape:
-            raise ValueError(f"{name}: the gradient of {key} has shape {gradients[key].shape}, expected {array.shape}")
-        rng = generator(seed, "sample", key)
-        gradient = gradients[key].ravel()
-        floor = max(float(np.abs(gradient).max(initial=0)) / 100, largest / 1e4, 1e-12)
-        flat = array.reshape(-1)  # a view: what is moved here is moved in the problem
-        if not np.shares_memory(flat, array):
-            raise ValueError(f"{name}: the array {key} must be contiguous")
-        picks = rng.permutation(array.size)[:most]
-        moves = [(np.eye(1, array.size, int(i))[0], f"{key}{_index(int(i), array.shape)}") for i in picks]
-        moves += [(_unit(rng.standard_normal(array.size)), f"{key} along a direction") for _ in range(directions)]
-        report.findings.append(_check_moves(problem, upstream, flat, gradient, moves, eps, floor))
-    return report
+        _check_movable(name, key, array)
+    begin = {key: array.copy() for key, array in problem.inputs.items()}
+    faults: dict[str, None] = {}
+    found: dict[str, Finding] = {}
+    upstream = np.zeros(0)
+    for attempt in range(MOVES + 1):
+        pending = [key for key in begin if key not in found or not found[key].checked]
+        if not pending or (attempt and not _move_start(problem, begin, attempt, seed)):
+            break
+        used, gradients = _gradients(name, problem, seed, faults)
+        upstream = upstream if attempt else used
+        floors = _floors(gradients)
+        for key in pending:
+            moves = _moves(key, problem.inputs[key].shape, most, directions, seed)
+            earlier = found[key].skipped if key in found else 0
+            found[key] = _check_moves(problem, used, key, gradients[key].ravel(), moves, eps, floors[key], tolerance)
+            found[key].skipped += earlier
+    for key, array in problem.inputs.items():
+        array[...] = begin[key]
+        if not found[key].checked:
+            found[key].where = f"{key}: nothing was compared, all {found[key].skipped} differences cross a kink"
+            found[key].error = nan
+    if problem.contract is not None:
+        faults |= dict.fromkeys(problem.contract(upstream, tolerance))
+    return Report(name, tolerance, [*found.values(), *(Finding(text, inf, nan, nan, 0, 0) for text in faults)])
+
+
+def check_jointly(problem: Problem, upstream: Array, tolerance: float, eps: float = 2e-6, seed: int = 0) -> str:
+    """Move all arrays at once along a random direction: two forward passes for everything.
+
+    Returns
+    -------
+    str
+        What disagrees; empty where nothing does or where every difference crosses a kink.
+    """
+    problem.forward()
+    gradients = problem.backward(upstream.copy())
+    begin = {key: array.copy() for key, array in problem.inputs.items()}
+    for attempt in range(3):
+        rng = generator(seed, "joint", attempt)
+        moves = {key: _unit(rng.standard_normal(array.shape)) for key, array in begin.items()}
+        parts = [float((gradients[key] * moves[key]).sum()) for key in moves]
+        floor = max(*map(abs, parts), 1e-12) / 100
+        finding = Finding("all arrays along a direction", 0.0, 0.0, 0.0, 0, 0)
+
+        def place(step: float, moves: dict[str, Array] = moves) -> None:
+            for key, array in problem.inputs.items():
+                array[...] = begin[key] + step * moves[key]
+
+        _compare(problem, upstream, place, sum(parts), eps, floor, tolerance, finding)
+        if finding.checked:
+            return "" if finding.error < tolerance else str(finding)
+    return ""
+
+
+def _check_movable(name: str, key: str, array: Array) -> None:
+    if array.dtype != np.float64:
+        raise ValueError(f"{name}: the array {key} is {array.dtype}; expected float64, use x.astype(np.float64)")
+    if not np.shares_memory(array.reshape(-1), array) and array.size:
+        raise ValueError(f"{name}: the array {key} must be contiguous")
+    if not array.flags.writeable:
+        raise ValueError(f"{name}: the array {key} is read-only; it must be moved in place, use x.copy()")
+
+
+def _move_start(problem: Problem, begin: dict[str, Array], attempt: int, seed: int) -> bool:
+    """Multiply all values by factors round 1, which keeps signs and zeros; return whether anything has moved."""
+    for key, array in problem.inputs.items():
+        array[...] = begin[key] * generator(seed, "start", attempt, key).uniform(0.7, 1.3, array.shape)
+    return any(bool(array.any()) for array in begin.values())
+
+
+def _gradients(name: str, problem: Problem, seed: int, faults: dict[str, None]) -> tuple[Array, dict[str, Array]]:
+    """Run one pass; return the upstream gradient and what came back, and note what the pass must not do."""
+    before = {key: array.copy() for key, array in problem.inputs.items()}
+    output, _ = problem.forward()
+    if output.dtype != np.float64:
+        faults[f"the output is {output.dtype} for float64 inputs; expected float64"] = None
+    if not np.isfinite(output).all():
+        faults["the output holds NaN or infinite values"] = None
+    _note_changes(problem.inputs, before, "forward", faults)
+    upstream = generator(seed, "upstream").standard_normal(output.shape)
+    given = upstream.copy()
+    gradients = {key: np.array(gradient) for key, gradient in problem.backward(given).items()}
+    if not np.array_equal(given, upstream):
+        faults["backward changes its dy in place; others may still need it"] = None
+    _note_changes(problem.inputs, before, "backward", faults)
+    for key, array in problem.inputs.items():
+        if key not in gradients:
+            raise ValueError(f"{name}: backward returned no gradient of {key}, only of {', '.join(gradients)}")
+        gradient = gradients[key]
+        if gradient.shape != array.shape:
+            raise ValueError(f"{name}: the gradient of {key} has shape {gradient.shape}, expected {array.shape}")
+        if gradient.dtype != np.float64:
+            faults[f"the gradient of {key} is {gradient.dtype} for float64 inputs; expected float64"] = None
+        if not np.isfinite(gradient).all():
+            faults[f"the gradient of {key} holds NaN or infinite values"] = None
+    return upstream, gradients
+
+
+def _note_changes(inputs: dict[str, Array], before: dict[str, Array], which: str, faults: dict[str, None]) -> None:
+    for key, array in inputs.items():
+        if not np.array_equal(array, before[key], equal_nan=True):
+            faults[f"{which} changes its input {key} in place; others may still need it"] = None
+            array[...] = before[key]
+
+
+def _floors(gradients: dict[str, Array]) -> dict[str, float]:
+    """Return the least that the errors of each array are measured against."""
+    peaks = {key: float(np.abs(gradient).max(initial=0)) for key, gradient in gradients.items()}
+    largest = max(peaks.values(), default=0.0)
+    return {key: max(1e-12, largest / 1e4, peak / 100) for key, peak in peaks.items()}
+
+
+def _moves(key: str, shape: tuple[int, ...], most: int, directions: int, seed: int) -> list[tuple[Array | int, str]]:
+    """Return what is moved, one number (its flat index) or all along a unit vector, with its name."""
+    rng, size = generator(seed, "sample", key), int(np.prod(shape))
+    picks: list[tuple[Array | int, str]] = [
+        (int(i), f"{key}{_index(int(i), shape)}") for i in rng.permutation(size)[:most]
+    ]
+    return picks + [(_unit(rng.standard_normal(size)), f"{key} along a direction") for _ in range(directions)]
 
 
 def _check_moves(
     problem: Problem,
     upstream: Array,
-    flat: Array,
+    key: str,
     gradient: Array,
-    moves: list[tuple[Array, str]],
+    moves: list[tuple[Array | int, str]],
     eps: float,
     floor: float,
+    tolerance: float,
 ) -> Finding:
     """Move one array in every way asked for; return the worst disagreement."""
+    flat = problem.inputs[key].reshape(-1)  # a view: what is moved here is moved in the problem
     start = flat.copy()
-    finding = Finding(moves[0][1], 0.0, 0.0, 0.0, 0, 0)
-    for direction, where in moves:
-        for step in (eps, eps / 4, eps / 16):
+    worst = Finding(moves[0][1] if moves else key, 0.0, 0.0, 0.0, 0, 0)
+    for move, where in moves:
+        direction = np.eye(1, start.size, move)[0] if isinstance(move, int) else move
+
+        def place(step: float, direction: Array = direction) -> None:
             flat[...] = start + step * direction
-            above, decided_above = problem.forward()
-            above = above.copy()  # it may be a view of the array that is moved next
-            flat[...] = start - step * direction
-            below, decided_below = problem.forward()
-            numeric = float((upstream * (above - below)).sum()) / (2 * step)
-            flat[...] = start
-            if all(np.array_equal(a, b) for a, b in zip(decided_above, decided_below, strict=True)):
-                break
-        else:
-            finding.skipped += 1
+
+        one = Finding(where, 0.0, 0.0, 0.0, 0, 0)
+        _compare(problem, upstream, place, float(gradient @ direction), eps, floor, tolerance, one)
+        if one.error > worst.error or isnan(one.error):  # a NaN stays: nothing is greater
+            worst.where, worst.error, worst.analytic, worst.numeric = where, one.error, one.analytic, one.numeric
+        worst.checked, worst.skipped = worst.checked + one.checked, worst.skipped + one.skipped
+    return worst
+
+
+def _compare(
+    problem: Problem,
+    upstream: Array,
+    place: Callable[[float], None],
+    analytic: float,
+    eps: float,
+    floor: float,
+    tolerance: float,
+    finding: Finding,
+) -> None:
+    """Compare one slope with its difference; steps that cross a kink, known or not, give way to shorter ones."""
+    for step in (eps, eps / 4, eps / 16):
+        place(step)
+        above, decided_above = problem.forward()
+        above = above.copy()  # it may be a view of the array that is moved next
+        place(-step)
+        below, decided_below = problem.forward()
+        numeric = float((upstream * (above - below)).sum()) / (2 * step)
+        place(0.0)
+        if not all(np.array_equal(a, b) for a, b in zip(decided_above, decided_below, strict=True)):
             continue
-        finding.checked += 1
-        analytic = float(gradient @ direction)
         error = relative_error(analytic, numeric, floor)
-        if error > finding.error or np.isnan(error):  # a NaN stays: nothing is greater
-            finding.where, finding.error, finding.analytic, finding.numeric = where, error, analytic, numeric
-    return finding
+        if not finding.checked or error < finding.error:
+            finding.checked, finding.error, finding.analytic, finding.numeric = 1, error, analytic, numeric
+        if not error >= tolerance:  # agrees, or is NaN, which no step mends
+            return
+    finding.skipped = 1 - finding.checked
 
 
 def _unit(vector: Array) -> Array:
     """Scale to length 1."""
-    unit: Array = vector / np.linalg.norm(vector)
+    unit: Array = vector / max(float(np.linalg.norm(vector)), 1e-300)
     return unit
 
 

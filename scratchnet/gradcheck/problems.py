@@ -14,8 +14,9 @@ from typing import TypeVar
 import numpy as np
 
 from scratchnet.arrays import Array, generator, to_host
-from scratchnet.gradcheck.checker import Decisions, Problem
-from scratchnet.layers import BatchNorm2d, Layer, MaxPool2d, ReLU
+from scratchnet.gradcheck.kinks import decisions, watching_pools
+from scratchnet.gradcheck.report import Decisions, Problem
+from scratchnet.layers import Layer
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.ops.pooling import Switches
@@ -92,8 +93,9 @@ def from_layer(layer: Layer, *inputs: Array | Switches, training: bool = True, s
         layer.seed(generator(seed, "draw"))  # dropout must drop the same numbers every time
         for name, parameter in layer.parameters.items():
             parameter.value[...] = moved(values[name], xp)
-        y = layer.forward(*(moved(x, xp) for x in inputs))
-        return to_host(y), [to_host(d) for d in decisions(layer)]
+        with watching_pools([layer]) as maxima:
+            y = layer.forward(*(moved(x, xp) for x in inputs))
+        return to_host(y), decisions(layer, maxima)
 
     def back(upstream: Array) -> dict[str, Array]:
         for parameter in layer.parameters.values():
@@ -132,8 +134,9 @@ def from_network(network: Network, x: Array, seed: int = 0) -> Problem:
     def run() -> tuple[Array, Decisions]:
         network.reseed(seed)
         network.flat().values[...] = moved(values, xp)
-        output = network.forward(moved(x, xp))
-        return to_host(output), [to_host(d) for step in network.steps for d in decisions(step.layer)]
+        with watching_pools(step.layer for step in network.steps) as maxima:
+            output = network.forward(moved(x, xp))
+        return to_host(output), [d for step in network.steps for d in decisions(step.layer, maxima)]
 
     def back(upstream: Array) -> dict[str, Array]:
         network.zero_grad()
@@ -142,21 +145,6 @@ def from_network(network: Network, x: Array, seed: int = 0) -> Problem:
         return _fetched({"image": dx} | {name: p.grad.copy() for name, p in learned.items()})
 
     return Problem(inputs, run, back)
-
-
-def decisions(layer: Layer) -> Decisions:
-    """Return which branch each kink of the last forward pass took: ReLU masks and switches."""
-    if layer.kept is None:
-        return []
-    if isinstance(layer, ReLU):
-        y = layer.kept[0]
-        return [] if y is None else [y > 0]
-    if isinstance(layer, BatchNorm2d):
-        positive = layer.positive()  # of a ReLU that is part of it
-        return [] if positive is None else [positive]
-    if isinstance(layer, MaxPool2d) and layer.switches is not None:
-        return [layer.switches.index, *(y > 0 for y in layer.kept[1:] if y is not None)]  # y: see MaxPool2d.masks
-    return []
 
 
 def _fetched(gradients: dict[str, Array]) -> dict[str, Array]:

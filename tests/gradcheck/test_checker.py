@@ -141,8 +141,69 @@ def test_an_array_with_only_skipped_differences_fails():
     assert not report.ok
 
 
+def test_the_worst_finding_says_that_nothing_was_compared():
+    """… and does not name an array that agrees, with a small error."""
+    net = Network(1)
+    net.add("relu", ReLU())
+    net.add("conv", Conv2d(1, 1, 1))
+    problem = from_network(net, np.zeros((1, 1, 2, 1)))
+    report = check_gradients("net", problem)
+    assert not report.ok
+    assert report.worst.where == "image: nothing was compared, all 20 differences cross a kink"  # 4 at each start
+    assert math.isnan(report.worst.error)
+    assert str(report) == f"BAD  net: {report.worst.where}"
+
+
+def test_a_wrong_gradient_comes_before_an_array_with_nothing_compared():
+    findings = [Finding("a", math.nan, math.nan, math.nan, 0, 3), Finding("b[1]", 0.5, 1, 2, 9, 0)]
+    findings.append(Finding("c", 1e-9, 1, 1, 9, 0))
+    report = Report("r", 1e-6, findings)
+    assert report.worst.where == "b[1]"
+    assert report.failures == findings[:2]
+
+
+def test_the_starting_point_is_moved_until_there_is_something_to_compare():
+    """1 · 2 − 2 sits on the kink of a ReLU; a little beside it there is a slope."""
+    net = Network(1)
+    net.add("conv", Conv2d(1, 1, 1))
+    net.add("relu", ReLU())
+    image = np.array([[[[2.0]]]])
+    problem = from_network(net, image)
+    net.parameters()["conv.weight"].value[...] = 1
+    net.parameters()["conv.bias"].value[...] = -2
+    report = check_gradients("net", problem)
+    assert report.ok, report
+    assert all(finding.skipped for finding in report.findings)
+    assert image.item() == 2
+    assert net.parameters()["conv.bias"].value.item() == -2
+
+
+@pytest.mark.parametrize("noise", [0, 1e-15])
+def test_ties_that_rounding_decides_are_no_kink(noise):
+    """The rows of a flat image are equal, but their products may differ in the last bit, as it suits the processor."""
+    net = Network(2)
+    net.add("conv", Conv2d(2, 3, 1))
+    net.add("pool", MaxPool2d(2))
+    rng, draw = np.random.default_rng(0), net.steps[0].layer.forward
+    net.steps[0].layer.forward = lambda x: (y := draw(x)) + noise * rng.standard_normal(y.shape)
+    report = check_gradients("net", from_network(net, np.full((1, 4, 4, 2), 0.7)), tolerance=1e-5)
+    found = {finding.where.partition(" ")[0].partition("[")[0]: finding for finding in report.findings}
+    assert found["conv.weight"].skipped == found["conv.bias"].skipped == 0
+    assert found["conv.weight"].error < 1e-5 > found["conv.bias"].error
+    assert found["image"].skipped >= 32  # there a tie is broken, and that is a kink
+
+
+def test_a_kink_that_the_checker_does_not_know_is_stepped_round():
+    x = np.array([1.0, -1.0, 2e-6, -3.0])
+    problem = Problem({"x": x}, lambda: (np.abs(x), []), lambda upstream: {"x": upstream * np.sign(x)})
+    assert check_gradients("abs", problem, eps=1e-5, directions=0).ok
+
+
 def test_nothing_to_check_fails():
-    assert not Report("empty", 1e-6).ok
+    report = Report("empty", 1e-6)
+    assert not report.ok
+    assert "nothing was checked" in report.worst.where
+    assert "nothing was checked" in str(report)
 
 
 def test_nan_gradients_fail():
