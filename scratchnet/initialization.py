@@ -1,6 +1,7 @@
 """How weights start."""
 
 from collections.abc import Callable
+from functools import partial
 from math import prod, sqrt
 from typing import TypeAlias
 
@@ -14,12 +15,12 @@ Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 def constant(value: float) -> Initializer:
     """Start every number at ``value``."""
-    return lambda rng, shape: np.full(shape, value, np.float32)
+    return partial(_full, value)
 
 
 def gaussian(std: float) -> Initializer:
     """Draw from N(0, std²)."""
-    return lambda rng, shape: rng.standard_normal(shape, np.float32) * np.float32(std)
+    return partial(_normal, std)
 
 
 def msra(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -61,3 +62,11 @@ def bilinear(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         profiles.append(1 - np.abs(np.arange(k) - centre) / factor)
     kernel = np.outer(profiles[0], profiles[1])
     return (kernel[:, :, None, None] * np.eye(c_out, c_in)).astype(np.float32)
+
+
+def _full(value: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.full(shape, value, np.float32)
+
+
+def _normal(std: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.standard_normal(shape, np.float32) * np.float32(std)

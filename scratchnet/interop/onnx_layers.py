@@ -41,6 +41,7 @@ from scratchnet.layers import (
     UpsampleBilinear,
     UpsampleNearest,
 )
+from scratchnet.layers.builtin import is_builtin
 from scratchnet.network import Network, Step
 from scratchnet.ops.geometry import Pair
 
@@ -114,6 +115,9 @@ def translate(graph: Graph, network: Network, x: str, shapes: dict[str, Shape]) 
         inputs = [made.values.get(name, name) for name in step.inputs]
         if type(step.layer) not in LAYERS:
             raise UserError(f"step '{step.name}': {type(step.layer).__name__} cannot be exported to ONNX")
+        if not is_builtin(step.layer):
+            kind = type(step.layer).__name__
+            raise UserError(f"step '{step.name}': a method of this {kind} was replaced; it cannot be exported to ONNX")
         made.values[step.name] = LAYERS[type(step.layer)](made, step, step.layer, *inputs)
         if isinstance(step.layer, MaxPool2d) and f"{step.name}.switches" not in used:
             del made.pools[f"{step.name}.switches"]

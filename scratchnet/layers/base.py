@@ -132,6 +132,10 @@ class Layer:
         self.kept: tuple[Any, ...] | None = None
         """What the last forward pass left for ``backward``."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made from: everything but what is kept for a backward pass."""
+        return vars(self) | {"kept": None}
+
     def forward_again(self, *inputs: Any) -> Array:
         """Return what the last forward pass returned for the same inputs, and keep what ``backward`` needs.
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Layer
+from scratchnet.layers.builtin import is_builtin
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
@@ -121,11 +122,11 @@ def _make_again(layer: BatchNorm2d | MaxUnpool2d, taker: Layer | None, found: Jo
 def _behind(steps: Sequence[Step]) -> dict[Layer, Layer | None]:
     """Return the layer behind every layer, None where its value is not taken exactly once.
 
-    Only layers that say themselves that a replay may repeat them are looked at: a class of your own that is made from
-    one of these may keep other things, or hand on a gradient that it still needs.
+    Only the package's own layers are looked at, exact types with nothing replaced: a subclass may compute something
+    else, keep other things, or hand on a gradient that it still needs.
     """
     takers = Counter(name for step in steps for name in step.inputs)
-    trusted = [step for step in steps if "recordable" in vars(type(step.layer))]
+    trusted = [step for step in steps if is_builtin(step.layer)]
     only = {name: step.layer for step in trusted for name in step.inputs if takers[name] == 1}
     return {step.layer: only.get(step.name) for step in trusted}
 

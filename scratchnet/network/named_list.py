@@ -14,6 +14,7 @@ from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.flat_buffers import KINDS, FlatBuffers, moved
 from scratchnet.network.freezing import matching
 from scratchnet.network.joining import joined
+from scratchnet.network.ownership import Owner, check_unowned, claim
 from scratchnet.network.passes import Pass
 from scratchnet.network.recomputing import Held, held, plan
 from scratchnet.network.step import Step
@@ -21,7 +22,7 @@ from scratchnet.ops.geometry import Pair
 from scratchnet.threads import one_blas_thread
 
 
-class Network:
+class Network(Owner):
     """A list of named steps.
 
     Parameters
@@ -56,7 +57,8 @@ class Network:
         Raises
         ------
         ValueError
-            When the name is taken or an input does not exist yet.
+            When the name is taken, an input does not exist yet, or the layer or one of its parameters already belongs
+            to another step or another network.
         """
         if name in self._made:
             raise ValueError(f"step '{name}' exists already")
@@ -64,12 +66,14 @@ class Network:
             raise ValueError(
                 f"step '{name}': this layer object is already in the list; every step needs one of its own"
             )
+        check_unowned(self, name, layer)
         if "." in name:
             raise ValueError(f"step '{name}': a name must not contain a dot")
         inputs = inputs or (self.steps[-1].name if self.steps else "input",)
         for missing in (i for i in inputs if i not in self._made):
             raise ValueError(f"step '{name}' takes '{missing}', which no step before it makes")
         self.steps.append(Step(name, layer, inputs))
+        claim(self, self.steps[-1])
         self._made.add(name)
         if isinstance(layer, MaxPool2d):
             self._made.add(f"{name}.switches")
@@ -94,8 +98,19 @@ class Network:
         """Give every parameter its memory and starting values; return the network.
 
         A parameter's values depend on the seed and its name alone, not on the rest of the network.
+
+        Raises
+        ------
+        TypeError
+            When ``dtype`` is neither float32 nor float64.
+        ValueError
+            When a parameter also belongs to another step or another network.
         """
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise TypeError(f"network: parameters are float32 or float64, not {np.dtype(dtype)}")
         named = self.parameters()
+        for step in self.steps:
+            claim(self, step)
         self.buffers = FlatBuffers.zeros(named, dtype)
         for name, parameter in named.items():
             parameter.value[...] = parameter.start(generator(seed, "start", name), parameter.shape)
@@ -118,6 +133,20 @@ class Network:
             step.layer.release()
         self._last = Pass(self.steps)
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made from: everything but what is kept for a backward pass."""
+        return {name: value for name, value in vars(self).items() if name not in ("_last", "owned")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make a copy whose parameters live in its own flat buffers."""
+        vars(self).update(state)
+        self._last = Pass(self.steps)
+        if self.buffers is not None:
+            self.buffers = self.buffers.to(namespace(self.buffers.values))
+            self.buffers.place(self.parameters())
+        for step in self.steps:
+            claim(self, step)
 
     def flat(self) -> FlatBuffers:
         """Return the flat buffers.
@@ -170,7 +199,7 @@ class Network:
         The next images are those of a batch from its image ``first`` on: they get what they would in the whole batch.
         """
         for step in self.steps:
-            if isinstance(step.layer, Dropout):
+            if isinstance(step.layer, Dropout) or type(step.layer).seed is not Layer.seed:
                 step.layer.seed(generator(seed, step.name, *key), first)
 
     def freeze(self, *patterns: str, statistics: bool = False) -> "Network":

@@ -11,7 +11,7 @@ from scratchnet.layers import Crop, Pad
 from scratchnet.layers.base import Shape
 from scratchnet.network import Network, Step
 from scratchnet.ops.geometry import Pair
-from scratchnet.viewing.grouping import KINDS, groups_of
+from scratchnet.viewing.grouping import groups_of, kind_of
 
 BlockKind: TypeAlias = Literal["image", "learned", "switches", "fixed", "result"]
 
@@ -86,11 +86,11 @@ def _is_block(step: Step, shapes: dict[str, Shape], last: bool) -> bool:
     """Whether a layer that begins with ``step`` is more than the end of the block before it."""
     if isinstance(step.layer, Crop):
         return last and shapes[step.name] != shapes[step.inputs[0]]
-    return KINDS[type(step.layer)] != "pixelwise" and not isinstance(step.layer, Pad)
+    return kind_of(step) != "pixelwise" and not isinstance(step.layer, Pad)
 
 
 def _kind(step: Step, used: set[str]) -> BlockKind:
-    kind = KINDS[type(step.layer)]
+    kind = kind_of(step)
     if kind == "unpool" or f"{step.name}.switches" in used:
         return "switches"
     return "learned" if kind in ("conv", "deconv") else "fixed"

@@ -27,6 +27,7 @@ from scratchnet.layers import (
     UpsampleNearest,
 )
 from scratchnet.layers.base import Layer, Shape
+from scratchnet.layers.builtin import builtin_base
 from scratchnet.network import Network, Step
 
 Kind: TypeAlias = Literal["conv", "deconv", "pool", "unpool", "copy", "blend", "add", "concat", "pixelwise"]
@@ -51,6 +52,23 @@ KINDS: dict[type[Layer], Kind] = {
     ReLU: "pixelwise",
     Scale: "pixelwise",
 }
+
+
+def kind_of(step: Step) -> Kind:
+    """Return what a step's layer does with places.
+
+    Raises
+    ------
+    ValueError
+        For a layer whose ``forward`` is not one of the package's.
+    """
+    base = builtin_base(step.layer)
+    if base is None:
+        raise ValueError(
+            f"step '{step.name}': it is not known how to draw a {type(step.layer).__name__}; networks of the package's "
+            "own layers can be drawn"
+        )
+    return KINDS[base]
 
 
 def groups_of(net: Network, shapes: dict[str, Shape]) -> list[list[Step]]:

@@ -29,6 +29,7 @@ from scratchnet.layers import (
     UpsampleNearest,
 )
 from scratchnet.layers.base import Shape
+from scratchnet.layers.builtin import builtin_base
 from scratchnet.network import Network, Step
 from scratchnet.ops.geometry import Pair, tap
 
@@ -119,6 +120,11 @@ def _middle(before: Middle, link: Link, axis: int) -> Middle:
 
 def _links(step: Step, shapes: dict[str, Shape], pools: dict[str, MaxPool2d]) -> list[Link]:
     layer, first = step.layer, step.inputs[0]
+    if builtin_base(layer) is None:
+        raise ValueError(
+            f"step '{step.name}': which pixels a {type(layer).__name__} sees is not known; receptive fields can be "
+            "found for the package's own layers only"
+        )
     if isinstance(layer, MaxUnpool2d):
         pool = pools[step.inputs[1]]
         return [Link(name, pool.kernel, pool.stride, pool.padding, transposed=True) for name in step.inputs]

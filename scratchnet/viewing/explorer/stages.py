@@ -12,7 +12,7 @@ from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, ReLU
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
-from scratchnet.viewing.grouping import KINDS, Kind, groups_of
+from scratchnet.viewing.grouping import Kind, groups_of, kind_of
 from scratchnet.viewing.links import Link, Middle, links, middles
 
 StageKind: TypeAlias = Kind | Literal["input", "classes"]
@@ -80,7 +80,7 @@ def stages(net: Network, size: Pair) -> list[Stage]:
         value, layer = group[-1].name, first.layer
         after = tuple(JOINED[type(s.layer)] for s in rest if type(s.layer) in JOINED)
         found.append(
-            Stage(first.name, value, KINDS[type(layer)], _words(layer), after, shapes[value], tuple(joined[first.name]),
+            Stage(first.name, value, kind_of(first), _words(layer), after, shapes[value], tuple(joined[first.name]),
                   layer, places[value])
         )  # fmt: skip
     return _placed(found)

@@ -1,0 +1,102 @@
+"""Every layer and every parameter belongs to one step of one network.
+
+A network moves its parameters into flat buffers of its own. A layer that a second network took as well would leave the
+first one's buffers: the first optimiser would then update numbers that no layer reads. So a network refuses a layer or
+a parameter that another one owns, and a parameter that another of its own steps owns. A network that is gone owns
+nothing any more.
+"""
+
+import gc
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scratchnet.layers.base import Layer, Parameter
+from scratchnet.network.step import Step
+
+
+class Owner:
+    """Base of a network: knows what its steps own.
+
+    Attributes
+    ----------
+    owned : dict of int to (object, step name)
+        Layers, the layers that they hold, and their parameters, by their id. Holding the object keeps its id unique.
+    """
+
+    owned: dict[int, tuple[Any, str]]
+
+    def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """Register the new network, which may also be a copy."""
+        network = super().__new__(cls)
+        network.owned = {}
+        _OWNERS.add(network)
+        return network
+
+
+_OWNERS: "weakref.WeakSet[Owner]" = weakref.WeakSet()
+
+
+def claim(network: Owner, step: Step) -> None:
+    """Make a network the owner of a step's layer and parameters.
+
+    Raises
+    ------
+    ValueError
+        When something of it belongs to another step or another network.
+    """
+    check_unowned(network, step.name, step.layer)
+    for part in _parts(step.layer):
+        network.owned.setdefault(id(part), (part, step.name))
+
+
+def check_unowned(network: Owner, name: str, layer: Layer) -> None:
+    """Refuse a layer for the step ``name`` if it, a layer that it holds or a parameter of it has another owner.
+
+    Raises
+    ------
+    ValueError
+        With the name of the step that owns it.
+    """
+    for part in _parts(layer):
+        here = network.owned.get(id(part))
+        if here is not None and here[1] != name and isinstance(part, Parameter):
+            raise ValueError(
+                f"step '{name}': its parameter already belongs to step '{here[1]}'; every step needs parameters of its "
+                "own"
+            )
+        if _other_owner(network, part) is not None:
+            gc.collect()  # a network may be gone but for a reference cycle
+        if (there := _other_owner(network, part)) is not None:
+            what = "this layer object" if part is layer else "a parameter or an inner layer of this layer"
+            raise ValueError(
+                f"step '{name}': {what} already belongs to step '{there}' of another network, whose optimizer would "
+                "lose it; make a new layer, or a copy by copy.deepcopy"
+            )
+
+
+def _other_owner(network: Owner, part: Layer | Parameter) -> str | None:
+    """Return the name of the step of another network that owns a layer or a parameter."""
+    for other in list(_OWNERS):
+        if other is not network and id(part) in other.owned:
+            return other.owned[id(part)][1]
+    return None
+
+
+def _parts(layer: Layer) -> Iterator[Layer | Parameter]:
+    """Yield a layer, the layers that it holds as attributes or in lists, tuples and dicts, and all their parameters."""
+    seen: set[int] = set()
+    waiting: list[Any] = [layer]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, Layer):
+            yield part
+            yield from part.parameters.values()
+            waiting += [value for name, value in vars(part).items() if name not in ("kept", "parameters", "buffers")]
+        elif isinstance(part, Mapping):
+            waiting += part.values()
+        elif isinstance(part, list | tuple):
+            waiting += part

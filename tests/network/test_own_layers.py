@@ -1,0 +1,271 @@
+"""Layers that are not the package's own: nothing is assumed of them, and nobody else's numbers change for them."""
+
+import copy
+import gc
+import pickle
+
+import numpy as np
+import pytest
+
+from scratchnet.errors import UserError
+from scratchnet.interop.onnx_graph import Graph
+from scratchnet.interop.onnx_layers import translate
+from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU
+from scratchnet.layers.base import Layer
+from scratchnet.modes import textbook
+from scratchnet.network import Network, joining
+from scratchnet.summary import summarize
+from scratchnet.viewing.blocks import blocks_of as blocks
+from scratchnet.viewing.links import links
+from tests.compare import assert_close, numbers
+
+# Fusing ---------------------------------------------------------------------------------------------------------------
+
+
+def leaky(layer, x):
+    layer.keep(x)
+    return np.where(x > 0, x, 0.1 * x)
+
+
+def leaky_back(layer, dy):
+    (x,) = layer.take()
+    return np.where(x > 0, dy, 0.1 * dy)
+
+
+class Leaky(ReLU):
+    recordable = True
+    forward, backward = leaky, leaky_back
+
+
+class Keeping(Conv2d):
+    """Keeps its output, which a ReLU behind it would overwrite."""
+
+    recordable = True
+
+    def forward(self, x):
+        self.output = super().forward(x)
+        return self.output
+
+    def backward(self, dy):
+        return super().backward(dy * (self.output > -0.1))
+
+
+class Renamed(ReLU):
+    recordable = True
+
+
+def patched(layer, **methods):
+    for name, method in methods.items():
+        setattr(layer, name, method.__get__(layer))
+    return layer
+
+
+def chain(conv, norm, relu, last):
+    net = Network(3)
+    for name, layer in (("conv", conv), ("norm", norm), ("relu", relu), ("pool", MaxPool2d(2)), ("last", last)):
+        net.add(name, layer)
+    net.allocate(0, np.float64)
+    net.flat().values[...] += 0.1 * numbers(net.parameter_count())
+    return net.train()
+
+
+CASES = {
+    "a leaky subclass of ReLU": lambda: chain(Conv2d(3, 4, 3), BatchNorm2d(4), Leaky(), Conv2d(4, 2, 1)),
+    "a leaky subclass behind a convolution": lambda: chain(BatchNorm2d(3), Conv2d(3, 4, 3), Leaky(), Conv2d(4, 2, 1)),
+    "a patched object": lambda: chain(
+        Conv2d(3, 4, 3), BatchNorm2d(4), patched(ReLU(), forward=leaky, backward=leaky_back), Conv2d(4, 2, 1)
+    ),
+    "a convolution that keeps its output": lambda: chain(BatchNorm2d(3), Keeping(3, 4, 3), ReLU(), Conv2d(4, 2, 1)),
+    "such a convolution before batch norm": lambda: chain(Keeping(3, 4, 3), BatchNorm2d(4), ReLU(), Conv2d(4, 2, 1)),
+    "a wide patched convolution": lambda: chain(
+        Conv2d(3, 64, 3), BatchNorm2d(64), ReLU(), patched(Keeping(64, 2, 1), describe=lambda self: "own")
+    ),
+    "a class that was patched": lambda: chain(Conv2d(3, 4, 3), BatchNorm2d(4), ReLU(), Conv2d(4, 2, 1)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_layer_of_ones_own_computes_what_it_says(case, monkeypatch):
+    if case == "a class that was patched":
+        monkeypatch.setattr(ReLU, "forward", leaky)
+        monkeypatch.setattr(ReLU, "backward", leaky_back)
+    x, found = numbers(2, 8, 10, 3), []
+    for mode in (False, True):
+        net = CASES[case]()
+        dy = numbers(*net.shapes((8, 10), 2)["last"], seed=1)
+        if mode:
+            with textbook():
+                y, dx = net.forward(x).copy(), net.backward(dy, need_dx=True)
+        else:
+            y, dx = net.forward(x).copy(), net.backward(dy, need_dx=True)
+        found.append((y, dx, net.flat().grads.copy()))
+    for fast, plain in zip(*found, strict=True):
+        assert_close(fast, plain)
+
+
+@pytest.mark.parametrize("kind", [ReLU, BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d])
+@pytest.mark.parametrize("how", ["subclass", "object"])
+def test_only_exact_types_are_fused(kind, how):
+    """Whatever a wide network's layer is told, nobody is told anything once each is a subclass or was patched."""
+    own = type(kind.__name__, (kind,), {"recordable": True}) if how == "subclass" else kind
+
+    def made(cls, *arguments, **settings):
+        layer = (own if cls is kind else cls)(*arguments, **settings)
+        if cls is kind and how == "object":
+            layer.forward = layer.forward
+        return layer
+
+    net = Network(3)
+    net.add("conv", made(Conv2d, 3, 64, 3, padding=1))
+    net.add("norm", made(BatchNorm2d, 64))
+    net.add("relu", made(ReLU))
+    net.add("pool", made(MaxPool2d, 2))
+    net.add("deconv", made(ConvTranspose2d, 64, 64, 3, padding=1))
+    net.add("relu2", made(ReLU))
+    net.add("unpool", made(MaxUnpool2d), "relu2", "pool.switches")
+    net.add("last", made(Conv2d, 64, 2, 1))
+    net.allocate().train()
+    found = joining.find(net.steps, again=True)
+    odd = {step.layer for step in net.steps if isinstance(step.layer, kind)}
+    assert not odd & ({layer for layer, _ in found.told} | found.skipped | set(found.again) | set(found.again.values()))
+    assert sum(row.activation_bytes for row in summarize(net, (8, 8)).rows) > 0
+
+
+@pytest.mark.parametrize("layer", [Leaky, Renamed, lambda: patched(ReLU(), forward=leaky)])
+def test_an_onnx_file_never_holds_another_function(layer):
+    net = Network(3)
+    net.add("odd", layer())
+    net.allocate()
+    with pytest.raises(UserError, match=r"step 'odd': .*cannot be exported to ONNX"):
+        translate(Graph(), net, "input", net.shapes((8, 8)))
+
+
+def test_which_pixels_a_layer_sees_is_not_guessed():
+    class Blur(Layer):
+        def output_shape(self, x):
+            return x
+
+    class Conv3x3(Conv2d):
+        def __init__(self, c):
+            super().__init__(c, c, 3, padding=1)
+
+    net = Network(3)
+    net.add("conv", Conv3x3(3))
+    assert links(net, (8, 8))["conv"][0].kernel == (3, 3)
+    assert blocks(net, (8, 8))[0]
+    net.add("blur", Blur())
+    for draw in (links, blocks):
+        with pytest.raises(ValueError, match=r"step 'blur': .* Blur"):
+            draw(net, (8, 8))
+
+
+def test_a_layer_of_ones_own_gets_its_random_stream():
+    class Noise(Layer):
+        def seed(self, rng, first=0):
+            self.drawn = rng.random(3).tolist()
+
+    found = []
+    for seed in (1, 1, 2):
+        net = Network(3)
+        net.add("noise", Noise())
+        net.reseed(seed)
+        found.append(net.steps[0].layer.drawn)
+    assert found[0] == found[1] != found[2]
+
+
+# Owning ---------------------------------------------------------------------------------------------------------------
+
+
+def network(layer, name="conv"):
+    net = Network(3)
+    net.add(name, layer)
+    return net.allocate()
+
+
+class Block(Layer):
+    """Holds a convolution, and learns with its parameters."""
+
+    def __init__(self, conv):
+        super().__init__()
+        self.inner = {"convs": [conv]}
+        self.parameters = dict(conv.parameters)
+
+
+def sharing(other):
+    layer = Conv2d(3, 4, 3)
+    layer.parameters["weight"] = other.parameters["weight"]
+    return layer
+
+
+@pytest.mark.parametrize("taker", [lambda conv: conv, Block, sharing], ids=["layer", "inner layer", "parameter"])
+def test_a_layer_belongs_to_one_network(taker):
+    conv = Conv2d(3, 4, 3)
+    net, other = network(conv), Network(3)
+    with pytest.raises(ValueError, match=r"step 'own'.* already belongs to step 'conv' of another network"):
+        other.add("own", taker(conv))
+    assert not other.steps
+    other.add("own", taker(copy.deepcopy(conv)))
+    assert net.parameters()["conv.weight"].value is not None
+
+
+def test_a_parameter_belongs_to_one_step():
+    conv = Conv2d(3, 4, 3)
+    net = network(conv)
+    for taker in (Block(conv), sharing(conv)):
+        with pytest.raises(ValueError, match="step 'own': its parameter already belongs to step 'conv'"):
+            net.add("own", taker)
+
+
+def test_a_parameter_that_is_shared_later_is_found_when_memory_is_given():
+    net, late = network(Conv2d(3, 4, 3)), Network(3)
+    late.add("late", Conv2d(3, 4, 3))
+    late.steps[0].layer.parameters["weight"] = net.parameters()["conv.weight"]
+    with pytest.raises(ValueError, match=r"step 'late': a parameter .* belongs to step 'conv' of another network"):
+        late.allocate()
+
+
+def test_a_network_that_is_gone_owns_nothing():
+    conv = Conv2d(3, 4, 3)
+    net = network(conv)
+    net.itself = net  # a cycle
+    del net
+    gc.disable()
+    try:
+        assert network(conv).parameter_count() == 112
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["deepcopy", "pickle"]
+)
+def test_a_copy_is_a_network_of_its_own(copied):
+    net = Network(3)
+    net.add("conv", Conv2d(3, 4, 3))
+    net.add("norm", BatchNorm2d(4))
+    net.add("relu", ReLU())
+    net.add("drop", Dropout(0.0))
+    net.allocate().train()
+    x = numbers(2, 6, 6, 3, dtype=np.float32)
+    y = net.forward(x).copy()
+    twin = copied(net)
+    np.testing.assert_array_equal(twin.forward(x), y)
+    twin.backward(y)
+    twin.flat().values[...] -= twin.flat().grads  # an update reaches the layers
+    assert np.abs(twin.forward(x) - y).max() > 1e-3
+    np.testing.assert_array_equal(net.forward(x), y)
+    with pytest.raises(ValueError, match="of another network"):
+        Network(3).add("conv", twin.steps[0].layer)
+
+
+# Number types ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int32, np.int64, bool, np.complex64, ">f4", object])
+def test_parameters_are_float32_or_float64(dtype):
+    net = Network(3)
+    net.add("conv", Conv2d(3, 4, 3))
+    with pytest.raises(TypeError, match="network: parameters are float32 or float64, not "):
+        net.allocate(dtype=dtype)
+    for right in (np.float32, "float64", float, np.dtype("<f4")):
+        assert net.allocate(dtype=right).flat().values.dtype == np.dtype(right)
