@@ -24,13 +24,19 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.blas import one_blas_thread
+from scratchnet.errors import UserError
+from scratchnet.forks import sharing
 from scratchnet.recording import Call, Program, Section
-from scratchnet.threads import one_blas_thread
 
 _SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
 _SPIN = 5e-4  # seconds of looking before going to sleep: waking takes up to as long
 _PATIENCE = 2.0  # seconds after which the leader looks whether the others still live
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG; the parent is the *thread* that forked
+
+
+class WorkerDied(UserError, RuntimeError):
+    """A worker process ended in the middle of a pass, whose results are lost."""
 
 
 class _Time(ctypes.Structure):
@@ -89,6 +95,10 @@ class Crew:
         """Whether :meth:`run` may be called: not after an error."""
         return self._close.alive
 
+    def lost(self) -> bool:
+        """Return whether a process has ended while it waited for work: killed, or by lack of memory."""
+        return self.ready and any(map(_is_dead, self.pids))
+
     def run(self, number: int = 0) -> None:
         """Make all calls of a program once.
 
@@ -96,8 +106,8 @@ class Crew:
 
         Raises
         ------
-        RuntimeError
-            When a process has died.
+        WorkerDied
+            When a process has died in the middle of the program.
         """
         try:
             self._number.value = number
@@ -127,7 +137,8 @@ class Crew:
         by_main_thread = threading.current_thread() is threading.main_thread()
         with warnings.catch_warnings():  # Python warns of locks that other threads hold; the child takes none
             warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+            with sharing():
+                pid = os.fork()
         if pid == 0:
             mine = [[section[k] for section in sections if len(section) > k] for sections in self._programs]
             self._follow(k, mine, by_main_thread)
@@ -169,6 +180,10 @@ class Crew:
         while time.perf_counter() < end:
             if self._library.sem_trywait(place) == 0:
                 return True
+        if hasattr(self._library, "sem_clockwait"):  # a clock that is set back or forth must not matter
+            until = time.monotonic() + _PATIENCE
+            limit = _Time(int(until), int(until % 1 * 1e9))
+            return bool(self._library.sem_clockwait(place, time.CLOCK_MONOTONIC, ctypes.byref(limit)) == 0)
         until = time.time() + _PATIENCE
         limit = _Time(int(until), int(until % 1 * 1e9))
         return bool(self._library.sem_timedwait(place, ctypes.byref(limit)) == 0)
@@ -177,8 +192,9 @@ class Crew:
         """Wait until the process number k is done with its list."""
         while not self._wait(self._done[k]):
             if _is_dead(self.pids[k - 1]):
-                raise RuntimeError(
-                    "a process that shares the work has died (out of memory?); run again with fewer threads"
+                raise WorkerDied(
+                    f"worker process {self.pids[k - 1]} has died in the middle of a pass (killed, or out of memory?); "
+                    "run again, with fewer --threads if memory is short"
                 )
 
 

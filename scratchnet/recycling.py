@@ -6,6 +6,7 @@ memory of large NumPy arrays when they die, and hands it to the next one of abou
 anything back: the moment an array and all its views are gone, its memory is free for the next.
 """
 
+import ctypes
 import mmap
 import weakref
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.forks import in_every_child
 
 LARGE = 1 << 16
 """Bytes from which on memory is kept; the C library's own recycling does well under it."""
@@ -34,6 +36,22 @@ class Shared(mmap.mmap):
     def __new__(cls, size: int) -> "Shared":
         """Take ``size`` bytes, all 0, from the system."""
         return super().__new__(cls, -1, size)
+
+
+def replace_by_copy(memory: mmap.mmap) -> None:
+    """Put private memory with the same contents in the place of shared memory; arrays that lie there stay valid."""
+    library = ctypes.CDLL(None, use_errno=True)
+    library.mmap.restype = ctypes.c_void_p
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    contents = bytes(memory)
+    fixed = 0x10  # MAP_FIXED on Linux, macOS and the BSDs; Python's mmap module does not name it
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | fixed
+    access = mmap.PROT_READ | mmap.PROT_WRITE
+    size, offset = ctypes.c_size_t(len(memory)), ctypes.c_long(0)
+    placed = library.mmap(ctypes.c_void_p(address), size, access, flags, -1, offset)
+    if placed != address:
+        raise OSError(ctypes.get_errno(), "a forked process could not copy the memory of a network")
+    ctypes.memmove(address, contents, len(contents))
 
 
 class Memory(Protocol):
@@ -138,12 +156,27 @@ def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     return array if memory.kind is np.ndarray else array.view(memory.kind)
 
 
+_KEPT: "weakref.WeakSet[Shared]" = weakref.WeakSet()
+"""Shared memory whose contents outlive a pass: parameters, gradients, the optimiser's arrays."""
+
+
 def shared_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return zeros in memory that forked processes share."""
+    """Return zeros in memory that the worker processes of a replay share, and other forked processes copy."""
     dtype = np.dtype(dtype)
     memory = Shared(max(1, prod(shape) * dtype.itemsize))
+    _KEPT.add(memory)
     array: Array = np.frombuffer(memory, dtype, prod(shape))
     return array.reshape(shape)
+
+
+@in_every_child
+def _copy_shared_memory() -> None:
+    """Give a forked child a copy of its own, at the same address, of the memory that it would share with its parent.
+
+    Without it a child that trains its copy of a network would change the parent's parameters.
+    """
+    for memory in list(_KEPT):
+        replace_by_copy(memory)
 
 
 def shared_copy(array: Array) -> Array:

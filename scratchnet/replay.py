@@ -10,6 +10,7 @@ last few recordings are kept. A Replay serves one thread at a time.
 """
 
 import os
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.blas import one_blas_thread
 from scratchnet.crew import Crew, can_fork
 from scratchnet.modes import is_precise, is_textbook
 from scratchnet.network import Network
 from scratchnet.recording import Program, Recorder, traced
 from scratchnet.recycling import common_pool, empty, shared_copy, using
-from scratchnet.threads import one_blas_thread, replay, thread_count
+from scratchnet.threads import replay, thread_count
 from scratchnet.workspace import Workspace
 
 KEPT = 4
@@ -42,6 +44,8 @@ class Tape:
     dx: Array | None = None
     need_dx: bool = False
     crew: Crew | None = None
+    by_threads: bool = False
+    """Whether a worker process was lost, so that threads replay from then on."""
 
     def run(self, program: Program) -> None:
         """Replay a program on all cores."""
@@ -54,6 +58,12 @@ class Tape:
 
     def _ready_crew(self) -> Crew | None:
         """Return the processes of both programs, forking them if need be; None where threads must do."""
+        if self.crew is not None and self.crew.lost():
+            self.crew.close()
+            self.by_threads = True
+            warnings.warn("a worker process has died; threads go on with its work", RuntimeWarning, stacklevel=2)
+        if self.by_threads:
+            return None
         if can_fork() and (self.crew is None or not self.crew.ready):
             try:
                 self.crew = Crew(*(program for program in (self.forward, self.backward) if program is not None))
@@ -157,6 +167,7 @@ class Replay:
         """Drop all recordings and their memory."""
         self._tapes.clear()
         self._last = None
+        self._first = Workspace()
 
     def _remember(self, key: Any, tape: Tape | None) -> None:
         """Keep the last few recordings; memory is only held by those."""

@@ -7,19 +7,21 @@ bookkeeping, costs more than a small layer), and the caller does a share itself.
 Each thread multiplies its own blocks with a BLAS that is held at one thread meanwhile: BLAS's own threads share one
 small product badly, and would fight with ours for the cores. Outside of :func:`share_out` and
 :func:`one_blas_thread` the BLAS is left as it was.
+
+After a fork (``multiprocessing`` on Linux before Python 3.14) the child has none of these threads. It starts its own
+when it first needs them.
 """
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
 from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from threadpoolctl import ThreadpoolController
-
+from scratchnet.blas import hold_this_thread, one_blas_thread
+from scratchnet.forks import in_every_child
 from scratchnet.modes import is_textbook, is_whole
 from scratchnet.recording import Program, recorder
 
@@ -75,21 +77,25 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
         Multiply-adds of the whole work, or :data:`PER_NUMBER` times the numbers it touches. Less than :data:`WORTH` is
         one share; less than :data:`ENOUGH` is done share by share in the caller.
     """
-    count = min(thread_count(), len(items)) if operations >= WORTH else 1
-    if count <= 1 or _IN_SHARE.get():
+    if _IN_SHARE.get():
         return [function(items)]
+    count = min(thread_count(), len(items)) if operations >= WORTH else 1
+    if count <= 1:
+        with one_blas_thread():  # or the last bits would depend on what other threads of the user's do meanwhile
+            return [function(items)]
     shares = stretches(items, count)
     token = _IN_SHARE.set(True)
     try:
         if (at_work := recorder()) is not None:
             return at_work.shares(function, shares)
-        if operations < ENOUGH or not _busy.acquire(blocking=False):  # another thread of the user's has the workers
-            return [function(share) for share in shares]
-        try:
-            with one_blas_thread():
+        with one_blas_thread():
+            busy = _busy
+            if operations < ENOUGH or not busy.acquire(blocking=False):  # another thread of the user's has the workers
+                return [function(share) for share in shares]
+            try:
                 return _run(shares, function)
-        finally:
-            _busy.release()
+            finally:
+                busy.release()
     finally:
         _IN_SHARE.reset(token)
 
@@ -114,7 +120,10 @@ def for_each(function: Callable[[T], None], items: Sequence[T], operations: int)
 
 
 def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> list[R]:
-    """Hand all shares but the first to the workers, do the first here, and wait for the others."""
+    """Hand all shares but the first to the workers, do the first here, and wait for the others.
+
+    Where the system grants fewer threads, the caller does what is left over.
+    """
     queues = _workers(len(shares) - 1)
     done: SimpleQueue[tuple[int, R | None, BaseException | None]] = SimpleQueue()
     for k, queue in enumerate(queues, 1):
@@ -122,7 +131,8 @@ def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> lis
     results: dict[int, R] = {}
     errors: list[BaseException] = []
     try:
-        results[0] = function(shares[0])
+        for k in (0, *range(len(queues) + 1, len(shares))):
+            results[k] = function(shares[k])
     finally:  # also after Ctrl-C: the workers write into arrays that must not be let go of before they are done
         for _ in queues:
             k, result, error = done.get()
@@ -142,7 +152,8 @@ def replay(program: Program) -> None:
         for call in (c for calls in share for c in calls):
             call()
 
-    alone = not _busy.acquire(blocking=False)
+    busy = _busy
+    alone = not busy.acquire(blocking=False)
     try:
         for section in program.sections:
             if alone or len(section) == 1:
@@ -151,23 +162,27 @@ def replay(program: Program) -> None:
                 _run([[calls] for calls in section], make)
     finally:
         if not alone:
-            _busy.release()
+            busy.release()
 
 
 _queues: list[SimpleQueue[Any]] = []
 
 
 def _workers(count: int) -> list[SimpleQueue[Any]]:
-    """Return the queues of so many workers, starting those that are missing."""
+    """Return the queues of so many workers, starting those that are missing; fewer if the system allows no more."""
     while len(_queues) < count:
         queue: SimpleQueue[Any] = SimpleQueue()
-        threading.Thread(target=_work, args=(queue,), daemon=True, name=f"scratchnet-{len(_queues) + 1}").start()
+        try:
+            threading.Thread(target=_work, args=(queue,), daemon=True, name=f"scratchnet-{len(_queues) + 1}").start()
+        except RuntimeError:  # a limit on processes or memory
+            break
         _queues.append(queue)
     return _queues[:count]
 
 
 def _work(queue: "SimpleQueue[Any]") -> None:
     """Serve one queue for ever."""
+    hold_this_thread()
     while True:
         context, function, share, k, done = queue.get()
         try:
@@ -177,16 +192,12 @@ def _work(queue: "SimpleQueue[Any]") -> None:
         del context, function, share, done
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold the BLAS at one thread; a worker thread that BLAS had woken would spin beside ours."""
-    with _blas().limit(limits=1):
-        yield
+@in_every_child
+def _start_again() -> None:
+    """Forget the parent's workers, and locks that its other threads held."""
+    global _busy  # noqa: PLW0603
+    _busy = threading.Lock()
+    _queues.clear()
 
 
 PIECE_BYTES = 1 << 19

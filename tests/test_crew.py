@@ -135,10 +135,36 @@ def test_the_death_of_a_process_is_an_error_and_no_endless_wait(monkeypatch, whe
     crew = Crew(program([[nothing], [end if when == "during" else nothing], [nothing]]))
     if when == "before":
         os.kill(crew.pids[0], signal.SIGKILL)
-    with pytest.raises(RuntimeError, match=r"a process that shares the work has died \(out of memory\?\)"):
+    with pytest.raises(RuntimeError, match=r"worker process \d+ has died in the middle of a pass"):
         crew.run()
     assert not crew.ready
     assert not set(crew.pids) & children()
+
+
+def test_a_process_that_died_while_it_waited_is_noticed_before_work_begins():
+    crew = Crew(program([[nothing], [nothing]]))
+    crew.run()
+    assert not crew.lost()
+    os.kill(crew.pids[0], signal.SIGKILL)
+    end = time.time() + 10
+    while not crew.lost() and time.time() < end:
+        time.sleep(0.01)
+    assert crew.lost()
+    crew.close()
+
+
+def test_waiting_does_not_depend_on_the_wall_clock(monkeypatch):
+    """A clock that is set back by an hour must not keep the leader waiting for an hour."""
+    monkeypatch.setattr(crews, "_PATIENCE", 0.1)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    crew = Crew(program([[nothing], [nothing]]))
+    if not hasattr(crew._library, "sem_clockwait"):
+        pytest.skip("this C library waits by the wall clock only")
+    os.kill(crew.pids[0], signal.SIGKILL)
+    begin = time.monotonic()
+    with pytest.raises(RuntimeError, match="has died"):
+        crew.run()
+    assert time.monotonic() - begin < 5
 
 
 def test_an_error_in_a_process_reaches_the_leader(monkeypatch):

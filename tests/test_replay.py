@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -20,7 +21,7 @@ from scratchnet.network import Network
 from scratchnet.replay import Replay
 from tests.compare import numbers
 from tests.models.test_models import SMALL, framed, stirred
-from tests.processes import children
+from tests.processes import alive, children
 
 pytestmark = pytest.mark.usefixtures("deadline")
 
@@ -531,16 +532,34 @@ def test_many_replays_side_by_side(cores):
 
 
 @forks
-def test_a_killed_process_is_an_error_once(cores, monkeypatch):
+def test_threads_go_on_with_the_work_of_a_killed_process(cores):
+    cores(2)
+    net, twin = small(), small()
+    fast, before = Replay(net), children()
+    for seed in range(3):
+        same_step(fast, net, twin, batch(seed), seed)
+    (pid,) = children() - before
+    os.kill(pid, signal.SIGKILL)
+    while alive(pid):
+        time.sleep(0.01)
+    with pytest.warns(RuntimeWarning, match="a worker process has died; threads go on with its work"):
+        same_step(fast, net, twin, batch(3), 3)
+    same_step(fast, net, twin, batch(4), 4)
+    assert children() == before
+
+
+@forks
+def test_a_process_that_is_killed_in_the_middle_of_a_pass_is_an_error_once(cores, monkeypatch):
     cores(2)
     monkeypatch.setattr(crews, "_PATIENCE", 0.1)
+    monkeypatch.setattr(crews.Crew, "lost", lambda self: False)
     net, twin = small().eval(), small().eval()
     fast, before = Replay(net), children()
     for seed in range(3):
         fast.forward(batch(seed))
     (pid,) = children() - before
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(RuntimeError, match=r"has died \(out of memory\?\); run again with fewer threads"):
+    with pytest.raises(RuntimeError, match=f"worker process {pid} has died in the middle of a pass"):
         fast.forward(batch(3))
     np.testing.assert_array_equal(fast.forward(batch(4)), twin.forward(batch(4)))
     assert pid not in children()

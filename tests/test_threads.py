@@ -7,6 +7,8 @@ import pytest
 import threadpoolctl
 
 from scratchnet import threads
+from scratchnet.blas import one_blas_thread
+from scratchnet.ops.convolution import conv2d
 from scratchnet.threads import ENOUGH, WORTH, over_rows, share_out
 
 
@@ -112,6 +114,57 @@ def test_the_blas_is_held_at_one_thread_only_meanwhile():
     inside = share_out(lambda share: counts(), range(3), ENOUGH)
     assert all(count == 1 for share in inside for count in share)
     assert counts() == before
+
+
+def blas_threads():
+    return [info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_overlapping_holds_leave_the_blas_as_it_was(order):
+    """Holds of several threads end in any order; the last one to end gives back the number from before the first."""
+    with threadpoolctl.threadpool_limits(3, user_api="blas"):
+        before = blas_threads()
+        holds = [one_blas_thread() for _ in range(3)]
+        for hold in holds:
+            hold.__enter__()
+        for place in order:
+            assert all(count == 1 for count in blas_threads())
+            holds[place].__exit__(None, None, None)
+        assert blas_threads() == before
+
+
+def test_threads_that_compute_at_once_leave_the_blas_as_it_was_and_get_the_same_bits():
+    x = np.random.default_rng(0).standard_normal((2, 40, 40, 48))
+    weight = np.random.default_rng(1).standard_normal((5, 5, 48, 48))
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        expected = conv2d(x, weight, None, 1, 2)
+        found, start = [], threading.Barrier(4, timeout=20)
+
+        def compute():
+            start.wait()
+            found.append(conv2d(x, weight, None, 1, 2))
+
+        together = [threading.Thread(target=compute) for _ in range(4)]
+        for thread in together:
+            thread.start()
+        for thread in together:
+            thread.join()
+        assert blas_threads() == before
+    for y in found:
+        np.testing.assert_array_equal(y, expected)
+    assert len(found) == 4
+
+
+def test_the_caller_does_what_threads_that_cannot_be_started_would_have_done(monkeypatch):
+    monkeypatch.setattr(threads, "_queues", [])
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert share_out(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (3, 40, 33, 8)])

@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.bench.problems import Kind, Problem, Solution, labels
+from scratchnet.blas import one_blas_thread
 from scratchnet.crew import Crew, can_fork
 from scratchnet.losses import PixelLoss
 from scratchnet.network import FlatBuffers
@@ -18,7 +19,7 @@ from scratchnet.ops.normalization import batch_norm, batch_norm_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from scratchnet.recording import Program, Recorder, traced
-from scratchnet.threads import one_blas_thread, replay
+from scratchnet.threads import replay
 from scratchnet.training.optimizers import SGD, Adam
 
 

@@ -10,6 +10,7 @@ from scratchnet.commands.preparing import prepare_run
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_views
 from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
+from scratchnet.crew import WorkerDied
 from scratchnet.data import Dataset, SampleSource
 from scratchnet.device import computing
 from scratchnet.errors import UserError
@@ -62,6 +63,10 @@ def _main(words: Sequence[str], ranks: Ranks) -> int:
         raise KeyboardInterrupt(
             f"interrupted; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
         ) from None
+    except WorkerDied as error:
+        raise UserError(
+            f"{error}; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
+        ) from error
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.blas import one_blas_thread
 from scratchnet.data import Preprocessing
 from scratchnet.interop.onnx_export import Exported, taken_size
 from scratchnet.interop.switches import from_onnx
@@ -21,7 +22,6 @@ from scratchnet.losses import probabilities
 from scratchnet.modes import precise
 from scratchnet.network import Network
 from scratchnet.ops.pooling import Switches, max_unpool2d_backward
-from scratchnet.threads import one_blas_thread
 
 LIMIT = 1e-4
 """Largest difference that passes."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from scratchnet.arrays import Array, generator, namespace, on_gpu
+from scratchnet.blas import one_blas_thread
 from scratchnet.layers.activation import Dropout
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.normalization import BatchNorm2d
@@ -19,7 +20,6 @@ from scratchnet.network.passes import Pass
 from scratchnet.network.recomputing import Held, held, plan
 from scratchnet.network.step import Step
 from scratchnet.ops.geometry import Pair
-from scratchnet.threads import one_blas_thread
 
 
 class Network(Owner):
