@@ -16,6 +16,7 @@ from scratchnet.commands.results import baselines, results_text, write_confusion
 from scratchnet.commands.sources import open_split
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
+from scratchnet.data.class_names import find_class_file
 from scratchnet.errors import UserError
 from scratchnet.evaluation import BAND, EDGES, TOLERANCE, DetailCounter
 from scratchnet.files import check_writable
@@ -195,7 +196,7 @@ def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tu
             settings = replace(settings, **{name: getattr(arguments, name)})
     if arguments.mask_format is not None and arguments.mask_threshold is None:
         settings = replace(settings, mask_threshold=None)
-    named = (Path(arguments.data) / "classes.txt").is_file()
+    named = find_class_file(Path(arguments.data)) is not None
     settings = replace(settings, classes=None if named else len(recipe.classes))
     check_data_settings(settings)
     splits, train = available_splits(arguments.data, settings.layout), None

@@ -11,7 +11,8 @@ import tyro
 from scratchnet.arrays import to_host
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.prediction import PredictionArguments
-from scratchnet.data import IMAGE_SUFFIXES, read_image, write_image, write_mask
+from scratchnet.data import read_image, write_image, write_mask
+from scratchnet.data.layouts import ENDINGS, is_image_file, left_out, left_out_words
 from scratchnet.errors import UserError
 from scratchnet.inference import Predictor, to_mask
 from scratchnet.progress import progress
@@ -71,17 +72,17 @@ def _find(arguments: Sequence[str]) -> list[Path]:
     for word in arguments:
         path = Path(word)
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if _is_image(p))
+            inside = sorted(p for p in path.iterdir() if is_image_file(p))
+            rest = left_out(path)
             if not inside:
-                raise UserError(f"{path}: no images in this folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+                held = f"; it holds {left_out_words(rest)}" if rest else ""
+                raise UserError(f"{path}: no images in this folder (looked for .png, .jpg, .tif{ENDINGS}{held}")
+            if rest:
+                say(f"{path}: leaving out {left_out_words(rest)}")
             paths += inside
         else:
             paths.append(path)
     return paths
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _outputs(path: Path, out: Path) -> tuple[Path, Path]:

@@ -19,6 +19,7 @@ from scratchnet.data import (
     training_boxes,
     validation_boxes,
 )
+from scratchnet.data.names import find_entry
 from scratchnet.errors import UserError
 from scratchnet.progress import progress
 
@@ -79,8 +80,8 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
 
 def open_boxes(root: Path, classes: Sequence[str]) -> dict[str, list[ObjectBox]]:
     """Return the boxes of every image that a set's ``boxes.csv`` lists; none where there is no such file."""
-    path = root / BOXES
-    if not path.is_file():
+    path = find_entry(root, BOXES)
+    if not path.exists():
         return {}
     boxes, problems = read_boxes(path, classes)
     if problems:

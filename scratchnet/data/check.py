@@ -4,13 +4,15 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scratchnet.data.check_objects import ObjectFindings
 from scratchnet.data.folders import Dataset, read_classes
 from scratchnet.data.frequencies import ClassCounts
-from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples
+from scratchnet.data.image_files import inspect_image
+from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples, left_out, left_out_words
 from scratchnet.data.masks import MaskFormat
 from scratchnet.errors import UserError
 
@@ -39,6 +41,8 @@ class CheckReport:
         One line for each thing that has to be put right.
     object_lines : list of str
         What there is in ``boxes.csv`` and in files of numbered objects.
+    remarks : list of str
+        What need not be wrong but should be known: files that are left out, photos that their camera turned.
     """
 
     root: Path
@@ -51,6 +55,7 @@ class CheckReport:
     duplicates: list[tuple[str, ...]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     object_lines: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -67,6 +72,7 @@ class CheckReport:
             names = ", ".join(self.empty_masks[:3]) + (", …" if len(self.empty_masks) > 3 else "")
             lines.append(f"masks with background only: {len(self.empty_masks)} ({names})")
         lines += [f"same image: {', '.join(group)}" for group in self.duplicates]
+        lines += self.remarks
         lines.append(f"problems: {len(self.problems) or 'none'}")
         return "\n".join([*lines, *self._problem_lines()])
 
@@ -163,7 +169,34 @@ def check_dataset(
         report.problems.append(f"{report.root}: {complaint}")
     report.object_lines = objects.lines()
     _find_duplicates(report, members)
+    report.remarks = [*_left_out_lines(samples), *_turned_lines(samples)]
     return report
+
+
+def _left_out_lines(samples: Sequence[Sample]) -> list[str]:
+    """Name the files beside the images and masks that are not read."""
+    folders = sorted({path.parent for sample in samples for path in (sample.image, sample.mask)})
+    return [f"{folder}: leaving out {left_out_words(rest)}" for folder in folders if (rest := left_out(folder))]
+
+
+def _turned_lines(samples: Sequence[Sample]) -> list[str]:
+    """Name photos that stand upright only by their camera's note, where the mask has no such note."""
+    names = []
+    for sample in samples:
+        if sample.image.suffix.lower() in _WITHOUT_NOTES:
+            continue
+        with suppress(UserError):
+            turns = inspect_image(sample.image).orientation, inspect_image(sample.mask).orientation
+            if turns[0] != turns[1]:
+                names.append(sample.name)
+    if not names:
+        return []
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return [f"turned by the camera's note (EXIF): {len(names)} ({shown}); their masks must fit the upright photo"]
+
+
+_WITHOUT_NOTES = {".png", ".bmp", ".gif", ".ppm", ".pgm", ".pbm"}
+"""Endings of files in which cameras write no notes."""
 
 
 def _find_members(report: CheckReport, layout: Layout, split: str | None) -> list[tuple[str, Sample]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.folders import Dataset
+from scratchnet.data.names import find_entry
 from scratchnet.data.objects import BOXES, ObjectBox, group_by_image, read_boxes
 from scratchnet.errors import UserError
 
@@ -31,11 +32,11 @@ class ObjectFindings:
     """
 
     def __init__(self, root: Path, classes: Sequence[str]) -> None:
-        self.path, self.classes = root / BOXES, classes
+        self.path, self.classes = find_entry(root, BOXES), classes
         self.boxes: dict[str, list[ObjectBox]] = {}
         self.problems: list[str] = []
         self.numbered = 0
-        if self.path.is_file():
+        if self.path.exists():
             try:
                 rows, self.problems = read_boxes(self.path, classes)
                 self.boxes = group_by_image(rows)

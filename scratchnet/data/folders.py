@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array, generator
+from scratchnet.data.class_names import find_class_file, read_class_list
+from scratchnet.data.image_files import inspect_image
 from scratchnet.data.images import image_size, read_image
 from scratchnet.data.known_sets import VOC_CLASSES
-from scratchnet.data.layouts import Layout, Sample, find_samples, numbered_lines
+from scratchnet.data.layouts import Layout, Sample, find_samples
 from scratchnet.data.masks import MaskFormat, read_mask
 from scratchnet.errors import UserError
 
@@ -62,11 +64,25 @@ class Dataset:
         sample = self.samples[index]
         image, mask = read_image(sample.image), self.load_mask(index)
         if image.shape[:2] != mask.shape:
+            remedy = self._turned(index, image.shape[:2], mask.shape) or "export the mask in the image's size"
             raise UserError(
                 f"{sample.image} is {image.shape[1]}×{image.shape[0]} but its mask {sample.mask} is "
-                f"{mask.shape[1]}×{mask.shape[0]} pixels; export the mask in the image's size"
+                f"{mask.shape[1]}×{mask.shape[0]} pixels; {remedy}"
             )
         return image, mask
+
+    def _turned(self, index: int, image: tuple[int, ...], mask: tuple[int, ...]) -> str | None:
+        """Say what to do where only one of an image and its mask notes a quarter turn; None where that is not so."""
+        sample = self.samples[index]
+        turns = inspect_image(sample.image).orientation, inspect_image(sample.mask).orientation
+        if mask != image[::-1] or (turns[0] >= 5) == (turns[1] >= 5):
+            return None
+        if turns[0] >= 5:
+            return (
+                f"the photo is turned by its camera's note (EXIF orientation {turns[0]}) and the mask was drawn on it "
+                "unturned: turn the mask likewise, or save the photo without the note"
+            )
+        return f"the mask's file notes a turn (orientation {turns[1]}), the image's does not: save the mask without it"
 
 
 def open_dataset(
@@ -97,8 +113,9 @@ def open_dataset(
     mask_format, mask_threshold, ignore_index
         How to read the masks, see `read_mask`.
     classes : int, sequence of str or None
-        Number or names of the classes. None: the lines of ``classes.txt``; without that file two-class formats have
-        "background" and "foreground", and the layout ``voc`` has the 21 classes of Pascal VOC.
+        Number or names of the classes. None: those in ``classes.txt`` (or CVAT's ``labelmap.txt``), see
+        `read_class_list`; without that file two-class formats have "background" and "foreground", and the layout
+        ``voc`` has the 21 classes of Pascal VOC.
 
     Returns
     -------
@@ -154,8 +171,9 @@ def read_classes(
     layout: Layout = "folder",
 ) -> tuple[str, ...]:
     """Return the class names of a folder; parameters and errors as in `open_dataset`."""
-    path = root / "classes.txt"
-    listed = tuple(line for _, line in numbered_lines(path)) if path.is_file() else None
+    found = find_class_file(root)
+    path = found or root / "classes.txt"
+    listed = read_class_list(found).names if found else None
     if classes is None:
         two = ("background", "foreground") if mask_format in {"binary", "threshold"} else ()
         names = listed or two or (VOC_CLASSES if layout == "voc" else ())

@@ -1,13 +1,17 @@
 """Where a data set keeps its images, masks and lists: finding the pairs in three kinds of folders."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
-from scratchnet.data.images import IMAGE_SUFFIXES
+from scratchnet.data.file_kinds import kind_of_file
+from scratchnet.data.image_files import readable_suffixes
+from scratchnet.data.names import find_entry, is_system_file, look_up, matches
+from scratchnet.data.text_files import numbered_lines
 from scratchnet.errors import UserError
 
 Layout: TypeAlias = Literal["folder", "camvid", "voc"]
@@ -36,17 +40,39 @@ def available_splits(root: Path | str, layout: Layout = "folder") -> list[str]:
     """Return the names of a folder's splits, sorted; an empty list where it has none."""
     root = existing_folder(Path(root))
     if layout == "camvid":
-        return sorted(
-            folder.name
-            for folder in root.iterdir()
-            if folder.is_dir() and (root / f"{folder.name}{_ANNOTATION}").is_dir()
+        names = {path.name.casefold() for path in root.iterdir() if path.is_dir()}
+        found = [path.name for path in root.iterdir() if f"{path.name.casefold()}{_ANNOTATION}" in names]
+        return sorted(_usual(name) for name in found if (root / name).is_dir())
+    folder = _lists_of(root, layout)
+    if not (folder.exists() or folder.is_symlink()):
+        return []
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of lists, one NAME.txt a split; move the file away")
+    entries = sorted(path for path in folder.iterdir() if not is_system_file(path.name))
+    lists = [path for path in entries if path.suffix.lower() == ".txt"]
+    if entries and not lists and layout == "folder":
+        raise UserError(
+            f"{folder}: holds {entries[0].name} but no list NAME.txt; write one image name a line, or remove it"
         )
-    return sorted(path.stem for path in (root / list_folder(layout)).glob("*.txt"))
+    return sorted(_usual(path.stem) for path in lists)
+
+
+def _usual(split: str) -> str:
+    """Return the usual spelling of a split's name that differs from it in case alone: TRAIN is train."""
+    return split.casefold() if split.casefold() in {"train", "val", "test", "trainval"} else split
 
 
 def list_folder(layout: Layout) -> Path:
     """Return where, below its root, a set keeps one list of names a split."""
     return _VOC_LISTS if layout == "voc" else Path("splits")
+
+
+def _lists_of(root: Path, layout: Layout) -> Path:
+    """Return the folder of a set's lists, whose name may be in capitals."""
+    folder = root
+    for name in list_folder(layout).parts:
+        folder = find_entry(folder, name)
+    return folder
 
 
 def find_samples(root: Path, layout: Layout, split: str | None) -> Found:
@@ -69,27 +95,48 @@ def find_samples(root: Path, layout: Layout, split: str | None) -> Found:
     names = ("images", "masks", "objects")
     if layout == "voc":
         names = ("JPEGImages", "SegmentationClass", "SegmentationObject")
-    images, masks = (files_by_stem(root / name) for name in names[:2])
+    image_folder, mask_folder, object_folder = (find_entry(root, name) for name in names)
+    images, masks = files_by_stem(image_folder), files_by_stem(mask_folder)
+    every = images
     if split is None and layout == "voc":  # most of its photographs have boxes only
-        images = {stem: path for stem, path in images.items() if stem in masks}
+        partners = matches(images, masks, str(root))
+        images = {stem: path for stem, path in images.items() if stem in partners}
     if split is None:
-        samples, problems = _pair(images, masks, root / names[1])
+        samples, problems = _pair(images, masks, mask_folder)
     else:
         samples, problems = _pair_listed(_split_list(root, layout, split), images, masks)
-    objects = {path.stem: path for path in (root / names[2]).glob("*.png")}
-    return [replace(sample, objects=objects.get(sample.name)) for sample in samples], problems
+    return _with_objects(samples, problems, every, object_folder)
+
+
+def _with_objects(samples: list[Sample], problems: list[str], images: dict[str, Path], folder: Path) -> Found:
+    """Add the files of numbered objects, where a set has a folder of them."""
+    if not (folder.exists() or folder.is_symlink()):
+        return samples, problems
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of masks whose values number the objects; move the file away")
+    if all(is_system_file(path.name) for path in folder.iterdir()):
+        return samples, problems
+    objects = files_by_stem(folder)
+    partners = matches(images, objects, str(folder))
+    alone = sorted(objects.keys() - set(partners.values()))
+    problems += [f"{objects[stem]}: numbers the objects of no image; name it like its image" for stem in alone]
+    found = {name: objects[partner] for name, partner in partners.items()}
+    return [replace(sample, objects=found.get(sample.image.stem)) for sample in samples], problems
 
 
 def _find_camvid(root: Path, split: str | None) -> Found:
     """Pair ``SPLIT/`` with ``SPLITannot/``, or as ``SPLIT.txt`` says; for one split or for all."""
     if split is not None:
-        if (root / f"{split}.txt").is_file():
-            return _pair_paths(root, root / f"{split}.txt")
-        if split not in (splits := available_splits(root, "camvid")):
+        listed = find_entry(root, f"{split}.txt")
+        if listed.exists():
+            return _pair_paths(root, listed)
+        splits = available_splits(root, "camvid")
+        if split.casefold() not in {name.casefold() for name in splits}:
             advice = f"; choose one of {', '.join(splits)}" if splits else "; check --layout"
             raise UserError(f"{root}: no pair of folders {split}/ and {split}{_ANNOTATION}/{advice}")
-        images, masks = files_by_stem(root / split), files_by_stem(root / f"{split}{_ANNOTATION}")
-        return _pair(images, _without_prefix(images, masks), root / f"{split}{_ANNOTATION}")
+        mask_folder = find_entry(root, f"{split}{_ANNOTATION}")
+        images, masks = files_by_stem(find_entry(root, split)), files_by_stem(mask_folder)
+        return _pair(images, _without_prefix(images, masks), mask_folder)
     splits = available_splits(root, "camvid")
     if not splits:
         raise UserError(f"{root}: no pair of folders like train/ and train{_ANNOTATION}/; check --layout")
@@ -108,12 +155,13 @@ def _without_prefix(images: dict[str, Path], masks: dict[str, Path]) -> dict[str
 
 def _pair(images: dict[str, Path], masks: dict[str, Path], mask_folder: Path) -> Found:
     """Match by stem, sorted; every file must have its partner."""
-    samples = [Sample(stem, images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())]
-    alone = sorted(masks.keys() - images.keys())
+    partners = matches(images, masks, str(mask_folder.parent))
+    samples = [Sample(stem, images[stem], masks[partners[stem]]) for stem in sorted(partners)]
+    alone = sorted(masks.keys() - set(partners.values()))
     # X_mask or gt-X, found by taking a word off either end
     alike = {re.sub(end, "", name): masks[name] for name in alone for end in (r"[-_. ][^-_. ]*$", r"^[^-_. ]*[-_. ]")}
     problems = []
-    for stem in sorted(images.keys() - masks.keys()):
+    for stem in sorted(images.keys() - partners.keys()):
         found = alike.get(stem)
         advice = f"rename {found} to {stem}{found.suffix}" if found else f"put {stem}.png into {mask_folder}"
         problems.append(f"{images[stem]}: has no mask; {advice}, or move the image away")
@@ -125,12 +173,10 @@ def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) ->
     """Match the names of a split's list; files that are not listed may lack their partner."""
 
     def pair(name: str) -> Sample | str:
-        if name in images and name in masks:
-            return Sample(name, images[name], masks[name])
-        missing = "image" if name not in images else "mask"
-        stem = Path(name).stem
-        if stem in images and stem in masks:
-            return f"expected a name without its ending, got {name!r}; write {stem}"
+        image, mask = look_up(name, images, str(path)), look_up(name, masks, str(path))
+        if image and mask:
+            return Sample(image.stem, image, mask)
+        missing = "mask" if image else "image"
         return f"there is no {missing} named {name!r}; correct or remove the line"
 
     return _pair_lines(path, pair, "one file name without its ending a line")
@@ -145,7 +191,8 @@ def _pair_paths(root: Path, path: Path) -> Found:
 
     def here(text: str) -> Path | None:
         there = PurePosixPath(text.replace("\\", "/"))
-        return stems(root / there.parent.name).get(there.stem)
+        files = stems(find_entry(root, there.parent.name))
+        return look_up(there.stem, files, str(path))
 
     def pair(line: str) -> Sample | str:
         words = line.split()
@@ -166,6 +213,8 @@ def _pair_lines(path: Path, pair: Callable[[str], Sample | str], expected: str) 
     samples: dict[str, Sample] = {}
     problems = []
     for number, line in numbered_lines(path):
+        if is_system_file(line):  # `ls` lists Thumbs.db too
+            continue
         made = pair(line)
         if isinstance(made, str):
             problems.append(f"{path}, line {number}: {made}")
@@ -179,40 +228,59 @@ def _pair_lines(path: Path, pair: Callable[[str], Sample | str], expected: str) 
 
 
 def _split_list(root: Path, layout: Layout, split: str) -> Path:
-    path = root / list_folder(layout) / f"{split}.txt"
-    if not path.is_file():
+    path = find_entry(_lists_of(root, layout), f"{split}.txt")
+    if not path.exists():
         splits = available_splits(root, layout)
         advice = f"choose one of {', '.join(splits)}" if splits else "write one image name a line, or leave --split out"
         raise UserError(f"{path}: no such file; {advice}")
     return path
 
 
-def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a text file with their numbers, blank ones left out."""
-    lines = enumerate(read_text(path).splitlines(), 1)
-    return [(number, line.strip()) for number, line in lines if line.strip()]
-
-
-def read_text(path: Path) -> str:
-    """Return a text file's content, or raise a UserError when it is none."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not UTF-8 text; save it again as UTF-8") from error
-
-
 def files_by_stem(folder: Path) -> dict[str, Path]:
     """Return the image files of a folder by their names without ending."""
     files: dict[str, Path] = {}
     for path in sorted(existing_folder(folder).iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+        if not is_image_file(path):
             continue
         if path.stem in files:
             raise UserError(f"{path}: {files[path.stem].name} has the same name but for its ending; rename one")
         files[path.stem] = path
     if not files:
-        raise UserError(f"{folder}: no image files in it (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise UserError(f"{folder}: no image files in it (looked for .png, .jpg, .tif{ENDINGS}{_left_words(folder)}")
     return files
+
+
+ENDINGS = ", .webp and what else Pillow reads)"
+
+
+def is_image_file(path: Path) -> bool:
+    """Return whether a file's name is one of an image that can be read."""
+    return path.suffix.lower() in readable_suffixes() and not is_system_file(path.name) and path.is_file()
+
+
+def left_out(folder: Path) -> list[Path]:
+    """Return the entries of a folder that are neither read as images nor folders nor the system's, sorted."""
+    entries = sorted(path for path in folder.iterdir() if not is_system_file(path.name))
+    return [path for path in entries if not path.is_dir() and not is_image_file(path)]
+
+
+def left_out_words(paths: Sequence[Path]) -> str:
+    """Say how many files are left out and name the first three."""
+    kinds = [f"{path.name} ({kind[0]})" if (kind := _kind(path)) else path.name for path in paths[:3]]
+    names = ", ".join(kinds) + (", …" if len(paths) > 3 else "")
+    return f"{len(paths)} file{'' if len(paths) == 1 else 's'} of kinds that cannot be read as images: {names}"
+
+
+def _kind(path: Path) -> tuple[str, str] | None:
+    with suppress(OSError):
+        return kind_of_file(path) if path.is_file() else None
+    return None
+
+
+def _left_words(folder: Path) -> str:
+    """Return what to add to a message about a folder without images."""
+    paths = left_out(folder)
+    return f"; it holds {left_out_words(paths)}" if paths else ""
 
 
 def existing_folder(folder: Path) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.components import boxes_round, connected_components
-from scratchnet.data.layouts import read_text
+from scratchnet.data.text_files import read_text
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.arrays import Array
-from scratchnet.data.layouts import read_text
 from scratchnet.data.proposals import enlarged
+from scratchnet.data.text_files import read_text
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 from scratchnet.inference.boxes import Proposals

@@ -123,3 +123,21 @@ def test_a_large_photograph_is_no_cause_for_alarm(call, checkpoint, photos, tmp_
     code, said, err = call("segment", checkpoint, photos / "b.jpg", "--out", tmp_path / "out")
     assert (code, said) == (2, "")
     assert "b.jpg: too large to open at once" in err
+
+
+def test_every_kind_of_image_in_a_folder_is_segmented_and_the_rest_is_named(call, checkpoint, tmp_path):
+    image = Image.fromarray(sample(1, 32, 32)[0])
+    (tmp_path / "photos").mkdir()
+    names = [f"{suffix}{suffix}" for suffix in (".webp", ".jfif", ".jpe", ".jp2", ".ppm", ".TIF", ".tga", ".ico")]
+    for name in names:
+        image.save(tmp_path / "photos" / f"p{name[1:]}")
+    (tmp_path / "photos" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (tmp_path / "photos" / "scan.dcm").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "photos" / "Thumbs.db").write_bytes(b"x")
+    code, said, err = call("segment", checkpoint, tmp_path / "photos", "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert f"wrote {len(names)} masks" in said
+    assert (
+        "leaving out 2 files of kinds that cannot be read as images: phone.heic (a HEIC/HEIF image), scan.dcm" in said
+    )
+    assert "Thumbs" not in said

@@ -147,10 +147,6 @@ DAMAGE = {
         lambda root: listed(root, "val", "s4\ns77\n"),
         "val.txt, line 2: there is no image named 's77'",
     ),
-    "name with its ending in a list": (
-        lambda root: listed(root, "val", "s4\ns5.png\n"),
-        "val.txt, line 2: expected a name without its ending, got 's5.png'; write s5",
-    ),
     "name listed twice": (lambda root: listed(root, "train", "s1\ns1\n"), "line 2: 's1' is listed twice"),
     "no val list": (lambda root: remove(root / "splits" / "val.txt"), "val.txt: no such file; choose one of train"),
     "no class names": (

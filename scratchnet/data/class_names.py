@@ -1,0 +1,129 @@
+"""``classes.txt``: names of the classes, and their colours where the file gives them."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from scratchnet.data.names import find_entry
+from scratchnet.data.text_files import numbered_lines, read_text
+from scratchnet.errors import UserError
+
+Colour: TypeAlias = tuple[int, int, int]
+
+FILES = ("classes.txt", "labelmap.txt")
+"""Names of the file at the root of a set; the second is CVAT's."""
+
+
+class ClassList(NamedTuple):
+    """What a file says of the classes.
+
+    Attributes
+    ----------
+    names : tuple of str
+    colours : tuple of (int, int, int) or None
+        Red, green and blue of every class, where the file gives them for all.
+    """
+
+    names: tuple[str, ...]
+    colours: tuple[Colour, ...] | None = None
+
+
+def find_class_file(root: Path) -> Path | None:
+    """Return the file that names the classes of a set, or None if there is none."""
+    for name in FILES:
+        path = find_entry(root, name)
+        if path.exists() or path.is_symlink():
+            return path
+    return None
+
+
+def read_class_list(path: Path) -> ClassList:
+    """Read names of classes, class 0 first.
+
+    Known are: one name a line; CVAT's ``labelmap.txt`` (``name:r,g,b:parts:actions``); a name and three numbers
+    from 0 to 255, separated by spaces, tabs, commas or semicolons, in either order; any of these with a number from 0
+    before every name; a JSON list of names or of objects with ``name`` and perhaps ``color``. Lines that begin with
+    ``#`` and a first line of column titles are left out.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be read or its lines are of different forms.
+    """
+    if read_text(path).lstrip()[:1] in ("[", "{"):
+        return _from_json(path)
+    lines = [line for _, line in numbered_lines(path) if not line.startswith("#")]
+    if len(lines) > 1 and _TITLES.fullmatch(lines[0]):
+        lines = lines[1:]
+    rows = [_split(line) for line in _without_numbers(lines)]
+    names = tuple(name for name, _ in rows)
+    colours = [colour for _, colour in rows if colour is not None]
+    if colours and len(colours) < len(rows):
+        plain = next(name for name, colour in rows if colour is None)
+        raise UserError(f"{path}: gives colours for some classes but none for {plain!r}; give all of them or none")
+    return ClassList(names, tuple(colours) or None)
+
+
+_TITLES = re.compile(
+    r"((id|index|no|nr|#)\W+)?(class|label|category)?[_ ]?(name|names|label|labels|class|classes|category|categories)"
+    r"(\W+(r|red|colou?r(_rgb)?)\b.*)?:?",
+    re.IGNORECASE,
+)
+"""A first line that names columns: ``name``, ``class,r,g,b``, ``id;label``."""
+
+_THREE = r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})"
+_CVAT = re.compile(rf"(?P<name>[^:]+):(?:{_THREE})?(?::[^:]*){{0,2}}")
+_AFTER = re.compile(rf"(?P<name>.*?\S)[\s,;:]+{_THREE}[\s,;:]*")
+_BEFORE = re.compile(rf"{_THREE}[\s,;:]+(?P<name>\S.*)")
+
+
+def _split(line: str) -> tuple[str, Colour | None]:
+    """Return name and colour of a line."""
+    for form in (_CVAT, _AFTER, _BEFORE):
+        if found := form.fullmatch(line):
+            places = {1, 2, 3, 4} - {found.re.groupindex["name"]}
+            numbers = [int(found[place]) for place in sorted(places) if found[place] is not None]
+            if all(number <= 255 for number in numbers) and (numbers or "::" in line):
+                red, green, blue = numbers or (0, 0, 0)
+                return found["name"].strip(), (red, green, blue) if numbers else None
+    return line, None
+
+
+def _without_numbers(lines: Sequence[str]) -> Sequence[str]:
+    """Take ``0``, ``1:``, ``2,`` … away where every line begins with its own number."""
+    found = [re.fullmatch(r"(\d+)[\s:,;.)=]+(.*\S)", line) for line in lines]
+    rests = [match[2] for index, match in enumerate(found) if match and int(match[1]) == index]
+    named = all(re.search(r"[^\W\d]", rest) for rest in rests)
+    return rests if rests and named and len(rests) == len(lines) else lines
+
+
+def _from_json(path: Path) -> ClassList:
+    """Read a JSON list, or an object whose keys are the classes' numbers."""
+    wrong = UserError(f"{path}: expected a JSON list of names, or of objects with the keys name and color")
+    try:
+        values: Any = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid JSON ({error}); write one class name a line") from error
+    if isinstance(values, dict):
+        if [*values] != [str(index) for index in range(len(values))]:
+            raise wrong
+        values = [*values.values()]
+    if all(isinstance(value, str) for value in values):
+        return ClassList(tuple(value.strip() for value in values))
+    if not all(isinstance(value, dict) and isinstance(value.get("name"), str) for value in values):
+        raise wrong
+    colours = [_colour(value.get("color", value.get("colour"))) for value in values]
+    known = tuple(colour for colour in colours if colour is not None)
+    return ClassList(tuple(value["name"].strip() for value in values), known if len(known) == len(values) else None)
+
+
+def _colour(value: object) -> Colour | None:
+    """Return a colour given as ``[r, g, b]`` or ``"#rrggbb"``; None for anything else."""
+    if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        red, green, blue = bytes.fromhex(value[1:])
+        return red, green, blue
+    if isinstance(value, list) and len(value) == 3 and all(type(v) is int and 0 <= v <= 255 for v in value):
+        return value[0], value[1], value[2]
+    return None
