@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from scratchnet.config.settings import TrainSettings
 from scratchnet.errors import UserError
+from scratchnet.files import check_regular_file
 
 
 def recipe_names() -> list[str]:
@@ -37,6 +38,7 @@ def read_settings(source: str) -> TrainSettings:
     path = Path(source)
     try:
         if path.suffix == ".toml":
+            check_regular_file(path, "a TOML file")
             text = path.read_text(encoding="utf-8")
         elif source in recipe_names():
             text = (resources.files("scratchnet") / "recipes" / f"{source}.toml").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from scratchnet.arrays import Array
 from scratchnet.interop.pickled import Storage, Tensor, read_pickle
+from scratchnet.interop.state_dicts import find_state_dict
 from scratchnet.interop.tensors import as_array, byte_count
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -37,7 +38,9 @@ def read_zip_format(path: Path) -> dict[str, Array]:
         if f"{folder}byteorder" in archive.namelist() and _stored(archive, f"{folder}byteorder") != b"little":
             raise ValueError("written on a big-endian machine")
         content, storages = read_pickle(io.BytesIO(_stored(archive, pickled)), path)
-        return _tensors(content, {key: _stored(archive, f"{folder}data/{key}") for key in storages})
+        found = find_state_dict(content, path)
+        needed = {value.storage.key for value in found.values() if isinstance(value, Tensor)}
+        return _tensors(found, {key: _stored(archive, f"{folder}data/{key}") for key in storages if key in needed})
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -56,7 +59,7 @@ def read_legacy_format(path: Path) -> dict[str, Array]:
         content, storages = read_pickle(file, path)
         keys, _ = read_pickle(file, path)
         most = path.stat().st_size
-        return _tensors(content, {key: _numbers(file, storages[key], most) for key in keys})
+        return _tensors(find_state_dict(content, path), {key: _numbers(file, storages[key], most) for key in keys})
 
 
 def _numbers(file: BinaryIO, storage: Storage, most: int) -> bytes:
@@ -68,10 +71,8 @@ def _numbers(file: BinaryIO, storage: Storage, most: int) -> bytes:
     return file.read(size)
 
 
-def _tensors(content: Any, data: Mapping[str, bytes]) -> dict[str, Array]:
+def _tensors(content: Mapping[Any, Any], data: Mapping[str, bytes]) -> dict[str, Array]:
     """Turn the tensors that a pickle named into arrays; whatever else it holds is left out."""
-    if not isinstance(content, Mapping):
-        raise TypeError("no dictionary of tensors")
     arrays = {}
     for name, tensor in content.items():
         if isinstance(tensor, Tensor):

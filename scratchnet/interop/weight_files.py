@@ -11,6 +11,8 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.errors import UserError
+from scratchnet.files import check_regular_file
+from scratchnet.interop.state_dicts import own_names
 from scratchnet.interop.tensors import as_array, byte_count
 from scratchnet.interop.torch_files import read_legacy_format, read_zip_format
 
@@ -40,12 +42,14 @@ def read_weights(path: Path | str) -> dict[str, Array]:
     Parameters
     ----------
     path : Path or str
-        A state dict in PyTorch's zip or legacy format, a safetensors file or an ``.npz`` file.
+        A state dict in PyTorch's zip or legacy format, alone or within what a training script saved beside it, a
+        safetensors file or an ``.npz`` file.
 
     Returns
     -------
     dict of str to Array
-        The arrays as the file has them: PyTorch's layout, if it is PyTorch's file.
+        The arrays as the file has them: PyTorch's layout, if it is PyTorch's file. A wrapper's name before all names
+        (``module.``, ``_orig_mod.``, see `own_names`) is taken off.
 
     Raises
     ------
@@ -53,8 +57,12 @@ def read_weights(path: Path | str) -> dict[str, Array]:
         When the file is missing, truncated, altered, of another kind, or a pickle that wants to run something.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file of weights")
+    check_regular_file(path, "a file of weights")
+    return own_names(_read(path))
+
+
+def _read(path: Path) -> dict[str, Array]:
+    """Read a file by what its first bytes say."""
     try:
         with path.open("rb") as file:
             start = file.read(9)

@@ -61,7 +61,7 @@ def test_weights_from_caffe(call, images, vgg16, tmp_path):
 @pytest.mark.parametrize(
     ("model", "change", "line"),
     [
-        ("narrow", {}, "vgg16.pth: no such file of weights"),
+        ("narrow", {}, "vgg16.pth: no such file; check the name"),
         ("bloodcell", {}, "vgg16.pth: this model's encoder is not VGG16's, it has no convolution conv1_1"),
         (
             "narrow",

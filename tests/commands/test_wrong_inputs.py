@@ -265,7 +265,7 @@ SETTINGS = {
     "--batch-norm True --batch-size 1 --crop 16 16": "--crop: in a batch of one image, batch norm ('conv5_bn')",
     "--config nonsense": "config 'nonsense': no .toml file and no recipe; recipes: ",
     "--config": "config '': no .toml file and no recipe",
-    "--config none.toml": "none.toml: cannot be read (No such file or directory)",
+    "--config none.toml": "none.toml: no such file; check the name",
 }
 
 

@@ -116,7 +116,7 @@ def test_what_is_none_of_ours(tmp_path, text, words):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(UserError, match=r"none\.toml: cannot be read \(No such file or directory\)"):
+    with pytest.raises(UserError, match=r"none\.toml: no such file; check the name"):
         read_settings(str(tmp_path / "none.toml"))
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(UserError, match=r"folder\.toml: cannot be read"):

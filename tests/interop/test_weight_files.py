@@ -84,6 +84,66 @@ def test_what_is_no_tensor_is_left_out(tmp_path):
     )
 
 
+WEIGHTS = {"fc.weight": numbers(3, 2, dtype=np.float32), "fc.bias": numbers(3, seed=1, dtype=np.float32)}
+
+WRAPPED = {
+    "state_dict": lambda w, other: {"state_dict": w, "epoch": 3, "best": 0.5},
+    "model_state_dict": lambda w, other: {"epoch": 3, "model_state_dict": w, "optimizer_state_dict": other},
+    "model": lambda w, other: {"model": w, "optimizer": {"state": {0: other}, "param_groups": [{"lr": 0.1}]}},
+    "net": lambda w, other: {"net": w, "acc": 97.5},
+    "nested": lambda w, other: {"checkpoint": {"state_dict": w, "args": {"lr": 0.1}}},
+    "a name of its own": lambda w, other: {"my_unet": w, "epoch": 3},
+    "a tensor beside": lambda w, other: {"state_dict": w, "best_accuracy": other["x"]},
+    "averaged copy beside": lambda w, other: {"model": w, "ema": other},
+    "module.": lambda w, other: {f"module.{name}": value for name, value in w.items()},
+    "_orig_mod.": lambda w, other: {f"_orig_mod.{name}": value for name, value in w.items()},
+    "both": lambda w, other: {"state_dict": {f"module._orig_mod.model.{name}": value for name, value in w.items()}},
+}
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_state_dicts_are_unwrapped(tmp_path, form, zipped):
+    torch = pytest.importorskip("torch")
+    weights = {name: torch.tensor(array) for name, array in WEIGHTS.items()}
+    path = tmp_path / "made.pth"
+    torch.save(WRAPPED[form](weights, {"x": torch.ones(4)}), path, _use_new_zipfile_serialization=zipped)
+    assert_arrays(read_weights(path), WEIGHTS)
+
+
+def test_one_of_several_state_dicts_is_not_guessed_at(tmp_path):
+    torch = pytest.importorskip("torch")
+    tensors = {"w": torch.ones(2)}
+    for saved in ({"generator": tensors, "critic": dict(tensors)}, {"model": tensors, "net": dict(tensors)}):
+        torch.save(saved, tmp_path / "made.pth")
+        with pytest.raises(UserError, match=rf"holds several dictionaries of tensors \({', '.join(saved)}\); save the"):
+            read_weights(tmp_path / "made.pth")
+
+
+@pytest.mark.parametrize("write", [handmade.write_safetensors, handmade.write_npz])
+def test_names_of_wrappers_are_taken_off_in_every_format(tmp_path, write):
+    path = write(tmp_path / "w.bin", {f"module.{name}": array for name, array in WEIGHTS.items()})
+    assert_arrays(read_weights(path), WEIGHTS)
+    mixed = {"module.a": ARRAYS["half"], "b": ARRAYS["half"]}
+    assert_arrays(read_weights(write(tmp_path / "w.bin", mixed)), mixed)
+
+
+def test_a_dictionary_that_holds_itself(tmp_path):
+    torch = pytest.importorskip("torch")
+    saved = {"state_dict": {"w": torch.ones(2)}}
+    for index in range(100):
+        saved[f"again{index}"] = saved
+    torch.save(saved, tmp_path / "made.pth")
+    assert list(read_weights(tmp_path / "made.pth")) == ["w"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_no_file_of_weights(tmp_path):
+    os.mkfifo(tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"w\.pth: is a named pipe, expected a file of weights"):
+        read_weights(tmp_path / "w.pth")
+
+
 class Evil:
     """Unpickling this makes a file."""
 
@@ -204,7 +264,7 @@ def numpy_file(path):
 
 
 WRONG = {
-    "missing": (lambda path: None, "no such file of weights"),
+    "missing": (lambda path: None, "no such file; check the name"),
     "empty": (lambda path: path.write_bytes(b""), "no file of weights; expected PyTorch's"),
     "text": (lambda path: path.write_text("a page that says 404"), "no file of weights; expected PyTorch's"),
     "a picture": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40)), "no file of weights; expected"),
