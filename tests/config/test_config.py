@@ -119,7 +119,7 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(UserError, match=r"none\.toml: no such file; check the name"):
         read_settings(str(tmp_path / "none.toml"))
     (tmp_path / "folder.toml").mkdir()
-    with pytest.raises(UserError, match=r"folder\.toml: cannot be read"):
+    with pytest.raises(UserError, match=r"folder\.toml: is a folder, expected a TOML file"):
         read_settings(str(tmp_path / "folder.toml"))
     (tmp_path / "latin.toml").write_bytes(b'out = "Gr\xfcn"')
     with pytest.raises(UserError, match=r"latin\.toml: not valid TOML"):
