@@ -82,6 +82,11 @@ def check_gradients(
     """
     for key, array in problem.inputs.items():
         _check_movable(name, key, array)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite values are reported
+        return _report(name, problem, tolerance, eps, most, directions, seed)
+
+
+def _report(name: str, problem: Problem, tolerance: float, eps: float, most: int, directions: int, seed: int) -> Report:
     begin = {key: array.copy() for key, array in problem.inputs.items()}
     faults: dict[str, None] = {}
     found: dict[str, Finding] = {}
@@ -134,6 +139,40 @@ def check_jointly(problem: Problem, upstream: Array, tolerance: float, eps: floa
         if finding.checked:
             return "" if finding.error < tolerance else str(finding)
     return ""
+
+
+def imprecise(problem: Problem, upstream: Array, step: float = 4e-3, seed: int = 0) -> list[str]:
+    """Look for gradients that have only float32's precision, which plain differences are too coarse to see.
+
+    Differences over three long steps are extrapolated to step 0 (Richardson), which leaves an error of about 10⁻¹² for
+    smooth functions. Where the last two extrapolations differ, or a step crosses a kink, nothing is said.
+    """
+    problem.forward()
+    gradients = problem.backward(upstream.copy())
+    found = []
+    for key, array in problem.inputs.items():
+        begin = array.copy()
+        move = _unit(generator(seed, "precise", key).standard_normal(array.shape))
+        slopes, decided = [], []
+        for h in (step, step / 2, step / 4):
+            outputs = []
+            for sign in (1, -1):
+                array[...] = begin + sign * h * move
+                output, decisions = problem.forward()
+                outputs.append(output.copy())
+                decided.append(decisions)
+            slopes.append(float((upstream * (outputs[0] - outputs[1])).sum()) / (2 * h))
+        array[...] = begin
+        if not all(np.array_equal(a, b) for other in decided[1:] for a, b in zip(decided[0], other, strict=True)):
+            continue
+        first, second = (4 * slopes[1] - slopes[0]) / 3, (4 * slopes[2] - slopes[1]) / 3
+        numeric = (16 * second - first) / 15
+        products = gradients[key] * move
+        analytic, scale = float(products.sum()), float(np.linalg.norm(products))
+        if abs(numeric - second) < 2e-10 * scale and abs(numeric - analytic) > 2e-9 * scale:
+            error = abs(numeric - analytic) / scale
+            found.append(f"the gradient of {key} is off by {error:.0e}, as if backward rounded something to float32")
+    return found
 
 
 def _check_movable(name: str, key: str, array: Array) -> None:

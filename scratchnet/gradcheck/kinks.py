@@ -6,7 +6,7 @@ value is taken, the output and its slope are the same. So a pooling's decision i
 maximum up to rounding, and a ReLU's is whether its output is above rounding.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from scratchnet.arrays import Array, to_host
 from scratchnet.gradcheck.report import Decisions
 from scratchnet.layers import BatchNorm2d, Layer, MaxPool2d, ReLU
+from scratchnet.layers.pooling import OBSERVER
 from scratchnet.ops.geometry import Block
 from scratchnet.ops.pooling import Switches
 
@@ -33,33 +34,26 @@ def decisions(layer: Layer, maxima: Maxima) -> Decisions:
     if isinstance(layer, BatchNorm2d):
         positive = layer.positive()  # of a ReLU that is fused into it
         return [] if positive is None else [to_host(positive)]
-    if isinstance(layer, MaxPool2d) and layer in maxima:
-        return [maxima[layer], *(_positive(y) for y in layer.kept[1:] if y is not None)]  # y: see MaxPool2d.masks
+    if isinstance(layer, MaxPool2d) and layer.switches is not None:
+        chosen = maxima.get(layer, to_host(layer.switches.index))
+        return [chosen, *(_positive(y) for y in layer.kept[1:] if y is not None)]  # y: see MaxPool2d.masks
     return []
 
 
 @contextmanager
-def watching_pools(layers: Iterable[Layer]) -> Iterator[Maxima]:
-    """Collect the maxima of every pooling among ``layers`` that runs inside this block."""
+def watching_pools() -> Iterator[Maxima]:
+    """Collect the maxima of every pooling that runs inside this block."""
     maxima: Maxima = {}
-    pools = [layer for layer in layers if isinstance(layer, MaxPool2d)]
-    for layer in pools:
-        vars(layer)["forward"] = _watched(layer, layer.forward, maxima)
+
+    def observe(layer: MaxPool2d, x: Array, y: Array) -> None:
+        if layer.switches is not None:
+            maxima[layer] = _maxima(to_host(x), to_host(y), layer.switches)
+
+    token = OBSERVER.set(observe)
     try:
         yield maxima
     finally:
-        for layer in pools:
-            del vars(layer)["forward"]
-
-
-def _watched(layer: MaxPool2d, forward: Callable[[Array], Array], maxima: Maxima) -> Callable[[Array], Array]:
-    def run(x: Array) -> Array:
-        y = forward(x)
-        if layer.switches is not None:
-            maxima[layer] = _maxima(to_host(x), to_host(y), layer.switches)
-        return y
-
-    return run
+        OBSERVER.reset(token)
 
 
 def _maxima(x: Array, y: Array, switches: Switches) -> Array:

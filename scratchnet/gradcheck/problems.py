@@ -4,26 +4,25 @@ The checker moves NumPy arrays and compares NumPy arrays. Under :func:`problems_
 another device: inputs go there before every pass, and outputs, decisions and gradients come back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from types import ModuleType
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, generator, to_host
-from scratchnet.gradcheck.kinks import decisions, watching_pools
+from scratchnet.arrays import Array, to_host
+from scratchnet.gradcheck.checker import check_jointly, imprecise
+from scratchnet.gradcheck.contract import Subject, faults
 from scratchnet.gradcheck.report import Decisions, Problem
+from scratchnet.gradcheck.subjects import V, enlarged, layer_problem, movable, network_problem, sent
 from scratchnet.layers import Layer
-from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.ops.pooling import Switches
 
 _MODULE: ContextVar[ModuleType] = ContextVar("module", default=np)
-
-V = TypeVar("V", Array, Switches, Array | Switches)
 
 
 @contextmanager
@@ -38,11 +37,7 @@ def problems_on(xp: ModuleType) -> Iterator[None]:
 
 def moved(value: V, xp: ModuleType | None = None) -> V:
     """Return an array or switches on the device that problems are made on, or that of ``xp``; NumPy's as they are."""
-    xp = xp or _MODULE.get()
-    if isinstance(value, Switches):
-        return replace(value, index=xp.asarray(value.index))
-    there: Array = xp.asarray(value)
-    return there
+    return sent(value, xp or _MODULE.get())
 
 
 def from_functions(
@@ -60,91 +55,94 @@ def from_functions(
         Switches count as decisions.
     backward : ``(upstream, **inputs) -> dict of str to Array``
     """
-    xp = _MODULE.get()
+    xp, last = _MODULE.get(), dict[str, Array]()
+    inputs = {name: movable(array) for name, array in inputs.items()}
 
-    def there() -> dict[str, Array]:
-        return {name: moved(array, xp) for name, array in inputs.items()}
+    def compute(arrays: Mapping[str, Array], _: bool = True) -> Any:
+        last.clear()
+        last.update({name: moved(arrays[name], xp) for name in inputs})
+        return forward(**last)
 
     def run() -> tuple[Array, Decisions]:
-        result = forward(**there())
+        result = compute(inputs)
         return (to_host(result[0]), [to_host(result[1].index)]) if isinstance(result, tuple) else (to_host(result), [])
 
-    def back(upstream: Array) -> dict[str, Array]:
-        return _fetched(backward(moved(upstream, xp), **there()))
+    def output(arrays: Mapping[str, Array], training: bool) -> Array:
+        result: Array | tuple[Array, Switches] = compute(arrays, training)
+        return result[0] if isinstance(result, tuple) else result
 
-    return Problem(inputs, run, back)
+    def back(upstream: Array) -> dict[str, Array]:
+        return _fetched(backward(moved(upstream, xp), **{name: moved(array, xp) for name, array in inputs.items()}))
+
+    subject = Subject(dict(inputs), output, lambda dy: backward(dy, **last), send=lambda x: moved(x, xp))
+
+    def contract(dy: Array, _: float) -> list[str]:
+        return faults(subject, dy) + imprecise(Problem(inputs, run, back), dy)
+
+    return Problem(inputs, run, back, contract)
 
 
 def from_layer(layer: Layer, *inputs: Array | Switches, training: bool = True, seed: int = 0) -> Problem:
-    """Make a problem of a layer: its array inputs (``x0``, ``x1``, …) and all its parameters are checked."""
-    layer.training = training
-    xp, values = _MODULE.get(), {}
-    for name, parameter in layer.parameters.items():
-        start = parameter.start(generator(seed, name), parameter.shape).astype(np.float64)
-        # Biases start at 0 and scales at 1; move them off, or a forgotten one would not show.
-        start = start + generator(seed, "off", name).standard_normal(parameter.shape) * 0.1
-        values[name] = start
-        parameter.place(moved(start), xp.zeros(parameter.shape))
-    for key, buffer in layer.buffers.items():
-        buffer.value = moved(generator(seed, key).uniform(0.5, 1.5, buffer.value.shape))
-    arrays = {f"x{i}": x for i, x in enumerate(inputs) if isinstance(x, np.ndarray)}
+    """Make a problem of a layer: its array inputs (``x0``, ``x1``, …) and all its parameters are checked.
 
-    def run() -> tuple[Array, Decisions]:
-        layer.seed(generator(seed, "draw"))  # dropout must drop the same numbers every time
-        for name, parameter in layer.parameters.items():
-            parameter.value[...] = moved(values[name], xp)
-        with watching_pools([layer]) as maxima:
-            y = layer.forward(*(moved(x, xp) for x in inputs))
-        return to_host(y), decisions(layer, maxima)
-
-    def back(upstream: Array) -> dict[str, Array]:
-        for parameter in layer.parameters.values():
-            parameter.grad[...] = 0
-        sent = layer.backward(moved(upstream, xp))
-        parts = sent if isinstance(sent, tuple) else (sent,)
-        by_input = {f"x{i}": part for i, part in enumerate(parts) if part is not None}
-        return _fetched(by_input | {name: p.grad.copy() for name, p in layer.parameters.items()})
-
-    return Problem(arrays | values, run, back)
+    The layer is given float64 parameters that are neither 0 nor 1; its own values are lost. Inputs of another dtype or
+    layout are copied to contiguous float64. The other mode (evaluation or training), a batch of two images and a map
+    with one row less are tried as well.
+    """
+    return layer_problem(layer, inputs, training, seed, _MODULE.get())
 
 
-def from_loss(loss: PixelLoss, logits: Array, target: Array, pixel_weights: Array | None = None) -> Problem:
-    """Make a problem of a loss: one number, whose gradient by the logits is checked."""
-    xp, labels = _MODULE.get(), moved(target)
-    weights = None if pixel_weights is None else moved(pixel_weights)
+def from_loss(
+    loss: Callable[..., tuple[float, Array]], logits: Array, target: Array, pixel_weights: Array | None = None
+) -> Problem:
+    """Make a problem of a loss: a single value, whose gradient with respect to the logits is checked.
 
-    def run() -> tuple[Array, Decisions]:
-        return np.array([float(loss(moved(logits, xp), labels, weights)[0])]), []
+    Parameters
+    ----------
+    loss : ``(logits, target) -> (loss, gradient)``
+        A :class:`PixelLoss <scratchnet.losses.PixelLoss>` or a function of your own; it is given ``pixel_weights`` as a
+        third argument where there are any.
+    logits : (n, h, w, c)
+    target : (n, h, w)
+    pixel_weights : (n, h, w) or None
+    """
+    xp = _MODULE.get()
+    logits = movable(logits)
+    rest = [target] if pixel_weights is None else [target, pixel_weights]
 
-    def back(upstream: Array) -> dict[str, Array]:
-        return {"logits": to_host(loss(moved(logits, xp), labels, weights)[1]) * upstream[0]}
+    def compute(x: Array, rest: Sequence[Array]) -> tuple[float, Array]:
+        return loss(moved(x, xp), *(moved(array, xp) for array in rest))
 
-    return Problem({"logits": logits}, run, back)
+    def problem(logits: Array, rest: Sequence[Array]) -> Problem:
+        def run() -> tuple[Array, Decisions]:
+            return np.array([float(compute(logits, rest)[0])]), []
+
+        def back(upstream: Array) -> dict[str, Array]:
+            return {"logits": to_host(compute(logits, rest)[1]) * upstream[0]}
+
+        return Problem({"logits": logits}, run, back)
+
+    def contract(_: Array, tolerance: float) -> list[str]:
+        before = [array.copy() for array in rest]
+        compute(logits, rest)
+        changed = not all(map(np.array_equal, before, rest))
+        found = ["the loss changes its target or weights in place"] if changed else []
+        if len(logits) == 1:
+            two = problem(enlarged(logits, 0), [enlarged(array, 0) for array in rest])
+            text = check_jointly(two, np.ones(1), tolerance)
+            found += [f"with two images: {text}"] if text else []
+        return found
+
+    return replace(problem(logits, rest), contract=contract)
 
 
 def from_network(network: Network, x: Array, seed: int = 0) -> Problem:
-    """Make a problem of a whole network in training mode: the image and every parameter that learns are checked."""
-    network.allocate(seed, np.float64).train()
-    xp, values = _MODULE.get(), network.flat().values
-    values += 0.05 * generator(seed, "off").standard_normal(values.shape)
-    learned = {name: p for name, p in network.parameters().items() if not p.frozen}
-    inputs = {"image": x} | {name: p.value for name, p in learned.items()}
-    network.to(xp)
+    """Make a problem of a whole network in training mode: the image and every parameter are checked.
 
-    def run() -> tuple[Array, Decisions]:
-        network.reseed(seed)
-        network.flat().values[...] = moved(values, xp)
-        with watching_pools(step.layer for step in network.steps) as maxima:
-            output = network.forward(moved(x, xp))
-        return to_host(output), [d for step in network.steps for d in decisions(step.layer, maxima)]
-
-    def back(upstream: Array) -> dict[str, Array]:
-        network.zero_grad()
-        dx = network.backward(moved(upstream, xp), need_dx=True)
-        assert dx is not None  # asked for
-        return _fetched({"image": dx} | {name: p.grad.copy() for name, p in learned.items()})
-
-    return Problem(inputs, run, back)
+    The network is given float64 parameters that start from ``seed``: check a network before it is trained, or a copy of
+    it. Evaluation mode and, if ``x`` is one image, a batch of two are tried as well.
+    """
+    return network_problem(network, movable(x), seed, _MODULE.get())
 
 
 def _fetched(gradients: dict[str, Array]) -> dict[str, Array]:

@@ -1,5 +1,8 @@
 """Max-pooling and switch unpooling as layers."""
 
+from collections.abc import Callable
+from contextvars import ContextVar
+
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.ops.geometry import Pair, pair, windows
@@ -11,6 +14,9 @@ from scratchnet.ops.pooling import (
     max_unpool2d,
     max_unpool2d_backward,
 )
+
+OBSERVER: ContextVar[Callable[["MaxPool2d", Array, Array], None] | None] = ContextVar("observer", default=None)
+"""Is shown the layer, input and output of every pooling: the gradient checker looks for ties there."""
 
 
 class MaxPool2d(Layer):
@@ -47,6 +53,8 @@ class MaxPool2d(Layer):
         """(n, h, w, c) → (n, oh, ow, c)."""
         y, self.switches = max_pool2d(x, self.kernel, self.stride, self.padding, self.ceil_mode)
         self.keep(self.switches, y if self.masks else None)
+        if (observe := OBSERVER.get()) is not None:
+            observe(self, x, y)
         return y
 
     def backward(self, dy: Array) -> Array:

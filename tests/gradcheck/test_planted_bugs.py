@@ -4,6 +4,7 @@ A row says what is broken, where the function is looked up when it is used, how 
 one, and which case must notice. Every case passes unbroken.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,8 +13,18 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 
-from scratchnet.gradcheck import Case, Problem, all_cases, from_network
-from scratchnet.layers import Add, Conv2d
+from scratchnet.gradcheck import (
+    Case,
+    Problem,
+    all_cases,
+    check_gradients,
+    from_functions,
+    from_layer,
+    from_loss,
+    from_network,
+)
+from scratchnet.layers import Add, BatchNorm2d, Conv2d, Dropout, Layer, ReLU
+from scratchnet.layers.base import Buffer, Parameter
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Block
 from scratchnet.ops.normalization import batch_norm_fixed_backward
@@ -402,3 +413,458 @@ def test_planting_the_right_function_is_not_caught(where, monkeypatch):
 def test_there_are_enough_bugs_and_no_two_alike():
     assert len(BUGS) >= 40
     assert len({bug.name for bug in BUGS}) == len(BUGS)
+
+
+# Bugs that right slopes at one input do not show: a layer of one's own, and what is wrong with it. -------------------
+
+
+class Tanh(Layer):
+    """w · tanh(x) + b, with everything right."""
+
+    def __init__(self):
+        super().__init__()
+        self.parameters["w"] = Parameter((3,), "scale", lambda rng, shape: np.ones(shape))
+        self.parameters["b"] = Parameter((3,), "shift", lambda rng, shape: np.zeros(shape))
+
+    def forward(self, x):
+        t = np.tanh(x)
+        self.keep(t)
+        return t * self.parameters["w"].value + self.parameters["b"].value
+
+    def backward(self, dy):
+        (t,) = self.take()
+        self.parameters["w"].accumulate((dy * t).sum((0, 1, 2)))
+        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        return self.dx(dy, t)
+
+    def dx(self, dy, t):
+        return dy * self.parameters["w"].value * (1 - t * t)
+
+    def output_shape(self, x):
+        return x
+
+
+class ChangesInput(Tanh):
+    def forward(self, x):
+        y = super().forward(x)
+        x *= 2
+        return y
+
+
+class ChangesDy(Tanh):
+    def dx(self, dy, t):
+        dy *= self.parameters["w"].value * (1 - t * t)
+        return dy
+
+
+class ChangesInputInBackward(Tanh):
+    def forward(self, x):
+        self.x = x
+        return super().forward(x)
+
+    def dx(self, dy, t):
+        self.x[...] = super().dx(dy, t)
+        return self.x
+
+
+class CastsDx(Tanh):
+    def dx(self, dy, t):
+        return super().dx(dy, t).astype(np.float32)
+
+
+class RoundsDx(Tanh):
+    def dx(self, dy, t):
+        return super().dx(dy, t).astype(np.float32).astype(np.float64)
+
+
+class RoundsAFactor(Tanh):
+    def dx(self, dy, t):
+        return dy * self.parameters["w"].value.astype(np.float32) * (1 - t * t)
+
+
+class RoundsAParametersGradient(Tanh):
+    def backward(self, dy):
+        return super().backward(dy) if False else self._rounded(dy)
+
+    def _rounded(self, dy):
+        (t,) = self.take()
+        self.parameters["w"].accumulate((dy * t).astype(np.float32).sum((0, 1, 2)))
+        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        return self.dx(dy, t)
+
+
+class CastsOutput(Tanh):
+    def forward(self, x):
+        return super().forward(x).astype(np.float32)
+
+
+class Overwrites(Tanh):
+    def backward(self, dy):
+        (t,) = self.take()
+        self.parameters["w"].grad[...] = (dy * t).sum((0, 1, 2))
+        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        return self.dx(dy, t)
+
+
+class WrongShape(Tanh):
+    def output_shape(self, x):
+        return (x[0], x[2], x[1], x[3])
+
+
+class WrongShapeOfTwo(Tanh):
+    def output_shape(self, x):
+        return (1, *x[1:])
+
+
+class DropsInEvaluation(Dropout):
+    def forward(self, x):
+        training, self.training = self.training, True
+        y = super().forward(x)
+        self.training = training
+        return y
+
+
+class WrongInEvaluation(Tanh):
+    def dx(self, dy, t):
+        return super().dx(dy, t) * (1 if self.training else 2)
+
+
+class NormalisesInEvaluation(BatchNorm2d):
+    """Takes the batch's statistics in evaluation too."""
+
+    @property
+    def uses_batch(self):
+        return True
+
+
+class LearnsInEvaluation(Tanh):
+    def __init__(self):
+        super().__init__()
+        self.buffers["mean"] = Buffer(np.zeros(3))
+
+    def forward(self, x):
+        self.buffers["mean"].value = 0.9 * self.buffers["mean"].value + 0.1 * x.mean((0, 1, 2))
+        return super().forward(x)
+
+
+class CannotEvaluate(Tanh):
+    def backward(self, dy):
+        if not self.training:
+            raise RuntimeError("only in training")
+        return super().backward(dy)
+
+
+class FirstImageOnly(Tanh):
+    def dx(self, dy, t):
+        dx = super().dx(dy, t)
+        dx[1:] = 0
+        return dx
+
+
+class SumsFirstImage(Tanh):
+    def backward(self, dy):
+        (t,) = self.take()
+        self.parameters["w"].accumulate((dy * t)[0].sum((0, 1)))
+        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        return self.dx(dy, t)
+
+
+class MixesImages(Tanh):
+    def dx(self, dy, t):
+        return super().dx(dy, t)[::-1].copy()
+
+
+class MeanOfImages(Tanh):
+    def backward(self, dy):
+        (t,) = self.take()
+        self.parameters["w"].accumulate((dy * t).sum((1, 2)).mean(0))
+        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        return self.dx(dy, t)
+
+
+class OneImage(Tanh):
+    def forward(self, x):
+        return super().forward(x.reshape(1, *x.shape[1:]))
+
+
+class SquareOnly(Tanh):
+    def dx(self, dy, t):
+        dx = super().dx(dy, t)
+        return dx.reshape(dx.shape[0], dx.shape[2], dx.shape[1], -1).reshape(dx.shape) if _square(dx) else 0.5 * dx
+
+
+def _square(array):
+    return array.shape[1] == array.shape[2]
+
+
+class EvenOnly(Tanh):
+    def dx(self, dy, t):
+        dx = super().dx(dy, t)
+        dx[:, dx.shape[1] // 2 * 2 :] = 0
+        return dx
+
+
+class OneChannel(ReLU):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        dx[..., 1:] = 0
+        return dx
+
+
+class UsesOldInput(Tanh):
+    """The derivative belongs to the first input that it ever saw."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        self.first = self.__dict__.get("first", self.kept[0])
+        return y
+
+    def dx(self, dy, t):
+        return super().dx(dy, self.first if self.first.shape == t.shape else t)
+
+
+class Counts(Tanh):
+    """Every backward pass sends a little more."""
+
+    calls = 0
+
+    def dx(self, dy, t):
+        self.calls += 1
+        return super().dx(dy, t) * (1 if self.calls == 1 else 1 + 1e-4 * self.calls)
+
+
+class KeepsItsOutput(Tanh):
+    """Writes every output of a shape to the same memory."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        self.room = self.__dict__.get("room", y)
+        if self.room.shape != y.shape:
+            return y
+        self.room[...] = y
+        return self.room
+
+
+class KeepsItsDx(Tanh):
+    def dx(self, dy, t):
+        dx = super().dx(dy, t)
+        self.room = self.__dict__.get("room", dx)
+        if self.room.shape != dx.shape:
+            return dx
+        self.room[...] = dx
+        return self.room
+
+
+class NeedsDx(Tanh):
+    def backward(self, dy):
+        (t,) = self.take()
+        if self.need_dx:
+            self.parameters["w"].accumulate((dy * t).sum((0, 1, 2)))
+        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        return self.dx(dy, t)
+
+
+class ReadsMemoryInOrder(Tanh):
+    """Takes neighbours in a row for neighbours in memory."""
+
+    def forward(self, x):
+        return super().forward(np.lib.stride_tricks.as_strided(x, x.shape, np.empty(x.shape).strides))
+
+
+class ReadsDyInOrder(Tanh):
+    def dx(self, dy, t):
+        return super().dx(dy.ravel("K").reshape(dy.shape), t)
+
+
+class Broadcasts(Tanh):
+    def backward(self, dy):
+        (t,) = self.take()
+        self.parameters["w"].accumulate((dy * t).sum())
+        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        return self.dx(dy, t)
+
+
+class OneNaN(Tanh):
+    def dx(self, dy, t):
+        dx = super().dx(dy, t)
+        dx.flat[-1] = np.nan
+        return dx
+
+
+class InfiniteOutput(Tanh):
+    def forward(self, x):
+        y = super().forward(x)
+        y.flat[0] = np.inf
+        return y
+
+
+class MaskOfDy(Tanh):
+    def dx(self, dy, t):
+        return super().dx(np.abs(dy), t)
+
+
+class DrawsOnItsOwn(Tanh):
+    def forward(self, x):
+        return super().forward(x * np.random.default_rng().uniform(1, 1 + 1e-9, x.shape))
+
+
+class OtherOutputAgain(Tanh):
+    def forward_again(self, x):
+        return 1.1 * self.forward(x)
+
+
+class ForgetsTheSecondInput(Add):
+    def backward(self, dy):
+        return dy, None
+
+
+class ChangesItsWeight(Tanh):
+    def forward(self, x):
+        y = super().forward(x)
+        self.parameters["w"].value[...] *= 1.1
+        return y
+
+
+ONE, TWO = (1, 4, 4, 3), (2, 4, 5, 3)
+OWN = [
+    (ChangesInput, TWO, "forward changes its input x0 in place"),
+    (ChangesDy, TWO, "backward changes its dy in place"),
+    (ChangesInputInBackward, TWO, "backward changes its input x0 in place"),
+    (CastsDx, TWO, "the gradient of x0 is float32"),
+    (RoundsDx, TWO, "the gradient of x0 is not linear in dy: a float32 cast"),
+    (RoundsAFactor, TWO, "the gradient of x0 is off by"),
+    (RoundsAParametersGradient, TWO, "the gradient of w is not linear in dy: a float32 cast"),
+    (CastsOutput, TWO, "the output is float32"),
+    (Overwrites, TWO, "backward does not add to the gradient of w"),
+    (WrongShape, TWO, r"output_shape says \(2, 5, 4, 3\), but the output is \(2, 4, 5, 3\)"),
+    (WrongShape, ONE, "output_shape says"),  # of a square map it is right
+    (WrongShapeOfTwo, ONE, "with two images: output_shape says"),
+    (DropsInEvaluation, TWO, "in evaluation mode the output is random"),
+    (WrongInEvaluation, TWO, "in evaluation mode: all arrays along a direction: analytic"),
+    (lambda: NormalisesInEvaluation(3), TWO, "in evaluation mode the output of an image depends on the other"),
+    (LearnsInEvaluation, TWO, "in evaluation mode forward changes the buffer mean"),
+    (CannotEvaluate, TWO, "in evaluation mode: RuntimeError: only in training"),
+    (FirstImageOnly, ONE, "with two images: all arrays along a direction: analytic"),
+    (SumsFirstImage, ONE, "with two images: all arrays"),
+    (MixesImages, ONE, "with two images: all arrays"),
+    (MeanOfImages, ONE, "with two images: all arrays"),
+    (OneImage, ONE, "with two images: ValueError: cannot reshape"),
+    (FirstImageOnly, TWO, r"x0\[1, .*analytic 0, numeric"),
+    (SquareOnly, ONE, "with one row less: all arrays"),
+    (EvenOnly, ONE, "with one row less: all arrays"),
+    (OneChannel, (2, 4, 5, 1), "with two channels: all arrays"),
+    (UsesOldInput, TWO, "at another input: all arrays along a direction: analytic"),
+    (Counts, TWO, "the gradient of x0 is another in a later pass"),
+    (KeepsItsOutput, TWO, "the output of one pass is overwritten by the next"),
+    (KeepsItsDx, TWO, r"dx \(x0\) of one pass is overwritten by the next"),
+    (NeedsDx, TWO, "the gradient of w is wrong where no gradient of the input is wanted"),
+    (ReadsMemoryInOrder, TWO, "the output is another where the input is a slice of a larger array"),
+    (ReadsDyInOrder, TWO, "the gradient of x0 is another where dy is in Fortran order"),
+    (Broadcasts, TWO, r"w(\[.*| along a direction): analytic"),
+    (OneNaN, (2, 9, 9, 3), "the gradient of x0 holds NaN"),
+    (InfiniteOutput, TWO, "the output holds NaN or infinite values"),
+    (MaskOfDy, TWO, "analytic"),
+    (DrawsOnItsOwn, TWO, "the same input gives another output in a later pass"),
+    (OtherOutputAgain, TWO, "forward_again returns another output than forward"),
+]
+
+
+@pytest.mark.parametrize(("make", "shape", "message"), OWN, ids=lambda value: getattr(value, "__name__", None))
+def test_a_bug_in_a_layer_of_ones_own_is_caught_and_named(make, shape, message):
+    report = check_gradients("own", from_layer(make(), numbers(*shape)))
+    assert not report.ok
+    assert any(re.search(message, str(finding)) for finding in report.failures), report
+    assert re.search(message, str(report))
+    assert report.worst in report.failures
+
+
+@pytest.mark.parametrize("shape", [ONE, TWO, (2, 3, 1, 3), (1, 1, 1, 3), (3, 5, 4, 3)])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_right_layer_of_ones_own_passes(shape, training):
+    report = check_gradients("own", from_layer(Tanh(), numbers(*shape), training=training))
+    assert report.ok, report
+    assert str(report).startswith("ok   own: ")
+
+
+def test_an_input_without_a_gradient_must_not_matter():
+    report = check_gradients("add", from_layer(ForgetsTheSecondInput(), numbers(*TWO), numbers(*TWO, seed=1)))
+    assert re.search(r"x1\[.*analytic 0, numeric", str(report))
+
+
+def test_too_few_gradients_are_an_error():
+    class Lonely(Add):
+        def backward(self, dy):
+            return dy
+
+    with pytest.raises(ValueError, match="backward returned 1 gradients for 2 inputs"):
+        check_gradients("add", from_layer(Lonely(), numbers(*TWO), numbers(*TWO, seed=1)))
+
+
+IN_NETWORKS = [
+    (RoundsDx, TWO, "not linear in dy"),
+    (Overwrites, TWO, "backward does not add to the gradient of own.w"),
+    (WrongShape, TWO, r"output_shape says|step 'score'|gives|shape"),
+    (LearnsInEvaluation, TWO, "in evaluation mode forward changes the buffer own.mean"),
+    (WrongInEvaluation, TWO, "in evaluation mode: all arrays"),
+    (CannotEvaluate, TWO, "in evaluation mode: RuntimeError"),
+    (DropsInEvaluation, TWO, "in evaluation mode the output is random"),
+    (FirstImageOnly, ONE, "with two images: all arrays"),
+    (SumsFirstImage, ONE, "with two images: all arrays"),
+    (Counts, TWO, "state is left over"),
+    (OneNaN, TWO, "holds NaN"),
+]
+
+
+@pytest.mark.parametrize(("make", "shape", "message"), IN_NETWORKS, ids=lambda value: getattr(value, "__name__", None))
+def test_bugs_in_a_layer_of_a_network_are_caught_and_named(make, shape, message):
+    net = Network(3)
+    net.add("conv", Conv2d(3, 3, 3, padding=1))
+    net.add("own", make())
+    net.add("score", Conv2d(3, 2, 1))
+    report = check_gradients("net", from_network(net, numbers(*shape)), tolerance=1e-5)
+    assert not report.ok
+    assert re.search(message, str(report))
+
+
+def test_inputs_of_another_dtype_or_layout_are_copied():
+    x = numbers(2, 5, 4, 3).transpose(0, 2, 1, 3).astype(np.float32, order="K")
+    x.flags.writeable = False
+    assert check_gradients("own", from_layer(Tanh(), x)).ok
+    assert check_gradients("own", from_layer(Tanh(), np.arange(120).reshape(TWO) % 3)).ok
+
+
+def test_a_loss_of_ones_own():
+    def squares(logits, truth):
+        return float(((logits - truth[..., None]) ** 2).sum()), 2 * (logits - truth[..., None])
+
+    def first_image(logits, truth):
+        loss, gradient = squares(logits, truth)
+        gradient[1:] = 0
+        return loss, gradient
+
+    def eats(logits, truth):
+        truth += 1
+        return squares(logits, truth - 1)
+
+    logits, truth = numbers(1, 4, 5, 1), numbers(1, 4, 5, seed=1)
+    assert check_gradients("loss", from_loss(squares, logits, truth)).ok
+    assert "with two images: " in str(check_gradients("loss", from_loss(first_image, logits, truth)))
+    assert "changes its target" in str(check_gradients("loss", from_loss(eats, logits, truth.copy())))
+
+
+def test_functions_are_held_to_the_contract_too():
+    x = {"x": numbers(3, 4)}
+
+    def forward(x):
+        return np.sin(x)
+
+    def check(backward):
+        return str(check_gradients("f", from_functions(x, forward, backward)))
+
+    assert check(lambda dy, x: {"x": dy * np.cos(x)}).startswith("ok")
+    assert "not linear in dy" in check(lambda dy, x: {"x": (dy * np.cos(x)).astype(np.float32).astype(float)})
+    assert "is off by" in check(lambda dy, x: {"x": dy * np.cos(x).astype(np.float32)})
+    assert "where dy is in Fortran order" in check(lambda dy, x: {"x": dy.ravel("K").reshape(3, 4) * np.cos(x)})
+    assert "changes its dy in place" in check(lambda dy, x: {"x": np.multiply(dy, np.cos(x), out=dy)})
+    with pytest.raises(ValueError, match="f: backward returned no gradient of x, only of y"):
+        check(lambda dy, x: {"y": dy * np.cos(x)})
