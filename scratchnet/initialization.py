@@ -1,7 +1,7 @@
 """How weights start."""
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from math import prod, sqrt
 from typing import TypeAlias
 
@@ -13,14 +13,36 @@ Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Array]
 """Takes a random stream and a shape, returns a float array of that shape."""
 
 
+@dataclass(frozen=True)
+class Constant:
+    """Starts every value of an array at ``value``."""
+
+    value: float
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        """Return the array."""
+        return np.full(shape, self.value, np.float32)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Draws every value of an array from N(0, std²)."""
+
+    std: float
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        """Draw the array."""
+        return rng.standard_normal(shape, np.float32) * np.float32(self.std)
+
+
 def constant(value: float) -> Initializer:
     """Start every number at ``value``."""
-    return partial(_full, value)
+    return Constant(value)
 
 
 def gaussian(std: float) -> Initializer:
     """Draw from N(0, std²)."""
-    return partial(_normal, std)
+    return Gaussian(std)
 
 
 def msra(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -62,11 +84,3 @@ def bilinear(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         profiles.append(1 - np.abs(np.arange(k) - centre) / factor)
     kernel = np.outer(profiles[0], profiles[1])
     return (kernel[:, :, None, None] * np.eye(c_out, c_in)).astype(np.float32)
-
-
-def _full(value: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    return np.full(shape, value, np.float32)
-
-
-def _normal(std: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    return rng.standard_normal(shape, np.float32) * np.float32(std)

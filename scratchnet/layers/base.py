@@ -123,6 +123,15 @@ class Layer:
     backward: Callable[..., Any]
     output_shape: Callable[..., Shape]
 
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    """What the layer was made with, by position and by name; a saved network holds it."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make a layer and note its arguments."""
+        layer = super().__new__(cls)
+        layer.arguments = args, kwargs
+        return layer
+
     def __init__(self) -> None:
         self.parameters: dict[str, Parameter] = {}
         self.buffers: dict[str, Buffer] = {}

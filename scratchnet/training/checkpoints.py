@@ -10,10 +10,11 @@ old one; the checksums of the zip format find truncated and altered files.
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,11 +23,18 @@ from scratchnet.arrays import Array, to_host
 from scratchnet.data import Preprocessing
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
-from scratchnet.models import build
+from scratchnet.layers.base import Layer
+from scratchnet.models import MODELS, build
 from scratchnet.network import Network
+from scratchnet.network.description import describe, rebuild
 
 FORMAT = 1
 """Raised when the layout of the file changes."""
+
+OWN_MODEL = "network"
+"""What a recipe calls a network of one's own."""
+
+T = TypeVar("T")
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError,
@@ -95,10 +103,8 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
     UserError
         When the file cannot be written; an older file of that name is then unharmed.
     """
-    network, recipe = checkpoint.network, checkpoint.recipe
-    header = {
-        "format": FORMAT,
-        "versions": {"scratchnet": __version__, "numpy": np.__version__},
+    recipe = checkpoint.recipe
+    about = {
         "model": recipe.model,
         "options": recipe.options,
         "classes": recipe.classes,
@@ -106,9 +112,60 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
         "data": recipe.data,
         "settings": recipe.settings,
         "progress": checkpoint.progress,
+        "network": _description(checkpoint),
+    }
+    _write(path, checkpoint.network, about, checkpoint.memory)
+
+
+def save_network(
+    path: Path | str, network: Network, classes: Sequence[str] = (), preprocessing: Preprocessing | None = None
+) -> None:
+    """Write a network of one's own, whole or not at all; :func:`load_network` reads it.
+
+    The file holds how the network is built (class names and arguments of the layers, names and inputs of the steps),
+    its values and running statistics, and what is frozen.
+
+    Parameters
+    ----------
+    path : Path or str
+    network : Network
+        Allocated; of scratchnet's layers, or of layers of one's own whose constructor takes plain values.
+    classes : sequence of str
+        Names of the classes; with ``preprocessing``, the file can be used by `scratchnet segment` and the others.
+    preprocessing : Preprocessing or None
+        What is done to images before they enter the network.
+
+    Raises
+    ------
+    ValueError
+        When a part of the network cannot be described in a file; the message names the step and says what to do.
+    UserError
+        When the file cannot be written.
+    """
+    if classes and preprocessing is not None:
+        save_checkpoint(path, Checkpoint(Recipe(OWN_MODEL, {}, tuple(classes), preprocessing), network))
+    else:
+        _write(path, network, {"classes": list(classes), "preprocessing": None, "network": describe(network)}, {})
+
+
+def _description(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Return the description of a network that its recipe does not build; None where it does."""
+    description = describe(checkpoint.network)
+    if checkpoint.recipe.model in MODELS:
+        with suppress(UserError, TypeError):
+            if describe(checkpoint.recipe.build()) == description | {"recompute": False}:
+                return None
+    return description
+
+
+def _write(path: Path | str, network: Network, about: dict[str, Any], memory: Mapping[str, Array]) -> None:
+    header = {
+        "format": FORMAT,
+        "versions": {"scratchnet": __version__, "numpy": np.__version__},
+        **about,
         "parameters": _table(network),
         "state": {name: list(buffer.value.shape) for name, buffer in network.state().items()},
-        "memory": list(checkpoint.memory),
+        "memory": list(memory),
         "frozen": network.frozen(),
         "frozen_statistics": [name for name, norm in network.batch_norms().items() if norm.frozen],
     }
@@ -116,21 +173,72 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
         "values": to_host(network.flat().values),
         **{f"state/{name}": to_host(buffer.value) for name, buffer in network.state().items()},
-        **{f"memory/{name}": to_host(array) for name, array in checkpoint.memory.items()},
+        **{f"memory/{name}": to_host(array) for name, array in memory.items()},
     }
     with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_checkpoint(path: Path | str) -> Checkpoint:
+def load_checkpoint(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Checkpoint:
     """Read a checkpoint and build its network.
+
+    Parameters
+    ----------
+    path : Path or str
+    layers : sequence of type
+        Layer classes of one's own that the network is made of.
 
     Raises
     ------
     UserError
         When the file is missing, empty, truncated, altered, no checkpoint, or of another version's making.
     """
-    path = Path(path)
+    header, arrays = _read(Path(path))
+    if header.get("network") is not None and not (header.get("classes") and header.get("preprocessing")):
+        raise UserError(
+            f"{path}: holds a network without class names and preprocessing, which are needed here; save it with "
+            "save_network(path, net, classes=…, preprocessing=…), or use it in Python with load_network"
+        )
+    return _checked(path, header, lambda: _rebuild(header, arrays, layers))
+
+
+def load_network(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Network:
+    """Read the network of a file that :func:`save_network` or a training wrote.
+
+    No code of the file runs: layers are looked up by name among scratchnet's own and ``layers``.
+
+    Parameters
+    ----------
+    path : Path or str
+    layers : sequence of type
+        Layer classes of one's own that the network is made of.
+
+    Returns
+    -------
+    Network
+        Allocated, with the file's values, in evaluation mode.
+
+    Raises
+    ------
+    UserError
+        As :func:`load_checkpoint`.
+    """
+    header, arrays = _read(Path(path))
+    return _checked(path, header, lambda: _network(header, arrays, layers))
+
+
+def _checked(path: Path | str, header: Mapping[str, Any], build: Callable[[], T]) -> T:
+    """Return what ``build`` makes of a header; what does not fit is a UserError."""
+    try:
+        return build()
+    except (*_DAMAGE, AttributeError, UserError) as error:
+        if header.get("network") is not None:
+            raise UserError(f"{path}: the network cannot be built again: {error}") from error
+        raise UserError(f"{path}: the checkpoint does not fit together ({error}); train again") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the header and the arrays of a file."""
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; a training writes one to RUN/checkpoint.npz")
     if path.stat().st_size == 0:
@@ -150,13 +258,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f"{path}: checkpoint format {version}, made by scratchnet {made_by}; scratchnet {__version__} reads format "
             f"{FORMAT}: train again or install that version"
         )
-    try:
-        return _rebuild(header, arrays)
-    except (*_DAMAGE, UserError) as error:
-        raise UserError(f"{path}: the checkpoint does not fit together ({error}); train again") from error
+    return header, arrays
 
 
-def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoint:
+def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Sequence[type[Layer]]) -> Checkpoint:
     """Build the network that a header describes and fill it."""
     if not all(isinstance(header[name], dict) for name in ("options", "preprocessing", "data", "settings", "progress")):
         raise ValueError("its header has another form")
@@ -173,10 +278,25 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoi
         header["data"],
         header["settings"],
     )
-    network = recipe.build()
+    network = _network(header, arrays, layers, recipe)
+    memory = {name: arrays[f"memory/{name}"] for name in header["memory"]}
+    if any(array.shape != network.flat().values.shape for array in memory.values()):
+        raise ValueError("its optimiser's memory is not as long as its parameters")
+    return Checkpoint(recipe, network, header["progress"], memory)
+
+
+def _network(
+    header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Sequence[type[Layer]], recipe: Recipe | None = None
+) -> Network:
+    """Build the network that a header describes, or else the model that it names, and fill it."""
+    if header.get("network") is not None:
+        network, whose = rebuild(header["network"], layers), "the layers that it describes"
+    else:
+        whose = f"model '{header['model']}' in this version"
+        network = recipe.build() if recipe else build(header["model"], len(header["classes"]), **header["options"])
     values = arrays["values"]
     if header["parameters"] != _table(network) or values.shape != (network.parameter_count(),):
-        raise ValueError(f"its parameters are not those of model '{recipe.model}' in this version")
+        raise ValueError(f"its parameters are not those of {whose}")
     if values.dtype not in (np.float32, np.float64):
         raise ValueError(f"its parameters are {values.dtype}, expected float32")
     network.allocate(dtype=values.dtype)
@@ -187,13 +307,10 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Checkpoi
             raise ValueError(f"{name} has shape {stored.shape}, expected {buffer.value.shape}")
         buffer.value[...] = stored
     for name, numbers in (("parameters", values), *((name, buffer.value) for name, buffer in network.state().items())):
-        if not np.isfinite([numbers.min(), numbers.max()]).all():  # both are NaN where one number is
+        if numbers.size and not np.isfinite([numbers.min(), numbers.max()]).all():  # both are NaN where one number is
             raise ValueError(f"its {name} are not all finite")
     _freeze(network, header.get("frozen", []), header.get("frozen_statistics", []))
-    memory = {name: arrays[f"memory/{name}"] for name in header["memory"]}
-    if any(array.shape != values.shape for array in memory.values()):
-        raise ValueError("its optimiser's memory is not as long as its parameters")
-    return Checkpoint(recipe, network.eval(), header["progress"], memory)
+    return network.eval()
 
 
 def _freeze(network: Network, names: list[str], statistics: list[str]) -> None:

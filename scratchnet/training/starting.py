@@ -5,7 +5,7 @@ from pathlib import Path
 from scratchnet.arrays import to_device_of
 from scratchnet.errors import UserError
 from scratchnet.network import Network
-from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.checkpoints import load_network
 
 
 def start_from(network: Network, path: Path | str) -> str:
@@ -27,7 +27,7 @@ def start_from(network: Network, path: Path | str) -> str:
     UserError
         When the file is no checkpoint, or nothing in it fits.
     """
-    other = load_checkpoint(path).network
+    other = load_network(path)
     given, wanted = other.parameters(), network.parameters()
     fitting = [name for name in wanted if name in given and given[name].shape == wanted[name].shape]
     if not fitting:
