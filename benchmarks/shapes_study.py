@@ -8,7 +8,7 @@ object proposals. Here networks with about as many weights learn from the same d
 updates and see as many pixels in each: 8 images, or boxes, of 48×48. They are then measured on images that no choice
 was made on. What is done already is skipped, so the command can be stopped and started again. Results go to
 ``benchmarks/results/shapes-study.json``, the figure to ``docs/images/shapes-study.png``. The boxes round regions of
-like colour need scikit-image (``pip install 'scratchnet[proposals]'``).
+like colour need scikit-image (``pip install scikit-image``).
 """
 
 import argparse

@@ -39,7 +39,7 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         if error.name != "cupy":
             raise _unusable(error) from error
         raise UserError(
-            '--device gpu: needs CuPy, which is not installed; pip install "scratchnet[gpu]" for CUDA 12, or '
+            '--device gpu: needs CuPy, which is not installed; pip install "cupy-cuda12x[ctk]" for CUDA 12, or '
             '"cupy-cuda13x[ctk]" for CUDA 13'
         ) from error
     except ImportError as error:  # a library of CUDA's is missing

@@ -68,7 +68,7 @@ def main(words: Sequence[str]) -> int:
             say(f"{word:<6}  {port.name:<13}  ({', '.join(map(str, port.shape))}) {np.dtype(port.dtype)}")
     say(f"\n{exported.model.doc_string}\nclasses: {', '.join(recipe.classes)}\n")
     if found is None:
-        say("not checked: onnxruntime is not installed (pip install 'scratchnet[onnx]')")
+        say('not checked: onnxruntime is not installed (in scratchnet\'s clone: pip install -e ".[onnx]")')
     else:
         say(f"checked in onnxruntime {onnxruntime_version()} on {size[0]}×{size[1]} images: {_differences(found)}")
     say(f"wrote {arguments.file}, {Path(arguments.file).stat().st_size / 1e6:.1f} MB, opset {OPSET}")

@@ -65,8 +65,8 @@ def proposals_from_segments(limit: int) -> Proposals:
         import skimage.segmentation  # noqa: F401
     except ImportError as error:
         raise UserError(
-            "--proposals segments needs scikit-image, which is not installed; pip install 'scratchnet[proposals]', or "
-            "use --proposals grid"
+            "--proposals segments needs scikit-image, which is not installed; pip install scikit-image, or use "
+            "--proposals grid"
         ) from error
     return lambda name, image: segment_boxes(image, limit)
 

@@ -94,7 +94,9 @@ def check_that_onnx_is_installed() -> None:
     try:
         import onnx  # noqa: F401
     except ImportError as error:
-        raise UserError("exporting needs the package onnx; install it with: pip install 'scratchnet[onnx]'") from error
+        raise UserError(
+            'exporting needs the package onnx; install it in scratchnet\'s clone: pip install -e ".[onnx]"'
+        ) from error
 
 
 def to_model(

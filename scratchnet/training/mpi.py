@@ -135,7 +135,7 @@ def _connect(size: int) -> MPIRanks:
     except (ImportError, RuntimeError) as error:
         raise UserError(
             f"mpiexec started {size} processes, but mpi4py cannot be used ({error}); "
-            'pip install "scratchnet[mpi]", or start one process without mpiexec'
+            'install it in scratchnet\'s clone (pip install -e ".[mpi]"), or start one process without mpiexec'
         ) from error
     if MPI.COMM_WORLD.Get_size() != size:
         raise UserError(

@@ -47,7 +47,7 @@ def test_without_onnxruntime_the_file_is_not_checked(call, checkpoint, tmp_path,
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     code, said, err = call("export", checkpoint, tmp_path / "model.onnx")
     assert (code, err) == (0, "")
-    assert "not checked: onnxruntime is not installed (pip install 'scratchnet[onnx]')" in said
+    assert 'not checked: onnxruntime is not installed (in scratchnet\'s clone: pip install -e ".[onnx]")' in said
     assert (tmp_path / "model.onnx").exists()
 
 
@@ -55,7 +55,7 @@ def test_without_onnx(call, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     code, said, err = call("export", checkpoint, tmp_path / "model.onnx")
     assert (code, said) == (2, "")
-    assert err.endswith("needs the package onnx; install it with: pip install 'scratchnet[onnx]'\n")
+    assert err.endswith('needs the package onnx; install it in scratchnet\'s clone: pip install -e ".[onnx]"\n')
     assert err.count("\n") == 1
 
 

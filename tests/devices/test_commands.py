@@ -144,7 +144,7 @@ def without_cupy(monkeypatch):
 @pytest.mark.parametrize("words", COMMANDS)
 def test_without_cupy_one_line_says_what_to_install(call, words, without_cupy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert_refused(call(*words, "--device", "gpu"), 'pip install "scratchnet[gpu]"', "cupy-cuda13x")
+    assert_refused(call(*words, "--device", "gpu"), 'pip install "cupy-cuda12x[ctk]"', "cupy-cuda13x")
     assert not list(tmp_path.iterdir())
 
 

@@ -105,7 +105,7 @@ def test_without_the_library(monkeypatch):
         return importing(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(UserError, match=r"needs scikit-image.*pip install 'scratchnet\[proposals\]'"):
+    with pytest.raises(UserError, match=r"needs scikit-image.*pip install scikit-image"):
         proposals_from_segments(50)
 
 

@@ -20,7 +20,7 @@ from tests.tiny import write_set
 
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 needs_mpi = pytest.mark.skipif(
-    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason='pip install "scratchnet[mpi]" brings mpiexec'
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason='pip install -e ".[mpi]" brings mpiexec'
 )
 
 BREAKING = """
