@@ -27,3 +27,13 @@ def assert_close(actual, expected, dtype=np.float64, scale=1.0):
     tolerance = (2e-5 if dtype == np.float32 else 1e-12) * scale
     largest = max(1.0, float(np.abs(expected).max(initial=0)))
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * largest)
+
+
+SPECIAL = [np.inf, -np.inf, np.nan, -0.0, 0.0, 1.0, 1.0, -1.0]
+
+
+def special(*shape, dtype=np.float64, seed=0):
+    """Return a map of mostly ordinary numbers, and many infinite, NaN, zero and equal ones."""
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random(shape) < 0.5, rng.choice(SPECIAL, shape), rng.standard_normal(shape))
+    return x.astype(dtype)

@@ -7,7 +7,7 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator
 from scratchnet.layers.base import Layer, Shape
-from scratchnet.ops.activation import dropout_mask, relu, relu_backward
+from scratchnet.ops.activation import dropout, dropout_mask, relu, relu_backward
 from scratchnet.philox import skip
 from scratchnet.recording import perform
 from scratchnet.recycling import empty
@@ -90,7 +90,7 @@ class Dropout(Layer):
         mask = empty(x, x.shape)
         perform(draw, mask)
         self.keep(mask)
-        return x * mask
+        return dropout(x, mask)
 
     def _draw(self, mask: Array) -> None:
         while self._behind:  # what other processes draw for the images in front
@@ -108,7 +108,7 @@ class Dropout(Layer):
     def backward(self, dy: Array) -> Array:
         """Return dx: dy where the number was kept, scaled alike."""
         (mask,) = self.take()
-        return dy if mask is None else dy * mask
+        return dy if mask is None else dropout(dy, mask)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return the input's shape."""

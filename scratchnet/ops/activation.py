@@ -6,6 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.selection import keep_where_positive
 from scratchnet.philox import uniform
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
@@ -22,15 +23,12 @@ def relu(x: Array, out: Array | None = None) -> Array:
 
 @on_any_device
 def relu_backward(dy: Array, y: Array) -> Array:
-    """Let the gradient through where the output was positive. At exactly 0 the slope is taken as 0."""
-    xp = namespace(dy)
+    """Return ``dy`` where the output was positive and 0 elsewhere, infinite gradients included.
+
+    At exactly 0 the slope is taken as 0.
+    """
     dx = empty(dy, dy.shape)
-
-    def mask(dy: Array, y: Array, dx: Array) -> None:
-        xp.greater(y, 0, out=dx, casting="unsafe")  # 0 or 1
-        xp.multiply(dx, dy, out=dx)
-
-    over_rows(mask, dy, y, dx)
+    over_rows(lambda dy, y, dx: keep_where_positive(dy, y, dx, dx), dy, y, dx)
     return dx
 
 
@@ -90,3 +88,20 @@ def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
     xp = namespace(mask)
     draws = rng.random(mask.shape, dtype=np.float32) if xp is np else uniform(rng, mask.shape, xp)
     mask[...] = (draws >= rate).astype(mask.dtype) * mask.dtype.type(1 / (1 - rate))
+
+
+@on_any_device
+def dropout(x: Array, mask: Array) -> Array:
+    """Return ``x`` times the ``mask`` of :func:`dropout_mask`, 0 where that is 0, even for infinite numbers.
+
+    This is dropout, and its gradient if ``x`` is the gradient.
+    """
+    xp = namespace(x)
+    y = empty(x, x.shape)
+
+    def apply(x: Array, mask: Array, y: Array) -> None:
+        keep_where_positive(x, mask, y, y)
+        xp.multiply(y, mask, out=y)
+
+    over_rows(apply, x, mask, y)
+    return y

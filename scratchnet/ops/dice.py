@@ -14,6 +14,7 @@ Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum ins
 from scratchnet.arrays import Array, SumOverRanks, namespace, number
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.selection import keep_where
 
 
 @on_any_device
@@ -43,13 +44,14 @@ def dice_loss(
     """
     xp = namespace(logits)
     binary = logits.shape[-1] == 1
-    counted = (factors != 0).astype(logits.dtype)[..., None]
-    p = sigmoid(logits) if binary else softmax(logits)
+    counted = (factors != 0)[..., None]
+    logits = keep_where(logits, counted)  # ignored logits may be infinite or NaN
+    p = keep_where(sigmoid(logits) if binary else softmax(logits), counted)
     classes = xp.arange(1, 2) if binary else xp.arange(logits.shape[-1])
-    t = (labels[..., None] == classes).astype(logits.dtype) * counted
+    t = ((labels[..., None] == classes) & counted).astype(logits.dtype)
     axes = (0, 1, 2)
     overlap = 2 * (p * t).sum(axis=axes)
-    total = (p * counted).sum(axis=axes) + t.sum(axis=axes)
+    total = p.sum(axis=axes) + t.sum(axis=axes)
     parts = 1.0
     if over_ranks is not None:
         sums = xp.zeros((3, max(2, logits.shape[-1])), xp.float64)
@@ -59,6 +61,6 @@ def dice_loss(
         parts = number(sums[2, 0])
     overlap, total = overlap + logits.dtype.type(smooth), total + logits.dtype.type(smooth)
     loss = (1 - number((overlap / total).mean())) / parts
-    dp = (overlap / total**2 - (2 / total) * t) * counted / logits.dtype.type(len(classes))
+    dp = (overlap / total**2 - (2 / total) * t) / logits.dtype.type(len(classes))
     dlogits: Array = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
     return loss, dlogits

@@ -2,7 +2,7 @@
 
 For a pixel with logits z and label t:
 
-    sigmoid:  −t·log σ(z) − (1−t)·log(1−σ(z)) = max(z, 0) − z·t + log(1 + e^(−|z|))    gradient: σ(z) − t
+    sigmoid:  −t·log σ(z) − (1−t)·log(1−σ(z)) = max(z·(1−2t), 0) + log(1 + e^(−|z|))   gradient: σ(z) − t
     softmax:  −log( e^(z_t) / Σ e^(z_j) ) = log Σ e^(z_j − m) − (z_t − m), m = max z    gradient: softmax(z) − onehot(t)
 
 The right-hand forms never take the logarithm of a rounded 0: a logit of 40, or of 4000, is fine.
@@ -14,15 +14,19 @@ divided by
 - ``"weights"``: the sum of the weights (PyTorch's ``reduction="mean"``),
 - ``"sum"``: 1 (FCN's released training, whose learning rates are so small for this reason).
 
-A batch in which every pixel is ignored has loss 0 and gradient 0.
+A batch in which every pixel is ignored has loss 0 and gradient 0. A pixel that is ignored, or whose weight is 0, adds
+exactly 0 to both, even where its logits are infinite or NaN. A class with the logit −∞ has probability 0.
 """
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from scratchnet.arrays import Array, namespace, number, on_gpu
 from scratchnet.modes import is_whole
 from scratchnet.ops.activation import sigmoid
 from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.selection import keep_where
 from scratchnet.recycling import empty
 from scratchnet.threads import PER_NUMBER, PIECE_BYTES, for_each
 
@@ -97,7 +101,7 @@ def pixel_factors(
     if class_weights is not None:
         weights = weights * xp.asarray(class_weights, like.dtype)[labels]
     if pixel_weights is not None:
-        weights = weights * xp.asarray(pixel_weights, like.dtype)
+        weights = keep_where(weights * xp.asarray(pixel_weights, like.dtype), counts)
     divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
     factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(like.dtype)
     return labels, factors
@@ -134,9 +138,13 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     pieces = _pieces(labels.size, classes * logits.itemsize)
     losses = xp.zeros(len(pieces), xp.float64)
 
+    @np.errstate(invalid="ignore")  # infinite logits: seen to at the end
     def work(numbered: tuple[int, slice]) -> None:
         place, piece = numbered
         z, label, factor, dz = (m[piece] for m in maps)
+        if on_gpu(z):  # to ask whether the sum is finite would be to wait for it
+            losses[place] = _special_softmax(z, label, factor, dz)
+            return
         # Classes first: a sum over two or twenty neighbouring numbers is slow, one over whole planes is quick.
         planes, product = empty(z, z.T.shape), empty(z, z.T.shape)
         planes[...] = z.T
@@ -146,6 +154,9 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
         xp.exp(planes, out=planes)
         total = planes.sum(axis=0)
         losses[place] = ((xp.log(total) - of_truth) * factor).sum(dtype=xp.float64)
+        if not xp.isfinite(losses[place]):  # infinite or NaN logits, perhaps of pixels that do not count
+            losses[place] = _special_softmax(z, label, factor, dz)
+            return
         planes *= factor / total
         planes -= xp.multiply(truth, factor, out=product)
         if classes <= FEW_CLASSES:  # plane by plane: NumPy would go along the shorter axis of what it writes to
@@ -156,6 +167,23 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
 
     for_each(work, list(enumerate(pieces)), PER_NUMBER * logits.size)
     return number(losses.sum()), dlogits
+
+
+def _special_softmax(z: Array, label: Array, factor: Array, dz: Array) -> Any:
+    """Return the loss of pixels (p, classes) and write its gradient to ``dz``, where some logits are infinite or NaN.
+
+    The fast form multiplies by zeros, and ``inf · 0`` is NaN; this one selects.
+    """
+    xp = namespace(z)
+    counts = factor != 0
+    z = xp.where(counts[:, None], z, 0)
+    z -= z.max(axis=1, keepdims=True)
+    p = xp.exp(z)
+    total = p.sum(axis=1, keepdims=True)
+    truth = label[:, None] == xp.arange(z.shape[1])
+    losses = (xp.log(total) - xp.where(truth, z, 0).sum(axis=1, keepdims=True))[:, 0] * factor
+    dz[...] = xp.where(counts[:, None], (p / total - truth) * factor[:, None], 0)
+    return xp.where(counts, losses, 0).sum(dtype=xp.float64)
 
 
 def _pieces(pixels: int, pixel_bytes: int) -> list[slice]:
@@ -183,6 +211,13 @@ def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     xp = namespace(logits)
     z = logits[..., 0]
     truth = labels.astype(z.dtype)
-    losses = xp.maximum(z, 0) - z * truth + xp.log1p(xp.exp(-xp.abs(z)))
-    dlogits: Array = ((sigmoid(z) - truth) * factors)[..., None]
-    return number((losses * factors).sum(dtype=xp.float64)), dlogits
+    wrong = z * (1 - 2 * truth)  # how far the logit is on the wrong side; z·t would be NaN for an infinite z
+    losses = xp.maximum(wrong, 0) + xp.log1p(xp.exp(-xp.abs(z)))
+    dlogits: Array = (sigmoid(z) - truth) * factors
+    with np.errstate(invalid="ignore"):  # ∞ · 0
+        losses *= factors
+    loss = losses.sum(dtype=xp.float64)
+    if on_gpu(z) or not np.isfinite(loss):  # logits that do not count may be infinite or NaN
+        counts = factors != 0
+        dlogits, loss = xp.where(counts, dlogits, 0), xp.where(counts, losses, 0).sum(dtype=xp.float64)
+    return number(loss), dlogits[..., None]

@@ -31,6 +31,7 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.ops.activation import keep_positive
 from scratchnet.ops.arrangement import row_of
 from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.selection import keep_where_positive
 from scratchnet.ops.sums import sum_rows, sums_over_rows
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
@@ -250,8 +251,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
     def sums(both: Array, dz: Array, dy: Array, x: Array, y: Array | None = None) -> None:
         product = empty(x, x.shape)
         if y is not None:
-            xp.greater(y, 0, out=product, casting="unsafe")  # 0 or 1
-            xp.multiply(product, dy, out=dz)
+            keep_where_positive(dy, y, product, dz)
         if mean_row is not None:
             xp.subtract(x, mean_row, out=product)
         xp.multiply(x if centred else product, dz, out=product)

@@ -15,17 +15,22 @@ The rules, each of which a test holds on to:
 - Unpooling to a given size writes each value at its switch and 0 elsewhere. Where windows overlap and several of them
   chose the same pixel, their values are **summed**. That makes unpooling, the gradient of pooling and the adjoint of
   "read the pixel at the switch" one and the same function.
-- NaN in a window makes its maximum NaN, and unpooling an infinite value fills its window with NaN (∞ · 0).
+- The switch always points to a pixel of the map, even if every value of a window is −∞.
+- NaN in a window makes its maximum NaN, and the switch is the position of the last NaN in reading order, as in PyTorch.
+- Unpooling an infinite value, or NaN, leaves zeros elsewhere in its window.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, namespace, on_gpu
 from scratchnet.modes import is_textbook, is_whole
 from scratchnet.ops.activation import relu_backward
 from scratchnet.ops.arrangement import copy_pixels
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
+from scratchnet.ops.selection import keep_where_equal, keep_where_positive
+from scratchnet.recording import perform
 from scratchnet.recycling import empty, zeros
 from scratchnet.threads import PER_NUMBER, for_each, thread_count
 
@@ -133,7 +138,13 @@ def max_pool2d(
     y, switches = prepare(x, kernel, stride, padding, ceil_mode)
     k, s, p = switches.kernel, switches.stride, switches.padding
     pool = _pool_2x2 if k == s == (2, 2) and p == (0, 0) and not ceil_mode and not is_textbook() else _pool
-    for_each(lambda block: pool(x, y, switches, block), switches.blocks(), PER_NUMBER * x.size)
+
+    def work(block: Block) -> None:
+        pool(x, y, switches, block)
+        here = slice(block.n0, block.n1), slice(block.r0, block.r1)
+        perform(partial(_point_to_nan, switches, block), y[here], switches.index[here], x[block.n0 : block.n1])
+
+    for_each(work, switches.blocks(), PER_NUMBER * x.size)
     return y, switches
 
 
@@ -156,13 +167,46 @@ def _pool(x: Array, y: Array, switches: Switches, block: Block) -> None:
     xp = namespace(x)
     best, where = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (y, switches.index))
     best.fill(-xp.inf)
-    where.fill(0)
+    _point_inside(where, switches, block)
     for j, v, u in switches.taps(block):
         candidate, chosen = x[block.n0 : block.n1, v.source, u.source], where[:, v.out, u.out]
         # j grows, so the largest j among those that were better than all before them is the first maximum's.
-        better = xp.greater(candidate, best[:, v.out, u.out]).astype(where.dtype) * where.dtype.type(j)
+        better = xp.greater(candidate, best[:, v.out, u.out]).astype(where.dtype)
+        xp.multiply(better, where.dtype.type(j), out=better)
         xp.maximum(chosen, better, out=chosen)
         xp.maximum(best[:, v.out, u.out], candidate, out=best[:, v.out, u.out])
+
+
+def _point_inside(where: Array, switches: Switches, block: Block) -> None:
+    """Point every switch to the first position of its window that is not padding: nothing beats −∞ if all are −∞."""
+    (_, kw), (sh, sw), (ph, pw) = switches.kernel, switches.stride, switches.padding
+    where.fill(0)
+    for column in range(min(-(-pw // sw), where.shape[2])):  # windows that begin left of the map
+        where[:, :, column] = pw - column * sw
+    for row in range(block.r0, min(-(-ph // sh), block.r1)):  # … or above it
+        where[:, row - block.r0] += where.dtype.type((ph - row * sh) * kw)
+
+
+def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: Array) -> None:
+    """Point the switch of every maximum that is NaN to the last NaN of its window.
+
+    Parameters
+    ----------
+    switches : Switches
+        For its sizes.
+    block : Block
+    y, where : (n, rows, ow, c)
+        Maxima and switches of the block.
+    x : (n, h, w, c)
+        The images of the block.
+    """
+    if not on_gpu(y) and (not y.size or y.max() == y.max()):  # no NaN; to ask a GPU would be to wait for it
+        return
+    xp = namespace(x)
+    for j, v, u in switches.taps(block):
+        chosen = where[:, v.out, u.out]
+        value = x[:, v.source, u.source]
+        chosen[...] = xp.where(xp.equal(value, value), chosen, where.dtype.type(j))  # NaN alone differs from itself
 
 
 def _pool_2x2(x: Array, y: Array, switches: Switches, block: Block) -> None:
@@ -283,7 +327,6 @@ def _unpool_tiles(x: Array, switches: Switches, mask: Array | None = None) -> Ar
 
     Values where ``mask`` is not positive count as 0.
     """
-    xp = namespace(x)
     y = empty(x, (len(x), *switches.size, x.shape[3]))
 
     def unpool(block: Block) -> None:
@@ -291,13 +334,11 @@ def _unpool_tiles(x: Array, switches: Switches, mask: Array | None = None) -> Ar
         index, values = switches.index[here], x[here]
         if mask is not None:
             values = empty(x, values.shape)
-            xp.greater(mask[here], 0, out=values, casting="unsafe")  # 0 or 1
-            xp.multiply(values, x[here], out=values)
+            keep_where_positive(x[here], mask[here], values, values)
         pixels = switches.pixels(y, block)
         found = empty(x, pixels.shape)
         for j, part in enumerate(found.reshape(-1, *values.shape)):
-            xp.equal(index, index.dtype.type(j), out=part, casting="unsafe")  # 0 or 1
-            xp.multiply(part, values, out=part)
+            keep_where_equal(values, index, index.dtype.type(j), part, part)
         copy_pixels(found, pixels)
 
     for_each(unpool, switches.blocks(), PER_NUMBER * y.size)
@@ -316,8 +357,7 @@ def _gather_tiles(dy: Array, switches: Switches) -> Array:
         copy_pixels(pixels, slopes)
         chosen = empty(dy, sums.shape)
         for j, part in enumerate(slopes.reshape(-1, *sums.shape)):
-            xp.equal(index, index.dtype.type(j), out=chosen, casting="unsafe")
-            xp.multiply(chosen, part, out=part if j else sums)
+            keep_where_equal(part, index, index.dtype.type(j), chosen, part if j else sums)
             if j:
                 xp.add(sums, part, out=sums)
 
@@ -329,11 +369,9 @@ def _values_where(
     x: Array, switches: Switches, block: Block, j: int, v: Tap, u: Tap, scratch: Array, out: Array
 ) -> None:
     """Write the values of ``x`` whose switch is j to ``out``, 0 where it is another."""
-    xp = namespace(x)
     rows = slice(block.r0 + v.out.start, block.r0 + v.out.stop)
     index, values = (a[block.n0 : block.n1, rows, u.out] for a in (switches.index, x))
-    xp.equal(index, index.dtype.type(j), out=scratch, casting="unsafe")  # 0 or 1
-    xp.multiply(scratch, values, out=out)
+    keep_where_equal(values, index, index.dtype.type(j), scratch, out)
 
 
 def _apart(switches: Switches) -> list[list[Block]]:
@@ -349,7 +387,6 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, oh, ow, c): read the gradient at each switch, the exact adjoint of :func:`max_unpool2d`."""
     if switches.tiling:
         return _gather_tiles(dy, switches)
-    xp = namespace(dy)
     dx = empty(dy, switches.index.shape)
 
     def gather(block: Block) -> None:
@@ -358,8 +395,8 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
         sums.fill(0)
         for j, v, u in switches.taps(block):
             here, total = chosen[:, v.out, u.out], sums[:, v.out, u.out]
-            xp.equal(index[:, v.out, u.out], index.dtype.type(j), out=here, casting="unsafe")
-            xp.multiply(here, dy[block.n0 : block.n1, v.source, u.source], out=here)
+            read = dy[block.n0 : block.n1, v.source, u.source]
+            keep_where_equal(read, index[:, v.out, u.out], index.dtype.type(j), here, here)
             total += here
 
     for_each(gather, switches.blocks(), PER_NUMBER * dy.size)

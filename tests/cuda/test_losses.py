@@ -65,3 +65,15 @@ def test_what_is_no_label_makes_the_loss_nan(kernels, label):
 def test_too_many_classes_are_refused(kernels):
     with pytest.raises(ValueError, match="20000 classes are more"):
         cuda.softmax_cross_entropy(np.zeros((1, 1, 1, 20000)), np.zeros((1, 1, 1), int), np.ones((1, 1, 1)))
+
+
+def test_infinite_and_ignored_logits(kernels, dtype):
+    logits, target = numbers(2, 9, 7, 5, dtype=dtype), np.zeros((2, 9, 7), int)
+    target[:, ::2] = 255
+    logits[:, ::2] = np.nan
+    logits[:, 1::2, :, 2] = -np.inf
+    given = logits, *losses.pixel_factors(target, logits, 5)
+    loss, dlogits = cuda.softmax_cross_entropy(*given)
+    expected, dexpected = losses.softmax_cross_entropy(*given)
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+    assert_close(dlogits, dexpected, dtype)

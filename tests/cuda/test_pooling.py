@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.ops import pooling
 from scratchnet.ops.cuda import pooling as cuda
-from tests.compare import assert_close, distinct, numbers
+from tests.compare import assert_close, distinct, numbers, special
 
 CASES = [
     ((2, 4, 6, 3), 2, None, 0, False),
@@ -58,3 +58,17 @@ def test_an_empty_batch(kernels):
     (y, _), (expected, switches) = pooled(np.zeros((0, 4, 4, 2)), 2)
     assert y.shape == expected.shape
     assert cuda.max_unpool2d(y, switches).shape == (0, 4, 4, 2)
+
+
+@pytest.mark.parametrize(("shape", "kernel", "stride", "padding", "ceil_mode"), CASES[:5])
+def test_special_values(kernels, dtype, shape, kernel, stride, padding, ceil_mode):
+    x = special(*shape, dtype=dtype)
+    (y, index), (expected, switches) = pooled(x, kernel, stride, padding, ceil_mode)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(index, switches.index)
+    small = special(*y.shape, dtype=dtype, seed=1)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        there = pooling.max_unpool2d(small, switches)
+    np.testing.assert_allclose(cuda.max_unpool2d(small, switches), there, rtol=1e-5)
+    found = cuda.max_unpool2d_backward(x, switches)
+    np.testing.assert_array_equal(found, pooling.max_unpool2d_backward(x, switches))

@@ -46,8 +46,9 @@ extern "C" __global__ void softmax_cross_entropy(const REAL* __restrict__ logits
             z[k] = exp(z[k] - largest);
             total += z[k];
         }
-        for (int k = 0; k < classes; k++) z[k] = (z[k] / total - REAL(k == label)) * factor;
-        loss = (log(total) - (truth - largest)) * factor;
+        // A pixel that does not count adds 0, even if its logits are infinite or NaN.
+        for (int k = 0; k < classes; k++) z[k] = factor == 0 ? REAL(0) : (z[k] / total - REAL(k == label)) * factor;
+        loss = factor == 0 ? REAL(0) : (log(total) - (truth - largest)) * factor;
     }
     loss = add_up(loss, sums);
     if (threadIdx.x == 0) parts[blockIdx.x] = loss;

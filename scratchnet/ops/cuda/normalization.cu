@@ -115,7 +115,7 @@ extern "C" __global__ void apply(const REAL* __restrict__ x, REAL* __restrict__ 
 // The gradient behind the ReLU. Whether it let a number pass is computed again from x, exactly as in the forward pass:
 // that costs one multiplication and saves reading y.
 __device__ REAL behind_relu(REAL dy, REAL x, REAL scale, REAL shift, int relu) {
-    return !relu || fma(scale, x, shift) > 0 ? dy : REAL(0);
+    return relu && fma(scale, x, shift) <= 0 ? REAL(0) : dy;  // NaN lets it pass, as in PyTorch
 }
 
 // First stage of the backward pass: Σ dz and Σ dz·(x − mean) of every chunk, to parts (chunks, 2, c).

@@ -32,15 +32,13 @@ extern "C" __global__ void max_pool(const REAL* __restrict__ x, REAL* __restrict
     for (int i = blockIdx.y * blockDim.x + threadIdx.x; i < ow * c; i += gridDim.y * blockDim.x) {
         const int left = i / c * sw - pw, channel = i % c;
         REAL best = -1 / REAL(0);  // padding is −∞: leaving it out is enough
-        int where = 0;
+        int where = max(0, -top) * kw + max(0, -left);  // a pixel, even if all are −∞
         for (int r = max(0, -top); r < min(kh, h - top); r++) {
             for (int s = max(0, -left); s < min(kw, w - left); s++) {
                 const REAL value = image[((long long)(top + r) * w + left + s) * c + channel];
-                if (value > best) {  // only a larger one: the first maximum wins a tie
+                if (value > best || value != value) {  // the first maximum wins a tie, the last NaN wins over all
                     best = value;
                     where = r * kw + s;
-                } else if (value != value) {
-                    best = value;  // NaN stays, as nothing is larger than it
                 }
             }
         }
@@ -66,7 +64,7 @@ extern "C" __global__ void max_unpool(const REAL* __restrict__ x, const Switch* 
             for (int q = q_first; q <= q_last; q++) {
                 const long long window = image + ((long long)o * ow + q) * c + channel;
                 const int here = (v + ph - o * sh) * kw + (u + pw - q * sw);
-                sum += x[window] * REAL(index[window] == here);  // ∞ · 0 is NaN, as on the CPU
+                if (index[window] == here) sum += x[window];
             }
         }
         y[(long long)row * w * c + i] = sum;
@@ -85,7 +83,7 @@ extern "C" __global__ void max_unpool_backward(const REAL* __restrict__ dy, cons
         const long long window = (long long)row * ow * c + i;
         const int where = index[window];
         const int v = top + where / kw, u = i / c * sw - pw + where % kw;
-        const bool inside = v >= 0 && v < h && u >= 0 && u < w;  // a window of −∞ alone may point into the padding
+        const bool inside = v >= 0 && v < h && u >= 0 && u < w;
         dx[window] = inside ? image[((long long)v * w + u) * c + i % c] : REAL(0);
     }
 }

@@ -1,0 +1,56 @@
+"""Selecting numbers with a mask, exactly, whatever they are.
+
+Multiplying by a mask of zeros and ones is fast but wrong for some numbers: ``inf · 0`` and ``nan · 0`` are NaN. NumPy's
+``where`` and boolean indexing are exact, but take many times as long. Here the *bits* of the numbers, read as
+integers, are multiplied by an integer 0 or 1. That is exact, makes as many passes as multiplying floats, and can be
+replayed.
+"""
+
+from scratchnet.arrays import Array, namespace
+
+
+def as_integers(array: Array) -> Array:
+    """View numbers as signed integers of the same size; booleans become int8."""
+    bits: Array = array.view(f"i{array.dtype.itemsize}")
+    return bits
+
+
+def keep_where_positive(values: Array, y: Array, mask: Array, out: Array) -> None:
+    """Write ``values`` to ``out`` where ``y > 0`` and zeros elsewhere.
+
+    A NaN in ``y`` counts as positive unless its sign bit is set, so that the gradient of a ReLU passes NaN as in
+    PyTorch.
+
+    Parameters
+    ----------
+    values, mask, out : arrays of one shape and dtype
+        ``mask`` is scratch memory; it may be ``out``, and ``out`` may be ``values``, but ``mask`` must not be
+        ``values``.
+    y : array of that shape
+        Numbers of the same type, or booleans.
+    """
+    xp, ones = namespace(values), as_integers(mask)
+    xp.greater(as_integers(y), 0, out=ones, casting="unsafe")  # positive floats are positive integers
+    xp.multiply(ones, as_integers(values), out=as_integers(out))
+
+
+def keep_where_equal(values: Array, index: Array, number: int | Array, mask: Array, out: Array) -> None:
+    """Write ``values`` to ``out`` where ``index`` equals ``number`` and zeros elsewhere.
+
+    Parameters
+    ----------
+    values, mask, out : arrays
+        As in :func:`keep_where_positive`; ``values`` may be smaller if it broadcasts.
+    index : array of integers
+    number : integer or array
+    """
+    xp, ones = namespace(values), as_integers(mask)
+    xp.equal(index, number, out=ones, casting="unsafe")
+    xp.multiply(ones, as_integers(values), out=as_integers(out))
+
+
+def keep_where(values: Array, chosen: Array) -> Array:
+    """Return ``values`` where ``chosen`` and zeros elsewhere; ``chosen`` may be smaller if it broadcasts."""
+    bits = as_integers(values)
+    kept: Array = (bits * chosen.astype(bits.dtype)).view(values.dtype)
+    return kept
