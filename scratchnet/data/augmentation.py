@@ -9,6 +9,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.data.elastic import deform
 from scratchnet.data.resizing import resize_image, resize_mask
+from scratchnet.shape_checks import check_pair
 
 Pair: TypeAlias = tuple[Array, Array]
 """Image (h, w, 3) uint8 and mask (h, w) uint8."""
@@ -73,6 +74,7 @@ def augment(
     image, mask
         Of the size ``augmentation.crop``, or of the input's size.
     """
+    check_pair("augment", image, mask)
     size = augmentation.crop or mask.shape
     if augmentation.mosaic and rng.random() < augmentation.mosaic:
         parts = [(image, mask), *(others(rng) for _ in range(3))]

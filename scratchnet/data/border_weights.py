@@ -14,6 +14,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.components import boxes_round, connected_components
+from scratchnet.shape_checks import check_mask
 
 _REACH = 5
 """Distances beyond so many σ count as infinite: exp(−5²/2) is 4·10⁻⁶."""
@@ -44,6 +45,8 @@ class BorderWeights:
 
         Objects are the connected regions of one class other than 0. Class 0 is the ground between them.
         """
+        for mask in masks:
+            check_mask("BorderWeights", mask)
         balance = np.ones(256, np.float32)
         if self.class_weights is not None:
             balance[: len(self.class_weights)] = self.class_weights

@@ -4,6 +4,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.tiling import Window
+from scratchnet.shape_checks import check_mask
 
 
 def connected_components(mask: Array) -> Array:
@@ -31,6 +32,7 @@ def connected_components(mask: Array) -> Array:
            [0, 1, 2, 2],
            [3, 0, 0, 2]], dtype=int32)
     """
+    check_mask("connected_components", mask)
     begins = np.ones(mask.shape, bool)
     begins[:, 1:] = mask[:, 1:] != mask[:, :-1]
     runs = np.cumsum(begins.ravel()).reshape(mask.shape) - 1
@@ -67,6 +69,7 @@ def boxes_round(numbers: Array) -> dict[int, Window]:
     dict of int to Window
         By number, ascending; numbers that do not occur are left out.
     """
+    check_mask("boxes_round", numbers, "numbers")
     rows, columns = np.nonzero(numbers)
     if not rows.size:
         return {}

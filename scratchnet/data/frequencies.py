@@ -6,6 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.source import SampleSource
+from scratchnet.shape_checks import check_mask
 
 
 class ClassCounts:
@@ -32,6 +33,7 @@ class ClassCounts:
 
     def add(self, mask: Array) -> None:
         """Count one (h, w) uint8 mask."""
+        check_mask("ClassCounts.add", mask)
         histogram = np.bincount(mask.ravel(), minlength=256)
         if self.ignore_index is not None:
             self.ignored += int(histogram[self.ignore_index])

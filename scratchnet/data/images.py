@@ -9,6 +9,7 @@ from scratchnet.arrays import Array
 from scratchnet.data.image_files import inspect_image, open_image
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
+from scratchnet.shape_checks import check_image, check_mask
 
 IMAGE_SUFFIXES = {
     ".png": "PNG",
@@ -76,6 +77,10 @@ def write_image(path: Path | str, image: Array) -> None:
     UserError
         When the ending is none of `IMAGE_SUFFIXES`, or the file cannot be written.
     """
+    if image.ndim == 2:
+        check_mask("write_image", image, "a grey image")
+    else:
+        check_image("write_image", image)
     if image.dtype != np.uint8:
         raise ValueError(f"write_image: expected uint8, got {image.dtype}")
     kind = IMAGE_SUFFIXES.get(Path(path).suffix.lower())

@@ -13,6 +13,7 @@ from scratchnet.data.image_files import ImageKind, open_image
 from scratchnet.data.images import describe_mode
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
+from scratchnet.shape_checks import check_mask
 
 MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
 """How the pixels of a mask file stand for classes; see `read_mask`."""
@@ -84,6 +85,7 @@ def write_mask(path: Path | str, mask: Array) -> None:
     """Write (h, w) uint8 class indices as a palette PNG: the pixel is the class, the palette shows it in colour."""
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"write_mask: expected (h, w) uint8, got {mask.shape} {mask.dtype}")
+    check_mask("write_mask", mask)
     image = Image.fromarray(mask)
     image.putpalette(PALETTE.tobytes())
     with atomic_write(path) as file:

@@ -15,6 +15,7 @@ from scratchnet.data.text_files import read_text
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
+from scratchnet.shape_checks import check_mask
 
 BOXES = "boxes.csv"
 """Name of the file of boxes at the root of a set."""
@@ -156,6 +157,11 @@ def find_objects(
     Objects
         Without ``instances`` and ``boxes`` every connected region of one class is an object.
     """
+    check_mask("find_objects", mask)
+    if instances is not None:
+        check_mask("find_objects", instances, "numbers of objects")
+        if instances.shape != mask.shape:
+            raise ValueError(f"find_objects: the mask has shape {mask.shape}, the numbers {instances.shape}")
     counted = mask if ignore_index is None else np.where(mask == ignore_index, 0, mask).astype(np.uint8)
     if instances is not None:
         numbers = np.where((instances == 255) | (counted == 0), 0, instances)

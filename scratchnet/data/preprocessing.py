@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scratchnet.arrays import Array
 from scratchnet.data.resizing import resize_image
 from scratchnet.data.source import SampleSource
+from scratchnet.shape_checks import check_images
 
 Normalization: TypeAlias = Literal["dataset", "image", "none", "torchvision", "caffe"]
 Channels: TypeAlias = tuple[float, float, float]
@@ -59,8 +60,7 @@ class Preprocessing:
         -------
         (n, h, w, 3) array of ``dtype``; (n, *resize, 3) where the size is fixed
         """
-        if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"Preprocessing.apply: expected (n, h, w, 3) uint8, got {images.shape} {images.dtype}")
+        check_images("Preprocessing.apply", images)
         if self.resize is not None and images.shape[1:3] != self.resize:
             images = np.stack([resize_image(image, self.resize) for image in images])
         x: Array = images.astype(dtype)

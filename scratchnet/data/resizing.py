@@ -5,10 +5,12 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.data.source import SampleSource, View
+from scratchnet.shape_checks import check_image, check_mask
 
 
 def resize_image(image: Array, size: tuple[int, int]) -> Array:
     """Return an (h, w, 3) uint8 image in the size (height, width); bilinear, averaging where it shrinks."""
+    check_image("resize_image", image)
     if image.shape[:2] == size:
         return image
     return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
@@ -19,6 +21,7 @@ def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
 
     Every pixel takes the class of the nearest one: between class 1 and class 3 there is no class 2.
     """
+    check_mask("resize_mask", mask)
     if mask.shape == size:
         return mask
     return np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))

@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.evaluation.metrics import Metrics, confusion_matrix, metrics, ratio
+from scratchnet.shape_checks import check_image, check_pair
 
 Channel = Literal["red", "green", "blue", "grey"]
 CHANNELS: tuple[Channel, ...] = ("red", "green", "blue", "grey")
@@ -18,6 +19,7 @@ def all_background_baseline(image: Array) -> Array:
 
     Where most pixels are background it scores a high pixel accuracy, which is why accuracy alone says little.
     """
+    check_image("all_background_baseline", image)
     return np.zeros(image.shape[:-1], np.uint8)
 
 
@@ -44,6 +46,7 @@ class ThresholdBaseline:
 
     def predict(self, image: Array) -> Array:
         """Return the mask (h, w) uint8 of 0 and 1 for an image (h, w, 3) uint8."""
+        check_image("ThresholdBaseline.predict", image)
         values = _channel_values(image, self.channel)
         inside = values > self.threshold if self.above else values <= self.threshold
         return inside.astype(np.uint8)
@@ -69,6 +72,7 @@ def fit_threshold_baseline(pairs: Iterable[tuple[Array, Array]], ignore_index: i
     """
     histograms = np.zeros((len(CHANNELS), 2, 256), np.int64)
     for image, mask in pairs:
+        check_pair("fit_threshold_baseline", image, mask)
         counted = np.ones(mask.shape, bool) if ignore_index is None else mask != ignore_index
         truth = mask[counted].astype(np.int64)
         if truth.size and truth.max() > 1:

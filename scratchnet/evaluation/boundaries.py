@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.shape_checks import check_mask, check_masks
 
 TOLERANCE = 0.0075
 """Distance that still counts as a hit, as a share of the image's diagonal (the SegNet paper's 0.75 %)."""
@@ -39,6 +40,7 @@ def within(mask: Array, distance: float) -> Array:
     >>> within(np.eye(1, 7, 3) > 0, 2).astype(int)
     array([[0, 1, 1, 1, 1, 1, 0]])
     """
+    check_mask("within", mask)
     if distance < 1:
         return mask.copy()
     h, w = mask.shape
@@ -97,8 +99,7 @@ def boundary_f1(
     Csurka, Larlus, Perronnin, "What is a good evaluation measure for semantic segmentation?" (BMVC 2013).
     Which classes count, and the tolerance: Badrinarayanan, Kendall, Cipolla, "SegNet" (2017), section 3.3.
     """
-    if truth.shape != prediction.shape:
-        raise ValueError(f"boundary_f1: truth has shape {truth.shape} but prediction {prediction.shape}")
+    check_masks("boundary_f1", truth, prediction)
     distance = tolerance * math.hypot(*truth.shape)
     ignored = np.zeros(truth.shape, bool) if ignore_index is None else truth == ignore_index
     true_edges, found_edges = boundary(truth), boundary(prediction)
@@ -143,6 +144,7 @@ def boundary_band(truth: Array, width: float, ignore_index: int | None = 255) ->
     Kohli, Ladický, Torr, "Robust higher order potentials for enforcing label consistency" (2009);
     Krähenbühl and Koltun, "Efficient inference in fully connected CRFs" (2011), section 6.
     """
+    check_mask("boundary_band", truth)
     band = within(boundary(truth), width)
     return band if ignore_index is None else band & (truth != ignore_index)
 

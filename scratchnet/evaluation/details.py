@@ -11,6 +11,7 @@ from scratchnet.data import Objects
 from scratchnet.evaluation.boundaries import TOLERANCE, boundary_band, boundary_f1, mean_boundary_f1
 from scratchnet.evaluation.metrics import Metrics, confusion_matrix, metrics, none_for_nan
 from scratchnet.evaluation.sizes import EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
+from scratchnet.shape_checks import check_masks
 
 BAND = 5.0
 """Width of the band on either side of the boundaries, in pixels."""
@@ -81,6 +82,7 @@ class DetailCounter:
 
     def add(self, name: str, truth: Array, prediction: Array) -> None:
         """Count one image, (h, w) class indices."""
+        check_masks("DetailCounter.add", truth, prediction)
         classes = len(self.classes)
         self._outlines.append(boundary_f1(truth, prediction, classes, self.ignore_index, self.tolerance))
         band = boundary_band(truth, self.band, self.ignore_index)

@@ -155,6 +155,8 @@ def metrics(confusion: Array) -> Metrics:
     >>> result.accuracy, result.foreground_iou
     (0.75, 0.5)
     """
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(f"metrics: expected a (K, K) matrix of counts, got {confusion.shape}")
     hits = np.diag(confusion).astype(np.float64)
     true = confusion.sum(axis=1).astype(np.float64)
     predicted = confusion.sum(axis=0).astype(np.float64)

@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import Objects, connected_components, find_objects
+from scratchnet.shape_checks import check_mask, check_masks
 
 SMALLEST = 10
 """Regions of fewer pixels are specks of the annotation, not objects."""
@@ -62,6 +63,7 @@ def object_scores(
     ignore_index : int or None
         Value in ``truth`` of pixels that do not count.
     """
+    check_masks("object_scores", truth, prediction)
     counted = np.ones(truth.shape, bool) if ignore_index is None else truth != ignore_index
     found = connected_components(_above_zero(prediction))
     # How many pixels of every predicted region are certainly wrong.
@@ -87,6 +89,7 @@ def regions(truth: Array, background: int | None = 0, ignore_index: int | None =
     ignore_index : int or None
         Value of pixels that are no object.
     """
+    check_mask("regions", truth)
     ground = np.zeros(truth.shape, bool)
     for value in (background, ignore_index):
         ground |= truth == (-1 if value is None else value)

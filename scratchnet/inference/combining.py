@@ -13,6 +13,7 @@ from scratchnet.inference.crf import DenseCrf
 from scratchnet.inference.maps import resize_maps
 from scratchnet.inference.segmentation import Segmenter
 from scratchnet.ops.activation import softmax
+from scratchnet.shape_checks import check_image, check_images
 
 EnsembleRule: TypeAlias = Literal["mean", "product"]
 
@@ -58,10 +59,12 @@ class MultiScale:
 
     def check(self, image: Array, name: str = "") -> None:
         """Raise a UserError when the image is too small at one of the scales."""
+        check_image("MultiScale.check", image)
         for scale in self.scales:
             self._check_scale(scale, *image.shape[:2])
 
     def _mean(self, images: Array, scores: bool) -> Array:
+        check_images("MultiScale", images)
         h, w = images.shape[1:3]
         total: Array | None = None
         for scale in self.scales:

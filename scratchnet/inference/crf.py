@@ -25,6 +25,7 @@ from scratchnet.arrays import Array
 from scratchnet.data import stitch, tile_grid
 from scratchnet.inference.lattice import PermutohedralLattice
 from scratchnet.ops.activation import softmax
+from scratchnet.shape_checks import check_image, check_maps
 
 Kernel: TypeAlias = Callable[[Array], Array]
 
@@ -70,6 +71,8 @@ class DenseCrf:
         -------
         (h, w, classes) float32
         """
+        check_image("DenseCrf.refine", image)
+        check_maps("DenseCrf.refine", probabilities, image.shape[:2])
         h, w = image.shape[:2]
         if max(h, w) <= TILE:
             return self._refine(image, probabilities)

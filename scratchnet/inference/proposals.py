@@ -19,6 +19,7 @@ from scratchnet.inference.boxes import Proposals, visible_part
 from scratchnet.inference.maps import resize_map
 from scratchnet.inference.segmentation import LARGEST, Segmenter
 from scratchnet.ops.activation import softmax
+from scratchnet.shape_checks import check_image, check_images
 
 Aggregation: TypeAlias = Literal["max", "sum", "released"]
 
@@ -70,11 +71,13 @@ class ProposalSegmenter:
 
     def scores(self, images: Array, names: Sequence[str] = ()) -> Array:
         """Return the joined scores, (n, h, w, classes)."""
+        check_images("ProposalSegmenter", images)
         maps = [self._scores(image, name) for image, name in zip(images, names or [""] * len(images), strict=True)]
         return maps[0][None] if len(maps) == 1 else np.stack(maps)
 
     def check(self, image: Array, name: str = "") -> None:
         """Raise a UserError when the image has no boxes that can be used."""
+        check_image("ProposalSegmenter.check", image)
         self._boxes(image, name)
 
     def _boxes(self, image: Array, name: str) -> list[Window]:

@@ -24,6 +24,7 @@ from scratchnet.inference.maps import resize_maps
 from scratchnet.losses import class_scores, probabilities
 from scratchnet.network import Network
 from scratchnet.replay import Replay
+from scratchnet.shape_checks import check_image, check_images
 
 Output: TypeAlias = Callable[[Array], Array]
 """What is made of a network's last value and averaged over tiles: probabilities, or scores."""
@@ -80,6 +81,7 @@ class Segmenter:
 
     def segment(self, image: Array) -> Array:
         """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""
+        check_image("Segmenter.segment", image)
         return to_host(to_mask(self.probabilities(image[None])[0]))
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
@@ -118,9 +120,11 @@ class Segmenter:
 
     def check(self, image: Array, name: str = "") -> None:
         """Raise a UserError when an image (h, w, 3) is too small for the network."""
+        check_image("Segmenter.check", image)
         self.check_size(*image.shape[:2])
 
     def _predict(self, images: Array, output: Output) -> Array:
+        check_images("Segmenter", images)
         h, w = images.shape[1:3]
         self.check_size(h, w)
         x = self.preprocessing.apply(images)

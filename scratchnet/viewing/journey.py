@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from scratchnet.arrays import Array
 from scratchnet.layers import Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d
 from scratchnet.network import Network
+from scratchnet.shape_checks import check_pair
 from scratchnet.viewing.activations import SHADES, strongest_maps
 from scratchnet.viewing.blocks import Block, Join, blocks_of
 from scratchnet.viewing.overlays import colorize_switches, overlay, switch_colours
@@ -46,6 +47,7 @@ def journey_frames(network: Network, image: Array, prepared: Array, mask: Array)
     ValueError
         When nothing in the network has switches.
     """
+    check_pair("journey_frames", image, mask)
     blocks, joins = blocks_of(network, (image.shape[0], image.shape[1]))
     pools = {join.target: join.source for join in joins if join.switches}
     if not pools:

@@ -4,6 +4,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.masks import PALETTE
+from scratchnet.shape_checks import check_mask, check_masks, check_pair
 
 OUTCOMES: dict[str, tuple[int, int, int]] = {
     "correct": (24, 27, 33),
@@ -18,6 +19,7 @@ OUTCOMES: dict[str, tuple[int, int, int]] = {
 
 def colorize(mask: Array) -> Array:
     """Return the picture (h, w, 3) uint8 of a mask (h, w) uint8 in the palette of all masks here."""
+    check_mask("colorize", mask)
     colours: Array = PALETTE[mask]
     return colours
 
@@ -49,8 +51,7 @@ def overlay(image: Array, mask: Array, alpha: float = 0.45, ignore_index: int | 
     ValueError
         When image and mask differ in size.
     """
-    if image.shape != (*mask.shape, 3):
-        raise ValueError(f"overlay: expected an image (h, w, 3) for a mask {mask.shape}, got {image.shape}")
+    check_pair("overlay", image, mask)
     shown = mask != 0
     if ignore_index is not None:
         shown &= mask != ignore_index
@@ -84,8 +85,7 @@ def error_map(truth: Array, prediction: Array, ignore_index: int | None = 255, b
     ValueError
         When the masks differ in size.
     """
-    if truth.shape != prediction.shape:
-        raise ValueError(f"error_map: truth has shape {truth.shape} but prediction {prediction.shape}")
+    check_masks("error_map", truth, prediction)
     right, never = truth == prediction, np.zeros(truth.shape, bool)
     nothing_there = truth == background if background is not None else never
     nothing_found = prediction == background if background is not None else never
@@ -135,6 +135,7 @@ def colorize_switches(switches: Array, kernel: int) -> Array:
     ValueError
         When a switch lies outside the window.
     """
+    check_mask("colorize_switches", switches, "switches")
     colours = switch_colours(kernel)
     if switches.size and switches.max() >= len(colours):
         raise ValueError(f"colorize_switches: switch {switches.max()} in a {kernel}×{kernel} window")

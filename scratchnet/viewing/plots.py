@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from scratchnet.arrays import Array
+from scratchnet.shape_checks import check_masks, check_pair
 from scratchnet.viewing.overlays import colorize_switches, error_map, outcome_legend, overlay, switch_colours
 from scratchnet.viewing.style import INK, MUTED
 
@@ -116,6 +117,9 @@ def examples_figure(
     rows = list(examples)
     if not rows:
         raise ValueError("examples_figure: no example given")
+    for _, image, truth, prediction in rows:
+        check_pair("examples_figure", image, truth)
+        check_masks("examples_figure", truth, prediction)
     shapes = [image.shape for _, image, *_ in rows]
     heights = [2.2 * height / width + 0.25 for height, width, _ in shapes]  # inches, with a line for the name
     figure = Figure(figsize=(9.0, sum(heights) + 0.4), layout="constrained")

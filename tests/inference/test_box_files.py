@@ -87,7 +87,7 @@ def test_lists_that_make_no_sense(tmp_path, text, words):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError):  # the command line says which
+    with pytest.raises(UserError, match=r"none\.csv: no such file; check the name"):
         proposals_from_file(tmp_path / "none.csv")
 
 

@@ -51,7 +51,7 @@ def test_overlay_draws_a_tint_and_an_opaque_line():
 
 
 def test_overlay_and_error_map_refuse_other_sizes():
-    with pytest.raises(ValueError, match=r"mask \(4, 4\), got \(4, 5, 3\)"):
+    with pytest.raises(ValueError, match=r"overlay: the image has shape \(4, 5, 3\), the mask \(4, 4\)"):
         overlay(np.zeros((4, 5, 3), np.uint8), np.zeros((4, 4), np.uint8))
     with pytest.raises(ValueError, match="error_map: truth has shape"):
         error_map(np.zeros((4, 5), np.uint8), np.zeros((4, 4), np.uint8))
