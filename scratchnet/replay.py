@@ -12,6 +12,8 @@ last few recordings are kept. A Replay serves one thread at a time.
 import os
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +22,22 @@ import numpy as np
 from scratchnet.arrays import Array, namespace
 from scratchnet.blas import one_blas_thread
 from scratchnet.crew import Crew, can_fork
+from scratchnet.layers.builtin import is_builtin, is_patched
 from scratchnet.modes import is_precise, is_textbook
-from scratchnet.network import Network
-from scratchnet.recording import Program, Recorder, traced
+from scratchnet.network import Network, Step
+from scratchnet.network.watching import watched_by
+from scratchnet.recording import CannotRecord, Program, Recorder, traced
 from scratchnet.recycling import common_pool, empty, shared_copy, using
+from scratchnet.replay_check import State, Trail
+from scratchnet.replay_key import NotComparable, changed_settings, digest, settings_of
+from scratchnet.replay_trial import Trial, try_forward
 from scratchnet.threads import replay, thread_count
 from scratchnet.workspace import Workspace
+
+FROZEN = (
+    "a replay gave other numbers than a plain pass, so some of them were frozen into the recording (np.asarray, "
+    "np.array, SciPy, a counter, a random draw, …)"
+)
 
 KEPT = 4
 """Recordings that are kept: whole and last batches, in training and in evaluation."""
@@ -46,6 +58,32 @@ class Tape:
     crew: Crew | None = None
     by_threads: bool = False
     """Whether a worker process was lost, so that threads replay from then on."""
+    start: State | None = None
+    trails: list[Trail] = field(default_factory=list)
+    recorded_x: bytes = b""
+    recorded_dy: bytes = b""
+    proven: set[bool] = field(default_factory=set)
+    """Whether a replay was compared with a plain pass: True on other numbers than the recorded ones, False on those."""
+
+    def is_proven(self, x: Array) -> bool:
+        """Return whether a replay on ``x`` need not be compared with a plain pass any more."""
+        return True in self.proven or (False in self.proven and digest(x) == self.recorded_x)
+
+    def check_gradient(self, dy: Array, need_dx: bool) -> None:
+        """Refuse a gradient that is not like the recorded one, and a wish for dx that was not recorded."""
+        if need_dx and not self.need_dx:
+            raise ValueError("replay: this shape was recorded without dx; ask for dx from the first call on")
+        assert self.dy is not None  # set with the program
+        if (dy.shape, dy.dtype) != (self.dy.shape, self.dy.dtype):
+            raise ValueError(
+                f"replay: the gradient {dy.shape} {dy.dtype} must be like the recorded one, {self.dy.shape} "
+                f"{self.dy.dtype}"
+            )
+
+    def prepare(self) -> None:
+        """Fork the processes now: those that are forked later would hold on to what is in memory then."""
+        with one_blas_thread():
+            self._ready_crew()
 
     def run(self, program: Program) -> None:
         """Replay a program on all cores."""
@@ -79,6 +117,9 @@ class Replay:
     ----------
     network : Network
         Layers of your own run as always, and so does the whole network then, unless their class says ``recordable``.
+        Then the first replay on new numbers is compared with a plain pass, which takes the time and, until the backward
+        pass is over, the memory of one plain pass more. Where they differ, a warning names the layer, and the network
+        runs without recordings from then on.
     """
 
     def __init__(self, network: Network) -> None:
@@ -88,38 +129,43 @@ class Replay:
         self._first = Workspace()
         """Of calls that are not recorded. It is no larger than a recording's, and gone when one begins."""
         self._process = os.getpid()
+        self._own = self._gave_up = self._changed = False
+        self._trial: Trial | None = None
 
     def forward(self, x: Array, keep: bool | None = None) -> Array:
         """Return what :meth:`Network.forward` returns."""
         keep = self.network.training if keep is None else keep
-        self._last = None
+        self._last = self._trial = None
         if self._process != os.getpid():  # a fork of the process that recorded would write to its memory
             self.forget()
             self._process = os.getpid()
-        if not self._recordable(x):
+        key = self._key(x, keep) if self._recordable(x) else None
+        if key is None:
             return self.network.forward(x, keep)
-        key = self._key(x, keep)
         if key not in self._tapes:
             self._remember(key, None)
             with using(self._first):
                 y = self.network.forward(x, keep)
+            if self._own:
+                changed = self._settings() != key[-1]
+                if changed and self._changed:  # once may have been a preparation
+                    self._same_settings(key[-1])
+                self._changed = changed
             return _copy(y)
         tape = self._tapes[key]
         self._tapes.move_to_end(key)
+        if tape is None and not self._learns_in_place():
+            return self.network.forward(x, keep)
         if tape is None:
             tape = Tape(shared_copy(x))
             self._remember(key, tape)
         np.copyto(tape.x, x)
         # What layers keep for the first backward may have been kept in another pass since: record both in one go.
         if tape.forward is None or (keep and tape.backward is None):
-            program = Program()
-            self._first = Workspace()  # a recording has memory of its own
-            common_pool().forget()
-            with tape.recorder.writing(program):
-                tape.y = self.network.forward(traced(tape.x), keep)
-            tape.forward = program
-        else:
-            tape.run(tape.forward)
+            return self._record_forward(tape, key, keep)
+        if self._own and not tape.is_proven(x):
+            return self._try_forward(tape, x, keep)
+        tape.run(tape.forward)
         self._last = tape if keep else None
         assert tape.y is not None  # set with the program
         return _copy(tape.y)
@@ -133,40 +179,124 @@ class Replay:
             When dx is wanted of a shape whose recording did not have it.
         """
         tape = self._last
-        if tape is None and not self._recordable(dy):
-            return self.network.backward(dy, need_dx, add)
         if tape is None:
-            with using(self._first):
+            with using(self._first) if self._recordable(dy) else nullcontext():
                 dx = self.network.backward(dy, need_dx, add)
-            return None if dx is None else _copy(dx)
+            return None if dx is None else _copy(dx) if isinstance(dx, np.ndarray) else dx
+        if tape.backward is not None:
+            tape.check_gradient(dy, need_dx)
         grads = self.network.flat().grads
         before = grads.copy() if add else None  # what is recorded replaces them
         if tape.backward is None:
-            tape.dy, tape.need_dx = shared_copy(dy), need_dx
-            program = Program()
-            with tape.recorder.writing(program):
-                tape.dx = self.network.backward(traced(tape.dy), need_dx, add=False)
-            tape.backward = program
-        elif need_dx and not tape.need_dx:
-            raise ValueError("replay: this shape was recorded without dx; ask for dx from the first call on")
+            dx = self._record_backward(tape, dy, need_dx, before)
         else:
             assert tape.dy is not None  # set with the program
-            if (dy.shape, dy.dtype) != (tape.dy.shape, tape.dy.dtype):
-                raise ValueError(
-                    f"replay: the gradient {dy.shape} {dy.dtype} must be like the recorded one, {tape.dy.shape} "
-                    f"{tape.dy.dtype}"
-                )
             np.copyto(tape.dy, dy)
-            tape.run(tape.backward)
+            if self._trial is not None:
+                dx = self._try_backward(self._trial, need_dx)
+            else:
+                tape.run(tape.backward)
+                dx = tape.dx
         if before is not None:
             grads += before
-        self._last = None  # what the layers kept is used up
-        return None if tape.dx is None or not need_dx else _copy(tape.dx)
+        self._last = self._trial = None  # what the layers kept is used up
+        return None if dx is None or not need_dx else _copy(dx)
+
+    # Recording ----------------------------------------------------------------------------------------------------
+
+    def _record_forward(self, tape: Tape, key: Any, keep: bool) -> Array:
+        """Run the network while a recorder writes its calls down."""
+        program = Program()
+        self._first = Workspace()  # a recording has memory of its own
+        common_pool().forget()
+        tape.start = State(self.network) if self._own else None
+        tape.trails = [Trail(program)]
+        try:
+            with tape.recorder.writing(program), self._watched(tape.trails[0]):
+                tape.y = self.network.forward(traced(tape.x), keep)
+        except CannotRecord as error:
+            if tape.start is None:
+                raise
+            tape.start.restore()
+            self._give_up(error.step, str(error))
+            return self.network.forward(tape.x, keep)
+        tape.forward, tape.recorded_x, tape.proven = program, digest(tape.x) if self._own else b"", set()
+        assert tape.y is not None  # just set
+        if self._own and not self._same_settings(key[-1]):
+            return _copy(tape.y)
+        self._last = tape if keep else None
+        return _copy(tape.y)
+
+    def _record_backward(self, tape: Tape, dy: Array, need_dx: bool, before: Array | None) -> Array | None:
+        """Run the network backward while a recorder writes its calls down."""
+        tape.dy, tape.need_dx = shared_copy(dy), need_dx
+        program, start = Program(), tape.start
+        tape.trails.append(Trail(program))
+        try:
+            with tape.recorder.writing(program), self._watched(tape.trails[1]):
+                tape.dx = self.network.backward(traced(tape.dy), need_dx, add=False)
+        except CannotRecord as error:
+            if start is None:
+                raise
+            now = State(self.network)
+            start.restore()
+            self.network.forward(tape.x, keep=True)  # what was kept is partly used up
+            now.restore_numbers()
+            self._give_up(error.step, str(error))
+            return self.network.backward(dy, need_dx, add=False)
+        tape.backward, tape.recorded_dy, tape.start = program, digest(dy) if self._own else b"", None
+        return tape.dx
+
+    def _try_forward(self, tape: Tape, x: Array, keep: bool) -> Array:
+        """Replay a forward pass beside a plain one; keep to plain passes where they differ."""
+        trial = try_forward(self.network, tape, x, keep)
+        if trial.odd is not None:
+            self._give_up(self._step(trial.odd), FROZEN)
+        elif keep:
+            self._trial, self._last = trial, tape
+        return _copy(trial.y)
+
+    def _try_backward(self, trial: Trial, need_dx: bool) -> Array | None:
+        """Replay a backward pass beside a plain one; keep to plain passes where they differ."""
+        dx = trial.backward(need_dx)
+        if trial.odd is not None:
+            self._give_up(self._step(trial.odd), FROZEN)
+        return dx
+
+    @contextmanager
+    def _watched(self, trail: Trail) -> Iterator[None]:
+        with watched_by(trail) if self._own else nullcontext():
+            yield
+
+    def _same_settings(self, before: Any) -> bool:
+        """Return whether all settings are what they were; where a layer changed its own, give up."""
+        after = self._settings()
+        for step, old, new in zip(self.network.steps, before, after or (), strict=False):
+            if old != new:
+                names = ", ".join(repr(name) for name in changed_settings(old[1], new[1]))
+                self._give_up(step, f"its forward pass changes {f'attribute {names}' if names else 'its memory'}")
+        return not self._gave_up
+
+    def _give_up(self, step: Step | None, reason: str) -> None:
+        """Make plain passes from now on, and say why."""
+        own = [s for s in self.network.steps if not is_builtin(s.layer)] if step is None else [step]
+        names = " or ".join(f"step '{s.name}' ({type(s.layer).__name__})" for s in own)
+        self._gave_up = True
+        self.forget()
+        warnings.warn(
+            f"replay: {names} cannot be captured: {reason}. The network runs without recordings from now on; see what "
+            "scratchnet.layers.Layer says about recordable",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+    def _step(self, name: str | None) -> Step | None:
+        return next((step for step in self.network.steps if step.name == name), None)
 
     def forget(self) -> None:
         """Drop all recordings and their memory."""
         self._tapes.clear()
-        self._last = None
+        self._last = self._trial = None
         self._first = Workspace()
 
     def _remember(self, key: Any, tape: Tape | None) -> None:
@@ -179,33 +309,42 @@ class Replay:
             self._tapes[old] = None
 
     def _recordable(self, x: Array) -> bool:
-        """Return whether every layer's class itself says that it may be replayed."""
-        own = all("recordable" in vars(type(step.layer)) and step.layer.recordable for step in self.network.steps)
-        return own and namespace(x) is np and not is_textbook()
+        """Return whether every layer may be replayed: the package's own, and those whose class itself says so."""
+        if self._gave_up or namespace(x) is not np or is_textbook():
+            return False
+        own = [step.layer for step in self.network.steps if not is_builtin(step.layer)]
+        self._own = bool(own)
+        if own and any(norm.over_ranks is not None for norm in self.network.batch_norms().values()):
+            return False  # processes would not all compare at the same call
+        return all("recordable" in vars(type(a)) and a.recordable and not is_patched(a) for a in own)
 
     def _key(self, x: Array, keep: bool) -> Any:
-        """Return all that a recording depends on, besides the numbers."""
+        """Return all that a recording depends on, besides the numbers; None where that cannot be compared."""
         network = self.network
-        settings = tuple(
-            (
-                step.inputs,
-                type(step.layer),
-                tuple(parameter.frozen for parameter in step.layer.parameters.values()),
-                *(i for i in vars(step.layer).items() if i[0] != "need_dx" and _is_setting(i[1])),
-            )
-            for step in network.steps
+        settings = self._settings()
+        memory = (
+            network.flat().values.__array_interface__["data"][0],
+            network.flat().grads.__array_interface__["data"][0],
         )
-        kept = (network.flat().values, *(buffer.value for buffer in network.state().values()))
-        memory = tuple(array.__array_interface__["data"][0] for array in kept)  # a recording keeps it from being reused
         modes = keep, network.training, network.recompute, is_precise(), thread_count()
-        return x.shape, x.dtype.str, *modes, memory, settings
+        return None if settings is None else (x.shape, x.dtype.str, *modes, memory, settings)
 
+    def _learns_in_place(self) -> bool:
+        """Return whether all gradients are in the network's flat buffer, which a replay replaces as a whole."""
+        flat = self.network.flat().grads
+        grads = [p.grad for p in self.network.parameters().values()]
+        return all(np.may_share_memory(flat, grad) for grad in grads)
 
-def _is_setting(value: Any) -> bool:
-    """Return whether an attribute of a layer is a plain setting: a number, a word, a tuple of such."""
-    if isinstance(value, tuple):
-        return all(map(_is_setting, value))
-    return isinstance(value, bool | int | float | str)
+    def _settings(self) -> tuple[Any, ...] | None:
+        """Return the settings of all steps; where they cannot be compared, give up and return None."""
+        found: list[Any] = []
+        for step in self.network.steps:
+            try:
+                found.append((step.inputs, settings_of(step.layer)))
+            except NotComparable as error:
+                self._give_up(step, str(error))
+                return None
+        return tuple(found)
 
 
 def _copy(array: Array) -> Array:

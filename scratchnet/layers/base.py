@@ -113,11 +113,26 @@ class Layer:
     - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without memory;
 
     and, if ``forward`` draws at random or changes the layer, ``forward_again(*inputs)``.
+
+    A class may say ``recordable = True``. A :class:`Replay <scratchnet.replay.Replay>` then repeats the array calls of
+    its passes without running the Python again, so ``forward`` and ``backward`` must
+
+    - compute with the arrays that they are given, by NumPy functions, operators and the package's ops: what
+      ``np.asarray``, ``np.array``, ``memoryview`` or SciPy take out of them is frozen into the recording;
+    - make new arrays by ``scratchnet.recycling.empty`` or ``zeros``;
+    - call functions of other libraries, and draw at random, by ``scratchnet.recording.perform``;
+    - make the same calls whatever the numbers are: no ``if x.max() > 0``;
+    - change no attribute: what backward needs goes into ``self.keep``, statistics into buffers;
+    - depend on nothing but inputs, attributes, parameters and buffers: not on global variables or the time.
+
+    All attributes, also lists, dicts and arrays up to 1 MB, are compared at every call, and a change makes a new
+    recording. The first replay on new numbers is compared with a plain pass, bit for bit. Where a layer breaks a rule
+    and that can be noticed, a RuntimeWarning names it, and the network runs without recordings from then on. A branch
+    in Python that only later inputs take cannot be noticed.
     """
 
     recordable = False
-    """Whether forward and backward make the same array calls every time, so that a replay (see ``replay``) may repeat
-    them without running the Python again. It is not inherited: a class that wants it says so itself."""
+    """Whether a replay may repeat the passes, see above. It is not inherited: a class that wants it says so itself."""
 
     forward: Callable[..., Array]
     backward: Callable[..., Any]

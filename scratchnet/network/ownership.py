@@ -46,7 +46,7 @@ def claim(network: Owner, step: Step) -> None:
         When something of it belongs to another step or another network.
     """
     check_unowned(network, step.name, step.layer)
-    for part in _parts(step.layer):
+    for part in parts_of(step.layer):
         network.owned.setdefault(id(part), (part, step.name))
 
 
@@ -58,7 +58,7 @@ def check_unowned(network: Owner, name: str, layer: Layer) -> None:
     ValueError
         With the name of the step that owns it.
     """
-    for part in _parts(layer):
+    for part in parts_of(layer):
         here = network.owned.get(id(part))
         if here is not None and here[1] != name and isinstance(part, Parameter):
             raise ValueError(
@@ -83,7 +83,7 @@ def _other_owner(network: Owner, part: Layer | Parameter) -> str | None:
     return None
 
 
-def _parts(layer: Layer) -> Iterator[Layer | Parameter]:
+def parts_of(layer: Layer) -> Iterator[Layer | Parameter]:
     """Yield a layer, the layers that it holds as attributes or in lists, tuples and dicts, and all their parameters."""
     seen: set[int] = set()
     waiting: list[Any] = [layer]

@@ -1,6 +1,6 @@
 """Down the list and up again: the forward pass, and the backward pass that belongs to it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from scratchnet.arrays import Array
@@ -9,7 +9,9 @@ from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.joining import Joins, joined
 from scratchnet.network.recomputing import Stored
 from scratchnet.network.step import Step
+from scratchnet.network.watching import watcher
 from scratchnet.ops.arrangement import add
+from scratchnet.recording import CannotRecord
 
 
 class Pass:
@@ -76,7 +78,7 @@ class Pass:
                 continue
             step.layer.need_dx = any(learns[name] for name in step.inputs)
             self._joins.remember_input(step.layer)
-            sent = gradient if step.layer in self._joins.skipped else step.layer.backward(gradient)
+            sent = gradient if step.layer in self._joins.skipped else _run(step, step.layer.backward, gradient)
             del gradient
             for name, part in zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True):
                 if part is not None and learns[name]:
@@ -88,7 +90,7 @@ class Pass:
         """Make a step's values from those that it takes."""
         taken = [values[name] for name in step.inputs]
         forward = step.layer.forward_again if again else step.layer.forward
-        values[step.name] = taken[0] if step.layer in self._joins.skipped else forward(*taken)
+        values[step.name] = taken[0] if step.layer in self._joins.skipped else _run(step, forward, *taken)
         self._joins.forget_input(step.layer)
         if isinstance(step.layer, MaxPool2d):
             values[f"{step.name}.switches"] = step.layer.switches
@@ -107,6 +109,20 @@ class Pass:
             for i in stored.steps:
                 self._compute(self.steps[i], values, again=True)
                 self._forget(values, i, last_use)
+
+
+def _run(step: Step, function: Callable[..., Any], *inputs: Any) -> Any:
+    """Call a layer's forward or backward, and let a watcher look at what it returned."""
+    watch = watcher()
+    if watch is None:
+        return function(*inputs)
+    try:
+        result = function(*inputs)
+        watch(step, result)
+    except CannotRecord as error:
+        error.step = error.step or step
+        raise
+    return result
 
 
 def learning_values(steps: Sequence[Step], need_dx: bool = False) -> dict[str, bool]:

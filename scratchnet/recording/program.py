@@ -1,6 +1,6 @@
 """What comes out of a recording: lists of calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Call = Callable[[], Any]
@@ -11,12 +11,25 @@ Section = list[list[Call]]
 class CannotRecord(RuntimeError):
     """A computation depends on its numbers in a way that a replay could not follow."""
 
+    step: Any = None
+    """The step of the network in which that was noticed."""
+
 
 class Program:
     """Sections of calls, to be made one section after the other."""
 
     def __init__(self) -> None:
         self.sections: list[Section] = []
+
+    def count(self) -> int:
+        """Return the number of calls, of all threads."""
+        return sum(len(calls) for section in self.sections for calls in section)
+
+    def calls(self) -> Iterator[Call]:
+        """Yield all calls in an order in which one thread may make them."""
+        for section in self.sections:
+            for calls in section:
+                yield from calls
 
     def add(self, call: Call) -> None:
         """Append a call that one thread makes while the others wait."""

@@ -1,0 +1,191 @@
+"""What a recording depends on besides the numbers that go in: every setting of every layer, as a value to compare.
+
+A recording repeats the calls that a layer made with the settings of that moment. So all attributes of a layer are part
+of the key under which its recording is stored, down to the elements of lists and dicts and the contents of arrays: a
+setting that was changed in place is a new key. An attribute that cannot be compared (a lock, an open file, a large
+array) raises :class:`NotComparable`, and the network then runs without recordings.
+"""
+
+import random
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from functools import partial
+from hashlib import blake2b
+from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.layers.activation import Dropout
+from scratchnet.layers.base import Buffer, Layer, Parameter
+from scratchnet.layers.builtin import BUILTIN, is_builtin
+from scratchnet.layers.normalization import BatchNorm2d
+from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.network import Network
+
+LARGEST_SETTING = 1 << 20
+"""Bytes up to which an array among a layer's settings is compared: that is a pass over it at every call."""
+
+_MEMORY = frozenset({"kept", "need_dx", "parameters", "buffers", "arguments"})
+_OWN_MEMORY: dict[type[Layer], frozenset[str]] = {
+    Dropout: frozenset({"rng", "_behind", "_before"}),
+    MaxPool2d: frozenset({"switches"}),
+    BatchNorm2d: frozenset({"last", "_moved"}),
+}
+"""Attributes that the package's layers change in every pass, in a way that a replay repeats."""
+
+_VALUES = (Decimal, Fraction, PurePath, date, time, timedelta, range, slice, complex)
+_BY_IDENTITY = (
+    type, ModuleType, BuiltinFunctionType, np.ufunc, weakref.ref, np.random.Generator, np.random.RandomState,
+    np.random.BitGenerator, random.Random, Network,
+)  # fmt: skip
+
+
+class NotComparable(TypeError):
+    """A setting of a layer cannot be compared with what it was."""
+
+
+def settings_of(layer: Layer) -> Any:
+    """Return all settings of a layer, and where its parameters and buffers are, as one hashable value.
+
+    Raises
+    ------
+    NotComparable
+        With the name of the attribute.
+    """
+    return _layer(layer, set())
+
+
+def changed_settings(before: Any, after: Any) -> list[str]:
+    """Return the names of the attributes in which two results of :func:`settings_of` differ."""
+    a, b = dict(before[3]), dict(after[3])
+    return [name for name in a | b if a.get(name) != b.get(name)]
+
+
+def digest(array: Array) -> bytes:
+    """Return a short value that differs where the contents of two arrays do."""
+    plain = np.ascontiguousarray(array).view(np.ndarray).reshape(-1).view(np.uint8)
+    return blake2b(plain.data, digest_size=16).digest()
+
+
+def _layer(layer: Layer, seen: set[int]) -> Any:
+    kind = type(layer)
+    skipped = _MEMORY.union(*(names for base, names in _OWN_MEMORY.items() if base in kind.__mro__))
+    attributes = []
+    for name, value in vars(layer).items():
+        if name not in skipped:
+            simple = type(value) in (bool, int, str) or name == "over_ranks"  # which is the ranks' own business
+            attributes.append((name, (type(value), value) if simple else _named(name, value, seen)))
+    memory = (
+        *((name, _place(p)) for name, p in layer.parameters.items()),
+        *((name, _address(b.value)) for name, b in layer.buffers.items()),
+    )
+    return kind, memory, () if is_builtin(layer) else _class_settings(kind, seen), tuple(attributes)
+
+
+def _named(name: str, value: Any, seen: set[int]) -> Any:
+    try:
+        return _token(value, seen)
+    except NotComparable as error:
+        raise NotComparable(f"attribute '{name}' {error}") from None
+
+
+def _class_settings(kind: type[Layer], seen: set[int]) -> tuple[Any, ...]:
+    """Return the attributes that a class of one's own, and those that it is made from, give to all of its objects."""
+    found: list[Any] = []
+    for base in kind.__mro__:
+        if base in BUILTIN or base is Layer:
+            break
+        for name, value in vars(base).items():
+            if not name.startswith("__") and name != "_abc_impl":
+                plain = callable(value) or hasattr(value, "__get__")
+                found.append((name, id(value) if plain else _named(name, value, seen)))
+    return *found, kind.forward, kind.backward
+
+
+def _place(parameter: Parameter) -> Any:
+    if parameter._arrays is None:
+        return None, parameter.frozen
+    return (*map(_address, parameter._arrays), parameter.frozen)
+
+
+def _address(array: Array) -> Any:
+    """Return where an array is; a recording keeps that memory from being reused."""
+    if not isinstance(array, np.ndarray):
+        return id(array)
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
+
+
+def _token(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911
+    """Return a hashable value that changes whenever ``value`` does."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str, bytes):
+        return kind, value
+    if isinstance(value, Enum):
+        return kind, value.name
+    if kind is float:
+        return kind, value.hex()  # -0.0 is not 0.0, and nan is nan
+    if isinstance(value, np.ndarray | np.generic):
+        return kind, _numbers(value)
+    if isinstance(value, _BY_IDENTITY):
+        return kind, value
+    if isinstance(value, (*_VALUES, np.dtype)):
+        return kind, repr(value)
+    if id(value) in seen:
+        return "seen", kind
+    return kind, _inside(value, seen | {id(value)})
+
+
+def _numbers(value: Any) -> Any:
+    if value.dtype.hasobject:
+        raise NotComparable("holds Python objects in an array, whose changes cannot be noticed")
+    if value.nbytes > LARGEST_SETTING:
+        raise NotComparable(
+            f"is an array of {value.nbytes / 1e6:.1f} MB, too large to compare at every call (put constants into a "
+            "Buffer, and what backward needs into self.keep)"
+        )
+    if isinstance(value, np.generic):
+        return value.dtype.str, value.tobytes()
+    return _address(value), digest(value)
+
+
+def _inside(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911
+    """Return what a container, a function or an object holds."""
+    if isinstance(value, Layer):
+        return _layer(value, seen)
+    if isinstance(value, Parameter):
+        return _place(value)
+    if isinstance(value, Buffer):
+        return _address(value.value)
+    if isinstance(value, list | tuple | deque):
+        return tuple(_token(v, seen) for v in value)
+    if isinstance(value, set | frozenset):
+        return frozenset(_token(v, seen) for v in value)
+    if isinstance(value, Mapping):
+        return tuple((_token(k, seen), _token(v, seen)) for k, v in value.items())
+    if isinstance(value, MethodType | FunctionType | partial):
+        return _function(value, seen)
+    state = dict(getattr(value, "__dict__", {}))
+    slots = [getattr(cls, "__slots__", ()) for cls in type(value).__mro__]
+    names = [name for slot in slots for name in ((slot,) if isinstance(slot, str) else slot)]
+    state |= {name: getattr(value, name) for name in names if name != "__weakref__" and hasattr(value, name)}
+    if not hasattr(value, "__dict__") and not names:
+        raise NotComparable(f"is a {type(value).__name__}, whose changes cannot be noticed")
+    return tuple((name, _token(v, seen)) for name, v in state.items())
+
+
+def _function(value: Callable[..., Any], seen: set[int]) -> Any:
+    if isinstance(value, MethodType):
+        return _token(value.__func__, seen), _token(value.__self__, seen)
+    if isinstance(value, partial):
+        return _token(value.func, seen), _token(value.args, seen), _token(value.keywords, seen)
+    assert isinstance(value, FunctionType)
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    return value.__code__, _token(cells, seen), _token(value.__defaults__, seen), _token(value.__kwdefaults__, seen)
