@@ -28,16 +28,11 @@ from scratchnet.network import Network, Step
 from scratchnet.network.watching import watched_by
 from scratchnet.recording import CannotRecord, Program, Recorder, traced
 from scratchnet.recycling import common_pool, empty, shared_copy, using
-from scratchnet.replay_check import State, Trail
+from scratchnet.replay_check import State, Trail, learns_in_place
 from scratchnet.replay_key import NotComparable, changed_settings, digest, settings_of
-from scratchnet.replay_trial import Trial, try_forward
+from scratchnet.replay_trial import FROZEN, Trial, try_forward
 from scratchnet.threads import replay, thread_count
 from scratchnet.workspace import Workspace
-
-FROZEN = (
-    "a replay gave other numbers than a plain pass, so some of them were frozen into the recording (np.asarray, "
-    "np.array, SciPy, a counter, a random draw, …)"
-)
 
 KEPT = 4
 """Recordings that are kept: whole and last batches, in training and in evaluation."""
@@ -82,8 +77,10 @@ class Tape:
 
     def prepare(self) -> None:
         """Fork the processes now: those that are forked later would hold on to what is in memory then."""
-        with one_blas_thread():
-            self._ready_crew()
+        programs = [program for program in (self.forward, self.backward) if program is not None]
+        if any(len(section) > 1 for program in programs for section in program.sections):
+            with one_blas_thread():
+                self._ready_crew()
 
     def run(self, program: Program) -> None:
         """Replay a program on all cores."""
@@ -154,7 +151,7 @@ class Replay:
             return _copy(y)
         tape = self._tapes[key]
         self._tapes.move_to_end(key)
-        if tape is None and not self._learns_in_place():
+        if tape is None and not learns_in_place(self.network):
             return self.network.forward(x, keep)
         if tape is None:
             tape = Tape(shared_copy(x))
@@ -328,12 +325,6 @@ class Replay:
         )
         modes = keep, network.training, network.recompute, is_precise(), thread_count()
         return None if settings is None else (x.shape, x.dtype.str, *modes, memory, settings)
-
-    def _learns_in_place(self) -> bool:
-        """Return whether all gradients are in the network's flat buffer, which a replay replaces as a whole."""
-        flat = self.network.flat().grads
-        grads = [p.grad for p in self.network.parameters().values()]
-        return all(np.may_share_memory(flat, grad) for grad in grads)
 
     def _settings(self) -> tuple[Any, ...] | None:
         """Return the settings of all steps; where they cannot be compared, give up and return None."""

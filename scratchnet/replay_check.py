@@ -113,6 +113,12 @@ def layers_of(network: Network) -> Iterator[Layer]:
                 yield part
 
 
+def learns_in_place(network: Network) -> bool:
+    """Return whether all gradients are in the network's flat buffer, which a replay replaces as a whole."""
+    flat = network.flat().grads
+    return all(np.may_share_memory(flat, parameter.grad) for parameter in network.parameters().values())
+
+
 def same_bits(a: Array | None, b: Array | None) -> bool:
     """Return whether two arrays are equal to the bit, NaN and the sign of 0 included."""
     if a is None or b is None:

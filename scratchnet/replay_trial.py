@@ -17,6 +17,11 @@ from scratchnet.workspace import Workspace
 if TYPE_CHECKING:
     from scratchnet.replay import Tape
 
+FROZEN = (
+    "a replay gave other numbers than a plain pass, so some of them were frozen into the recording (np.asarray, "
+    "np.array, SciPy, a counter, a random draw, …)"
+)
+
 
 @dataclass
 class Trial:

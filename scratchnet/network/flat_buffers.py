@@ -37,7 +37,9 @@ class FlatBuffers:
 
     @classmethod
     def zeros(cls, parameters: dict[str, Parameter], dtype: Any) -> "FlatBuffers":
-        """Return buffers that hold the parameters, and make them live there."""
+        """Return buffers that hold the parameters, and make them live there; refuse all but float32 and float64."""
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise TypeError(f"network: parameters are float32 or float64, not {np.dtype(dtype)}")
         count = sum(parameter.size for parameter in parameters.values())
         flat = cls(shared_zeros((count,), dtype), shared_zeros((count,), dtype))
         flat.place(parameters)

@@ -106,8 +106,6 @@ class Network(Owner):
         ValueError
             When a parameter also belongs to another step or another network.
         """
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise TypeError(f"network: parameters are float32 or float64, not {np.dtype(dtype)}")
         named = self.parameters()
         for step in self.steps:
             claim(self, step)
@@ -133,10 +131,6 @@ class Network(Owner):
             step.layer.release()
         self._last = Pass(self.steps)
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle is made from: everything but what is kept for a backward pass."""
-        return {name: value for name, value in vars(self).items() if name not in ("_last", "owned")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make a copy whose parameters live in its own flat buffers."""

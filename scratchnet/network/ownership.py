@@ -33,6 +33,10 @@ class Owner:
         _OWNERS.add(network)
         return network
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle is made from: everything but what is kept for a backward pass."""
+        return {name: value for name, value in vars(self).items() if name not in ("_last", "owned")}
+
 
 _OWNERS: "weakref.WeakSet[Owner]" = weakref.WeakSet()
 
