@@ -1,6 +1,7 @@
 """Child processes of the tests: the environment that they start with, and which of them are alive (on Linux)."""
 
 import os
+import warnings
 from pathlib import Path
 
 import scratchnet
@@ -15,6 +16,13 @@ def environment(**more):
     """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, **more}
+
+
+def fork():
+    """Fork; Python's warning of other threads is left out, as the child takes none of their locks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def children():

@@ -15,7 +15,7 @@ from scratchnet import crew as crews
 from scratchnet.crew import Crew, can_fork
 from scratchnet.recording import Program
 from scratchnet.recycling import shared_zeros
-from tests.processes import alive, children, environment
+from tests.processes import alive, children, environment, fork
 
 pytestmark = [
     pytest.mark.skipif(not can_fork(), reason="processes cannot be forked on this system"),
@@ -233,7 +233,7 @@ def test_the_thread_that_forked_may_end():
 def test_a_fork_of_the_leader_does_not_send_the_processes_home():
     done = shared_zeros((1,), np.int64)
     crew = Crew(program([[nothing], [call(add, done, 1)]]))
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             crew.close()

@@ -16,6 +16,7 @@ from scratchnet.replay import Replay
 from scratchnet.threads import ENOUGH, share_out
 from scratchnet.training.optimizers import SGD
 from tests.compare import numbers
+from tests.processes import fork
 from tests.test_replay import small
 
 pytestmark = [
@@ -27,7 +28,7 @@ pytestmark = [
 
 def in_child(function):
     """Run ``function`` in a forked child; fail if it does."""
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         status = 1
         try:

@@ -21,7 +21,7 @@ from scratchnet.network import Network
 from scratchnet.replay import Replay
 from tests.compare import numbers
 from tests.models.test_models import SMALL, framed, stirred
-from tests.processes import alive, children
+from tests.processes import alive, children, fork
 
 pytestmark = pytest.mark.usefixtures("deadline")
 
@@ -614,7 +614,7 @@ def test_a_fork_of_the_process_replays_for_itself(cores):
     for seed in range(3):
         fast.forward(batch(seed))
     expected = twin.forward(batch(7))
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         same = False
         try:

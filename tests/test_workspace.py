@@ -10,6 +10,7 @@ from scratchnet import workspace
 from scratchnet.recycling import LARGE, empty, using
 from scratchnet.workspace import Workspace
 from tests.hammering import hammer
+from tests.processes import fork
 
 LIKE = np.zeros(0, np.float32)
 PAGE = mmap.PAGESIZE
@@ -133,7 +134,7 @@ def test_a_training_step_takes_what_is_alive_at_one_time(space):
 def test_forked_processes_share_it(space):
     array = bytes_of(2 * LARGE)
     array.fill(0)
-    child = os.fork()
+    child = fork()
     if child == 0:
         array[-1] = 7
         os._exit(0)

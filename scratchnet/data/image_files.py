@@ -162,7 +162,7 @@ def _kind(image: Image.Image) -> ImageKind:
 
 def _samples(image: Image.Image) -> tuple[str, int | None]:
     """Return the form of the stored samples, and the sample that is white where Pillow scales by it."""
-    tile = next(iter(getattr(image, "tile", ())), None)
+    tile = next(iter(getattr(image, "tile", None) or ()), None)
     if tile is None:
         return image.mode, None
     args = tile[3]
@@ -206,7 +206,7 @@ _SIXTEEN_BITS = re.compile(r"(RGB|LA|CMYK)\w*;16[BLNS]|\bL;16")
 
 def _is_deep_colour(image: Image.Image, kind: ImageKind, file: BinaryIO) -> bool:
     """Return whether Pillow would cut samples down to 8 bits."""
-    tiles = getattr(image, "tile", ())
+    tiles = getattr(image, "tile", None) or ()  # None in Pillow under 11
     if any(tile[0] == "SGI16" or _SIXTEEN_BITS.search(str(tile)) for tile in (*tiles, ("", kind.rawmode))):
         return True
     if kind.format == "PPM":

@@ -1,12 +1,13 @@
 import os
-import warnings
 
 import numpy as np
 import pytest
 
+from scratchnet.forks import sharing
 from scratchnet.network import FlatBuffers
 from scratchnet.training import SGD, Adam, optimizers
 from tests.compare import numbers
+from tests.processes import fork
 
 SEGMENTS = {"weight": slice(0, 50), "bias": slice(50, 57), "scale": slice(57, 60), "shift": slice(60, 63)}
 KIND = [kind for kind, segment in SEGMENTS.items() for _ in range(segment.start, segment.stop)]
@@ -116,9 +117,8 @@ def test_a_forked_process_sees_the_memory_and_keeps_no_copy(make):
     flat.grads[...] = 1
     optimizer.step(flat, 0.1)
     seen = {name: array.copy() for name, array in optimizer.arrays.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of other threads, which hold nothing that is needed here
-        pid = os.fork()
+    with sharing():
+        pid = fork()
     if pid == 0:
         optimizer.step(flat, 0.1)
         os._exit(0)
