@@ -13,7 +13,9 @@ With fixed statistics (at test time, or frozen) the map is linear: ``dx = γ / �
 
 Both are passes over memory with little arithmetic, so what counts is how often a number is fetched. The mean and the
 variance are found in one pass, as sums of ``x − k`` and ``(x − k)²`` round a value k near the mean, so that their
-difference stays exact; x̂ is never stored, because y and dx are both of the form ``a·x + b`` with an a and a b per
+difference stays exact. k is the mean of a share p of the rows, spread over all images. Whatever the data are, such a k
+satisfies ``(k − μ)² ≤ σ²·(1 − p)/p``, so the subtraction in ``σ² = mean((x − k)²) − (k − μ)²`` magnifies rounding
+errors by 1/p at most. x̂ is never stored, because y and dx are both of the form ``a·x + b`` with an a and a b per
 channel; and a ReLU that follows is done in the same passes (``relu=True``). Where nobody else wants x or dy, x − k and
 dx are written over them (``overwrite=True``): Σ dy·x̂ is then found without subtracting a mean again, and what is
 written is in the cache already.
@@ -32,9 +34,15 @@ from scratchnet.ops.activation import keep_positive
 from scratchnet.ops.arrangement import row_of
 from scratchnet.ops.dispatch import on_any_device
 from scratchnet.ops.selection import keep_where_positive
-from scratchnet.ops.sums import sum_rows, sums_over_rows
+from scratchnet.ops.sums import sum_rows, sum_rows_exactly, sums_over_rows
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
+
+SAMPLE = 13
+"""One in so many rows of a map is read for a first guess of the mean."""
+
+SMALL = 1 << 14
+"""Numbers of a map up to which all rows are."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ def batch_norm(
     y : (n, h, w, c)
     normalized : Normalized
     """
-    near, offset, variance = _moments(x, overwrite)
+    near, offset, variance = _rounded_moments(x, overwrite)
     if not overwrite:
         return batch_norm_fixed(x, gamma, beta, near + offset, variance, eps, relu)
     y, normalized = batch_norm_fixed(x, gamma, beta, offset, variance, eps, relu)
@@ -116,32 +124,47 @@ def take_off(x: Array, near: Array) -> None:
 @on_any_device
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
-    near, offset, variance = _moments(x, overwrite=False)
+    near, offset, variance = _rounded_moments(x, overwrite=False)
     return near + offset, variance
 
 
-def _moments(x: Array, overwrite: bool) -> tuple[Array, Array, Array]:
-    """Return a value near the mean, the mean's distance from it and the variance, (c,) each.
+def _rounded_moments(x: Array, overwrite: bool) -> tuple[Array, Array, Array]:
+    """Return the :func:`moments` in the dtype of ``x``."""
+    near, offset, variance = moments(x, overwrite)
+    return near, offset.astype(x.dtype), variance.astype(x.dtype)
+
+
+def moments(x: Array, overwrite: bool = False) -> tuple[Array, Array, Array]:
+    """Return a value near the mean, and in float64 the mean's distance from it and the variance, (c,) each.
 
     If ``overwrite`` says so, ``x`` becomes its distance from that value.
     """
     xp = namespace(x)
-    c, count = x.shape[3], x.dtype.type(x.size // x.shape[3])
-    near = empty(x, (c,))
-    sum_rows(x[:1, :1], near)
-    near /= x.dtype.type(x.shape[2])  # the mean of one row of pixels
+    near = _sample_mean(x)
     row = row_of(near, x.shape[2])
 
     def sums(both: Array, x: Array) -> None:
         square = empty(x, x.shape)
         moved = x if overwrite else square
         xp.subtract(x, row, out=moved)
-        sum_rows(moved, both[0])
+        sum_rows_exactly(moved, both[0])
         xp.square(moved, out=square)
-        sum_rows(square, both[1])
+        sum_rows_exactly(square, both[1])
 
-    means = sums_over_rows(sums, 2, x) / count
+    means = sums_over_rows(sums, 2, x, dtype=xp.float64) / max(1, x.size // x.shape[3])
     return near, means[0], xp.maximum(means[1] - means[0] * means[0], 0)
+
+
+def _sample_mean(x: Array) -> Array:
+    """Return the mean of every channel over a part of the rows: (c,)."""
+    rows = x[:, :: SAMPLE if x.size > SMALL else 1]
+    near = empty(x, (x.shape[3],))
+    if rows.size <= 4 * SMALL:
+        sum_rows(rows, near)
+    else:
+        near[...] = sums_over_rows(lambda sums, piece: sum_rows(piece, sums[0]), 1, rows)[0]
+    near /= x.dtype.type(max(1, rows.size // x.shape[3]))
+    return near
 
 
 @on_any_device

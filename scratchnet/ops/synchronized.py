@@ -12,12 +12,13 @@ difference of two of them is as exact as float32 can tell.
 
 from typing import Any
 
-from scratchnet.arrays import Array, SumOverRanks, namespace
+from scratchnet.arrays import Array, SumOverRanks, namespace, on_gpu
 from scratchnet.ops.normalization import (
     Normalized,
     batch_norm_fixed,
     batch_statistics,
     input_gradient,
+    moments,
     parameter_gradients,
 )
 from scratchnet.recording import perform
@@ -50,7 +51,12 @@ def shared_batch_norm(
     """
     xp, c = namespace(x), x.shape[3]
     own = empty(x, (2 * c + 1,), xp.float64)
-    own[:c], own[c:-1] = batch_statistics(x)
+    if on_gpu(x):
+        own[:c], own[c:-1] = batch_statistics(x)
+    else:  # a mean that was rounded to float32 would add its error to the variance between processes
+        near, offset, variance = moments(x)
+        own[:c], own[c:-1] = near, variance
+        own[:c] += offset
     own[c:-1] += own[:c] * own[:c]
     own[-1:] = 1
     own *= xp.float64(x.size // c)

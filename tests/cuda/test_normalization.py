@@ -79,3 +79,12 @@ def test_the_relu_keeps_nan(kernels):
     y, _ = cuda.batch_norm_fixed(x, *np.ones((4, 2)), relu=True)
     assert np.isnan(y[0, 0, 0]).all()
     assert np.isfinite(y).sum() == 6
+
+
+def test_statistics_do_not_depend_on_the_first_pixels(kernels):
+    x = 1000 + numbers(4, 64, 64, 3, dtype=np.float32)
+    x[0, 0] = 0
+    mean, variance = cuda.batch_statistics(x)
+    wide = x.astype(np.float64).reshape(-1, 3)
+    np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=2e-7)
+    np.testing.assert_allclose(variance, wide.var(axis=0), rtol=2e-6)

@@ -53,9 +53,13 @@ extern "C" __global__ void chunk_moments(const REAL* __restrict__ x, double* __r
     const long long end = min((long long)(blockIdx.y + 1) * chunk, pixels);
     Moments mine = {0, 0, 0};
     if (channel < c && first < end) {
-        const REAL near = x[first * c + channel];  // sums round one of the numbers stay small
+        // Sums round a value near the mean stay small: that of about eight numbers, because a single one may be far away.
+        const long long apart = (end - first) / (8 * blockDim.y) * blockDim.y + blockDim.y;
         REAL sum = 0, squares = 0;
         int count = 0;
+        for (long long p = first; p < end; p += apart, count++) sum += x[p * c + channel];
+        const REAL near = sum / count;
+        sum = count = 0;
         for (long long p = first; p < end; p += blockDim.y) {
             const REAL distance = x[p * c + channel] - near;
             sum += distance;
