@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from scratchnet.arrays import Array, SumOverRanks, constants, namespace
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.dice import dice_loss
+from scratchnet.ops.focal import focal_loss, smoothed_cross_entropy
 from scratchnet.ops.losses import (
     Normalization,
     check_labels,
@@ -16,8 +18,9 @@ from scratchnet.ops.losses import (
     sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
+from scratchnet.ops.tversky import tversky_loss
 
-LossName: TypeAlias = Literal["cross-entropy", "dice", "cross-entropy+dice"]
+LossName: TypeAlias = Literal["cross-entropy", "dice", "cross-entropy+dice", "focal", "tversky"]
 
 
 class Share(NamedTuple):
@@ -35,13 +38,19 @@ class PixelLoss:
     ----------
     classes : int
         Labels run from 0 to ``classes − 1``; a network with one output channel tells two classes apart.
-    name : "cross-entropy", "dice" or "cross-entropy+dice"
+    name : "cross-entropy", "dice", "cross-entropy+dice", "focal" or "tversky"
     class_weights : tuple of float or None
         One weight a class.
     ignore_index : int or None
         The label of pixels that do not count.
     normalization : "pixels", "weights" or "sum"
-        What the summed cross-entropy is divided by, see :mod:`scratchnet.ops.losses`.
+        What the summed cross-entropy or focal loss is divided by, see :mod:`scratchnet.ops.losses`.
+    label_smoothing : float
+        ε of the smoothed labels of cross-entropy, from 0 to under 1; see :mod:`scratchnet.ops.focal`.
+    focal_gamma : float
+        γ of the focal loss.
+    tversky_alpha, tversky_beta : float
+        Weights of false positives and false negatives in the Tversky loss, see :mod:`scratchnet.ops.tversky`.
     """
 
     classes: int
@@ -49,10 +58,25 @@ class PixelLoss:
     class_weights: tuple[float, ...] | None = None
     ignore_index: int | None = 255
     normalization: Normalization = "pixels"
+    label_smoothing: float = 0.0
+    focal_gamma: float = 2.0
+    tversky_alpha: float = 0.3
+    tversky_beta: float = 0.7
 
     def __post_init__(self) -> None:
         if self.class_weights is not None and len(self.class_weights) != self.classes:
             raise ValueError(f"{len(self.class_weights)} class weights were given for {self.classes} classes")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; expected 0 ≤ label_smoothing < 1")
+        if self.label_smoothing and "cross-entropy" not in self.name:
+            raise ValueError(f"label_smoothing smooths the labels of cross-entropy, but the loss is {self.name}")
+        if not 0 <= self.focal_gamma < inf:
+            raise ValueError(f"focal_gamma is {self.focal_gamma}; expected a number of 0 or more")
+        if not (min(self.tversky_alpha, self.tversky_beta) >= 0 and 0 < self.tversky_alpha + self.tversky_beta < inf):
+            raise ValueError(
+                f"tversky_alpha and tversky_beta are {self.tversky_alpha} and {self.tversky_beta}; expected numbers of "
+                "0 or more, not both 0"
+            )
 
     def __call__(
         self,
@@ -89,7 +113,16 @@ class PixelLoss:
         )
         share = share or Share()
         parts = []
-        if "cross-entropy" in self.name:
+        if self.name == "focal":
+            parts.append(_scaled(focal_loss(logits, labels, factors, self.focal_gamma), share.cross_entropy))
+        elif self.name == "tversky":
+            weights_of_errors = self.tversky_alpha, self.tversky_beta
+            found = tversky_loss(logits, labels, factors, *weights_of_errors, over_ranks=over_ranks)
+            parts.append(_scaled(found, share.dice))
+        elif self.label_smoothing:
+            found = smoothed_cross_entropy(logits, labels, factors, self.label_smoothing)
+            parts.append(_scaled(found, share.cross_entropy))
+        elif "cross-entropy" in self.name:
             function = sigmoid_cross_entropy if logits.shape[3] == 1 else softmax_cross_entropy
             parts.append(_scaled(function(logits, labels, factors), share.cross_entropy))
         if "dice" in self.name:
@@ -107,6 +140,8 @@ class PixelLoss:
         """Take part in the sums over processes for a batch of which this one has no image, where ``like`` is."""
         if "dice" in self.name:
             over_ranks(namespace(like).zeros((3, self.classes), np.float64))
+        elif self.name == "tversky":
+            over_ranks(namespace(like).zeros((4, self.classes), np.float64))
 
     def shares(
         self,

@@ -62,7 +62,7 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
     size = tuple(-(-side // network.stride) * network.stride + 2 * network.border for side in (h, w))
     held = network.held((size[0], size[1]), min(t.batch_size, len(train)), again=not t.recompute)
     values = peak_bytes(held, plan(held) if t.recompute else (range(len(held)),))
-    numbers = {"sgd": 3, "adam": 4}[t.optimizer] * 4 * network.parameter_count()
+    numbers = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
     if values + numbers < free:
         return None
     return (

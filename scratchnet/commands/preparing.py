@@ -13,7 +13,8 @@ from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training.checkpoints import Recipe
 from scratchnet.training.parallel import Ranks
-from scratchnet.training.run import LAST, Run, freeze
+from scratchnet.training.run import LAST, Run
+from scratchnet.training.setup import freeze
 from scratchnet.training.starting import start_from
 
 
@@ -77,7 +78,8 @@ def _loss(settings: TrainSettings, source: SampleSource) -> tuple[PixelLoss, Bor
     weights = _class_weights(t.class_weights, source)
     if t.border_weight:  # its map holds the classes' weights
         border, weights = BorderWeights(t.border_weight, t.border_sigma, weights, ignored), None
-    return PixelLoss(len(source.classes), t.loss, weights, ignored, t.loss_normalization), border
+    more = t.label_smoothing, t.focal_gamma, t.tversky_alpha, t.tversky_beta
+    return PixelLoss(len(source.classes), t.loss, weights, ignored, t.loss_normalization, *more), border
 
 
 def _class_weights(wanted: ClassWeights | tuple[float, ...] | None, source: SampleSource) -> tuple[float, ...] | None:

@@ -9,8 +9,8 @@ from scratchnet.losses import LossName
 from scratchnet.modes import MatrixPrecision
 from scratchnet.ops.losses import Normalization as LossNormalization
 
-OptimizerName: TypeAlias = Literal["sgd", "adam"]
-ScheduleName: TypeAlias = Literal["constant", "step", "poly", "plateau"]
+OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
+ScheduleName: TypeAlias = Literal["constant", "step", "poly", "cosine", "plateau"]
 GPUSums: TypeAlias = Literal["nccl", "mpi"]
 ClassWeights: TypeAlias = Literal["median-frequency", "camvid"]
 
@@ -113,26 +113,43 @@ class TrainingSettings:
     """Keep few of a batch's values and compute the others again when the backward pass comes to them: the same network
     to the bit in less memory, for up to a third more time (`scratchnet models NAME` counts it)."""
     optimizer: OptimizerName = "adam"
-    """sgd (with momentum) or adam."""
+    """sgd (with momentum), adam, or adamw (adam whose weights decay by themselves)."""
     learning_rate: float = 1e-3
     """At the start."""
     momentum: float = 0.9
     """Of sgd."""
+    nesterov: bool = False
+    """Let sgd take the gradient that its momentum leads to."""
     weight_decay: float = 0.0
     """On weights; biases and batch norm have none."""
     bias_rate: float = 1.0
     """Factor on the learning rate of biases (Caffe's recipes: 2)."""
     schedule: ScheduleName = "constant"
     """constant; step: times --factor after every --every epochs or --every-updates updates; poly: (1 - progress)^0.9;
-    plateau: times --factor when the validation score has not risen for --every epochs."""
+    cosine: half a cosine wave down to 0; plateau: times --factor when the validation score has not risen for --every
+    epochs."""
     factor: float = 0.1
     """Of the schedules step and plateau."""
     every: int = 10
     """Epochs, for the schedules step and plateau."""
     every_updates: int | None = None
     """Updates, for the schedule step, where they count and not the epochs."""
+    warmup_updates: int = 0
+    """Updates at the start in which the learning rate rises to that of the schedule."""
+    ema: float | None = None
+    """Keep an exponential moving average of the weights with this decay, such as 0.999: validation and checkpoint.npz
+    use the average, the training itself goes on with the weights."""
     loss: LossName = "cross-entropy"
-    """What is minimised; sigmoid or softmax follows from the model."""
+    """What is minimised; sigmoid or softmax follows from the model. focal: cross-entropy that counts well classified
+    pixels less; tversky: overlap, with a weight for each kind of error."""
+    label_smoothing: float = 0.0
+    """Share of every label that is spread evenly over all classes, in cross-entropy."""
+    focal_gamma: float = 2.0
+    """How strongly focal loss turns down pixels that are classified well."""
+    tversky_alpha: float = 0.3
+    """Weight of false positives in the tversky loss."""
+    tversky_beta: float = 0.7
+    """Weight of false negatives in the tversky loss."""
     loss_normalization: LossNormalization = "pixels"
     """Divide the cross-entropy by the counted pixels (Caffe), by the sum of their weights (PyTorch), or not at all."""
     class_weights: ClassWeights | tuple[float, ...] | None = None

@@ -193,6 +193,23 @@ LOSSES: dict[str, Callable[[], Problem]] = {
     ),
     "softmax, large logits": lambda: from_loss(PixelLoss(3), 20 * random(2, 4, 5, 3), _target(False)),
     "sigmoid": lambda: from_loss(PixelLoss(2), 3 * random(2, 4, 5, 1), np.where(_target() == 2, 0, _target())),
+    "label smoothing": lambda: from_loss(
+        PixelLoss(3, class_weights=WEIGHTS, label_smoothing=0.1), random(2, 4, 5, 3), _target()
+    ),
+    "label smoothing, binary": lambda: from_loss(
+        PixelLoss(2, label_smoothing=0.2), random(2, 4, 5, 1), np.where(_target() == 2, 0, _target())
+    ),
+    "focal": lambda: from_loss(PixelLoss(3, "focal", WEIGHTS), random(2, 4, 5, 3), _target()),
+    "focal, γ = 0.5": lambda: from_loss(PixelLoss(3, "focal", focal_gamma=0.5), random(2, 4, 5, 3), _target()),
+    "focal, binary": lambda: from_loss(
+        PixelLoss(2, "focal"), 3 * random(2, 4, 5, 1), np.where(_target() == 2, 0, _target())
+    ),
+    "tversky": lambda: from_loss(PixelLoss(3, "tversky"), random(2, 4, 5, 3), _target()),
+    "tversky, binary": lambda: from_loss(
+        PixelLoss(2, "tversky", tversky_alpha=0.8, tversky_beta=0.1),
+        random(2, 4, 5, 1),
+        np.where(_target() == 2, 0, _target()),
+    ),
     "dice, binary": lambda: from_loss(PixelLoss(2, "dice"), random(2, 4, 5, 1), np.where(_target() == 2, 0, _target())),
     "dice": lambda: from_loss(PixelLoss(3, "dice"), random(2, 4, 5, 3), _target()),
     "cross-entropy+dice": lambda: from_loss(PixelLoss(3, "cross-entropy+dice"), random(2, 4, 5, 3), _target()),

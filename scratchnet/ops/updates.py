@@ -50,6 +50,43 @@ def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay
 
 
 @on_any_device
+def nesterov_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
+    """Move parameters down the gradient that momentum leads to.
+
+        d = g + λ·w        m ← μ·m + d        w ← w − rate·(d + μ·m)
+
+    Parameters as :func:`sgd_update`.
+    """
+    xp, scalar = namespace(w), w.dtype.type
+    slope, term = empty(w, w.shape), empty(w, w.shape)
+    xp.multiply(w, scalar(decay), out=slope)
+    xp.add(slope, g, out=slope)
+    xp.multiply(m, scalar(momentum), out=m)
+    xp.add(m, slope, out=m)
+    xp.multiply(m, scalar(momentum), out=term)
+    xp.add(term, slope, out=term)
+    xp.multiply(term, scalar(rate), out=term)
+    xp.subtract(w, term, out=w)
+
+
+@on_any_device
+def shrink(w: Array, rate: float) -> None:
+    """Decay parameters by themselves, w ← w − rate·w (Loshchilov and Hutter 2019, algorithm 2)."""
+    xp = namespace(w)
+    xp.multiply(w, w.dtype.type(1 - rate), out=w)
+
+
+@on_any_device
+def average_update(average: Array, w: Array, decay: float) -> None:
+    """Move an average towards the parameters, a ← a + (1 − d)·(w − a)."""
+    xp = namespace(w)
+    term = empty(w, w.shape)
+    xp.subtract(w, average, out=term)
+    xp.multiply(term, w.dtype.type(1 - decay), out=term)
+    xp.add(average, term, out=average)
+
+
+@on_any_device
 def adam_update(
     w: Array,
     g: Array,

@@ -8,16 +8,18 @@ from scratchnet.training.checkpoints import (
     save_checkpoint,
     save_network,
 )
-from scratchnet.training.optimizers import SGD, Adam
+from scratchnet.training.optimizers import SGD, Adam, AdamW, WeightAverage
 from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
 
 __all__ = [
     "SGD",
     "Adam",
+    "AdamW",
     "Checkpoint",
     "Recipe",
     "Schedule",
+    "WeightAverage",
     "load_checkpoint",
     "load_network",
     "recalibrate",

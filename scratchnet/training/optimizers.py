@@ -5,13 +5,14 @@ parameter, done in pieces that stay in the cache. Weight decay pulls on weights 
 that shrinks does not make a network simpler. Biases may learn at a rate of their own (Caffe's recipes double it).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
 from scratchnet.arrays import Array, namespace, on_gpu
 from scratchnet.layers.base import Kind
 from scratchnet.network import FlatBuffers
-from scratchnet.ops.updates import adam_update, sgd_update
+from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
 from scratchnet.recycling import shared_zeros
 from scratchnet.threads import PER_NUMBER, for_each
 
@@ -48,12 +49,20 @@ class SGD:
         λ, on weights alone.
     bias_rate : float
         Factor on the learning rate of biases.
+    nesterov : bool
+        Whether to take the gradient that momentum leads to (Sutskever, Martens, Dahl, Hinton 2013, section 2, in
+        PyTorch's form): with d = g + λ·w and m ← μ·m + d, w ← w − rate·(d + μ·m). Needs momentum.
     """
 
     names: ClassVar[tuple[str, ...]] = ("momentum",)
 
-    def __init__(self, momentum: float = 0.9, weight_decay: float = 0.0, bias_rate: float = 1.0) -> None:
+    def __init__(
+        self, momentum: float = 0.9, weight_decay: float = 0.0, bias_rate: float = 1.0, nesterov: bool = False
+    ) -> None:
+        if nesterov and not momentum > 0:
+            raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum}")
         self.momentum, self.weight_decay, self.bias_rate = momentum, weight_decay, bias_rate
+        self.nesterov = nesterov
         self.arrays: dict[str, Array] = {}
         self.steps = 0
 
@@ -64,7 +73,7 @@ class SGD:
         def update(piece: slice, kind: Kind) -> None:
             w, g, m = buffers.values[piece], buffers.grads[piece], momentum[piece]
             factor, decay = self.bias_rate if kind == "bias" else 1, self.weight_decay if kind == "weight" else 0.0
-            sgd_update(w, g, m, rate * factor, self.momentum, decay)
+            (nesterov_update if self.nesterov else sgd_update)(w, g, m, rate * factor, self.momentum, decay)
 
         _for_pieces(buffers, update)
         self.steps += 1
@@ -88,6 +97,8 @@ class Adam:
     """
 
     names: ClassVar[tuple[str, ...]] = ("mean", "square")
+    decoupled: ClassVar[bool] = False
+    """Whether weights decay by themselves and not through their gradient."""
 
     def __init__(
         self,
@@ -110,9 +121,61 @@ class Adam:
         def update(piece: slice, kind: Kind) -> None:
             w, g, m, v = buffers.values[piece], buffers.grads[piece], mean[piece], square[piece]
             factor, decay = self.bias_rate if kind == "bias" else 1, self.weight_decay if kind == "weight" else 0.0
+            if self.decoupled and decay:
+                shrink(w, rate * decay)
+                decay = 0.0
             adam_update(w, g, m, v, rate / unbias1 * factor, beta1, beta2, unbias2, self.eps, decay)
 
         _for_pieces(buffers, update)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, "Decoupled weight decay regularization").
+
+    Weights shrink by themselves, w ← w − rate·λ·w, before Adam's step; their gradient stays as it is, so that every
+    weight decays alike and not the less the larger its gradients are. Parameters as :class:`Adam`.
+    """
+
+    decoupled: ClassVar[bool] = True
+
+
+class WeightAverage:
+    """An exponential moving average of the parameters, which evaluates better than the last of them.
+
+        a ← a + (1 − d)·(w − a),        d = min(decay, (1 + t) / (10 + t)) after t updates
+
+    The growing d lets the average forget how the training started (Polyak and Juditsky 1992; the form is
+    TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``).
+
+    Parameters
+    ----------
+    decay : float
+        From 0 to under 1, such as 0.999.
+    values : (count,)
+        The parameters at the start; copied.
+    """
+
+    def __init__(self, decay: float, values: Array) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"WeightAverage: decay is {decay}; expected 0 ≤ decay < 1")
+        self.decay = decay
+        self.values = _memory({}, "average", values)
+        self.values[...] = values
+
+    def update(self, buffers: FlatBuffers, steps: int) -> None:
+        """Take in the parameters after update number ``steps``, counted from 1."""
+        decay = min(self.decay, (1 + steps) / (10 + steps))
+        _for_pieces(buffers, lambda piece, _: average_update(self.values[piece], buffers.values[piece], decay))
+
+    @contextmanager
+    def used(self, values: Array) -> Iterator[None]:
+        """Put the average in the place of the parameters ``values``, inside this block."""
+        learned = values.copy()
+        values[...] = self.values
+        try:
+            yield
+        finally:
+            values[...] = learned
 
 
 def _memory(arrays: dict[str, Array], name: str, like: Array) -> Array:

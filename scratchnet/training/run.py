@@ -5,11 +5,10 @@ everything else that the next epoch depends on. So a run that is killed at any m
 interrupted epoch again and ends with the same bits as one that was left alone.
 """
 
-import csv
-import io
 import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -22,7 +21,6 @@ from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
 from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches, share_of
 from scratchnet.device import array_module
 from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.losses import PixelLoss
 from scratchnet.modes import matrix_precision
@@ -33,9 +31,11 @@ from scratchnet.replay import Replay
 from scratchnet.training import recalibration
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
 from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
-from scratchnet.training.optimizers import SGD, Adam, Optimizer
+from scratchnet.training.logs import summary, write_log
+from scratchnet.training.optimizers import WeightAverage
+from scratchnet.training.padding import pad_to_stride
 from scratchnet.training.parallel import Alone, Ranks, evaluate_together, share_batches
-from scratchnet.training.schedules import Schedule
+from scratchnet.training.setup import freeze, make_optimizer, make_schedule
 
 BEST, LAST, LOG = "checkpoint.npz", "last.npz", "log.csv"
 
@@ -114,10 +114,9 @@ class Run:
         self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
         self.xp = array_module(settings.device, self.ranks.place)
         self._use(recipe.build().allocate(settings.seed))
-        self.optimizer = _optimizer(settings)
-        self.schedule = Schedule(
-            settings.schedule, settings.learning_rate, settings.factor, settings.every, settings.every_updates
-        )
+        self.optimizer, self.schedule = make_optimizer(settings), make_schedule(settings)
+        values = self.network.flat().values
+        self.average = None if settings.ema is None else WeightAverage(settings.ema, values)
         self.state = State()
         self.batch_size = min(settings.batch_size, len(train))
         if resume and (folder / LAST).exists():
@@ -165,7 +164,8 @@ class Run:
             ):
                 rate, loss = self._epoch()
                 self.state.epoch += 1
-                found = self.validate("validating")
+                with self._averaged():
+                    found = self.validate("validating")
             if not math.isfinite(found.loss):
                 raise self._diverged(found.loss, f"epoch {self.state.epoch}, on the validation images")
             row = {
@@ -200,6 +200,10 @@ class Run:
         segmenter = Segmenter(self.network, self.recipe.preprocessing)
         return evaluate_together(segmenter, self.val, self.ranks, lambda n: progress(n, what))
 
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Return a block in which the network has the averaged weights, where there are any."""
+        return nullcontext() if self.average is None else self.average.used(self.network.flat().values)
+
     def _batches(self, epoch: int) -> Iterator[tuple[Array, Array]]:
         """Yield the images and masks of an epoch, this process's share of every batch."""
         settings, ranks = self.settings, self.ranks
@@ -233,6 +237,8 @@ class Run:
                 losses += self._read(unread)
             self.optimizer.step(network.flat(), self.schedule.at(state.epoch, state.iteration, self.total_updates))
             state.iteration += 1
+            if self.average is not None:
+                self.average.update(network.flat(), self.optimizer.steps)
             if state.iteration >= self.total_updates:
                 break
         losses += self._read(unread)
@@ -283,9 +289,11 @@ class Run:
         if self.ranks.rank > 0:
             return
         if improved:
-            save_checkpoint(self.folder / BEST, Checkpoint(self.recipe, self.network, asdict(state)))
+            with self._averaged():
+                save_checkpoint(self.folder / BEST, Checkpoint(self.recipe, self.network, asdict(state)))
         write_log(self.folder / LOG, state.rows)
-        last = Checkpoint(self.recipe, self.network, asdict(state), self.optimizer.arrays)
+        average = {} if self.average is None else {"average": self.average.values}
+        last = Checkpoint(self.recipe, self.network, asdict(state), self.optimizer.arrays | average)
         save_checkpoint(self.folder / LAST, last)
 
     def _restore(self) -> None:
@@ -303,7 +311,10 @@ class Run:
             old, new = getattr(stored.preprocessing, what), getattr(wanted.preprocessing, what)
             if new != old:
                 raise UserError(f"{path}: was trained with {what} {old}, not {new}; leave out --{what}")
-        if set(last.memory) != set(self.optimizer.names):
+        if ("average" in last.memory) != (self.average is not None):
+            has = "an" if "average" in last.memory else "no"
+            raise UserError(f"{path}: holds {has} average of the weights; resume with the same --ema")
+        if set(last.memory) - {"average"} != set(self.optimizer.names):
             raise UserError(
                 f"{path}: holds the memory of another optimiser ({', '.join(last.memory) or 'none'}), expected "
                 f"{', '.join(self.optimizer.names)}; resume with the same --optimizer"
@@ -319,63 +330,8 @@ class Run:
         self._use(last.network)
         self.state = State(**last.progress)
         own = shared_copy if self.xp is np else self.xp.asarray
-        self.optimizer.arrays = {name: own(array) for name, array in last.memory.items()}
+        self.optimizer.arrays = {name: own(array) for name, array in last.memory.items() if name != "average"}
+        if self.average is not None:
+            self.average.values = own(last.memory["average"])
         self.optimizer.steps = self.state.optimizer_steps
         self.schedule.drops, self.schedule.waited = self.state.drops, self.state.waited
-
-
-def pad_to_stride(
-    x: Array, masks: Array, stride: int, ignore_index: int | None, border: int = 0
-) -> tuple[Array, Array]:
-    """Continue a batch up to the next multiple of the stride: images by reflection, masks by the ignore label.
-
-    Images get a further ``border`` on every side, which the network takes away again.
-    """
-    bottom, right = -x.shape[1] % stride, -x.shape[2] % stride
-    if bottom or right:
-        filler = {"mode": "symmetric"} if ignore_index is None else {"constant_values": ignore_index}
-        masks = np.pad(masks, [(0, 0), (0, bottom), (0, right)], **filler)
-    if bottom or right or border:
-        x = np.pad(x, [(0, 0), (border, bottom + border), (border, right + border), (0, 0)], mode="symmetric")
-    return x, masks
-
-
-def freeze(network: Network, settings: TrainingSettings) -> None:
-    """Freeze what the settings name, and nothing else.
-
-    Raises
-    ------
-    UserError
-        When a pattern matches no parameter, or nothing is left to train.
-    """
-    network.unfreeze()
-    try:
-        if settings.freeze:
-            network.freeze(*settings.freeze, statistics=settings.freeze_statistics)
-    except ValueError as error:
-        raise UserError(f"--freeze: {error}") from error
-    if len(network.frozen()) == len(network.parameters()):
-        raise UserError(f"--freeze {' '.join(settings.freeze)}: freezes all parameters; nothing is left to train")
-
-
-def summary(found: Evaluation) -> dict[str, float]:
-    """Return the columns of the log that come from an evaluation."""
-    m = found.metrics
-    columns = {"val_loss": found.loss, "val_accuracy": m.accuracy, "val_mean_iou": m.mean_iou}
-    return columns | ({"val_iou_foreground": m.iou[1]} if len(m.iou) == 2 else {})
-
-
-def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the log, a line an epoch."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, rows[0])
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
-
-
-def _optimizer(settings: TrainingSettings) -> Optimizer:
-    if settings.optimizer == "sgd":
-        return SGD(settings.momentum, settings.weight_decay, settings.bias_rate)
-    return Adam(settings.weight_decay, settings.bias_rate)

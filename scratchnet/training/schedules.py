@@ -1,6 +1,7 @@
 """How the learning rate changes while a network learns."""
 
 from dataclasses import dataclass
+from math import cos, pi
 
 from scratchnet.config import ScheduleName
 
@@ -11,9 +12,10 @@ class Schedule:
 
     Attributes
     ----------
-    name : "constant", "step", "poly" or "plateau"
+    name : "constant", "step", "poly", "cosine" or "plateau"
         - step: times ``factor`` after every ``every`` epochs, or after every ``every_updates`` updates if that is set;
         - poly: ``rate · (1 − progress)^power``, falling to 0 at the end of the training;
+        - cosine: ``rate · ½(1 + cos(π · progress))``, likewise (Loshchilov and Hutter 2017, "SGDR", without restarts);
         - plateau: times ``factor`` when the validation score has not risen for ``every`` epochs.
     rate : float
         At the start.
@@ -21,6 +23,9 @@ class Schedule:
     every : int
         Epochs.
     every_updates : int or None
+    warmup_updates : int
+        Updates at the start in which the rate rises linearly from rate / (warmup_updates + 1) to the schedule's; the
+        progress of cosine begins after them.
     drops : int
         How often plateau has lowered the rate; a checkpoint holds it.
     waited : int
@@ -33,6 +38,7 @@ class Schedule:
     every: int = 10
     every_updates: int | None = None
     power: float = 0.9
+    warmup_updates: int = 0
     drops: int = 0
     waited: int = 0
 
@@ -46,6 +52,16 @@ class Schedule:
         updates, total : int
             How many updates are done, and how many there will be.
         """
+        if updates < self.warmup_updates:
+            rising = (updates + 1) / (self.warmup_updates + 1)
+            return rising * self._falling(epoch, self.warmup_updates if self.name == "cosine" else updates, total)
+        return self._falling(epoch, updates, total)
+
+    def _falling(self, epoch: int, updates: int, total: int) -> float:
+        """Return the rate without the rise at the start."""
+        if self.name == "cosine":
+            progress = (updates - self.warmup_updates) / max(1, total - self.warmup_updates)
+            return self.rate * 0.5 * (1 + cos(pi * min(1.0, progress)))
         if self.name == "step":
             steps = updates // self.every_updates if self.every_updates else epoch // self.every
             return self.rate * self.factor**steps

@@ -15,6 +15,7 @@ from scratchnet.evaluation import confusion_matrix
 from scratchnet.gradcheck import all_cases, check_gradients, from_network
 from scratchnet.gradcheck.problems import problems_on
 from scratchnet.inference import Segmenter, evaluate
+from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.modes import matrix_precision_in_use, precise
 from scratchnet.training import load_checkpoint, recalibrate
@@ -36,8 +37,16 @@ EVERYTHING = Augmentation(flip_horizontal=True, scale=(0.8, 1.2), crop=(16, 16),
         {"made": recipe(options=NORMED), "optimizer": "sgd", "learning_rate": 2e-3, "augmentation": EVERYTHING},
         {"made": recipe("unet-same", {"width": 1 / 32, "depth": 2, "dropout": True}), "mixed_statistics": True},
         {"border_weights": BorderWeights(10, 5, None, 255), "accumulate": 2},
+        {"optimizer": "adamw", "weight_decay": 0.1, "ema": 0.5, "freeze": ("conv1",)},
+        {"optimizer": "sgd", "nesterov": True, "schedule": "cosine", "warmup_updates": 2, "weight_decay": 0.1},
     ],
-    ids=["batch norm, augmentation", "dropout, mixed statistics", "border weights, accumulation"],
+    ids=[
+        "batch norm, augmentation",
+        "dropout, mixed statistics",
+        "border weights, accumulation",
+        "adamw, ema, freeze",
+        "nesterov",
+    ],
 )
 def test_a_run_learns_on_a_device_what_it_learns_on_the_cpu(xp, tmp_path, settings):
     with precise():
@@ -50,6 +59,19 @@ def test_a_run_learns_on_a_device_what_it_learns_on_the_cpu(xp, tmp_path, settin
     np.testing.assert_allclose(values, expected_values, rtol=0, atol=2e-3 * np.abs(expected_values).max())
     for name in (BEST, LAST):
         assert type(load_checkpoint(tmp_path / "gpu" / name).network.flat().values) is np.ndarray
+
+
+@pytest.mark.parametrize("settings", [{"name": "focal"}, {"name": "tversky"}, {"label_smoothing": 0.1}], ids=str)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_losses_are_those_of_the_cpu(xp, settings, channels):
+    loss = PixelLoss(max(2, channels), **settings)
+    logits, target = numbers(2, 4, 5, channels), np.arange(40).reshape(2, 4, 5) % max(2, channels)
+    target[0, 0] = 255
+    value, gradient = loss(xp.asarray(logits), xp.asarray(target))
+    expected, expected_gradient = loss(logits, target)
+    assert type(gradient) is xp.ndarray
+    assert float(value) == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_allclose(to_host(gradient), expected_gradient, rtol=1e-8, atol=1e-12)
 
 
 def test_an_epoch_copies_the_batches_up_and_reads_its_losses_now_and_then(xp, tmp_path, monkeypatch):

@@ -1,0 +1,75 @@
+"""The Tversky loss: overlap, with a price for each kind of error.
+
+With the sums TP = Σ p·t, FP = Σ p·(1 − t) and FN = Σ (1 − p)·t over the pixels, for probabilities p and labels t,
+
+    T = (TP + s) / (TP + α·FP + β·FN + s)        loss = 1 − mean of T over the classes
+
+α = β = ½ is Dice; β > α prefers finding too much to missing something, which helps small lesions. The smoothing s keeps
+an empty class from dividing 0 by 0.
+
+Reference: Salehi, Erdogmus, Gholipour, "Tversky loss function for image segmentation using 3D fully convolutional deep
+networks" (2017), equations 1 to 4; they recommend α = 0.3 and β = 0.7.
+"""
+
+from scratchnet.arrays import Array, SumOverRanks, namespace, number
+from scratchnet.ops.activation import sigmoid, softmax
+from scratchnet.ops.dispatch import on_any_device
+
+
+@on_any_device
+def tversky_loss(
+    logits: Array,
+    labels: Array,
+    factors: Array,
+    alpha: float = 0.3,
+    beta: float = 0.7,
+    smooth: float = 1.0,
+    over_ranks: SumOverRanks | None = None,
+) -> tuple[float, Array]:
+    """Return the Tversky loss over the batch and its gradient with respect to the logits.
+
+    Parameters
+    ----------
+    logits : (n, h, w, classes) or (n, h, w, 1)
+        One channel is read as a sigmoid, whose class 1 alone is scored; several as a softmax, whose classes are
+        averaged.
+    labels : (n, h, w) integers
+    factors : (n, h, w)
+        0 for ignored pixels; only whether a factor is 0 matters, because the measure is a ratio.
+    alpha, beta : float
+        Weights of false positives and of false negatives.
+    smooth : float
+        The s of the formula.
+    over_ranks : SumOverRanks or None
+        Given where ``logits`` are one process's share of the batch; T is then the whole batch's.
+
+    Returns
+    -------
+    loss : float
+        A process that shares the batch returns its part; their sum is the loss.
+    dlogits : as ``logits``
+    """
+    xp, scalar = namespace(logits), logits.dtype.type
+    binary = logits.shape[-1] == 1
+    counted = (factors != 0)[..., None]
+    p = xp.where(counted, sigmoid(logits) if binary else softmax(logits), scalar(0))
+    classes = xp.arange(1, 2) if binary else xp.arange(logits.shape[-1])
+    t = ((labels[..., None] == classes) & counted).astype(logits.dtype)
+    hits, predicted, true = (part.sum(axis=(0, 1, 2)) for part in (p * t, p, t))
+    parts = 1.0
+    if over_ranks is not None:
+        sums = xp.zeros((4, max(2, logits.shape[-1])), xp.float64)
+        for row, part in enumerate((hits, predicted, true)):
+            sums[row, : len(classes)] = part
+        sums[3] = 1
+        over_ranks(sums)
+        hits, predicted, true = sums[:3, : len(classes)].astype(logits.dtype)
+        parts = number(sums[3, 0])
+    both = scalar(1 - alpha - beta)
+    over = hits + scalar(smooth)
+    under = both * hits + scalar(alpha) * predicted + scalar(beta) * true + scalar(smooth)
+    loss = (1 - number((over / under).mean())) / parts
+    dp = (over / under**2 * (both * t + scalar(alpha)) - t / under) / scalar(len(classes))
+    dz = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    dlogits: Array = xp.where(counted, dz, scalar(0))
+    return loss, dlogits

@@ -1,0 +1,26 @@
+"""The log of a run: a row an epoch."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from scratchnet.files import atomic_write
+from scratchnet.inference import Evaluation
+
+
+def summary(found: Evaluation) -> dict[str, float]:
+    """Return the columns of the log that come from an evaluation."""
+    m = found.metrics
+    columns = {"val_loss": found.loss, "val_accuracy": m.accuracy, "val_mean_iou": m.mean_iou}
+    return columns | ({"val_iou_foreground": m.iou[1]} if len(m.iou) == 2 else {})
+
+
+def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the log, a line an epoch."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())

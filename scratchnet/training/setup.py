@@ -1,0 +1,44 @@
+"""What the settings of a training ask for: its optimiser, its schedule, and what is frozen."""
+
+from scratchnet.config import TrainingSettings
+from scratchnet.errors import UserError
+from scratchnet.network import Network
+from scratchnet.training.optimizers import SGD, Adam, AdamW, Optimizer
+from scratchnet.training.schedules import Schedule
+
+
+def make_optimizer(settings: TrainingSettings) -> Optimizer:
+    """Return the optimiser that the settings ask for, without memory yet."""
+    if settings.optimizer == "sgd":
+        return SGD(settings.momentum, settings.weight_decay, settings.bias_rate, settings.nesterov)
+    return (AdamW if settings.optimizer == "adamw" else Adam)(settings.weight_decay, settings.bias_rate)
+
+
+def make_schedule(settings: TrainingSettings) -> Schedule:
+    """Return the schedule that the settings ask for."""
+    return Schedule(
+        settings.schedule,
+        settings.learning_rate,
+        settings.factor,
+        settings.every,
+        settings.every_updates,
+        warmup_updates=settings.warmup_updates,
+    )
+
+
+def freeze(network: Network, settings: TrainingSettings) -> None:
+    """Freeze what the settings name, and nothing else.
+
+    Raises
+    ------
+    UserError
+        When a pattern matches no parameter, or nothing is left to train.
+    """
+    network.unfreeze()
+    try:
+        if settings.freeze:
+            network.freeze(*settings.freeze, statistics=settings.freeze_statistics)
+    except ValueError as error:
+        raise UserError(f"--freeze: {error}") from error
+    if len(network.frozen()) == len(network.parameters()):
+        raise UserError(f"--freeze {' '.join(settings.freeze)}: freezes all parameters; nothing is left to train")
