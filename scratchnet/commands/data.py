@@ -57,6 +57,8 @@ class FolderArguments:
     """Grey masks: values above this are class 1."""
     ignore_index: int = 255
     """Mask value of pixels that do not count."""
+    range: tuple[float, float] | None = None
+    """Values of images with more than 8 bits that become black and white; `scratchnet train --help` explains it."""
 
     def settings(self) -> DataSettings:
         """Return them as the other commands take them."""
@@ -67,6 +69,7 @@ class FolderArguments:
             mask_format=self.mask_format,
             mask_threshold=self.mask_threshold,
             ignore_index=self.ignore_index,
+            range=self.range,
         )
         check_data_settings(settings)
         return settings
@@ -122,6 +125,7 @@ def _check(words: Sequence[str]) -> int:
         split=arguments.split,
         classes=settings.classes,
         progress=lambda numbers: progress(numbers, "checking"),
+        value_range=settings.range,
         **settings.masks,
     )
     say(report.text())

@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
     checkpoint = load_checkpoint(arguments.checkpoint)
     recipe = checkpoint.recipe
     wanted = _class(arguments.class_, recipe.classes)
-    image = read_image(arguments.image)
+    image = read_image(arguments.image, recipe.preprocessing.range)
     from scratchnet.viewing.explorer import content, explorer_page, prepare
 
     segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn), recipe.preprocessing)

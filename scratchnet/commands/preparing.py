@@ -1,6 +1,6 @@
 """Setting a training up: network, starting values, preprocessing, loss."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from scratchnet.commands.checks import check_images, memory_note
@@ -54,7 +54,7 @@ def prepare_run(
         say(note)
     # Boxes have black borders, which are no part of an image.
     measured = views[0] if settings.curriculum.stage is None else files[0]
-    preprocessing = measure(measured, settings.normalization, settings.data.resize)
+    preprocessing = replace(measure(measured, settings.normalization, settings.data.resize), range=settings.data.range)
     held_out = {"held_out": list(files[1].names)}
     recipe = Recipe(model, options, classes, preprocessing, held_out, asdict(settings))
     loss, border = _loss(settings, views[0])

@@ -11,7 +11,7 @@ import tyro
 from scratchnet.arrays import to_host
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.prediction import PredictionArguments
-from scratchnet.data import read_image, write_image, write_mask
+from scratchnet.data import ValueRange, read_image, write_image, write_mask
 from scratchnet.data.layouts import ENDINGS, is_image_file, left_out, left_out_words
 from scratchnet.errors import UserError
 from scratchnet.inference import Predictor, to_mask
@@ -44,11 +44,12 @@ def _segment(arguments: SegmentArguments) -> int:
     predictor = arguments.predictor(checkpoint)
     out, paths = Path(arguments.out), _find(arguments.images)
     _check_outputs(paths, out)
-    _check_images(paths, predictor)
+    preprocessing = checkpoint.recipe.preprocessing
+    _check_images(paths, predictor, preprocessing.range)
     from scratchnet.viewing.overlays import overlay
 
     for path in progress(paths, "segmenting"):
-        image = read_image(path)
+        image = read_image(path, preprocessing.range)
         try:
             mask = to_host(to_mask(predictor.probabilities(image[None], (path.stem,))[0]))
         except (UserError, ValueError) as error:
@@ -113,10 +114,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _check_images(paths: Sequence[Path], predictor: Predictor) -> None:
+def _check_images(paths: Sequence[Path], predictor: Predictor, value_range: ValueRange | None) -> None:
     """Look at every image before anything is written, so that a bad one at the end does not leave half a job."""
     for path in paths:
-        image = read_image(path)
+        image = read_image(path, value_range)
         try:
             predictor.check(image, path.stem)
         except UserError as error:

@@ -50,7 +50,12 @@ def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
 def open_split(settings: DataSettings, split: str | None) -> Dataset:
     """Open one split, or everything."""
     return open_dataset(
-        Path(settings.data), layout=settings.layout, split=split, classes=settings.classes, **settings.masks
+        Path(settings.data),
+        layout=settings.layout,
+        split=split,
+        classes=settings.classes,
+        value_range=settings.range,
+        **settings.masks,
     )
 
 

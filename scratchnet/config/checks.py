@@ -84,10 +84,16 @@ def check_data_settings(settings: DataSettings) -> None:
         ("classes", d.classes, classes is None or 2 <= classes <= 256, "2 to 256, the background included"),
         ("mask_threshold", threshold, threshold is None or 0 <= threshold <= 254, "0 to 254"),
         ("ignore_index", d.ignore_index, 0 <= d.ignore_index <= 255, "0 to 255"),
+        ("range", d.range, is_range(d.range), "two finite numbers, the smaller one first, for example 0 4095"),
         ("resize", size, size is None or min(size) >= 1, "height and width of at least 1"),
         ("tile", side, side is None or side >= 1, "at least 1"),
         ("tile_overlap", d.tile_overlap, 0 <= d.tile_overlap < (side or 1), "at least 0 and under --tile"),
     )
+
+
+def is_range(values: tuple[float, float] | None) -> bool:
+    """Return whether these are two numbers between which brightness can be scaled."""
+    return values is None or (all(math.isfinite(v) for v in values) and values[0] < values[1])
 
 
 def _are_weights(weights: str | tuple[float, ...] | None) -> bool:

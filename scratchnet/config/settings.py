@@ -42,6 +42,9 @@ class DataSettings:
     """Grey masks, JPEG noise and all: values above this are class 1. Implies --mask-format threshold."""
     ignore_index: int = 255
     """Mask value of pixels that do not count."""
+    range: tuple[float, float] | None = None
+    """Stored values of images with more than 8 bits (16-bit, 32-bit, floating point) that become black and white, for
+    example 0 4095 for a 12-bit camera; values beyond are cut off. Images of 8 bits stay as they are."""
     resize: tuple[int, int] | None = None
     """Height and width to which every image is brought first; results come back in the image's own size."""
     tile: int | None = None

@@ -9,7 +9,7 @@ from scratchnet.data.curriculum import BoxDataset, Curriculum, training_boxes, v
 from scratchnet.data.folders import Dataset, open_dataset, split_dataset
 from scratchnet.data.frequencies import ClassCounts, class_frequencies, median_frequency_weights
 from scratchnet.data.generators import GeneratedKind, generate, generate_scene, write_generated
-from scratchnet.data.images import IMAGE_SUFFIXES, image_size, read_image, write_image
+from scratchnet.data.images import IMAGE_SUFFIXES, ValueRange, image_size, read_image, write_image
 from scratchnet.data.known_sets import CAMVID_WEIGHTS, VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, available_splits
 from scratchnet.data.loading import epoch_batches, read_ahead, share_of
@@ -50,6 +50,7 @@ __all__ = [
     "Sample",
     "SampleSource",
     "Scene",
+    "ValueRange",
     "Window",
     "augment",
     "available_splits",

@@ -12,6 +12,7 @@ from scratchnet.data.check_objects import ObjectFindings
 from scratchnet.data.folders import Dataset, read_classes
 from scratchnet.data.frequencies import ClassCounts
 from scratchnet.data.image_files import inspect_image
+from scratchnet.data.images import ValueRange
 from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples, left_out, left_out_words
 from scratchnet.data.masks import MaskFormat
 from scratchnet.errors import UserError
@@ -131,13 +132,14 @@ def check_dataset(
     mask_threshold: int = 127,
     ignore_index: int | None = 255,
     classes: int | Sequence[str] | None = None,
+    value_range: ValueRange | None = None,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> CheckReport:
     """Read every file of a set and report what is there and what is wrong.
 
     Parameters
     ----------
-    root, layout, split, mask_format, mask_threshold, ignore_index, classes
+    root, layout, split, mask_format, mask_threshold, ignore_index, classes, value_range
         As in `open_dataset`; ``split=None`` looks at the whole folder and at every split.
     progress : callable
         Wraps the sequence of sample numbers, to show a progress bar.
@@ -156,7 +158,7 @@ def check_dataset(
     samples = tuple({sample.image: sample for _, sample in members}.values())
     # While the classes are unknown any value may be one, and the rest can still be looked through.
     names = report.classes or tuple(f"class {index}" for index in range(256))
-    dataset = Dataset(samples, names, mask_format, mask_threshold, ignore_index)
+    dataset = Dataset(samples, names, mask_format, mask_threshold, ignore_index, value_range)
     report.samples = len(samples)
     report.counts = ClassCounts(len(names), ignore_index)
     objects = ObjectFindings(report.root, names)

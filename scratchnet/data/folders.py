@@ -9,7 +9,7 @@ import numpy as np
 from scratchnet.arrays import Array, generator
 from scratchnet.data.class_names import find_class_file, read_class_list
 from scratchnet.data.image_files import inspect_image
-from scratchnet.data.images import image_size, read_image
+from scratchnet.data.images import ValueRange, image_size, read_image
 from scratchnet.data.known_sets import VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, find_samples
 from scratchnet.data.masks import MaskFormat, read_mask
@@ -25,6 +25,7 @@ class Dataset:
     mask_format: MaskFormat = "index"
     mask_threshold: int = 127
     ignore_index: int | None = 255
+    value_range: ValueRange | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -62,7 +63,7 @@ class Dataset:
             When a file cannot be read, or the two differ in size.
         """
         sample = self.samples[index]
-        image, mask = read_image(sample.image), self.load_mask(index)
+        image, mask = read_image(sample.image, self.value_range), self.load_mask(index)
         if image.shape[:2] != mask.shape:
             remedy = self._turned(index, image.shape[:2], mask.shape) or "export the mask in the image's size"
             raise UserError(
@@ -94,6 +95,7 @@ def open_dataset(
     mask_threshold: int = 127,
     ignore_index: int | None = 255,
     classes: int | Sequence[str] | None = None,
+    value_range: ValueRange | None = None,
 ) -> Dataset:
     """Open a folder of images and masks.
 
@@ -116,6 +118,8 @@ def open_dataset(
         Number or names of the classes. None: those in ``classes.txt`` (or CVAT's ``labelmap.txt``), see
         `read_class_list`; without that file two-class formats have "background" and "foreground", and the layout
         ``voc`` has the 21 classes of Pascal VOC.
+    value_range : (float, float) or None
+        Values of images with more than 8 bits that become black and white, see `read_image`.
 
     Returns
     -------
@@ -133,7 +137,7 @@ def open_dataset(
         others = "" if len(problems) == 1 else f" (and {len(problems) - 1} more; `scratchnet data check` lists them)"
         raise UserError(problems[0] + others)
     names = read_classes(root, mask_format, classes, layout)
-    return Dataset(tuple(samples), names, mask_format, mask_threshold, ignore_index)
+    return Dataset(tuple(samples), names, mask_format, mask_threshold, ignore_index, value_range)
 
 
 def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:

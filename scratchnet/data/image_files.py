@@ -16,8 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
 
+from scratchnet.arrays import Array
 from scratchnet.data.file_kinds import HEAD, image_format_of, kind_of_bytes
 from scratchnet.errors import UserError
 from scratchnet.files import check_regular_file
@@ -64,6 +66,8 @@ class ImageKind:
         The sample that is white, where the file says so (PPM).
     lossy : str or None
         Name of a compression that changes values, or None where every value is kept.
+    white_is_zero : bool
+        Whether small samples are bright, and Pillow leaves them so.
     """
 
     format: str
@@ -74,6 +78,7 @@ class ImageKind:
     rawmode: str
     maximum: int | None
     lossy: str | None
+    white_is_zero: bool = False
 
 
 @cache
@@ -150,14 +155,17 @@ def _kind(image: Image.Image) -> ImageKind:
     """Describe an image that is open but not decoded."""
     rawmode, maximum = _samples(image)  # before a PNG is read to its end, where its orientation may be
     width, height = image.size
+    tags: Any = getattr(image, "tag_v2", {})
     if image.format == "TIFF":  # whose size Pillow gives sometimes as stored, sometimes upright
-        tags = image.tag_v2  # type: ignore[attr-defined]
         width, height = tags[_WIDTH], tags[_HEIGHT]
     orientation = image.getexif().get(_ORIENTATION, 1)
     orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
     size = (width, height) if orientation >= 5 else (height, width)
     frames = int(getattr(image, "n_frames", 1)) if image.format in _PAGED else 1
-    return ImageKind(str(image.format), image.mode, size, orientation, frames, rawmode, maximum, _lossy(image))
+    inverted = image.format == "TIFF" and image.mode[:1] in "IF" and tags.get(262) == 0
+    return ImageKind(
+        str(image.format), image.mode, size, orientation, frames, rawmode, maximum, _lossy(image), inverted
+    )
 
 
 def _samples(image: Image.Image) -> tuple[str, int | None]:
@@ -219,6 +227,29 @@ def _is_deep_colour(image: Image.Image, kind: ImageKind, file: BinaryIO) -> bool
     file.seek(here)
     found = start.find(b"\xff\x4f\xff\x51")  # the codestream's header, which gives every component's bits
     return found >= 0 and any(bits & 0x7F > 7 for bits in start[found + 42 : found + 43])
+
+
+_STORED = re.compile(r"(1|L)(?:;([24]?)(I?)R?)?")
+"""Pillow's names of stored samples of one channel: bits if they are 2 or 4, and I where 0 is white."""
+
+
+def stored_samples(values: Array, kind: ImageKind) -> Array:
+    """Return samples as the file has them.
+
+    Pillow's decoders stretch 2 and 4 bits to 8, swap white and black, and scale PPM by its maximum; that is undone.
+    """
+    if kind.maximum is not None:  # stored · 255 / maximum, or 65535 instead of 255, rounded
+        top = 255 if kind.maximum <= 255 else 65535
+        return np.rint(values.astype(np.float64) * kind.maximum / top).astype(np.int64)
+    found = _STORED.fullmatch(kind.rawmode)
+    if values.dtype == bool:
+        return (values ^ bool(found and found[3])).astype(np.uint8)
+    if found is None:
+        return values
+    bits = int(found[2] or 8)
+    top = 2**bits - 1
+    samples: Array = values // (255 // top)
+    return top - samples if found[3] else samples
 
 
 _libtiff = threading.Lock()

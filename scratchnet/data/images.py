@@ -1,12 +1,13 @@
 """Image files in and out: whatever the file holds becomes (h, w, 3) uint8."""
 
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import inspect_image, open_image
+from scratchnet.data.image_files import ImageKind, inspect_image, open_image, stored_samples
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.shape_checks import check_image, check_mask
@@ -26,7 +27,11 @@ IMAGE_SUFFIXES = {
 _READABLE_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
 
 
-def read_image(path: Path | str) -> Array:
+ValueRange: TypeAlias = tuple[float, float]
+"""Two stored values: what becomes black, and what becomes white."""
+
+
+def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array:
     """Read an image file as RGB.
 
     Grey, 1-bit and palette images become RGB, transparent pixels are laid on white, and the rotation that a camera
@@ -35,7 +40,10 @@ def read_image(path: Path | str) -> Array:
     Parameters
     ----------
     path : Path or str
-        A file with one image of 8 bits a channel.
+        A file with one image.
+    value_range : (float, float) or None
+        How grey images of more than 8 bits are scaled: the stored values that become 0 and 255. Values beyond are cut
+        off; without a range such images are refused. Images of 8 bits a channel stay as they are.
 
     Returns
     -------
@@ -45,12 +53,36 @@ def read_image(path: Path | str) -> Array:
     ------
     UserError
         When the file is missing, empty, damaged, no image, or of a kind whose brightness has no agreed meaning
-        (16-bit, floating point, CMYK).
+        (CMYK; 16-bit, 32-bit and floating point without a range).
     """
-    with open_image(path) as (image, _):
+    with open_image(path) as (image, kind):
+        if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+            return _scaled(path, image, kind, value_range)
         if image.mode not in _READABLE_MODES:
             raise UserError(f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; convert it to an 8-bit PNG")
         return np.array(_on_white(image).convert("RGB"))
+
+
+def _scaled(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:
+    """Bring grey values of more than 8 bits to 0…255."""
+    if value_range is None:
+        raise UserError(
+            f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; say with --range LOW HIGH which values "
+            "are black and white, or convert it to an 8-bit PNG"
+        )
+    low, high = value_range
+    values = stored_samples(np.array(image), kind)
+    if kind.rawmode == "I;32N":  # unsigned in the file, signed in Pillow
+        values = values.view(np.uint32)
+    grey = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), 256):  # a few rows at a time: float64 takes eight times the room of the result
+        rows = (values[top : top + 256] - np.float64(low)) * 255 / (high - low)
+        if not np.isfinite(rows).all():
+            raise UserError(f"{path}: holds values that are not finite numbers; replace them, then export it again")
+        grey[top : top + 256] = np.rint(np.clip(rows, 0, 255))
+    if kind.white_is_zero:
+        grey = 255 - grey
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -1,7 +1,6 @@
 """Mask files in and out: whatever the file's convention, a mask becomes (h, w) uint8 class indices."""
 
 import colorsys
-import re
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -9,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ImageKind, open_image
+from scratchnet.data.image_files import ImageKind, open_image, stored_samples
 from scratchnet.data.images import describe_mode
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
@@ -17,9 +16,6 @@ from scratchnet.shape_checks import check_mask
 
 MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
 """How the pixels of a mask file stand for classes; see `read_mask`."""
-
-_STORED = re.compile(r"(1|L)(?:;([24]?)(I?)R?)?")
-"""Pillow's names of stored samples of one channel: bits if they are 2 or 4, and I where 0 is white."""
 
 _CHROMA_NOISE = 48
 """Largest difference of the channels at which a grey mask saved as colour JPEG still counts as grey."""
@@ -97,29 +93,13 @@ def _index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
     if image.mode == "P":
         return _palette_index(path, image)
     if image.mode in {"1", "L", "I"} or image.mode.startswith("I;16"):
-        return _stored(np.array(image), kind)
+        return stored_samples(np.array(image), kind)
     found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one channel of whole numbers"
     if image.mode in {"RGB", "RGBA"}:
         if _channel_difference(image) == 0:
             raise UserError(f"{found}; its three channels are equal: use --mask-format rgb-index")
         raise UserError(f"{found}; convert its colours to class numbers and save them as a grey or palette PNG")
     raise UserError(f"{found}; convert it to an 8-bit grey PNG whose values are the classes")
-
-
-def _stored(values: Array, kind: ImageKind) -> Array:
-    """Undo what Pillow's decoders do to samples: 2 and 4 bits stretched to 8, white and black swapped, PPM's scale."""
-    if kind.maximum is not None:  # stored · 255 / maximum, or 65535 instead of 255, rounded
-        top = 255 if kind.maximum <= 255 else 65535
-        return np.rint(values.astype(np.float64) * kind.maximum / top).astype(np.int64)
-    found = _STORED.fullmatch(kind.rawmode)
-    if values.dtype == bool:
-        return (values ^ bool(found and found[3])).astype(np.uint8)
-    if found is None:
-        return values
-    bits = int(found[2] or 8)
-    top = 2**bits - 1
-    samples: Array = values // (255 // top)
-    return top - samples if found[3] else samples
 
 
 def _palette_of(image: Image.Image) -> Array:
@@ -164,7 +144,7 @@ def _rgb_index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
             f"{path}: its colour channels differ by up to {difference}, but `rgb-index` needs the class in all three; "
             "convert its colours to class numbers"
         )
-    return _stored(np.array(image)[:, :, 0], kind)
+    return stored_samples(np.array(image)[:, :, 0], kind)
 
 
 def _binary(path: Path | str, image: Image.Image) -> Array:

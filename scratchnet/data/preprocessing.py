@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scratchnet.arrays import Array
+from scratchnet.data.images import ValueRange
 from scratchnet.data.resizing import resize_image
 from scratchnet.data.source import SampleSource
 from scratchnet.shape_checks import check_images
@@ -41,12 +42,15 @@ class Preprocessing:
         Of red, green and blue in the range 0 to 1, where the normalisation has such figures.
     resize : (int, int) or None
         Height and width to which images are brought first.
+    range : (float, float) or None
+        Stored values of images with more than 8 bits that become black and white when they are read, see `read_image`.
     """
 
     normalization: Normalization = "dataset"
     mean: Channels = (0.0, 0.0, 0.0)
     std: Channels = (1.0, 1.0, 1.0)
     resize: tuple[int, int] | None = None
+    range: ValueRange | None = None
 
     def apply(self, images: Array, dtype: npt.DTypeLike = np.float32) -> Array:
         """Return what the network sees.
@@ -97,6 +101,8 @@ class Preprocessing:
             raise ValueError(f"not a mean and a standard deviation: {made.mean}, {made.std}")
         if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
             raise ValueError(f"not a height and a width: {made.resize}")
+        if made.range is not None and not (len(made.range) == 2 and -np.inf < made.range[0] < made.range[1] < np.inf):
+            raise ValueError(f"not a range of values: {made.range}")
         return made
 
 

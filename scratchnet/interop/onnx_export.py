@@ -120,6 +120,11 @@ def _about(network: Network, preprocessing: Preprocessing) -> str:
         "image: RGB, 0 to 255, channels last, as Pillow gives it; normalised inside.",
         "scores, probabilities: channels last; the class of a pixel is the argmax over the last axis.",
     ]
+    if preprocessing.range is not None:
+        low, high = preprocessing.range
+        lines.append(
+            f"Images of more than 8 bits: clip (x - {low:g}) / ({high:g} - {low:g}) to 0..1, times 255, rounded."
+        )
     if preprocessing.resize is not None:
         h, w = preprocessing.resize
         lines.append(f"Resize images to {h}x{w} (height x width) first, as in training.")

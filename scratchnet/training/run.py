@@ -307,7 +307,7 @@ class Run:
                     f"{path}: was trained with {what} {getattr(stored, what)!r}, not {getattr(wanted, what)!r}; "
                     "resume with the same settings or choose another --out"
                 )
-        for what in ("normalization", "resize"):
+        for what in ("normalization", "resize", "range"):
             old, new = getattr(stored.preprocessing, what), getattr(wanted.preprocessing, what)
             if new != old:
                 raise UserError(f"{path}: was trained with {what} {old}, not {new}; leave out --{what}")

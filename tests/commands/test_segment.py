@@ -141,3 +141,25 @@ def test_every_kind_of_image_in_a_folder_is_segmented_and_the_rest_is_named(call
         "leaving out 2 files of kinds that cannot be read as images: phone.heic (a HEIC/HEIF image), scan.dcm" in said
     )
     assert "Thumbs" not in said
+
+
+def test_the_declared_range_goes_from_training_to_every_command(call, train, images, tmp_path):
+    """12-bit images: trained with --range, then measured, segmented and explained without a word about it."""
+    for path in (images / "images").iterdir():
+        grey = np.array(Image.open(path).convert("L"), np.uint16) * 16
+        Image.fromarray(grey).save(path)
+    code, _, err = train(images, tmp_path / "none")
+    assert code == 2
+    assert "say with --range LOW HIGH" in err
+    assert call("data", "check", images, "--range", "0", "4080")[0] == 0
+    assert call("data", "weights", images, "--range", "0", "4080")[0] == 0
+    assert train(images, tmp_path / "run", "--range", "0", "4080")[0] == 0
+    checkpoint, photo = tmp_path / "run" / "checkpoint.npz", images / "images" / "s0.png"
+    assert load_checkpoint(checkpoint).recipe.preprocessing.range == (0, 4080)
+    assert call("evaluate", checkpoint, "--data", images)[0] == 0
+    assert call("segment", checkpoint, photo, "--out", tmp_path / "masks")[0] == 0
+    assert call("explain", checkpoint, photo, "--out", tmp_path / "page.html")[0] == 0
+    code, _, err = call("train", "--resume", "--out", tmp_path / "run", "--range", "0", "65535", "--epochs", "2")
+    assert code == 2
+    assert "was trained with range (0" in err
+    assert train(images, tmp_path / "odd", "--range", "9", "1")[0] == 2
