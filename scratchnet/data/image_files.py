@@ -168,9 +168,14 @@ def _kind(image: Image.Image) -> ImageKind:
     )
 
 
+def _tiles(image: Image.Image) -> tuple[Any, ...]:
+    """Return what Pillow will decode; its versions before 11 say None where a format has something else to open."""
+    return tuple(getattr(image, "tile", None) or ())
+
+
 def _samples(image: Image.Image) -> tuple[str, int | None]:
     """Return the form of the stored samples, and the sample that is white where Pillow scales by it."""
-    tile = next(iter(getattr(image, "tile", None) or ()), None)
+    tile = next(iter(_tiles(image)), None)
     if tile is None:
         return image.mode, None
     args = tile[3]
@@ -214,8 +219,7 @@ _SIXTEEN_BITS = re.compile(r"(RGB|LA|CMYK)\w*;16[BLNS]|\bL;16")
 
 def _is_deep_colour(image: Image.Image, kind: ImageKind, file: BinaryIO) -> bool:
     """Return whether Pillow would cut samples down to 8 bits."""
-    tiles = getattr(image, "tile", None) or ()  # None in Pillow under 11
-    if any(tile[0] == "SGI16" or _SIXTEEN_BITS.search(str(tile)) for tile in (*tiles, ("", kind.rawmode))):
+    if any(tile[0] == "SGI16" or _SIXTEEN_BITS.search(str(tile)) for tile in (*_tiles(image), ("", kind.rawmode))):
         return True
     if kind.format == "PPM":
         return kind.mode == "RGB" and (kind.maximum or 0) > 255
@@ -263,7 +267,7 @@ def _hearing_libtiff(image: Image.Image) -> Iterator[list[str]]:
     What others write there in the meantime is passed on.
     """
     complaints: list[str] = []
-    if not any(tile[0] == "libtiff" for tile in getattr(image, "tile", ())):
+    if not any(tile[0] == "libtiff" for tile in _tiles(image)):
         yield complaints
         return
     with _libtiff:

@@ -151,7 +151,7 @@ def check_activation(case):
         dx = activation.relu_backward(dy, y)
     tx = planes(x, learn=False)
     agree("relu", y, maps(torch.relu(tx)), x.dtype, 0)
-    agree("relu's dx", dx, np.where(y > 0, dy, 0), x.dtype, 0)
+    agree("relu's dx", dx, np.where(y <= 0, 0, dy), x.dtype, 0)
     agree("sigmoid", sigmoid, maps(torch.sigmoid(tx)), x.dtype, 1)
     if case["n"]:
         agree("softmax", softmax, maps(torch.softmax(tx, 1)), x.dtype, 1)

@@ -80,7 +80,7 @@ def _cross_entropies(z, labels):
     if z.shape[1] > 1:
         return torch.nn.functional.cross_entropy(z, labels, reduction="none")
     softplus = torch.nn.functional.softplus
-    return torch.where(labels == 1, softplus(-z[:, 0], threshold=1000), softplus(z[:, 0], threshold=1000))
+    return torch.where(labels == 1, softplus(-z[:, 0], threshold=40), softplus(z[:, 0], threshold=40))
 
 
 def _dice(z, labels, used):
