@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from scratchnet import __version__
 from scratchnet.errors import UserError, explain
 from scratchnet.memory import keep_freed_memory
+from scratchnet.signatures import overwriting
 
 COMMANDS = {
     "demo": "train a small DeconvNet on generated blood cells, about a minute",
@@ -71,7 +72,9 @@ def _run(name: str, words: Sequence[str]) -> int:
     rest = _set_threads(words)
     if name != "bench":  # which has the flag itself
         words = rest
-    return int(importlib.import_module(f"scratchnet.commands.{name}").main(words))
+    kept = [word for word in words if word != "--overwrite"]
+    with overwriting(len(kept) < len(words)):
+        return int(importlib.import_module(f"scratchnet.commands.{name}").main(kept))
 
 
 def _set_threads(words: Sequence[str]) -> list[str]:
@@ -103,5 +106,6 @@ def usage() -> str:
         "usage: scratchnet COMMAND …\n\n"
         "Deconvolution networks for semantic segmentation, every layer written by hand.\n\n"
         f"commands:\n{lines}\n\n`scratchnet COMMAND --help` tells more; `scratchnet demo` is the place to start.\n"
-        "`--threads N` behind any command (or the variable SCRATCHNET_THREADS) sets the number of cores to use."
+        "`--threads N` after any command (or the variable SCRATCHNET_THREADS) sets the number of cores to use.\n"
+        "`--overwrite` after any command lets it replace existing files that it did not write itself."
     )

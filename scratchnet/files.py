@@ -1,14 +1,18 @@
 """Writing files so that a reader never sees half of one, and opening only what is a file."""
 
+import glob
 import os
+import platform
 import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from scratchnet.errors import UserError
+from scratchnet.signatures import check_replaceable
 
 
 def check_regular_file(path: Path | str, expected: str = "a file") -> None:
@@ -39,7 +43,7 @@ def check_regular_file(path: Path | str, expected: str = "a file") -> None:
 
 
 @contextmanager
-def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
+def atomic_write(path: Path | str, kind: str | None = None) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of ``path`` only once it is complete.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and the file is then renamed, which
@@ -50,13 +54,18 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
     ----------
     path : Path or str
         The file to write. Missing parent folders are made.
+    kind : str or None
+        What a command writes, in words. An existing file is then replaced only if it is of this kind.
 
     Raises
     ------
     UserError
-        When the folder cannot be written or the disk is full; ``path`` is then untouched.
+        When the folder cannot be written, the disk is full or the existing file is somebody else's; ``path`` is then
+        untouched.
     """
     path = Path(path)
+    if kind is not None:
+        check_replaceable(path, kind)
     handle, part = _part(path)
     try:
         try:
@@ -74,14 +83,16 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
-def check_writable(path: Path | str) -> None:
+def check_writable(path: Path | str, kind: str | None = None) -> None:
     """Raise at once what :func:`atomic_write` would raise at the end of a long piece of work.
 
     Raises
     ------
     UserError
-        When the folder cannot be made or written, or ``path`` is a folder.
+        When the folder cannot be made or written, ``path`` is a folder, or it is a file of another ``kind``.
     """
+    if kind is not None:
+        check_replaceable(Path(path), kind)
     handle, part = _part(Path(path))
     os.close(handle)
     part.unlink()
@@ -89,33 +100,64 @@ def check_writable(path: Path | str) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder that is there, so that no second process works in it, while the block runs.
+    """Hold a folder, so that no second process works in it, while the block runs.
 
-    The system's lock on a file ends with the process, however that ends, and is not shared by processes it forks.
-    Where there are no such locks (Windows, some network drives) nothing is held.
+    The folder is made if it is missing, and removed again if nothing was written to it. The system's lock on a file
+    ends with the process, however that ends, and is not shared by processes it forks. Where there are no such locks
+    (Windows, some network drives) nothing is held.
 
     Raises
     ------
     UserError
-        When another process holds the folder.
+        When another process holds the folder, or it cannot be made.
     """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     path = folder / ".lock"
-    with path.open("ab") as file:
-        try:
-            import fcntl
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another output folder") from error
+    try:
+        with _locked(path):
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # where a file that is open cannot be removed
+                    path.unlink()
+    finally:
+        for place in missing:
+            with suppress(OSError):  # it holds something
+                place.rmdir()
 
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise UserError(
-                f"{folder}: another process writes into this folder now; wait for its end, or choose another folder"
-            ) from error
-        except (ImportError, OSError):
-            pass
-        try:
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    while True:
+        with path.open("ab") as file:
+            try:
+                import fcntl
+
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError) as error:
+                raise UserError(
+                    f"{path.parent}: another process writes into this folder now; wait for its end, or choose another "
+                    "folder"
+                ) from error
+            except (ImportError, OSError):
+                pass
+            if not _is_still(file, path):  # the process before has just removed it: this lock holds off nobody
+                continue
             yield
-        finally:
-            with suppress(OSError):  # where a file that is open cannot be removed
-                path.unlink()
+            return
+
+
+def _is_still(file: BinaryIO, path: Path) -> bool:
+    """Return whether an open file is the one that its path names now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _part(path: Path) -> tuple[int, Path]:
@@ -124,7 +166,10 @@ def _part(path: Path) -> tuple[int, Path]:
         raise UserError(f"{path}: is a folder, expected the name of a file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        _remove_abandoned(path)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.{_WRITER}-{os.getpid()}-", suffix=".part", dir=path.parent
+        )
     except FileExistsError as error:
         raise UserError(
             f"{path}: cannot be written (a folder is needed where there is a file); choose another output folder"
@@ -132,6 +177,31 @@ def _part(path: Path) -> tuple[int, Path]:
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
     return handle, Path(name)
+
+
+_WRITER = f"{zlib.crc32(platform.node().encode()):08x}"
+"""This machine, in the names of temporary files."""
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what processes of this machine that were killed have left of earlier attempts to write ``path``."""
+    if os.name == "nt":  # there is no way to ask for a process without touching it
+        return
+    for part in path.parent.glob(f".{glob.escape(path.name)}.{_WRITER}-*.part"):
+        pid = part.name.removeprefix(f".{path.name}.{_WRITER}-").partition("-")[0]
+        if pid.isdecimal() and not _runs(int(pid)):
+            with suppress(OSError):
+                part.unlink()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _umask() -> int:

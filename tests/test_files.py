@@ -132,3 +132,51 @@ def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
     finally:
         os.kill(child, signal.SIGKILL)
         other.stdout.close()
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path):
+    with alone_in(tmp_path / "a" / "run"):
+        pass
+    assert names(tmp_path) == []
+    with alone_in(tmp_path / "a" / "run"):
+        (tmp_path / "a" / "run" / "file").touch()
+    assert names(tmp_path / "a" / "run") == ["file"]
+
+
+def test_a_lock_on_a_file_that_was_removed_meanwhile_holds_nobody_off(tmp_path, monkeypatch):
+    """The process before removes the lock's file while the next one has it open; a third would make a new one."""
+    import fcntl
+
+    taken = []
+    lock = fcntl.lockf
+
+    def late(file, how):
+        taken.append(file.name)
+        if len(taken) == 1:
+            (tmp_path / ".lock").unlink()
+        return lock(file, how)
+
+    monkeypatch.setattr(fcntl, "lockf", late)
+    with alone_in(tmp_path):
+        assert len(taken) == 2
+        assert (tmp_path / ".lock").exists()
+
+
+def test_what_a_killed_process_has_left_is_removed(tmp_path):
+    code = (
+        "import os, sys; from scratchnet.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n"
+        "    file.write(b'half')\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    path = tmp_path / "a[1]*.bin"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code, str(path)], env=environment(), check=False, timeout=60)
+    assert len(names(tmp_path)) == 1  # the second has removed what the first had left
+    other = tmp_path / ".a.bin.part"
+    other.touch()
+    with atomic_write(path) as mine, atomic_write(path) as second:  # one that still runs keeps its own
+        mine.write(b"1")
+        second.write(b"2")
+    assert names(tmp_path) == [".a.bin.part", "a[1]*.bin"]
+    assert path.read_bytes() == b"1"

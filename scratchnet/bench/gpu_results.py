@@ -9,11 +9,13 @@ from typing import Any
 from scratchnet.bench.cases import NetworkCase
 from scratchnet.bench.evidence import Evidence, differences, objection
 from scratchnet.bench.machine import machine, occasion, versions
+from scratchnet.bench.results import MEASUREMENTS
 from scratchnet.bench.step import step_flops
 from scratchnet.bench.timing import spread
 from scratchnet.device import array_module
 from scratchnet.files import atomic_write
 from scratchnet.modes import MatrixPrecision
+from scratchnet.signatures import signature
 
 PRECISIONS: tuple[MatrixPrecision, ...] = ("float32", "tf32", "bf16")
 
@@ -131,8 +133,14 @@ def write(path: str, rows: Sequence[dict[str, Any]]) -> None:
     xp: Any = array_module("gpu")
     name = xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
     card = {"gpu": name, "cuda": xp.cuda.runtime.runtimeGetVersion(), "cupy": xp.__version__}
-    content = {**occasion(), "machine": machine() | card, "versions": versions(), "rows": rows}
-    with atomic_write(path) as file:
+    content = {
+        "file": signature(MEASUREMENTS),
+        **occasion(),
+        "machine": machine() | card,
+        "versions": versions(),
+        "rows": rows,
+    }
+    with atomic_write(path, MEASUREMENTS) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
 
 

@@ -10,6 +10,10 @@ from scratchnet.bench.names import CHANNELS_LAST, COMPILED, LAYOUTS, OURS, TORCH
 from scratchnet.bench.peak import Peak
 from scratchnet.bench.timing import Timing, spread
 from scratchnet.files import atomic_write
+from scratchnet.signatures import signature
+
+MEASUREMENTS = "measurements"
+"""Kind of the file."""
 
 SCHEMA = 1
 """Version of the JSON file's form."""
@@ -175,9 +179,10 @@ def _peak(row: Row, names: Sequence[str]) -> str:
 def write_json(path: Path | str, about: Mapping[str, Any], rows: Sequence[Row], ceiling: float) -> None:
     """Write a run: what ``about`` says of machine and method, and every row."""
     content = {
+        "file": signature(MEASUREMENTS),
         "schema": SCHEMA,
         **about,
         "rows": [row.plain(ceiling) for row in rows],
     }
-    with atomic_write(path) as file:
+    with atomic_write(path, MEASUREMENTS) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")

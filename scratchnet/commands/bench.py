@@ -11,7 +11,7 @@ from scratchnet.bench.names import LAYOUTS, OURS
 from scratchnet.bench.ops import measure_problem
 from scratchnet.bench.peers import BOTH, MODULES, installed, measure_beside_peers
 from scratchnet.bench.problems import choose, problems
-from scratchnet.bench.results import Row, Table, write_json
+from scratchnet.bench.results import MEASUREMENTS, Row, Table, write_json
 from scratchnet.bench.segment import MODELS as SEGMENT_MODELS
 from scratchnet.bench.segment import SIZE as SEGMENT_SIZE
 from scratchnet.bench.segment import measure_segment
@@ -127,7 +127,7 @@ def _check(a: BenchArguments, **counts: int | None) -> None:
 def _check_file(a: BenchArguments) -> None:
     """Refuse a file that cannot be written before minutes are measured for it."""
     if a.json:
-        check_writable(a.json)
+        check_writable(a.json, MEASUREMENTS)
 
 
 def _open(a: BenchArguments) -> Session:

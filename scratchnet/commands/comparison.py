@@ -11,6 +11,10 @@ from scratchnet.evaluation import BINS, Metrics
 from scratchnet.evaluation.metrics import number
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation
+from scratchnet.signatures import signature
+
+COMPARISON = "comparison"
+"""Kind of the file."""
 
 
 def comparison_text(rows: Sequence[tuple[str, str, Evaluation]], rivals: Mapping[str, Metrics]) -> str:
@@ -39,8 +43,13 @@ def write_comparison(
     path: Path, rows: Sequence[Mapping[str, Any]], rivals: Mapping[str, Metrics], about: Mapping[str, Any]
 ) -> None:
     """Write every measure of every checkpoint, the baselines, and what was measured."""
-    content = {**about, "checkpoints": list(rows), "baselines": {name: m.to_dict() for name, m in rivals.items()}}
-    with atomic_write(path) as file:
+    content = {
+        "file": signature(COMPARISON),
+        **about,
+        "checkpoints": list(rows),
+        "baselines": {name: m.to_dict() for name, m in rivals.items()},
+    }
+    with atomic_write(path, COMPARISON) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
 
 

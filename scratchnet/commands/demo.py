@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.segment import MASK, OVERLAY
 from scratchnet.commands.train import train
 from scratchnet.config import TrainSettings, read_settings
 from scratchnet.data import open_dataset, write_generated, write_image, write_mask
@@ -16,6 +17,7 @@ from scratchnet.device import DeviceName, array_module
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.inference import Segmenter
+from scratchnet.signatures import signature
 from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.run import BEST
 from scratchnet.viewing.overlays import overlay
@@ -43,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     count = IMAGES // 6 if arguments.quick else IMAGES
     _draw(out, count)
     settings = _settings(out, arguments)
-    train(settings, title="A small DeconvNet on generated blood cells")
+    train(settings, title="A small DeconvNet on generated blood cells", restart=True)
     _write_pictures(out)
     say(
         f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
@@ -91,15 +93,15 @@ def _write_pictures(out: Path) -> None:
     for index in range(min(16, len(val))):
         image, truth = val.load(index)
         mask = segmenter.segment(image)
-        write_mask(out / "masks" / f"{val.names[index]}.png", mask)
-        write_image(out / "masks" / f"{val.names[index]}-overlay.png", overlay(image, mask))
+        write_mask(out / "masks" / f"{val.names[index]}.png", mask, MASK)
+        write_image(out / "masks" / f"{val.names[index]}-overlay.png", overlay(image, mask), OVERLAY)
         rows.append((val.names[index], image, truth, mask))
-    with atomic_write(out / "examples.png") as file:
-        examples_figure(rows[:4]).savefig(file, format="png", dpi=100)
+    with atomic_write(out / "examples.png", "picture") as file:
+        examples_figure(rows[:4]).savefig(file, format="png", dpi=100, metadata={"Description": signature("picture")})
     # for the journey: something large, away from the edge
     _, image, _, mask = max(rows, key=lambda row: int((row[3] > 0).sum()) - 9 * int((_edge(row[3]) > 0).sum()))
     prepared = checkpoint.recipe.preprocessing.apply(image[None])
-    with atomic_write(out / "journey.gif") as file:
+    with atomic_write(out / "journey.gif", "animation") as file:
         save_animation(file, journey_frames(checkpoint.network, image, prepared, mask), seconds=0.9)
 
 

@@ -10,9 +10,12 @@ import tyro
 from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.data import read_image
 from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
+from scratchnet.files import atomic_write, check_writable
 from scratchnet.inference import Segmenter
 from scratchnet.training.checkpoints import load_checkpoint
+
+PAGE = "explorer page"
+"""Kind of the file."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"{arguments.out}: the name of the page must end in .html")
     if not 1 <= arguments.maps <= 64:
         raise UserError(f"--maps {arguments.maps}: expected 1 to 64")
+    check_writable(arguments.out, PAGE)
     size = parse_size(arguments.size) if arguments.size else None
     checkpoint = load_checkpoint(arguments.checkpoint)
     recipe = checkpoint.recipe
@@ -65,8 +69,8 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"{arguments.image}: {error}") from error
     notes = view.notes()
     title = f"{Path(arguments.image).name} through {recipe.model}"
-    with atomic_write(arguments.out) as file:
-        file.write(explorer_page(title, notes, found).encode("utf-8"))
+    with atomic_write(arguments.out, PAGE) as file:
+        file.write(explorer_page(title, notes, found, PAGE).encode("utf-8"))
     for note in notes:
         say(note)
     say(f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB: {len(found['layers'])} layers")

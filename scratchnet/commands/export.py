@@ -11,12 +11,15 @@ import tyro
 from scratchnet.arrays import generator
 from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
+from scratchnet.files import atomic_write, check_writable
 from scratchnet.interop.onnx_check import LIMIT, Comparison, compare, onnxruntime_version
 from scratchnet.interop.onnx_export import Exported, export_onnx
 from scratchnet.interop.onnx_graph import OPSET, check_that_onnx_is_installed
 from scratchnet.network import Network
 from scratchnet.training.checkpoints import Recipe, load_checkpoint
+
+ONNX = "ONNX model"
+"""Kind of the file."""
 
 CHECKED = (150, 171)
 """Size of the random images for a file that takes any size: no multiple of anything, so that all roundings occur."""
@@ -47,6 +50,7 @@ def main(words: Sequence[str]) -> int:
     if Path(arguments.file).suffix.lower() != ".onnx":
         raise UserError(f"{arguments.file}: the name of the file to write must end in .onnx")
     check_that_onnx_is_installed()
+    check_writable(arguments.file, ONNX)
     checkpoint = load_checkpoint(arguments.checkpoint)
     network, recipe = checkpoint.network, checkpoint.recipe
     network.use_statistics(arguments.bn)
@@ -61,7 +65,7 @@ def main(words: Sequence[str]) -> int:
         say(_differences(found))
         say(f"{arguments.file} was not written: it would not do what the network does (differences above {LIMIT:g})")
         return 1
-    with atomic_write(arguments.file) as file:
+    with atomic_write(arguments.file, ONNX) as file:
         file.write(exported.model.SerializeToString())
     for word, ports in (("input", exported.inputs), ("output", exported.outputs)):
         for port in ports:

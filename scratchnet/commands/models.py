@@ -10,13 +10,20 @@ import tyro
 from scratchnet.commands.parsing import parse, parse_size, say
 from scratchnet.config import ModelSettings
 from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
+from scratchnet.files import atomic_write, check_writable
 from scratchnet.models import MODELS, build
 from scratchnet.ops.geometry import Pair
+from scratchnet.signatures import signature
 from scratchnet.summary import summarize, training_memory
 from scratchnet.switch_memory import switch_table
 
-DRAWINGS = (".png", ".svg", ".pdf")
+DRAWING = "drawing of a network"
+"""Kind of the file."""
+
+_NOTE = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
+"""Where a format keeps a note."""
+
+DRAWINGS = tuple(_NOTE)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ def main(words: Sequence[str]) -> int:
         return 0
     if arguments.draw is not None and Path(arguments.draw).suffix.lower() not in DRAWINGS:
         raise UserError(f"--draw {arguments.draw}: end the name in {', '.join(DRAWINGS)}")
+    if arguments.draw is not None:
+        check_writable(arguments.draw, DRAWING)
     size = parse_size(arguments.size) if arguments.size else None
     network = build(arguments.name, arguments.classes, **_options(arguments, size))
     wanted = size or network.fixed_size or MODELS[arguments.name].size
@@ -90,9 +99,11 @@ def main(words: Sequence[str]) -> int:
         from scratchnet.viewing.architecture import architecture_figure
 
         path = Path(arguments.draw)
-        with atomic_write(path) as file:
+        with atomic_write(path, DRAWING) as file:
             figure = architecture_figure(network, wanted, f"{arguments.name}, {wanted[0]}×{wanted[1]}")
-            figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
+            figure.savefig(
+                file, format=path.suffix[1:].lower(), dpi=120, metadata={_NOTE[path.suffix.lower()]: signature(DRAWING)}
+            )
         say(f"\nwrote {path}")
     return 0
 

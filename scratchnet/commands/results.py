@@ -13,6 +13,7 @@ from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.layers import MaxPool2d
 from scratchnet.progress import progress
+from scratchnet.signatures import METRICS, signature
 
 
 def baselines(train: SampleSource | None, val: SampleSource) -> dict[str, Metrics]:
@@ -63,18 +64,21 @@ def write_confusion(path: Path, found: Evaluation, classes: tuple[str, ...]) -> 
     """Write the confusion matrix as a PNG."""
     from scratchnet.viewing.plots import confusion_figure
 
-    with atomic_write(path) as file:
-        confusion_figure(found.confusion, classes).savefig(file, format="png", dpi=150, bbox_inches="tight")
+    note = {"Description": signature("confusion matrix")}
+    with atomic_write(path, "confusion matrix") as file:
+        figure = confusion_figure(found.confusion, classes)
+        figure.savefig(file, format="png", dpi=150, bbox_inches="tight", metadata=note)
 
 
 def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> None:
     """Write ``metrics.json``: every measure, the class names, the baselines, and what was measured."""
     content = {
+        "file": signature(METRICS),
         **about,
         **found.to_dict(),
         "baselines": {name: m.to_dict() for name, m in rivals.items()},
     }
-    with atomic_write(path) as file:
+    with atomic_write(path, METRICS) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
 
 

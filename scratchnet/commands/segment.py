@@ -16,7 +16,11 @@ from scratchnet.data.layouts import ENDINGS, is_image_file, left_out, left_out_w
 from scratchnet.errors import UserError
 from scratchnet.inference import Predictor, to_mask
 from scratchnet.progress import progress
+from scratchnet.signatures import check_replaceable
 from scratchnet.training.checkpoints import load_checkpoint
+
+MASK, OVERLAY = "mask", "overlay"
+"""Kinds of the files."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ def _segment(arguments: SegmentArguments) -> int:
         except (UserError, ValueError) as error:
             raise UserError(f"{path}: {error}") from error
         mask_file, overlay_file = _outputs(path, out)
-        write_mask(mask_file, mask)
-        write_image(overlay_file, overlay(image, mask))
+        write_mask(mask_file, mask, MASK)
+        write_image(overlay_file, overlay(image, mask), OVERLAY)
         shares = ", ".join(
             f"{name} {100 * float((mask == i).mean()):.1f} %" for i, name in enumerate(checkpoint.recipe.classes)
         )
@@ -103,6 +107,7 @@ def _check_outputs(paths: Sequence[Path], out: Path) -> None:
                 )
             if _identity(output) in images:
                 raise UserError(f"{output}: is one of the images and would be overwritten; choose another --out")
+            check_replaceable(output, MASK if output == _outputs(path, out)[0] else OVERLAY)
             taken[output] = path
 
 

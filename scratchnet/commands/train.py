@@ -9,19 +9,34 @@ from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.preparing import prepare_run
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_views
-from scratchnet.config import TrainSettings, check_settings, read_settings, write_settings
+from scratchnet.config import TrainSettings, check_settings, differences, read_settings, settings_from, write_settings
 from scratchnet.crew import WorkerDied
 from scratchnet.data import Dataset, SampleSource
 from scratchnet.device import computing
 from scratchnet.errors import UserError
 from scratchnet.files import alone_in, atomic_write, check_writable
 from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
+from scratchnet.training.checkpoints import stored_settings
 from scratchnet.training.mpi import processes
 from scratchnet.training.nccl import between_gpus
 from scratchnet.training.parallel import Alone, Ranks
-from scratchnet.training.run import BEST, LAST, Run
+from scratchnet.training.run import BEST, CHECKPOINT, LAST, LOG, Run
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
+
+
+CONFIG, SETTINGS = "config.toml", "settings"
+
+FILES = {
+    CONFIG: SETTINGS,
+    BEST: CHECKPOINT,
+    LAST: CHECKPOINT,
+    LOG: "log",
+    "metrics.json": METRICS,
+    "report.html": REPORT,
+}
+"""What a run leaves in its folder, and the kinds of these files."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +65,15 @@ def _main(words: Sequence[str], ranks: Ranks) -> int:
     if not settings.out:
         raise UserError("no folder given for the run; name one with --out")
     folder = Path(settings.out)
-    if not arguments.resume and any((folder / name).exists() for name in (BEST, LAST)):
-        raise UserError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out")
+    if not arguments.resume and not is_overwriting():
+        _refuse_a_run_in(folder)
     if arguments.resume and not (folder / LAST).exists() and not (folder / "config.toml").exists():
         raise UserError(f"{folder}: holds no run to resume; leave out --resume to start one")
-    stored = folder / "config.toml"
+    stored = folder / CONFIG
     if arguments.resume and not settings.data.data and not stored.exists():
         raise UserError(f"{stored}: is missing; give the run's settings again, as flags or with --config")
     try:
-        train(settings, arguments.resume, ranks=ranks)
+        train(settings, arguments.resume, ranks=ranks, restart=is_overwriting())
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
@@ -78,14 +93,50 @@ def _defaults(words: Sequence[str]) -> TrainSettings:
     if "--resume" in words:
         for word, value in zip(words, [*words[1:], ""], strict=True):
             if word == "--out" or word.startswith("--out="):
-                stored = Path(word.partition("=")[2] or value) / "config.toml"
-                if stored.is_file():
-                    return replace(read_settings(str(stored)), out=str(stored.parent))
+                return _settings_of_run(Path(word.partition("=")[2] or value))
     return TrainSettings()
 
 
+def _settings_of_run(folder: Path) -> TrainSettings:
+    """Return the settings to resume with: those of ``config.toml``, if that is whole, or of ``last.npz``.
+
+    Raises
+    ------
+    UserError
+        When ``config.toml`` was changed or cut and no longer says what the run was made with.
+    """
+    stored, last = folder / CONFIG, folder / LAST
+    if not stored.is_file():
+        return _settings_in(last, folder) if last.is_file() else TrainSettings()
+    settings = replace(read_settings(str(stored)), out=str(folder))
+    if last.is_file() and not seal_is_intact(stored.read_bytes()):
+        changed = differences(_settings_in(last, folder), settings)
+        if changed:
+            raise UserError(
+                f"{stored}: was changed or cut; the run was made with other settings ({changed}); delete the file, and "
+                "give settings that are to change as flags beside --resume"
+            )
+    return settings
+
+
+def _settings_in(last: Path, folder: Path) -> TrainSettings:
+    return replace(settings_from(stored_settings(last), last), out=str(folder))
+
+
+def _refuse_a_run_in(folder: Path) -> None:
+    if any((folder / name).exists() for name in (BEST, LAST)):
+        raise UserError(
+            f"{folder}: holds a run already; add --resume to go on with it or --overwrite to replace it, or choose "
+            "another --out"
+        )
+
+
 def train(
-    settings: TrainSettings, resume: bool = False, title: str | None = None, ranks: Ranks | None = None
+    settings: TrainSettings,
+    resume: bool = False,
+    title: str | None = None,
+    ranks: Ranks | None = None,
+    restart: bool = False,
 ) -> Evaluation:
     """Train as the settings say and leave checkpoint, log, metrics and report in ``settings.out``.
 
@@ -94,7 +145,8 @@ def train(
     Raises
     ------
     UserError
-        When the data or the settings cannot be used; nothing is written then.
+        When the data or the settings cannot be used, or the folder holds a run and is neither to be resumed nor to
+        ``restart``; nothing is written then.
     """
     check_settings(settings)
     ranks, chosen = ranks or Alone(), settings.training
@@ -102,18 +154,29 @@ def train(
         computing(chosen.device, chosen.precision, ranks.place),
         between_gpus(ranks) if chosen.device == "gpu" and chosen.gpu_sums == "nccl" else nullcontext(ranks) as ranks,
     ):
-        return _train(settings, resume, title, ranks)
+        first = ranks.rank == 0
+        with alone_in(Path(settings.out)) if first else nullcontext():
+            if first and not (resume or restart):
+                _refuse_a_run_in(Path(settings.out))
+            return _train(settings, resume, title, ranks)
 
 
 def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Ranks) -> Evaluation:
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
     run = prepare_run(settings, views, (train_set, val_set), resume, ranks)
-    first = run.ranks.rank == 0
-    if first:
-        check_writable(Path(settings.out) / "config.toml")
-    with alone_in(Path(settings.out)) if first else nullcontext():
-        return _fit(settings, run, views, (train_set, val_set), resume, title)
+    if run.ranks.rank == 0:
+        for name, kind in FILES.items():
+            check_writable(Path(settings.out) / name, None if resume else kind)
+    return _fit(settings, run, views, (train_set, val_set), resume, title)
+
+
+def _write_config(settings: TrainSettings, path: Path, resume: bool) -> None:
+    """Write the run's settings; when it is resumed, only if they changed."""
+    if resume and path.is_file() and not differences(settings, read_settings(str(path))):
+        return
+    with atomic_write(path, None if resume else SETTINGS) as file:
+        file.write(sealed(write_settings(settings), SETTINGS).encode())
 
 
 def _fit(
@@ -129,8 +192,7 @@ def _fit(
     folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
     first = run.ranks.rank == 0
     if first:
-        with atomic_write(folder / "config.toml") as file:
-            file.write(write_settings(settings).encode())
+        _write_config(settings, folder / CONFIG, resume)
     say(
         f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(views[0])} training and "
         f"{len(views[1])} validation {shown}; classes {', '.join(val_set.classes)}"

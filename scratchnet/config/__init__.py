@@ -1,7 +1,7 @@
 """Settings: a group of fields a subject, whose names are the flags of the command line and the keys of TOML files."""
 
 from scratchnet.config.checks import check_data_settings, check_settings
-from scratchnet.config.files import read_settings, recipe_names, write_settings
+from scratchnet.config.files import differences, read_settings, recipe_names, settings_from, write_settings
 from scratchnet.config.settings import (
     DEFAULT_EPOCHS,
     ClassWeights,
@@ -24,7 +24,9 @@ __all__ = [
     "TrainingSettings",
     "check_data_settings",
     "check_settings",
+    "differences",
     "read_settings",
     "recipe_names",
+    "settings_from",
     "write_settings",
 ]

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
@@ -51,6 +51,28 @@ def read_settings(source: str) -> TrainSettings:
         raise UserError(f"{path}: not valid TOML ({error})") from error
     settings: TrainSettings = _fill(TrainSettings, values, source)
     return settings
+
+
+def settings_from(values: Mapping[str, Any], source: Path) -> TrainSettings:
+    """Return settings that a checkpoint holds as JSON."""
+    settings: TrainSettings = _fill(TrainSettings, values, str(source))
+    return settings
+
+
+def differences(before: TrainSettings, after: TrainSettings, most: int = 3) -> str:
+    """Say in which settings two sets differ, ``key was → is``, the first few by name; nothing if they are the same."""
+    old, new = (dict(_flat(asdict(settings))) for settings in (before, after))
+    changed = [f"{key} {old[key]} → {new[key]}" for key in old if old[key] != new[key]]
+    more = f" and {len(changed) - most} more" if len(changed) > most else ""
+    return ", ".join(changed[:most]) + more
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield key, value
 
 
 def write_settings(settings: TrainSettings) -> str:

@@ -5,12 +5,14 @@ from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from scratchnet.arrays import Array
 from scratchnet.data.image_files import ImageKind, inspect_image, open_image, stored_samples
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.shape_checks import check_image, check_mask
+from scratchnet.signatures import signature
 
 IMAGE_SUFFIXES = {
     ".png": "PNG",
@@ -101,8 +103,10 @@ def image_size(path: Path | str) -> tuple[int, int]:
     return inspect_image(path).size
 
 
-def write_image(path: Path | str, image: Array) -> None:
+def write_image(path: Path | str, image: Array, kind: str | None = None) -> None:
     """Write an (h, w, 3) or (h, w) uint8 array; the file name's ending chooses the format.
+
+    With ``kind``, see :func:`scratchnet.files.atomic_write`, an existing file of another kind is not replaced.
 
     Raises
     ------
@@ -115,11 +119,20 @@ def write_image(path: Path | str, image: Array) -> None:
         check_image("write_image", image)
     if image.dtype != np.uint8:
         raise ValueError(f"write_image: expected uint8, got {image.dtype}")
-    kind = IMAGE_SUFFIXES.get(Path(path).suffix.lower())
-    if kind is None:
+    form = IMAGE_SUFFIXES.get(Path(path).suffix.lower())
+    if form is None:
         raise UserError(f"{path}: cannot tell an image format from this name; end it in .png")
-    with atomic_write(path) as file:
-        Image.fromarray(image).save(file, format=kind)
+    with atomic_write(path, kind) as file:
+        Image.fromarray(image).save(file, format=form, pnginfo=png_note(kind))
+
+
+def png_note(kind: str | None) -> PngInfo | None:
+    """Return the note for a PNG that says what kind of file it is."""
+    if kind is None:
+        return None
+    note = PngInfo()
+    note.add_text("Description", signature(kind))
+    return note
 
 
 _MODE_WORDS = {

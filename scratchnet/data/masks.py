@@ -9,7 +9,7 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.data.image_files import ImageKind, open_image, stored_samples
-from scratchnet.data.images import describe_mode
+from scratchnet.data.images import describe_mode, png_note
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.shape_checks import check_mask
@@ -77,15 +77,18 @@ def read_mask(
         return mask.astype(np.uint8)
 
 
-def write_mask(path: Path | str, mask: Array) -> None:
-    """Write (h, w) uint8 class indices as a palette PNG: the pixel is the class, the palette shows it in colour."""
+def write_mask(path: Path | str, mask: Array, kind: str | None = None) -> None:
+    """Write (h, w) uint8 class indices as a palette PNG: the pixel is the class, the palette shows it in colour.
+
+    With ``kind``, see :func:`scratchnet.files.atomic_write`, an existing file of another kind is not replaced.
+    """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"write_mask: expected (h, w) uint8, got {mask.shape} {mask.dtype}")
     check_mask("write_mask", mask)
     image = Image.fromarray(mask)
     image.putpalette(PALETTE.tobytes())
-    with atomic_write(path) as file:
-        image.save(file, format="PNG")
+    with atomic_write(path, kind) as file:
+        image.save(file, format="PNG", pnginfo=png_note(kind))
 
 
 def _index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:

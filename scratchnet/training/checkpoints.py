@@ -95,8 +95,15 @@ class Checkpoint:
     memory: dict[str, Array] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None = None) -> None:
     """Write a checkpoint, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path or str
+    checkpoint : Checkpoint
+    kind : str or None
+        If given, an existing file that is no checkpoint is not replaced (see :mod:`scratchnet.signatures`).
 
     Raises
     ------
@@ -114,7 +121,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
         "progress": checkpoint.progress,
         "network": _description(checkpoint),
     }
-    _write(path, checkpoint.network, about, checkpoint.memory)
+    _write(path, checkpoint.network, about, checkpoint.memory, kind)
 
 
 def save_network(
@@ -158,7 +165,13 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any] | None:
     return description
 
 
-def _write(path: Path | str, network: Network, about: dict[str, Any], memory: Mapping[str, Array]) -> None:
+def _write(
+    path: Path | str,
+    network: Network,
+    about: dict[str, Any],
+    memory: Mapping[str, Array],
+    kind: str | None = None,
+) -> None:
     header = {
         "format": FORMAT,
         "versions": {"scratchnet": __version__, "numpy": np.__version__},
@@ -175,7 +188,7 @@ def _write(path: Path | str, network: Network, about: dict[str, Any], memory: Ma
         **{f"state/{name}": to_host(buffer.value) for name, buffer in network.state().items()},
         **{f"memory/{name}": to_host(array) for name, array in memory.items()},
     }
-    with atomic_write(path) as file:
+    with atomic_write(path, kind) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
@@ -259,6 +272,22 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
             f"{FORMAT}: train again or install that version"
         )
     return header, arrays
+
+
+def stored_settings(path: Path) -> dict[str, Any]:
+    """Return the settings of the training that a checkpoint holds, without reading its arrays.
+
+    Raises
+    ------
+    UserError
+        When the file is no readable checkpoint.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            settings: dict[str, Any] = json.loads(stored["header"].tobytes())["settings"]
+    except _DAMAGE as error:
+        raise UserError(f"{path}: no readable checkpoint (truncated, altered, or another kind of file)") from error
+    return settings
 
 
 def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Sequence[type[Layer]]) -> Checkpoint:

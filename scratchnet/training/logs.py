@@ -8,6 +8,9 @@ from typing import Any
 from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation
 
+KIND = "log"
+"""Kind of the file, see :mod:`scratchnet.signatures`."""
+
 
 def summary(found: Evaluation) -> dict[str, float]:
     """Return the columns of the log that come from an evaluation."""
@@ -22,5 +25,5 @@ def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
     writer.writerows(rows)
-    with atomic_write(path) as file:
+    with atomic_write(path, KIND) as file:
         file.write(text.getvalue().encode())

@@ -38,6 +38,8 @@ from scratchnet.training.parallel import Alone, Ranks, evaluate_together, share_
 from scratchnet.training.setup import freeze, make_optimizer, make_schedule
 
 BEST, LAST, LOG = "checkpoint.npz", "last.npz", "log.csv"
+CHECKPOINT = "checkpoint"
+"""Kind of the files, see :mod:`scratchnet.signatures`."""
 
 UNREAD = 16
 """Losses that stay on a GPU until they are read together: reading one would mean waiting for it."""
@@ -191,7 +193,7 @@ class Run:
         found = self.validate("evaluating")
         best.progress["final"] = summary(found)
         if self.ranks.rank == 0:
-            save_checkpoint(self.folder / BEST, best)
+            save_checkpoint(self.folder / BEST, best, CHECKPOINT)
         return found
 
     def validate(self, what: str) -> Evaluation:
@@ -290,11 +292,11 @@ class Run:
             return
         if improved:
             with self._averaged():
-                save_checkpoint(self.folder / BEST, Checkpoint(self.recipe, self.network, asdict(state)))
+                save_checkpoint(self.folder / BEST, Checkpoint(self.recipe, self.network, asdict(state)), CHECKPOINT)
         write_log(self.folder / LOG, state.rows)
         average = {} if self.average is None else {"average": self.average.values}
         last = Checkpoint(self.recipe, self.network, asdict(state), self.optimizer.arrays | average)
-        save_checkpoint(self.folder / LAST, last)
+        save_checkpoint(self.folder / LAST, last, CHECKPOINT)
 
     def _restore(self) -> None:
         """Continue from ``last.npz``."""
@@ -335,3 +337,14 @@ class Run:
             self.average.values = own(last.memory["average"])
         self.optimizer.steps = self.state.optimizer_steps
         self.schedule.drops, self.schedule.waited = self.state.drops, self.state.waited
+        if not (self.folder / BEST).exists() and self.state.rows:
+            self._replace_lost_best()
+
+    def _replace_lost_best(self) -> None:
+        """Let the last epoch be the best so far when the file with the best one has gone."""
+        self.state.best_score, self.state.best_epoch = self.state.rows[-1]["val_mean_iou"], self.state.epoch
+        if self.ranks.rank == 0:
+            with self._averaged():
+                save_checkpoint(
+                    self.folder / BEST, Checkpoint(self.recipe, self.network, asdict(self.state)), CHECKPOINT
+                )

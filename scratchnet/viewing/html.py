@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from scratchnet.arrays import Array
+from scratchnet.signatures import signature
 from scratchnet.viewing.style import INK
 
 # A browser that follows this policy refuses every request, and every script but the page's own, so nothing can leak.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
+def page(title: str, body: str, *, kind: str = "page", style: str = "", script: str = "") -> str:
     """Return a whole HTML document with its style sheet and script inside.
 
     Parameters
@@ -28,6 +29,8 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
         Text.
     body : str
         HTML.
+    kind : str
+        What the file is, by which a later command knows that it may replace it.
     style : str
         CSS behind that of all pages.
     script : str
@@ -44,6 +47,7 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<meta name="description" content="{escape(signature(kind))}">
 <title>{escape(title)}</title>
 <style>
 {asset("report.css")}{style}</style>

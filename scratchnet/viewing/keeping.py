@@ -10,9 +10,12 @@ from PIL import Image
 
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write, check_writable
+from scratchnet.signatures import signature
 
 FOLDER = Path("lesson-figures")
 """In the folder that a lesson is started in, or, where nothing can be written, in the system's for temporary files."""
+
+KIND = "lesson's picture"
 
 kept: list[Path] = []
 """Pictures kept so far by this process, oldest first; the gallery shows each below the cell that made it."""
@@ -32,21 +35,24 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
     """
     path = FOLDER / f"{name}.{'png' if isinstance(picture, Figure) else 'gif'}"
     try:
-        check_writable(path)
+        check_writable(path, KIND)
     except UserError:  # a course in a folder that is not the reader's
         path = Path(tempfile.gettempdir()) / path
-    with atomic_write(path) as file:
+    with atomic_write(path, KIND) as file:
         if isinstance(picture, Figure):
-            picture.savefig(file, format="png", dpi=120)
+            picture.savefig(file, format="png", dpi=120, metadata={"Description": signature(KIND)})
         else:
-            save_animation(file, picture, seconds)
+            save_animation(file, picture, seconds, KIND)
     kept.append(path)
     print(f"figure: {path}")
     return path
 
 
-def save_animation(file: BinaryIO, frames: Sequence[Image.Image], seconds: float = 0.7) -> None:
+def save_animation(
+    file: BinaryIO, frames: Sequence[Image.Image], seconds: float = 0.7, kind: str = "animation"
+) -> None:
     """Write frames as a GIF that repeats for ever; each stays for ``seconds``, the last three times as long."""
     first, *others = frames
     long = [round(1000 * seconds)] * len(others) + [round(3000 * seconds)]
-    first.save(file, format="GIF", save_all=True, append_images=others, duration=long, loop=0)
+    note = signature(kind).encode()
+    first.save(file, format="GIF", save_all=True, append_images=others, duration=long, loop=0, comment=note)

@@ -15,6 +15,7 @@ from PIL import Image
 from scratchnet.arrays import Array
 from scratchnet.data.masks import PALETTE
 from scratchnet.files import atomic_write
+from scratchnet.signatures import REPORT
 from scratchnet.viewing.html import chip, figure_svg, hex_colour, legend, page, picture, table
 from scratchnet.viewing.overlays import colorize_switches, error_map, outcome_legend, overlay, switch_colours
 from scratchnet.viewing.plots import LOSSES, SCORES, confusion_figure, curves_figure
@@ -159,8 +160,8 @@ def write_report(path: Path | str, report: Report) -> None:
         _switches(report),
         _configuration(report),
     ]
-    text = page(report.title, "\n".join(part for part in parts if part))
-    with atomic_write(path) as file:
+    text = page(report.title, "\n".join(part for part in parts if part), kind=REPORT)
+    with atomic_write(path, REPORT) as file:
         file.write(text.encode("utf-8"))
 
 

@@ -285,7 +285,7 @@ def test_a_run_that_is_there_is_left_alone(train, begun, tmp_path, images):
     code, said, err = train(images, begun)
     assert (code, said) == (2, "")
     assert err == (
-        f"scratchnet: error: {tmp_path / 'run'}: holds a run already; add --resume to go on with it, or choose another "
-        "--out\n"
+        f"scratchnet: error: {tmp_path / 'run'}: holds a run already; add --resume to go on with it or --overwrite to "
+        "replace it, or choose another --out\n"
     )
     assert files(tmp_path) == before

@@ -2,11 +2,13 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from scratchnet.config import read_settings
 from scratchnet.data import write_image, write_mask
 from tests.tiny import files, sample, write_set
 
@@ -313,10 +315,8 @@ def test_the_data_may_be_a_file(train, tmp_path):
 def test_out_under_a_file(train, images, tmp_path):
     (tmp_path / "file").write_text("mine")
     before = files(tmp_path)
-    assert_one_line(
-        train(images, tmp_path / "file" / "run"), "file/run/config.toml: cannot be written", "another output folder"
-    )
-    assert_one_line(train(images, tmp_path / "file"), "file/config.toml: cannot be written")
+    assert_one_line(train(images, tmp_path / "file" / "run"), "file/run: cannot be written", "another output folder")
+    assert_one_line(train(images, tmp_path / "file"), "file: cannot be written")
     assert files(tmp_path) == before
 
 
@@ -324,8 +324,8 @@ def test_out_in_a_place_that_may_not_be_written(train, images, tmp_path, monkeyp
     def refused(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("scratchnet.files.tempfile.mkstemp", refused)
-    assert_one_line(train(images, tmp_path / "run"), "run/config.toml: cannot be written (Permission denied)")
+    monkeypatch.setattr("pathlib.Path.mkdir", refused)
+    assert_one_line(train(images, tmp_path / "run"), "run: cannot be written (Permission denied)")
 
 
 def test_resume_what_is_no_run(call, train, images, tmp_path):
@@ -336,10 +336,67 @@ def test_resume_what_is_no_run(call, train, images, tmp_path):
 
 
 def test_resume_without_the_settings(call, finished, tmp_path):
+    """The checkpoint has them as well."""
     shutil.copytree(finished / "run", tmp_path / "run")
+    before = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
     (tmp_path / "run" / "config.toml").unlink()
+    code, said, _ = call("train", "--resume", "--out", tmp_path / "run")
+    assert code == 0
+    assert "resuming after epoch 1" in said
+    after = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    assert after.splitlines()[2:] == before.splitlines()[2:]  # all but where it is
+
+
+def test_resume_without_settings_and_checkpoint(call, tmp_path):
+    (tmp_path / "run").mkdir()
     answer = call("train", "--resume", "--out", tmp_path / "run")
-    assert_one_line(answer, "config.toml: is missing; give the run's settings again, as flags or with --config")
+    assert_one_line(answer, "run: holds no run to resume")
+
+
+def cut_config(folder, lines):
+    path = folder / "config.toml"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]), encoding="utf-8")
+
+
+def test_resume_with_settings_that_were_cut(call, begun):
+    """At a line's end they are good TOML, and defaults would take the place of what is missing."""
+    length = len((begun / "config.toml").read_text(encoding="utf-8").splitlines())
+    refused = 0
+    for lines in range(2, length, 5):
+        content = (begun / "config.toml").read_bytes()
+        cut_config(begun, lines)
+        cut = files(begun)
+        before = read_settings(str(begun / "config.toml"))
+        code, said, err = call("train", "--resume", "--out", begun)
+        if code == 0:  # what is missing has its default
+            assert replace(read_settings(str(begun / "config.toml")), out="") == replace(before, out="")
+        else:
+            assert "config.toml: was changed or cut; the run was made with other settings (" in err
+            assert (code, said, files(begun)) == (2, "", cut)
+            refused += 1
+        (begun / "config.toml").write_bytes(content)
+    assert refused > 5
+
+
+def test_resume_with_settings_that_were_edited(call, begun):
+    path = begun / "config.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("batch_size = 2", "batch_size = 1"), encoding="utf-8")
+    answer = call("train", "--resume", "--out", begun)
+    assert_one_line(answer, "config.toml: was changed or cut", "batch_size 2 → 1", "as flags beside --resume")
+    path.write_text(text + "# a comment\n", encoding="utf-8")  # says the same
+    code, _, _ = call("train", "--resume", "--out", begun)
+    assert code == 0
+
+
+def test_resume_when_the_best_checkpoint_has_gone(call, begun):
+    (begun / "checkpoint.npz").unlink()
+    code, said, _ = call("train", "--resume", "--out", begun)
+    assert code == 0
+    assert "best epoch 1" in said
+    assert (begun / "checkpoint.npz").exists()
+    for more in ("2", "3"):
+        assert call("train", "--resume", "--out", begun, "--epochs", more)[0] == 0
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "config", "unknown key"])

@@ -20,7 +20,7 @@ POINT = (
 )
 
 
-def explorer_page(title: str, notes: Sequence[str], content: Mapping[str, Any]) -> str:
+def explorer_page(title: str, notes: Sequence[str], content: Mapping[str, Any], kind: str = "explorer page") -> str:
     """Return the page.
 
     Parameters
@@ -44,7 +44,13 @@ def explorer_page(title: str, notes: Sequence[str], content: Mapping[str, Any]) 
         body = body.replace(f"[[{place}]]", text)
     script = "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
     roles = "".join(f"--{role}:{colour};" for role, colour in ROLES.items())
-    return page(title, body, style=f":root {{ {roles} }}\n{_asset('explorer.css')}", script=f'"use strict";\n{script}')
+    return page(
+        title,
+        body,
+        kind=kind,
+        style=f":root {{ {roles} }}\n{_asset('explorer.css')}",
+        script=f'"use strict";\n{script}',
+    )
 
 
 def _asset(name: str) -> str:
