@@ -375,7 +375,7 @@ def test_resume_with_settings_that_were_cut(call, begun):
             assert (code, said, files(begun)) == (2, "", cut)
             refused += 1
         (begun / "config.toml").write_bytes(content)
-    assert refused > 5
+    assert refused >= 3  # after those lines everything has its default
 
 
 def test_resume_with_settings_that_were_edited(call, begun):

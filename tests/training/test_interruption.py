@@ -138,6 +138,9 @@ def test_a_second_start_without_resume_changes_nothing(folder, capsys, monkeypat
     before = {path.name: path.read_bytes() for path in (folder / "whole").iterdir()}
     monkeypatch.chdir(folder)
     assert main([*TRAIN, "--out", "whole"]) == 2
-    refusal = "scratchnet: error: whole: holds a run already; add --resume to go on with it, or choose another --out\n"
+    refusal = (
+        "scratchnet: error: whole: holds a run already; add --resume to go on with it or --overwrite to replace it, or "
+        "choose another --out\n"
+    )
     assert capsys.readouterr() == ("", refusal)
     assert {path.name: path.read_bytes() for path in (folder / "whole").iterdir()} == before
