@@ -55,6 +55,8 @@ def fill(values, shape, rng):
         x[:1, :1] = 0
     elif values == "all minus infinity":
         x[...] = -np.inf
+    elif values == "minus infinity but one":
+        x[..., 1:] = np.where(rng.random(x[..., 1:].shape) < 0.3, -np.inf, x[..., 1:])
     elif values in NON_FINITE:
         chosen = {"infinities": [np.inf, -np.inf], "minus infinity": [-np.inf], "nan": [np.nan]}[values]
         x = np.where(rng.random(shape) < 0.3, rng.choice(chosen, shape), x)

@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 from tests.differential import kinds, running
 from tests.differential.__main__ import main
 
-EXAMPLES = {"conv2d": 150, "conv_transpose2d": 150, "max_pool2d": 150, "network": 150}
-TESTED = ["local_response_norm", "arrangement", "activation", "loss", "network"]
+EXAMPLES = {"conv2d": 150, "conv_transpose2d": 150, "max_pool2d": 150, "network": 100}
+TESTED = ["batch_norm", "local_response_norm", "arrangement", "activation", "loss", "network"]
 
 
 @pytest.mark.usefixtures("deadline")
