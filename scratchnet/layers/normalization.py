@@ -93,7 +93,7 @@ class BatchNorm2d(Layer):
                 y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined, self.overwrites_input)
             else:
                 y, normalized, count = shared_batch_norm(x, gamma, beta, self.over_ranks, self.eps, self.joined)
-            if self.training:
+            if self.training and len(x):
                 self._move_averages(normalized.mean, normalized.variance, count)
         else:
             count = None

@@ -5,14 +5,15 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.arguments import written
+from scratchnet.ops.dispatch import operation
 from scratchnet.ops.selection import keep_where_positive
 from scratchnet.philox import uniform
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 
-@on_any_device
+@operation(x="n h w c", out=written("n h w c"))
 def relu(x: Array, out: Array | None = None) -> Array:
     """Return max(x, 0), written to ``out`` where that is given; it may be ``x`` itself."""
     xp = namespace(x)
@@ -21,7 +22,7 @@ def relu(x: Array, out: Array | None = None) -> Array:
     return y
 
 
-@on_any_device
+@operation(dy="n h w c", y="n h w c")
 def relu_backward(dy: Array, y: Array) -> Array:
     """Return ``dy`` where the output was positive and 0 elsewhere, infinite gradients included.
 
@@ -55,7 +56,7 @@ def _many_zeros(dtype: str) -> Array:
     return zeros
 
 
-@on_any_device
+@operation(x="*")
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + e⁻ˣ), as ½ + ½·tanh(x/2), which cannot overflow."""
     xp = namespace(x)
@@ -64,7 +65,7 @@ def sigmoid(x: Array) -> Array:
     return y
 
 
-@on_any_device
+@operation(x="*")
 def softmax(x: Array) -> Array:
     """Return e^x / Σ e^x over the last axis; the maximum is subtracted first, so nothing overflows."""
     xp = namespace(x)
@@ -73,7 +74,7 @@ def softmax(x: Array) -> Array:
     return y
 
 
-@on_any_device
+@operation(mask=written("*"))
 def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
     """Fill ``mask`` with 0 at a random ``rate`` of its places and 1 / (1 − rate) at the others.
 
@@ -90,7 +91,7 @@ def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
     mask[...] = (draws >= rate).astype(mask.dtype) * mask.dtype.type(1 / (1 - rate))
 
 
-@on_any_device
+@operation(x="*", mask="*")
 def dropout(x: Array, mask: Array) -> Array:
     """Return ``x`` times the ``mask`` of :func:`dropout_mask`, 0 where that is 0, even for infinite numbers.
 

@@ -77,7 +77,7 @@ def winograd_tile(x: Array, weight: Array, conv: Convolution, output: Pair, prec
 def has_few_pixels(dy: Array, groups: int) -> bool:
     """Return whether turning the kernels would cost more than adding up what they spread: small maps, many channels."""
     n, oh, ow, c_out = dy.shape
-    return groups == 1 and n * oh * ow < c_out and not is_whole()
+    return groups == 1 and 0 < n * oh * ow < c_out and not is_whole()
 
 
 def _suits_winograd(conv: Convolution, channels: int) -> bool:

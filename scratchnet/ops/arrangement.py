@@ -1,23 +1,10 @@
 """Cutting, bordering and joining maps; no arithmetic beyond a sum."""
 
-import numpy as np
-
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.dispatch import on_any_device
-from scratchnet.ops.geometry import Pair, pair
+from scratchnet.ops.arguments import Argument
+from scratchnet.ops.dispatch import operation
+from scratchnet.ops.geometry import Pair, integer, pair
 from scratchnet.recycling import empty, zeros
-
-
-def copy_pixels(source: Array, target: Array) -> None:
-    """Copy pixels (…, c) to others, strided or not.
-
-    Where the channels of a pixel lie together, they are moved as one element of c numbers: NumPy would begin a new run
-    at every pixel, which takes longer than copying so few numbers.
-    """
-    if namespace(source) is np and source.strides[-1] == target.strides[-1] == source.itemsize:
-        pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
-        source, target = source.view(pixel), target.view(pixel)
-    target[...] = source
 
 
 def row_of(pixel: Array, count: int) -> Array:
@@ -30,6 +17,7 @@ def row_of(pixel: Array, count: int) -> Array:
     return row.reshape(-1)
 
 
+@operation(x=Argument("n h w c", role="view"))
 def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
     """Cut ``size`` (h, w) out of ``x`` with its upper left corner at ``offset``.
 
@@ -39,23 +27,26 @@ def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
         When the cut reaches over the edge of ``x``.
     """
     top, left = pair(offset, "offset", 0)
-    h, w = size
+    h, w = pair(size, "size", 1)
     if top + h > x.shape[1] or left + w > x.shape[2]:
         raise ValueError(f"crop2d: {h}×{w} at ({top}, {left}) does not fit into a map of {x.shape[1]}×{x.shape[2]}")
     return x[:, top : top + h, left : left + w]
 
 
-@on_any_device
+@operation(dy="n h w c")
 def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     """Return dx of ``size`` (h, w): the gradient inside the cut, zero outside."""
     top, left = pair(offset, "offset", 0)
+    size = pair(size, "size", 1)
     n, h, w, c = dy.shape
+    if top + h > size[0] or left + w > size[1]:
+        raise ValueError(f"crop2d_backward: dy {dy.shape} at ({top}, {left}) does not fit into {size[0]}×{size[1]}")
     dx = zeros(dy, (n, *size, c))
     dx[:, top : top + h, left : left + w] = dy
     return dx
 
 
-@on_any_device
+@operation(x="n h w c")
 def pad2d(x: Array, padding: int | Pair) -> Array:
     """Put ``padding`` (vertical, horizontal) zeros on all four sides."""
     ph, pw = pair(padding, "padding", 0)
@@ -65,13 +56,16 @@ def pad2d(x: Array, padding: int | Pair) -> Array:
     return y
 
 
+@operation(dy=Argument("n h w c", role="view"))
 def pad2d_backward(dy: Array, padding: int | Pair) -> Array:
     """Return the gradient without its border."""
     ph, pw = pair(padding, "padding", 0)
+    if dy.shape[1] <= 2 * ph or dy.shape[2] <= 2 * pw:
+        raise ValueError(f"pad2d_backward: dy {dy.shape} has nothing inside a border of ({ph}, {pw})")
     return dy[:, ph : dy.shape[1] - ph, pw : dy.shape[2] - pw]
 
 
-@on_any_device
+@operation(maps="_n _h _w _c")
 def concatenate(*maps: Array) -> Array:
     """Put maps of one size behind one another along the channels: U-Net's way to bring back where things are.
 
@@ -80,6 +74,8 @@ def concatenate(*maps: Array) -> Array:
     ValueError
         When the maps differ in anything but their channels.
     """
+    if not maps:
+        raise ValueError("concatenate: expected at least one map, got none")
     sizes = {m.shape[:3] for m in maps}
     if len(sizes) != 1:
         raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(str(m.shape) for m in maps)}")
@@ -91,18 +87,27 @@ def concatenate(*maps: Array) -> Array:
     return y
 
 
+@operation(dy=Argument("n h w c", role="view"))
 def concatenate_backward(dy: Array, channels: list[int]) -> list[Array]:
     """Cut the gradient into the pieces with ``channels`` channels each."""
+    channels = [integer(c, "channels", 1) for c in channels]
+    if sum(channels) != dy.shape[3]:
+        raise ValueError(f"concatenate_backward: pieces of {channels} channels do not add up to those of dy {dy.shape}")
     ends = [sum(channels[: i + 1]) for i in range(len(channels))]
     return [dy[..., end - c : end] for end, c in zip(ends, channels, strict=True)]
 
 
-@on_any_device
+@operation(maps="_n _h _w _c")
 def add(*maps: Array) -> Array:
     """Sum maps of one shape, FCN's way to join a deep and a shallow map. Each input's gradient is that of the sum."""
+    if not maps:
+        raise ValueError("add: expected at least one map, got none")
     if len({m.shape for m in maps}) != 1:
         raise ValueError(f"add: maps must have one shape, got {', '.join(str(m.shape) for m in maps)}")
     y = empty(maps[0], maps[0].shape)
+    if len(maps) == 1:
+        y[...] = maps[0]
+        return y
     namespace(y).add(maps[0], maps[1], out=y)
     for m in maps[2:]:
         y += m

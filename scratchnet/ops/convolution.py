@@ -15,20 +15,63 @@ product, and ``few`` serves layers with one or two outputs. ``algorithm`` choose
 the channels into that many independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
 """
 
+from typing import Any
+
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
 from scratchnet.ops import depthwise, dilated, direct, few, large, subpixel, winograd
 from scratchnet.ops.algorithm import Form, choose, has_few_pixels, winograd_tile
+from scratchnet.ops.arguments import Argument, written
 from scratchnet.ops.arrangement import row_of
-from scratchnet.ops.dispatch import on_any_device
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.ops.dispatch import operation
+from scratchnet.ops.geometry import Convolution, Pair, pair
 from scratchnet.ops.products import product, product_over_rows
 from scratchnet.ops.sums import column_sums
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 
-@on_any_device
+def check_backward(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    *_: Any,
+    **__: Any,
+) -> None:
+    """Raise a ValueError when x, weight and dy are not those of one convolution."""
+    check_channels("conv2d_backward", x, weight, groups)
+    _check_gradient("conv2d_backward", dy, Convolution.of(weight, stride, padding, dilation, groups), x.shape[1:3])
+
+
+def _check_input_gradient(
+    dy: Array,
+    weight: Array,
+    size: Pair,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    *_: Any,
+    **__: Any,
+) -> None:
+    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    _check_gradient("conv2d_input_gradient", dy, conv, pair(size, "size", 1))
+
+
+def _check_gradient(name: str, dy: Array, conv: Convolution, size: Pair) -> None:
+    output = conv.output_size(*size)
+    if dy.shape[1:3] != output:
+        raise ValueError(
+            f"{name}: dy {dy.shape} does not fit an input of {size[0]}×{size[1]} pixels, whose output has "
+            f"{output[0]}×{output[1]}"
+        )
+
+
+@operation(x="n h w c", weight="kh kw a b", bias="b")
 def conv2d(
     x: Array,
     weight: Array,
@@ -90,7 +133,7 @@ def conv2d(
     return y
 
 
-@on_any_device
+@operation(check_backward, dy="n o q b", x="n h w c", weight="kh kw a b", out=Argument("kh kw a b", role="target"))
 def conv2d_backward(
     dy: Array,
     x: Array,
@@ -140,7 +183,7 @@ def conv2d_backward(
     return dx, dweight, dbias
 
 
-@on_any_device
+@operation(check_backward, dy="n o q b", x="n h w c", weight="kh kw a b", out=Argument("kh kw a b", role="target"))
 def conv2d_weight_gradient(
     dy: Array,
     x: Array,
@@ -174,7 +217,7 @@ def conv2d_weight_gradient(
     return dweight
 
 
-@on_any_device
+@operation(_check_input_gradient, dy="n o q b", weight="kh kw a b")
 def conv2d_input_gradient(
     dy: Array,
     weight: Array,
@@ -191,7 +234,7 @@ def conv2d_input_gradient(
     channel axes exchanged. At other strides it is several, interleaved (see ``subpixel``), and with groups or a
     dilation the products ``dY · Wᵀ`` are added to the pixels that each output pixel saw (col2im, see ``direct``).
     """
-    size = (size[0], size[1])
+    size = pair(size, "size", 1)
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     form = choose(dy, weight, conv, size, dy.shape[1:3], precise)
     if form is Form.PRODUCT:
@@ -256,7 +299,7 @@ def _turn(weight: Array, groups: int) -> Array:
     return flat
 
 
-@on_any_device
+@operation(y=written("n h w c"), bias="c")
 def add_bias(y: Array, bias: Array) -> None:
     """Add the bias to every pixel of ``y``, in place."""
     row = row_of(bias, y.shape[2])

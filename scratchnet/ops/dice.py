@@ -11,13 +11,16 @@ have D = 1.
 Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum instead of the squares in the denominator.
 """
 
+import numpy as np
+
 from scratchnet.arrays import Array, SumOverRanks, namespace, number
 from scratchnet.ops.activation import sigmoid, softmax
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.arguments import labels as labels_of
+from scratchnet.ops.dispatch import operation
 from scratchnet.ops.selection import keep_where
 
 
-@on_any_device
+@operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
 def dice_loss(
     logits: Array, labels: Array, factors: Array, smooth: float = 1.0, over_ranks: SumOverRanks | None = None
 ) -> tuple[float, Array]:

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.modes import is_textbook
-from scratchnet.ops.arrangement import copy_pixels, row_of
+from scratchnet.ops.arrangement import row_of
 from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
+from scratchnet.ops.memory_layout import copy_pixels
 from scratchnet.recycling import empty, zeros
 from scratchnet.threads import for_each, share_out, thread_count
 
@@ -66,7 +67,8 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
     groups = conv.groups
 
     def multiply(share: Sequence[Block]) -> Array:
-        total = empty(x, (groups, weight[..., 0].size, dy.shape[3] // groups))
+        shape = groups, weight[..., 0].size, dy.shape[3] // groups
+        total = empty(x, shape) if share else zeros(x, shape)
         for i, block in enumerate(share):
             term = empty(x, total.shape) if i else total
             xp.matmul(columns(x, conv, block).swapaxes(1, 2), _group(_view(dy, block), groups), out=term)
@@ -166,7 +168,8 @@ def columns(x: Array, conv: Convolution, block: Block) -> Array:
     sn, sy, sx, sc = source.strides
     cg = x.shape[3] // conv.groups
     shape, strides = (conv.groups, images, rows, cols, kh), (sc * cg, sn, sy * sh, sx * sw, sy * dh)
-    if conv.groups == 1 and dw == 1:  # what a row of the kernel sees lies together
+    if conv.groups == 1 and dw == 1 and (sx, sc) == (x.shape[3] * x.itemsize, x.itemsize):
+        # what a row of the kernel sees lies together
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
     else:
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))

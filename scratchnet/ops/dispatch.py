@@ -1,14 +1,13 @@
-"""One source for CPU and GPU: the one place where an operation finds out where its arrays are.
+"""The entrance of every operation: its array arguments are checked, and it runs where they are.
 
-An operation is written in array code that runs on NumPy and on CuPy arrays. What it does for a CPU's sake, cutting maps
+An operation is written in array code that runs on NumPy and on CuPy arrays, which :func:`operation` hands to it
+contiguous and of the dtype and shape that it expects (see ``arguments``). What it does for a CPU's sake, cutting maps
 into blocks that fit a cache and handing them to threads, would only make a GPU wait, so on CuPy arrays
 
 - the kernel of the same name is called if there is one: ``ops.pooling.max_pool2d`` becomes
   ``ops.cuda.pooling.max_pool2d``, a function that takes the same arguments and returns the same, or
   ``NotImplemented`` where it does not serve such arguments;
 - otherwise the operation's own code runs on whole arrays (see ``modes.whole``).
-
-NumPy arrays never notice.
 """
 
 from collections.abc import Callable
@@ -16,31 +15,55 @@ from functools import cache, wraps
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from scratchnet.modes import is_textbook, whole
+from scratchnet.ops.arguments import Argument, Arguments, Call
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+OPERATIONS: dict[str, Arguments] = {}
+"""Every operation by module and name, with what it expects of its arrays."""
 
-def on_any_device(operation: Callable[P, R]) -> Callable[P, R]:
-    """Let an operation take CuPy arrays too; its first argument tells where it works."""
 
-    @wraps(operation)
-    def run(*arguments: P.args, **settings: P.kwargs) -> R:
-        first = arguments[0] if arguments else next(iter(settings.values()))
-        if isinstance(first, np.ndarray):
-            return operation(*arguments, **settings)
-        kernel = None if is_textbook() else find_kernel(operation.__module__, operation.__name__)
-        if kernel is not None:
-            result: R = kernel(*arguments, **settings)
-            if result is not NotImplemented:
-                return result
-        with whole():
-            return operation(*arguments, **settings)
+def operation(
+    check: Callable[..., None] | None = None, **expected: Argument | str
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function an operation on NumPy and CuPy arrays.
 
-    return run
+    Parameters
+    ----------
+    check : callable or None
+        Called with the same arguments before the operation; raises a ValueError for those that do not fit together.
+    **expected : Argument or str
+        What every array argument must be; a string names the axes of a float array.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        arguments = Arguments(function, expected)
+        OPERATIONS[f"{function.__module__}.{function.__name__}"] = arguments
+
+        @wraps(function)
+        def run(*given: P.args, **settings: P.kwargs) -> R:
+            call = arguments.admit(given, settings)
+            if check is not None:
+                check(*call.given, **call.settings)
+            result = _on_gpu(function, call) if call.host is False else function(*call.given, **call.settings)
+            return result if call.written is None else arguments.finish(result, call.written)
+
+        return run
+
+    return decorate
+
+
+def _on_gpu(function: Callable[..., R], call: Call) -> R:
+    """Call the kernel that does an operation's work, or else the operation itself; kernels get no empty batch."""
+    kernel = None if is_textbook() or call.empty else find_kernel(function.__module__, function.__name__)
+    if kernel is not None:
+        result: R = kernel(*call.given, **call.settings)
+        if result is not NotImplemented:
+            return result
+    with whole():
+        return function(*call.given, **call.settings)
 
 
 @cache

@@ -16,11 +16,14 @@ References: Lin, Goyal, Girshick, He, Dollár, "Focal loss for dense object dete
 Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture" (2016), section 7.
 """
 
+import numpy as np
+
 from scratchnet.arrays import Array, namespace, number
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.arguments import labels as labels_of
+from scratchnet.ops.dispatch import operation
 
 
-@on_any_device
+@operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
 def focal_loss(logits: Array, labels: Array, factors: Array, gamma: float = 2.0) -> tuple[float, Array]:
     """Return the focal loss and its gradient with respect to the logits.
 
@@ -54,7 +57,7 @@ def focal_loss(logits: Array, labels: Array, factors: Array, gamma: float = 2.0)
     return loss, _as_channels(logits, dz, factors)
 
 
-@on_any_device
+@operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
 def smoothed_cross_entropy(logits: Array, labels: Array, factors: Array, smoothing: float = 0.1) -> tuple[float, Array]:
     """Return the cross-entropy against smoothed labels and its gradient with respect to the logits.
 

@@ -6,7 +6,8 @@ many output rows there are, which of them hit the input for a given ``i``, and h
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from operator import index
+from typing import Any, TypeAlias
 
 from scratchnet.arrays import Array
 from scratchnet.modes import is_whole
@@ -15,17 +16,38 @@ Pair: TypeAlias = tuple[int, int]
 
 
 def pair(value: int | Pair, name: str, minimum: int) -> Pair:
-    """Return ``value`` as (vertical, horizontal).
+    """Return ``value`` as (vertical, horizontal), Python integers.
+
+    NumPy integers are accepted; booleans and floats are not.
 
     Raises
     ------
     ValueError
         When either number is under ``minimum`` or is no integer.
     """
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or not all(isinstance(v, int) and v >= minimum for v in both):
+    both = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) == 2 and type(both[0]) is int is type(both[1]) and both[0] >= minimum <= both[1]:
+        return both[0], both[1]
+    numbers = [_integer(v) for v in both]
+    if len(numbers) != 2 or not all(v is not None and v >= minimum for v in numbers):
         raise ValueError(f"{name} is {value!r}; expected an integer or a pair of integers, each at least {minimum}")
-    return both[0], both[1]
+    return numbers[0], numbers[1]  # type: ignore[return-value]
+
+
+def integer(value: Any, name: str, minimum: int) -> int:
+    """Return one setting as a Python integer; raise a ValueError when it is none or under ``minimum``."""
+    number = value if type(value) is int else _integer(value)
+    if number is None or number < minimum:
+        raise ValueError(f"{name} is {value!r}; expected an integer, at least {minimum}")
+    return number
+
+
+def _integer(value: Any) -> int | None:
+    """Return whatever counts as an integer in indexing as one, None for anything else and for booleans."""
+    try:
+        return None if isinstance(value, bool) else index(value)
+    except TypeError:
+        return None
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
@@ -104,7 +126,8 @@ class Convolution:
     ) -> "Convolution":
         """Read the kernel size off the weight and check the rest."""
         kh, kw, _, c_out = weight.shape
-        if groups < 1 or c_out % groups:
+        groups = integer(groups, "groups", 1)
+        if c_out % groups:
             raise ValueError(f"groups is {groups}, which does not divide the {c_out} filters of weight {weight.shape}")
         return cls(
             (kh, kw), pair(stride, "stride", 1), pair(padding, "padding", 0), pair(dilation, "dilation", 1), groups
@@ -139,6 +162,8 @@ def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
     operation that works box by box does not grow with the image. All boxes are about equally large, and where that is
     possible there are at least ``parts`` of them, so that as many threads have something to do.
     """
+    if n == 0:
+        return []
     limit *= GPU_ROOM if is_whole() else 1
     limit = max(1, min(limit, -(-n * oh * ow // parts)))
     columns = _even(ow, limit)

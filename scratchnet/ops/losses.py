@@ -14,18 +14,20 @@ divided by
 - ``"weights"``: the sum of the weights (PyTorch's ``reduction="mean"``),
 - ``"sum"``: 1 (FCN's released training, whose learning rates are so small for this reason).
 
-A batch in which every pixel is ignored has loss 0 and gradient 0. A pixel that is ignored, or whose weight is 0, adds
-exactly 0 to both, even where its logits are infinite or NaN. A class with the logit −∞ has probability 0.
+A batch in which every pixel is ignored has loss 0 and gradient 0, and so has a batch without images (PyTorch's mean is
+NaN there): both add nothing to a sum over batches. A pixel that is ignored, or whose weight is 0, adds exactly 0 to
+both, even where its logits are infinite or NaN. A class with the logit −∞ has probability 0.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from scratchnet.arrays import Array, namespace, number, on_gpu
 from scratchnet.modes import is_whole
 from scratchnet.ops.activation import sigmoid
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.arguments import labels as labels_of
+from scratchnet.ops.dispatch import operation
 from scratchnet.ops.selection import keep_where
 from scratchnet.recycling import empty
 from scratchnet.threads import PER_NUMBER, PIECE_BYTES, for_each
@@ -33,12 +35,34 @@ from scratchnet.threads import PER_NUMBER, PIECE_BYTES, for_each
 FEW_CLASSES = 8
 """Classes up to which the gradient's are written one after the other."""
 
+LABELS = labels_of("n h w")
+COUNTED = labels_of("n h w", np.int64)
+"""The labels that :func:`pixel_factors` returns."""
+
 Normalization: TypeAlias = Literal["pixels", "weights", "sum"]
 
 
+@operation(target=LABELS)
 def check_labels(target: Array, classes: int, ignore_index: int | None) -> None:
     """Raise a ValueError when a label is neither a class (0 … ``classes − 1``) nor the ignore label."""
+    _check_booleans("check_labels", target, classes)
     _check(_counted(target, ignore_index)[0], classes, ignore_index)
+
+
+def _check_booleans(name: str, target: Array, classes: int) -> None:
+    if target.dtype == bool and classes > 2:
+        raise TypeError(f"{name}: target is bool, but there are {classes} classes; use target.astype(numpy.int64)")
+
+
+def _weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) -> Array:
+    """Return weights, in any type of real number, as an array of ``shape`` and of the dtype and module of ``like``."""
+    array = namespace(like).asarray(weights)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"pixel_factors: {name} are {array.dtype}; expected real numbers")
+    if array.shape != shape:
+        raise ValueError(f"pixel_factors: {name} have shape {array.shape}, expected {shape}")
+    converted: Array = array.astype(like.dtype)
+    return converted
 
 
 def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
@@ -57,6 +81,7 @@ def _check(labels: Array, classes: int, ignore_index: int | None) -> None:
         )
 
 
+@operation(target=LABELS, like="...")
 def pixel_factors(
     target: Array,
     like: Array,
@@ -77,6 +102,7 @@ def pixel_factors(
         Labels run from 0 to ``classes − 1``.
     class_weights : (classes,) or None
     pixel_weights : (n, h, w) or None
+        Both in any type of real number.
     ignore_index : int or None
         The label of pixels that do not count.
     normalization : "pixels", "weights" or "sum"
@@ -94,20 +120,25 @@ def pixel_factors(
         waiting for it; :func:`check_labels` does that while they are still on the host.
     """
     xp = namespace(like)
+    _check_booleans("pixel_factors", target, classes)
+    if normalization not in get_args(Normalization):
+        raise ValueError(
+            f"pixel_factors: normalization is {normalization!r}; expected one of {get_args(Normalization)}"
+        )
     labels, counts = _counted(target, ignore_index)
     if not on_gpu(labels):
         _check(labels, classes, ignore_index)
     weights = counts.astype(like.dtype)
     if class_weights is not None:
-        weights = weights * xp.asarray(class_weights, like.dtype)[labels]
+        weights = weights * _weights("class_weights", class_weights, (classes,), like)[labels]
     if pixel_weights is not None:
-        weights = keep_where(weights * xp.asarray(pixel_weights, like.dtype), counts)
+        weights = keep_where(weights * _weights("pixel_weights", pixel_weights, target.shape, like), counts)
     divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
     factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(like.dtype)
     return labels, factors
 
 
-@on_any_device
+@operation(logits="n h w k", labels=COUNTED, factors="n h w")
 def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
     """Return the loss and its gradient by the logits.
 
@@ -192,7 +223,7 @@ def _pieces(pixels: int, pixel_bytes: int) -> list[slice]:
     return [slice(begin, begin + step) for begin in range(0, pixels, step)]
 
 
-@on_any_device
+@operation(logits="n h w k", labels=COUNTED, factors="n h w")
 def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
     """Return the loss of a two-class problem told by one channel, and its gradient by the logits.
 
@@ -208,6 +239,8 @@ def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     loss : float
     dlogits : (n, h, w, 1)
     """
+    if logits.shape[3] != 1:
+        raise ValueError(f"sigmoid_cross_entropy: logits {logits.shape} must have one channel")
     xp = namespace(logits)
     z = logits[..., 0]
     truth = labels.astype(z.dtype)

@@ -31,8 +31,10 @@ from typing import Any
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.activation import keep_positive
+from scratchnet.ops.arguments import Argument, overwritten, written
 from scratchnet.ops.arrangement import row_of
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.dispatch import operation
+from scratchnet.ops.geometry import integer
 from scratchnet.ops.selection import keep_where_positive
 from scratchnet.ops.sums import sum_rows, sum_rows_exactly, sums_over_rows
 from scratchnet.recycling import empty
@@ -84,7 +86,19 @@ class Normalized:
         return replace(self, y=None)
 
 
-@on_any_device
+NORMALIZED = Argument(
+    fields={
+        "x": Argument("n h w c"),
+        "y": Argument("n h w c", kind="any"),
+        "mean": Argument("c"),
+        "variance": Argument("c"),
+        "inverse_std": Argument("c"),
+    }
+)
+"""What the operations expect of a :class:`Normalized`."""
+
+
+@operation(x=overwritten("n h w c"), gamma="c", beta="c")
 def batch_norm(
     x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False, overwrite: bool = False
 ) -> tuple[Array, Normalized]:
@@ -114,14 +128,14 @@ def batch_norm(
     return y, replace(normalized, mean=near + offset, moved=(near, offset))
 
 
-@on_any_device
+@operation(x=written("n h w c"), near="c")
 def take_off(x: Array, near: Array) -> None:
     """Subtract a number a channel, (c,), in place."""
     row = row_of(near, x.shape[2])
     over_rows(lambda x: namespace(x).subtract(x, row, out=x), x)
 
 
-@on_any_device
+@operation(x="n h w c")
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
     near, offset, variance = _rounded_moments(x, overwrite=False)
@@ -167,7 +181,7 @@ def _sample_mean(x: Array) -> Array:
     return near
 
 
-@on_any_device
+@operation(x="n h w c", gamma="c", beta="c", mean="c", variance="c")
 def batch_norm_fixed(
     x: Array,
     gamma: Array,
@@ -194,17 +208,17 @@ def batch_norm_fixed(
     return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
 
 
-@on_any_device
+@operation(dy=overwritten("n h w c"), normalized=NORMALIZED, gamma="c")
 def batch_norm_backward(
     dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`; ``dy`` may become dx."""
     dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
-    count = dy.dtype.type(dy.size // dy.shape[3])
+    count = dy.dtype.type(max(1, dy.size // dy.shape[3]))
     return input_gradient(dz, normalized, gamma, dgamma, dbeta, count, overwrite or dz is not dy), dgamma, dbeta
 
 
-@on_any_device
+@operation(dz=overwritten("n h w c"), normalized=NORMALIZED, gamma="c", dgamma="c", dbeta="c")
 def input_gradient(
     dz: Array,
     normalized: Normalized,
@@ -248,7 +262,7 @@ def input_gradient(
     return dx
 
 
-@on_any_device
+@operation(dy=overwritten("n h w c"), normalized=NORMALIZED, gamma="c")
 def batch_norm_fixed_backward(
     dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
@@ -261,7 +275,7 @@ def batch_norm_fixed_backward(
     return dx, dgamma, dbeta
 
 
-@on_any_device
+@operation(dy=overwritten("n h w c"), normalized=NORMALIZED)
 def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = False) -> tuple[Array, Array, Array]:
     """Return dy behind the ReLU, if there was one, dγ = Σ dy·x̂ and dβ = Σ dy.
 
@@ -290,7 +304,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
     return dz, by_product * normalized.inverse_std, dbeta
 
 
-@on_any_device
+@operation(x="n h w c")
 def local_response_norm(
     x: Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> tuple[Array, Array]:
@@ -312,22 +326,28 @@ def local_response_norm(
     scale : (n, h, w, c)
         Kept for the backward pass.
     """
-    if size % 2 == 0:
-        raise ValueError(f"local_response_norm: size is {size}; expected an odd number of channels")
+    size = _odd(size, "local_response_norm")
     scale = x.dtype.type(k) + x.dtype.type(alpha / size) * _channel_window_sum(x * x, size)
     y: Array = x * scale ** x.dtype.type(-beta)
     return y, scale
 
 
-@on_any_device
+@operation(dy="n h w c", x="n h w c", scale="n h w c")
 def local_response_norm_backward(
     dy: Array, x: Array, scale: Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75
 ) -> Array:
     """Return dx = dy·scale^(−β) − 2αβ/size · x · Σ (dy·y/scale), the sum over the same window of channels."""
+    size = _odd(size, "local_response_norm_backward")
     power = scale ** x.dtype.type(-beta)
     spread = _channel_window_sum(dy * x * power / scale, size)
     dx: Array = dy * power - x.dtype.type(2 * alpha * beta / size) * x * spread
     return dx
+
+
+def _odd(size: int, name: str) -> int:
+    if (number := integer(size, "size", 1)) % 2 == 0:
+        raise ValueError(f"{name}: size is {size}; expected an odd number of channels")
+    return number
 
 
 def _channel_window_sum(x: Array, size: int) -> Array:

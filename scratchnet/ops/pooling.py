@@ -26,9 +26,10 @@ from functools import partial
 from scratchnet.arrays import Array, namespace, on_gpu
 from scratchnet.modes import is_textbook, is_whole
 from scratchnet.ops.activation import relu_backward
-from scratchnet.ops.arrangement import copy_pixels
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.arguments import Argument
+from scratchnet.ops.dispatch import operation
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
+from scratchnet.ops.memory_layout import copy_pixels
 from scratchnet.ops.selection import keep_where_equal, keep_where_positive
 from scratchnet.recording import perform
 from scratchnet.recycling import empty, zeros
@@ -95,7 +96,11 @@ class Switches:
         return whole and self.stride == self.kernel and self.padding == (0, 0)
 
 
-@on_any_device
+SWITCHES = Argument(fields={"index": Argument("_n _oh _ow _c", "integer")})
+"""What the operations expect of :class:`Switches`."""
+
+
+@operation(x="n h w c")
 def max_pool2d(
     x: Array,
     kernel: int | Pair,
@@ -265,7 +270,34 @@ def check_shape(x: Array, switches: Switches) -> None:
         )
 
 
-@on_any_device
+def check_switches(switches: Switches) -> None:
+    """Raise an error for switches that no pooling makes."""
+    shape, sizes = switches.index.shape, (switches.size, switches.kernel, switches.stride, switches.padding)
+    if switches.index.dtype.itemsize > 2 or switches.index.dtype.kind != "u":
+        raise TypeError(f"switches: index is {switches.index.dtype}; expected uint8 or uint16")
+    for count, size, k, s, p in zip(shape[1:3], *sizes, strict=True):
+        most = windows(size, k, s, p, ceil_mode=True)
+        if not most - 1 <= count <= most:
+            raise ValueError(f"switches: index {shape} is not that of pooling a map of {switches.size}")
+
+
+def _check_pooled(x: Array, switches: Switches) -> None:
+    check_switches(switches)
+    check_shape(x, switches)
+
+
+def _check_gradient(dy: Array, switches: Switches, y: Array | None = None) -> None:
+    _check_pooled(dy, switches)
+
+
+def _check_restored(dy: Array, switches: Switches) -> None:
+    check_switches(switches)
+    n, _, _, c = switches.index.shape
+    if dy.shape != (n, *switches.size, c):
+        raise ValueError(f"max_unpool2d_backward: dy is {dy.shape}; the switches restore {(n, *switches.size, c)}")
+
+
+@operation(_check_gradient, dy="n o q c", switches=SWITCHES, y="n o q c")
 def max_pool2d_backward(dy: Array, switches: Switches, y: Array | None = None) -> Array:
     """Return dx (n, h, w, c): each gradient goes to the pixel that was the maximum, sums where windows overlap.
 
@@ -279,12 +311,11 @@ def max_pool2d_backward(dy: Array, switches: Switches, y: Array | None = None) -
     if y is None:
         return max_unpool2d(dy, switches)
     if switches.tiling and not is_whole():
-        check_shape(dy, switches)
         return _unpool_tiles(dy, switches, y)
     return max_unpool2d(relu_backward(dy, y), switches)
 
 
-@on_any_device
+@operation(_check_pooled, x="n o q c", switches=SWITCHES)
 def max_unpool2d(x: Array, switches: Switches) -> Array:
     """Put every value where its switch says, zeros elsewhere.
 
@@ -304,7 +335,6 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
     ValueError
         When the shapes differ.
     """
-    check_shape(x, switches)
     if switches.tiling:
         return _unpool_tiles(x, switches)
     y = zeros(x, (len(x), *switches.size, x.shape[3]))
@@ -382,7 +412,7 @@ def _apart(switches: Switches) -> list[list[Block]]:
     return list(groups.values())
 
 
-@on_any_device
+@operation(_check_restored, dy="n h w c", switches=SWITCHES)
 def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, oh, ow, c): read the gradient at each switch, the exact adjoint of :func:`max_unpool2d`."""
     if switches.tiling:

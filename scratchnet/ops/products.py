@@ -27,7 +27,7 @@ def product(a: Array, b: Array, out: Array) -> None:
     rows, columns = out.shape
     pieces = _pieces(max(rows, columns))
     if 1 < rows < columns and b.strides[0] < b.strides[1]:
-        step = max(NARROWEST, SMALL // a.size)
+        step = max(NARROWEST, SMALL // max(1, a.size))
         pieces = [slice(begin, begin + step) for begin in range(0, columns, step)]
 
     def multiply(piece: slice) -> None:

@@ -5,14 +5,14 @@ by summing the gradients of its copies, a bed of nails by reading the nails, int
 """
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.arrangement import copy_pixels
-from scratchnet.ops.dispatch import on_any_device
-from scratchnet.ops.geometry import Pair, pair
+from scratchnet.ops.dispatch import operation
+from scratchnet.ops.geometry import Pair, integer, pair
+from scratchnet.ops.memory_layout import copy_pixels
 from scratchnet.recycling import empty, zeros
 from scratchnet.threads import PER_NUMBER, for_each, row_pieces
 
 
-@on_any_device
+@operation(x="n h w c")
 def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     """Repeat every pixel ``scale`` times in both directions: (n, h, w, c) → (n, h·sh, w·sw, c).
 
@@ -38,11 +38,11 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     return y.reshape(n, h * sh, w * sw, c)
 
 
-@on_any_device
+@operation(dy="n h w c")
 def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
     """Sum the gradients of the copies of each pixel: rows first, in long runs of memory."""
     xp = namespace(dy)
-    sh, sw = pair(scale, "scale", 1)
+    sh, sw = _scale(dy, scale, "upsample_nearest_backward")
     n, h, w, c = len(dy), dy.shape[1] // sh, dy.shape[2] // sw, dy.shape[3]
     dx, copies = empty(dy, (n, h, w, c)), dy.reshape(n * h, sh, w * sw * c)
     sums = dx.reshape(n * h, w, c)
@@ -61,7 +61,7 @@ def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
     return dx
 
 
-@on_any_device
+@operation(x="n h w c")
 def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     """Put every pixel in the upper left corner of a block of zeros: (n, h, w, c) → (n, h·sh, w·sw, c)."""
     sh, sw = pair(scale, "scale", 1)
@@ -71,14 +71,22 @@ def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     return y
 
 
-@on_any_device
+@operation(dy="n h w c")
 def bed_of_nails_backward(dy: Array, scale: int | Pair) -> Array:
     """Read the gradient at the nails."""
-    sh, sw = pair(scale, "scale", 1)
+    sh, sw = _scale(dy, scale, "bed_of_nails_backward")
     return dy[:, ::sh, ::sw].copy()
 
 
-@on_any_device
+def _scale(dy: Array, scale: int | Pair, name: str) -> Pair:
+    """Return the scale; raise a ValueError when the size of ``dy`` is no multiple of it."""
+    sh, sw = pair(scale, "scale", 1)
+    if dy.shape[1] % sh or dy.shape[2] % sw:
+        raise ValueError(f"{name}: the size of dy {dy.shape} is not a multiple of the scale ({sh}, {sw})")
+    return sh, sw
+
+
+@operation(x="n h w c")
 def upsample_bilinear(x: Array, size: Pair) -> Array:
     """Interpolate linearly in both directions to ``size`` (oh, ow).
 
@@ -95,14 +103,16 @@ def upsample_bilinear(x: Array, size: Pair) -> Array:
     -------
     (n, oh, ow, c)
     """
+    size = pair(size, "size", 1)
     down = interpolation_matrix(x, x.shape[1], size[0])
     across = interpolation_matrix(x, x.shape[2], size[1])
     return _mix(x, down, across)
 
 
-@on_any_device
+@operation(dy="n h w c")
 def upsample_bilinear_backward(dy: Array, size: Pair) -> Array:
     """Return dx for an input of ``size`` (h, w): the transposed matrices, exactly."""
+    size = pair(size, "size", 1)
     down = interpolation_matrix(dy, size[0], dy.shape[1])
     across = interpolation_matrix(dy, size[1], dy.shape[2])
     return _mix(dy, down.T, across.T)
@@ -120,12 +130,12 @@ def interpolation_matrix(like: Array, size: int, new: int) -> Array:
 def _mix(x: Array, down: Array, across: Array) -> Array:
     """Apply one matrix to the rows and one to the columns of every map."""
     n, h, w, c = x.shape
-    tall = (down @ x.reshape(n, h, w * c)).reshape(n, -1, w, c)
+    tall = (down @ x.reshape(n, h, w * c)).reshape(n, len(down), w, c)
     y: Array = across @ tall  # matmul over (w, c) matrices
     return y
 
 
-@on_any_device
+@operation(x="n h w c")
 def bilinear_transpose(x: Array, factor: int) -> Array:
     """Enlarge by FCN's bilinear deconvolution: a transposed convolution at stride f whose kernel, 2f wide, stays fixed.
 
@@ -156,6 +166,7 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
     >>> bilinear_transpose(np.array([1.0, 3.0]).reshape(1, 1, 2, 1), 2)[0, 1, :, 0] / 0.75
     array([0.25, 0.75, 1.5 , 2.5 , 2.25, 0.75])
     """
+    factor = integer(factor, "factor", 1)
     near, far = _tent(x, factor)
     n, h, w, c = x.shape
     rows = zeros(x, (n, h + 2, 1, w * c))  # a row of zeros above and below
@@ -167,11 +178,16 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
     return y.reshape(n, (h + 1) * factor, (w + 1) * factor, c)
 
 
-@on_any_device
+@operation(dy="n h w c")
 def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
     """Return dx: each input pixel gathers the gradients under its tent, ``Σ t(r)·dy[f·j + r]``, along both axes."""
+    factor = integer(factor, "factor", 1)
     near, far = _tent(dy, factor)
     n, oh, ow, c = dy.shape
+    if oh % factor or ow % factor or min(oh, ow) < 2 * factor:
+        raise ValueError(
+            f"bilinear_transpose_backward: the size of dy {dy.shape} must be (h + 1, w + 1) times the factor {factor}"
+        )
     h, w = oh // factor, ow // factor  # one more than the input has
     columns = dy.reshape(n * oh, w, factor, c)
     narrow = near @ columns[:, :-1] + far @ columns[:, 1:]  # (n·oh, w − 1, c)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, namespace, on_gpu
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.dispatch import operation
 from scratchnet.recycling import empty
 from scratchnet.threads import over_numbered_rows, row_pieces
 
@@ -15,7 +15,7 @@ GROUP = 256
 """Pixels that :func:`sum_rows_exactly` adds up one after the other."""
 
 
-@on_any_device
+@operation(x="n h w c")
 def column_sums(x: Array) -> Array:
     """Sum (n, h, w, c) over everything but the channels: (c,), in the dtype of ``x``."""
     total: Array = sums_over_rows(lambda sums, piece: sum_rows(piece, sums[0]), 1, x)[0]

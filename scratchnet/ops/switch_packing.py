@@ -8,10 +8,13 @@ maps of 180×240 that is 0.17 MB, where the maps themselves, kept in float32 for
 """
 
 from dataclasses import dataclass
+from math import prod
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.ops.arguments import Argument
+from scratchnet.ops.dispatch import operation
 from scratchnet.ops.geometry import Pair
-from scratchnet.ops.pooling import Switches
+from scratchnet.ops.pooling import SWITCHES, Switches, check_switches
 
 PER_BYTE = 4
 """Switches in a byte."""
@@ -39,6 +42,11 @@ class PackedSwitches:
     padding: Pair
 
 
+PACKED = Argument(fields={"packed": Argument("*", "integer")})
+"""What :func:`unpack_switches` expects."""
+
+
+@operation(check_switches, switches=SWITCHES)
 def pack_switches(switches: Switches) -> PackedSwitches:
     """Store switches in two bits each.
 
@@ -71,9 +79,15 @@ def pack_switches(switches: Switches) -> PackedSwitches:
     )
 
 
+@operation(stored=PACKED)
 def unpack_switches(stored: PackedSwitches) -> Switches:
     """Return the switches as bytes again, ready for unpooling."""
-    xp = namespace(stored.packed)
+    xp, size = namespace(stored.packed), packed_bytes(prod(stored.shape))
+    if stored.packed.dtype != xp.uint8 or stored.packed.shape != (size,):
+        raise ValueError(
+            f"unpack_switches: packed is {stored.packed.dtype} {stored.packed.shape}; {stored.shape} switches are "
+            f"packed into ({size},) uint8"
+        )
     four = xp.empty((stored.packed.size, PER_BYTE), xp.uint8)
     for place in range(PER_BYTE):
         four[:, place] = (stored.packed >> xp.uint8(2 * place)) & xp.uint8(3)

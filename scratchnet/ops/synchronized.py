@@ -13,7 +13,10 @@ difference of two of them is as exact as float32 can tell.
 from typing import Any
 
 from scratchnet.arrays import Array, SumOverRanks, namespace, on_gpu
+from scratchnet.ops.arguments import overwritten
+from scratchnet.ops.dispatch import operation
 from scratchnet.ops.normalization import (
+    NORMALIZED,
     Normalized,
     batch_norm_fixed,
     batch_statistics,
@@ -25,6 +28,7 @@ from scratchnet.recording import perform
 from scratchnet.recycling import empty
 
 
+@operation(x="n h w c", gamma="c", beta="c")
 def shared_batch_norm(
     x: Array, gamma: Array, beta: Array, over_ranks: SumOverRanks, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Array, Normalized, Array]:
@@ -78,11 +82,14 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple
     c = len(sums) // 2
     perform(over_ranks, sums)
     count = sums[-1:]
-    mean = sums[:c] / count
-    variance = namespace(sums).maximum(sums[c:-1] / count - mean * mean, 0)
+    xp = namespace(sums)
+    divisor = xp.maximum(count, 1)  # of no images anywhere
+    mean = sums[:c] / divisor
+    variance = xp.maximum(sums[c:-1] / divisor - mean * mean, 0)
     return mean.astype(dtype), variance.astype(dtype), count.astype(dtype)
 
 
+@operation(dy=overwritten("n h w c"), normalized=NORMALIZED, gamma="c", count="_one")
 def shared_batch_norm_backward(
     dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: SumOverRanks, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
@@ -93,4 +100,5 @@ def shared_batch_norm_backward(
     perform(over_ranks, sums)
     whole = sums.astype(dy.dtype)
     mine = overwrite or dz is not dy
-    return input_gradient(dz, normalized, gamma, whole[0], whole[1], count, mine), dgamma, dbeta
+    pixels = namespace(count).maximum(count, 1)
+    return input_gradient(dz, normalized, gamma, whole[0], whole[1], pixels, mine), dgamma, dbeta

@@ -15,8 +15,9 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.arrangement import copy_pixels, row_of
+from scratchnet.ops.arrangement import row_of
 from scratchnet.ops.geometry import Block, Pair, tap
+from scratchnet.ops.memory_layout import copy_pixels
 from scratchnet.recycling import empty
 from scratchnet.threads import for_each, thread_count
 

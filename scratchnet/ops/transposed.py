@@ -13,16 +13,60 @@ Because ``(Wᵀ)ᵀ = W``, the gradient by its input is the ordinary convolution
 convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpose2d(y, w)⟩`` holds for one and the same ``w``.
 """
 
+from typing import Any
+
 from scratchnet.arrays import Array
 from scratchnet.ops import winograd
 from scratchnet.ops.algorithm import winograd_tile
+from scratchnet.ops.arguments import Argument
 from scratchnet.ops.convolution import add_bias, as_convolution, conv2d, conv2d_input_gradient, conv2d_weight_gradient
-from scratchnet.ops.dispatch import on_any_device
-from scratchnet.ops.geometry import Convolution, Pair, pair, transposed_size
+from scratchnet.ops.dispatch import operation
+from scratchnet.ops.geometry import Convolution, Pair, integer, pair, transposed_size
 from scratchnet.ops.sums import column_sums
 
 
-@on_any_device
+def _check_channels(name: str, weight: Array, groups: int, what: str, channels: tuple[int, ...]) -> None:
+    """Raise a ValueError when ``channels``, the end of a shape, is not the weight's c_out."""
+    if channels[-1] != weight.shape[2] * groups:
+        raise ValueError(
+            f"{name}: {what} {channels} must have the {weight.shape[2] * groups} channels that weight {weight.shape} "
+            f"leads to" + (f" in {groups} groups" if groups > 1 else "")
+        )
+
+
+def _check(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    output_padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    precise: bool = False,
+) -> None:
+    if bias is not None:
+        _check_channels("conv_transpose2d", weight, integer(groups, "groups", 1), "bias", bias.shape)
+
+
+def _check_backward(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    *_: Any,
+    **__: Any,
+) -> None:
+    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    _check_channels("conv_transpose2d_backward", weight, conv.groups, "dy", dy.shape)
+    if conv.output_size(*dy.shape[1:3]) != x.shape[1:3]:
+        raise ValueError(f"conv_transpose2d_backward: dy {dy.shape} does not fit x {x.shape} with these settings")
+
+
+@operation(_check, x="n h w _c", weight="kh kw a b", bias="c")
 def conv_transpose2d(
     x: Array,
     weight: Array,
@@ -86,7 +130,13 @@ def conv_transpose2d(
     return y
 
 
-@on_any_device
+@operation(
+    _check_backward,
+    dy="n o q c",
+    x="n h w b",
+    weight="kh kw a b",
+    out=Argument("kh kw a b", role="target"),
+)
 def conv_transpose2d_backward(
     dy: Array,
     x: Array,

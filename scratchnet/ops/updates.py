@@ -1,14 +1,18 @@
 """The arithmetic of an update: new parameters from gradients, in place and without making large arrays."""
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.dispatch import on_any_device
+from scratchnet.ops.arguments import written
+from scratchnet.ops.dispatch import operation
 from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 
-@on_any_device
+@operation(total=written("*"))
 def add_to(total: Array, term: Array) -> None:
-    """Add a gradient to the sum of gradients, arrays of one shape; weights (kh, kw, c_in, c_out) on all cores."""
+    """Add a gradient to the sum of gradients, arrays of one shape; weights (kh, kw, c_in, c_out) on all cores.
+
+    A user-defined layer's gradient is not checked here: ``scratchnet.gradcheck`` says what is wrong with it.
+    """
     xp = namespace(total)
     if total.ndim == 4:
         over_rows(lambda total, term: xp.add(total, term, out=total), total, term)
@@ -16,7 +20,7 @@ def add_to(total: Array, term: Array) -> None:
         total += term
 
 
-@on_any_device
+@operation(total=written("*"))
 def copy_to(total: Array, term: Array) -> None:
     """Put a gradient in the place of the sum of gradients; as :func:`add_to`."""
     if total.ndim == 4:
@@ -25,7 +29,7 @@ def copy_to(total: Array, term: Array) -> None:
         total[...] = term
 
 
-@on_any_device
+@operation(w=written("*"), g="*", m=written("*"))
 def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
     """Move parameters down their gradient, with momentum.
 
@@ -49,7 +53,7 @@ def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay
     xp.subtract(w, term, out=w)
 
 
-@on_any_device
+@operation(w=written("*"), g="*", m=written("*"))
 def nesterov_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
     """Move parameters down the gradient that momentum leads to.
 
@@ -69,14 +73,14 @@ def nesterov_update(w: Array, g: Array, m: Array, rate: float, momentum: float, 
     xp.subtract(w, term, out=w)
 
 
-@on_any_device
+@operation(w=written("*"))
 def shrink(w: Array, rate: float) -> None:
     """Decay parameters by themselves, w ← w − rate·w (Loshchilov and Hutter 2019, algorithm 2)."""
     xp = namespace(w)
     xp.multiply(w, w.dtype.type(1 - rate), out=w)
 
 
-@on_any_device
+@operation(average=written("*"), w="*")
 def average_update(average: Array, w: Array, decay: float) -> None:
     """Move an average towards the parameters, a ← a + (1 − d)·(w − a)."""
     xp = namespace(w)
@@ -86,7 +90,7 @@ def average_update(average: Array, w: Array, decay: float) -> None:
     xp.add(average, term, out=average)
 
 
-@on_any_device
+@operation(w=written("*"), g="*", m=written("*"), v=written("*"))
 def adam_update(
     w: Array,
     g: Array,

@@ -5,13 +5,13 @@ from scratchnet.ops.arrangement import (
     add,
     concatenate,
     concatenate_backward,
-    copy_pixels,
     crop2d,
     crop2d_backward,
     pad2d,
     pad2d_backward,
     row_of,
 )
+from scratchnet.ops.memory_layout import copy_pixels
 from tests.compare import assert_close, numbers
 
 

@@ -200,7 +200,7 @@ def test_views_work_like_copies():
             r"conv2d: x has 3 channels in its last axis \(8, 12, 12, 3\) but weight expects 4 \(3, 3, 4, 16\)",
         ),
         ((1, 4, 4, 3), (3, 3, 2, 4), {"groups": 2}, r"x has 3 channels .* but weight expects 4 .* with 2 groups"),
-        ((4, 4, 3), (3, 3, 3, 4), {}, r"expected x \(n, h, w, c\) and weight with 4 axes, got \(4, 4, 3\)"),
+        ((4, 4, 3), (3, 3, 3, 4), {}, r"conv2d: x has shape \(4, 4, 3\); expected 4 axes, \(n, h, w, c\)"),
         ((1, 4, 4, 4), (3, 3, 2, 5), {"groups": 2}, r"groups is 2, which does not divide the 5 filters"),
         ((1, 4, 4, 2), (3, 3, 2, 2), {"groups": 0}, "x has 2 channels"),
         ((1, 4, 4, 2), (5, 5, 2, 2), {}, "a window of 5 does not fit into a map of 4 padded by 0"),

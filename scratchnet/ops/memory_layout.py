@@ -1,0 +1,41 @@
+"""Memory layout: copying pixels, and bringing an array of any strides into C order."""
+
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.recycling import empty
+
+
+def copy_pixels(source: Array, target: Array) -> None:
+    """Copy pixels (…, c) to others, strided or not.
+
+    Where the channels of a pixel lie together, they are moved as one element of c numbers: NumPy would begin a new run
+    at every pixel, which takes longer than copying so few numbers.
+    """
+    if namespace(source) is np and source.strides[-1] == target.strides[-1] == source.itemsize:
+        pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
+        source, target = source.view(pixel), target.view(pixel)
+    target[...] = source
+
+
+def contiguous_copy(array: Array, dtype: Any = None) -> Array:
+    """Return a copy in C order and the machine's byte order, of another dtype if one is given."""
+    dtype = array.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
+    copied = empty(array, array.shape, dtype)
+    if dtype == array.dtype and array.ndim > 1 and array.size:
+        copy_pixels(array, copied)
+    else:
+        copied[...] = array
+    return copied
+
+
+def overlaps_itself(array: Array) -> bool:
+    """Return whether two elements may share memory, as in a broadcast array: it cannot be written to then."""
+    extent = array.itemsize
+    for stride, size in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if stride < extent:
+            return True
+        extent += stride * (size - 1)
+    return False
