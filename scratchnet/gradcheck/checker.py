@@ -204,7 +204,7 @@ def _gradients(name: str, problem: Problem, seed: int, faults: dict[str, None]) 
     given = upstream.copy()
     gradients = {key: np.array(gradient) for key, gradient in problem.backward(given).items()}
     if not np.array_equal(given, upstream):
-        faults["backward changes its dy in place; others may still need it"] = None
+        faults["backward changes its dy in place; it belongs to others"] = None
     _note_changes(problem.inputs, before, "backward", faults)
     for key, array in problem.inputs.items():
         if key not in gradients:
@@ -222,7 +222,7 @@ def _gradients(name: str, problem: Problem, seed: int, faults: dict[str, None]) 
 def _note_changes(inputs: dict[str, Array], before: dict[str, Array], which: str, faults: dict[str, None]) -> None:
     for key, array in inputs.items():
         if not np.array_equal(array, before[key], equal_nan=True):
-            faults[f"{which} changes its input {key} in place; others may still need it"] = None
+            faults[f"{which} changes its input {key} in place; it belongs to others"] = None
             array[...] = before[key]
 
 

@@ -23,7 +23,7 @@ SHOWN = 3
 
 @dataclass
 class Outcome:
-    """What one forward and backward pass gave: copies, and under ``arrays`` the output and dx as they were returned."""
+    """What one forward and backward pass gave: copies, and under ``arrays`` the output, dy and dx themselves."""
 
     output: Array
     gradients: dict[str, Array]
@@ -74,8 +74,10 @@ class Subject:
         for parameter in self.parameters.values():
             parameter.grad[...] = 7.0 if start is None else start
             parameter.outdated = start is None
-        sent = self.backward(self.send(dy))
-        return Outcome(kept, self._copies(sent), {"the output": output} | {f"dx ({k})": v for k, v in sent.items()})
+        given = self.send(dy.copy(order="K"))
+        sent = self.backward(given)
+        arrays = {"the output": output, "the dy": given} | {f"dx ({k})": v for k, v in sent.items()}
+        return Outcome(kept, self._copies(sent), arrays)
 
     def _copies(self, sent: Mapping[str, Array]) -> dict[str, Array]:
         learned = {name: to_host(parameter.grad).copy() for name, parameter in self.parameters.items()}
