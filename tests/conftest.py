@@ -9,6 +9,7 @@ from types import SimpleNamespace
 # Tests multiply small matrices, over which two BLAS threads only wait for each other. NumPy reads this when it starts.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch's
+os.environ.update(COLUMNS="80", LINES="24")  # help is wrapped to the terminal's width
 
 import numpy as np
 import pytest

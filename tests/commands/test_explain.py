@@ -73,7 +73,7 @@ def test_files_that_are_not_there_or_no_images(call, checkpoint, photo, tmp_path
     for words, line in (
         ((tmp_path / "none.npz", photo), "none.npz: no such checkpoint"),
         ((checkpoint, tmp_path / "none.png"), "none.png: no such file"),
-        ((checkpoint, tmp_path / "note.png"), "note.png: damaged or no image"),
+        ((checkpoint, tmp_path / "note.png"), "note.png: text, not a kind of image"),
         ((checkpoint, tmp_path), "is a folder, expected an image file"),
     ):
         code, _, err = call("explain", *words, "--out", page)

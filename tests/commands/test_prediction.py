@@ -125,7 +125,8 @@ COMBINATIONS = [
 
 @pytest.mark.parametrize("words", COMBINATIONS)
 def test_flags_make_the_predictor(segment, checkpoints, words):
-    typed = words.replace("OTHER", str(checkpoints / "other.npz")).replace("ANY", str(checkpoints / "any.npz")).split()
+    networks = {"OTHER": str(checkpoints / "other.npz"), "ANY": str(checkpoints / "any.npz")}
+    typed = [networks.get(word, word) for word in words.split()]
     name = "any"
     if typed[0] == "FIXED":
         name, typed = "fixed", typed[1:]
