@@ -41,6 +41,8 @@ _OWN_MEMORY: dict[type[Layer], frozenset[str]] = {
 }
 """Attributes that the package's layers change in every pass, in a way that a replay repeats."""
 
+_SIMPLE = frozenset({bool, int, str, type(None)})
+
 _VALUES = (Decimal, Fraction, PurePath, date, time, timedelta, range, slice, complex)
 _BY_IDENTITY = (
     type, ModuleType, BuiltinFunctionType, np.ufunc, weakref.ref, np.random.Generator, np.random.RandomState,
@@ -65,7 +67,7 @@ def settings_of(layer: Layer) -> Any:
 
 def changed_settings(before: Any, after: Any) -> list[str]:
     """Return the names of the attributes in which two results of :func:`settings_of` differ."""
-    a, b = dict(before[3]), dict(after[3])
+    a, b = ({name: rest for name, *rest in settings[3]} for settings in (before, after))
     return [name for name in a | b if a.get(name) != b.get(name)]
 
 
@@ -76,18 +78,30 @@ def digest(array: Array) -> bytes:
 
 
 def _layer(layer: Layer, seen: set[int]) -> Any:
-    kind = type(layer)
-    skipped = _MEMORY.union(*(names for base, names in _OWN_MEMORY.items() if base in kind.__mro__))
-    attributes = []
+    cls = type(layer)
+    skipped = _skipped(cls)
+    attributes: list[tuple[Any, ...]] = []
     for name, value in vars(layer).items():
         if name not in skipped:
-            simple = type(value) in (bool, int, str) or name == "over_ranks"  # which is the ranks' own business
-            attributes.append((name, (type(value), value) if simple else _named(name, value, seen)))
+            kind = type(value)
+            if kind in _SIMPLE or name == "over_ranks":  # which is the ranks' own business
+                attributes.append((name, kind, value))
+            elif kind is tuple and _SIMPLE.issuperset(map(type, value)):
+                attributes.append((name, *map(type, value), value))
+            else:
+                attributes.append((name, _named(name, value, seen)))
     memory = (
         *((name, _place(p)) for name, p in layer.parameters.items()),
         *((name, _address(b.value)) for name, b in layer.buffers.items()),
     )
-    return kind, memory, () if is_builtin(layer) else _class_settings(kind, seen), tuple(attributes)
+    return cls, memory, () if is_builtin(layer) else _class_settings(cls, seen), tuple(attributes)
+
+
+def _skipped(cls: type[Layer]) -> frozenset[str]:
+    for base in cls.__mro__:
+        if base in _OWN_MEMORY:
+            return _MEMORY | _OWN_MEMORY[base]
+    return _MEMORY
 
 
 def _named(name: str, value: Any, seen: set[int]) -> Any:
@@ -111,9 +125,7 @@ def _class_settings(kind: type[Layer], seen: set[int]) -> tuple[Any, ...]:
 
 
 def _place(parameter: Parameter) -> Any:
-    if parameter._arrays is None:
-        return None, parameter.frozen
-    return (*map(_address, parameter._arrays), parameter.frozen)
+    return parameter.place_id, parameter.frozen
 
 
 def _address(array: Array) -> Any:

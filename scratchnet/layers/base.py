@@ -35,6 +35,8 @@ class Parameter:
     def __init__(self, shape: tuple[int, ...], kind: Kind, start: Initializer) -> None:
         self.shape, self.kind, self.start = shape, kind, start
         self._arrays: tuple[Array, Array] | None = None
+        self.place_id: object = None
+        """Another object after every :meth:`place`."""
         self.outdated = False
         """Whether the next gradient takes the place of the one that is there, as if that were 0."""
         self.frozen = False
@@ -48,6 +50,7 @@ class Parameter:
     def place(self, value: Array, grad: Array) -> None:
         """Live in these two arrays from now on."""
         self._arrays = (value.reshape(self.shape), grad.reshape(self.shape))
+        self.place_id = object()
 
     @property
     def value(self) -> Array:
