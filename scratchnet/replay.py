@@ -25,6 +25,7 @@ from scratchnet.crew import Crew, can_fork
 from scratchnet.layers.builtin import is_builtin, is_patched
 from scratchnet.modes import is_precise, is_textbook
 from scratchnet.network import Network, Step
+from scratchnet.network.fingerprints import Fingerprint, check_parameters
 from scratchnet.network.watching import watched_by
 from scratchnet.recording import CannotRecord, Program, Recorder, traced
 from scratchnet.recycling import common_pool, empty, shared_copy, using
@@ -128,11 +129,13 @@ class Replay:
         self._process = os.getpid()
         self._own = self._gave_up = self._changed = False
         self._trial: Trial | None = None
+        self._parameters: Fingerprint | None = None
+        """Of the parameters of a forward pass whose backward pass will be a recording's."""
 
     def forward(self, x: Array, keep: bool | None = None) -> Array:
         """Return what :meth:`Network.forward` returns."""
         keep = self.network.training if keep is None else keep
-        self._last = self._trial = None
+        self._last = self._trial = self._parameters = None
         if self._process != os.getpid():  # a fork of the process that recorded would write to its memory
             self.forget()
             self._process = os.getpid()
@@ -151,6 +154,8 @@ class Replay:
             return _copy(y)
         tape = self._tapes[key]
         self._tapes.move_to_end(key)
+        if keep:
+            self._parameters = Fingerprint(self.network.flat().values, self.network.flat().begins)
         if tape is None and not learns_in_place(self.network):
             return self.network.forward(x, keep)
         if tape is None:
@@ -161,7 +166,7 @@ class Replay:
         if tape.forward is None or (keep and tape.backward is None):
             return self._record_forward(tape, key, keep)
         if self._own and not tape.is_proven(x):
-            return self._try_forward(tape, x, keep)
+            return self._try_forward(tape, keep)
         tape.run(tape.forward)
         self._last = tape if keep else None
         assert tape.y is not None  # set with the program
@@ -182,6 +187,8 @@ class Replay:
             return None if dx is None else _copy(dx) if isinstance(dx, np.ndarray) else dx
         if tape.backward is not None:
             tape.check_gradient(dy, need_dx)
+        if self._parameters is not None:
+            check_parameters(self._parameters)
         grads = self.network.flat().grads
         before = grads.copy() if add else None  # what is recorded replaces them
         if tape.backward is None:
@@ -244,9 +251,9 @@ class Replay:
         tape.backward, tape.recorded_dy, tape.start = program, digest(dy) if self._own else b"", None
         return tape.dx
 
-    def _try_forward(self, tape: Tape, x: Array, keep: bool) -> Array:
+    def _try_forward(self, tape: Tape, keep: bool) -> Array:
         """Replay a forward pass beside a plain one; keep to plain passes where they differ."""
-        trial = try_forward(self.network, tape, x, keep)
+        trial = try_forward(self.network, tape, keep)
         if trial.odd is not None:
             self._give_up(self._step(trial.odd), FROZEN)
         elif keep:

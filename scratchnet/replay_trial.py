@@ -101,14 +101,14 @@ class Trial:
         return ""
 
 
-def try_forward(network: Network, tape: "Tape", x: Array, keep: bool) -> Trial:
-    """Make a forward pass plainly, and replay it.
+def try_forward(network: Network, tape: "Tape", keep: bool) -> Trial:
+    """Make the forward pass of ``tape.x`` plainly, and replay it.
 
     Where both agreed, the layers are as after a replay, else as after the plain pass.
     """
     assert tape.forward is not None  # it was recorded
     tape.prepare()
-    start, trail = State(network), Trail()
+    x, start, trail = tape.x, State(network), Trail()
     with using(Workspace()), watched_by(trail):
         y = network.forward(x, keep)
     trial = Trial(network, tape, y, start, State(network), digest(x) != tape.recorded_x)

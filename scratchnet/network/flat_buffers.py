@@ -28,6 +28,8 @@ class FlatBuffers:
     values: Array
     grads: Array
     segments: dict[Kind, slice] = field(default_factory=dict)
+    begins: list[int] = field(default_factory=list)
+    """Where each parameter's first number is."""
     _learned: list[tuple[slice, Kind]] | None = None
 
     @property
@@ -48,7 +50,9 @@ class FlatBuffers:
     def place(self, parameters: dict[str, Parameter]) -> None:
         """Make the parameters, which come kind by kind, live in these buffers one behind the other."""
         begin = 0
+        self.begins = []
         for parameter in parameters.values():
+            self.begins += [begin] if parameter.size else []
             end = begin + parameter.size
             parameter.place(self.values[begin:end], self.grads[begin:end])
             first = self.segments.get(parameter.kind, slice(begin, begin)).start

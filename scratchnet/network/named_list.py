@@ -12,6 +12,7 @@ from scratchnet.layers.activation import Dropout
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.flat_buffers import KINDS, FlatBuffers, moved
 from scratchnet.network.freezing import matching
 from scratchnet.network.joining import joined
@@ -270,6 +271,7 @@ class Network(Owner):
             self._last = Pass(self.steps, joins, segments)
             for _, value in self._last.forward(x, keep):
                 output = value
+        self._last.seen = Fingerprints.of(x, output, self.flat()) if keep else None
         return output
 
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
@@ -304,6 +306,12 @@ class Network(Owner):
         Returns
         -------
         dx : (n, h, w, channels) or None
+
+        Raises
+        ------
+        RuntimeError
+            When the input, the output or parameters were changed in place since the forward pass, and a step kept them.
+            This is noticed by a sample of their values, on the CPU.
         """
         parameters = [parameter for step in self.steps for parameter in step.layer.parameters.values()]
         for parameter in parameters:

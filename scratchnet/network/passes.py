@@ -6,6 +6,7 @@ from typing import Any
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.joining import Joins, joined
 from scratchnet.network.recomputing import Stored
 from scratchnet.network.step import Step
@@ -36,6 +37,8 @@ class Pass:
         self._joins = joins or Joins()
         self._segments = segments
         self._output: Shape | None = None
+        self.seen: Fingerprints | None = None
+        """What :meth:`backward` relies on, to notice a change."""
 
     def forward(self, x: Array, keep: bool) -> Iterator[tuple[str, Array]]:
         """Run the list and yield (name, value) after every step; a value that no later step takes is dropped.
@@ -66,6 +69,11 @@ class Pass:
         if self._output is not None and dy.shape != self._output:
             raise ValueError(f"network: the gradient {dy.shape} must have the shape of the last output {self._output}")
         learns = learning_values(self.steps, need_dx)
+        if self.seen is not None:
+            self.seen.check(
+                [step for step in self.steps if learns[step.name]], [s.inputs for s in self.stored.values()]
+            )
+            self.seen = None
         gradients: dict[str, Array] = {self.steps[-1].name: dy}
         for i, step in reversed(list(enumerate(self.steps))):
             stored = self.stored.pop(i, None)
