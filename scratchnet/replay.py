@@ -24,7 +24,7 @@ from scratchnet.blas import one_blas_thread
 from scratchnet.crew import Crew, can_fork
 from scratchnet.layers.builtin import is_builtin, is_patched
 from scratchnet.modes import is_precise, is_textbook
-from scratchnet.network import Network, Step
+from scratchnet.network import Network
 from scratchnet.network.fingerprints import Fingerprint, check_parameters
 from scratchnet.network.watching import watched_by
 from scratchnet.recording import CannotRecord, Program, Recorder, traced
@@ -255,7 +255,7 @@ class Replay:
         """Replay a forward pass beside a plain one; keep to plain passes where they differ."""
         trial = try_forward(self.network, tape, keep)
         if trial.odd is not None:
-            self._give_up(self._step(trial.odd), FROZEN)
+            self._give_up(trial.odd, FROZEN)
         elif keep:
             self._trial, self._last = trial, tape
         return _copy(trial.y)
@@ -264,7 +264,7 @@ class Replay:
         """Replay a backward pass beside a plain one; keep to plain passes where they differ."""
         dx = trial.backward(need_dx)
         if trial.odd is not None:
-            self._give_up(self._step(trial.odd), FROZEN)
+            self._give_up(trial.odd, FROZEN)
         return dx
 
     @contextmanager
@@ -278,12 +278,12 @@ class Replay:
         for step, old, new in zip(self.network.steps, before, after or (), strict=False):
             if old != new:
                 names = ", ".join(repr(name) for name in changed_settings(old[1], new[1]))
-                self._give_up(step, f"its forward pass changes {f'attribute {names}' if names else 'its memory'}")
+                self._give_up(step.name, f"its forward pass changes {f'attribute {names}' if names else 'its memory'}")
         return not self._gave_up
 
-    def _give_up(self, step: Step | None, reason: str) -> None:
+    def _give_up(self, name: str, reason: str) -> None:
         """Make plain passes from now on, and say why."""
-        own = [s for s in self.network.steps if not is_builtin(s.layer)] if step is None else [step]
+        own = [s for s in self.network.steps if (s.name == name if name else not is_builtin(s.layer))]
         names = " or ".join(f"step '{s.name}' ({type(s.layer).__name__})" for s in own)
         self._gave_up = True
         self.forget()
@@ -293,9 +293,6 @@ class Replay:
             RuntimeWarning,
             stacklevel=4,
         )
-
-    def _step(self, name: str | None) -> Step | None:
-        return next((step for step in self.network.steps if step.name == name), None)
 
     def forget(self) -> None:
         """Drop all recordings and their memory."""
@@ -340,7 +337,7 @@ class Replay:
             try:
                 found.append((step.inputs, settings_of(step.layer)))
             except NotComparable as error:
-                self._give_up(step, str(error))
+                self._give_up(step.name, str(error))
                 return None
         return tuple(found)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scratchnet.arrays import Array, generator, namespace, on_gpu
+from scratchnet.arrays import Array, generator, namespace
 from scratchnet.blas import one_blas_thread
 from scratchnet.layers.activation import Dropout
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
@@ -15,6 +15,7 @@ from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.flat_buffers import KINDS, FlatBuffers, moved
 from scratchnet.network.freezing import matching
+from scratchnet.network.inputs import check_input
 from scratchnet.network.joining import joined
 from scratchnet.network.ownership import Owner, check_unowned, claim
 from scratchnet.network.passes import Pass
@@ -263,7 +264,7 @@ class Network(Owner):
         ValueError
             When ``x`` does not have the network's channels or dtype.
         """
-        self._check(x)
+        check_input(x, self.channels, self.flat().values)
         output = x
         keep = self.training if keep is None else keep
         segments = plan(self.held(x.shape[1:3], len(x))) if keep and self.recompute else None
@@ -276,19 +277,9 @@ class Network(Owner):
 
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
         """Run the list and yield (name, value) after every step, for looking at activations; nothing is joined."""
-        self._check(x)
+        check_input(x, self.channels, self.flat().values)
         self._last = Pass(self.steps)
         return self._last.forward(x, keep)
-
-    def _check(self, x: Array) -> None:
-        """Refuse an input of other channels, of another dtype or on another device than the network's."""
-        if x.ndim != 4 or x.shape[3] != self.channels:
-            raise ValueError(f"network: expected input (n, h, w, {self.channels}), got {x.shape}")
-        if x.dtype != self.flat().values.dtype:
-            raise ValueError(f"network: expected {self.flat().values.dtype} input, got {x.dtype}; use x.astype(…)")
-        if on_gpu(x) != on_gpu(self.flat().values):
-            here, there = ("a GPU", "the CPU") if on_gpu(x) else ("the CPU", "a GPU")
-            raise ValueError(f"network: the input is on {here}, but the network on {there}; use to_device_of or net.to")
 
     def backward(self, dy: Array, need_dx: bool = False, add: bool = True) -> Array | None:
         """Walk the list in reverse, adding to every parameter's gradient.

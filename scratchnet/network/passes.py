@@ -128,7 +128,7 @@ def _run(step: Step, function: Callable[..., Any], *inputs: Any) -> Any:
         result = function(*inputs)
         watch(step, result)
     except CannotRecord as error:
-        error.step = error.step or step
+        error.step = error.step or step.name
         raise
     return result
 

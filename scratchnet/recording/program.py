@@ -11,8 +11,8 @@ Section = list[list[Call]]
 class CannotRecord(RuntimeError):
     """A computation depends on its numbers in a way that a replay could not follow."""
 
-    step: Any = None
-    """The step of the network in which that was noticed."""
+    step = ""
+    """Name of the step of the network in which that was noticed."""
 
 
 class Program:

@@ -1,0 +1,14 @@
+"""What a network refuses to take."""
+
+from scratchnet.arrays import Array, on_gpu
+
+
+def check_input(x: Array, channels: int, values: Array) -> None:
+    """Refuse an input of other channels, of another dtype or on another device than the parameters ``values``."""
+    if x.ndim != 4 or x.shape[3] != channels:
+        raise ValueError(f"network: expected input (n, h, w, {channels}), got {x.shape}")
+    if x.dtype != values.dtype:
+        raise ValueError(f"network: expected {values.dtype} input, got {x.dtype}; use x.astype(…)")
+    if on_gpu(x) != on_gpu(values):
+        here, there = ("a GPU", "the CPU") if on_gpu(x) else ("the CPU", "a GPU")
+        raise ValueError(f"network: the input is on {here}, but the network on {there}; use to_device_of or net.to")
