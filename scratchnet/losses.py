@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
-from typing import Literal, NamedTuple, TypeAlias
+from functools import partial
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from scratchnet.ops.losses import (
     softmax_cross_entropy,
 )
 from scratchnet.ops.tversky import tversky_loss
+from scratchnet.validation import choice, integer, number
 
 LossName: TypeAlias = Literal["cross-entropy", "dice", "cross-entropy+dice", "focal", "tversky"]
 
@@ -64,19 +65,28 @@ class PixelLoss:
     tversky_beta: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.class_weights is not None and len(self.class_weights) != self.classes:
-            raise ValueError(f"{len(self.class_weights)} class weights were given for {self.classes} classes")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing is {self.label_smoothing}; expected 0 ≤ label_smoothing < 1")
+        set_ = partial(object.__setattr__, self)  # plain numbers: the object is frozen
+        set_("classes", integer(self.classes, "PixelLoss: classes", 2))
+        choice(self.name, "PixelLoss: name", get_args(LossName))
+        choice(self.normalization, "PixelLoss: normalization", get_args(Normalization))
+        if self.ignore_index is not None:
+            set_("ignore_index", integer(self.ignore_index, "PixelLoss: ignore_index"))
+        if self.class_weights is not None:
+            if np.ndim(self.class_weights) != 1:
+                raise ValueError(
+                    f"PixelLoss: class_weights are {self.class_weights!r}; expected a number for each class"
+                )
+            set_("class_weights", tuple(number(w, "PixelLoss: a class weight", 0) for w in self.class_weights))
+            if len(self.class_weights) != self.classes:
+                given = len(self.class_weights)
+                raise ValueError(f"PixelLoss: {given} class weights were given for {self.classes} classes")
+        set_("label_smoothing", number(self.label_smoothing, "PixelLoss: label_smoothing", 0, 1, "[)"))
         if self.label_smoothing and "cross-entropy" not in self.name:
             raise ValueError(f"label_smoothing smooths the labels of cross-entropy, but the loss is {self.name}")
-        if not 0 <= self.focal_gamma < inf:
-            raise ValueError(f"focal_gamma is {self.focal_gamma}; expected a number of 0 or more")
-        if not (min(self.tversky_alpha, self.tversky_beta) >= 0 and 0 < self.tversky_alpha + self.tversky_beta < inf):
-            raise ValueError(
-                f"tversky_alpha and tversky_beta are {self.tversky_alpha} and {self.tversky_beta}; expected numbers of "
-                "0 or more, not both 0"
-            )
+        for name in ("focal_gamma", "tversky_alpha", "tversky_beta"):
+            set_(name, number(getattr(self, name), f"PixelLoss: {name}", 0))
+        if self.tversky_alpha + self.tversky_beta == 0:
+            raise ValueError("PixelLoss: tversky_alpha and tversky_beta are 0; expected not both 0")
 
     def __call__(
         self,

@@ -11,6 +11,7 @@ from scratchnet.ops.activation import dropout, dropout_mask, relu, relu_backward
 from scratchnet.philox import skip
 from scratchnet.recording import perform
 from scratchnet.recycling import empty
+from scratchnet.validation import number
 
 
 class ReLU(Layer):
@@ -59,9 +60,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate is {rate}; expected 0 ≤ rate < 1")
-        self.rate = rate
+        self.rate = number(rate, "Dropout: rate", 0, 1, "[)")
         self.rng = generator(0, "dropout")
         self._behind: list[int] = []  # images in front of the first one; no plain setting, recordings do not ask for it
         self._before: Mapping[str, Any] | None = None
@@ -126,7 +125,7 @@ class Scale(Layer):
 
     def __init__(self, factor: float) -> None:
         super().__init__()
-        self.factor = factor
+        self.factor = number(factor, "Scale: factor")
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""

@@ -11,7 +11,8 @@ from scratchnet.ops.arrangement import (
     pad2d,
     pad2d_backward,
 )
-from scratchnet.ops.geometry import Pair, pair
+from scratchnet.ops.geometry import Pair
+from scratchnet.validation import pair
 
 
 class Concatenate(Layer):
@@ -74,8 +75,8 @@ class Crop(Layer):
 
     def __init__(self, offset: int | Pair | None = None, margin: int = 0) -> None:
         super().__init__()
-        self.offset = None if offset is None else pair(offset, "offset", 0)
-        self.margin = pair(margin, "margin", 0)
+        self.offset = None if offset is None else pair(offset, "Crop: offset", 0)
+        self.margin = pair(margin, "Crop: margin", 0)
 
     def forward(self, x: Array, like: Array) -> Array:
         """(n, h, w, c), (n, ch, cw, …) → (n, ch, cw, c)."""
@@ -119,7 +120,7 @@ class Pad(Layer):
 
     def __init__(self, padding: int | Pair) -> None:
         super().__init__()
-        self.padding = pair(padding, "padding", 0)
+        self.padding = pair(padding, "Pad: padding", 0)
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, h + 2ph, w + 2pw, c)."""

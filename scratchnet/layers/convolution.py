@@ -4,9 +4,10 @@ from scratchnet.arrays import Array
 from scratchnet.initialization import Initializer, constant, msra, msra_transposed
 from scratchnet.layers.base import Layer, Parameter, Shape
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
-from scratchnet.ops.geometry import Pair, pair, transposed_size, windows
+from scratchnet.ops.geometry import Pair, transposed_size, windows
 from scratchnet.ops.sums import column_sums
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
+from scratchnet.validation import flag, function, integer, pair
 
 
 class _Kernel(Layer):
@@ -29,16 +30,16 @@ class _Kernel(Layer):
         start: Initializer,
     ) -> None:
         super().__init__()
-        if groups < 1 or channels[0] % groups or channels[1] % groups:
-            raise ValueError(
-                f"{type(self).__name__}: {groups} groups do not divide {channels[0]} → {channels[1]} channels"
-            )
-        self.channels, self.groups = channels, groups
-        self.kernel, self.stride = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-        self.padding, self.dilation = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
-        shape = (*self.kernel, between[0] // groups, between[1])
-        self.parameters["weight"] = Parameter(shape, "weight", start)
-        if bias:
+        name = type(self).__name__
+        taken, made = integer(channels[0], f"{name}: in_channels", 1), integer(channels[1], f"{name}: out_channels", 1)
+        self.channels, self.groups = (taken, made), integer(groups, f"{name}: groups", 1)
+        if taken % self.groups or made % self.groups:
+            raise ValueError(f"{name}: {self.groups} groups do not divide {taken} → {made} channels")
+        self.kernel, self.stride = pair(kernel_size, f"{name}: kernel_size", 1), pair(stride, f"{name}: stride", 1)
+        self.padding, self.dilation = pair(padding, f"{name}: padding", 0), pair(dilation, f"{name}: dilation", 1)
+        shape = (*self.kernel, int(between[0]) // self.groups, int(between[1]))
+        self.parameters["weight"] = Parameter(shape, "weight", function(start, f"{name}: start"))
+        if flag(bias, f"{name}: bias"):
             self.parameters["bias"] = Parameter((channels[1],), "bias", constant(0))
         self.bias_is_lost = False
         """Whether what follows takes off again whatever the bias adds, so that its gradient is 0; a network says so."""
@@ -178,7 +179,7 @@ class ConvTranspose2d(_Kernel):
     ) -> None:
         channels, between = (in_channels, out_channels), (out_channels, in_channels)
         super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
-        self.output_padding = pair(output_padding, "output_padding", 0)
+        self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", 0)
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""

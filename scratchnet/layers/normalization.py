@@ -21,6 +21,7 @@ from scratchnet.ops.normalization import (
 from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward, whole_statistics
 from scratchnet.recording import traced
 from scratchnet.recycling import zeros
+from scratchnet.validation import integer, number
 
 
 class BatchNorm2d(Layer):
@@ -56,7 +57,8 @@ class BatchNorm2d(Layer):
         self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: float = 1.0, shift: float = 0.0
     ) -> None:
         super().__init__()
-        self.channels, self.eps, self.momentum = channels, eps, momentum
+        channels = self.channels = integer(channels, "BatchNorm2d: channels", 1)
+        self.eps, self.momentum = number(eps, "BatchNorm2d: eps", 0), number(momentum, "BatchNorm2d: momentum", 0, 1)
         self.statistics: Literal["running", "batch"] = "running"
         self.frozen = False
         self.joined = self.masked = self.forgets = self.overwrites_input = self.overwrites_gradient = False
@@ -70,8 +72,8 @@ class BatchNorm2d(Layer):
         """What the last forward pass took off its input, and the mean of what it left."""
         self.over_ranks: SumOverRanks | None = None
         """Where several processes share every batch; its statistics are then those of the whole batch."""
-        self.parameters["scale"] = Parameter((channels,), "scale", constant(scale))
-        self.parameters["shift"] = Parameter((channels,), "shift", constant(shift))
+        self.parameters["scale"] = Parameter((channels,), "scale", constant(number(scale, "BatchNorm2d: scale")))
+        self.parameters["shift"] = Parameter((channels,), "shift", constant(number(shift, "BatchNorm2d: shift")))
         self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32), 0.0)
         self.buffers["running_var"] = Buffer(np.ones(channels, np.float32), 1.0)
 
@@ -195,7 +197,11 @@ class LocalResponseNorm(Layer):
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> None:
         super().__init__()
-        self.size, self.alpha, self.beta = size, alpha, beta
+        self.size = integer(size, "LocalResponseNorm: size", 1)
+        if self.size % 2 == 0:
+            raise ValueError(f"LocalResponseNorm: size is {size}; expected an odd number of channels")
+        self.alpha = number(alpha, "LocalResponseNorm: alpha", 0)
+        self.beta = number(beta, "LocalResponseNorm: beta")
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""

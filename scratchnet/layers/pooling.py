@@ -5,7 +5,7 @@ from contextvars import ContextVar
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
-from scratchnet.ops.geometry import Pair, pair, windows
+from scratchnet.ops.geometry import Pair, windows
 from scratchnet.ops.pooling import (
     Switches,
     check_padding,
@@ -14,6 +14,7 @@ from scratchnet.ops.pooling import (
     max_unpool2d,
     max_unpool2d_backward,
 )
+from scratchnet.validation import flag, pair
 
 OBSERVER: ContextVar[Callable[["MaxPool2d", Array, Array], None] | None] = ContextVar("observer", default=None)
 """Is shown the layer, input and output of every pooling: the gradient checker looks for ties there."""
@@ -41,9 +42,10 @@ class MaxPool2d(Layer):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
-        self.kernel = pair(kernel_size, "kernel_size", 1)
-        self.stride = pair(self.kernel if stride is None else stride, "stride", 1)
-        self.padding, self.ceil_mode = pair(padding, "padding", 0), ceil_mode
+        self.kernel = pair(kernel_size, "MaxPool2d: kernel_size", 1)
+        self.stride = pair(self.kernel if stride is None else stride, "MaxPool2d: stride", 1)
+        self.padding = pair(padding, "MaxPool2d: padding", 0)
+        self.ceil_mode = flag(ceil_mode, "MaxPool2d: ceil_mode")
         check_padding(self.kernel, self.padding)
         self.switches: Switches | None = None
         self.masks = False

@@ -2,7 +2,7 @@
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
-from scratchnet.ops.geometry import Pair, pair
+from scratchnet.ops.geometry import Pair
 from scratchnet.ops.resampling import (
     bed_of_nails,
     bed_of_nails_backward,
@@ -13,6 +13,7 @@ from scratchnet.ops.resampling import (
     upsample_nearest,
     upsample_nearest_backward,
 )
+from scratchnet.validation import integer, pair
 
 
 class UpsampleNearest(Layer):
@@ -22,7 +23,7 @@ class UpsampleNearest(Layer):
 
     def __init__(self, scale: int | Pair = 2) -> None:
         super().__init__()
-        self.scale = pair(scale, "scale", 1)
+        self.scale = pair(scale, f"{type(self).__name__}: scale", 1)
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, h·sh, w·sw, c)."""
@@ -66,7 +67,7 @@ class UpsampleBilinear(Layer):
 
     def __init__(self, scale: int | Pair = 2) -> None:
         super().__init__()
-        self.scale = pair(scale, "scale", 1)
+        self.scale = pair(scale, f"{type(self).__name__}: scale", 1)
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, h·sh, w·sw, c)."""
@@ -99,7 +100,7 @@ class BilinearTranspose2d(Layer):
 
     def __init__(self, factor: int) -> None:
         super().__init__()
-        self.factor, _ = pair(factor, "factor", 1)
+        self.factor = integer(factor, "BilinearTranspose2d: factor", 1)
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, (h + 1)·factor, (w + 1)·factor, c)."""

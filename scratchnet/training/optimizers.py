@@ -15,6 +15,7 @@ from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
 from scratchnet.recycling import shared_zeros
 from scratchnet.threads import PER_NUMBER, for_each
+from scratchnet.validation import flag, number
 
 PIECE = 1 << 18
 """Numbers that are updated at a time: a megabyte of float32, small enough to stay in the cache."""
@@ -59,15 +60,18 @@ class SGD:
     def __init__(
         self, momentum: float = 0.9, weight_decay: float = 0.0, bias_rate: float = 1.0, nesterov: bool = False
     ) -> None:
-        if nesterov and not momentum > 0:
+        self.momentum = number(momentum, "SGD: momentum", 0, 1, "[)")
+        self.weight_decay = number(weight_decay, "SGD: weight_decay", 0)
+        self.bias_rate = number(bias_rate, "SGD: bias_rate", 0)
+        self.nesterov = flag(nesterov, "SGD: nesterov")
+        if self.nesterov and self.momentum == 0:
             raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum}")
-        self.momentum, self.weight_decay, self.bias_rate = momentum, weight_decay, bias_rate
-        self.nesterov = nesterov
         self.arrays: dict[str, Array] = {}
         self.steps = 0
 
     def step(self, buffers: FlatBuffers, rate: float) -> None:
         """Update in place."""
+        rate = number(rate, f"{type(self).__name__}: rate", 0)
         momentum = _memory(self.arrays, self.names[0], buffers.values)
 
         def update(piece: slice, kind: Kind) -> None:
@@ -107,12 +111,19 @@ class Adam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        self.weight_decay, self.bias_rate, self.betas, self.eps = weight_decay, bias_rate, betas, eps
+        name = type(self).__name__
+        self.weight_decay = number(weight_decay, f"{name}: weight_decay", 0)
+        self.bias_rate = number(bias_rate, f"{name}: bias_rate", 0)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"{name}: betas are {betas!r}; expected two numbers")
+        beta1, beta2 = (number(beta, f"{name}: beta", 0, 1, "[)") for beta in betas)
+        self.betas, self.eps = (beta1, beta2), number(eps, f"{name}: eps", 0, include="(]")
         self.arrays: dict[str, Array] = {}
         self.steps = 0
 
     def step(self, buffers: FlatBuffers, rate: float) -> None:
         """Update in place."""
+        rate = number(rate, f"{type(self).__name__}: rate", 0)
         self.steps += 1
         mean, square = (_memory(self.arrays, name, buffers.values) for name in self.names)
         beta1, beta2 = self.betas
@@ -156,9 +167,7 @@ class WeightAverage:
     """
 
     def __init__(self, decay: float, values: Array) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"WeightAverage: decay is {decay}; expected 0 ≤ decay < 1")
-        self.decay = decay
+        self.decay = number(decay, "WeightAverage: decay", 0, 1, "[)")
         self.values = _memory({}, "average", values)
         self.values[...] = values
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from math import cos, pi
+from typing import get_args
 
 from scratchnet.config import ScheduleName
+from scratchnet.validation import choice, integer, number
 
 
 @dataclass
@@ -41,6 +43,15 @@ class Schedule:
     warmup_updates: int = 0
     drops: int = 0
     waited: int = 0
+
+    def __post_init__(self) -> None:
+        choice(self.name, "Schedule: name", get_args(ScheduleName))
+        for name in ("rate", "factor", "power"):
+            setattr(self, name, number(getattr(self, name), f"Schedule: {name}", 0))
+        for name, minimum in (("every", 1), ("warmup_updates", 0), ("drops", 0), ("waited", 0)):
+            setattr(self, name, integer(getattr(self, name), f"Schedule: {name}", minimum))
+        if self.every_updates is not None:
+            self.every_updates = integer(self.every_updates, "Schedule: every_updates", 1)
 
     def at(self, epoch: int, updates: int, total: int) -> float:
         """Return the learning rate.

@@ -154,7 +154,7 @@ def test_ranks_share_the_tversky_loss(channels):
         ({"label_smoothing": 0.1, "name": "focal"}, "label_smoothing smooths the labels of cross-entropy"),
         ({"name": "focal", "focal_gamma": -1.0}, "focal_gamma is -1.0"),
         ({"name": "tversky", "tversky_alpha": 0.0, "tversky_beta": 0.0}, "not both 0"),
-        ({"name": "tversky", "tversky_beta": float("nan")}, "tversky_alpha and tversky_beta"),
+        ({"name": "tversky", "tversky_beta": float("nan")}, "tversky_beta is nan"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, text):
