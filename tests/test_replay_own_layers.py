@@ -417,6 +417,38 @@ def test_comparing_leaves_no_memory(cores):
     assert fast._trial is None
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("bad", [Array, FrozenMask, FrozenGradient, FrozenLearning, HiddenCounting])
+def test_the_layer_at_fault_is_named_among_others(cores, bad, recompute):
+    cores(2)
+
+    def build():
+        net = Network(3)
+        net.add("conv", Conv2d(3, 8, 3, padding=1))
+        for name, layer in (("good", Own()), ("norm", BatchNorm2d(8)), ("relu", ReLU()), ("bad", bad())):
+            net.add(name, layer)
+        net.add("score", Conv2d(8, 2, 3, padding=1))
+        net.add("last", Own())
+        net.recompute = recompute and bad is not HiddenCounting  # which has no forward_again
+        return stirred(net).train()
+
+    net, twin = build(), build()
+    fast = Replay(net)
+
+    def run():
+        for seed in range(5):
+            x = numbers(*SHAPE, seed=seed, dtype=np.float32)
+            y, expected = fast.forward(x), twin.forward(x)
+            np.testing.assert_array_equal(y, expected)
+            np.testing.assert_array_equal(fast.backward(y, need_dx=True), twin.backward(expected, need_dx=True))
+            np.testing.assert_array_equal(net.flat().grads, twin.flat().grads)
+
+    with pytest.warns(RuntimeWarning, match="step 'bad'") as told:
+        run()
+    assert len(told) == 1
+    assert "good" not in str(told[0].message)
+
+
 # What a recording depends on ------------------------------------------------------------------------------------------
 
 
