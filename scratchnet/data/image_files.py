@@ -7,10 +7,8 @@ libraries that are not there. Only the `FORMATS` are opened here, and whatever a
 import os
 import re
 import struct
-import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +19,8 @@ from PIL import Image, ImageOps, TiffImagePlugin
 
 from scratchnet.arrays import Array
 from scratchnet.data.file_kinds import HEAD, image_format_of, kind_of_bytes
+from scratchnet.data.libtiff import hearing_libtiff
+from scratchnet.data.tiff_files import HINT
 from scratchnet.errors import UserError
 from scratchnet.files import check_regular_file
 
@@ -81,6 +81,21 @@ class ImageKind:
     white_is_zero: bool = False
 
 
+class UnsupportedTiffError(UserError):
+    """A TIFF that is whole but of a kind that Pillow cannot read without loss.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Height and width, upright.
+    orientation : int
+    """
+
+    def __init__(self, message: str, size: tuple[int, int], orientation: int) -> None:
+        super().__init__(message)
+        self.size, self.orientation = size, orientation
+
+
 @cache
 def readable_formats() -> tuple[str, ...]:
     """Return those of the `FORMATS` that the installed Pillow can open."""
@@ -98,8 +113,11 @@ def readable_suffixes() -> frozenset[str]:
 
 def inspect_image(path: Path | str) -> ImageKind:
     """Return what an image file holds without decoding its pixels; errors as in `open_image`."""
-    with _opened(path) as (image, _):
-        return _kind(image)
+    try:
+        with _opened(path) as (image, _):
+            return _kind(image)
+    except UnsupportedTiffError as error:  # which tifffile may read
+        return ImageKind("TIFF", "", error.size, error.orientation, 1, "", None, None)
 
 
 @contextmanager
@@ -118,8 +136,11 @@ def open_image(path: Path | str) -> Iterator[tuple[Image.Image, ImageKind]]:
             raise UserError(f"{path}: holds {kind.frames} images, expected one; save each as a file of its own")
         if _is_deep_colour(image, kind, file):
             what = "grey" if kind.mode == "L" else "colour"
-            raise UserError(f"{path}: a {what} image of 16 bits a channel, expected 8 bits; convert it to an 8-bit PNG")
-        with _hearing_libtiff(image) as complaints:
+            words = f"{path}: a {what} image of 16 bits a channel, expected 8 bits; convert it to an 8-bit PNG"
+            if kind.format == "TIFF":
+                raise UnsupportedTiffError(words, kind.size, kind.orientation)
+            raise UserError(words)
+        with hearing_libtiff(_tiles(image)) as complaints:
             image.load()
         if complaints:
             raise OSError(complaints[0])
@@ -148,7 +169,7 @@ def _opened(path: Path | str) -> Iterator[tuple[Image.Image, BinaryIO]]:
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: too large to open at once ({error}); cut it into parts first") from error
     except Exception as error:  # decoders raise whatever their damaged input leads them to
-        raise UserError(_describe_failure(path)) from error
+        raise _failure(path) from error
 
 
 def _kind(image: Image.Image) -> ImageKind:
@@ -221,6 +242,9 @@ def _is_deep_colour(image: Image.Image, kind: ImageKind, file: BinaryIO) -> bool
     """Return whether Pillow would cut samples down to 8 bits."""
     if any(tile[0] == "SGI16" or _SIXTEEN_BITS.search(str(tile)) for tile in (*_tiles(image), ("", kind.rawmode))):
         return True
+    if kind.format == "TIFF":  # also where every channel is a plane of its own
+        bits: Any = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+        return kind.mode[:1] not in "IF" and max(bits) > 8
     if kind.format == "PPM":
         return kind.mode == "RGB" and (kind.maximum or 0) > 255
     if kind.format != "JPEG2000" or kind.mode not in {"RGB", "RGBA", "LA", "YCbCr"}:
@@ -256,59 +280,29 @@ def stored_samples(values: Array, kind: ImageKind) -> Array:
     return top - samples if found[3] else samples
 
 
-_libtiff = threading.Lock()
-_COMPLAINT = re.compile(rb"^(tempfile\.tif|\w*(TIFF|ZIP|LZW|Fax|JPEG|PackBits|ZSTD|LZMA|LogLuv|Pixar|Decode)\w*): ")
-
-
-@contextmanager
-def _hearing_libtiff(image: Image.Image) -> Iterator[list[str]]:
-    """Collect what libtiff, a C library, writes to the standard error stream while an image is decoded.
-
-    What others write there in the meantime is passed on.
-    """
-    complaints: list[str] = []
-    if not any(tile[0] == "libtiff" for tile in _tiles(image)):
-        yield complaints
-        return
-    with _libtiff:
-        try:
-            true = os.dup(2)
-        except OSError:  # closed
-            yield complaints
-            return
-        with tempfile.TemporaryFile() as catch:
-            os.dup2(catch.fileno(), 2)
-            try:
-                yield complaints
-            finally:
-                os.dup2(true, 2)
-                os.close(true)
-                catch.seek(0)
-                for line in catch.read().splitlines(keepends=True):
-                    if _COMPLAINT.match(line):
-                        complaints.append(line.decode(errors="replace").strip())
-                    else:
-                        with suppress(OSError):
-                            os.write(2, line)
-
-
-def _describe_failure(path: Path | str) -> str:
+def _failure(path: Path | str) -> UserError:
     """Say why a file that is there cannot be read as an image: empty, of another kind, or damaged."""
     with Path(path).open("rb") as file:
         head = file.read(HEAD)
         size = os.fstat(file.fileno()).st_size
         if size == 0:
-            return f"{path}: is empty (0 bytes); get or export the file again"
+            return UserError(f"{path}: is empty (0 bytes); get or export the file again")
         kind = kind_of_bytes(head)
-        if kind is None and (image_format_of(head) == "TIFF") and (words := _unsupported_tiff(file, size)):
-            kind = words, "convert it to an 8-bit PNG"
+        tiff = _unsupported_tiff(file, size) if kind is None and image_format_of(head) == "TIFF" else None
+    if tiff is not None:
+        words, shape, orientation = tiff
+        message = f"{path}: {words}, not a kind of image that can be read here; convert it to an 8-bit PNG, or install "
+        return UnsupportedTiffError(f"{message}{HINT} and say --range LOW HIGH", shape, orientation)
     if kind is None:
-        return f"{path}: damaged or no image ({size} bytes); get or export the file again"
-    return f"{path}: {kind[0]}, not a kind of image that can be read here; {kind[1]}"
+        return UserError(f"{path}: damaged or no image ({size} bytes); get or export the file again")
+    return UserError(f"{path}: {kind[0]}, not a kind of image that can be read here; {kind[1]}")
 
 
-def _unsupported_tiff(file: BinaryIO, size: int) -> str | None:
-    """Describe a TIFF that is whole but of a kind that Pillow does not know; None for one that is damaged."""
+def _unsupported_tiff(file: BinaryIO, size: int) -> tuple[str, tuple[int, int], int] | None:
+    """Describe a TIFF that is whole but of a kind that Pillow does not know; None for one that is damaged.
+
+    Words, height and width when upright, and the orientation.
+    """
     try:
         file.seek(0)
         head = file.read(8)
@@ -323,12 +317,14 @@ def _unsupported_tiff(file: BinaryIO, size: int) -> str | None:
             return None
         bits, form = tuple(tags.get(258, (1,))), tuple(tags.get(339, (1,)))
         compression, photometric, planes = tags.get(259, 1), tags.get(262), tags.get(277, 1)
+        width, height, orientation = int(tags[_WIDTH]), int(tags[_HEIGHT]), int(tags.get(_ORIENTATION, 1))
         key = (head[:2], photometric, form[:1], tags.get(266, 1), bits, tuple(tags.get(338, ())))
     except Exception:  # damaged in yet another way
         return None
+    shape = (width, height) if 5 <= orientation <= 8 else (height, width)
     if compression not in TiffImagePlugin.COMPRESSION_INFO:
-        return f"a TIFF with compression {compression}"
+        return f"a TIFF with compression {compression}", shape, orientation
     if key in TiffImagePlugin.OPEN_INFO:
         return None
     words = {1: "unsigned", 2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}.get(form[0], "unknown")
-    return f"a TIFF with {planes} channel{'s' * (planes > 1)} of {bits[0]}-bit {words} samples"
+    return f"a TIFF with {planes} channel{'s' * (planes > 1)} of {bits[0]}-bit {words} samples", shape, orientation

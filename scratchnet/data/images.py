@@ -8,7 +8,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ImageKind, inspect_image, open_image, stored_samples
+from scratchnet.data.image_files import ImageKind, UnsupportedTiffError, inspect_image, open_image, stored_samples
+from scratchnet.data.tiff_files import read_tiff_samples
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.shape_checks import check_image, check_mask
@@ -57,34 +58,47 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
         When the file is missing, empty, damaged, no image, or of a kind whose brightness has no agreed meaning
         (CMYK; 16-bit, 32-bit and floating point without a range).
     """
-    with open_image(path) as (image, kind):
-        if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-            return _scaled(path, image, kind, value_range)
-        if image.mode not in _READABLE_MODES:
+    try:
+        with open_image(path) as (image, kind):
+            if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+                return _deep(path, image, kind, value_range)
+            if image.mode in _READABLE_MODES:
+                return np.array(_on_white(image).convert("RGB"))
             raise UserError(f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; convert it to an 8-bit PNG")
-        return np.array(_on_white(image).convert("RGB"))
+    except UnsupportedTiffError:
+        if value_range is None:
+            raise
+    samples, white_is_zero = read_tiff_samples(path)
+    if samples.ndim == 3 and samples.shape[2] != 3:
+        raise UserError(f"{path}: a TIFF with {samples.shape[2]} channels, expected grey or RGB; convert it to RGB")
+    return _scaled(path, samples, white_is_zero, value_range)
 
 
-def _scaled(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:
-    """Bring grey values of more than 8 bits to 0…255."""
+def _deep(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:
+    """Return an image with more than 8 bits a sample."""
     if value_range is None:
         raise UserError(
-            f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; say with --range LOW HIGH which values "
-            "are black and white, or convert it to an 8-bit PNG"
+            f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; say with --range LOW HIGH which values are "
+            "black and white, or convert it to an 8-bit PNG"
         )
-    low, high = value_range
     values = stored_samples(np.array(image), kind)
     if kind.rawmode == "I;32N":  # unsigned in the file, signed in Pillow
         values = values.view(np.uint32)
-    grey = np.empty(values.shape, np.uint8)
+    return _scaled(path, values, kind.white_is_zero, value_range)
+
+
+def _scaled(path: Path | str, values: Array, white_is_zero: bool, value_range: ValueRange) -> Array:
+    """Bring samples (h, w) or (h, w, 3) to 0…255."""
+    low, high = value_range
+    scaled = np.empty(values.shape, np.uint8)
     for top in range(0, len(values), 256):  # a few rows at a time: float64 takes eight times the room of the result
         rows = (values[top : top + 256] - np.float64(low)) * 255 / (high - low)
         if not np.isfinite(rows).all():
             raise UserError(f"{path}: holds values that are not finite numbers; replace them, then export it again")
-        grey[top : top + 256] = np.rint(np.clip(rows, 0, 255))
-    if kind.white_is_zero:
-        grey = 255 - grey
-    return np.repeat(grey[:, :, None], 3, axis=2)
+        scaled[top : top + 256] = np.rint(np.clip(rows, 0, 255))
+    if white_is_zero:
+        scaled = 255 - scaled
+    return scaled if scaled.ndim == 3 else np.repeat(scaled[:, :, None], 3, axis=2)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

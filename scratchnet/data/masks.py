@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ImageKind, open_image, stored_samples
+from scratchnet.data.image_files import ImageKind, UnsupportedTiffError, open_image, stored_samples
 from scratchnet.data.images import describe_mode, png_note
+from scratchnet.data.tiff_files import read_tiff_samples, tifffile_is_installed
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
 from scratchnet.shape_checks import check_mask
@@ -61,20 +62,40 @@ def read_mask(
     An orientation that the file notes is followed, as for images. Files with lossy compression (JPEG, JPEG 2000, AVIF,
     lossy WebP, also within TIFF) are read by ``format="threshold"`` only.
     """
-    with open_image(path) as (image, kind):
-        if format == "threshold":
-            return (_grey(path, image, _CHROMA_NOISE) > threshold).astype(np.uint8)
-        if kind.lossy:
-            raise UserError(
-                f"{path}: {kind.lossy}, whose compression changes class numbers; use --mask-threshold 127 for a "
-                "two-class mask, or save it as PNG from the program that drew it"
-            )
-        if format == "binary":
-            return _binary(path, image)
-        mask = _rgb_index(path, image, kind) if format == "rgb-index" else _index(path, image, kind)
-        coloured = image.mode == "P" and not _is_grey(_palette_of(image))
-        _check_values(path, mask, classes, ignore_index, palette=coloured)
-        return mask.astype(np.uint8)
+    try:
+        with open_image(path) as (image, kind):
+            return _read(path, image, kind, format, threshold, classes, ignore_index)
+    except UnsupportedTiffError:
+        samples = read_tiff_samples(path)[0] if format == "index" and tifffile_is_installed() else None
+        if samples is None or samples.ndim != 2 or samples.dtype.kind not in "ui":
+            raise
+        _check_values(path, samples, classes, ignore_index, palette=False)
+        return samples.astype(np.uint8)
+
+
+def _read(
+    path: Path | str,
+    image: Image.Image,
+    kind: ImageKind,
+    format: MaskFormat,
+    threshold: int,
+    classes: int,
+    ignore_index: int | None,
+) -> Array:
+    """Return the classes of a mask that Pillow has read."""
+    if format == "threshold":
+        return (_grey(path, image, _CHROMA_NOISE) > threshold).astype(np.uint8)
+    if kind.lossy:
+        raise UserError(
+            f"{path}: {kind.lossy}, whose compression changes class numbers; use --mask-threshold 127 for a "
+            "two-class mask, or save it as PNG from the program that drew it"
+        )
+    if format == "binary":
+        return _binary(path, image)
+    mask = _rgb_index(path, image, kind) if format == "rgb-index" else _index(path, image, kind)
+    coloured = image.mode == "P" and not _is_grey(_palette_of(image))
+    _check_values(path, mask, classes, ignore_index, palette=coloured)
+    return mask.astype(np.uint8)
 
 
 def write_mask(path: Path | str, mask: Array, kind: str | None = None) -> None:

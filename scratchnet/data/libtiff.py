@@ -1,0 +1,44 @@
+"""What libtiff, a C library below Pillow, says on the standard error stream beside our own messages."""
+
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+_lock = threading.Lock()
+_COMPLAINT = re.compile(rb"^(tempfile\.tif|\w*(TIFF|ZIP|LZW|Fax|JPEG|PackBits|ZSTD|LZMA|LogLuv|Pixar|Decode)\w*): ")
+
+
+@contextmanager
+def hearing_libtiff(tiles: Sequence[Any]) -> Iterator[list[str]]:
+    """Collect what libtiff, a C library, writes to the standard error stream while an image is decoded.
+
+    What others write there in the meantime is passed on.
+    """
+    complaints: list[str] = []
+    if not any(tile[0] == "libtiff" for tile in tiles):
+        yield complaints
+        return
+    with _lock:
+        try:
+            true = os.dup(2)
+        except OSError:  # closed
+            yield complaints
+            return
+        with tempfile.TemporaryFile() as catch:
+            os.dup2(catch.fileno(), 2)
+            try:
+                yield complaints
+            finally:
+                os.dup2(true, 2)
+                os.close(true)
+                catch.seek(0)
+                for line in catch.read().splitlines(keepends=True):
+                    if _COMPLAINT.match(line):
+                        complaints.append(line.decode(errors="replace").strip())
+                    else:
+                        with suppress(OSError):
+                            os.write(2, line)

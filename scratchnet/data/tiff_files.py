@@ -1,0 +1,63 @@
+"""TIFFs whose samples Pillow cannot read, by the package tifffile where it is installed (extra ``tiff``)."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.errors import UserError
+
+HINT = 'tifffile (pip install -e ".[tiff]" in the clone)'
+
+
+def tifffile_is_installed() -> bool:
+    """Return whether `read_tiff_samples` can work."""
+    return importlib.util.find_spec("tifffile") is not None
+
+
+def read_tiff_samples(path: Path | str) -> tuple[Array, bool]:
+    """Read the stored samples of a TIFF with one image.
+
+    Returns
+    -------
+    samples : (h, w) or (h, w, channels)
+        Of the file's type, upright.
+    white_is_zero : bool
+        Whether small samples are bright.
+
+    Raises
+    ------
+    UserError
+        When tifffile is not installed, or cannot read the file either.
+    """
+    try:
+        import tifffile
+    except ImportError as error:
+        raise UserError(f"{path}: a kind of TIFF that needs {HINT}, or convert it to PNG") from error
+    try:
+        with tifffile.TiffFile(path) as file:
+            pages, page = len(file.pages), file.pages[0]
+            samples: Array = page.asarray()
+            tags = {code: page.tags[code].value for code in (262, 274, 284) if code in page.tags}
+    except MemoryError:
+        raise
+    except Exception as error:  # as Pillow's decoders, whatever damaged input leads to
+        raise UserError(f"{path}: tifffile cannot read it either ({' '.join(str(error).split())[:100]})") from error
+    if pages > 1:
+        raise UserError(f"{path}: holds {pages} images, expected one; save each as a file of its own")
+    if samples.ndim == 3 and tags.get(284) == 2:  # one plane after the other
+        samples = np.moveaxis(samples, 0, -1)
+    if samples.ndim == 3 and samples.shape[2] == 1:
+        samples = samples[:, :, 0]
+    if samples.ndim not in {2, 3} or samples.dtype.kind not in "uif":
+        raise UserError(f"{path}: a TIFF of {samples.dtype} samples in {samples.ndim} axes; convert it to PNG")
+    return upright(samples, int(tags.get(274, 1))), int(tags.get(262, 1)) == 0
+
+
+def upright(samples: Array, orientation: int) -> Array:
+    """Turn an array (h, w, …) as a TIFF's orientation, 1 to 8, says."""
+    turned: Array = samples.swapaxes(0, 1) if orientation >= 5 else samples
+    rows = -1 if orientation in {3, 4, 7, 8} else 1
+    columns = -1 if orientation in {2, 3, 6, 7} else 1
+    return np.ascontiguousarray(turned[::rows, ::columns])
