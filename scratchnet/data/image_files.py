@@ -4,6 +4,7 @@ Pillow reads some fifty formats, and some of its decoders start other programs (
 libraries that are not there. Only the `FORMATS` are opened here, and whatever a decoder raises becomes one line.
 """
 
+import logging
 import os
 import re
 import struct
@@ -30,6 +31,9 @@ FORMATS = (
 )
 """Pillow's names of the formats that are opened, where this Pillow knows them. No format is among them that runs a
 program, needs a library of its own, or holds a vector drawing, a film or a table."""
+
+for _name in ("PIL", "tifffile"):  # whose log goes to the standard error stream where nobody asks for it
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 _TGA = (".tga", ".icb", ".vda", ".vst")
 """TGA has no magic number: its decoder is asked only about files of these names."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 _lock = threading.Lock()
-_COMPLAINT = re.compile(rb"^(tempfile\.tif|\w*(TIFF|ZIP|LZW|Fax|JPEG|PackBits|ZSTD|LZMA|LogLuv|Pixar|Decode)\w*): ")
+_COMPLAINT = re.compile(rb"^[\w.]*: (?!.*%\|)", re.MULTILINE)
+"""``MODULE: what is wrong``, perhaps with more lines; a progress bar, which another thread may draw, is none."""
 
 
 @contextmanager
@@ -36,9 +37,9 @@ def hearing_libtiff(tiles: Sequence[Any]) -> Iterator[list[str]]:
                 os.dup2(true, 2)
                 os.close(true)
                 catch.seek(0)
-                for line in catch.read().splitlines(keepends=True):
-                    if _COMPLAINT.match(line):
-                        complaints.append(line.decode(errors="replace").strip())
-                    else:
-                        with suppress(OSError):
-                            os.write(2, line)
+                heard = catch.read()
+                if _COMPLAINT.search(heard):
+                    complaints.append(heard.decode(errors="replace").strip())
+                elif heard:
+                    with suppress(OSError):
+                        os.write(2, heard)

@@ -10,6 +10,9 @@ from scratchnet.errors import UserError
 
 HINT = 'tifffile (pip install -e ".[tiff]" in the clone)'
 
+LARGEST = 2**30
+"""More samples are not read: a file of a few bytes may speak of any number."""
+
 
 def tifffile_is_installed() -> bool:
     """Return whether `read_tiff_samples` can work."""
@@ -38,9 +41,11 @@ def read_tiff_samples(path: Path | str) -> tuple[Array, bool]:
     try:
         with tifffile.TiffFile(path) as file:
             pages, page = len(file.pages), file.pages[0]
+            if page.size > LARGEST:
+                raise UserError(f"{path}: too large to open at once ({page.size} samples); cut it into parts first")
             samples: Array = page.asarray()
             tags = {code: page.tags[code].value for code in (262, 274, 284) if code in page.tags}
-    except MemoryError:
+    except (MemoryError, UserError):
         raise
     except Exception as error:  # as Pillow's decoders, whatever damaged input leads to
         raise UserError(f"{path}: tifffile cannot read it either ({' '.join(str(error).split())[:100]})") from error

@@ -67,3 +67,11 @@ def test_turning_back() -> None:
     expected = {6: np.rot90(stored, -1), 8: np.rot90(stored), 3: np.rot90(stored, 2), 5: stored.T, 2: stored[:, ::-1]}
     for orientation, image in expected.items():
         assert np.array_equal(upright(stored, orientation), image)
+
+
+def test_a_small_file_that_speaks_of_many_samples(tmp_path: Path) -> None:
+    pytest.importorskip("tifffile")
+    (tmp_path / "x.tif").write_bytes(tiff(60000, 60000, bytes(8), bits=16, sampleformat=3))
+    for read in (lambda path: read_image(path, (0, 1)), read_mask):
+        with pytest.raises(UserError, match=r"too large|16-bit floating-point"):
+            read(tmp_path / "x.tif")
