@@ -6,8 +6,8 @@
 The fast forms of a convolution give the direct sum's result up to rounding (about 1e-5 of the largest number for
 Winograd's in float32). Blank regions stay blank: where all inputs up to 4 pixels away are 0, a 3×3 convolution gives
 exactly its bias. Nearer to other values, and where weights cancel on a constant region, a sum of 0 may become a
-rounding error, whose sign a ReLU reads. ``precise()`` chooses the direct sum everywhere. ``textbook()`` does that too, and switches off
-all that is there for speed alone: blocks, fused layers, sub-pixel forms, threads.
+rounding error, whose sign a ReLU reads. ``precise()`` chooses the direct sum everywhere. ``textbook()`` does that
+too, and switches off all that is there for speed alone: blocks, fused layers, sub-pixel forms, threads.
 
 ``whole()`` is set by an operation while it works on arrays of a GPU: what serves a CPU's caches and cores, blocks,
 threads and Winograd's transforms in NumPy, is left out.

@@ -21,9 +21,9 @@ small enough for all its steps to stay in a core's cache (:func:`_by_block`), an
 cache, the cores share the 36 products, and of a kernel's gradient the columns, and not the tiles, so that each kernel
 number is read once (:func:`_by_frequency`).
 
-F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) as little as the direct sum. A patch of
-zeros gives exact zeros, or exactly the bias. A sum that is 0 for another reason, because its terms cancel or because
-the tile sees more than its window does, may come out as a rounding error of either sign.
+F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) as little as the direct sum. A
+patch of zeros gives exact zeros, or exactly the bias. A sum that is 0 for another reason, because its terms cancel or
+because the tile sees more than its window does, may come out as a rounding error of either sign.
 
 References
 ----------

@@ -49,7 +49,7 @@ def test_a_blank_image_takes_the_way_of_the_direct_sum():
     for i in range(3):
         net.add(f"conv{i}", Conv2d(16, 16, 3, padding=1))
         net.add(f"relu{i}", ReLU())
-    net.allocate(0)
+    net.allocate(0).train()
     blank = np.zeros((1, 16, 16, 16), np.float32)
     assert not net.forward(blank).any()
     for parameter in net.parameters().values():
