@@ -30,7 +30,7 @@ def objects_of(root: Path, images: Dataset) -> Callable[[str, Array], Objects] |
             return find_objects(mask, images.ignore_index, instances=numbers)
 
         return numbered
-    boxes = open_boxes(root, images.classes)
+    boxes = open_boxes(root, images.classes, images.names)
     if not boxes:
         return None
     return lambda name, mask: find_objects(mask, images.ignore_index, boxes=boxes.get(name, ()))

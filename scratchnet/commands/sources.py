@@ -67,7 +67,7 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
     """
     d, c = settings.data, settings.curriculum
     if c.stage is not None:
-        boxes = open_boxes(Path(d.data), train.classes)
+        boxes = open_boxes(Path(d.data), train.classes, (*train.names, *val.names))
         crop = settings.augmentation.crop or (c.box_size, c.box_size)
         if crop[0] != crop[1]:
             raise UserError(f"--crop {crop[0]} {crop[1]}: expected a square, with --stage all images are square boxes")
@@ -83,7 +83,7 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
     return source, val
 
 
-def open_boxes(root: Path, classes: Sequence[str]) -> dict[str, list[ObjectBox]]:
+def open_boxes(root: Path, classes: Sequence[str], names: Sequence[str]) -> dict[str, list[ObjectBox]]:
     """Return the boxes of every image that a set's ``boxes.csv`` lists; none where there is no such file."""
     path = find_entry(root, BOXES)
     if not path.exists():
@@ -91,4 +91,4 @@ def open_boxes(root: Path, classes: Sequence[str]) -> dict[str, list[ObjectBox]]
     boxes, problems = read_boxes(path, classes)
     if problems:
         raise UserError(problems[0])
-    return group_by_image(boxes)
+    return group_by_image(boxes, names, str(path))

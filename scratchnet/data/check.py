@@ -161,7 +161,7 @@ def check_dataset(
     dataset = Dataset(samples, names, mask_format, mask_threshold, ignore_index, value_range)
     report.samples = len(samples)
     report.counts = ClassCounts(len(names), ignore_index)
-    objects = ObjectFindings(report.root, names)
+    objects = ObjectFindings(report.root, names, dataset.names)
     for index in progress(range(len(samples))):
         _look_at(report, dataset, index, objects)
     if split is None:

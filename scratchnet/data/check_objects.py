@@ -22,6 +22,8 @@ class ObjectFindings:
         Of the set.
     classes : sequence of str
         Names of the classes.
+    names : sequence of str
+        Of the images.
 
     Attributes
     ----------
@@ -31,7 +33,7 @@ class ObjectFindings:
         One line for each thing that has to be put right.
     """
 
-    def __init__(self, root: Path, classes: Sequence[str]) -> None:
+    def __init__(self, root: Path, classes: Sequence[str], names: Sequence[str] = ()) -> None:
         self.path, self.classes = find_entry(root, BOXES), classes
         self.boxes: dict[str, list[ObjectBox]] = {}
         self.problems: list[str] = []
@@ -39,7 +41,7 @@ class ObjectFindings:
         if self.path.exists():
             try:
                 rows, self.problems = read_boxes(self.path, classes)
-                self.boxes = group_by_image(rows)
+                self.boxes = group_by_image(rows, names, str(self.path))
             except UserError as error:
                 self.problems.append(str(error))
 

@@ -1,13 +1,12 @@
 """``classes.txt``: names of the classes, and their colours where the file gives them."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from scratchnet.data.names import find_entry
-from scratchnet.data.text_files import numbered_lines, read_text
+from scratchnet.data.text_files import numbered_lines, read_json, read_text
 from scratchnet.errors import UserError
 
 Colour: TypeAlias = tuple[int, int, int]
@@ -102,10 +101,7 @@ def _without_numbers(lines: Sequence[str]) -> Sequence[str]:
 def _from_json(path: Path) -> ClassList:
     """Read a JSON list, or an object whose keys are the classes' numbers."""
     wrong = UserError(f"{path}: expected a JSON list of names, or of objects with the keys name and color")
-    try:
-        values: Any = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); write one class name a line") from error
+    values: Any = read_json(path, "names of classes")
     if isinstance(values, dict):
         if [*values] != [str(index) for index in range(len(values))]:
             raise wrong

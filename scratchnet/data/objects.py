@@ -11,7 +11,8 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.components import boxes_round, connected_components
-from scratchnet.data.text_files import read_text
+from scratchnet.data.names import matches
+from scratchnet.data.text_files import read_table
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write
@@ -80,14 +81,14 @@ def read_boxes(path: Path, classes: Sequence[str]) -> tuple[list[ObjectBox], lis
     UserError
         When the file is no text, or lacks a column.
     """
-    rows = csv.DictReader(io.StringIO(read_text(path)), skipinitialspace=True)
-    missing = [name for name in COLUMNS[:-1] if name not in (rows.fieldnames or ())]
+    columns, rows = read_table(path)
+    missing = [name for name in COLUMNS[:-1] if name not in columns]
     if missing:
         raise UserError(f"{path}: has no column {', '.join(missing)}; its first line must be {','.join(COLUMNS)}")
     indices = {name: index for index, name in enumerate(classes)} | {str(i): i for i in range(len(classes))}
     boxes, problems = [], []
-    for row in rows:
-        where = f"{path}, line {rows.line_num}"
+    for line, row in rows:
+        where = f"{path}, line {line}"
         try:
             left, top, right, bottom = (int(row[name]) for name in ("x0", "y0", "x1", "y1"))
             size = float(row["size"]) if row.get("size") else None
@@ -104,12 +105,24 @@ def read_boxes(path: Path, classes: Sequence[str]) -> tuple[list[ObjectBox], lis
     return boxes, problems
 
 
-def group_by_image(boxes: Iterable[ObjectBox]) -> dict[str, list[ObjectBox]]:
-    """Return the boxes of every image by its name."""
+def group_by_image(
+    boxes: Iterable[ObjectBox], names: Iterable[str] = (), where: str = BOXES
+) -> dict[str, list[ObjectBox]]:
+    """Return the boxes of every image by its name.
+
+    Parameters
+    ----------
+    boxes : iterable of ObjectBox
+    names : iterable of str
+        Of the images; boxes of a name that looks the same as one of these (``A.jpg``, ``a``) come under it.
+    where : str
+        For the message of the UserError when names cannot be told apart.
+    """
     groups: dict[str, list[ObjectBox]] = {}
     for box in boxes:
         groups.setdefault(box.image, []).append(box)
-    return groups
+    own_name = {other: name for name, other in matches(names, groups, where).items()}
+    return {own_name.get(name, name): group for name, group in groups.items()}
 
 
 class Objects(NamedTuple):

@@ -1,6 +1,10 @@
 """Reading the text files of a set: lists, tables, class names."""
 
+import csv
+import io
+import json
 from pathlib import Path
+from typing import Any
 
 from scratchnet.errors import UserError
 from scratchnet.files import check_regular_file
@@ -35,3 +39,22 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise UserError(f"{path}: is not text (it holds zero bytes); save it as UTF-8")
     return text
+
+
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the columns' names of a CSV file, and its rows with the lines on which they end; errors as `read_text`."""
+    reader = csv.DictReader(io.StringIO(read_text(path)), skipinitialspace=True)
+    try:
+        columns = [*(reader.fieldnames or ())]
+        return columns, [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num + 1}: no readable CSV ({error}); correct the line") from error
+
+
+def read_json(path: Path, expected: str) -> Any:
+    """Return what a JSON file holds; errors as `read_text`, or when it is no JSON; ``expected`` says what to write."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        words = " ".join(str(error).split())[:100]
+        raise UserError(f"{path}: not valid JSON ({words}); expected {expected}") from error

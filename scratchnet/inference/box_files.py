@@ -1,8 +1,5 @@
 """Object proposals in a file, CSV or JSON."""
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +7,7 @@ from typing import Any
 
 from scratchnet.arrays import Array
 from scratchnet.data.proposals import enlarged
-from scratchnet.data.text_files import read_text
+from scratchnet.data.text_files import read_json, read_table
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 from scratchnet.inference.boxes import Proposals
@@ -57,19 +54,16 @@ def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
 
 def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     """Return every row of a file of boxes with words that say where it stands."""
-    text = read_text(path)
+    rows: list[tuple[str, Mapping[str, Any]]]
     if path.suffix.lower() == ".json":
-        try:
-            entries = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: not valid JSON ({error}); expected a list of boxes") from error
+        entries = read_json(path, "a list of boxes")
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise UserError(f"{path}: expected a list of boxes, each an object with the keys {', '.join(COLUMNS)}")
         rows = [(f"{path}, box {number}", entry) for number, entry in enumerate(entries, 1)]
     else:
-        reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-        rows = [(f"{path}, line {reader.line_num}", row) for row in reader]
-        if reader.fieldnames is None or not set(COLUMNS) <= set(reader.fieldnames):
+        columns, lines = read_table(path)
+        rows = [(f"{path}, line {line}", row) for line, row in lines]
+        if not set(COLUMNS) <= set(columns):
             raise UserError(f"{path}: its first line must name the columns {','.join(COLUMNS)}, and perhaps score")
     if not rows:
         raise UserError(f"{path}: has no boxes in it; write one a line")

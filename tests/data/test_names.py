@@ -268,3 +268,26 @@ def test_class_files_that_make_no_sense(make_folder: MakeFolder, text: bytes, wo
     (root / "classes.txt").write_bytes(text)
     with pytest.raises(UserError, match=words):
         open_dataset(root)
+
+
+@pytest.mark.parametrize("name", ["B.jpg", "b", "\uff42", "B "])
+def test_boxes_of_names_that_look_the_same(make_folder: MakeFolder, name: str) -> None:
+    root = make_folder("ab")
+    (root / "boxes.csv").write_text(f"image,class,x0,y0,x1,y1\n{name},cell,0,0,8,6\n", encoding="utf-8")
+    report = check_dataset(root)
+    assert report.ok, report.text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"image,class,x0,y0,x1,y1\n" + b"a" * 140_000 + b",cell,0,0,1,1\n", r"line 2: no readable CSV"),
+        (b"\xff\xfe\xff", "not UTF-8"),
+        (b"image,class,x0,y0,x1,y1\na,cell,0,0," + b"9" * 5000 + b",1\n", "line 2: expected whole numbers"),
+        (b"\0\0", "not text"),
+    ],
+)
+def test_tables_that_cannot_be_read(make_folder: MakeFolder, text: bytes, words: str) -> None:
+    root = make_folder("ab")
+    (root / "boxes.csv").write_bytes(text)
+    assert any(re.search(words, problem) for problem in check_dataset(root).problems)
