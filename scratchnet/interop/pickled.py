@@ -3,11 +3,16 @@
 A pickle is a program: it names functions of any module, and loading it calls them. Files of weights need five such
 names. Here those five lead to harmless stand-ins that write down what a tensor consists of, and every other name ends
 the reading. The stand-ins take no attributes, so a pickle cannot change them either.
+
+A pickle can also be small and keep its reader busy for ever: a tuple of two references to a tuple of two references …
+is written in a few bytes and takes 2ⁿ steps to hash, to compare or to print. So keys are scalars or flat tuples of
+scalars, and nothing that came out of a pickle is put into a message before its type is known.
 """
 
+import os
 import pickle
-import pickletools
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -53,6 +58,8 @@ class _RebuildTensor:
     __slots__ = ()
 
     def __call__(self, storage: Storage, offset: int, shape: Any, strides: Any, *gradient: object) -> Tensor:
+        if not isinstance(storage, Storage) or not all(type(n) is int for n in (offset, *shape, *strides)):
+            raise pickle.UnpicklingError("a tensor without a storage, or whose shape is not made of integers")
         return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -65,8 +72,19 @@ class _Unwrap:
         return tensor
 
 
+class _Ordered:
+    """Stands in for OrderedDict, whose constructor would hash whatever it is given."""
+
+    __slots__ = ()
+
+    def __call__(self, items: Iterable[Any] = ()) -> OrderedDict[Any, Any]:
+        pairs = [(key, value) for key, value in items]
+        _check_keys(key for key, _ in pairs)
+        return OrderedDict(pairs)
+
+
 _KNOWN = {
-    "collections.OrderedDict": OrderedDict,
+    "collections.OrderedDict": _Ordered(),
     "torch._utils._rebuild_tensor": _RebuildTensor(),
     "torch._utils._rebuild_tensor_v2": _RebuildTensor(),
     "torch._utils._rebuild_parameter": _Unwrap(),
@@ -97,20 +115,78 @@ def read_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, Storage]]:
         When the pickle names anything but tensors.
     pickle.UnpicklingError, and whatever else a damaged pickle makes Python raise
     """
-    start = file.tell()
-    for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        # Python makes room for as many remembered objects as the highest number says, however few there are.
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument is None or argument > number):
-            raise pickle.UnpicklingError(f"object {argument} is remembered at step {number}")
-    file.seek(start)
-    reader = _TensorUnpickler(file, path)
+    reader = _TensorUnpickler(_Bounded(file), path)
     return reader.load(), reader.storages
 
 
-class _TensorUnpickler(pickle.Unpickler):
+class _Bounded:
+    """Reads no more than a file holds, however much is asked for: memory is taken before the reading."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        here = file.tell()
+        self._file, self._end = file, file.seek(0, os.SEEK_END)
+        file.seek(here)
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._end - self._file.tell()
+        return self._file.read(min(size, left) if size >= 0 else left)
+
+    def readinto(self, target: Any) -> int:
+        data = self.read(len(target))
+        target[: len(data)] = data
+        return len(data)
+
+    def readline(self) -> bytes:
+        return self._file.readline()
+
+
+def _check_keys(keys: Iterable[Any]) -> None:
+    """Refuse keys that may take for ever to hash."""
+    for key in keys:
+        if not all(isinstance(part, _SCALARS) for part in (key if type(key) is tuple else (key,))):
+            raise pickle.UnpicklingError(f"a key of type {type(key).__name__}")
+
+
+_SCALARS = (str, bytes, int, float, type(None))
+
+_PurePython: Any = pickle._Unpickler  # in Python, so that single operations can be checked
+
+
+def _after_checking(opcode: bytes, first: int, step: int) -> Callable[[Any], None]:
+    """Return the operation that adds what lies above the last mark to a dictionary or a set, its keys checked first."""
+    add: Callable[[Any], None] = _PurePython.dispatch[opcode[0]]
+
+    def checked(reader: Any) -> None:
+        _check_keys(reader.stack[first::step])
+        add(reader)
+
+    return checked
+
+
+def _set_item(reader: Any) -> None:
+    """Add one key and its value."""
+    _check_keys(reader.stack[-2:-1])
+    _PurePython.dispatch[pickle.SETITEM[0]](reader)
+
+
+def _refuse(reader: Any) -> None:
+    """Refuse an operation that no file of weights needs: this one takes memory before it reads."""
+    raise pickle.UnpicklingError("an array of bytes")
+
+
+class _TensorUnpickler(_PurePython):  # type: ignore[misc]
     """Looks names up in the list of stand-ins."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    dispatch = _PurePython.dispatch | {
+        pickle.DICT[0]: _after_checking(pickle.DICT, 0, 2),
+        pickle.SETITEMS[0]: _after_checking(pickle.SETITEMS, 0, 2),
+        pickle.ADDITEMS[0]: _after_checking(pickle.ADDITEMS, 0, 1),
+        pickle.FROZENSET[0]: _after_checking(pickle.FROZENSET, 0, 1),
+        pickle.SETITEM[0]: _set_item,
+        pickle.BYTEARRAY8[0]: _refuse,
+    }
+
+    def __init__(self, file: _Bounded, path: Path) -> None:
         super().__init__(file, encoding="utf-8")
         self.path = path
         self.storages: dict[str, Storage] = {}
@@ -120,14 +196,17 @@ class _TensorUnpickler(pickle.Unpickler):
         wanted = f"{module}.{name}"
         if wanted not in _KNOWN:
             raise UserError(
-                f"{self.path}: names {wanted!r}, but a file of weights holds tensors only, so nothing in it was run; "
-                "save the state dict alone: torch.save(model.state_dict(), FILE)"
+                f"{self.path}: names {wanted[:200]!r}, but a file of weights holds tensors only, so nothing in it was "
+                "run; save the state dict alone: torch.save(model.state_dict(), FILE)"
             )
         return _KNOWN[wanted]
 
     def persistent_load(self, pid: Any) -> Storage:
         """Take note of a storage: ("storage", kind, key, device, length), and in old files a view of another one."""
+        if type(pid) is not tuple or not all(isinstance(part, _SCALARS) for part in pid):
+            raise pickle.UnpicklingError("a storage that is described otherwise")
         what, kind, key, _, length, *view = pid
-        if what != "storage" or kind not in STORAGES.values() or any(part is not None for part in view):
-            raise pickle.UnpicklingError(f"unknown storage {pid!r}")
+        known = what == "storage" and kind in STORAGES.values() and type(length) is int
+        if not known or any(part is not None for part in view):
+            raise pickle.UnpicklingError(f"unknown storage {str(pid)[:200]}")
         return self.storages.setdefault(str(key), Storage(str(key), kind, length))

@@ -1,6 +1,7 @@
 """From raw bytes to an array: what the formats of weight files have in common."""
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -45,9 +46,11 @@ def as_array(
     Raises
     ------
     ValueError, TypeError
-        When the array would reach beyond the bytes.
+        When the array would reach beyond the bytes, or have more numbers than they hold (by strides of 0).
     """
     dtype = np.dtype(STORED[kind])
+    if prod(shape) * dtype.itemsize > len(data):
+        raise ValueError(f"an array of shape {tuple(shape)} in {len(data)} bytes")
     steps = None if strides is None else [step * dtype.itemsize for step in strides]
     array: Array = np.ndarray(tuple(shape), dtype, data, offset * dtype.itemsize, steps)
     if kind == "bfloat16":

@@ -40,6 +40,9 @@ def read_zip_format(path: Path) -> dict[str, Array]:
         content, storages = read_pickle(io.BytesIO(_stored(archive, pickled)), path)
         found = find_state_dict(content, path)
         needed = {value.storage.key for value in found.values() if isinstance(value, Tensor)}
+        names = [f"{folder}data/{key}" for key in storages if key in needed]
+        if sum(archive.getinfo(name).file_size for name in names) > path.stat().st_size:
+            raise ValueError("its entries overlap")
         return _tensors(found, {key: _stored(archive, f"{folder}data/{key}") for key in storages if key in needed})
 
 

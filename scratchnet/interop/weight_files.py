@@ -15,6 +15,7 @@ from scratchnet.files import check_regular_file
 from scratchnet.interop.state_dicts import own_names
 from scratchnet.interop.tensors import as_array, byte_count
 from scratchnet.interop.torch_files import read_legacy_format, read_zip_format
+from scratchnet.npz import read_npz
 
 SAFETENSORS = {
     "F64": "float64",
@@ -31,7 +32,7 @@ SAFETENSORS = {
 
 _DAMAGE = (
     pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, ValueError, TypeError, KeyError, IndexError,
-    AttributeError, EOFError, OSError, NotImplementedError, RuntimeError, MemoryError, OverflowError,
+    AttributeError, EOFError, OSError, NotImplementedError, RuntimeError, OverflowError,
 )  # fmt: skip
 """What the readers of damaged files raise."""
 
@@ -90,10 +91,7 @@ def _read_zip(path: Path) -> dict[str, Array]:
         torch = any(name.endswith("data.pkl") for name in archive.namelist())
     if torch:
         return read_zip_format(path)
-    with np.load(path, allow_pickle=False) as stored:
-        if damaged := stored.zip.testzip():
-            raise zipfile.BadZipFile(damaged)
-        return {name: stored[name] for name in stored.files}
+    return read_npz(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:

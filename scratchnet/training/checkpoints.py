@@ -8,6 +8,7 @@ old one; the checksums of the zip format find truncated and altered files.
 """
 
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import describe, rebuild
+from scratchnet.npz import open_npz
 
 FORMAT = 1
 """Raised when the layout of the file changes."""
@@ -38,9 +40,9 @@ T = TypeVar("T")
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError,
-    TypeError, MemoryError, IndexError, SyntaxError,
+    TypeError, IndexError, SyntaxError, OverflowError, AttributeError, struct.error,
 )  # fmt: skip
-"""What NumPy, zipfile and json raise on damaged files."""
+"""What NumPy, zipfile and json raise on damaged files; a lack of memory is none."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ def _checked(path: Path | str, header: Mapping[str, Any], build: Callable[[], T]
     """Return what ``build`` makes of a header; what does not fit is a UserError."""
     try:
         return build()
-    except (*_DAMAGE, AttributeError, UserError) as error:
+    except (*_DAMAGE, UserError) as error:
         if header.get("network") is not None:
             raise UserError(f"{path}: the network cannot be built again: {error}") from error
         raise UserError(f"{path}: the checkpoint does not fit together ({error}); train again") from error
@@ -257,13 +259,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the checkpoint is empty (0 bytes); train again or use another one")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            # NumPy reads as many bytes as an array's own header says, and the checksum counts only at the end of all.
-            if damaged := stored.zip.testzip():
-                raise zipfile.BadZipFile(damaged)
-            arrays = {name: stored[name] for name in stored.files}
-        header = json.loads(arrays["header"].tobytes())
-        version, made_by = header["format"], header["versions"]["scratchnet"]
+        with open_npz(path) as stored:
+            header = json.loads(stored.read("header").tobytes())
+            version, made_by = header["format"], header["versions"]["scratchnet"]
+            if version == FORMAT:
+                arrays = {name: stored.read(name) for name in _declared(path, header, stored.names)}
     except _DAMAGE as error:
         raise UserError(f"{path}: no readable checkpoint (truncated, altered, or another kind of file)") from error
     if version != FORMAT:
@@ -272,6 +272,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
             f"{FORMAT}: train again or install that version"
         )
     return header, arrays
+
+
+def _declared(path: Path, header: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the names of the arrays that a header declares, which must be all that the file holds."""
+    declared = ["values", *(f"state/{name}" for name in header["state"]), *(f"memory/{m}" for m in header["memory"])]
+    for problem, found in (
+        ("does not hold '{}'", set(declared) - set(names)),
+        ("holds '{}', which its header does not name", set(names) - {"header", *declared}),
+    ):
+        if found:
+            what = problem.format(min(found)[:100])
+            raise UserError(f"{path}: the checkpoint does not fit together (it {what}); train again")
+    return declared
 
 
 def stored_settings(path: Path) -> dict[str, Any]:
@@ -283,8 +296,8 @@ def stored_settings(path: Path) -> dict[str, Any]:
         When the file is no readable checkpoint.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            settings: dict[str, Any] = json.loads(stored["header"].tobytes())["settings"]
+        with open_npz(path) as stored:
+            settings: dict[str, Any] = json.loads(stored.read("header").tobytes())["settings"]
     except _DAMAGE as error:
         raise UserError(f"{path}: no readable checkpoint (truncated, altered, or another kind of file)") from error
     return settings
