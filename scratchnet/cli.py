@@ -10,6 +10,8 @@ from scratchnet import __version__
 from scratchnet.errors import UserError, explain
 from scratchnet.memory import keep_freed_memory
 from scratchnet.signatures import overwriting
+from scratchnet.spelling import closest_name
+from scratchnet.terminal import exit_code, lasting_output
 
 COMMANDS = {
     "demo": "train a small DeconvNet on generated blood cells, about a minute",
@@ -22,6 +24,7 @@ COMMANDS = {
     "gradcheck": "compare every gradient with numerical differences",
     "bench": "measure time and memory, beside PyTorch where it is installed",
     "data": "make, check or weigh a data set",
+    "completion": "print a script for the completion of the shell (bash, zsh, fish)",
 }
 
 MOST_THREADS = 256
@@ -42,18 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, 1 if a check failed, 2 after an error of the user's, 130 after Ctrl-C, 141 when the reader of a pipe left.
     """
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if words[0] in ("-h", "--help", "-V", "--version"):
-        print(usage() if "h" in words[0] else f"scratchnet {__version__}")
-        return 0
+    with lasting_output() as files:
+        try:
+            return exit_code(_main(words), files)
+        except SystemExit:  # after a command's --help
+            if code := exit_code(0, files):
+                return code
+            raise
+
+
+def _main(words: Sequence[str]) -> int:
+    """Run a command; turn what a person can put right into a line."""
     try:
+        if words[0] in ("-h", "--help", "-V", "--version"):
+            print(usage() if "h" in words[0] else f"scratchnet {__version__}")
+            return 0
         return _run(words[0], words[1:])
     except KeyboardInterrupt as stop:
         print(f"\nscratchnet: {str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # `scratchnet … | head`: nobody reads on; what Python still flushes at its end must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
     except Exception as error:
         message = explain(error)
         if message is None:
@@ -65,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(name: str, words: Sequence[str]) -> int:
     """Import one command and run it."""
     if name not in COMMANDS:
-        raise UserError(f"'{name}' is no command; choose one of: {', '.join(COMMANDS)}")
+        guess = closest_name(name, COMMANDS)
+        raise UserError(f"'{name}' is no command{guess}; choose one of: {', '.join(COMMANDS)}")
     keep_freed_memory()
     # Pillow's, of images above 89 megapixels (it refuses those above 179 itself) and of odd tags beside sound pixels.
     warnings.filterwarnings("ignore", module=r"PIL\b")

@@ -4,14 +4,17 @@ import sys
 from types import TracebackType
 
 from scratchnet.errors import UserError
+from scratchnet.terminal import last_from_now_on
 
 
 def start_lesson() -> bool:
     """Return whether the lesson was started with ``--fast``: it then takes seconds, on smaller data.
 
-    From then on Ctrl-C, or data that are not there, end the lesson with one line in place of a traceback. In a
-    notebook, where nothing of this is needed, nothing changes.
+    Characters that the terminal does not have are printed as plainer ones. From then on Ctrl-C, or data that are not
+    there, end the lesson with one line in place of a traceback. In a notebook, where nothing of this is needed, nothing
+    changes.
     """
+    last_from_now_on()
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _end
     return "--fast" in sys.argv

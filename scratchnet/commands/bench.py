@@ -24,10 +24,11 @@ from scratchnet.commands.bench_arguments import (
     SegmentArguments,
     StepArguments,
 )
-from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.parsing import HELP, parse, say
 from scratchnet.device import array_module
 from scratchnet.errors import UserError
 from scratchnet.files import check_writable
+from scratchnet.spelling import closest_name
 
 USAGE = """usage: scratchnet bench ops [NAME…] [--batch N] [--json FILE]
        scratchnet bench step [--model NAME…] [--size HxW] [--batch N…] [--json FILE]
@@ -39,12 +40,13 @@ USAGE = """usage: scratchnet bench ops [NAME…] [--batch N] [--json FILE]
 
 def main(words: Sequence[str]) -> int:
     """Run the command."""
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in HELP:
         say(USAGE)
         return 0
     actions = {"ops": _ops, "step": _step, "segment": _segment, "peers": _peers}
     if words[0] not in actions:
-        raise UserError(f"'bench {words[0]}' is no command; choose one of: {', '.join(actions)}")
+        guess = closest_name(words[0], actions)
+        raise UserError(f"'bench {words[0]}' is no command{guess}; choose one of: {', '.join(actions)}")
     return actions[words[0]](words[1:])
 
 

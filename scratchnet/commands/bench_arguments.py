@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import tyro
-
 from scratchnet.bench.cases import NetworkCase, network_case
-from scratchnet.commands.parsing import parse_size
+from scratchnet.commands.flags import Metavar, Positional
 from scratchnet.config import ModelSettings, OptimizerName
+from scratchnet.config.sizes import Size
 from scratchnet.device import DeviceName
 from scratchnet.errors import UserError
 from scratchnet.ops.geometry import Pair
@@ -18,7 +17,7 @@ from scratchnet.ops.geometry import Pair
 class BenchArguments:
     """What all of them share."""
 
-    json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    json: Annotated[str | None, Metavar("FILE")] = None
     """Write every row, with its ratios and spread, the machine, versions and date."""
     threads: int | None = None
     """Cores to use, PyTorch as well. Default: SCRATCHNET_THREADS, or all."""
@@ -34,7 +33,7 @@ class NetworkArguments(BenchArguments):
 
     model: tuple[str, ...] = ()
     """Models, or vgg16-mirror: DeconvNet at the paper's size without its fully connected layers."""
-    size: str | None = None
+    size: Size | None = None
     """Size of the images, HxW or one number."""
     classes: int | None = None
     """Number of classes. Default: 2, or 21 for vgg16-mirror."""
@@ -51,7 +50,7 @@ class NetworkArguments(BenchArguments):
         """Return every model with every batch; ``models`` and ``size`` are what is taken without the flags."""
         if self.classes is not None and not 2 <= self.classes <= 256:
             raise UserError(f"--classes {self.classes}: expected 2 to 256, the background included")
-        size = parse_size(self.size) if self.size else size
+        size = self.size or size
         chosen = ModelSettings(batch_norm=self.batch_norm, unpool=self.unpool, width=self.width).options()
         return [
             network_case(model, size, batch, self.classes, chosen)
@@ -91,7 +90,7 @@ class SegmentArguments(NetworkArguments):
 class OpsArguments(BenchArguments):
     """Measure single operations, forward and backward: convolutions, pooling, batch norm, losses, updates."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME…]")] = ()
+    names: Annotated[tuple[str, ...], Positional("[NAME…]")] = ()
     """Only operations whose name contains one of these words."""
     batch: int = 4
     """Images a batch."""

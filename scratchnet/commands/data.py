@@ -4,30 +4,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import tyro
-
-from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.flags import Positional
+from scratchnet.commands.parsing import HELP, parse, say
 from scratchnet.commands.sources import open_split
 from scratchnet.config import DataSettings, check_data_settings
+from scratchnet.config.sizes import Side
 from scratchnet.data import GeneratedKind, Layout, MaskFormat, available_splits, check_dataset, write_generated
 from scratchnet.data.frequencies import count_classes
 from scratchnet.errors import UserError
 from scratchnet.progress import progress
+from scratchnet.spelling import closest_name
 
 
 @dataclass(frozen=True)
 class MakeArguments:
     """Draw squares on plain ground, blood cells, or textured shapes of very different sizes with boxes."""
 
-    kind: Annotated[GeneratedKind, tyro.conf.Positional]
+    kind: Annotated[GeneratedKind, Positional("KIND")]
     """squares: one square a picture; cells: a blood smear; shapes: several objects of five kinds, sizes 1:10."""
-    directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    directory: Annotated[str, Positional("DIR")]
     """A new or empty folder."""
     count: int = 200
     """Number of images."""
     seed: int = 0
     """The same seed gives the same images."""
-    size: int | None = None
+    size: Side | None = None
     """Side of the images in pixels. Default: 512 for squares, 128 for cells, 160 for shapes."""
     task: Literal["stained", "red"] = "stained"
     """cells: what counts as foreground, the stained nucleated cells or the red cells."""
@@ -43,7 +44,7 @@ class MakeArguments:
 class FolderArguments:
     """Read every image and mask of a data set, and say what is there and what is wrong."""
 
-    directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    directory: Annotated[str, Positional("DIR")]
     """Folder of the data set."""
     layout: Layout = "folder"
     """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/; voc: JPEGImages/ beside SegmentationClass/."""
@@ -89,12 +90,13 @@ USAGE = """usage: scratchnet data make squares|cells|shapes DIR --count N --seed
 
 def main(words: Sequence[str]) -> int:
     """Run the command."""
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in HELP:
         say(USAGE)
         return 0
     actions = {"make": _make, "check": _check, "weights": _weights}
     if words[0] not in actions:
-        raise UserError(f"'data {words[0]}' is no command; choose one of: make, check, weights")
+        guess = closest_name(words[0], actions)
+        raise UserError(f"'data {words[0]}' is no command{guess}; choose one of: make, check, weights")
     return actions[words[0]](words[1:])
 
 

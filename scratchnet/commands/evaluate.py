@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import tyro
-
 from scratchnet.commands.comparison import comparison_text, write_comparison
+from scratchnet.commands.flags import Positional
 from scratchnet.commands.objects import objects_of
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.prediction import PredictionArguments
@@ -31,7 +30,7 @@ class EvaluateArguments(PredictionArguments):
 
     data: str
     """Folder of the data set."""
-    checkpoint: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CHECKPOINT]")] = None
+    checkpoint: Annotated[str | None, Positional("[CHECKPOINT]")] = None
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
     compare: tuple[str, ...] = ()
     """Measure these checkpoints side by side, CHECKPOINT first if it is given; the other flags go for all of them."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from scratchnet.commands.parsing import parse, parse_size, say
+from scratchnet.commands.flags import Positional
+from scratchnet.commands.parsing import parse, say
+from scratchnet.config.sizes import Size
 from scratchnet.data import read_image
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write, check_writable
@@ -26,20 +26,20 @@ class ExplainArguments:
     it; of one with a side above 256 pixels, the page shows a part.
     """
 
-    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    checkpoint: Annotated[str, Positional("CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
-    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    image: Annotated[str, Positional("IMAGE")]
     """An image file."""
     out: str
     """The page to write, ending in .html."""
     maps: int = 6
     """Maps a layer; the strongest are shown."""
-    size: str | None = None
+    size: Size | None = None
     """Largest part of the image that is shown, HxW or one number. Default: 256, or the one size that the network
     takes."""
     at: tuple[int, int] | None = None
     """Row and column of the pixel in the middle of that part. Default: the image's middle."""
-    class_: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    class_: str | None = None
     """Open the page at the pixel that is surest of this class. Default: the most frequent one but the first."""
     bn: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or those of what is shown."""
@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
     if not 1 <= arguments.maps <= 64:
         raise UserError(f"--maps {arguments.maps}: expected 1 to 64")
     check_writable(arguments.out, PAGE)
-    size = parse_size(arguments.size) if arguments.size else None
+    size = arguments.size
     checkpoint = load_checkpoint(arguments.checkpoint)
     recipe = checkpoint.recipe
     wanted = _class(arguments.class_, recipe.classes)

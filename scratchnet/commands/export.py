@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import tyro
 
 from scratchnet.arrays import generator
-from scratchnet.commands.parsing import parse, parse_size, say
+from scratchnet.commands.flags import Positional
+from scratchnet.commands.parsing import parse, say
+from scratchnet.config.sizes import Size
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write, check_writable
 from scratchnet.interop.onnx_check import LIMIT, Comparison, compare, onnxruntime_version
@@ -34,11 +35,11 @@ class ExportArguments:
     onnxruntime, where that is installed, before it is written.
     """
 
-    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    checkpoint: Annotated[str, Positional("CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
-    file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.onnx")]
+    file: Annotated[str, Positional("FILE.onnx")]
     """The file to write."""
-    size: str | None = None
+    size: Size | None = None
     """Take images of this size only, HxW or one number. Default: any size, where the network allows it."""
     bn: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or every image's own."""
@@ -54,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     checkpoint = load_checkpoint(arguments.checkpoint)
     network, recipe = checkpoint.network, checkpoint.recipe
     network.use_statistics(arguments.bn)
-    wanted = parse_size(arguments.size) if arguments.size else None
+    wanted = arguments.size
     size = wanted or network.fixed_size or CHECKED
     try:
         exported = export_onnx(network, recipe.preprocessing, recipe.classes, recipe.model, size, wanted is not None)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-import tyro
-
+from scratchnet.commands.flags import Positional
 from scratchnet.commands.parsing import parse, say
 from scratchnet.device import DeviceName, array_module
 from scratchnet.errors import UserError
@@ -17,7 +16,7 @@ from scratchnet.gradcheck import all_cases
 class GradcheckArguments:
     """Compare the gradients of every op, layer, loss and model with central differences in float64."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME…]")] = ()
+    names: Annotated[tuple[str, ...], Positional("[NAME…]")] = ()
     """Only cases whose name contains one of these words."""
     device: DeviceName = "cpu"
     """cpu, or gpu (NVIDIA's, through CuPy): what is checked runs there, the checking itself on the CPU."""

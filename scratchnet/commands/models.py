@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-
-from scratchnet.commands.parsing import parse, parse_size, say
+from scratchnet.commands.flags import Positional
+from scratchnet.commands.parsing import parse, say
 from scratchnet.config import ModelSettings
+from scratchnet.config.sizes import Size
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write, check_writable
 from scratchnet.models import MODELS, build
@@ -30,9 +30,9 @@ DRAWINGS = tuple(_NOTE)
 class ModelsArguments:
     """List the models, or print one model's table: shapes, parameters, work and memory, without allocating it."""
 
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
+    name: Annotated[str | None, Positional("[NAME]")] = None
     """A model; leave it out for the list."""
-    size: str | None = None
+    size: Size | None = None
     """Size of the image, HxW or one number. Default: the size that the model was made for."""
     batch: int = 1
     """Number of images."""
@@ -84,7 +84,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"--draw {arguments.draw}: end the name in {', '.join(DRAWINGS)}")
     if arguments.draw is not None:
         check_writable(arguments.draw, DRAWING)
-    size = parse_size(arguments.size) if arguments.size else None
+    size = arguments.size
     network = build(arguments.name, arguments.classes, **_options(arguments, size))
     wanted = size or network.fixed_size or MODELS[arguments.name].size
     try:
@@ -117,6 +117,6 @@ def _options(arguments: ModelsArguments, size: Pair | None) -> dict[str, Any]:
         options["form"] = arguments.form
     if size is not None and "size" in known:
         if size[0] != size[1]:
-            raise UserError(f"--size {arguments.size}: model '{arguments.name}' takes square images only")
+            raise UserError(f"--size {size[0]}x{size[1]}: model '{arguments.name}' takes square images only")
         options["size"] = size[0]
     return options

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from scratchnet.config.sizes import Side
 from scratchnet.device import DeviceName, array_module, computing
 from scratchnet.errors import UserError
 from scratchnet.inference import (
@@ -38,7 +39,7 @@ class PredictionArguments:
     """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
     bn: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or every image's own."""
-    tile: int | None = None
+    tile: Side | None = None
     """Cut images into tiles of this side. Default: whole up to 544 pixels, tiles of 448 above."""
     overlap: int | None = None
     """By how much tiles overlap. Default: a quarter of the side."""
@@ -54,7 +55,7 @@ class PredictionArguments:
     maximum over 0, small boxes skipped)."""
     max_boxes: int | None = None
     """Boxes that are looked at. Default: 50."""
-    box_size: int | None = None
+    box_size: Side | None = None
     """Side to which boxes are resized, for networks that take any size. Default: as in training on boxes."""
     box_context: float | None = None
     """Make the boxes of a file this much longer and wider, for a look at the surroundings. Default: 1."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
 from scratchnet.arrays import to_host
+from scratchnet.commands.flags import Positional
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.prediction import PredictionArguments
 from scratchnet.data import ValueRange, read_image, write_image, write_mask
@@ -27,9 +26,9 @@ MASK, OVERLAY = "mask", "overlay"
 class SegmentArguments(PredictionArguments):
     """Segment images of any size. Writes NAME.png, a palette PNG whose index is the class, and NAME-overlay.png."""
 
-    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    checkpoint: Annotated[str, Positional("CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
-    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE…")]
+    images: Annotated[tuple[str, ...], Positional("IMAGE…")]
     """Image files, or folders of images."""
     out: str
     """Folder for the masks and overlays."""

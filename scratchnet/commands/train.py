@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from scratchnet.commands.parsing import parse, say
+from scratchnet.commands.parsing import find_value, parse, say, wants_help
 from scratchnet.commands.preparing import prepare_run
 from scratchnet.commands.results import baselines, results_text, write_metrics, write_run_report
 from scratchnet.commands.sources import open_splits, training_views
@@ -23,7 +23,7 @@ from scratchnet.training.nccl import between_gpus
 from scratchnet.training.parallel import Alone, Ranks
 from scratchnet.training.run import BEST, CHECKPOINT, LAST, LOG, Run
 
-EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm True --epochs 30 --out run"
+EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm --epochs 30 --out run"
 
 
 CONFIG, SETTINGS = "config.toml", "settings"
@@ -87,13 +87,13 @@ def _main(words: Sequence[str], ranks: Ranks) -> int:
 
 def _defaults(words: Sequence[str]) -> TrainSettings:
     """Return the settings that flags override: a config's, a run's when it is resumed, or the defaults."""
-    for word, value in zip(words, [*words[1:], ""], strict=True):
-        if word == "--config" or word.startswith("--config="):
-            return read_settings(word.partition("=")[2] or value)
-    if "--resume" in words:
-        for word, value in zip(words, [*words[1:], ""], strict=True):
-            if word == "--out" or word.startswith("--out="):
-                return _settings_of_run(Path(word.partition("=")[2] or value))
+    if wants_help(words):
+        return TrainSettings()
+    config, out = find_value(words, "--config"), find_value(words, "--out")
+    if config is not None:
+        return read_settings(config)
+    if "--resume" in words and out is not None:
+        return _settings_of_run(Path(out))
     return TrainSettings()
 
 

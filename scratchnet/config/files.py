@@ -3,12 +3,14 @@
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from scratchnet.config.settings import TrainSettings
+from scratchnet.config.sizes import read_pair
 from scratchnet.errors import UserError
 from scratchnet.files import check_regular_file
 
@@ -100,7 +102,8 @@ def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
                 raise UserError(f"{where}: '{key}' must be a table, [{key}]")
             made[key] = _fill(hints[key], value, f"{where} [{key}]")
             continue
-        given = tuple(value) if isinstance(value, list) else value
+        given = _pair(value, hints[key]) if isinstance(value, int | str) else value
+        given = tuple(given) if isinstance(given, list) else given
         try:
             if isinstance(given, bool) and bool not in (hints[key], *get_args(hints[key])):
                 raise TypeCheckError("true and false are no numbers")  # to Python they are 1 and 0
@@ -108,6 +111,15 @@ def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
         except TypeCheckError as error:
             raise UserError(f"{where}: '{key}' is {value!r}, but {error}") from error
     return kind(**made)
+
+
+def _pair(value: int | str, hint: Any) -> Any:
+    """Let 256 and "256x128" stand for sizes, as on the command line."""
+    sizes = [part for part in (hint, *get_args(hint)) if part in (tuple[int, int], tuple[float, float])]
+    if sizes and not isinstance(value, bool):
+        with suppress(ValueError):
+            return read_pair(str(value), get_args(sizes[0])[0])
+    return value
 
 
 def _toml(value: Any) -> str:

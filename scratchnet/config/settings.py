@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
+from scratchnet.config.sizes import Side, Size
 from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normalization
 from scratchnet.device import DeviceName
 from scratchnet.losses import LossName
@@ -45,9 +46,9 @@ class DataSettings:
     range: tuple[float, float] | None = None
     """Stored values of images with more than 8 bits (16-bit, 32-bit, floating point) that become black and white, for
     example 0 4095 for a 12-bit camera; values beyond are cut off. Images of 8 bits stay as they are."""
-    resize: tuple[int, int] | None = None
+    resize: Size | None = None
     """Height and width to which every image is brought first; results come back in the image's own size."""
-    tile: int | None = None
+    tile: Side | None = None
     """Cut images into training tiles of this side first."""
     tile_overlap: int = 0
     """By how many pixels those tiles overlap at least."""
@@ -78,7 +79,7 @@ class ModelSettings:
     bloodcell) learn to spread them."""
     width: float | None = None
     """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
-    size: int | None = None
+    size: Side | None = None
     """deconvnet, deconvnet-small: height and width of the images it takes."""
     depth: int | None = None
     """unet, unet-same: number of pools."""

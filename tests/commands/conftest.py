@@ -8,6 +8,12 @@ from tests.tiny import write_set
 SMALL = ["--model", "bloodcell", "--width", "0.1", "--epochs", "1", "--batch-size", "2"]
 
 
+def without(words, others):
+    """Return the pairs of a flag and its value whose flag is not among the other words; a flag may be given once."""
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return [word for pair in pairs if pair[0] not in others for word in pair]
+
+
 @pytest.fixture
 def call(capsys):
     """Run the command line; return (exit code, stdout, stderr)."""
@@ -16,7 +22,7 @@ def call(capsys):
         capsys.readouterr()
         try:
             code = main([str(word) for word in words])
-        except SystemExit as leave:  # how tyro ends --help and its own messages
+        except SystemExit as leave:  # after --help
             code = leave.code
         said = capsys.readouterr()
         return code, said.out, said.err
@@ -41,7 +47,7 @@ def train(call):
     """Train a small network; return (exit code, stdout, stderr)."""
 
     def run(data, out, *words):
-        return call("train", "--data", data, "--out", out, *SMALL, *words)
+        return call("train", "--data", data, "--out", out, *without(SMALL, words), *words)
 
     return run
 
@@ -72,6 +78,6 @@ def finished(tmp_path_factory):
     """A set, ``set/``, and a trained run, ``run/``; tests do not write there."""
     root = tmp_path_factory.mktemp("finished")
     write_set(root / "set", 6, 32, 32)
-    words = ["train", "--data", str(root / "set"), "--out", str(root / "run"), *SMALL, "--batch-norm", "True"]
+    words = ["train", "--data", str(root / "set"), "--out", str(root / "run"), *SMALL, "--batch-norm"]
     assert main(words) == 0
     return root

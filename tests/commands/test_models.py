@@ -24,7 +24,7 @@ def test_the_list(call):
         (["deconvnet", "--classes", "21"], ["251,805,653 parameters, 65.492 GFLOP", "24.49  12.24   1.53    0.38"]),
         (["deconvnet", "--size", "96", "--width", "0.1"], ["(1, 96, 96, 2)", "conv 3×3, 410"]),
         (["segnet-basic", "--size", "180x240", "--measure"], ["11.06   5.53   0.69    0.17", "(measured: "]),
-        (["fcn8s", "--padding", "same", "--upsampling", "learned", "--at-once", "True"], ["scale 0.01", "crop at 4"]),
+        (["fcn8s", "--padding", "same", "--upsampling", "learned", "--at-once"], ["scale 0.01", "crop at 4"]),
         (["fcn32s", "--size", "3x500"], ["crop at 19", "(1, 3, 500, 2)"]),
         (
             ["deconvnet", "--size", "224", "--classes", "21", "--batch", "64"],
@@ -37,7 +37,7 @@ def test_the_list(call):
         ),
         (["unet-same", "--size", "512"], ["1,205.3 MB of values", "654.3 MB with recompute"]),
         (["unet"], ["(1, 388, 388, 2)"]),
-        (["unet-same", "--depth", "2", "--batch-norm", "True", "--dropout", "False"], ["conv3_2_bn"]),
+        (["unet-same", "--depth", "2", "--batch-norm", "--no-dropout"], ["conv3_2_bn"]),
         (["sliding-window", "--form", "window"], ["(1, 61, 61, 3)", "(1, 1, 1, 2)"]),
     ],
     ids=" ".join,

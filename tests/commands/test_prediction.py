@@ -196,7 +196,7 @@ def test_boxes_round_segments(segment):
         ("any", "--scales 0", "--scales 0: expected numbers from 0.1 to 4"),
         ("any", "--scales nan", "--scales nan: expected"),
         ("any", "--scales 1 5", "--scales 1 5: expected"),
-        ("any", "--scales", "--scales : expected"),
+        ("any", "--scales", "--scales: a value is missing"),
         ("any", "--scales 0.2 1", "photo.png: at scale 0.2, the image is 14×10 pixels"),
         ("fixed", "--proposals grid --max-boxes 0", "--max-boxes 0: expected 1 to 10000"),
         ("any", "--crf --crf-iterations 0", "--crf-iterations 0: expected 1 to 1000"),

@@ -20,7 +20,7 @@ def weights_of(run):
 
 
 def test_everything_that_a_run_leaves(train, images, tmp_path, figures):
-    code, said, err = train(images, tmp_path / "run", "--epochs", "2", "--batch-norm", "True")
+    code, said, err = train(images, tmp_path / "run", "--epochs", "2", "--batch-norm")
     assert (code, err) == (0, "")
     out = tmp_path / "run"
     assert {path.name for path in out.iterdir()} == {
@@ -120,7 +120,7 @@ def test_grey_masks_with_a_threshold(train, tmp_path):
         ["--freeze", "conv1", "deconv*.bias"],
         ["--optimizer", "sgd", "--momentum", "0.5", "--weight-decay", "1e-4", "--bias-rate", "2", "--schedule", "step"],
         ["--accumulate", "2", "--iterations", "1", "--patience", "3", "--seed", "7"],
-        ["--normalization", "none", "--unpool", "switches", "--batch-norm", "True", "--no-recalibrate"],
+        ["--normalization", "none", "--unpool", "switches", "--batch-norm", "--no-recalibrate"],
     ],
     ids=lambda words: words[0],
 )

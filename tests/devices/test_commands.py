@@ -16,7 +16,7 @@ from tests.cuda import cublas
 from tests.standin.module import cupy as standin
 from tests.tiny import write_set
 
-TRAIN = ("--model", "bloodcell", "--width", "0.1", "--batch-norm", "True", "--epochs", "1", "--batch-size", "2")
+TRAIN = ("--model", "bloodcell", "--width", "0.1", "--batch-norm", "--epochs", "1", "--batch-size", "2")
 
 
 pytestmark = pytest.mark.usefixtures("quick_reports")

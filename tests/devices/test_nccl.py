@@ -200,7 +200,7 @@ sys.exit(code)
 def test_processes_of_mpiexec_sum_between_their_gpus(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_set(Path("set"), 9)
-    words = ["train", "--data", "set", "--width", "0.1", "--batch-norm", "True", "--batch-size", "3", "--epochs", "1"]
+    words = ["train", "--data", "set", "--width", "0.1", "--batch-norm", "--batch-size", "3", "--epochs", "1"]
     words += ["--optimizer", "sgd", "--learning-rate", "0.01"]
     assert cli.main([*words, "--out", "alone"]) == 0
     expected = load_checkpoint(Path("alone") / LAST).network.flat().values

@@ -53,7 +53,7 @@ def mpiexec(count, *words):
 def test_processes_train_together_lose_one_and_go_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_set(Path("set"), 12)
-    words = ["train", "--data", "set", "--width", "0.1", "--batch-norm", "True", "--batch-size", "3", "--epochs", "2"]
+    words = ["train", "--data", "set", "--width", "0.1", "--batch-norm", "--batch-size", "3", "--epochs", "2"]
     words += ["--optimizer", "sgd", "--learning-rate", "0.01"]
     assert cli.main([*words, "--out", "alone"]) == 0
     lost = mpiexec(2, "-c", BREAKING, *words, "--out", "shared")
