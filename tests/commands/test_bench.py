@@ -92,7 +92,7 @@ def test_threads_are_passed_on(call, alone):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["opps"], "'bench opps' is no command; choose one of: ops, step, segment, peers"),
+        (["opps"], "'bench opps' is no command; did you mean ops?; choose one of: ops, step, segment, peers"),
         (["ops", "cnov"], "no operation is named like 'cnov'"),
         (["ops", "--batch", "0"], "--batch 0: expected at least 1"),
         (["ops", "--threads", "0"], "--threads 0: expected the number of cores to use, 1 to 256"),

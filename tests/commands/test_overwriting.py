@@ -120,7 +120,7 @@ def test_the_config_that_a_training_was_started_with_is_kept(call, plain, tmp_pa
 def test_every_command_that_writes_is_tried_here():
     """Whoever adds a command says here whether it writes; demo and data make refuse a folder that is not theirs."""
     tried = {words[0] for words, _ in WRITERS.values()}
-    assert tried | {"demo", "data", "gradcheck", "export", "bench"} == set(COMMANDS)
+    assert tried | {"demo", "data", "gradcheck", "export", "bench", "completion"} == set(COMMANDS)
 
 
 def test_seals(tmp_path):

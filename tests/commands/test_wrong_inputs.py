@@ -235,7 +235,7 @@ SETTINGS = {
     "--crop 8 8": "--crop is 8×8 pixels, but model 'bloodcell' halves",
     "--crop 0 16": "--crop 0 16: expected height and width of at least 1",
     "--crop 16 -16": "--crop 16 -16",
-    "--resize 0 32": "--resize 0 32: expected height and width",
+    "--resize 0 32": "--resize 0 32: expected HxW",
     "--resize 8 8": "s0 is 8×8 pixels, but model 'bloodcell'",
     "--mosaic 2": "--mosaic 2.0: expected a number from 0 to 1",
     "--noise -1": "--noise -1.0",
