@@ -12,7 +12,42 @@ oh, ow  height and width of an output map
 ======= ==========================================================
 """
 
+from importlib import import_module
+from typing import Any
+
 from scratchnet.modes import precise, textbook
 
 __version__ = "0.1.0"
 __all__ = ["precise", "textbook"]
+
+PUBLIC = (
+    "config",
+    "data",
+    "evaluation",
+    "gradcheck",
+    "inference",
+    "initialization",
+    "interop",
+    "layers",
+    "losses",
+    "models",
+    "network",
+    "ops",
+    "replay",
+    "summary",
+    "training",
+    "viewing",
+)
+"""The public modules; ``docs/public.md`` lists what is public in each. All else may change without notice."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public module when it is first asked for, so that ``import scratchnet`` alone stays quick."""
+    if name in PUBLIC:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'; its modules are {', '.join(PUBLIC)}")
+
+
+def __dir__() -> list[str]:
+    """Return the names of the module, the public modules included."""
+    return sorted({*globals(), *PUBLIC})

@@ -115,6 +115,26 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
     return Summary(tuple(rows), shapes["input"])
 
 
+SIDES = (32, 64, 128, 256, 512, 1024)
+"""Sides of the input that a table is made for: the smallest one that fits, brought to a multiple of the stride."""
+
+
+def table(network: Network) -> str:
+    """Return the table of a network for its fixed size, or for the smallest usual size that it takes.
+
+    The names of steps and layers alone where no usual size fits.
+    """
+    stride = network.stride
+    sides = (-(-side // stride) * stride + 2 * network.border for side in SIDES)
+    for size in [network.fixed_size] if network.fixed_size else [(side, side) for side in sides]:
+        try:
+            return summarize(network, size).text() if network.steps else repr(network)
+        except (ValueError, NotImplementedError, AttributeError):  # also of a layer that does not know its shapes
+            continue
+    lines = [f"{step.name}  {step.layer.describe()}  ← {', '.join(step.inputs)}" for step in network.steps]
+    return "\n".join([*lines, repr(network)])
+
+
 def training_memory(network: Network, size: Pair, n: int = 1) -> str:
     """Return a line on what values and gradients take at the worst moment of a training step on ``n`` images.
 

@@ -15,7 +15,7 @@ from scratchnet.training.checkpoints import Recipe
 from scratchnet.training.parallel import Ranks
 from scratchnet.training.run import LAST, Run
 from scratchnet.training.setup import freeze
-from scratchnet.training.starting import start_from
+from scratchnet.training.starting import load_matching_parameters
 
 
 def prepare_run(
@@ -68,7 +68,7 @@ def prepare_run(
         for remark in start.left_out:
             say(remark)
     if t.start_from and fresh:
-        say(start_from(run.network, t.start_from))
+        say(load_matching_parameters(run.network, t.start_from))
     return run
 
 

@@ -1,5 +1,6 @@
 """Images and masks: from folders, or drawn; checked, augmented, cut into tiles, batched. Knows nothing of networks."""
 
+from scratchnet.data.array_source import ArraySource
 from scratchnet.data.augmentation import Augmentation, augment
 from scratchnet.data.border_weights import BorderWeights
 from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
@@ -32,6 +33,7 @@ __all__ = [
     "SHAPE_CLASSES",
     "SQUARE_CLASSES",
     "VOC_CLASSES",
+    "ArraySource",
     "Augmentation",
     "BorderWeights",
     "BoxDataset",

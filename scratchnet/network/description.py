@@ -61,6 +61,22 @@ def describe(network: Network) -> dict[str, Any]:
     return settings | {"steps": steps}
 
 
+def own_layers(network: Network) -> tuple[type[Layer], ...]:
+    """Return the layer classes of a network, and of layers that its layers are made of, that are not scratchnet's."""
+    found: dict[type[Layer], None] = {}
+
+    def look(layer: Layer) -> None:
+        if OWN.get(type(layer).__name__) is not type(layer):
+            found[type(layer)] = None
+        for value in (*layer.arguments[0], *layer.arguments[1].values()):
+            if isinstance(value, Layer):
+                look(value)
+
+    for step in network.steps:
+        look(step.layer)
+    return tuple(found)
+
+
 def rebuild(description: Mapping[str, Any], own: Sequence[type[Layer]] = ()) -> Network:
     """Build the network that a description says, without memory.
 

@@ -9,8 +9,12 @@ for all parameters of that step); ``*``, ``?`` and ``[…]`` match as in a shell
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from scratchnet.layers.base import Parameter
+
+if TYPE_CHECKING:
+    from scratchnet.network.named_list import Network
 
 SHOWN = 5
 """Names that an error lists at most."""
@@ -39,6 +43,20 @@ def matching(parameters: Mapping[str, Parameter], patterns: Sequence[str]) -> li
             raise ValueError(f"no parameter matches '{pattern}'; {_suggestion(parameters, pattern)}")
         found |= fits
     return [name for name in parameters if name in found]
+
+
+def set_frozen(network: "Network", names: Sequence[str], frozen: bool, statistics: bool) -> None:
+    """Freeze or unfreeze parameters, with ``statistics`` also those of batch norm layers that are frozen whole."""
+    named = network.parameters()
+    for name in names:
+        named[name].frozen = frozen
+        if network.buffers is not None:
+            named[name].grad[...] = 0  # what is left of it would be added to later
+    for step, norm in network.batch_norms().items() if statistics else ():
+        if any(name.rpartition(".")[0] == step for name in names):
+            norm.frozen = not norm.learns()
+    if network.buffers is not None:
+        network.buffers.choose(named)
 
 
 def _fits(name: str, pattern: str) -> bool:

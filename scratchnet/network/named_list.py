@@ -14,7 +14,7 @@ from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.flat_buffers import KINDS, FlatBuffers, moved
-from scratchnet.network.freezing import matching
+from scratchnet.network.freezing import matching, set_frozen
 from scratchnet.network.inputs import check_input
 from scratchnet.network.joining import joined
 from scratchnet.network.ownership import Owner, check_unowned, claim
@@ -80,6 +80,16 @@ class Network(Owner):
         if isinstance(layer, MaxPool2d):
             self._made.add(f"{name}.switches")
         return name
+
+    def __repr__(self) -> str:
+        """Say in a line what the network is."""
+        return f"<Network: {len(self.steps)} steps, {self.parameter_count():,} parameters>"
+
+    def __str__(self) -> str:
+        """Return the table of the steps, for an input of a small size that fits."""
+        from scratchnet.summary import table  # which imports networks
+
+        return table(self)
 
     # Memory -------------------------------------------------------------------------------------------------------
 
@@ -219,26 +229,15 @@ class Network(Owner):
         ValueError
             When a pattern matches no parameter; nothing is frozen then.
         """
-        return self._set_frozen(matching(self.parameters(), patterns), True, statistics)
+        set_frozen(self, matching(self.parameters(), patterns), True, statistics)
+        return self
 
     def unfreeze(self, *patterns: str) -> "Network":
         """Learn the parameters that the patterns match again, all of them without a pattern; return the network.
 
         The statistics of their batch norm layers move again as well.
         """
-        return self._set_frozen(matching(self.parameters(), patterns or ("*",)), False, True)
-
-    def _set_frozen(self, names: list[str], frozen: bool, statistics: bool) -> "Network":
-        named = self.parameters()
-        for name in names:
-            named[name].frozen = frozen
-            if self.buffers is not None:
-                named[name].grad[...] = 0  # what is left of it would be added to later
-        for step, norm in self.batch_norms().items() if statistics else ():
-            if any(name.rpartition(".")[0] == step for name in names):
-                norm.frozen = not norm.learns()
-        if self.buffers is not None:
-            self.buffers.choose(named)
+        set_frozen(self, matching(self.parameters(), patterns or ("*",)), False, True)
         return self
 
     def frozen(self) -> list[str]:

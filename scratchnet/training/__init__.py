@@ -1,5 +1,6 @@
 """Learning: optimisers, schedules, checkpoints, and the run that ties them together."""
 
+from scratchnet.config import TrainingSettings
 from scratchnet.training.checkpoints import (
     Checkpoint,
     Recipe,
@@ -11,6 +12,8 @@ from scratchnet.training.checkpoints import (
 from scratchnet.training.optimizers import SGD, Adam, AdamW, WeightAverage
 from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
+from scratchnet.training.starting import load_matching_parameters
+from scratchnet.training.trainer import Trainer
 
 __all__ = [
     "SGD",
@@ -19,8 +22,11 @@ __all__ = [
     "Checkpoint",
     "Recipe",
     "Schedule",
+    "Trainer",
+    "TrainingSettings",
     "WeightAverage",
     "load_checkpoint",
+    "load_matching_parameters",
     "load_network",
     "recalibrate",
     "save_checkpoint",

@@ -7,8 +7,8 @@ import numpy as np
 
 from scratchnet.arrays import Array, on_gpu, to_device_of
 from scratchnet.data import BorderWeights, read_ahead
-from scratchnet.losses import PixelLoss
 from scratchnet.replay import Replay
+from scratchnet.training.objective import Objective
 from scratchnet.training.parallel import Alone, Ranks, over_ranks, step_without_images, sum_gradients, total
 
 Batch: TypeAlias = tuple[Array, Array, Array | None]
@@ -58,7 +58,7 @@ def cut(number: int, x: Array, target: Array, weights: Array | None, alone: int 
 
 
 def gradient(
-    passes: Replay, loss: PixelLoss, parts: Sequence[Part], seed: int, epoch: int, ranks: Ranks | None = None
+    passes: Replay, loss: Objective, parts: Sequence[Part], seed: int, epoch: int, ranks: Ranks | None = None
 ) -> float:
     """Leave in a network the gradient of the parts as if they were one batch; return that batch's loss.
 

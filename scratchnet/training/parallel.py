@@ -21,9 +21,9 @@ from scratchnet.data import SampleSource, share_of
 from scratchnet.evaluation import metrics
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.inference.combining import Predictor
-from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.network.passes import learning_values
+from scratchnet.training.objective import Objective
 
 BUCKET_BYTES = 16 << 20
 """The gradient is summed in pieces of this size: large enough that their number does not count, small enough that the
@@ -85,7 +85,7 @@ def forward_without_images(network: Network) -> None:
         layer.forward_without_images()
 
 
-def step_without_images(network: Network, loss: PixelLoss, ranks: Ranks) -> None:
+def step_without_images(network: Network, loss: Objective, ranks: Ranks) -> None:
     """Take part in the sums of a training step of which this rank has no image."""
     forward_without_images(network)
     loss.without_images(ranks.sum_, network.flat().values)

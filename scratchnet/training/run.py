@@ -22,9 +22,9 @@ from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_bat
 from scratchnet.device import array_module
 from scratchnet.errors import UserError
 from scratchnet.inference import Evaluation, Segmenter
-from scratchnet.losses import PixelLoss
 from scratchnet.modes import matrix_precision
 from scratchnet.network import Network
+from scratchnet.network.description import own_layers
 from scratchnet.progress import progress
 from scratchnet.recycling import shared_copy
 from scratchnet.replay import Replay
@@ -32,9 +32,11 @@ from scratchnet.training import recalibration
 from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
 from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
 from scratchnet.training.logs import summary, write_log
+from scratchnet.training.objective import Objective
 from scratchnet.training.optimizers import WeightAverage
 from scratchnet.training.padding import pad_to_stride
 from scratchnet.training.parallel import Alone, Ranks, evaluate_together, share_batches
+from scratchnet.training.resuming import check_same
 from scratchnet.training.setup import freeze, make_optimizer, make_schedule
 
 BEST, LAST, LOG = "checkpoint.npz", "last.npz", "log.csv"
@@ -84,13 +86,15 @@ class Run:
     settings : TrainingSettings
     augmentation : Augmentation
     train, val : SampleSource
-    loss : PixelLoss
+    loss : Objective
     resume : bool
         Go on where ``last.npz`` stands, if there is one.
     border_weights : BorderWeights or None
         Weighs the pixels of the training masks.
     ranks : Ranks or None
         The processes that make this run together, if there are several; the first one writes the files.
+    network : Network or None
+        A network of one's own, allocated; None builds that of the recipe.
 
     Raises
     ------
@@ -106,16 +110,18 @@ class Run:
         augmentation: Augmentation,
         train: SampleSource,
         val: SampleSource,
-        loss: PixelLoss,
+        loss: Objective,
         resume: bool = False,
         border_weights: BorderWeights | None = None,
         ranks: Ranks | None = None,
+        network: Network | None = None,
     ) -> None:
         self.ranks = ranks or Alone()
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
         self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
         self.xp = array_module(settings.device, self.ranks.place)
-        self._use(recipe.build().allocate(settings.seed))
+        self.own = network
+        self._use(network or recipe.build().allocate(settings.seed))
         self.optimizer, self.schedule = make_optimizer(settings), make_schedule(settings)
         values = self.network.flat().values
         self.average = None if settings.ema is None else WeightAverage(settings.ema, values)
@@ -128,7 +134,8 @@ class Run:
         """Train ``network`` from now on, on the device that the settings name."""
         self.network, self.passes = network.to(self.xp), Replay(network)
         network.recompute = self.settings.recompute
-        freeze(network, self.settings)
+        if self.own is None or self.settings.freeze:
+            freeze(network, self.settings)
         share_batches(network, self.ranks)
 
     @property
@@ -184,7 +191,7 @@ class Run:
     def finish(self) -> Evaluation:
         """Load the best checkpoint, recalibrate batch norm if wanted, write it back, and return its evaluation."""
         self.ranks.wait()  # until the first one has written it
-        best = load_checkpoint(self.folder / BEST)
+        best = self._load(self.folder / BEST)
         self._use(best.network)
         if self.settings.recalibrate and self.network.batch_norms():
             count = min(len(self.train) // self.batch_size, recalibration.ENOUGH)
@@ -298,34 +305,17 @@ class Run:
         last = Checkpoint(self.recipe, self.network, asdict(state), self.optimizer.arrays | average)
         save_checkpoint(self.folder / LAST, last, CHECKPOINT)
 
+    def _load(self, path: Path) -> Checkpoint:
+        """Read a checkpoint of this run, whose network may have layers of one's own."""
+        return load_checkpoint(path, () if self.own is None else own_layers(self.own))
+
     def _restore(self) -> None:
         """Continue from ``last.npz``."""
         path = self.folder / LAST
-        last = load_checkpoint(path)
+        last = self._load(path)
         wanted, stored = self.recipe, last.recipe
-        for what in ("model", "options", "classes"):
-            if getattr(wanted, what) != getattr(stored, what):
-                raise UserError(
-                    f"{path}: was trained with {what} {getattr(stored, what)!r}, not {getattr(wanted, what)!r}; "
-                    "resume with the same settings or choose another --out"
-                )
-        for what in ("normalization", "resize", "range"):
-            old, new = getattr(stored.preprocessing, what), getattr(wanted.preprocessing, what)
-            if new != old:
-                raise UserError(f"{path}: was trained with {what} {old}, not {new}; leave out --{what}")
-        if ("average" in last.memory) != (self.average is not None):
-            has = "an" if "average" in last.memory else "no"
-            raise UserError(f"{path}: holds {has} average of the weights; resume with the same --ema")
-        if set(last.memory) - {"average"} != set(self.optimizer.names):
-            raise UserError(
-                f"{path}: holds the memory of another optimiser ({', '.join(last.memory) or 'none'}), expected "
-                f"{', '.join(self.optimizer.names)}; resume with the same --optimizer"
-            )
-        if wanted.data.get("held_out") != stored.data.get("held_out"):
-            raise UserError(
-                f"{path}: other images were held back for validation then (files added, removed or renamed, or another "
-                "--seed or --validation); put them back or choose another --out"
-            )
+        names = (*self.optimizer.names, *(() if self.average is None else ("average",)))
+        check_same(path, last, wanted, names, self.own)
         self.recipe = Recipe(
             wanted.model, wanted.options, wanted.classes, stored.preprocessing, wanted.data, wanted.settings
         )

@@ -8,7 +8,7 @@ from scratchnet.network import Network
 from scratchnet.training.checkpoints import load_network
 
 
-def start_from(network: Network, path: Path | str) -> str:
+def load_matching_parameters(network: Network, path: Path | str) -> str:
     """Copy every number that a checkpoint has under the same name and in the same shape.
 
     Parameters

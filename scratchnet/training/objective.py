@@ -1,0 +1,103 @@
+"""What a training minimises: a :class:`~scratchnet.losses.PixelLoss`, or any function of logits and truth."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from scratchnet.arrays import Array, SumOverRanks
+from scratchnet.losses import Share
+
+LossFunction: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
+"""(logits (n, h, w, classes), truth (n, h, w)) → (loss, gradient with respect to the logits)."""
+
+
+class Objective(Protocol):
+    """What the training loop needs of a loss; :class:`~scratchnet.losses.PixelLoss` explains each."""
+
+    @property
+    def ignore_index(self) -> int | None:
+        """The label of pixels that do not count."""
+
+    def __call__(
+        self,
+        logits: Array,
+        target: Array,
+        pixel_weights: Array | None = None,
+        share: Share | None = None,
+        over_ranks: SumOverRanks | None = None,
+    ) -> tuple[float, Array]:
+        """Return the loss and its gradient with respect to the logits."""
+
+    def check(self, target: Array) -> None:
+        """Raise a ValueError when a label is out of range."""
+
+    def without_images(self, over_ranks: SumOverRanks, like: Array) -> None:
+        """Take part in the sums over processes for a batch of which this one has no image."""
+
+    def shares(
+        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: SumOverRanks | None = None
+    ) -> list[Share]:
+        """Return the shares of several batches in one update."""
+
+
+@dataclass(frozen=True)
+class AnyLoss:
+    """A function of logits and truth as an objective.
+
+    It counts as a mean over images: where several batches or processes make one update, each is weighted by its number
+    of images. That is exact for a function that is such a mean, and near it for one that is a mean over pixels.
+
+    Attributes
+    ----------
+    function : callable
+        (logits, truth) → (loss, gradient).
+    ignore_index : int or None
+        The label with which masks are padded where a network needs larger images.
+    """
+
+    function: LossFunction
+    ignore_index: int | None = 255
+
+    def __call__(
+        self,
+        logits: Array,
+        target: Array,
+        pixel_weights: Array | None = None,
+        share: Share | None = None,
+        over_ranks: SumOverRanks | None = None,
+    ) -> tuple[float, Array]:
+        """Return the loss and its gradient with respect to the logits, times the share.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the function returns something else than a number and an array like the logits.
+        """
+        found = self.function(logits, target)
+        if not (isinstance(found, tuple) and len(found) == 2):
+            raise TypeError(f"the loss returned {type(found).__name__}; expected a tuple (loss, gradient)")
+        loss, gradient = found
+        if getattr(gradient, "shape", None) != logits.shape:
+            raise ValueError(
+                f"the loss returned a gradient of shape {getattr(gradient, 'shape', None)}; expected that of the "
+                f"logits, {logits.shape}"
+            )
+        factor = 1.0 if share is None else share.cross_entropy
+        return loss * factor, (gradient * factor).astype(logits.dtype, copy=False)
+
+    def check(self, target: Array) -> None:
+        """Accept all labels."""
+
+    def without_images(self, over_ranks: SumOverRanks, like: Array) -> None:
+        """Do nothing: there are no sums."""
+
+    def shares(
+        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: SumOverRanks | None = None
+    ) -> list[Share]:
+        """Return each batch's share of the images."""
+        whole = np.array([float(sum(len(target) for target in targets))])
+        if over_ranks is not None:
+            over_ranks(whole)
+        return [Share(len(target) / (float(whole[0]) or 1.0)) for target in targets]
