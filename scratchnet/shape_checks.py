@@ -44,14 +44,14 @@ def check_maps(where: str, maps: Any, size: tuple[int, int] | None = None) -> No
 
 
 def _check(where: str, name: str, array: Any, form: tuple[str | int, ...], kinds: str) -> None:
-    """Compare an array with the form that is expected; letters stand for any length, of images for 1 or more."""
+    """Compare an array with the form that is expected; letters stand for any length, of an image for 1 or more."""
     words = f"({', '.join(map(str, form))})"
     kind = {"u": "uint8", "uib": "integers", "f": "floating point"}[kinds]
     if not hasattr(array, "shape") or not hasattr(array, "dtype"):
         raise ValueError(f"{where}: expected {name} {words} as an array, got {type(array).__name__}")
     shape, dtype = array.shape, array.dtype
     fits = len(shape) == len(form) and all(
-        n == f if isinstance(f, int) else n > 0 or form[-1] != 3 for n, f in zip(shape, form, strict=True)
+        n == f if isinstance(f, int) else n > 0 or f == "n" or form[-1] != 3 for n, f in zip(shape, form, strict=True)
     )
     typed = dtype.kind in kinds and (kinds != "u" or dtype.itemsize == 1)
     if fits and typed:
