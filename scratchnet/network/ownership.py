@@ -30,7 +30,7 @@ class Owner:
         """Register the new network, which may also be a copy."""
         network = super().__new__(cls)
         network.owned = {}
-        _OWNERS.add(network)
+        _OWNERS[id(network)] = network
         return network
 
     def __getstate__(self) -> dict[str, Any]:
@@ -38,7 +38,8 @@ class Owner:
         return {name: value for name, value in vars(self).items() if name not in ("_last", "owned")}
 
 
-_OWNERS: "weakref.WeakSet[Owner]" = weakref.WeakSet()
+_OWNERS: "weakref.WeakValueDictionary[int, Owner]" = weakref.WeakValueDictionary()
+"""All networks by their id. The list of its references is made in one go, whatever other threads build meanwhile."""
 
 
 def claim(network: Owner, step: Step) -> None:
@@ -81,8 +82,9 @@ def check_unowned(network: Owner, name: str, layer: Layer) -> None:
 
 def _other_owner(network: Owner, part: Layer | Parameter) -> str | None:
     """Return the name of the step of another network that owns a layer or a parameter."""
-    for other in list(_OWNERS):
-        if other is not network and id(part) in other.owned:
+    for reference in _OWNERS.valuerefs():
+        other = reference()
+        if other is not None and other is not network and id(part) in other.owned:
             return other.owned[id(part)][1]
     return None
 
