@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from scratchnet.interop.switches import to_torch
+from scratchnet.layers import Conv2d, MaxPool2d
 from scratchnet.losses import PixelLoss
 from scratchnet.modes import textbook
+from scratchnet.network import Network
 from scratchnet.ops.activation import dropout, relu, relu_backward
 from scratchnet.ops.normalization import batch_norm_fixed, batch_norm_fixed_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
+from scratchnet.replay import Replay
 from tests.compare import special
 from tests.torch_layouts import maps, planes, tensor
 
@@ -192,3 +195,21 @@ def test_a_certain_and_right_pixel_costs_nothing():
     assert loss == 0
     assert not dlogits.any()
     assert PixelLoss(2)(logits, np.array([[[0, 1]]]))[0] == np.inf
+
+
+@pytest.mark.parametrize("pool", [(2,), (3, 2, 1)])
+def test_a_replay_finds_nan_that_was_not_there_when_it_was_recorded(pool):
+    def network():
+        net = Network(4)
+        net.add("pool", MaxPool2d(*pool))
+        net.add("conv", Conv2d(4, 2, 1))
+        return net.allocate(0).train()
+
+    plain, fast = network(), network()
+    replay = Replay(fast)
+    for x in (finite(2, 8, 8, 4, dtype=np.float32),) * 4 + (special(2, 8, 8, 4, dtype=np.float32),):
+        expected, found = plain.forward(x.copy()), replay.forward(x.copy())
+        np.testing.assert_array_equal(found, expected)
+        dy = np.ones_like(expected)
+        plain.backward(dy.copy())
+        replay.backward(dy.copy())
