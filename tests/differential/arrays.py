@@ -10,7 +10,7 @@ NON_FINITE = ("infinities", "minus infinity", "nan", "all minus infinity")
 
 LAYOUTS = (
     "plain", "read-only", "fortran", "planes", "transposed", "channel slice", "reversed channels", "reversed rows",
-    "steps", "crop", "repeated images", "repeated channels", "unaligned",
+    "steps", "crop", "repeated images", "repeated channels", "unaligned", "swapped bytes",
 )  # fmt: skip
 
 
@@ -91,6 +91,8 @@ def laid_out(x, layout):
         x = np.broadcast_to(x[:1], x.shape)
     elif layout == "repeated channels" and x.shape[-1]:
         x = np.broadcast_to(x[..., :1], x.shape)
+    elif layout == "swapped bytes":
+        x = x.astype(x.dtype.newbyteorder())
     elif layout == "unaligned":
         memory = np.full(x.nbytes + 1, 255, np.uint8)
         memory[1:] = np.frombuffer(x.tobytes(), np.uint8)

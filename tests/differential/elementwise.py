@@ -165,7 +165,7 @@ def _check_dropout(case):
         y = layer.forward(x)
         mask = layer.kept[0]
         dx = layer.backward(x)
-    kept = np.array(1 / (1 - case["rate"]), x.dtype)
+    kept = np.array(1 / (1 - case["rate"]), case["dtype"])
     assert np.isin(mask, [0, kept]).all()
     agree("dropout", y, np.asarray(x, np.float64) * mask, x.dtype)
     agree("dropout's dx", dx, np.asarray(x, np.float64) * mask, x.dtype)

@@ -49,6 +49,7 @@ def agree(what, actual, expected, dtype, scale=None):
     scale : array or float or None
         What rounding is measured against; the largest expected number when it is None, nothing when it is 0.
     """
+    dtype = np.dtype(dtype).newbyteorder("=")  # of swapped bytes comes the machine's own order
     assert actual.dtype == dtype, f"{what}: dtype {actual.dtype}, expected {dtype}"
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
     actual = actual.astype(np.float64)
@@ -58,7 +59,7 @@ def agree(what, actual, expected, dtype, scale=None):
     same = np.array_equal(np.where(finite, 0, expected), np.where(np.isfinite(actual), 0, actual), equal_nan=True)
     assert same, f"{what}: infinities and NaN differ:\n{actual}\nexpected\n{expected}"
     scale = np.abs(expected[finite]).max(initial=0) if scale is None else np.max(scale, initial=0)
-    bound = ROUNDING[np.dtype(dtype)] * scale + (0 if np.all(scale == 0) else 64 * np.finfo(dtype).tiny)
+    bound = ROUNDING[dtype] * scale + (0 if np.all(scale == 0) else 64 * np.finfo(dtype).tiny)
     difference = np.abs(np.where(finite, actual, 0) - np.where(finite, expected, 0))
     if difference.max(initial=0) > bound:
         place = np.unravel_index(difference.argmax(), difference.shape)

@@ -1,6 +1,6 @@
 """All kinds of cases: how one is drawn, and how it is checked."""
 
-from tests.differential import convolutions, elementwise, losses, networks, passes, pooling
+from tests.differential import convolutions, elementwise, losses, networks, passes, pooling, refusals
 
 KINDS = {
     "conv2d": (convolutions.conv2d_cases, convolutions.check_conv2d),
@@ -12,6 +12,7 @@ KINDS = {
     "resampling": (elementwise.resampling_cases, elementwise.check_resampling),
     "arrangement": (elementwise.arrangement_cases, elementwise.check_arrangement),
     "loss": (losses.loss_cases, losses.check_loss),
+    "refusal": (refusals.refusal_cases, refusals.check_refusal),
     "network": (networks.network_cases, passes.check_network),
 }
 """kind → (strategy of a case, a dict that JSON can hold; check that raises an AssertionError)"""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from scratchnet import layers
 from scratchnet.network import Network
+from tests.differential.arrays import LAYOUTS
 from tests.differential.own_layers import DoubledConv2d, LeakyReLU, Tanh
 
 WORDS = (
@@ -27,6 +28,7 @@ def network_cases():
             "steps": st.lists(step, min_size=1, max_size=14), "training": st.sampled_from([True, True, False]),
             "size": st.lists(st.integers(3, 14), min_size=2, max_size=2), "channels": st.sampled_from([1, 3, 9]),
             "dtype": st.sampled_from(["float64", "float64", "float32"]), "n": st.sampled_from([1, 2, 2, 3]),
+            "layout": st.sampled_from(["plain", *LAYOUTS[:-1]]),
             "cores": st.sampled_from([1, 2, 4]), "seed": st.integers(0, 10**6),
         }
     )  # fmt: skip

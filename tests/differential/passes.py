@@ -8,6 +8,7 @@ import numpy as np
 from scratchnet import layers
 from scratchnet.bench import torch_twin
 from scratchnet.replay import Replay
+from tests.differential.arrays import laid_out
 from tests.differential.judging import agree, working
 from tests.differential.networks import build
 from tests.differential.own_layers import RULES
@@ -57,7 +58,9 @@ def _input(case, net, call):
     rng = np.random.default_rng([case["seed"], call])
     dtype, shape = np.dtype(case["dtype"]), (case["n"], *case["size"], case["channels"])
     output = net.shapes(tuple(case["size"]), case["n"])[net.steps[-1].name]
-    return rng.standard_normal(shape).astype(dtype), rng.standard_normal(output).astype(dtype)
+    made = (rng.standard_normal(size).astype(dtype) for size in (shape, output))
+    x, dy = (laid_out(array, case["layout"]) for array in made)
+    return x, dy
 
 
 def _run(net, x, dy, runner):
@@ -80,9 +83,9 @@ def _twin(case, net, values, masks, x, dy):
         twin = torch_twin.TorchTwin(net, values)
         twin.training = case["training"]
         twin.masks = {name: torch.tensor(mask).permute(0, 3, 1, 2) for name, mask in masks.items()}
-        tx = twin.batch(x).requires_grad_()
+        tx = twin.batch(x.copy()).requires_grad_()
         y = twin.forward(tx)
-        y.backward(twin.batch(dy))
+        y.backward(twin.batch(dy.copy()))
     zero = {name: t for name, t in twin.learned.items() if t.grad is None}
     for t in zero.values():
         t.grad = torch.zeros_like(t)

@@ -13,11 +13,10 @@ from tests.differential import kinds, running
 from tests.differential.__main__ import main
 
 EXAMPLES = {"conv2d": 150, "conv_transpose2d": 150, "max_pool2d": 150, "network": 100}
-TESTED = ["batch_norm", "local_response_norm", "arrangement", "activation", "loss", "network"]
 
 
 @pytest.mark.usefixtures("deadline")
-@pytest.mark.parametrize("kind", TESTED)
+@pytest.mark.parametrize("kind", kinds.KINDS)
 def test_random_cases_agree_with_pytorch(kind):
     how = settings(max_examples=EXAMPLES.get(kind, 80), suppress_health_check=list(HealthCheck))
     how(given(kinds.KINDS[kind][0]())(lambda case: running.check(kind, case)))()
