@@ -111,7 +111,7 @@ def network_problem(network: Network, image: Array, seed: int, xp: ModuleType) -
         network.flat().values[...] = sent(values, xp)
         for name, buffer in network.state().items():
             buffer.value = sent(buffers[name].copy(), xp)
-        return network.forward(sent(np.ascontiguousarray(arrays["image"]), xp), keep=True)
+        return network.forward(sent(arrays["image"], xp), keep=True)
 
     def backward(dy: Array) -> dict[str, Array]:
         stale = any(parameter.outdated for parameter in learned.values())
