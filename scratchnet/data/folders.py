@@ -12,7 +12,7 @@ from scratchnet.data.image_files import inspect_image
 from scratchnet.data.images import ValueRange, image_size, read_image
 from scratchnet.data.known_sets import VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, find_samples
-from scratchnet.data.masks import MaskFormat, read_mask
+from scratchnet.data.masks import MaskFormat, read_mask, read_objects
 from scratchnet.errors import UserError
 
 
@@ -50,9 +50,9 @@ class Dataset:
         )
 
     def load_objects(self, index: int) -> Array | None:
-        """Return the number of the object at every pixel, (h, w) uint8, where the set has a file that says so."""
+        """Return the number of the object at every pixel, (h, w), where the set has a file that says so."""
         path = self.samples[index].objects
-        return None if path is None else read_mask(path, classes=256, ignore_index=None)
+        return None if path is None else read_objects(path)
 
     def load(self, index: int) -> tuple[Array, Array]:
         """Return one image (h, w, 3) uint8 with its mask (h, w) uint8.

@@ -174,6 +174,9 @@ def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) ->
 
     def pair(name: str) -> Sample | str:
         image, mask = look_up(name, images, str(path)), look_up(name, masks, str(path))
+        last = PurePosixPath(name.replace("\\", "/")).name  # of a path, as many programs list their files
+        if not (image or mask) and last != name:
+            image, mask = look_up(last, images, str(path)), look_up(last, masks, str(path))
         if image and mask:
             return Sample(image.stem, image, mask)
         missing = "mask" if image else "image"

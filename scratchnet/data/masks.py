@@ -65,12 +65,56 @@ def read_mask(
     try:
         with open_image(path) as (image, kind):
             return _read(path, image, kind, format, threshold, classes, ignore_index)
-    except UnsupportedTiffError:
-        samples = read_tiff_samples(path)[0] if format == "index" and tifffile_is_installed() else None
-        if samples is None or samples.ndim != 2 or samples.dtype.kind not in "ui":
+    except UnsupportedTiffError as error:
+        if format != "index":
             raise
+        samples = _wide_integers(path, error)
         _check_values(path, samples, classes, ignore_index, palette=False)
         return samples.astype(np.uint8)
+
+
+def read_objects(path: Path | str) -> Array:
+    """Read a file whose values number the objects of an image, in 8, 16 or 32 bits.
+
+    Returns
+    -------
+    (h, w) uint8, or int32 where there are numbers above 255
+        0 belongs to no object, nor does 255 in a file of 8 bits. Object 255 of a file with more bits gets a new number.
+
+    Raises
+    ------
+    UserError
+        As `read_mask` with the format ``index``.
+    """
+    try:
+        with open_image(path) as (image, kind):
+            _refuse_lossy(path, kind)
+            numbers = _index(path, image, kind)
+    except UnsupportedTiffError as error:
+        numbers = _wide_integers(path, error)
+    if numbers.min() < 0 or numbers.max() >= 2**31 - 1:
+        raise UserError(f"{path}: numbers objects from {numbers.min()} to {numbers.max()}; expected 0 to {2**31 - 2}")
+    if numbers.max() <= 255:
+        return numbers.astype(np.uint8)
+    numbers = numbers.astype(np.int32)
+    numbers[numbers == 255] = numbers.max() + 1
+    return numbers
+
+
+def _wide_integers(path: Path | str, error: UnsupportedTiffError) -> Array:
+    """Return the whole numbers of a TIFF that Pillow cannot read, or raise its error."""
+    samples = read_tiff_samples(path)[0] if tifffile_is_installed() else None
+    if samples is None or samples.ndim != 2 or samples.dtype.kind not in "ui":
+        raise error
+    return samples
+
+
+def _refuse_lossy(path: Path | str, kind: ImageKind) -> None:
+    if kind.lossy:
+        raise UserError(
+            f"{path}: {kind.lossy}, whose compression changes class numbers; use --mask-threshold 127 for a "
+            "two-class mask, or save it as PNG from the program that drew it"
+        )
 
 
 def _read(
@@ -85,11 +129,7 @@ def _read(
     """Return the classes of a mask that Pillow has read."""
     if format == "threshold":
         return (_grey(path, image, _CHROMA_NOISE) > threshold).astype(np.uint8)
-    if kind.lossy:
-        raise UserError(
-            f"{path}: {kind.lossy}, whose compression changes class numbers; use --mask-threshold 127 for a "
-            "two-class mask, or save it as PNG from the program that drew it"
-        )
+    _refuse_lossy(path, kind)
     if format == "binary":
         return _binary(path, image)
     mask = _rgb_index(path, image, kind) if format == "rgb-index" else _index(path, image, kind)

@@ -181,6 +181,11 @@ def test_what_is_not_read_is_named(full: Path) -> None:
     assert "g.xyz" not in line
 
 
+def test_lists_of_paths(full: Path) -> None:
+    (full / "splits" / "train.txt").write_text("images/b.png\nD:\\set\\images\\a.jpg\n/data/set/c\n")
+    assert open_dataset(full, split="train").names == ("b", "a", "c")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_lists_of_other_systems(full: Path, encoding: str, end: str) -> None:
