@@ -21,7 +21,8 @@ from scratchnet.evaluation import BAND, EDGES, TOLERANCE, DetailCounter
 from scratchnet.files import check_writable
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.progress import progress
-from scratchnet.training.checkpoints import Checkpoint, load_checkpoint
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.contents import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from scratchnet.interop.onnx_check import LIMIT, Comparison, compare, onnxruntim
 from scratchnet.interop.onnx_export import Exported, export_onnx
 from scratchnet.interop.onnx_graph import OPSET, check_that_onnx_is_installed
 from scratchnet.network import Network
-from scratchnet.training.checkpoints import Recipe, load_checkpoint
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.contents import Recipe
 
 ONNX = "ONNX model"
 """Kind of the file."""

@@ -26,7 +26,8 @@ from scratchnet.inference import (
 from scratchnet.inference.box_files import proposals_from_file
 from scratchnet.inference.boxes import Proposals, proposals_from_grid, proposals_from_segments
 from scratchnet.modes import MatrixPrecision
-from scratchnet.training.checkpoints import Checkpoint, load_checkpoint
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.contents import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

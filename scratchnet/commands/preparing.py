@@ -11,7 +11,7 @@ from scratchnet.errors import UserError
 from scratchnet.interop.vgg16 import read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.training.checkpoints import Recipe
+from scratchnet.training.contents import Recipe
 from scratchnet.training.parallel import Ranks
 from scratchnet.training.run import LAST, Run
 from scratchnet.training.setup import freeze

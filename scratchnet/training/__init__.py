@@ -1,14 +1,8 @@
 """Learning: optimisers, schedules, checkpoints, and the run that ties them together."""
 
 from scratchnet.config import TrainingSettings
-from scratchnet.training.checkpoints import (
-    Checkpoint,
-    Recipe,
-    load_checkpoint,
-    load_network,
-    save_checkpoint,
-    save_network,
-)
+from scratchnet.training.checkpoints import load_checkpoint, load_network, save_checkpoint, save_network
+from scratchnet.training.contents import Checkpoint, Recipe
 from scratchnet.training.optimizers import SGD, Adam, AdamW, WeightAverage
 from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule

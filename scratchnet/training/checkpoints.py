@@ -13,7 +13,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,12 +28,10 @@ from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import describe, rebuild
 from scratchnet.npz import open_npz
+from scratchnet.training.contents import OWN_MODEL, Checkpoint, Recipe
 
 FORMAT = 1
 """Raised when the layout of the file changes."""
-
-OWN_MODEL = "network"
-"""What a recipe calls a network of one's own."""
 
 T = TypeVar("T")
 
@@ -43,58 +40,6 @@ _DAMAGE = (
     TypeError, IndexError, SyntaxError, OverflowError, AttributeError, struct.error,
 )  # fmt: skip
 """What NumPy, zipfile and json raise on damaged files; a lack of memory is none."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that is needed to build a network and to feed it, besides its numbers.
-
-    Attributes
-    ----------
-    model : str
-        Name in the registry.
-    options : dict
-        Of the model.
-    classes : tuple of str
-    preprocessing : Preprocessing
-    data : dict
-        ``held_out``: names of the validation images, so that `scratchnet evaluate` never measures on training images
-        of a folder without lists.
-    settings : dict
-        Of the training; `scratchnet evaluate` reads masks as ``settings["data"]`` says.
-    """
-
-    model: str
-    options: dict[str, Any]
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-    data: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def build(self) -> Network:
-        """Build the network, without memory."""
-        return build(self.model, len(self.classes), **self.options)
-
-
-@dataclass
-class Checkpoint:
-    """What a file holds.
-
-    Attributes
-    ----------
-    recipe : Recipe
-    network : Network
-        Allocated, with the file's numbers, in evaluation mode.
-    progress : dict
-        Where the training stood; JSON-ready.
-    memory : dict of str to Array
-        The optimiser's arrays; empty in a file that is only for use.
-    """
-
-    recipe: Recipe
-    network: Network
-    progress: dict[str, Any] = field(default_factory=dict)
-    memory: dict[str, Array] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None = None) -> None:

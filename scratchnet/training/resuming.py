@@ -6,7 +6,7 @@ from pathlib import Path
 from scratchnet.errors import UserError
 from scratchnet.network import Network
 from scratchnet.network.description import describe
-from scratchnet.training.checkpoints import Checkpoint, Recipe
+from scratchnet.training.contents import Checkpoint, Recipe
 
 
 def check_same(path: Path, last: Checkpoint, wanted: Recipe, memory: Sequence[str], own: Network | None) -> None:

@@ -29,7 +29,8 @@ from scratchnet.progress import progress
 from scratchnet.recycling import shared_copy
 from scratchnet.replay import Replay
 from scratchnet.training import recalibration
-from scratchnet.training.checkpoints import Checkpoint, Recipe, load_checkpoint, save_checkpoint
+from scratchnet.training.checkpoints import load_checkpoint, save_checkpoint
+from scratchnet.training.contents import Checkpoint, Recipe
 from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
 from scratchnet.training.logs import summary, write_log
 from scratchnet.training.objective import Objective

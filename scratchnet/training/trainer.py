@@ -21,7 +21,8 @@ from scratchnet.device import computing
 from scratchnet.inference import Segmenter
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
-from scratchnet.training.checkpoints import OWN_MODEL, Recipe, save_network
+from scratchnet.training.checkpoints import save_network
+from scratchnet.training.contents import OWN_MODEL, Recipe
 from scratchnet.training.objective import AnyLoss, LossFunction, Objective
 from scratchnet.training.run import Run
 
