@@ -311,7 +311,7 @@ class Replay:
 
     def _recordable(self, x: Array) -> bool:
         """Return whether every layer may be replayed: the package's own, and those whose class itself says so."""
-        if self._gave_up or namespace(x) is not np or is_textbook():
+        if self._gave_up or namespace(x) is not np or is_textbook() or x.size == 0:
             return False
         own = [step.layer for step in self.network.steps if not is_builtin(step.layer)]
         self._own = bool(own)

@@ -88,9 +88,10 @@ class _Place:
     index: int = 0
     variadic: bool = False
     fields: tuple["_Place", ...] = ()
+    plain: bool = False
+    """Whether it is a float array that needs no more than to be contiguous."""
 
 
-@dataclass
 class Call:
     """What is known of one call while its arguments are looked at.
 
@@ -100,7 +101,7 @@ class Call:
         The arguments, in the end with contiguous arrays.
     sizes : dict
         Size by the name of an axis; a shape for ``"*"``.
-    seen : list of (name, axes, shape)
+    seen : list of (place, shape)
     dtype : dtype or None
         Of the float arguments so far, and ``dtype_of`` the first one's name.
     host : bool or None
@@ -111,16 +112,17 @@ class Call:
         Whether an array has no elements.
     """
 
-    given: tuple[Any, ...]
-    settings: dict[str, Any]
-    sizes: dict[str, Any]
-    seen: list[tuple[str, tuple[str, ...], tuple[int, ...]]]
-    dtype: Any = None
-    dtype_of: str = ""
-    host: bool | None = None
-    host_of: str = ""
-    written: list[tuple[Array, Array, str]] | None = None
-    empty: bool = False
+    __slots__ = ("dtype", "dtype_of", "empty", "given", "host", "host_of", "seen", "settings", "sizes", "written")
+
+    def __init__(self, given: tuple[Any, ...], settings: dict[str, Any]) -> None:
+        self.given, self.settings = given, settings
+        self.sizes: dict[str, Any] = {}
+        self.seen: list[tuple[_Place, tuple[int, ...]]] = []
+        self.dtype: Any = None
+        self.host: bool | None = None
+        self.dtype_of = self.host_of = ""
+        self.written: list[tuple[Array, Array, str]] | None = None
+        self.empty = False
 
 
 class Arguments:
@@ -147,7 +149,7 @@ class Arguments:
 
     def admit(self, given: tuple[Any, ...], settings: dict[str, Any]) -> Call:
         """Check a call and return it with contiguous arrays."""
-        call = Call(given, settings, {}, [])
+        call = Call(given, settings)
         changed: list[Any] | None = None
         for place in self._places:
             if place.variadic:
@@ -172,6 +174,15 @@ class Arguments:
         if value is None and place.optional:
             return None
         argument = place.argument
+        if place.plain and type(value) is np.ndarray and call.host is not False and value.flags.carray:
+            dtype = value.dtype
+            if dtype is call.dtype or (call.dtype is None and dtype in FLOATS):
+                if call.dtype is None:
+                    call.dtype, call.dtype_of = dtype, place.name
+                if call.host is None:
+                    call.host, call.host_of = True, place.name
+                self._check_shape(value.shape, place, call)
+                return value
         host = isinstance(value, np.ndarray)
         if call.host is not host or not host:
             self._check_device(value, host, place, call)
@@ -274,8 +285,8 @@ class Arguments:
             )
         else:
             sizes = call.sizes
-            for axis, size in zip(axes, shape, strict=True):
-                if axis[0] != "_" and sizes.setdefault(axis, size) != size:
+            for axis, size in zip(axes, shape, strict=False):
+                if sizes.setdefault(axis, size) != size and axis[0] != "_":
                     raise ValueError(self._misfit(shape, place, call))
             if 0 in shape and any(s == 0 and a not in MAY_BE_EMPTY for a, s in zip(axes, shape, strict=True)):
                 raise ValueError(
@@ -283,13 +294,13 @@ class Arguments:
                 )
         if 0 in shape:
             call.empty = True
-        call.seen.append((place.name, axes, shape))
+        call.seen.append((place, shape))
 
     def _misfit(self, shape: tuple[int, ...], place: _Place, call: Call) -> str:
         """Return the message for a shape that contradicts an earlier argument's."""
         sizes = dict(zip(place.axes, shape, strict=False)) if place.axes != ("*",) else {"*": shape}
         axis = next(a for a in place.axes if a[0] != "_" and call.sizes[a] != sizes[a])
-        name, _, other = next(seen for seen in call.seen if axis in seen[1])
+        name, other = next((seen.name, size) for seen, size in call.seen if axis in seen.axes)
         if axis == "*":
             return f"{self.name}: {place.name} {shape} must have the shape of {name} {other}"
         return (
@@ -324,7 +335,8 @@ class Arguments:
 
 def _place(name: str, argument: Argument, optional: bool, index: int = 0, variadic: bool = False) -> _Place:
     fields = tuple(_place(f"{name}.{key}", field, True) for key, field in (argument.fields or {}).items())
-    return _Place(name, argument, tuple(argument.axes.split()), optional, index, variadic, fields)
+    plain = argument.kind == "float" and argument.role != "written" and not fields
+    return _Place(name, argument, tuple(argument.axes.split()), optional, index, variadic, fields, plain)
 
 
 def _partly_overlap(a: Array, b: Array) -> bool:
