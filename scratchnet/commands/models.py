@@ -12,13 +12,21 @@ from scratchnet.config.sizes import Size
 from scratchnet.errors import UserError
 from scratchnet.files import atomic_write, check_writable
 from scratchnet.models import MODELS, build
+from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
 from scratchnet.signatures import signature
 from scratchnet.summary import summarize, training_memory
 from scratchnet.switch_memory import switch_table
+from scratchnet.training.checkpoints import load_network
 
 DRAWING = "drawing of a network"
 """Kind of the file."""
+
+USUAL = (128, 128)
+"""Size of images where a network has none of its own."""
+
+OF_ALL = ("name", "size", "batch", "measure", "draw")
+"""What can be asked of a checkpoint too."""
 
 _NOTE = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
 """Where a format keeps a note."""
@@ -31,7 +39,7 @@ class ModelsArguments:
     """List the models, or print one model's table: shapes, parameters, work and memory, without allocating it."""
 
     name: Annotated[str | None, Positional("[NAME]")] = None
-    """A model; leave it out for the list."""
+    """A model, or a checkpoint (.npz); leave it out for the list."""
     size: Size | None = None
     """Size of the image, HxW or one number. Default: the size that the model was made for."""
     batch: int = 1
@@ -85,8 +93,8 @@ def main(words: Sequence[str]) -> int:
     if arguments.draw is not None:
         check_writable(arguments.draw, DRAWING)
     size = arguments.size
-    network = build(arguments.name, arguments.classes, **_options(arguments, size))
-    wanted = size or network.fixed_size or MODELS[arguments.name].size
+    network, usual = _network(arguments.name, arguments, size)
+    wanted = size or network.fixed_size or usual
     try:
         table = summarize(network, wanted, arguments.batch)
     except ValueError as error:
@@ -106,6 +114,17 @@ def main(words: Sequence[str]) -> int:
             )
         say(f"\nwrote {path}")
     return 0
+
+
+def _network(name: str, arguments: ModelsArguments, size: Pair | None) -> tuple[Network, Pair]:
+    """Return a model, or the network of a checkpoint, and the usual size of its images."""
+    if not name.endswith(".npz"):
+        network = build(name, arguments.classes, **_options(arguments, size))
+        return network, MODELS[name].size
+    for field in fields(ModelsArguments):
+        if field.name not in OF_ALL and getattr(arguments, field.name) != field.default:
+            raise UserError(f"--{field.name.replace('_', '-')}: {name} is a checkpoint, whose network is built already")
+    return load_network(name), USUAL
 
 
 def _options(arguments: ModelsArguments, size: Pair | None) -> dict[str, Any]:

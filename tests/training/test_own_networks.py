@@ -286,6 +286,10 @@ def test_the_commands_take_a_network_of_ones_own(tmp_path, capsys):
     page = ["explain", str(tmp_path / "net.npz"), str(tmp_path / "a.png"), "--out", str(tmp_path / "a.html")]
     assert main(page) == 0
     save_network(tmp_path / "bare.npz", own().allocate())
+    assert main(["models", str(tmp_path / "bare.npz"), "--size", "64x64"]) == 0
+    assert "unpool1" in capsys.readouterr().out
+    assert main(["models", str(tmp_path / "bare.npz"), "--width", "2"]) == 2
+    assert "--width" in capsys.readouterr().err
     capsys.readouterr()
     assert main(["segment", str(tmp_path / "bare.npz"), str(tmp_path / "a.png"), "--out", str(tmp_path / "out2")]) == 2
     assert "without class names and preprocessing" in capsys.readouterr().err
