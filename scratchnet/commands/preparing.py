@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from scratchnet.commands.checks import check_images, memory_note
 from scratchnet.commands.parsing import say
@@ -55,8 +56,10 @@ def prepare_run(
     # Boxes have black borders, which are no part of an image.
     measured = views[0] if settings.curriculum.stage is None else files[0]
     preprocessing = replace(measure(measured, settings.normalization, settings.data.resize), range=settings.data.range)
-    held_out = {"held_out": list(files[1].names)}
-    recipe = Recipe(model, options, classes, preprocessing, held_out, asdict(settings))
+    about: dict[str, Any] = {"held_out": list(files[1].names)}
+    if files[0].colours is not None:
+        about["colours"] = [list(colour) for colour in files[0].colours]
+    recipe = Recipe(model, options, classes, preprocessing, about, asdict(settings))
     loss, border = _loss(settings, views[0])
     run = Run(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border, ranks)
     if start is not None:

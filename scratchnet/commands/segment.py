@@ -12,6 +12,7 @@ from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.prediction import PredictionArguments
 from scratchnet.data import ValueRange, read_image, write_image, write_mask
 from scratchnet.data.layouts import ENDINGS, is_image_file, left_out, left_out_words
+from scratchnet.data.masks import palette_with
 from scratchnet.errors import UserError
 from scratchnet.inference import Predictor, to_mask
 from scratchnet.progress import progress
@@ -48,6 +49,10 @@ def _segment(arguments: SegmentArguments) -> int:
     out, paths = Path(arguments.out), _find(arguments.images)
     _check_outputs(paths, out)
     preprocessing = checkpoint.recipe.preprocessing
+    try:
+        palette = palette_with(checkpoint.recipe.data.get("colours"))
+    except ValueError as error:
+        raise UserError(f"{arguments.checkpoint}: {error}; train again") from error
     _check_images(paths, predictor, preprocessing.range)
     from scratchnet.viewing.overlays import overlay
 
@@ -58,8 +63,8 @@ def _segment(arguments: SegmentArguments) -> int:
         except (UserError, ValueError) as error:
             raise UserError(f"{path}: {error}") from error
         mask_file, overlay_file = _outputs(path, out)
-        write_mask(mask_file, mask, MASK)
-        write_image(overlay_file, overlay(image, mask), OVERLAY)
+        write_mask(mask_file, mask, MASK, palette)
+        write_image(overlay_file, overlay(image, mask, palette=palette), OVERLAY)
         shares = ", ".join(
             f"{name} {100 * float((mask == i).mean()):.1f} %" for i, name in enumerate(checkpoint.recipe.classes)
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.data.class_names import find_class_file, read_class_list
+from scratchnet.data.class_names import Colour, find_class_file, read_class_list
 from scratchnet.data.image_files import inspect_image
 from scratchnet.data.images import ValueRange, image_size, read_image
 from scratchnet.data.known_sets import VOC_CLASSES
@@ -26,6 +26,7 @@ class Dataset:
     mask_threshold: int = 127
     ignore_index: int | None = 255
     value_range: ValueRange | None = None
+    colours: tuple[Colour, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -137,7 +138,7 @@ def open_dataset(
         others = "" if len(problems) == 1 else f" (and {len(problems) - 1} more; `scratchnet data check` lists them)"
         raise UserError(problems[0] + others)
     names = read_classes(root, mask_format, classes, layout)
-    return Dataset(tuple(samples), names, mask_format, mask_threshold, ignore_index, value_range)
+    return Dataset(tuple(samples), names, mask_format, mask_threshold, ignore_index, value_range, _colours(root, names))
 
 
 def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -190,6 +191,13 @@ def read_classes(
     else:
         names = tuple(classes)
     return _checked_classes(path, names, mask_format)
+
+
+def _colours(root: Path, names: tuple[str, ...]) -> tuple[Colour, ...] | None:
+    """Return the colours of the classes, where a file names just these classes and gives their colours."""
+    found = find_class_file(root)
+    listed = read_class_list(found) if found else None
+    return listed.colours if listed and listed.names == names else None
 
 
 def _checked_classes(path: Path, names: tuple[str, ...], mask_format: MaskFormat) -> tuple[str, ...]:

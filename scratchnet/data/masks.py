@@ -138,16 +138,17 @@ def _read(
     return mask.astype(np.uint8)
 
 
-def write_mask(path: Path | str, mask: Array, kind: str | None = None) -> None:
+def write_mask(path: Path | str, mask: Array, kind: str | None = None, palette: Array | None = None) -> None:
     """Write (h, w) uint8 class indices as a palette PNG: the pixel is the class, the palette shows it in colour.
 
-    With ``kind``, see :func:`scratchnet.files.atomic_write`, an existing file of another kind is not replaced.
+    ``palette`` (256, 3) uint8 is `PALETTE` unless it is given. With ``kind``, see
+    :func:`scratchnet.files.atomic_write`, an existing file of another kind is not replaced.
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"write_mask: expected (h, w) uint8, got {mask.shape} {mask.dtype}")
     check_mask("write_mask", mask)
     image = Image.fromarray(mask)
-    image.putpalette(PALETTE.tobytes())
+    image.putpalette((PALETTE if palette is None else palette).tobytes())
     with atomic_write(path, kind) as file:
         image.save(file, format="PNG", pnginfo=png_note(kind))
 
@@ -300,3 +301,19 @@ def _make_palette() -> Array:
 
 PALETTE = _make_palette()
 """(256, 3) uint8: the colour of every class, everywhere. Class 0 is black, 255 (ignored) nearly white."""
+
+
+def palette_with(colours: object) -> Array:
+    """Return `PALETTE` with the first colours replaced by those of a set's class file; as it is where they are None.
+
+    ValueError when they are not at most 256 times three numbers from 0 to 255.
+    """
+    palette = PALETTE.copy()
+    if colours is not None:
+        given = np.array(colours)
+        if given.ndim != 2 or given.shape[1] != 3 or len(given) > 256 or given.dtype.kind not in "iu":
+            raise ValueError("colours of classes: expected three whole numbers a class")
+        if given.min() < 0 or given.max() > 255:
+            raise ValueError("colours of classes: expected numbers from 0 to 255")
+        palette[: len(given)] = given
+    return palette

@@ -26,7 +26,7 @@ class Recipe:
     preprocessing : Preprocessing
     data : dict
         ``held_out``: names of the validation images, so that `scratchnet evaluate` never measures on training images
-        of a folder without lists.
+        of a folder without lists. ``colours``: of the classes, where the set's class file gives them.
     settings : dict
         Of the training; `scratchnet evaluate` reads masks as ``settings["data"]`` says.
     """

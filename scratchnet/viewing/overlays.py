@@ -24,7 +24,9 @@ def colorize(mask: Array) -> Array:
     return colours
 
 
-def overlay(image: Array, mask: Array, alpha: float = 0.45, ignore_index: int | None = 255) -> Array:
+def overlay(
+    image: Array, mask: Array, alpha: float = 0.45, ignore_index: int | None = 255, palette: Array = PALETTE
+) -> Array:
     """Lay the classes over an image: a tint inside, a line along the border.
 
     Class 0 and ignored pixels stay as they are. The line lies inside its class and is one pixel wide, two in images
@@ -40,6 +42,8 @@ def overlay(image: Array, mask: Array, alpha: float = 0.45, ignore_index: int | 
         Share of the class colour in the tint, 0 to 1.
     ignore_index : int or None
         Mask value without a class.
+    palette : (256, 3) uint8
+        Colours of the classes.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def overlay(image: Array, mask: Array, alpha: float = 0.45, ignore_index: int | 
         shown &= mask != ignore_index
     line = shown & _borders(mask, width=2 if min(mask.shape) >= 400 else 1)
     share = (alpha * shown + (1 - alpha) * line)[..., None]  # (h, w, 1): alpha inside, 1 on the line, 0 elsewhere
-    mixed: Array = np.rint((1 - share) * image + share * PALETTE[mask]).astype(np.uint8)
+    mixed: Array = np.rint((1 - share) * image + share * palette[mask]).astype(np.uint8)
     return mixed
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchnet.data import PALETTE, read_image, write_image
+from scratchnet.data import PALETTE, read_image, read_mask, write_image
+from scratchnet.data.masks import palette_with
 from scratchnet.inference import Segmenter
 from scratchnet.training import load_checkpoint
 from tests.tiny import files, sample
@@ -163,3 +164,22 @@ def test_the_declared_range_goes_from_training_to_every_command(call, train, ima
     assert code == 2
     assert "was trained with range (0" in err
     assert train(images, tmp_path / "odd", "--range", "9", "1")[0] == 2
+
+
+def test_colours_of_the_class_file_are_those_of_the_masks(call, train, images, tmp_path):
+    lines = "# label:color_rgb:parts:actions\nground:0,0,0::\nsquare:10,200,30::\n"
+    (images / "classes.txt").write_text(lines)
+    assert train(images, tmp_path / "run")[0] == 0
+    photo = images / "images" / "s0.png"
+    assert call("segment", tmp_path / "run" / "checkpoint.npz", photo, "--out", tmp_path / "out")[0] == 0
+    with Image.open(tmp_path / "out" / "s0.png") as mask:
+        assert mask.getpalette()[:6] == [0, 0, 0, 10, 200, 30]
+    read_mask(tmp_path / "out" / "s0.png")
+
+
+@pytest.mark.parametrize(
+    "colours", [[[1, 2]], [[1, 2, 300]], "red", [["a", "b", "c"]], [[0, 0, 0]] * 257, [[-1, 0, 0]]]
+)
+def test_colours_that_are_none(colours):
+    with pytest.raises(ValueError, match=r"colours of classes|inhomogeneous"):
+        palette_with(colours)
