@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array, SumOverRanks, constants, namespace
 from scratchnet.ops.activation import sigmoid, softmax
+from scratchnet.ops.arguments import FLOATS
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.focal import focal_loss, smoothed_cross_entropy
 from scratchnet.ops.losses import (
@@ -114,6 +115,7 @@ class PixelLoss:
         ValueError
             When the shapes do not fit or a label is out of range.
         """
+        _check_arrays(logits, target)
         check_logits(logits, self.classes)
         if target.shape != logits.shape[:3]:
             raise ValueError(f"loss: logits {logits.shape} and target {target.shape} differ in (n, h, w)")
@@ -198,6 +200,17 @@ def _scaled(found: tuple[float, Array], factor: float) -> tuple[float, Array]:
     """Multiply a loss and its gradient."""
     loss, gradient = found
     return (loss, gradient) if factor == 1 else (loss * factor, gradient * gradient.dtype.type(factor))
+
+
+def _check_arrays(logits: Array, target: Array) -> None:
+    """Raise a TypeError for what is no array, and for logits that are not floats."""
+    for name, array in (("logits", logits), ("target", target)):
+        if not hasattr(array, "dtype"):
+            raise TypeError(f"loss: {name} is a {type(array).__name__}; expected an array, use numpy.asarray({name})")
+    if logits.dtype.newbyteorder("=") not in FLOATS:
+        raise TypeError(
+            f"loss: logits are {logits.dtype}; expected float32 or float64, use logits.astype(numpy.float32)"
+        )
 
 
 def check_logits(logits: Array, classes: int) -> None:

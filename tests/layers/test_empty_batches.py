@@ -49,3 +49,16 @@ def test_lists_are_no_images():
     net = CASES["relu"]().allocate(0, np.float64)
     with pytest.raises(TypeError, match="network: expected an array, got a list"):
         net.forward([[1.0]])
+
+
+def test_lists_and_halves_are_refused_by_the_loss():
+    logits, target = np.zeros((1, 2, 2, 3)), np.zeros((1, 2, 2), int)
+    for name, arguments in (
+        ("target is a list", (logits, target.tolist())),
+        ("logits is a list", (logits.tolist(), target)),
+        ("logits are float16", (logits.astype(np.float16), target)),
+        ("target is float64", (logits, target.astype(float))),
+        ("target is bool, but there are 3 classes", (logits, target.astype(bool))),
+    ):
+        with pytest.raises(TypeError, match=name):
+            PixelLoss(3)(*arguments)
