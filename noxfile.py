@@ -1,3 +1,7 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.2.9"]
+# ///
 """The tests with every Python that is supported, and with the oldest packages that `pyproject.toml` allows.
 
 pip install nox uv
@@ -8,6 +12,7 @@ nox -s tests-3.13 -- -x      # one session; what follows the dashes goes to pyte
 import nox
 
 PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
 
@@ -24,3 +29,7 @@ def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions of the direct dependencies."""
     session.install("--resolution", "lowest-direct", "-e", ".[test]")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,8 +1,9 @@
 """Showing that a long step is alive: a bar on a terminal, a line now and then in a log file."""
 
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -26,7 +27,7 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not _is_notebook(os.environ):
         yield from tqdm(items, what, total, leave=False, dynamic_ncols=True)
         return
     said = time.monotonic()
@@ -35,3 +36,13 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
         if time.monotonic() - said > SECONDS:
             said = time.monotonic()
             print(f"{what}: {done} of {total if total is not None else '?'}", file=sys.stderr, flush=True)
+
+
+def _is_notebook(environment: Mapping[str, str]) -> bool:
+    """Return whether a terminal cannot move back in its line, although it says that it is one.
+
+    ``!scratchnet train`` in a notebook's cell runs in a pseudo-terminal, and what is overwritten there stays in the
+    cell. Jupyter's server names itself to its kernels, and every IPython kernel sets these pagers for its commands.
+    """
+    kernel = all(environment.get(name) == "cat" for name in ("PAGER", "GIT_PAGER")) and "CLICOLOR" in environment
+    return kernel or "JPY_PARENT_PID" in environment or environment.get("TERM") == "dumb"

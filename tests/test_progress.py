@@ -46,7 +46,29 @@ def test_the_total_may_be_given_or_unknown(capsys, clock):
         assert capsys.readouterr().err == f"x: 2 of {shown}\n"
 
 
-def test_a_terminal_gets_a_bar(monkeypatch):
+@pytest.fixture
+def plain_terminal(monkeypatch):
+    for name in ("JPY_PARENT_PID", "PAGER", "GIT_PAGER", "CLICOLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"JPY_PARENT_PID": "7"}, {"PAGER": "cat", "GIT_PAGER": "cat", "CLICOLOR": "1"}, {"TERM": "dumb"}],
+)
+def test_a_cell_of_a_notebook_gets_lines(monkeypatch, clock, plain_terminal, variables):
+    """Its commands have a terminal, but one that cannot go back in its line."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    for _ in progress(range(10), "training"):
+        clock.now += 4.0
+    assert screen.getvalue().splitlines() == ["training: 3 of 10", "training: 6 of 10", "training: 9 of 10"]
+    assert "\r" not in screen.getvalue()
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, plain_terminal):
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
     assert list(progress(iter(range(3)), "epoch 1", 3)) == [0, 1, 2]
     assert "epoch 1" in screen.getvalue()

@@ -47,6 +47,8 @@ def main(words: Sequence[str]) -> int:
     settings = _settings(out, arguments)
     train(settings, title="A small DeconvNet on generated blood cells", restart=True)
     _write_pictures(out)
+    if arguments.quick:
+        say("--quick only shows that everything runs: after one epoch a network is no better than no network at all")
     say(
         f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
         f"{out / 'examples.png'}; {out / 'journey.gif'} shows one image on its way through the network"

@@ -78,17 +78,17 @@ def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
     """Measure one checkpoint."""
     _, checkpoint, train, images, found = _measure(arguments, paths[0])
     rivals = baselines(train, images)
-    say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn} statistics{arguments.words()}\n")
-    say(results_text(found, rivals, images.classes))
     lowest = min((pair for pair in zip(found.scores, images.names, strict=True) if pair[0] >= 0), default=None)
-    if lowest:  # an image that is ignored as a whole has no score
-        say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
     out = _target(arguments, Path(paths[0]).parent)
     write_metrics(
         out, found, rivals, {"checkpoint": paths[0], **_about(arguments), "lowest_image": lowest and lowest[0]}
     )
     picture = out.with_name("confusion.png" if out.name == "metrics.json" else f"{out.stem}-confusion.png")
     write_confusion(picture, found, images.classes)
+    say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn} statistics{arguments.words()}\n")
+    say(results_text(found, rivals, images.classes))
+    if lowest:  # an image that is ignored as a whole has no score
+        say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
     say(f"wrote {out} and {picture}")
     return 0
 
@@ -104,11 +104,11 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
                 "cannot be compared; use --split all on images that neither has seen, or write splits/val.txt"
             )
     rivals = baselines(first.train, first.images)
-    say(f"{len(first.images)} images, {arguments.bn} statistics{arguments.words()}\n")
-    say(comparison_text([(m.path, m.checkpoint.recipe.model, m.found) for m in measured], rivals))
     out = _target(arguments, Path("comparison"))
     rows = [{"checkpoint": m.path, "model": m.checkpoint.recipe.model, **m.found.to_dict()} for m in measured]
     write_comparison(out, rows, rivals, _about(arguments))
+    say(f"{len(first.images)} images, {arguments.bn} statistics{arguments.words()}\n")
+    say(comparison_text([(m.path, m.checkpoint.recipe.model, m.found) for m in measured], rivals))
     say(f"wrote {out}")
     return 0
 

@@ -210,8 +210,6 @@ def _fit(
     if not first:
         return found
     rivals = baselines(train_set if settings.curriculum.stage is None else views[0], views[1])
-    say(f"\nbest epoch {run.state.best_epoch}, validation {shown}:\n")
-    say(results_text(found, rivals, val_set.classes))
     write_metrics(
         folder / "metrics.json", found, rivals, {"checkpoint": str(folder / BEST), "data": settings.data.data}
     )
@@ -225,5 +223,7 @@ def _fit(
         asdict(settings),
         title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}",
     )
+    say(f"\nbest epoch {run.state.best_epoch}, validation {shown}:\n")
+    say(results_text(found, rivals, val_set.classes))
     say(f"\nwrote {folder / BEST}, {folder / 'metrics.json'} and {folder / 'report.html'}")
     return found

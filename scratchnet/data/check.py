@@ -78,7 +78,7 @@ class CheckReport:
         return "\n".join([*lines, *self._problem_lines()])
 
     def _problem_lines(self) -> list[str]:
-        """Return a line a problem; files of which the same is to be said share one, and their names follow."""
+        """Return one line per problem; files with the same problem share one, and the next three are named."""
         alike: dict[str, list[str]] = {}
         for problem in self.problems:
             path, colon, words = problem.partition(": ")
@@ -87,8 +87,8 @@ class CheckReport:
         for words, paths in alike.items():
             lines.append(f"  {paths[0]}: {words}" if paths[0] != words else f"  {words}")
             if len(paths) > 1:
-                names = ", ".join(path.removeprefix(f"{self.root}{os.sep}") for path in paths[1:])
-                lines.append(f"    the same of {len(paths) - 1} more: {names}")
+                names = ", ".join(path.removeprefix(f"{self.root}{os.sep}") for path in paths[1:4])
+                lines.append(f"    the same of {len(paths) - 1} more: {names}{', …' if len(paths) > 4 else ''}")
         return lines
 
     def _size_lines(self) -> list[str]:
