@@ -9,7 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -292,6 +292,8 @@ def _failure(path: Path | str) -> UserError:
         if size == 0:
             return UserError(f"{path}: is empty (0 bytes); get or export the file again")
         kind = kind_of_bytes(head)
+        if kind is None or kind[0] == "text":
+            kind = _other_format(head) or kind
         tiff = _unsupported_tiff(file, size) if kind is None and image_format_of(head) == "TIFF" else None
     if tiff is not None:
         words, shape, orientation = tiff
@@ -300,6 +302,15 @@ def _failure(path: Path | str) -> UserError:
     if kind is None:
         return UserError(f"{path}: damaged or no image ({size} bytes); get or export the file again")
     return UserError(f"{path}: {kind[0]}, not a kind of image that can be read here; {kind[1]}")
+
+
+def _other_format(head: bytes) -> tuple[str, str] | None:
+    """Return which of the formats that Pillow knows but that are not opened here a file's first bytes announce."""
+    for name, (_, accept) in Image.OPEN.items():
+        with suppress(Exception):
+            if name not in FORMATS and accept is not None and accept(head[:16]) is True:
+                return f"a {name} image", "convert it to PNG"
+    return None
 
 
 def _unsupported_tiff(file: BinaryIO, size: int) -> tuple[str, tuple[int, int], int] | None:

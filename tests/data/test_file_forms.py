@@ -227,6 +227,14 @@ def test_files_of_other_kinds_are_named(tmp_path: Path, kind: str) -> None:
     assert "damaged" not in str(caught.value)
 
 
+@pytest.mark.parametrize("format", ["BLP", "MSP", "XBM", "ICNS"])
+def test_formats_that_are_not_opened_are_named(tmp_path: Path, format: str) -> None:
+    image = Image.fromarray(PICTURE).resize((16, 16)).convert("P" if format == "BLP" else "1")
+    (tmp_path / "x.png").write_bytes(encoded(image.convert("RGBA") if format == "ICNS" else image, format))
+    with pytest.raises(UserError, match=rf"x\.png: a {format} image, not a kind of image that can be read here"):
+        read_image(tmp_path / "x.png")
+
+
 UNSUPPORTED = {
     "16-bit floating-point": tiff(2, 2, bytes(8), bits=16, sampleformat=3),
     "64-bit floating-point": tiff(2, 2, bytes(32), bits=64, sampleformat=3),
