@@ -211,7 +211,7 @@ class Arguments:
             raise ValueError(f"{self.name}: {place.name} is read-only, but is to be written to; pass a copy")
         plain = flags.c_contiguous and getattr(flags, "aligned", True) and value.dtype.isnative
         fits = place.argument.dtype in (None, value.dtype)
-        if role == "view" or (plain and fits and (role != "overwritten" or writable)):
+        if (role == "view" and value.dtype.isnative) or (plain and fits and (role != "overwritten" or writable)):
             return value
         if role == "target":
             return None

@@ -33,6 +33,8 @@ def contiguous_copy(array: Array, dtype: Any = None) -> Array:
 
 def overlaps_itself(array: Array) -> bool:
     """Return whether two elements may share memory, as in a broadcast array: it cannot be written to then."""
+    if not array.size:
+        return False
     extent = array.itemsize
     for stride, size in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
         if stride < extent:
