@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.ops.memory_layout import contiguous_copy, overlaps_itself
+from scratchnet.ops.memory_layout import contiguous_copy, overlaps_itself, partly_overlap
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -242,9 +242,10 @@ class Arguments:
         if not host:
             cupy = sys.modules.get("cupy")
             if cupy is None or not isinstance(value, cupy.ndarray):
+                dtype = "float32" if place.argument.kind == "float" else "int64"
                 raise TypeError(
                     f"{self.name}: {place.name} is {_described(value)}; expected a NumPy or CuPy array "
-                    f"(numpy.asarray({place.name}, {_example(place.argument)}))"
+                    f"(numpy.asarray({place.name}, numpy.{dtype}))"
                 )
         elif isinstance(value, np.ma.MaskedArray):
             raise TypeError(f"{self.name}: {place.name} is a masked array; use {place.name}.filled(…)")
@@ -319,7 +320,7 @@ class Arguments:
                 continue
             value = here[key]
             for _, target, name in written:
-                if name != place.name and isinstance(value, np.ndarray) and _partly_overlap(value, target):
+                if name != place.name and isinstance(value, np.ndarray) and partly_overlap(value, target):
                     here[key] = value = contiguous_copy(value)
         return given
 
@@ -339,14 +340,6 @@ def _place(name: str, argument: Argument, optional: bool, index: int = 0, variad
     return _Place(name, argument, tuple(argument.axes.split()), optional, index, variadic, fields, plain)
 
 
-def _partly_overlap(a: Array, b: Array) -> bool:
-    """Return whether two NumPy arrays share memory without being the same array."""
-    a, b = a.view(np.ndarray), b.view(np.ndarray)  # a question that a recording need not know of
-    if not np.may_share_memory(a, b):
-        return False
-    return a.ctypes.data != b.ctypes.data or a.shape != b.shape or a.strides != b.strides
-
-
 def _listed(axes: tuple[str, ...]) -> str:
     return ", ".join(axis.lstrip("_") for axis in axes)
 
@@ -354,7 +347,3 @@ def _listed(axes: tuple[str, ...]) -> str:
 def _described(value: Any) -> str:
     kind = type(value)
     return "None" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("a builtins.", "a ")
-
-
-def _example(argument: Argument) -> str:
-    return "numpy.int64" if argument.kind in ("integer", "label") else "numpy.float32"
