@@ -66,7 +66,7 @@ def main():
             summary[name] = run(command, out / f"{name}.txt", min(LIMITS[name], left))
             ended_well = ended_well and summary[name]["exit"] == 0
         print(f"{name}: {summary[name]}", flush=True)
-        (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return int(not ended_well)
 
 
@@ -108,7 +108,7 @@ def describe():
 def run(command, file, seconds):
     """Run a command, what it says going to ``file``, and return how it ended; nothing of it is left behind."""
     begin = time.monotonic()
-    with file.open("w") as text:
+    with file.open("w", encoding="utf-8") as text:
         child = subprocess.Popen(
             command, cwd=ROOT, env=ENVIRONMENT, stdout=text, stderr=text, start_new_session=True
         )  # a session, so that its own processes can be ended with it: they would keep the GPU

@@ -90,7 +90,7 @@ def settings_of(options):
 
 def write(out, content):
     """Write what there is."""
-    (out / "camvid.json").write_text(json.dumps(content, indent=1) + "\n")
+    (out / "camvid.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def scratchnet(*words: str, log: Path) -> float:
     """Run a command; what it prints goes behind ``log``. Return its seconds of processor time."""
     log.parent.mkdir(parents=True, exist_ok=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         subprocess.run([sys.executable, "-m", "scratchnet", *words], check=True, stdout=file, stderr=file)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -116,11 +116,11 @@ def simplify(folder: Path, rng: np.random.Generator) -> None:
         Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)).save(folder / "images" / path.name)
     for path in (folder / "masks").iterdir():
         Image.fromarray(np.array(MERGED, np.uint8)[np.asarray(Image.open(path))]).save(path)
-    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
     names = {old: CLASSES[new] for old, new in zip(SHAPE_CLASSES, MERGED, strict=True)}
-    with (folder / "boxes.csv").open() as file:
+    with (folder / "boxes.csv").open(encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    with (folder / "boxes.csv").open("w", newline="") as file:
+    with (folder / "boxes.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *([row[0], names[row[1]], *row[2:]] for row in rows)])
 
 
@@ -138,7 +138,7 @@ def train(
         words += ["--start-from", str(start)] if start else []
         words += ["--resume"] if (out / "config.toml").exists() else []
         seconds = scratchnet("train", *words, log=out / "log")
-        (out / "seconds").write_text(f"{seconds:.1f}\n")
+        (out / "seconds").write_text(f"{seconds:.1f}\n", encoding="utf-8")
     return out / "checkpoint.npz"
 
 
@@ -173,9 +173,9 @@ def gather(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
             for seed in seeds:
                 path = run_folder(folder, name, seed) / f"{use}.json"
                 if path.exists():
-                    found = json.loads(path.read_text())
+                    found = json.loads(path.read_text(encoding="utf-8"))
                     about = {"system": name, "use": use, "seed": seed, "parameters": system.parameters()}
-                    times = [float(file.read_text()) for file in path.parent.glob("*/seconds")]
+                    times = [float(file.read_text(encoding="utf-8")) for file in path.parent.glob("*/seconds")]
                     about["training_seconds"] = round(sum(times), 1)
                     sizes = {size: objects["iou"] for size, objects in found["sizes"].items()}
                     rows.append({**about, **sizes, **{key: found[key] for key in ("mean_iou", "bf", "accuracy")}})
@@ -241,7 +241,7 @@ def main() -> None:
             run(name, seed, arguments.updates, arguments.folder)
     rows, nothing = gather(arguments.folder, arguments.seeds), background_alone(arguments.folder)
     found = {"updates": arguments.updates, "background alone": nothing, "rows": rows}
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print_table(rows)
     print(f"all background: mean IoU {nothing['mean_iou']:.3f}, accuracy {nothing['accuracy']:.3f}")
     draw(rows, FIGURE)

@@ -31,7 +31,7 @@ def curve(folder: Path, a: argparse.Namespace, form: str, seed: int) -> list[flo
         with FORMS[form]():
             if main(["train", *words, "--out", str(run)]):
                 sys.exit(f"the training of {run} failed")
-    with (run / "log.csv").open() as file:
+    with (run / "log.csv").open(encoding="utf-8") as file:
         return [float(row["val_mean_iou"]) for row in csv.DictReader(file)]
 
 

@@ -32,7 +32,7 @@ def machine() -> dict[str, Any]:
 def _processor() -> str:
     """Return the processor's name as the system tells it."""
     info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
+    for line in info.read_text(encoding="utf-8").splitlines() if info.exists() else ():
         key, _, value = line.partition(":")
         if key.strip() == "model name":
             return value.strip()

@@ -45,7 +45,7 @@ def memory_bytes() -> int:
 
 def forget_highest() -> None:
     """Let :func:`highest_above_now` count from now on."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def highest_above_now() -> int:
@@ -68,6 +68,6 @@ def _table(path: Path) -> dict[str, int]:
 def _read(path: Path) -> str:
     """Return a file of /proc; nothing where the process has ended meanwhile or the system has no such file."""
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return ""

@@ -109,7 +109,7 @@ class Clock:
         if not stat.exists():
             return 0.0
         # proc(5): user, nice, system, idle, iowait, irq, softirq, steal …; idle and iowait are time that nobody used.
-        ticks = [int(word) for word in stat.read_text().partition("\n")[0].split()[1:9]]
+        ticks = [int(word) for word in stat.read_text(encoding="utf-8").partition("\n")[0].split()[1:9]]
         used = sum(ticks) - ticks[3] - ticks[4]
         return used / os.sysconf("SC_CLK_TCK") - processor_seconds()
 

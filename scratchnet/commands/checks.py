@@ -13,6 +13,7 @@ from scratchnet.memory import available_memory
 from scratchnet.network import Network
 from scratchnet.network.recomputing import peak_bytes, plan
 from scratchnet.progress import progress
+from scratchnet.wording import pixels
 
 
 def check_images(
@@ -96,8 +97,8 @@ def _check_training_sizes(settings: TrainSettings, network: Network, train: Samp
         _check_size(settings.model.model, network, name, size)
         if size != (h, w) and batch > 1:
             raise UserError(
-                f"{name} is {size[1]}×{size[0]} pixels but {first} is {w}×{h}, and a batch needs one size; use --crop, "
-                "--tile, --resize or --batch-size 1"
+                f"{name} is {size[0]}×{size[1]} pixels but {first} is {h}×{w} (height × width), and "
+                "a batch needs one size; use --crop, --tile, --resize or --batch-size 1"
             )
         _check_batch_norm(network, name, size, 1 if settings.training.mixed_statistics else batch)
 
@@ -106,12 +107,12 @@ def _check_size(model: str, network: Network, name: str, size: tuple[int, int]) 
     (h, w), stride, fixed = size, network.stride, network.fixed_size
     if fixed is not None and size != fixed:
         raise UserError(
-            f"{name} is {w}×{h} pixels, but model '{model}' takes {fixed[1]}×{fixed[0]}; set --size {h} if the images "
+            f"{name} is {pixels(h, w)}, but model '{model}' takes {fixed[0]}×{fixed[1]}; set --size {h} if the images "
             f"are square and it is a multiple of {stride}, or use --crop, --tile or --resize"
         )
     if min(h, w) < stride:
         raise UserError(
-            f"{name} is {w}×{h} pixels, but model '{model}' halves images down to 1/{stride}: it needs at least "
+            f"{name} is {pixels(h, w)}, but model '{model}' halves images down to 1/{stride}: it needs at least "
             f"{stride}×{stride} pixels"
         )
 

@@ -28,6 +28,7 @@ from scratchnet.inference.boxes import Proposals, proposals_from_grid, proposals
 from scratchnet.modes import MatrixPrecision
 from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
+from scratchnet.wording import pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,9 @@ class PredictionArguments:
             return segmenter
         if preprocessing.resize is not None:
             h, w = preprocessing.resize
-            raise UserError(f"--scales: {checkpoint.recipe.model} brings every image to {w}×{h}; leave --scales out")
+            raise UserError(
+                f"--scales: {checkpoint.recipe.model} brings every image to {pixels(h, w)}; leave --scales out"
+            )
         return MultiScale(segmenter, self.scales)
 
     def _boxed(self, checkpoint: Checkpoint) -> Scorer:

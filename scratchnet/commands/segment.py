@@ -18,6 +18,7 @@ from scratchnet.inference import Predictor, to_mask
 from scratchnet.progress import progress
 from scratchnet.signatures import check_replaceable
 from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.wording import pixels
 
 MASK, OVERLAY = "mask", "overlay"
 """Kinds of the files."""
@@ -68,7 +69,7 @@ def _segment(arguments: SegmentArguments) -> int:
         shares = ", ".join(
             f"{name} {100 * float((mask == i).mean()):.1f} %" for i, name in enumerate(checkpoint.recipe.classes)
         )
-        say(f"{path}: {image.shape[1]}×{image.shape[0]}, {shares}")
+        say(f"{path}: {pixels(*image.shape[:2])}, {shares}")
     say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'} and overlays to {out}")
     return 0
 

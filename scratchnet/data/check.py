@@ -16,6 +16,7 @@ from scratchnet.data.images import ValueRange
 from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples, left_out, left_out_words
 from scratchnet.data.masks import MaskFormat
 from scratchnet.errors import UserError
+from scratchnet.wording import pixels
 
 
 @dataclass
@@ -96,11 +97,11 @@ class CheckReport:
             return []
         if len(self.sizes) == 1:
             ((height, width),) = self.sizes
-            return [f"size: all {width}×{height}"]
+            return [f"size: all {pixels(height, width)}"]
         heights, widths = [height for height, _ in self.sizes], [width for _, width in self.sizes]
-        span = f"{min(widths)}×{min(heights)} to {max(widths)}×{max(heights)}"
-        common = ", ".join(f"{width}×{height} ({count})" for (height, width), count in self.sizes.most_common(4))
-        return [f"sizes: {len(self.sizes)} different, {span}; most often {common}"]
+        span = f"{min(heights)}×{min(widths)} to {max(heights)}×{max(widths)}"
+        common = ", ".join(f"{height}×{width} ({count})" for (height, width), count in self.sizes.most_common(4))
+        return [f"sizes: {len(self.sizes)} different (height × width), {span}; most often {common}"]
 
     def _class_lines(self) -> list[str]:
         if not self.classes:

@@ -11,6 +11,7 @@ from scratchnet.data.folders import Dataset
 from scratchnet.data.names import find_entry
 from scratchnet.data.objects import BOXES, ObjectBox, group_by_image, read_boxes
 from scratchnet.errors import UserError
+from scratchnet.wording import pixels
 
 
 class ObjectFindings:
@@ -60,7 +61,7 @@ class ObjectFindings:
                 f"{self.path}: {sample.name}, {self.classes[b.label]} at x {left} to {left + w}, y {top} to {top + h}"
             )
             if top + h > height or left + w > width:
-                self.problems.append(f"{where}: reaches beyond the image of {width}×{height} pixels; correct the box")
+                self.problems.append(f"{where}: reaches beyond the image of {pixels(height, width)}; correct the box")
             elif not (mask[b.box.slices] == b.label).any():
                 self.problems.append(f"{where}: the mask has no pixel of that class there; correct the box or the mask")
         try:
@@ -72,7 +73,9 @@ class ObjectFindings:
             return
         if numbers.shape != mask.shape:
             h, w = numbers.shape
-            self.problems.append(f"{sample.objects} is {w}×{h} but its image {width}×{height} pixels; export it alike")
+            self.problems.append(
+                f"{sample.objects} is {h}×{w} but its image {height}×{width} pixels (height × width); export it alike"
+            )
         self.numbered += len(np.setdiff1d(numbers, (0, 255)))
 
     def lines(self) -> list[str]:

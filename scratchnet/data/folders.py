@@ -68,8 +68,8 @@ class Dataset:
         if image.shape[:2] != mask.shape:
             remedy = self._turned(index, image.shape[:2], mask.shape) or "export the mask in the image's size"
             raise UserError(
-                f"{sample.image} is {image.shape[1]}×{image.shape[0]} but its mask {sample.mask} is "
-                f"{mask.shape[1]}×{mask.shape[0]} pixels; {remedy}"
+                f"{sample.image} is {image.shape[0]}×{image.shape[1]} but its mask {sample.mask} is "
+                f"{mask.shape[0]}×{mask.shape[1]} pixels (height × width); {remedy}"
             )
         return image, mask
 

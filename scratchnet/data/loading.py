@@ -126,6 +126,7 @@ def _check_sizes(dataset: SampleSource, indices: list[int], masks: list[Array]) 
         if mask.shape != first:
             names = dataset.names
             raise UserError(
-                f"{names[index]} is {mask.shape[1]}×{mask.shape[0]} pixels but {names[indices[0]]} in the same batch "
-                f"is {first[1]}×{first[0]}; set a crop, a tile size or a common size (resize), or batch size 1"
+                f"{names[index]} is {mask.shape[0]}×{mask.shape[1]} pixels but {names[indices[0]]} in the same batch "
+                f"is {first[0]}×{first[1]} (height × width); set a crop, a tile size or a common size "
+                "(resize), or batch size 1"
             )

@@ -11,6 +11,7 @@ from scratchnet.data.text_files import read_json, read_table
 from scratchnet.data.tiling import Window
 from scratchnet.errors import UserError
 from scratchnet.inference.boxes import Proposals
+from scratchnet.wording import pixels
 
 COLUMNS = ("image", "x0", "y0", "x1", "y1")
 """Needed in a file of boxes: columns x0 ≤ x < x1, rows y0 ≤ y < y1. ``score`` may be there, other columns too."""
@@ -90,4 +91,4 @@ def _check_place(path: Path, name: str, box: Window, h: int, w: int) -> None:
     near = box.top >= -h and box.left >= -w and box.top + box.height <= 2 * h and box.left + box.width <= 2 * w
     if not (inside and near):
         span = f"x {box.left} to {box.left + box.width}, y {box.top} to {box.top + box.height}"
-        raise UserError(f"{path}: a box of {name} ({span}) does not lie in the image of {w}×{h} pixels; correct it")
+        raise UserError(f"{path}: a box of {name} ({span}) does not lie in the image of {pixels(h, w)}; correct it")

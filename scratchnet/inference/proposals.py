@@ -62,7 +62,7 @@ class ProposalSegmenter:
         if own is None and self.side is None:
             raise UserError("--proposals: this network takes images of any size; say with --box-size what boxes become")
         if own is not None and self.side is not None and own != (self.side, self.side):
-            raise UserError(f"--box-size: this network brings every box to {own[1]}×{own[0]}; leave --box-size out")
+            raise UserError(f"--box-size: this network brings every box to {own[0]}×{own[1]}; leave --box-size out")
         self.segmenter.check_size(*self._size())
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:

@@ -25,6 +25,7 @@ from scratchnet.losses import class_scores, probabilities
 from scratchnet.network import Network
 from scratchnet.replay import Replay
 from scratchnet.shape_checks import check_image, check_images
+from scratchnet.wording import pixels
 
 Output: TypeAlias = Callable[[Array], Array]
 """What is made of a network's last value and averaged over tiles: probabilities, or scores."""
@@ -70,7 +71,7 @@ class Segmenter:
         if self.tile is None and self.overlap is None:
             return
         if fixed is not None:
-            raise UserError(f"this network takes {fixed[1]}×{fixed[0]} tiles only; leave out --tile and --overlap")
+            raise UserError(f"this network takes {fixed[0]}×{fixed[1]} tiles only; leave out --tile and --overlap")
         if self.tile is None:
             raise UserError(f"--overlap {self.overlap}: needs --tile, the side of the tiles that overlap")
         if self.tile < stride:
@@ -139,7 +140,7 @@ class Segmenter:
         stride = self.network.stride
         if self.preprocessing.resize is None and min(h, w) < stride:
             raise UserError(
-                f"the image is {w}×{h} pixels, but the network halves images down to 1/{stride}: it needs at least "
+                f"the image is {pixels(h, w)}, but the network halves images down to 1/{stride}: it needs at least "
                 f"{stride}×{stride} pixels; enlarge the image"
             )
 

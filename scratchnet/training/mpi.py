@@ -155,7 +155,7 @@ def _divide_cores(ranks: MPIRanks) -> None:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Print nothing inside this block."""
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield
 
 

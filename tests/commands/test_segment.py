@@ -27,7 +27,7 @@ def test_masks_have_the_image_s_size_and_hold_the_class(call, checkpoint, photos
     code, said, err = call("segment", checkpoint, photos / "a.png", photos / "b.jpg", "--out", out)
     assert (code, err) == (0, "")
     assert sorted(path.name for path in out.iterdir()) == ["a-overlay.png", "a.png", "b-overlay.png", "b.png"]
-    assert "b.jpg: 70×45, ground " in said
+    assert "b.jpg: 45×70 pixels (height × width), ground " in said
     assert f"wrote 2 masks and overlays to {out}" in said
     stored = load_checkpoint(checkpoint)
     expected = Segmenter(stored.network, stored.recipe.preprocessing).segment(read_image(photos / "b.jpg"))

@@ -137,12 +137,12 @@ DAMAGE = {
     ),
     "small training image": (
         lambda root: small(root, "s1", 15, 40),
-        "s1 is 40×15 pixels, but model 'bloodcell' halves",
+        "s1 is 15×40 pixels (height × width), but model 'bloodcell' halves",
     ),
-    "small validation image": (lambda root: small(root, "s5", 15, 40), "s5: the image is 40×15 pixels"),
+    "small validation image": (lambda root: small(root, "s5", 15, 40), "s5: the image is 15×40 pixels"),
     "another size in a batch": (
         lambda root: small(root, "s1", 32, 48),
-        "s1 is 48×32 pixels but s0 is 32×32, and a batch needs",
+        "s1 is 32×48 pixels but s0 is 32×32 (height × width), and a batch needs",
     ),
     "empty val list": (lambda root: listed(root, "val", "\n \n"), "val.txt: lists no images"),
     "unknown name in a list": (
@@ -472,7 +472,7 @@ IMAGES = {
     "cut": (lambda path: cut(path, 0.4), "damaged or no image"),
     "text": (lambda path: path.write_text("hello"), "text, not a kind of image that can be read here"),
     "16-bit": (grey16, "a 16-bit grey image, expected 8-bit grey or RGB"),
-    "too small": (lambda path: write_image(path, sample(0, 40, 15)[0]), "the image is 15×40 pixels"),
+    "too small": (lambda path: write_image(path, sample(0, 40, 15)[0]), "the image is 40×15 pixels"),
     "empty folder": (lambda path: [path.unlink(), path.mkdir()], "no images in this folder"),
 }
 
@@ -523,7 +523,7 @@ def test_metrics_cannot_go_under_a_file(call, finished, checkpoint, tmp_path):
 def test_evaluating_what_is_no_set(call, checkpoint, tmp_path):
     assert_one_line(call("evaluate", checkpoint, "--data", tmp_path / "none"), "none: no such folder")
     data = write_set(tmp_path / "small", 3, 15, 40)
-    assert_one_line(call("evaluate", checkpoint, "--data", data), "s2: the image is 40×15 pixels")
+    assert_one_line(call("evaluate", checkpoint, "--data", data), "s2: the image is 15×40 pixels")
 
 
 def test_evaluating_where_nothing_counts(call, finished, tmp_path):

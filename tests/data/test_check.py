@@ -23,7 +23,7 @@ def test_a_good_set_is_described(make_folder: Callable[..., Path]) -> None:
     assert report.counts.pixels.sum() == 4 * 48
     assert report.counts.images.tolist() == [4, 4]
     text = report.text()
-    for words in ("4 images", "split val: 1", "all 8×6", "cell", "problems: none"):
+    for words in ("4 images", "split val: 1", "all 6×8 pixels (height × width)", "cell", "problems: none"):
         assert words in text
 
 
@@ -76,7 +76,11 @@ def test_sizes_empty_masks_and_absent_classes(make_folder: Callable[..., Path]) 
     report = check_dataset(root, classes=("background", "cell", "platelet"))
     assert report.empty_masks == ["e"]
     text = report.text()
-    for words in ("2 different, 3×6 to 8×9; most often 8×6 (4)", "background only: 1 (e)", "in no mask: platelet"):
+    for words in (
+        "2 different (height × width), 6×3 to 9×8; most often 6×8 (4)",
+        "background only: 1 (e)",
+        "in no mask: platelet",
+    ):
         assert words in text
 
 

@@ -96,7 +96,7 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
 def test_sizes_must_agree(make_folder: Callable[..., Path]) -> None:
     root = make_folder()
     write_mask(root / "masks" / "a.png", np.zeros((6, 9), np.uint8))
-    with pytest.raises(UserError, match=r"images/a\.png is 8×6 .*masks/a\.png is 9×6"):
+    with pytest.raises(UserError, match=r"images/a\.png is 6×8 .*masks/a\.png is 6×9"):
         open_dataset(root).load(0)
 
 

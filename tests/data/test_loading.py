@@ -99,7 +99,7 @@ def test_different_sizes_need_a_crop(make_folder: Callable[..., Path]) -> None:
     root = make_folder("ab", size=(6, 8))
     make_folder("c", size=(9, 8))
     dataset = open_dataset(root)
-    with pytest.raises(UserError, match=r"c is 8×9 pixels but a .* 8×6; set a crop"):
+    with pytest.raises(UserError, match=r"c is 9×8 pixels but a .* 6×8 \(height × width\); set a crop"):
         list(epoch_batches(dataset, 3, seed=0, epoch=0, shuffle=False))
     assert len(list(epoch_batches(dataset, 1, seed=0, epoch=0))) == 3
     (images, _) = next(epoch_batches(dataset, 3, 0, 0, Augmentation(crop=(5, 5))))

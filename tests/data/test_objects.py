@@ -150,7 +150,7 @@ def test_check_holds_boxes_against_masks(make_folder: Callable[..., Path]) -> No
     expected = [
         "line 6: there is no class 'cel'",
         "b, cell at x 0 to 3, y 0 to 3: the mask has no pixel of that class there",
-        "b, cell at x 7 to 9, y 5 to 6: reaches beyond the image of 8×6",
+        "b, cell at x 7 to 9, y 5 to 6: reaches beyond the image of 6×8",
         "has boxes for 'z', but there is no such image",
     ]
     assert len(report.problems) == len(expected)
@@ -165,5 +165,5 @@ def test_check_looks_at_numbered_objects(make_folder: Callable[..., Path]) -> No
     (root / "objects" / "b.png").write_bytes(b"")
     problems = check_dataset(root).problems
     assert len(problems) == 2
-    assert "objects/a.png is 8×5 but its image 8×6" in problems[0]
+    assert "objects/a.png is 5×8 but its image 6×8" in problems[0]
     assert "objects/b.png: is empty" in problems[1]

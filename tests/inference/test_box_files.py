@@ -97,5 +97,5 @@ def test_an_image_without_boxes_and_boxes_of_another_image(tmp_path):
     with pytest.raises(UserError, match="has no box for the image d; add one, or use --proposals grid"):
         boxes("d", IMAGE)
     for name in "abc":
-        with pytest.raises(UserError, match=f"a box of {name} .* does not lie in the image of 60×50 pixels"):
+        with pytest.raises(UserError, match=f"a box of {name} .* does not lie in the image of 50×60 pixels"):
             boxes(name, IMAGE)

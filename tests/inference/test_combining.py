@@ -52,7 +52,7 @@ def test_scale_one_is_the_network_itself():
 
 def test_too_small_at_one_scale():
     many = MultiScale(Segmenter(network(), PLAIN), (1.0, 0.25))
-    with pytest.raises(UserError, match=r"at scale 0\.25, the image is 12×10 pixels.*at least 16×16"):
+    with pytest.raises(UserError, match=r"at scale 0\.25, the image is 10×12 pixels.*at least 16×16"):
         many.probabilities(photos(1, 40, 48))
     with pytest.raises(UserError, match=r"at scale 0\.25"):
         many.check(photos(1, 40, 48)[0])

@@ -135,12 +135,12 @@ def test_progress_sees_every_image():
 
 
 def test_an_image_that_is_too_small_is_named():
-    with pytest.raises(UserError, match="image-0: the image is 20×8 pixels"):
+    with pytest.raises(UserError, match="image-0: the image is 8×20 pixels"):
         evaluate(Segmenter(network(), PLAIN), Source([sample(0, 8, 20)]))
 
 
 def test_a_mask_of_another_size_is_named(tmp_path):
     root = write_set(tmp_path, 3, split=False)
     write_image(root / "images" / "s1.png", np.zeros((16, 20, 3), np.uint8))
-    with pytest.raises(UserError, match=r"s1\.png is 20×16 but its mask .*s1\.png is 16×16"):
+    with pytest.raises(UserError, match=r"s1\.png is 16×20 but its mask .*s1\.png is 16×16"):
         evaluate(Segmenter(network(), PLAIN), open_dataset(root))

@@ -167,7 +167,7 @@ def test_resizing_comes_back_in_the_image_s_size(size, resize):
 
 
 def test_an_image_smaller_than_the_stride_is_refused():
-    with pytest.raises(UserError, match=r"the image is 40×15 pixels.*at least 16×16 pixels; enlarge the image"):
+    with pytest.raises(UserError, match=r"the image is 15×40 pixels.*at least 16×16 pixels; enlarge the image"):
         Segmenter(network(), PLAIN).probabilities(photos(1, 15, 40))
 
 
