@@ -5,7 +5,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 _lock = threading.Lock()
@@ -23,23 +23,23 @@ def hearing_libtiff(tiles: Sequence[Any]) -> Iterator[list[str]]:
     if not any(tile[0] == "libtiff" for tile in tiles):
         yield complaints
         return
-    with _lock:
+    with _lock, ExitStack() as stack:
         try:
+            catch = stack.enter_context(tempfile.TemporaryFile())
             true = os.dup(2)
-        except OSError:  # closed
+        except OSError:  # a full disk, or no standard error stream
             yield complaints
             return
-        with tempfile.TemporaryFile() as catch:
-            os.dup2(catch.fileno(), 2)
-            try:
-                yield complaints
-            finally:
-                os.dup2(true, 2)
-                os.close(true)
-                catch.seek(0)
-                heard = catch.read()
-                if _COMPLAINT.search(heard):
-                    complaints.append(heard.decode(errors="replace").strip())
-                elif heard:
-                    with suppress(OSError):
-                        os.write(2, heard)
+        os.dup2(catch.fileno(), 2)
+        try:
+            yield complaints
+        finally:
+            os.dup2(true, 2)
+            os.close(true)
+            catch.seek(0)
+            heard = catch.read()
+            if _COMPLAINT.search(heard):
+                complaints.append(heard.decode(errors="replace").strip())
+            elif heard:
+                with suppress(OSError):
+                    os.write(2, heard)

@@ -198,6 +198,17 @@ def test_libtiff_does_not_write_beside_our_messages(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libtiff's messages are caught in a temporary file; where there is no room for one, images are still read."""
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "x.tif").write_bytes(encoded(Image.fromarray(PICTURE), "TIFF", compression="tiff_lzw"))
+    monkeypatch.setattr("scratchnet.data.libtiff.tempfile.TemporaryFile", full)
+    assert np.array_equal(read_image(tmp_path / "x.tif"), PICTURE)
+
+
 # Kinds that cannot be read -------------------------------------------------------------------------------------------
 
 FOREIGN = {
