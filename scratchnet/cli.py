@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(words: Sequence[str]) -> int:
     """Run a command; turn what a person can put right into a line."""
     try:
+        if words[0] == "help":  # `scratchnet help train`
+            words = [*words[1:], "--help"]
         if words[0] in ("-h", "--help", "-V", "--version"):
             print(usage() if "h" in words[0] else f"scratchnet {__version__}")
             return 0
@@ -74,6 +76,8 @@ def _main(words: Sequence[str]) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     """Import one command and run it."""
+    if name.startswith("-"):
+        raise UserError(f"{name}: options go after the command, as in `scratchnet train {name} …`")
     if name not in COMMANDS:
         guess = closest_name(name, COMMANDS)
         raise UserError(f"'{name}' is no command{guess}; choose one of: {', '.join(COMMANDS)}")

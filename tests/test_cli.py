@@ -34,6 +34,18 @@ def test_the_version(capsys):
         assert capsys.readouterr().out == f"scratchnet {scratchnet.__version__}\n"
 
 
+def test_help_as_a_word(capsys):
+    assert cli.main(["help"]) == 0
+    with pytest.raises(SystemExit):
+        cli.main(["help", "data", "make"])
+    assert "usage: scratchnet data make" in capsys.readouterr().out
+
+
+def test_options_before_the_command(capsys):
+    assert cli.main(["--threads", "2", "models"]) == 2
+    assert capsys.readouterr().err.startswith("scratchnet: error: --threads: options go after the command")
+
+
 def test_a_command_that_is_none(capsys):
     assert cli.main(["tarin"]) == 2
     said = capsys.readouterr()

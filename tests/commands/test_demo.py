@@ -8,6 +8,7 @@ from tests.tiny import files
 def test_a_quick_demo(call, tmp_path, figures):
     out = tmp_path / "demo"
     code, said, err = call("demo", "--quick", "--out", out)
+    assert "--quick only shows that everything runs" in said
     assert (code, err) == (0, "")
     for words in ("drawing", "epoch   1/1", "this network", "all background", f"open {out / 'report.html'}"):
         assert words in said
