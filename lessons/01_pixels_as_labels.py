@@ -2,25 +2,26 @@ r"""
 1. Pixels as labels, and how to measure them
 ============================================
 
-**The question.** A program looks at an image and says for every single pixel what it shows. How good is it? One number
-that nearly everyone would take first, the share of correct pixels, is a bad one. Why, and what is better?
+**The question.** A program looks at an image and decides, for every single pixel, what it shows. How good is it? The
+first measure that comes to mind, the share of correct pixels, is misleading. Why, and what is better?
 
-You need NumPy's arrays, and no lesson before.
+You need to know NumPy's arrays. This is the first lesson.
 """
 
 # %%
 # Write your prediction down first
 # --------------------------------
-# Every pixel gets a **label**, a small whole number that stands for a **class**, a kind of thing: 0 for *background*,
-# 1 for *cell*, and so on. The labels of all pixels are an array as large as the image, a **mask**. Making such masks is
-# called *semantic segmentation*. It does not count things: two cells side by side get the same label.
+# Every pixel gets a **label**: a small whole number that stands for a **class**, a kind of thing. Here 0 means
+# *background* and 1 means *cell*. The labels of all pixels form a **mask**, an array with the same height and width as
+# the image. Predicting such masks is called *semantic segmentation*. It does not count objects: two cells side by side
+# get the same label.
 #
-# Below is a mask that a person drew, the **truth**, and one that a program gave, the **prediction**. A second program
-# is lazy: it answers 0 everywhere. Write down, on paper:
+# Below are a mask drawn by a person, the **ground truth**, or truth for short, and one computed by a program, the
+# **prediction**. A second program is lazy: it answers 0 everywhere. Write down on paper:
 #
 # 1. the share of pixels that the first program labels correctly, its *pixel accuracy*;
 # 2. the same for the lazy program. Which of the two is better?
-# 3. the lazy program's accuracy on microscope images in which a fifth of all pixels are cell.
+# 3. the lazy program's accuracy on microscope images in which a fifth of the pixels are cell.
 
 import numpy as np
 
@@ -36,9 +37,9 @@ print(truth, prediction, sep="\n")
 # %%
 # By hand
 # -------
-# The prediction is shifted by one column: of 20 pixels, 2 are missed and 2 are wrongly called cell, so 16 are
-# correct, 0.80. The lazy program misses 4, so 16 are correct, 0.80. **Pixel accuracy cannot tell the program that
-# found the cell from the one that never looked.** Most pixels are background, and both got those right.
+# The prediction is shifted by one column. Of 20 pixels, 2 are missed and 2 are wrongly labelled as cell, so 16 are
+# correct: 0.80. The lazy program misses 4, so 16 are correct: 0.80. **Pixel accuracy cannot distinguish the program
+# that found the cell from the one that never looked.** Most pixels are background, and both programs got those right.
 
 
 def accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -49,28 +50,29 @@ def accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
 print(f"accuracy: shifted {accuracy(truth, prediction):.2f}, nothing {accuracy(truth, nothing):.2f}")
 
 # %%
-# Look only at the pixels that at least one of the two masks calls cell: 6 of them, the *union*. On 2 of these both
-# agree, the *intersection*. The share 2/6 is the **intersection over union**, IoU (also called Jaccard index). It is
-# 1 when the masks are equal, 0 when they have nothing in common, and the background, however large, is not in it.
+# Look only at the pixels that are cell in at least one of the two masks. There are 6 of them, the *union*. On 2 of
+# these the masks agree, the *intersection*. The ratio 2/6 is the **intersection over union**, or IoU (also called the
+# Jaccard index). It is 1 when the masks are equal and 0 when they have nothing in common. The background, however
+# large, does not count.
 #
-# Its sister is **Dice**, twice the intersection divided by the sizes of both masks: 2·2 / (4 + 4) = 0.50. It orders
-# programs in the same way, because Dice = 2·IoU / (1 + IoU). It is the larger of the two numbers wherever they are
-# not both 0 or both 1, so look twice which one somebody reports.
+# A close relative is **Dice**: twice the intersection divided by the sum of the two masks' sizes, 2·2 / (4 + 4) = 0.50.
+# It ranks programs in the same order, because Dice = 2·IoU / (1 + IoU). Dice is the larger of the two unless both are 0
+# or both are 1, so check which one is being reported.
 
 
 def intersection_and_union(truth: np.ndarray, prediction: np.ndarray) -> tuple[int, int]:
-    """Count the pixels that both masks call cell, and those that at least one does."""
+    """Count the pixels that are cell in both masks, and those that are cell in at least one."""
     return int(((truth == 1) & (prediction == 1)).sum()), int(((truth == 1) | (prediction == 1)).sum())
 
 
 def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Return intersection over union; not a number where neither mask has any cell."""
+    """Return the intersection over union, or NaN if neither mask has any cell."""
     intersection, union = intersection_and_union(truth, prediction)
     return intersection / union if union else float("nan")
 
 
 def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Return 2·intersection / (size of one + size of the other); 1 where neither mask has any cell."""
+    """Return 2·intersection / (sum of the two sizes), or 1 if neither mask has any cell."""
     sizes = int((truth == 1).sum() + (prediction == 1).sum())
     return 2 * intersection_and_union(truth, prediction)[0] / sizes if sizes else 1.0
 
@@ -83,10 +85,10 @@ assert np.isclose(dice(truth, prediction), 2 * iou(truth, prediction) / (1 + iou
 # %%
 # Blood smears
 # ------------
-# The folder ``data/smears`` has 16 images of blood under the microscope, drawn by scratchnet after real ones, with
-# their masks. To be found are the large stained cells, each with its dark core, the *nucleus*, and the pale body round
-# it. The many red cells are background. A pixel of an image has three numbers from 0 to 255, for red, green and blue. A
-# pixel of a mask has one number, and that number *is* its label.
+# The folder ``data/smears`` has 16 images of blood under the microscope and their masks. Scratchnet drew them to
+# resemble real ones. The task is to find the large stained cells, each with a dark core, the *nucleus*, and a pale body
+# around it. The many red cells are background. A pixel of an image has three values from 0 to 255, for red, green and
+# blue. A pixel of a mask has one value, and that value *is* its label.
 
 from scratchnet.data import read_image, read_mask, sample_folder
 
@@ -99,13 +101,14 @@ lazy = accuracy(masks, np.zeros_like(masks))
 print(f"{images.shape[0]} images, share of cell {share:.3f}, accuracy of the lazy program {lazy:.3f}")
 
 # %%
-# A share of 0.202 of all pixels is cell, so the lazy program has an accuracy of 0.798. A student's report about a
-# *network*, a program that learns from examples, gives its accuracy on such images, 0.89, and no other measure. Is
-# that good? The number alone does not say.
+# Cells cover a share of 0.202 of all pixels, so the lazy program reaches an accuracy of 0.798. A student's report about
+# a *network*, a program that learns from examples, gives an accuracy of 0.89 on such images and no other measure. Is
+# that good? The accuracy alone cannot tell.
 #
-# So let us see how far one gets without learning. The stain swallows green light, so a nucleus has small green numbers:
-# call every pixel cell whose green is under a threshold *t*, and try every *t*. (We choose the best on the very images
-# on which we measure, which flatters it. A network must always be measured on images that it did not learn from.)
+# So let us see how far we get without learning. The stain absorbs green light, so the pixels of a nucleus have small
+# green values. Label every pixel as cell if its green value is below a threshold *t*, and try every *t*. (We choose the
+# best threshold on the very images on which we measure, which makes the result look too good. A network must always be
+# measured on images that it has not learned from.)
 
 thresholds = np.arange(0, 256, 5 if FAST else 1)
 green = images[:, :, :, 1]
@@ -114,20 +117,20 @@ ious = np.array([iou(masks, (green < t).astype(np.uint8)) for t in thresholds])
 t = 60
 found = (green < t).astype(np.uint8)
 print(f"threshold {t}: accuracy {accuracy(masks, found):.2f}, IoU {iou(masks, found):.2f}")
-print(f"the best of all: accuracy {accuracies.max():.3f}, IoU {ious.max():.3f}")
+print(f"the best over all thresholds: accuracy {accuracies.max():.3f}, IoU {ious.max():.3f}")
 
 # %%
-# With t = 60 the accuracy is 0.88, nearly the number of the report. Yet the IoU is 0.43: the threshold finds the
-# nuclei, misses the pale bodies, and marks dark specks and overlapping red cells. On photographs it is no different:
-# for the exercise that the report was about, ``docs/results.md`` has an accuracy of 0.8157 for finding nothing, and
-# of 0.8772, with an IoU of 0.4722, for a threshold.
+# With t = 60 the accuracy is 0.88, almost as high as in the report. Yet the IoU is only 0.43: the threshold finds the
+# nuclei, misses the pale bodies, and marks dark specks and overlapping red cells. Photographs are no different. For the
+# data set of that report, ``docs/results.md`` gives an accuracy of 0.8157 for predicting no cells at all, and an
+# accuracy of 0.8772 with an IoU of 0.4722 for a threshold.
 
 # %%
 # The figure worth keeping
 # ------------------------
-# From the left: an image; its truth; the cell's pixels that the threshold found (white), those that it missed
-# (orange-red) and background that it marked (blue); and both measures for every threshold. The accuracy begins at 0.80
-# for finding nothing and comes to 0.88 at most. The IoU begins at 0.
+# From left to right: an image; its ground truth; the cell pixels that the threshold found (white), the cell pixels that
+# it missed (orange-red) and the background pixels that it marked (blue); both measures for every threshold. The
+# accuracy starts at 0.80, where nothing is found, and reaches 0.88 at most. The IoU starts at 0.
 
 from scratchnet.viewing import ROLES, error_map, keep, overlay, panels
 
@@ -151,10 +154,10 @@ keep(figure, "01-pixels-as-labels")
 # %%
 # One table for everything
 # ------------------------
-# All these measures follow from one small table, the **confusion matrix**: how many pixels of each true class (row)
-# were predicted as each class (column). For a class, the intersection is its number on the diagonal, and the union is
-# its row and its column together, the diagonal counted once. So the table also serves for more than two classes; the
-# *mean IoU* is then the mean of the IoUs of all classes. The packaged functions are in `scratchnet.evaluation`.
+# All these measures can be computed from one small table, the **confusion matrix**: how many pixels of each true class
+# (row) were predicted as each class (column). For a class, the intersection is the entry on the diagonal, and the union
+# is the sum of its row and its column with the diagonal counted once. The table therefore also works for more than two
+# classes; the *mean IoU* is the mean of the IoUs of all classes. The packaged functions are in `scratchnet.evaluation`.
 
 from scratchnet.evaluation import confusion_matrix, metrics
 
@@ -170,7 +173,7 @@ assert np.isclose(measured.dice[1], dice(masks, found))
 # What breaks if …
 # ----------------
 # **… there is no cell in the image, and none is predicted?** Intersection and union are both 0, and 0/0 has no value.
-# For Dice one agrees on 1: two empty masks are equal. But one wrong pixel, and it is 0.
+# For Dice the convention is 1, because two empty masks are equal. But a single wrong pixel makes it 0.
 
 empty, speck = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
 speck[0, 0] = 1
@@ -178,9 +181,9 @@ print(f"Dice of two empty masks: {dice(empty, empty):.0f}, with one wrong pixel:
 assert (dice(empty, empty), dice(empty, speck)) == (1, 0)
 
 # %%
-# **… the IoU of every image is computed, and then the mean is taken?** That is another number than the IoU of all
-# pixels together, and an image with a tiny cell counts as much as one full of cells. Here it is 0.41 against 0.43.
-# Neither is wrong, but they must not be compared. This package counts all pixels first and divides once.
+# **… the IoU is computed for every image and then averaged?** The result differs from the IoU of all pixels together,
+# because an image with one tiny cell counts as much as an image full of cells. Here it is 0.41 instead of 0.43. Neither
+# is wrong, but they must not be compared with each other. This package counts over all pixels first and divides once.
 
 mean_of_images = np.mean([iou(truth, mask) for truth, mask in zip(masks, found, strict=True)])
 together = iou(masks, found)
@@ -188,11 +191,11 @@ print(f"mean over images {mean_of_images:.2f}, all pixels together {together:.2f
 
 # %%
 # **… the object is small?** Shift a disc by a single pixel. With a radius of 30 pixels the IoU is still 0.96; with a
-# radius of 3 it is 0.61. The border decides, and small things are nearly all border.
+# radius of 3 it is 0.61. The errors are at the border, and small objects are nearly all border.
 
 
 def disc(radius: int, shift: int) -> np.ndarray:
-    """Draw a disc in the middle of 81×81 pixels, shifted to the right."""
+    """Draw a disc in the middle of 81×81 pixels, moved right by ``shift`` pixels."""
     row, column = np.indices((81, 81)) - 40
     return (row**2 + (column - shift) ** 2 <= radius**2).astype(np.uint8)
 
@@ -201,7 +204,7 @@ large, small = (iou(disc(radius, 0), disc(radius, 1)) for radius in (30, 3))
 print(f"shifted by one pixel: IoU of a large disc {large:.2f}, of a small one {small:.2f}")
 
 # %%
-# **… a mask is made smaller like a photograph?** That takes the mean of neighbouring pixels. But labels are names,
+# **… a mask is shrunk like a photograph?** Shrinking a photograph averages neighbouring pixels. But labels are names,
 # not amounts: the mean of 0, background, and 2, say a dog, is 1, a cat. Take the label of the nearest pixel instead.
 
 border_of_a_dog = np.array([0, 2], np.uint8)
@@ -213,11 +216,11 @@ assert border_of_a_dog.mean() == 1
 # ---------
 # Solutions: ``lessons/solutions/01_pixels_as_labels.py``.
 #
-# 1. The truth is a square of 10×10 pixels in an image of 100×100. A program marks a square of 14×14 round it. Compute
+# 1. The truth is a square of 10×10 pixels in an image of 100×100. A program marks a square of 14×14 around it. Compute
 #    accuracy, IoU and Dice.
-# 2. Show that Dice = 2·IoU / (1 + IoU), from their definitions.
-# 3. A street scene has the classes road, car and sky, and the confusion matrix is
-#    ``[[70, 0, 0], [5, 5, 0], [0, 0, 20]]``. Compute the pixel accuracy and the IoU of each class. Which class does
-#    the mean IoU make visible?
-# 4. Somebody reports an accuracy of 0.97 on images of which 2 % is cell. Give the smallest and the largest IoU that
-#    this allows.
+# 2. Show from the definitions that Dice = 2·IoU / (1 + IoU).
+# 3. A street scene has the classes road, car and sky, and the confusion matrix is ``[[70, 0, 0], [5, 5, 0], [0, 0,
+#    20]]``. Compute the pixel accuracy and the IoU of each class. Which problem does the mean IoU reveal that the
+#    accuracy hides?
+# 4. Somebody reports an accuracy of 0.97 on images in which 2 % of the pixels are cell. Find the smallest and the
+#    largest IoU that this allows.

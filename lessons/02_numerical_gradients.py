@@ -2,23 +2,24 @@ r"""
 2. Numerical gradients
 ======================
 
-**The question.** A *network* is a long calculation with many numbers in it that are learned. For each of them it must
-know which way to change it, and how much that helps: a slope. The formulas for the slopes were worked out with pencil
-and paper. A wrong one does not crash; the network only learns badly. How can one know that a slope is right?
+**The question.** A *network* is a long calculation with many numbers in it that are learned, its **parameters**. To
+learn, we must know in which direction to change each parameter and how much that helps: a slope. People work out the
+formulas for these slopes with pencil and paper. A wrong formula does not crash; the network just learns badly. How can
+we tell whether a slope is right?
 
-You need NumPy's arrays, and no lesson before.
+You need to know NumPy's arrays. You do not need an earlier lesson.
 """
 
 # %%
 # Write your prediction down first
 # --------------------------------
-# A program predicts 2·w for some question, with a number *w* that it may choose, and the right answer is 10. How bad
-# its choice is we measure by the square of the difference, ``L(w) = (2·w − 10)²``. Such a measure is called a
-# **loss**: 0 is perfect, more is worse. Now *w* is 3, so the prediction is 6 and the loss 16. Write down, on paper:
+# A program predicts 2·w, where *w* is a number that it may choose, and the right answer is 10. We measure how bad the
+# choice is by the square of the difference, ``L(w) = (2·w − 10)²``. Such a measure is called a **loss**: 0 is perfect,
+# and larger is worse. Now *w* is 3, so the prediction is 6 and the loss is 16. Write down on paper:
 #
 # 1. the loss for w = 3.1 and for w = 2.9;
-# 2. from these two: by how much does the loss change for each unit that *w* grows?
-# 3. for measuring this, is a smaller step than 0.1 always better? Which of 10⁻⁵ and 10⁻¹³ would you take?
+# 2. from these two values, how much the loss changes per unit of *w*;
+# 3. whether a step smaller than 0.1 always gives a better measurement. Would you take 10⁻⁵ or 10⁻¹³?
 
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ FAST = start_lesson()
 
 
 def loss(w: float) -> float:
-    """Return how bad the choice w is."""
+    """Return the loss for the choice w."""
     return (2 * w - 10) ** 2
 
 
@@ -40,13 +41,13 @@ print(f"loss at 2.9: {below:.2f}, at 3: {here:.2f}, at 3.1: {above:.2f}")
 # %%
 # By hand
 # -------
-# From 2.9 to 3.1 the loss falls from 17.64 to 14.44, by 3.2 on a way of 0.2. That is −16 for each unit: the **slope**
-# of the loss at w = 3, or, as one also says, its slope *by* w (its derivative with respect to w). The sign says which
-# way is up; here the loss falls when *w* grows. Pencil and paper say the same: the derivative of (2·w − 10)² is
-# 4·(2·w − 10), and 4·(−4) = −16.
+# From 2.9 to 3.1 the loss falls from 17.64 to 14.44, by 3.2 over a distance of 0.2. That is −16 per unit: the **slope**
+# of the loss at w = 3, that is, its derivative with respect to *w*. The sign gives the direction; here the loss falls
+# when *w* grows. The formula agrees: the derivative of (2·w − 10)² is 4·(2·w − 10), and 4·(−4) = −16.
 #
-# Going a step to both sides and dividing by the distance between the two ends is a **central difference**. Going to one
-# side only, from 3 to 3.1, gives −15.6: the slope changes on the way, and nothing on the other side makes up for it.
+# Taking a step to both sides and dividing by the distance between the two ends gives a **central difference**. Stepping
+# to one side only, from 3 to 3.1, gives −15.6: the slope changes along the step, and no step to the other side
+# compensates for it.
 
 central, one_sided = (above - below) / 0.2, (above - here) / 0.1
 print(f"central difference {central:.2f}, one-sided {one_sided:.2f}")
@@ -55,10 +56,10 @@ assert np.isclose(central, 4 * (2 * 3 - 10))
 # %%
 # What slopes are for
 # -------------------
-# Go downhill: change *w* against its slope, a little at a time, and the loss shrinks. This is **gradient descent**,
-# and it is how all networks here learn; doing it is called **training**. How long a step is for a slope of 1 we choose;
-# that number is the **learning rate**. Five steps with a learning rate of 0.1, and *w* is 5.00 (rounded), the right
-# choice:
+# Go downhill: change *w* a little in the direction opposite to the slope, and the loss shrinks. Repeating this is
+# called **gradient descent**. It is how all networks here learn, and the process is called **training**. Each step is
+# the slope times a factor that we choose, the **learning rate**. After five steps with a learning rate of 0.1, *w* is
+# 5.00 (rounded), the right choice:
 
 w, way = 3.0, [3.0]
 for _ in range(5):
@@ -67,24 +68,25 @@ for _ in range(5):
 print(" ".join(f"{place:.2f}" for place in way))
 
 # %%
-# A network has not one number to choose, but thousands or millions. Each has a slope of its own: how fast the loss
-# changes when this one moves and all others stay. All these slopes together, in an array of the same shape as the
-# numbers, are the **gradient**.
+# A network has not one parameter but thousands or millions. Each has its own slope: how fast the loss changes when this
+# parameter moves and all others stay fixed. All these slopes together, in an array of the same shape as the parameters,
+# are the **gradient** of the loss with respect to them.
 
 # %%
 # The best step
 # -------------
-# Smaller steps should be better, because a curve looks straighter the closer one looks. But a computer keeps only so
-# many digits of a number: about 16 in ``float64``, about 7 in ``float32``. Two losses that are nearly equal differ only
-# in their last digits, and these are the ones that were rounded. So there are two errors. Call the step ε (epsilon):
-# the error of the step shrinks with ε, that of the rounding grows as 1/ε. We measure both together, on a function whose
-# slope is known: eˣ is its own slope. Errors are given as shares of the right slope, *relative errors*.
+# Smaller steps should be better, because a curve looks straighter the closer one looks. But a computer stores only a
+# limited number of digits: about 16 in ``float64``, about 7 in ``float32``. Two losses that are nearly equal differ
+# only in their last digits, which are the ones affected by rounding. So there are two errors. Call the step ε
+# (epsilon). The error due to the step size shrinks with ε, and the rounding error grows as 1/ε. We measure both
+# together on a function whose slope is known: eˣ is its own derivative. Errors are given as fractions of the right
+# slope, *relative errors*.
 
 steps = 10.0 ** -np.arange(0, 16)
 
 
 def errors(dtype: type, sides: int) -> np.ndarray:
-    """Return the mean relative error of the measured slope of eˣ at 100 places, for every step."""
+    """Return the mean relative error of the measured slope of eˣ over 100 points, for every step."""
     x = np.linspace(0.5, 1.5, 100).astype(dtype)
     found = []
     for step in steps.astype(dtype):
@@ -103,13 +105,13 @@ for (name, sides), error in curves.items():
     assert 0 < best < len(steps) - 1
 
 # %%
-# The answer to the third question: with central differences in ``float64`` the best step is near 10⁻⁵, and the slope
-# is then right to ten digits. With 10⁻¹³ it is right to three. In ``float32`` the best step is near 10⁻², and no step
+# This answers the third question. With central differences in ``float64`` the best step is near 10⁻⁵, and the slope is
+# then right to ten digits. With 10⁻¹³ it is right to three. In ``float32`` the best step is near 10⁻², and no step
 # gives more than five digits. So gradients are checked in ``float64``, with central differences, at ε = 10⁻⁵.
 #
-# The figure worth keeping: coming from the right, the error of the step falls along a straight line. For the central
-# difference a tenth of the step means a hundredth of the error, for the one-sided a tenth. On the left the error of
-# rounding rises, up to 1: a step below the last digit of x changes nothing, and the slope comes out as 0.
+# The figure worth keeping: from right to left, the error due to the step size falls along a straight line. A tenth of
+# the step gives a hundredth of the error for the central difference and a tenth for the one-sided one. On the left the
+# rounding error rises, up to 1: a step smaller than the last digit of x changes nothing, so the measured slope is 0.
 
 from scratchnet.viewing import ROLES, keep, panels
 
@@ -127,23 +129,24 @@ axes.legend(frameon=False, fontsize=9)
 keep(figure, "02-numerical-gradients")
 
 # %%
-# A part of a network
-# -------------------
-# The calculation of a network is many operations one after the other. Each works on arrays: it takes an array ``x``
-# and makes an array ``y``. The loss comes at the very end, and an operation in the middle does not know it. What it
-# is told is how fast the loss changes with each number of its ``y``: the *gradient that comes from above*, ``dy``, an
-# array of the shape of ``y``. From that it must work out ``dx``, how fast the loss changes with each number of its
-# ``x``. This is its **backward pass**; making ``y`` is the **forward pass**. The operation before it takes this
-# ``dx`` as its ``dy``, and so on down to the first.
+# One operation of a network
+# --------------------------
+# The calculation of a network is a chain of operations. Each one takes an array ``x`` and computes an array ``y``; this
+# is its **forward pass**. The loss is computed at the very end, and an operation in the middle cannot see it. Instead
+# it receives the *upstream gradient* ``dy``: an array of the shape of ``y`` that contains the slope of the loss with
+# respect to each element of ``y``. From ``dy`` the operation computes ``dx``, the gradient with respect to ``x``; this
+# is its **backward pass**. The preceding operation takes this ``dx`` as its ``dy``, and so on back to the first.
+# Computing a network's gradients in this way is called **backpropagation**; it is the chain rule, applied one operation
+# at a time.
 #
-# So to check an operation alone, play the part of all that comes after it: choose some ``dy``, and let the loss be
-# ``L = Σ dy·y``, every number of ``dy`` times that of ``y`` at its place, added up. The slope of this L by each number
-# of ``y`` is the number of ``dy`` at its place, as it should be. Its slope by each number of ``x`` can be measured, two
-# forward passes a number:
+# To check a single operation, stand in for everything that comes after it. Choose some ``dy`` and let the loss be ``L =
+# Σ dy·y``: multiply ``dy`` and ``y`` element by element, and add up. The slope of this L with respect to each element
+# of ``y`` is the corresponding element of ``dy``, as it should be. Its slope with respect to each element of ``x`` can
+# be measured, with two forward passes per element:
 
 
 def numeric_gradient(forward: Callable, x: np.ndarray, dy: np.ndarray, step: float = 1e-5) -> np.ndarray:
-    """Return the measured slopes of Σ dy·forward(x) by every number of x."""
+    """Return the measured slopes of Σ dy·forward(x) with respect to every element of x."""
     gradient = np.zeros_like(x)
     for place in np.ndindex(x.shape):
         start = x[place]
@@ -151,28 +154,28 @@ def numeric_gradient(forward: Callable, x: np.ndarray, dy: np.ndarray, step: flo
         above = (dy * forward(x)).sum()
         x[place] = start - step
         below = (dy * forward(x)).sum()
-        x[place] = start  # put it back, to the bit
+        x[place] = start  # restore it exactly
         gradient[place] = (above - below) / (2 * step)
     return gradient
 
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the largest difference between two gradients, as a share of the largest slope."""
+    """Return the largest difference between two gradients, divided by the largest slope."""
     return float(np.abs(a - b).max() / max(np.abs(a).max(), np.abs(b).max()))
 
 
 # %%
-# As an example, an operation that mirrors an array, and its backward pass: what came from above for a number on the
-# left belongs to the one on the right.
+# As an example, take an operation that mirrors an array. Its backward pass mirrors the gradient: the slope for an
+# element on the left of ``y`` belongs to an element on the right of ``x``.
 
 
 def mirror(x: np.ndarray) -> np.ndarray:
-    """Exchange left and right."""
+    """Swap left and right."""
     return x[:, ::-1]
 
 
 def mirror_backward(dy: np.ndarray) -> np.ndarray:
-    """Send every slope to where its number came from."""
+    """Return each slope to the position that its element came from."""
     return dy[:, ::-1]
 
 
@@ -193,8 +196,8 @@ assert wrong > 0.5
 # %%
 # The check that cannot fail
 # --------------------------
-# Why random numbers for ``dy``, and not simply ones, so that L is the sum of the outputs? Because the sum does not
-# care where a number is. With ones, the wrong backward pass gets full marks:
+# Why random values for ``dy``, and not simply ones, so that L is the sum of the outputs? Because the sum does not
+# depend on where an element is. With ones, the wrong backward pass gets full marks:
 
 ones = np.ones((3, 4))
 fooled = relative_error(mirror_backward_wrong(ones), numeric_gradient(mirror, x, ones))
@@ -202,24 +205,24 @@ print(f"wrong backward, checked with ones: error {fooled:.0e}")
 assert fooled < 1e-9
 
 # %%
-# Two operations of this course are like the mirror: unpooling, which puts numbers at certain places (lesson 7), and
-# transposed convolution, where a kernel can be turned the wrong way (lesson 9).
+# Two operations of this course resemble the mirror: unpooling, which puts values at certain positions (lesson 7), and
+# transposed convolution, where a kernel can be flipped by mistake (lesson 9).
 #
-# It can be worse. ``y = x − mean(x)`` always adds up to 0. So its sum has slope 0 by every number, and a check with
-# ones compares 0 with 0, whatever factor is wrong.
+# It can be worse. The elements of ``y = x − mean(x)`` always add up to 0. So their sum has slope 0 with respect to
+# every element of ``x``, and a check with ones compares 0 with 0, whatever constant factor is wrong.
 
 
 def centre_backward(dy: np.ndarray) -> np.ndarray:
-    """Take the mean away from the slopes as well."""
+    """Subtract the mean from the slopes as well."""
     return dy - dy.mean()
 
 
 def centre_backward_wrong(dy: np.ndarray) -> np.ndarray:
-    """Return twice as much."""
+    """Return twice the right gradient."""
     return 2 * (dy - dy.mean())
 
 
-for name, dy in (("ones", ones), ("random numbers", random_dy)):
+for name, dy in (("ones", ones), ("random values", random_dy)):
     numeric = numeric_gradient(lambda x: x - x.mean(), x, dy)
     off = [np.abs(f(dy) - numeric).max() for f in (centre_backward, centre_backward_wrong)]
     print(f"with {name}: right backward off by {off[0]:.0e}, wrong backward off by {off[1]:.0e}")
@@ -227,27 +230,27 @@ assert off[0] < 1e-9
 assert off[1] > 0.1
 
 # %%
-# Many numbers at once
-# --------------------
-# Two forward passes for every number are too many for a network: the blood-cell network of this package learns
-# 738,977 numbers, that is 1,477,954 forward passes for one check. Instead, move *all* numbers at once, along a random
-# direction *v*. For each unit of that way the loss must then change by Σ dx·v. Two forward passes check every number;
-# they do not tell which one is wrong.
+# Many parameters at once
+# -----------------------
+# Two forward passes per parameter are too many for a network: the blood-cell network of this package has 738,977
+# parameters, which means 1,477,954 forward passes for one check. Instead, move *all* elements at once, along a random
+# direction *v*. Per unit of movement along *v*, the loss must then change by Σ dx·v. Two forward passes check all
+# elements, but they do not show which one is wrong.
 
 numbers = 738_977
 v = rng.standard_normal(x.shape)
 along = ((random_dy * mirror(x + 1e-5 * v)).sum() - (random_dy * mirror(x - 1e-5 * v)).sum()) / 2e-5
-print(f"measured along v: {along:.6f}, promised by the gradient: {(mirror_backward(random_dy) * v).sum():.6f}")
+print(f"measured along v: {along:.6f}, predicted by the gradient: {(mirror_backward(random_dy) * v).sum():.6f}")
 assert np.isclose(along, (mirror_backward(random_dy) * v).sum())
 assert not np.isclose(along, (mirror_backward_wrong(random_dy) * v).sum())
 
 # %%
 # The packaged check
 # ------------------
-# `scratchnet.gradcheck` does both, with a random ``dy``, for everything in the package: ``scratchnet gradcheck``
-# prints the list. All operations must come below a relative error of 10⁻⁶. ``from_functions`` takes the arrays by name,
-# the forward pass, which gets these arrays, and the backward pass, which gets ``dy`` and the arrays and returns a
-# gradient for each name. With the wrong backward pass the check says where:
+# `scratchnet.gradcheck` does both, with a random ``dy``, for everything in the package; ``scratchnet gradcheck`` prints
+# the results. The relative error of every operation must be below 10⁻⁶. ``from_functions`` takes the arrays by name,
+# the forward pass, which receives these arrays, and the backward pass, which receives ``dy`` and the arrays and returns
+# one gradient per name. For the wrong backward pass the check reports where the error is:
 
 from scratchnet.gradcheck import check_gradients, from_functions
 
@@ -260,16 +263,16 @@ for backward in (mirror_backward, mirror_backward_wrong):
 # %%
 # What breaks if …
 # ----------------
-# **… there is a kink?** ``max(x, 0)``, an operation that is in every network here, is called *ReLU* (rectified linear
-# unit). It replaces negative numbers by 0. So it has slope 0 for negative numbers and slope 1 for positive ones, and a
-# *kink*, a sudden bend, at 0. Where x is closer to the kink than the step, the two sides see different slopes, and the
-# difference measures a mixture: at x = 3·10⁻⁶ it says 0.65, where 1 is right. Nothing is wrong with the backward pass.
-# A good check notices that x changed sides between x − ε and x + ε, and takes a shorter step or leaves the point out.
-# The packaged one does, and counts what it left out.
+# **… there is a kink?** ``max(x, 0)``, an operation in every network here, is called *ReLU* (rectified linear unit). It
+# replaces negative values by 0. So its slope is 0 for negative values and 1 for positive ones, with a *kink*, a sudden
+# change of slope, at 0. If x is closer to the kink than the step size, the two sides have different slopes, and the
+# difference measures a mixture: at x = 3·10⁻⁶ it gives 0.65, where 1 is right. Nothing is wrong with the backward pass.
+# A good check notices that x − ε and x + ε are on different sides of the kink, and takes a shorter step or skips the
+# point. The packaged check does this, and reports how many points it omitted.
 
 
 def relu(x: np.ndarray) -> np.ndarray:
-    """Replace negative numbers by 0."""
+    """Replace negative values by 0."""
     return np.maximum(x, 0)
 
 
@@ -280,7 +283,7 @@ print(f"slope measured at 3e-6: {mixture:.2f}, sides differ: {sides_differ}")
 assert sides_differ
 
 # %%
-# **… the check runs in float32?** At ε = 10⁻⁵ rounding is all that one sees: the slope of eˣ comes out wrong by some
+# **… the check runs in float32?** At ε = 10⁻⁵ the rounding error dominates: the slope of eˣ comes out wrong by some
 # tenths of a percent. People who check like this get used to large errors, and then overlook real ones.
 
 careless = 100 * curves["float32", 2][5]
@@ -288,13 +291,14 @@ assert np.isclose(steps[5], 1e-5)
 print(f"float32 at a step of 1e-5: error {careless:.1f} %")
 
 # %%
-# **… the operation is not the same twice?** Some operations draw random numbers; *dropout*, for one, replaces a
-# random half of the numbers by 0. Drawn anew for each forward pass, they change the loss far more than the step does,
-# and dividing by 2·10⁻⁵ makes it huge. Draw the same numbers every time.
+# **… the operation gives a different result each time?** Some operations draw random numbers. One of them is *dropout*,
+# which replaces a random half of the values by 0. If they are drawn anew in each forward pass, they change the loss far
+# more than the step does, and dividing by 2·10⁻⁵ makes the change huge. Use the same random numbers in every forward
+# pass.
 
 
 def noisy(x: np.ndarray) -> np.ndarray:
-    """Add a little noise, another one every time."""
+    """Add a little noise, different in every call."""
     return x + 0.01 * rng.standard_normal(x.shape)
 
 
@@ -307,10 +311,11 @@ assert nonsense > 100
 # ---------
 # Solutions: ``lessons/solutions/02_numerical_gradients.py``.
 #
-# 1. Measure the slope of w³ at w = 2 with a central difference and a step of 0.1, on paper. How much is it off, and
-#    why by exactly that?
-# 2. A forward pass of the blood-cell network takes, say, 10 ms. How long does a check of each of its numbers take?
-# 3. Write the backward pass of ``y = x·s``, where *s* is the sum of all numbers of ``x``, and check it. (Every number
+# 1. Measure the slope of w³ at w = 2 with a central difference and a step of 0.1, on paper. How far off is it, and why
+#    by exactly that amount?
+# 2. Suppose a forward pass of the blood-cell network takes 10 ms. How long does it take to check each parameter
+#    separately?
+# 3. Write the backward pass of ``y = x·s``, where *s* is the sum of all elements of ``x``, and check it. (Every element
 #    of ``x`` acts in two ways.)
-# 4. Sorting is an operation as well: ``y = np.sort(x)``. Write its backward pass. Does a check with ones find out if
-#    you forget to put the slopes back into the old order?
+# 4. Sorting is an operation as well: ``y = np.sort(x)``. Write its backward pass. Suppose you forget to put the slopes
+#    back into the original order: would a check with ones notice?

@@ -5,18 +5,18 @@ import numpy as np
 from scratchnet.gradcheck import check_gradients, from_functions
 
 # %%
-# 1. (2.1³ − 1.9³) / 0.2 = (9.261 − 6.859) / 0.2 = 12.01, where 12 is right: off by ε². Multiply out
-#    (w + ε)³ − (w − ε)³: it is 6·w²·ε + 2·ε³, and divided by 2·ε that is 3·w² + ε².
+# 1. (2.1³ − 1.9³) / 0.2 = (9.261 − 6.859) / 0.2 = 12.01, where 12 is right: off by ε². Expand (w + ε)³ − (w − ε)³:
+#    it is 6·w²·ε + 2·ε³, and dividing by 2·ε gives 3·w² + ε².
 measured = (2.1**3 - 1.9**3) / 0.2
 assert np.isclose(measured, 12.01)
 assert np.isclose(measured - 12, 0.1**2)
 
 # %%
-# 2. Two forward passes for each of 738,977 numbers: more than four hours.
+# 2. Two forward passes for each of 738,977 parameters take more than four hours.
 assert round(2 * 738_977 * 0.010 / 3600, 1) == 4.1
 
 # %%
-# 3. A number acts at its own place, with slope s, and through the sum at every place, with slope x there.
+# 3. Each element acts at its own position, with slope s, and through the sum at every position, with slope x there.
 rng = np.random.default_rng(0)
 
 
@@ -29,11 +29,11 @@ problem = from_functions({"x": rng.standard_normal(6)}, lambda x: x * x.sum(), s
 assert check_gradients("x times its sum", problem).ok
 
 # %%
-# 4. Slopes go back to where their numbers came from. With ones, everything is 1 in any order: the check cannot fail.
+# 4. Slopes go back to where their values came from. Ones are the same in any order, so the check would not notice.
 
 
 def sort_backward(dy: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Undo the order."""
+    """Restore the original order."""
     dx = np.empty_like(dy)
     dx[np.argsort(x)] = dy
     return {"x": dx}

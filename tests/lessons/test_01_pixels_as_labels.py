@@ -12,12 +12,12 @@ def test_the_hand_sized_case(lesson):
     values = one.values
     truth, prediction, nothing = values["truth"], values["prediction"], values["nothing"]
     right = int((truth == prediction).sum())
-    one.says("of {} pixels, 2 are missed and 2 are wrongly called cell, so {} are correct", truth.size, right)
-    one.says("misses 4, so 16 are correct, {:.2f}.", values["accuracy"](truth, nothing))
+    one.says("Of {} pixels, 2 are missed and 2 are wrongly labelled as cell, so {} are correct", truth.size, right)
+    one.says("misses 4, so 16 are correct: {:.2f}.", values["accuracy"](truth, nothing))
     assert values["accuracy"](truth, prediction) == values["accuracy"](truth, nothing)
     intersection, union = values["intersection_and_union"](truth, prediction)
-    one.says("{} of them, the *union*", union)
-    one.says("The share {}/{} is the", intersection, union)
+    one.says("There are {} of them, the *union*", union)
+    one.says("The ratio {}/{} is the", intersection, union)
     one.says("2·2 / (4 + 4) = {:.2f}", values["dice"](truth, prediction))
 
 
@@ -26,13 +26,13 @@ def test_the_smears(lesson):
     values = one.values
     masks, found = values["masks"], values["found"]
     one.says("has {} images of blood", len(masks))
-    one.says("A share of {:.3f} of all pixels is cell", values["share"])
+    one.says("Cells cover a share of {:.3f} of all pixels", values["share"])
     one.says("an accuracy of {:.3f}.", values["lazy"])
     one.says("With t = {} the accuracy is {:.2f}", values["t"], values["accuracy"](masks, found))
-    one.says("Yet the IoU is {:.2f}", values["together"])
-    one.says("Here it is {:.2f} against {:.2f}", values["mean_of_images"], values["together"])
-    one.says("begins at {:.2f} for finding nothing", values["accuracies"][0])
-    one.says("comes to {:.2f} at most.", values["accuracies"].max())
+    one.says("Yet the IoU is only {:.2f}", values["together"])
+    one.says("Here it is {:.2f} instead of {:.2f}", values["mean_of_images"], values["together"])
+    one.says("The accuracy starts at {:.2f}, where nothing is found", values["accuracies"][0])
+    one.says("reaches {:.2f} at most.", values["accuracies"].max())
     assert values["ious"][0] == 0
     assert values["accuracies"].max() < values["lazy"] + 0.1
     assert values["ious"].max() < 0.45
@@ -43,8 +43,13 @@ def test_the_report_that_is_cited(lesson):
     assert "an accuracy of 0.8939" in results
     assert "| all background | 0.8157 | 0.0000 |" in results
     assert "(green ≤ 112) | 0.8772 | 0.4722 |" in results
-    lesson(1).says("an accuracy of {} for finding nothing, and of {}, with an IoU of {},", 0.8157, 0.8772, 0.4722)
-    lesson(1).says("its accuracy on such images, {:.2f}, and no other measure", 0.8939)
+    lesson(1).says(
+        "an accuracy of {} for predicting no cells at all, and an accuracy of {} with an IoU of {}",
+        0.8157,
+        0.8772,
+        0.4722,
+    )
+    lesson(1).says("gives an accuracy of {:.2f} on such images and no other measure", 0.8939)
 
 
 def test_small_objects(lesson):

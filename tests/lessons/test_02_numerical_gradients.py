@@ -9,7 +9,7 @@ def test_the_hand_sized_case(lesson):
     two.says(
         "falls from {:.2f} to {:.2f}, by {:.1f}", values["below"], values["above"], values["below"] - values["above"]
     )
-    two.says("That is −{:.0f} for each unit", -values["central"])
+    two.says("That is −{:.0f} per unit", -values["central"])
     two.says("gives −{:.1f}:", -values["one_sided"])
     two.says("*w* is {:.2f} (rounded)", values["w"])
     assert len(values["way"]) == 6
@@ -41,11 +41,11 @@ def test_errors_fall_as_the_text_says(lesson):
 
 def test_counts_and_kinks(lesson):
     two = lesson(2)
-    two.says("learns {0:,} numbers, that is {1:,} forward", two.values["numbers"], 2 * two.values["numbers"])
-    two.says("at x = 3·10⁻⁶ it says {:.2f}", two.values["mixture"])
+    two.says("has {0:,} parameters, which means {1:,} forward passes", two.values["numbers"], 2 * two.values["numbers"])
+    two.says("at x = 3·10⁻⁶ it gives {:.2f}", two.values["mixture"])
 
 
-def test_the_blood_cell_network_has_as_many_numbers(lesson):
+def test_the_blood_cell_network_has_as_many_parameters(lesson):
     from scratchnet.models import build
 
     parameters = build("bloodcell", classes=2).parameters().values()
