@@ -267,7 +267,7 @@ for backward in (mirror_backward, mirror_backward_wrong):
 # replaces negative values by 0. So its slope is 0 for negative values and 1 for positive ones, with a *kink*, a sudden
 # change of slope, at 0. If x is closer to the kink than the step size, the two sides have different slopes, and the
 # difference measures a mixture: at x = 3·10⁻⁶ it gives 0.65, where 1 is right. Nothing is wrong with the backward pass.
-# A good check notices that x − ε and x + ε are on different sides of the kink, and takes a shorter step or skips the
+# A good check notices that x − ε and x + ε are on different sides of the kink, and takes a shorter step or omits the
 # point. The packaged check does this, and reports how many points it omitted.
 
 
