@@ -2,8 +2,8 @@ r"""
 4. Convolution as one matrix product: im2col
 ============================================
 
-**The question.** The loops of lesson 3 are right, and far too slow to be of use. Not one of their sums can be left
-out. Can they be written as something that a computer does hundreds of times faster?
+**The question.** The loops of lesson 3 are correct, but far too slow to be useful. Yet none of their products can be
+omitted. Can we write them as something that a computer does hundreds of times faster?
 
 You need lesson 3 (convolution, windows, padding, stride, channels).
 """
@@ -11,15 +11,15 @@ You need lesson 3 (convolution, windows, padding, stride, channels).
 # %%
 # Write your prediction down first
 # --------------------------------
-# What computers do best with arrays is the product of two matrices: ``A @ B`` multiplies every row of A with every
-# column of B, number by number, and adds up. A convolution multiplies every *window* with every *kernel*, number by
-# number, and adds up. So write every window as a row of a matrix, and every kernel as a column of another.
+# The operation that computers do best with arrays is the matrix product: ``A @ B`` multiplies every row of A with every
+# column of B, element by element, and adds up. A convolution multiplies every *window* with every *kernel*, element by
+# element, and adds up. So write every window as a row of one matrix, and every kernel as a column of another.
 #
-# Below is a map of 3×3 and a kernel of 2×2. Write down, on paper:
+# Below are a 3×3 map and a 2×2 kernel. Write down on paper:
 #
 # 1. the matrix whose rows are the windows, each read row by row: how many rows and columns does it have?
-# 2. how often the 5 in the middle of the map stands in it, and how often the 1 in the corner;
-# 3. for a large image and a 3×3 kernel: about how many times as many numbers does the matrix have as the image?
+# 2. how often the 5 in the middle of the map appears in this matrix, and how often the 1 in the corner;
+# 3. for a large image and a 3×3 kernel, roughly how many times larger the matrix is than the image.
 
 import time
 
@@ -37,20 +37,20 @@ print(x, kernel, sep="\n")
 # %%
 # By hand
 # -------
-# Four windows, so four rows; four numbers in each, so four columns. The kernel, read in the same order, is the column
-# 1, 2, 3, 4. The product of the two is all four answers at once: 37 = 1·1 + 2·2 + 4·3 + 5·4 comes first.
+# There are four windows, so four rows, and four values in each, so four columns. The kernel, read in the same order, is
+# the column 1, 2, 3, 4. The matrix product gives all four results at once; the first is 37 = 1·1 + 2·2 + 4·3 + 5·4.
 
 columns = np.array([x[o : o + 2, q : q + 2].ravel() for o in range(2) for q in range(2)])
 answers = columns @ kernel.ravel()
 print(columns, answers, sep="\n")
 assert answers.tolist() == [37, 47, 67, 77]
 middle, corner = int((columns == 5).sum()), int((columns == 1).sum())
-print("the 5 stands there", middle, "times, the 1", corner, "time")
+print("the 5 appears", middle, "times, the 1", corner, "time")
 
 # %%
-# The 5 lies in all 4 windows and stands there 4 times, the corner once. Laying out the windows like this is called
-# **im2col**, image to columns. (The name is from a time when the windows were the columns of the matrix. Here they
-# are its rows, because then nothing has to be turned round.)
+# The 5 is in all 4 windows, so it appears 4 times; the 1 in the corner appears once. Arranging the windows like this is
+# called **im2col**, image to columns. (In the original version the windows were the columns of the matrix. Here they
+# are the rows, so that nothing has to be transposed.)
 
 from scratchnet.viewing import im2col_frames, keep
 
@@ -59,13 +59,13 @@ keep(im2col_frames(x, kernel), "04-windows-become-rows")
 # %%
 # With channels, padding and stride
 # ---------------------------------
-# A window of images ``(n, h, w, c_in)`` holds kh·kw·c_in numbers, so that is the length of a row. The weight of
-# lesson 3 has the shape ``(kh, kw, c_in, c_out)``. Read in the order in which it lies in memory, its first three axes
-# become one, and each column is a kernel: ``weight.reshape(-1, c_out)``. Nothing is moved for this.
+# A window of images ``(n, h, w, c_in)`` holds kh·kw·c_in values, which is the length of a row. The weight of lesson 3
+# has the shape ``(kh, kw, c_in, c_out)``. Merging its first three axes gives a matrix in which each column is a kernel:
+# ``weight.reshape(-1, c_out)``. This copies nothing, because the values are already stored in this order.
 
 
 def im2col_by_loops(x: np.ndarray, kh: int, kw: int, stride: int = 1, padding: int = 0) -> np.ndarray:
-    """Return every window of x (n, h, w, c) as a row: (n·oh·ow, kh·kw·c)."""
+    """Return the matrix whose rows are the windows of x (n, h, w, c): (n·oh·ow, kh·kw·c)."""
     p, s = padding, stride
     padded = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
     n, h, w, _ = padded.shape
@@ -95,18 +95,19 @@ batch, weight = rng.standard_normal((2, 7, 6, 3)), rng.standard_normal((3, 3, 3,
 loops = conv_by_loops(batch, weight, stride=2, padding=1)
 product = im2col_by_loops(batch, 3, 3, stride=2, padding=1) @ weight.reshape(-1, 5)  # (2·4·3, 27) @ (27, 5)
 assert np.allclose(product.reshape(loops.shape), loops)
-print("columns @ weight gives the same", loops.shape, "numbers")
+print("columns @ weight gives the same values, shape", loops.shape)
 
 # %%
 # Without loops
 # -------------
-# The rows can be had without a loop in Python. NumPy can look at one piece of memory in several ways: a *view* is an
-# array without numbers of its own, only with another rule for where to find them. ``sliding_window_view`` is the view
-# of all windows; it costs nothing, though it shows every number many times. Only ``reshape`` to a matrix copies.
+# The matrix can be built without a loop in Python. NumPy can present the same memory in several ways: a *view* is an
+# array that has no data of its own but reads those of another array in a different order. ``sliding_window_view``
+# returns a view of all windows. It costs nothing, although most values appear in it many times. Only ``reshape``, which
+# turns it into a matrix, copies.
 
 
 def im2col(x: np.ndarray, kh: int, kw: int, stride: int = 1, padding: int = 0) -> np.ndarray:
-    """Return the same as im2col_by_loops, quickly."""
+    """Return the same matrix as im2col_by_loops, quickly."""
     p = padding
     padded = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))[:, ::stride, ::stride]
@@ -115,7 +116,7 @@ def im2col(x: np.ndarray, kh: int, kw: int, stride: int = 1, padding: int = 0) -
 
 
 def conv(x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: int = 0) -> np.ndarray:
-    """Convolve by one matrix product."""
+    """Convolve with one matrix product."""
     kh, kw, _, c_out = weight.shape
     oh, ow = (x.shape[1] + 2 * padding - kh) // stride + 1, (x.shape[2] + 2 * padding - kw) // stride + 1
     y = im2col(x, kh, kw, stride, padding) @ weight.reshape(-1, c_out)
@@ -128,15 +129,15 @@ assert np.allclose(conv(batch, weight, 2, 1), loops)
 # %%
 # How much faster?
 # ----------------
-# Neither way saves a single multiplication. For every output number there are kh·kw·c_in of them: for the case below,
-# 3·3·16 = 144. What changes is who does it. The loop asks Python thousands of times to start a small calculation. The
-# product is one call of a **GEMM** (general matrix multiply), a routine that people have tuned for decades: it takes
-# blocks of both matrices that fit into the *cache*, the small and fast memory inside the processor, and uses every
-# number many times before it fetches the next from the large and slow one.
+# Neither version saves a single multiplication. Every output value takes kh·kw·c_in of them; in the case below, 3·3·16
+# = 144. What changes is how they are carried out. The loop makes Python start thousands of small calculations. The
+# product is one call of a **GEMM** (general matrix multiply), a routine that experts have tuned for decades. It works
+# on blocks of both matrices that fit into the *cache*, the small, fast memory inside the processor, and uses every
+# value many times before it fetches the next from the large, slow main memory.
 
 
 def seconds(function, *arguments) -> float:
-    """Return the time of the quickest of five calls, on one core of the processor."""
+    """Return the shortest time of five calls, on one core of the processor."""
     times = []
     with threadpool_limits(1):
         for _ in range(5):
@@ -152,21 +153,21 @@ filters = rng.standard_normal((3, 3, 16, 32)).astype(np.float32)
 slow, quick = seconds(conv_by_loops, picture, filters, 1, 1), seconds(conv, picture, filters, 1, 1)
 multiplications = side * side * 32 * 3 * 3 * 16
 print(f"{multiplications / 1e6:.1f} million multiplications: loops {1e3 * slow:.1f} ms, im2col {1e3 * quick:.2f} ms")
-print(f"im2col is {slow / quick:.0f} times as fast")
+print(f"im2col is {slow / quick:.0f} times faster")
 
 # %%
 # The price: memory
 # -----------------
-# Away from the border every number of the image lies in kh·kw windows, so the matrix is about kh·kw times as large as
-# the image: 9 times for 3×3. The second convolution of VGG16 sees 64 channels of 224×224 pixels. In ``float32`` (4
-# bytes a number) that is 12.8 MB for one image, and its matrix has 115.6 MB.
+# Away from the border, every value of the image is in kh·kw windows, so the matrix is about kh·kw times as large as the
+# image: 9 times for a 3×3 kernel. The input of VGG16's second convolution has 64 channels of 224×224 pixels. In
+# ``float32`` (4 bytes per value) that is 12.8 MB per image, and its matrix has 115.6 MB.
 #
-# The way out is to make the matrix for a few rows of the output at a time, multiply, and throw it away. The numbers
-# are the same, the memory is as small as one likes, and blocks that fit into the cache are quicker to read again.
+# The solution is to build the matrix for a few rows of the output at a time, multiply, and discard it. The result is
+# the same, the blocks need as little memory as we like, and blocks that fit into the cache are read faster.
 
 
 def conv_in_blocks(x: np.ndarray, weight: np.ndarray, rows: int) -> tuple[np.ndarray, int]:
-    """Convolve with padding for the same size, some output rows at a time; return the numbers of the largest matrix."""
+    """Convolve, keeping the image's size, ``rows`` output rows at a time; return y and the largest matrix size."""
     kh, kw, _, c_out = weight.shape
     padded = np.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
     n, h, w, _ = x.shape
@@ -183,16 +184,16 @@ image_mb, columns_mb = 224 * 224 * 64 * 4 / 1e6, 224 * 224 * 3 * 3 * 64 * 4 / 1e
 print(f"one image {image_mb:.1f} MB, its matrix {columns_mb:.1f} MB")
 in_blocks, largest = conv_in_blocks(picture, filters, rows=4)
 whole = im2col(picture, 3, 3, padding=1).size
-print(f"numbers in the matrix: {whole:,} at once, {largest:,} in blocks of 4 rows")
+print(f"elements of the matrix: {whole:,} at once, {largest:,} in blocks of 4 rows")
 assert np.allclose(in_blocks, conv(picture, filters, padding=1), atol=1e-4)
 assert largest * side == whole * 4
 
 # %%
 # The packaged function
 # ---------------------
-# `scratchnet.ops.direct` works like this: blocks of at most 4 MB of columns, shared out among the *cores* of the
-# processor, each of which calculates by itself. ``precise=True`` asks for it. Otherwise
-# `scratchnet.ops.convolution.conv2d` is free to take a way with fewer multiplications where there is one (lesson 17).
+# `scratchnet.ops.direct` works like this. It uses blocks of at most 4 MB and distributes them over the *cores* of the
+# processor, which compute independently of each other. ``precise=True`` selects it. Otherwise
+# `scratchnet.ops.convolution.conv2d` may choose an algorithm with fewer multiplications if there is one (lesson 17).
 
 from scratchnet.ops.convolution import conv2d
 
@@ -205,7 +206,8 @@ print(f"package, the case above: {1e3 * seconds(conv2d, picture, filters, None, 
 # %%
 # The figure worth keeping
 # ------------------------
-# The window with the heavy frame is one row of the matrix. Row times kernel is one number of the answer.
+# The window in the thick frame is one row of the matrix. The product of this row and the kernel is one value of the
+# output.
 
 from scratchnet.viewing import draw_matrix, panels
 
@@ -221,9 +223,9 @@ keep(figure, "04-im2col")
 # %%
 # What breaks if …
 # ----------------
-# **… the rows are read in another order than the kernels?** Here the channels come last in the kernel. Someone who
-# reads each window channel by channel gets a matrix of the same shape, and a product of the same shape. Every number
-# is wrong.
+# **… the rows are read in a different order than the kernels?** In our kernels the channels come last. If the windows
+# are read channel by channel instead, the matrix and the product have the same shape as before, but every value is
+# wrong.
 
 windows = np.lib.stride_tricks.sliding_window_view(batch, (3, 3), axis=(1, 2))  # (n, oh, ow, channel, i, j)
 channel_first = windows.reshape(-1, 27) @ weight.reshape(-1, 5)
@@ -233,8 +235,8 @@ assert channel_first.shape == right.shape
 assert not np.isclose(channel_first, right).any()
 
 # %%
-# **… something is written into the view?** It shows the same number in several windows. Change it in one, and it
-# changes in all of them. (NumPy therefore makes such a view read-only unless told otherwise.)
+# **… something is written into the view?** The view shows the same element in several windows. Change it in one, and it
+# changes in all of them. (NumPy therefore makes such a view read-only by default.)
 
 paper = x.copy()
 view = np.lib.stride_tricks.sliding_window_view(paper, (2, 2), writeable=True)
@@ -243,18 +245,19 @@ print("zeros now:", int((view == 0).sum()))
 assert (view == 0).sum() == 4
 
 # %%
-# **… the two ways are compared with ==?** Computers round, and the order of a sum decides what is rounded. In
-# ``float32`` the loops and the product differ in the last digits. Compare with a tolerance, and know how large it
-# ought to be: about 10⁻⁷ times the sum of the products' sizes, here about a hundred.
+# **… the two results are compared with ==?** Computers round, and the rounding errors depend on the order of the
+# additions. In ``float32`` the results of the loops and the product differ in their last digits. Compare with a
+# tolerance, and know how large it should be: about 10⁻⁷ times the sum of the absolute values of the products, which
+# here is about a hundred.
 
 slow_y, quick_y = conv_by_loops(picture[:, :8, :8], filters), conv(picture[:, :8, :8], filters)
-print(f"equal numbers: {(slow_y == quick_y).mean():.0%}, largest difference: {np.abs(slow_y - quick_y).max():.1e}")
+print(f"equal values: {(slow_y == quick_y).mean():.0%}, largest difference: {np.abs(slow_y - quick_y).max():.1e}")
 assert np.abs(slow_y - quick_y).max() < 1e-4
 
 # %%
-# **… the image is still made of bytes?** The numbers of an image from a file are ``uint8``: whole, not above 255. A
-# product of two such matrices is again of bytes, and starts again at 0 after 255, without a word. Nine bright
-# pixels of 200 add up to 1800, but bytes say 8. Turn images into floating-point numbers first.
+# **… the image still consists of bytes?** The pixels of an image file are ``uint8``: whole numbers up to 255. The
+# product of two such matrices is also ``uint8``, and after 255 it silently starts again at 0. Nine bright pixels of 200
+# add up to 1800, but bytes give 8. Convert images to floating point first.
 
 bright = np.full((1, 3, 3, 1), 200, np.uint8)
 in_bytes = int(conv(bright, np.ones((3, 3, 1, 1), np.uint8)).item())
@@ -266,10 +269,10 @@ print("in bytes", in_bytes, " in floating point", in_floats)
 # ---------
 # Solutions: ``lessons/solutions/04_im2col.py``.
 #
-# 1. What is the matrix of a 1×1 convolution? Write that convolution in one line, without im2col.
+# 1. What is the matrix of a 1×1 convolution? Write this convolution in one line, without im2col.
 # 2. How large, in megabytes of ``float32``, is the matrix for 8 images of 128×128 with 64 channels and a 3×3 kernel
 #    with padding 1? And with stride 2?
-# 3. Count how often each number of a 5×5 map stands in the matrix of a 3×3 kernel, without padding. (Hint: put the
-#    number of each pixel, 0 to 24, into the map, and count.) What is the sum of the counts?
-# 4. A kernel as large as the image, 7×7×512: how many rows has the matrix? (Such a layer, which gives every number of
-#    its input its own weight, is called *fully connected*; lesson 13 comes back to it.)
+# 3. Count how often each pixel of a 5×5 map appears in the matrix of a 3×3 kernel, without padding. (Hint: fill the map
+#    with the pixels' indices, 0 to 24, and count.) What is the sum of the counts?
+# 4. Take a kernel as large as the image, 7×7×512. How many rows does the matrix have? (A layer like this, which has a
+#    separate weight for every value of its input, is called *fully connected*; lesson 13 returns to it.)

@@ -2,23 +2,22 @@ r"""
 5. The three gradients of a convolution
 =======================================
 
-**The question.** In lesson 3 we chose the numbers of a kernel. A network must learn them, and for that it needs slopes.
-A convolution is told, for each number of its output, how fast the loss changes with it. How fast does the loss then
-change with each number of the image, of the kernel, and with the bias?
+**The question.** In lesson 3 we chose the values of a kernel ourselves. A network must learn them, and for that it
+needs slopes. The backward pass of a convolution receives the gradient of the loss with respect to its output. How does
+it compute the gradients with respect to the image, the kernel and the bias?
 
 You need lesson 2 (gradients, ``dy``, the backward pass) and lesson 4 (im2col).
 """
 
 # %%
 # Write your prediction down first
-# --------------------------------
-# The map and the kernel are those of lesson 4, and the answer is ``[[37, 47], [67, 77]]``. From above comes ``dy``:
-# the loss grows by 1 for each unit of the 37, by 2 for each unit of the 77, and does not care about the other two.
-# Write down, on paper, only thinking about which number was multiplied with which:
+# The map and the kernel are those of lesson 4, and their convolution is ``[[37, 47], [67, 77]]``. The upstream gradient
+# is ``dy``: the loss grows by 1 per unit of the 37 and by 2 per unit of the 77, and does not depend on the other two.
+# Write down on paper, only by considering which values were multiplied with each other:
 #
-# 1. ``dkernel``, how fast the loss changes with each number of the kernel (four numbers);
-# 2. ``dx``, the same for each number of the map (nine numbers);
-# 3. a bias is added to all four answers. How fast does the loss change with it?
+# 1. ``dkernel``, the slope of the loss with respect to each value of the kernel (four values);
+# 2. ``dx``, the same for each value of the map (nine values);
+# 3. the slope with respect to a bias that is added to all four outputs.
 
 import numpy as np
 
@@ -33,22 +32,22 @@ dy = np.array([[1, 0], [0, 2]], np.float64)
 # %%
 # By hand
 # -------
-# A convolution is made of products, one number of the map times one number of the kernel. If the number of the map
-# grows by 1, the product grows by the number of the kernel. If the number of the kernel grows by 1, it grows by the
-# number of the map. **In a product, the slope by the one factor is the other factor.** And a number that is used in
-# many products has the sum of all its slopes.
+# A convolution consists of products of one value of the map and one value of the kernel. If the map value grows by 1,
+# the product grows by the kernel value; if the kernel value grows by 1, it grows by the map value. **The slope of a
+# product with respect to one factor is the other factor.** If a value is used in several products, its slopes are added
+# up.
 #
-# So the kernel gets the windows: once the first window, because its answer counts 1, and twice the last one:
-# dkernel = [[1, 2], [4, 5]] + 2·[[5, 6], [8, 9]] = [[11, 14], [20, 23]]. The map gets kernels: one kernel is laid where
-# the first window was, two kernels where the last one was. In the middle they overlap, 4·1 + 1·2 = 6, and are added
-# up. The bias acts on every answer, so its slope is the sum of ``dy``, 3.
+# So ``dkernel`` is a sum of windows: the first window once, because the slope of its output is 1, and the last window
+# twice: dkernel = [[1, 2], [4, 5]] + 2·[[5, 6], [8, 9]] = [[11, 14], [20, 23]]. And ``dx`` is a sum of kernels: the
+# kernel once at the position of the first window, and twice at that of the last. In the middle they overlap and are
+# added: 4·1 + 1·2 = 6. The bias is added to every output, so its slope is the sum of ``dy``, 3.
 #
-# In the code of lesson 3 there was one line in the middle of the loops, ``y += x · kernel``. The backward pass has the
-# same loops, with one line for each factor:
+# In the code of lesson 3, the innermost line of the loops was ``y += x · kernel``. The backward pass has the same
+# loops, with one line per factor:
 
 
 def gradients_by_loops(dy: np.ndarray, x: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return dx and dkernel of a convolution of one map."""
+    """Return dx and dkernel for the convolution of one map."""
     dx, dkernel = np.zeros_like(x), np.zeros_like(kernel)
     for o, q in np.ndindex(dy.shape):
         for i, j in np.ndindex(kernel.shape):
@@ -68,14 +67,14 @@ assert dbias == 3
 # %%
 # The figure worth keeping
 # ------------------------
-# The heavy frame is the number that two windows share.
+# The thick frame marks the value that is in both windows with a slope other than 0.
 
 from scratchnet.viewing import draw_matrix, keep, panels
 
 figure, axes = panels(10.5, 2.6, columns=5, widths=(3, 2, 2, 2, 3))
 draw_matrix(axes[0], x, "image", "x, the map", marked=[(1, 1)])
 draw_matrix(axes[1], kernel, "weight", "the kernel")
-draw_matrix(axes[2], dy, "gradient", "dy, from above")
+draw_matrix(axes[2], dy, "gradient", "dy, upstream")
 draw_matrix(axes[3], dkernel, "gradient", "dkernel: windows · dy")
 draw_matrix(axes[4], dx, "gradient", "dx: kernels · dy", marked=[(1, 1)])
 keep(figure, "05-convolution-gradients")
@@ -83,31 +82,33 @@ keep(figure, "05-convolution-gradients")
 # %%
 # As matrix products
 # ------------------
-# Lesson 4 made the convolution one product, ``Y = C @ W``: C holds the windows as rows, W the kernels as columns, Y
-# the answers. The number in row r and column b is ``Y[r, b] = Σ C[r, m]·W[m, b]`` over all m. The same reasoning as
-# above:
+# In lesson 4 the convolution became one product, ``Y = C @ W``: the rows of C are the windows, the columns of W are the
+# kernels, and Y is the output. The element in row r and column b is ``Y[r, b] = Σ C[r, m]·W[m, b]``, summed over all m.
+# The same reasoning as above gives:
 #
-# - W[m, b] is multiplied with C[r, m], for every r; so its slope is ``Σ C[r, m]·dY[r, b]`` over r. This is
-#   ``C.T @ dY``.
-# - C[r, m] is multiplied with W[m, b], for every b; so its slope is ``Σ dY[r, b]·W[m, b]`` over b. This is
-#   ``dY @ W.T``.
+# - W[m, b] is multiplied by C[r, m] for every r, so its slope is ``Σ C[r, m]·dY[r, b]``, summed over r. This is ``C.T @
+#   dY``.
+# - C[r, m] is multiplied by W[m, b] for every b, so its slope is ``Σ dY[r, b]·W[m, b]``, summed over b. This is ``dY @
+#   W.T``.
 #
-# Two products, each with as many multiplications as the forward pass has: a backward pass takes about twice as long.
+# Each of the two products has as many multiplications as the forward pass, so the backward pass takes about twice as
+# long.
 #
-# The second gives the slopes of the windows' *copies*. A number of the image was copied into several windows, so its
-# own slope is the sum over its copies. Adding every copy back to where it came from is called **col2im**. The loop runs
-# over the places (i, j) of the kernel only: for all windows together it adds what lay under that place.
+# The second product gives the gradient with respect to the *copies* in the windows. A value of the image was copied
+# into several windows, so its slope is the sum over its copies. Adding every copy back to the position it came from is
+# called **col2im**. The loop only runs over the positions (i, j) of the kernel: for each of them it adds the copies of
+# all windows at once.
 
 
 def im2col(x: np.ndarray, kh: int, kw: int, s: int, p: int) -> np.ndarray:
-    """Return every window as a row, as in lesson 4."""
+    """Return the matrix whose rows are the windows, as in lesson 4."""
     padded = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))[:, ::s, ::s]
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kh * kw * x.shape[3])
 
 
 def col2im(columns: np.ndarray, shape: tuple[int, ...], kh: int, kw: int, s: int, p: int) -> np.ndarray:
-    """Add every number of the windows to the place of an image of this shape (n, h, w, c) that it came from."""
+    """Add every element of the windows to the pixel that it came from; ``shape`` is that of the image, (n, h, w, c)."""
     n, h, w, c = shape
     oh, ow = (h + 2 * p - kh) // s + 1, (w + 2 * p - kw) // s + 1
     copies = columns.reshape(n, oh, ow, kh, kw, c)
@@ -115,7 +116,7 @@ def col2im(columns: np.ndarray, shape: tuple[int, ...], kh: int, kw: int, s: int
     for i in range(kh):
         for j in range(kw):
             padded[:, i : i + oh * s : s, j : j + ow * s : s] += copies[:, :, :, i, j]
-    return padded[:, p : p + h, p : p + w]  # what went to the padding is of no use
+    return padded[:, p : p + h, p : p + w]  # the gradient of the padding is discarded
 
 
 def conv(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, s: int = 1, p: int = 0) -> np.ndarray:
@@ -143,7 +144,7 @@ assert (by_products[1][:, :, 0, 0] == dkernel).all()
 # %%
 # The check
 # ---------
-# The numerical gradients of lesson 2, for images with channels, with padding and stride:
+# Compare with the numerical gradients of lesson 2, for images with channels, with padding and stride:
 
 from scratchnet.gradcheck import check_gradients, from_functions
 
@@ -168,9 +169,9 @@ for stride, padding in [(1, 0), (1, 1), (2, 1), (3, 2)]:
 assert worst < 1e-6
 
 # %%
-# im2col and col2im are a pair: ``Σ im2col(x)·C = Σ x·col2im(C)`` for any x and C. Whenever this holds, the one is
-# called the *adjoint* of the other, and it is the backward pass of the other. It is a quick check that needs no small
-# steps.
+# im2col and col2im are a pair: ``Σ im2col(x)·C = Σ x·col2im(C)`` for any x and C. Two linear operations with this
+# property are called *adjoint* to each other, and the adjoint of an operation is its backward pass. This gives a quick
+# check without a step size.
 
 image, copies = arrays["x"], rng.standard_normal((2 * 3 * 3, 27))
 left = (im2col(image, 3, 3, 2, 1) * copies).sum()
@@ -181,7 +182,7 @@ assert np.isclose(left, right)
 # %%
 # The packaged function
 # ---------------------
-# `scratchnet.ops.convolution` has ``conv2d_backward`` beside ``conv2d``.
+# `scratchnet.ops.convolution` contains ``conv2d_backward`` as well as ``conv2d``.
 
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 
@@ -191,10 +192,10 @@ for ours, theirs in zip(conv_backward(upstream, image, arrays["weight"], 2, 1), 
     assert np.allclose(ours, theirs)
 
 # %%
-# With stride 1 there is a second way to ``dx``. Look at the figure again: each number of ``dy`` lays a kernel into
-# ``dx``. Seen from a number of ``dx``, it collects numbers of ``dy`` times numbers of the kernel, from the last to the
-# first. So ``dx`` is a convolution as well: of ``dy``, padded by one less than the kernel's size (here by 1), with the
-# kernel turned by 180°.
+# With stride 1 there is a second way to compute ``dx``. Look at the figure again: each value of ``dy`` adds a multiple
+# of the kernel to ``dx``. From the point of view of one value of ``dx``, it is a sum of values of ``dy`` times values
+# of the kernel in reverse order. So ``dx`` is itself a convolution: of ``dy``, padded by one less than the size of the
+# kernel (here by 1), with the flipped kernel.
 
 turned = kernel[::-1, ::-1]
 second_way = conv2d(dy[None, :, :, None], turned[:, :, None, None], padding=1)[0, :, :, 0]
@@ -202,16 +203,17 @@ print(second_way)
 assert (second_way == dx).all()
 
 # %%
-# A network can also use this backward pass as a *forward* pass, to make small maps large. That is the transposed
-# convolution, and lesson 9 is about it.
+# A network can also use this backward pass as a *forward* pass, to enlarge small maps. This is the transposed
+# convolution, the subject of lesson 9.
 
 # %%
-# What it is good for: a kernel is learned
-# ----------------------------------------
-# Somebody convolved an image of random numbers (*noise*) with the edge finder of lesson 3, and shows us only image and
-# answer. We start with a kernel of zeros and measure the loss as the mean squared difference of the answers. Its slope
-# by an answer is twice the difference there, divided by the number of answers: that is ``dy``. The convolution makes
-# ``dkernel`` of it, and we go downhill with a learning rate (lesson 2) of 0.25.
+# What gradients are for: learning a kernel
+# -----------------------------------------
+# Suppose somebody convolved an image of random numbers (*noise*) with the edge detector of lesson 3, and shows us only
+# the image and the result. We start with a kernel of zeros. The loss is the mean squared difference between our result
+# and theirs. Its slope with respect to each output value is twice the difference there, divided by the number of output
+# values: this is ``dy``. From it the convolution computes ``dkernel``, and we use gradient descent with a learning rate
+# of 0.25 (lesson 2).
 
 secret = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float64).reshape(3, 3, 1, 1)
 noise = rng.standard_normal((1, 24, 24, 1))
@@ -229,9 +231,9 @@ print(guess[:, :, 0, 0].round(2) + 0.0)
 assert np.abs(guess - secret).max() < 0.01
 
 # %%
-# Each step takes away a third or more of the difference (the root of the mean square), and after 20 the kernel is right
-# to two decimals. Nothing else happens when a network learns: only more kernels, and a loss that comes from the labels
-# of pixels (lesson 6).
+# Each step reduces the difference (the root of the mean square) by a third or more, and after 20 steps the kernel is
+# right to two decimals. A network learns in exactly the same way, only with more kernels, and with a loss that compares
+# its output with the labels of pixels (lesson 6).
 
 figure, axes = panels(9, 2.5, columns=4)
 for panel, step in zip(axes, (0, 1, 3, 20), strict=True):
@@ -241,19 +243,18 @@ keep(figure, "05-a-kernel-is-learned")
 # %%
 # What breaks if …
 # ----------------
-# **… the copies are written instead of added?** Where windows overlap, only the last one is left. NumPy has a trap
-# here: with an array of places, ``dx[places] += values`` adds only *one* value to a place that is named several
-# times.
+# **… the copies are assigned instead of added?** Where windows overlap, only the last value remains. NumPy has a trap
+# here: with an index array, ``dx[places] += values`` adds only *one* value to an index that appears several times.
 
-places = np.array([0, 1, 1, 2])  # two windows of two numbers, side by side in a row of three; 1 is in both
+places = np.array([0, 1, 1, 2])  # two windows of two elements, side by side in a row of three; 1 is in both
 row = np.zeros(3)
 row[places] += np.ones(4)
-print("added by index:", row, " right:", np.bincount(places, weights=np.ones(4)))
+print("added by index array:", row, " right:", np.bincount(places, weights=np.ones(4)))
 assert row.tolist() == [1, 1, 1]
 
 # %%
-# **… the kernel is not turned?** With a kernel that is the same when turned, a blur for instance, nothing shows. Test
-# with kernels of random numbers, which have no symmetry.
+# **… the kernel is not flipped?** With a kernel that flipping leaves unchanged, a blur for instance, nobody notices.
+# Test with random kernels, which have no symmetry.
 
 unturned = conv2d(dy[None, :, :, None], kernel[:, :, None, None], padding=1)[0, :, :, 0]
 blur = np.ones((2, 2, 1, 1)) / 4
@@ -263,9 +264,9 @@ assert not (unturned == dx).all()
 assert (symmetric[0] == symmetric[1]).all()
 
 # %%
-# **… the slopes of the bias are averaged?** The shape is right and so is the direction. But the bias then learns more
-# slowly than everything else, here by a factor of 2·3·3 = 18, the number of places where it acts. Only a gradient
-# check tells.
+# **… the slopes of the bias are averaged instead of added?** The shape is right, and so is the direction. But the bias
+# then learns more slowly than everything else, here by a factor of 2·3·3 = 18, the number of positions that it is added
+# to. Only a gradient check reveals this.
 
 averaged = upstream.mean(axis=(0, 1, 2))
 factor = packaged[2] / averaged
@@ -277,9 +278,10 @@ assert np.allclose(factor, 18)
 # ---------
 # Solutions: ``lessons/solutions/05_convolution_gradients.py``.
 #
-# 1. The kernel is 3×3, all ones; the map 5×5; ``dy`` is all ones. Write down ``dx`` without calculating. (Lesson 4
-#    had these numbers in an exercise.)
+# 1. The kernel is 3×3, all ones; the map is 5×5; ``dy`` is all ones. Write down ``dx`` without calculating. (The same
+#    values appeared in an exercise of lesson 4.)
 # 2. Write the three gradients of a 1×1 convolution in one line each, without im2col.
-# 3. The first convolution of a network sees the image itself. Which of its three gradients can be left out, and why?
-# 4. With 8 rows, k = 3, s = 2 and no padding, which rows of ``dx`` are 0, whatever ``dy`` is? (Lesson 3, "what breaks
-#    if".)
+# 3. The input of a network's first convolution is the image itself. Which of its three gradients is not needed, and
+#    why?
+# 4. With 8 rows, k = 3, s = 2 and no padding, which rows of ``dx`` are 0, whatever ``dy`` is? (See "What breaks if" in
+#    lesson 3.)

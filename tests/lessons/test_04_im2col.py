@@ -7,21 +7,21 @@ from tests import naive
 
 def test_the_hand_sized_case(lesson):
     four = lesson(4)
-    four.says("{:.0f} = 1·1 + 2·2 + 4·3 + 5·4 comes first", four.values["answers"][0])
-    four.says("stands there {} times, the corner once", four.values["middle"])
+    four.says("the first is {:.0f} = 1·1 + 2·2 + 4·3 + 5·4.", four.values["answers"][0])
+    four.says("so it appears {} times; the 1 in the corner appears once", four.values["middle"])
     assert four.values["corner"] == 1
 
 
 def test_memory(lesson):
     four = lesson(4)
-    four.says("that is {:.1f} MB for one image", four.values["image_mb"])
+    four.says("that is {:.1f} MB per image", four.values["image_mb"])
     four.says("its matrix has {:.1f} MB", four.values["columns_mb"])
     four.says("3·3·16 = {}.", 3 * 3 * four.values["filters"].shape[2])
 
 
 def test_bytes_wrap_round(lesson):
     four = lesson(4)
-    four.says("add up to {:.0f}, but bytes say {}", four.values["in_floats"], four.values["in_bytes"])
+    four.says("add up to {:.0f}, but bytes give {}", four.values["in_floats"], four.values["in_bytes"])
 
 
 def test_convolutions_agree(lesson):

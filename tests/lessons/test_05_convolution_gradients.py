@@ -9,9 +9,11 @@ def test_the_hand_sized_case(lesson):
     five = lesson(5)
     values = five.values
     x, kernel = (values[name][None, :, :, None] for name in ("x", "kernel"))
-    five.says("the answer is ``{}``", naive.conv2d(x, kernel.reshape(2, 2, 1, 1))[0, :, :, 0].astype(int).tolist())
+    five.says(
+        "their convolution is ``{}``", naive.conv2d(x, kernel.reshape(2, 2, 1, 1))[0, :, :, 0].astype(int).tolist()
+    )
     five.says("= {}.", values["dkernel"].astype(int).tolist())
-    five.says("4·1 + 1·2 = {:.0f}, and are added up", values["dx"][1, 1])
+    five.says("In the middle they overlap and are added: 4·1 + 1·2 = {:.0f}.", values["dx"][1, 1])
     five.says("the sum of ``dy``, {:.0f}.", values["dbias"])
 
 
@@ -28,9 +30,9 @@ def test_the_gradients_are_those_of_the_loops(lesson):
 def test_a_kernel_is_learned(lesson):
     five = lesson(5)
     losses = np.array(five.values["losses"])
-    five.says("Each step takes away a third or more of the difference")
+    five.says("Each step reduces the difference (the root of the mean square) by a third or more")
     assert (np.sqrt(losses[1:] / losses[:-1]) < 2 / 3).all()
-    five.says("after {} the kernel is right to two decimals", len(losses))
+    five.says("after {} steps the kernel is right to two decimals", len(losses))
     assert np.abs(five.values["guess"] - five.values["secret"]).max() < 0.005
 
 
