@@ -2,9 +2,9 @@ r"""
 6. Losses over pixels
 =====================
 
-**The question.** A network is to learn labels. Learning goes downhill along slopes, but a label is right or wrong, and
-between the two there is no slope. What is a good number to go downhill on? And how is it computed so that it survives a
-network that is very sure, and wrong?
+**The question.** A network is to learn labels. Gradient descent needs slopes, but a label is either right or wrong,
+with no slope between the two. Which loss should it minimise instead? And how can the loss be computed so that it works
+even when the network is very sure, and wrong?
 
 You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
 """
@@ -12,14 +12,13 @@ You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
 # %%
 # Write your prediction down first
 # --------------------------------
-# For every pixel the network gives one number *z*, called a **logit** or *score*. Positive means "cell", negative
-# "background", and the further from 0 the surer. Write down, on paper:
+# For every pixel the network outputs one number *z*, called a **logit** or *score*. A positive logit means "cell", a
+# negative one "background", and the further it is from 0, the surer the network is. Write down on paper:
 #
-# 1. the probability of "cell" that you would read from z = 0, from z = 2, from z = −2;
-# 2. the network says z = 40, but the pixel is background. A loss measures how bad that is. Should it be about 1,
-#    about 40, or infinite?
-# 3. a network that has not learned anything has to choose between 11 classes. How large a probability does it give to
-#    the right one, on average?
+# 1. which probability of "cell" you would assign to z = 0, to z = 2 and to z = −2;
+# 2. what the loss should be if the network outputs z = 40 but the pixel is background: about 1, about 40, or infinite?
+# 3. which probability a network that has not learned anything gives to the right class, on average, if there are 11
+#    classes.
 
 import numpy as np
 
@@ -28,10 +27,10 @@ from scratchnet.lesson import start_lesson
 FAST = start_lesson()
 
 # %%
-# From a number to a probability
-# ------------------------------
-# Accuracy and IoU (lesson 1) are of no use for learning: move a weight a little, and no label changes. The slope is 0
-# nearly everywhere. A *probability* does change a little. The **sigmoid** makes one of any number:
+# From a logit to a probability
+# -----------------------------
+# Accuracy and IoU (lesson 1) cannot be used for learning: if a weight changes a little, no label changes, so the slope
+# is 0 nearly everywhere. A *probability* does change a little. The **sigmoid** converts any number into one:
 #
 #     σ(z) = 1 / (1 + e⁻ᶻ)
 #
@@ -39,7 +38,7 @@ FAST = start_lesson()
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
-    """Return the probability that a logit stands for, by the formula as it is."""
+    """Return the probability of a logit, computed directly from the formula."""
     return 1 / (1 + np.exp(-z))
 
 
@@ -49,28 +48,29 @@ print(f"σ(0) = {even:.2f}, σ(2) = {sure:.2f}, σ(−2) = {unsure:.2f}")
 # %%
 # The loss: surprise
 # ------------------
-# Let *q* be the probability that the network gave to what is *true*. The **cross-entropy** of the pixel is −log q,
-# with the natural logarithm. With q = 1 it is 0, with q = 0.5 it is 0.69, and it grows without end as q goes to 0:
-# the surer the network was of something wrong, the worse. With z = 2, a cell costs 0.13 and a background pixel 2.13.
+# Let *q* be the probability that the network gave to the *true* label. The **cross-entropy** of the pixel is −log q,
+# with the natural logarithm. With q = 1 it is 0, with q = 0.5 it is 0.69, and it grows without bound as q approaches 0:
+# the surer the network was of something wrong, the larger the loss. With z = 2, the loss of a cell pixel is 0.13 and
+# that of a background pixel 2.13.
 #
-# Write p for σ(z), the probability of cell (in this lesson p is no padding), and the truth as a number t, 1 for cell
-# and 0 for background. Then q is p where t is 1, and 1 − p where t is 0.
+# Write p for σ(z), the probability of cell (in this lesson p is not the padding), and write the truth as a number t, 1
+# for cell and 0 for background. Then q is p if t is 1, and 1 − p if t is 0.
 
 
 def naive_loss(z: np.ndarray, t: float) -> np.ndarray:
-    """Return the cross-entropy by the formula as it is."""
+    """Return the cross-entropy, computed directly from the formula."""
     p = sigmoid(z)
     return -np.log(p if t == 1 else 1 - p)
 
 
 cell, background = float(naive_loss(np.float64(2), 1)), float(naive_loss(np.float64(2), 0))
-print(f"z = 2: a cell costs {cell:.2f}, background {background:.2f}, undecided is {-np.log(0.5):.2f}")
+print(f"z = 2: loss of a cell pixel {cell:.2f}, of background {background:.2f}; undecided {-np.log(0.5):.2f}")
 
 # %%
 # The logit 40
 # ------------
-# Now the sure and wrong one. σ(40) differs from 1 only in the 18th digit. A ``float64`` has 16, so it is exactly 1,
-# one minus it is exactly 0, and the logarithm of 0 is minus infinity.
+# Now the network that is sure and wrong. σ(40) differs from 1 only in the 18th digit. A ``float64`` stores 16 digits,
+# so σ(40) is rounded to exactly 1, 1 − σ(40) is exactly 0, and the logarithm of 0 is minus infinity.
 
 with np.errstate(divide="ignore"):
     broken = float(naive_loss(np.float64(40), 0))
@@ -82,24 +82,24 @@ print("naive loss at z = 40:", broken, "  first logit that breaks it:", from_whe
 assert np.isinf(broken)
 
 # %%
-# An infinite loss, and its slope, worked out factor by factor, is ∞·0: *nan*, "not a number". After the next step of
-# learning so is every number of the network. In ``float32``, in which networks are trained, a logit of 17 is enough;
-# in ``float64`` it takes 37. Such logits do occur.
+# The loss is infinite. Its slope, computed factor by factor with the chain rule, is ∞·0, which is *nan*, "not a
+# number". After the next training step, every parameter of the network is nan as well. In ``float32``, in which
+# networks are trained, a logit of 17 is enough; in ``float64`` it takes 37. Such logits do occur.
 #
-# The cure is to do the algebra before the arithmetic. For t = 0:
+# The remedy is to simplify the formula before computing anything. For t = 0:
 #
 #     −log(1 − σ(z)) = log(1 + eᶻ) = z + log(1 + e⁻ᶻ)
 #
-# For large z the second term is nothing, and the loss is about z: at 40 it is 40, the answer to the second question.
-# For negative z take the form in the middle. Both, and t = 1 as well, are in one formula that never takes the
+# For large z the second term is negligible, and the loss is about z: at 40 it is 40, which answers the second question.
+# For negative z use the form in the middle. One formula covers both cases, and t = 1 as well, and never takes the
 # exponential of a positive number:
 #
 # ``loss = max(z, 0) − z·t + log(1 + e^(−|z|))``
 
 
 def stable_loss(z: np.ndarray, t: float) -> np.ndarray:
-    """Return the cross-entropy without ever rounding a probability to 0 or 1."""
-    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))  # log1p(a) is log(1 + a), exact also for tiny a
+    """Return the cross-entropy without rounding a probability to 0 or 1."""
+    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))  # log1p(a) is log(1 + a), accurate for tiny a
 
 
 z = np.linspace(-10, 10, 41)
@@ -112,9 +112,9 @@ assert at_40 == 40
 # %%
 # Its slope is p − t
 # ------------------
-# Differentiate log(1 + eᶻ) − z·t: the first term gives eᶻ / (1 + eᶻ), which is σ(z). So the slope is σ(z) − t, in
-# short **p − t**, what the network said minus what is true. It is between −1 and 1, it is 0 only where the network is
-# right, and it is easy to remember. Lesson 2 says how to check it:
+# Differentiate log(1 + eᶻ) − z·t: the first term gives eᶻ / (1 + eᶻ), which is σ(z). So the slope is σ(z) − t, or **p −
+# t**: the prediction minus the truth. It is between −1 and 1, it is 0 only where the network is right, and it is easy
+# to remember. Check it as in lesson 2:
 
 step = 1e-5
 measured = {t: (stable_loss(z + step, t) - stable_loss(z - step, t)) / (2 * step) for t in (0, 1)}
@@ -125,9 +125,10 @@ assert worst < 1e-9
 # %%
 # The figure worth keeping
 # ------------------------
-# Loss and slope of a background pixel over the logit. The naive loss ends where rounding begins. And the squared
-# difference (p − t)², which one might have taken instead, goes flat on the right: its slope is 2·(p − t)·p·(1 − p),
-# and p·(1 − p) is 0 when the network is sure. The more wrong it is, the less it learns.
+# The figure shows the loss and slope of a background pixel against the logit. The naive loss ends where the probability
+# is rounded to 1. The squared difference (p − t)², an obvious alternative, becomes flat on the right: its slope is 2·(p
+# − t)·p·(1 − p), and p·(1 − p) is close to 0 when the network is sure. The more wrong the network is, the less it
+# learns.
 
 from scratchnet.viewing import ROLES, keep, panels
 
@@ -152,20 +153,20 @@ keep(figure, "06-losses-over-pixels")
 # %%
 # More than two classes
 # ---------------------
-# With K classes the network gives K logits for each pixel, one channel a class. The **softmax** makes probabilities
-# of them that add up to 1: ``p_j = exp(z_j) / Σ exp(z)``. The loss is again −log of the probability of the true class
-# t, and with a little algebra
+# With K classes the network outputs K logits per pixel, one channel per class. The **softmax** converts them into
+# probabilities that add up to 1: ``p_j = exp(z_j) / Σ exp(z)``. The loss is again −log of the probability of the true
+# class t, which simplifies to
 #
 #     loss = log(Σ exp(z)) − z_t
 #
-# ``log(Σ exp(z))`` is called *log-sum-exp*, a smooth form of the maximum. The exponential of 1000 is too large for
-# any computer, but adding the same number to all logits changes neither p nor the loss. So subtract the largest logit
-# first: then the largest exponential is 1, and nothing can overflow. The slope is the same as before, one for each
+# ``log(Σ exp(z))`` is called *log-sum-exp*, a smooth form of the maximum. The exponential of 1000 overflows in floating
+# point, but adding the same number to all logits changes neither p nor the loss. So subtract the largest logit first:
+# the largest exponential is then 1, and nothing can overflow. The slope has the same form as before, with one value per
 # class: **p − t**, where t is now 1 for the true class and 0 for the others.
 
 
 def softmax_loss(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the loss of every pixel and its slopes, for logits (…, K) and labels (…)."""
+    """Return the loss of every pixel and its slopes with respect to the logits, for logits (…, K) and labels (…)."""
     shifted = z - z.max(axis=-1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=-1))
     truth = np.arange(z.shape[-1]) == labels[..., None]  # (…, K), True at the true class
@@ -180,9 +181,9 @@ assert np.isclose(losses[1], np.log(3))
 
 # %%
 # The second pixel shows something useful. Equal logits give each class the probability 1/K (1/11 in the third
-# question), and the loss is log K. A network that has not learned anything starts near there: 0.69 with 2 classes,
-# 2.40 with 11, 3.04 with 21. If your first loss is much larger, something is wrong before anything has been learned:
-# logits that are far too large, mostly.
+# question), and the loss is log K. A network that has not learned anything starts near this value: 0.69 with 2 classes,
+# 2.40 with 11, 3.04 with 21. If your first loss is much larger, something is wrong before training has begun. Usually
+# the logits are far too large.
 
 rng = np.random.default_rng(6)
 beginner, _ = softmax_loss(0.1 * rng.standard_normal((1, 64, 64, 11)), rng.integers(0, 11, (1, 64, 64)))
@@ -194,18 +195,18 @@ print(
 # %%
 # A whole image
 # -------------
-# The loss of an image, or of a batch, is the mean over its pixels. Two things are usual:
+# The loss of an image, or of a batch, is the mean over its pixels. Two refinements are common:
 #
-# - **Ignored pixels.** Where the person who drew the mask was not sure, it has a label that is no class, mostly 255.
-#   Such a pixel has no loss and no slope, and the mean is taken over the others.
-# - **Class weights.** Where background is common, a network gets far by learning "background". So multiply every
-#   pixel's loss by a weight of its class, larger for rare classes. *Median frequency balancing* (Eigen and Fergus
-#   2015) takes the median of all classes' frequencies divided by the frequency of the class, its share of the pixels
-#   of all images in which it occurs.
+# - **Ignored pixels.** Where the person who drew the mask was not sure, the mask has a label that is not a class,
+#   usually 255. Such a pixel has no loss and no slope, and the mean is taken over the other pixels.
+# - **Class weights.** If most pixels are background, a network gets far by always predicting background. So multiply
+#   the loss of every pixel by a weight of its class that is larger for rare classes. In *median frequency balancing*
+#   (Eigen and Fergus 2015), the weight is the median of all classes' frequencies divided by the frequency of the class.
+#   The frequency of a class is its share of the pixels of all images in which it occurs.
 
 
 def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int = 255) -> tuple[float, np.ndarray]:
-    """Return the loss of masks (n, h, w) and its slopes by the logits (n, h, w, K)."""
+    """Return the loss for masks (n, h, w) and its gradient with respect to the logits (n, h, w, K)."""
     counted = mask != ignore
     labels = np.where(counted, mask, 0)
     factors = counted * weights[labels] / counted.sum()  # (n, h, w), 0 for ignored pixels
@@ -214,8 +215,8 @@ def image_loss(z: np.ndarray, mask: np.ndarray, weights: np.ndarray, ignore: int
 
 
 # %%
-# What do class weights do? Take the simplest network of all, one that does not look at the image: it has one logit for
-# each class, the same at every pixel. Let it learn the masks of the blood smears.
+# What do class weights do? Take the simplest network of all, which does not look at the image: it has one logit per
+# class, the same at every pixel. Let it learn the masks of the blood smears.
 
 from scratchnet.data import read_mask, sample_folder
 
@@ -226,7 +227,7 @@ balanced = np.median(frequency) / frequency
 
 
 def learn_constant(weights: np.ndarray) -> float:
-    """Go downhill and return the probability of cell that is learned."""
+    """Train by gradient descent and return the learned probability of cell."""
     z = np.zeros(2)
     masks_seen = masks[:, ::4, ::4]
     for _ in range(60):
@@ -239,14 +240,15 @@ plain, weighted = learn_constant(np.ones(2)), learn_constant(balanced)
 print(f"share of cell {frequency[1]:.2f}; learned {plain:.2f}, with weights {balanced.round(2)}: {weighted:.2f}")
 
 # %%
-# Without class weights it learns to say 0.20 everywhere, the share of cell: never above one half, so the mask is empty.
-# With the weights 0.63 and 2.47 it says 0.50, undecided, so that the smallest hint in an image can decide. The price:
-# a network trained like this marks too much rather than too little, and its p is no longer how often it is right.
+# Without class weights the network learns to predict 0.20 everywhere, the share of cell pixels. This is always below
+# one half, so the mask is empty. With the weights 0.63 and 2.47 it predicts 0.50, so that the smallest hint in an image
+# can tip the balance. This has a price: a network trained like this marks too much rather than too little, and its p no
+# longer tells how often it is right.
 
 # %%
 # The packaged loss, and a check
 # ------------------------------
-# `scratchnet.losses.PixelLoss` does all this, for one channel (sigmoid) and for several (softmax).
+# `scratchnet.losses.PixelLoss` does all of this, for one channel (sigmoid) and for several (softmax).
 
 from scratchnet.gradcheck import check_gradients, from_loss
 from scratchnet.losses import PixelLoss
@@ -268,12 +270,12 @@ assert (their_slopes[0, 0, :3] == 0).all()
 # %%
 # What breaks if …
 # ----------------
-# **… the infinite loss is patched with a tiny number,** ``log(1 − p + 10⁻¹²)``? The loss becomes finite, 27.6 at
-# z = 40. But its slope is 0 there, because p does not move any more: the network is wrong and never learns it.
+# **… the infinite loss is avoided by adding a tiny number,** ``log(1 − p + 10⁻¹²)``? The loss becomes finite, 27.6 at z
+# = 40. But its slope is 0 there, because p does not change any more: the network is wrong and never learns it.
 
 
 def patched(z: float) -> float:
-    """Return the loss of a background pixel with the usual patch."""
+    """Return the loss of a background pixel with the tiny number added."""
     return float(-np.log(1 - sigmoid(np.float64(z)) + 1e-12))
 
 
@@ -282,16 +284,17 @@ print(f"patched loss {patched(40):.1f}, its slope {patched_slope:.2f}; right: {a
 assert patched_slope == 0
 
 # %%
-# **… the network already ends in a softmax,** and the loss does another one? Its "logits" are then between 0 and 1.
-# Even a perfect network, 1 for the right class and 0 for the others, has a loss of 0.31 with 2 classes and of 1.54
-# with 11, and it never comes lower. It does learn, badly. A loss that gets stuck at such a number is a hint.
+# **… the network already ends in a softmax,** and the loss applies another one? Its "logits" are then between 0 and 1.
+# Even a perfect network, with 1 for the right class and 0 for the others, has a loss of 0.31 with 2 classes and of 1.54
+# with 11, and the loss never gets lower. The network does learn, but badly. A loss that gets stuck at one of these
+# values is a clue.
 
 floors = {classes: float(softmax_loss(np.eye(classes)[:1], np.zeros(1, int))[0][0]) for classes in (2, 11)}
 print("lowest loss after two softmaxes:", {classes: round(floor, 2) for classes, floor in floors.items()})
 
 # %%
-# **… ignored pixels are marked by −1?** NumPy reads −1 as "the last one", so an ignored pixel quietly becomes one of
-# the last class. The package refuses labels that are neither a class nor the ignored one.
+# **… ignored pixels are marked by −1?** NumPy takes index −1 as the last element, so an ignored pixel silently gets the
+# last class. The package rejects labels that are neither a class nor the ignored label.
 
 last = np.array(["background", "cell", "dirt"])[np.array([-1])]
 print("label −1 is read as", last[0])
@@ -301,14 +304,15 @@ except ValueError as error:
     print(error)
 
 # %%
-# **… the mean is taken over all pixels, ignored ones included?** Then a mask with half of its pixels ignored teaches
-# half as much. And a batch in which *every* pixel is ignored would be 0/0; the package defines its loss as 0.
+# **… the mean is taken over all pixels, including the ignored ones?** Then a mask with half of its pixels ignored has
+# half the effect on training. If we divide by the number of pixels that count, a batch in which *every* pixel is
+# ignored gives 0/0; the package defines its loss as 0.
 
 half = target.copy()
 half[1] = 255
 _, slopes_of_half = packaged(scores, half)
 nothing, _ = packaged(scores, np.full((2, 4, 5), 255))
-print("loss of a batch that is ignored altogether:", nothing)
+print("loss of a batch in which every pixel is ignored:", nothing)
 assert (slopes_of_half[1] == 0).all()
 assert nothing == 0
 
@@ -320,7 +324,7 @@ assert nothing == 0
 # 1. The mean loss over an image is 0.105. If the network were equally sure at every pixel, which probability would it
 #    give to the truth?
 # 2. Show that the softmax of the two logits (0, z) is the sigmoid of z. Why is one channel enough for two classes?
-# 3. The slopes of the softmax loss at one pixel add up to 0 over the classes. Why must they?
-# 4. Put probabilities in the place of the predicted mask in Dice (lesson 1): ``D = 2·Σ p·t / (Σ p + Σ t)``. Then
-#    1 − D is a loss as well. Work out its slope by each p (the derivative of a quotient u/v is (u'·v − u·v')/v²), and
-#    check it as in lesson 2.
+# 3. At each pixel, the slopes of the softmax loss add up to 0 over the classes. Why must they?
+# 4. In the formula of Dice (lesson 1), replace the predicted mask by probabilities: ``D = 2·Σ p·t / (Σ p + Σ t)``. Then
+#    1 − D can serve as a loss too. Derive its slope with respect to each p (the derivative of a quotient u/v is (u'·v −
+#    u·v')/v²), and check it as in lesson 2.

@@ -10,7 +10,9 @@ def test_probabilities_and_surprise(lesson):
     values = six.values
     six.says("{:.2f} at z = 0, {:.2f} at z = 2 and {:.2f} at z = −2", values["even"], values["sure"], values["unsure"])
     six.says("with q = 0.5 it is {:.2f}", -np.log(0.5))
-    six.says("a cell costs {:.2f} and a background pixel {:.2f}", values["cell"], values["background"])
+    six.says(
+        "the loss of a cell pixel is {:.2f} and that of a background pixel {:.2f}", values["cell"], values["background"]
+    )
 
 
 def test_the_logit_40(lesson):
@@ -40,8 +42,8 @@ def test_losses_of_beginners(lesson):
 def test_class_weights(lesson):
     six = lesson(6)
     values = six.values
-    six.says("learns to say {:.2f} everywhere", values["plain"])
-    six.says("weights {:.2f} and {:.2f} it says {:.2f}", *values["balanced"], values["weighted"])
+    six.says("learns to predict {:.2f} everywhere", values["plain"])
+    six.says("weights {:.2f} and {:.2f} it predicts {:.2f}", *values["balanced"], values["weighted"])
     assert abs(values["plain"] - values["frequency"][1]) < 0.005
 
 
