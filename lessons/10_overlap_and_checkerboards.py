@@ -2,23 +2,23 @@ r"""
 10. Overlap, checkerboards and a good start
 ===========================================
 
-**The question.** Some networks paint a fine chessboard over their output, even where the image is one plain colour.
-Nobody has drawn it. Where does it come from, and how should a transposed convolution start so that it is not there?
+**The question.** Some networks produce a fine chessboard pattern in their output, even where the image has a single
+colour. Where does the pattern come from, and how should a transposed convolution be initialised to avoid it?
 
-You need lesson 9 (transposed convolution puts copies of its kernel on the output and adds them).
+You need lesson 9 (transposed convolution places copies of its kernel on the output and adds them).
 """
 
 # %%
 # Write your prediction down first
 # --------------------------------
-# In one dimension, four input numbers put four copies of a kernel on the output, 2 places apart. Count for every output
-# number how many copies lie on it, if the kernel has
+# In one dimension, four input values place four copies of a kernel on the output, 2 positions apart. Count how many
+# copies cover each output, if the kernel has
 #
-# 1. 2 numbers;
-# 2. 3 numbers;
-# 3. 4 numbers.
+# 1. 2 elements;
+# 2. 3 elements;
+# 3. 4 elements.
 #
-# All inputs are 1, all kernel numbers are 1. Which of the three outputs is flat in the middle?
+# All inputs and all kernel elements are 1. Which of the three outputs is flat in the middle?
 
 import numpy as np
 from PIL import Image
@@ -30,7 +30,7 @@ FAST = start_lesson()
 
 
 def copies(inputs: int, k: int, s: int) -> np.ndarray:
-    """Return how many copies of a kernel of k numbers lie on each output, s apart."""
+    """Return how many copies of a kernel of size k, s apart, cover each output."""
     counts = np.zeros((inputs - 1) * s + k, int)
     for o in range(inputs):
         counts[o * s : o * s + k] += 1
@@ -45,9 +45,8 @@ assert by_kernel[3].tolist() == [1, 1, 2, 1, 2, 1, 2, 1, 1]
 assert by_kernel[4].tolist() == [1, 1, 2, 2, 2, 2, 2, 2, 1, 1]
 
 # %%
-# With a kernel of 3 the output goes up and down, 2 1 2 1, though nothing in the input does. In two dimensions the
-# counts of rows and columns are multiplied, and the stripes become a chessboard (also called *checkerboard*) of 1, 2
-# and 4 copies:
+# With a kernel of size 3 the output alternates, 2 1 2 1, although the input is constant. In two dimensions the counts
+# of rows and columns multiply, and the stripes become a chessboard (also called *checkerboard*) of 1, 2 and 4 copies:
 
 from scratchnet.ops.transposed import conv_transpose2d
 
@@ -67,26 +66,26 @@ print(boards[3].astype(int))
 # %%
 # The rule
 # --------
-# Output *o* is hit by kernel place *i* only if *o* − *i* is a multiple of the stride. So an output sees the kernel
-# places *i* that leave the same remainder as *o* when divided by *s*. This remainder is the output's **phase**.
-# At stride 2 one phase sees places 0, 2, 4, …, the other 1, 3, 5, … They are equally many if the stride divides the
-# kernel size:
+# Kernel element *i* contributes to output *o* only if *o* − *i* is a multiple of the stride *s*. An output therefore
+# sees the kernel elements *i* that leave the same remainder as *o* when divided by *s*. This remainder is the output's
+# **phase**. At stride 2, one phase sees elements 0, 2, 4, … and the other 1, 3, 5, … All phases see equally many
+# elements if the stride divides the kernel size:
 
 for k in range(1, 13):
     for s in range(1, k + 1):
         middle = copies(30, k, s)[k:-k]
         flat = middle.min() == middle.max()
         assert flat == (k % s == 0)
-print("flat counts in the middle, exactly where the stride divides the kernel: tried for all kernels up to 12")
+print("flat counts in the middle, exactly where the stride divides the kernel: tested for all kernels up to 12")
 
 # %%
-# Counting is not enough, though. Real kernels are not all ones. On a constant map an output is the map's value times
-# the **sum of the kernel numbers of its phase**. A chessboard is there unless all phases have the same sum. Here is a
-# random kernel of 4×4, stride 2, with its perfectly even overlap:
+# Counting is not enough, because real kernels are not all ones. On a constant map, an output is the map's value times
+# the **sum of the kernel elements of its phase**. There is a chessboard unless all phases have the same sum. Here is a
+# random 4×4 kernel at stride 2, whose overlap is perfectly even:
 
 
 def phase_sums(kernel: np.ndarray, s: int) -> np.ndarray:
-    """Return the (s, s) sums of the kernel numbers that meet each phase of the output."""
+    """Return the (s, s) sums of the kernel elements, one per phase of the output."""
     return np.array([[kernel[i::s, j::s].sum() for j in range(s)] for i in range(s)])
 
 
@@ -105,23 +104,23 @@ for name, percent in uneven.items():
     print(f"{name}: phases differ by {percent:.0f} % of their mean")
 
 # %%
-# The flat kernel of 3×3 has phases that differ by 48 % of their mean (its 9 numbers are shared out as 4, 2, 2, 1). The
-# random one of 4×4 still has 21 %. So a kernel size that the stride divides makes a flat answer *possible*; a 3×3
-# kernel at stride 2 must work against its own overlap (Odena, Dumoulin, Olah 2016 made this known). What counts is
-# where training starts.
+# The 3×3 kernel of ones has phases that differ by 48 % of their mean (its 9 elements are divided into 4, 2, 2 and 1).
+# The random one of 4×4 still has 21 %. So a kernel size divisible by the stride makes a flat result *possible*, while a
+# 3×3 kernel at stride 2 must compensate for its own overlap (Odena, Dumoulin, Olah 2016 made this widely known). What
+# matters is where training starts.
 
 # %%
-# A start without chessboard: bilinear
-# ------------------------------------
-# Enlarging by **bilinear interpolation** draws straight lines between neighbouring pixels. As a transposed convolution
-# its kernel is a tent: highest over the pixel itself, falling to 0 where the next pixel takes over. FCN, the network of
-# lesson 13, starts the layers with which it enlarges (*upsampling* layers) so (Long, Shelhamer, Darrell 2015, section
-# 4.2). For a kernel of *k* numbers, with the factor *f*, which is (k + 1)/2 rounded down, and the centre at f − 1 for
-# odd and f − 1/2 for even *k*:
+# Bilinear initialisation
+# -----------------------
+# Enlarging by **bilinear interpolation** draws straight lines between neighbouring pixels. Written as a transposed
+# convolution, its kernel is a tent: highest over the pixel itself, falling to 0 at the next pixel. FCN, the network of
+# lesson 13, initialises its *upsampling* layers, the layers that enlarge, this way (Long, Shelhamer, Darrell 2015,
+# section 4.2). For a kernel of size *k*, the factor *f* is (k + 1)/2 rounded down, and the centre is f − 1 for odd and
+# f − 1/2 for even *k*:
 #
 # .. math:: t(i) = 1 - \frac{|i - \text{centre}|}{f}
 #
-# and the kernel in two dimensions is the product of a column t and a row t.
+# The kernel in two dimensions is the product of a column t and a row t.
 
 
 def tent(k: int) -> np.ndarray:
@@ -136,10 +135,10 @@ assert tent(4).tolist() == [0.25, 0.75, 0.75, 0.25]
 assert tent(3).tolist() == [0.5, 1.0, 0.5]
 
 # %%
-# With k = 4 and stride 2 the phases have the sums 0.25 + 0.75 and 0.75 + 0.25: both 1. A constant stays the same
-# constant. With k = 3 they are 0.5 + 0.5 and 1: both 1 as well, so even an uneven overlap is made good by the right
-# numbers. It holds for every factor *f*, if the kernel has 2f numbers for even and 2f − 1 for odd *f*. FCN has 4 for
-# the factor 2, 16 for 8 and 64 for 32:
+# With k = 4 and stride 2 the phase sums are 0.25 + 0.75 and 0.75 + 0.25: both 1, so a constant map stays constant. With
+# k = 3 they are 0.5 + 0.5 and 1: also both 1, so the right values compensate even for an uneven overlap. This holds for
+# every factor *f* if the kernel size is 2f for even and 2f − 1 for odd *f*. FCN uses size 4 for factor 2, 16 for 8 and
+# 64 for 32:
 
 for factor in range(2, 33):
     k = 2 * factor - factor % 2
@@ -147,14 +146,15 @@ for factor in range(2, 33):
 
 ramp = spread(np.tile(np.arange(6.0), (6, 1)), np.outer(tent(4), tent(4)), s=2)
 print("a ramp 0 1 2 3 4 5, doubled:", ramp[5, 2:-2])
-assert np.allclose(np.diff(ramp[5, 2:-2]), 0.5)  # a ramp of half the slope: straight lines between pixels
+assert np.allclose(np.diff(ramp[5, 2:-2]), 0.5)  # half the slope: straight lines between pixels
 
 # %%
 # The packaged functions
 # ----------------------
-# `scratchnet.initialization.bilinear` makes the weight for layers with channels, where each channel feeds only itself;
-# `bilinear_transpose` is the same operation for kernels that never learn, without multiplying by all those zeros
-# between different channels; `upsample_bilinear` repeats the border instead of fading to 0 there.
+# `scratchnet.initialization.bilinear` creates the weight for layers with channels, where each channel feeds only
+# itself. `bilinear_transpose` is the same operation for kernels that are never trained; it leaves out the
+# multiplications by zero between different channels. `upsample_bilinear` repeats the border instead of fading to 0
+# there.
 
 from scratchnet.initialization import bilinear
 from scratchnet.ops.resampling import bilinear_transpose, upsample_bilinear
@@ -165,16 +165,16 @@ for c_out, c_in in np.ndindex(3, 3):
 maps = rng.standard_normal((2, 7, 6, 3))
 learnable = conv_transpose2d(maps, weight, stride=2)
 difference = np.abs(learnable - bilinear_transpose(maps, 2)).max()
-print(f"kernel and fixed function differ by at most {difference:.1e}")
+print(f"trainable and fixed version differ by at most {difference:.1e}")
 assert difference < 1e-12
 assert np.allclose(learnable[:, 2:-2, 2:-2], upsample_bilinear(maps, (14, 12))[:, 1:-1, 1:-1])
 
 # %%
-# On a real map: what a good start is worth
-# -----------------------------------------
+# On a real map: the value of a good start
+# ----------------------------------------
 # Shrink a smear's green channel to half its size (the mean of every 2×2 pixels) and learn to double it again. The only
-# difference is where the kernel of 4×4 starts: random numbers, or the tent. The error is that of lesson 8: 100 % is
-# what a map of zeros has. It is measured on a second smear, in the middle, away from the border.
+# difference is how the 4×4 kernel is initialised: at random or with the tent. The error is measured as in lesson 8,
+# where a map of zeros has 100 %, on a second smear and away from the border.
 
 from scratchnet.ops.transposed import conv_transpose2d_backward
 
@@ -182,7 +182,7 @@ DATA = sample_folder("smears")
 
 
 def darkness(name: str) -> np.ndarray:
-    """Return (1, h, w, 1): how dark the green channel of a smear is."""
+    """Return the darkness of a smear's green channel, (1, h, w, 1)."""
     return 1 - np.asarray(Image.open(DATA / "images" / f"{name}.png"))[None, :, :, 1:2] / 255
 
 
@@ -201,7 +201,7 @@ def error(weight: np.ndarray) -> float:
     return float(100 * np.sqrt((wrong[:, 2:-2, 2:-2] ** 2).sum() / (unseen[:, 2:-2, 2:-2] ** 2).sum()))
 
 
-scale = (wanted**2).mean()  # divided by it, the same learning rate suits pale and dark images
+scale = (wanted**2).mean()  # dividing by it makes one learning rate fit pale and dark images
 starts = {"random": chance.reshape(4, 4, 1, 1), "bilinear": np.outer(tent(4), tent(4)).reshape(4, 4, 1, 1)}
 curves, after = {}, {}
 for name, start in starts.items():
@@ -217,15 +217,16 @@ for name, start in starts.items():
 print("uneven phases after training:", {name: f"{percent:.2f} %" for name, percent in after.items()})
 
 # %%
-# The tent has an error of 5.5 % before it has learned anything. The random kernel begins at 35.7 % and has 8.1 % after
-# 30 steps and 5.9 % after 200: training looks for the tent, and has not quite found it. Most of the chessboard goes in
-# the first steps, from 21 % of unevenness to 0.2 %, because here every pixel of a smooth image makes the error larger
-# for it. A deep network is only told which labels were wrong. That says less about a fine pattern, and it may stay.
+# The tent has an error of 5.5 % before any training. The random kernel begins at 35.7 % and has 8.1 % after 30 steps
+# and 5.9 % after 200: training moves towards the tent without quite reaching it. Most of the chessboard disappears in
+# the first steps, from 21 % of unevenness to 0.2 %, because the images are smooth and the chessboard raises the error
+# at every pixel. A deep network is only trained on labels, which constrain a fine pattern less, so the pattern may
+# stay.
 
 # %%
 # The figures worth keeping
 # -------------------------
-# Above, the copies (yellow) of four inputs in one dimension, and how many lie on each output; below, in two dimensions.
+# Top: the copies (yellow) of four inputs in one dimension, and how many cover each output. Bottom: two dimensions.
 
 from scratchnet.viewing import keep, overlap_counts, overlap_figure, panels
 
@@ -252,8 +253,8 @@ keep(figure, "10-checkerboards")
 # %%
 # What breaks if …
 # ----------------
-# **… the kernel size does not belong to the factor?** The formula makes a tent of any size. A tent of 5 has factor 3;
-# at stride 2 it leaves a chessboard, and nothing complains.
+# **… the kernel size does not fit the factor?** The formula gives a tent for any size. A tent of size 5 has factor 3;
+# at stride 2 it leaves a chessboard, without any error message.
 
 mismatched = unevenness(np.outer(tent(5), tent(5)), 2)
 print(f"tent of 5 at stride 2: phases differ by {mismatched:.0f} %")
@@ -261,35 +262,35 @@ assert mismatched > 10
 assert unevenness(np.outer(tent(5), tent(5)), 3) < 1e-9
 
 # %%
-# They differ by 16 %; at stride 3, its own, by nothing.
+# They differ by 16 %; at stride 3, which fits, not at all.
 #
-# **… one looks at the border?** The outermost outputs lie under one copy where others lie under two: a constant fades
-# out there, by a quarter in each direction, then by three quarters. With padding 1 the worst ring is cropped; FCN makes
-# its image larger beforehand and crops much more.
+# **… one looks at the border?** The outermost outputs are covered by one copy where others are covered by two, so a
+# constant fades out there: one quarter remains, then three quarters. With padding 1 the worst ring is cropped. FCN pads
+# its image beforehand and crops much more.
 
 faded = spread(np.ones((4, 4)), np.outer(tent(4), tent(4)), s=2)
 print("a row of ones, doubled:", faded[4])
 assert faded[4].tolist() == [0.25, 0.75, 1, 1, 1, 1, 1, 1, 0.75, 0.25]
 
 # %%
-# **… there is no transposed convolution in the network at all?** The chessboard can still be in the *gradients*. An
-# ordinary convolution of 3×3 at stride 2 goes back through the same matrix, so some pixels of the image are heard four
-# times and others once. Pictures that are made from gradients show it.
+# **… the network has no transposed convolution at all?** The chessboard can still appear in the *gradients*. The
+# backward pass of an ordinary 3×3 convolution at stride 2 multiplies by the same matrix, so some pixels of the image
+# receive four contributions and others one. Visualisations of gradients show it.
 
 from scratchnet.ops.convolution import conv2d_backward
 
 heard, _, _ = conv2d_backward(np.ones((1, 4, 4, 1)), np.ones((1, 9, 9, 1)), np.ones((3, 3, 1, 1)), stride=2)
 assert (heard[0, :, :, 0] == boards[3]).all()
-print("the gradient of a strided convolution has the board of the 3×3 kernel:", np.unique(heard))
+print("the gradient of a strided convolution shows the chessboard of the 3×3 kernel:", np.unique(heard))
 
 # %%
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/10_overlap_and_checkerboards.py``.
 #
-# 1. Count the copies of a kernel of 5 at stride 3 for three inputs, on paper. And of a kernel of 6?
-# 2. Write the tent for factor 3, and show that its three phases have the sum 1.
+# 1. Count the copies of a kernel of size 5 at stride 3 for three inputs, on paper. Then do the same for size 6.
+# 2. Write the tent for factor 3, and show that each of its three phases sums to 1.
 # 3. Some networks enlarge by copying every pixel 2×2 (nearest) and then convolve with 3×3. Why is there never a
 #    chessboard on a constant map, whatever the kernel?
-# 4. FCN-8s enlarges eightfold with a kernel of 16 at stride 8. How many copies lie on an output in the middle? How
-#    large does a map of 10×10 become before it is cropped?
+# 4. FCN-8s enlarges eightfold with a kernel of 16 at stride 8. How many copies cover an output in the middle? How large
+#    does a map of 10×10 become before cropping?

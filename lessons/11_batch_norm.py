@@ -2,8 +2,8 @@ r"""
 11. Batch norm: two different networks in training and in use
 =============================================================
 
-**The question.** A student trains a network to find squares. While it trains, every image is right. Then he tests it,
-on images of the same kind, and it fails. No weight has changed in between. What has?
+**The question.** A student trains a network to find squares. In training, every image is right. Then the student tests
+it on images of the same kind, and it fails. No weight has changed in between. What has?
 
 You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward passes) and lesson 6 (the loss).
 """
@@ -11,14 +11,14 @@ You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward pass
 # %%
 # Write your prediction down first
 # --------------------------------
-# Four pixels have the values 1, 3, 5, 7. Subtract their mean, and divide by their **standard deviation** (the root of
-# the mean squared distance from the mean).
+# Four pixels have the values 1, 3, 5, 7. Subtract their mean, and divide by their **standard deviation** (the square
+# root of the mean squared distance from the mean).
 #
-# 1. What comes out?
-# 2. And for 101, 103, 105, 107? For 10, 30, 50, 70?
-# 3. An image shows a small square on a plain ground. You subtract the image's mean and divide by its standard
-#    deviation. About how large are the values on the ground and on the square, if the square covers 1 pixel in 25? Does
-#    it matter what the two colours are?
+# 1. What is the result?
+# 2. What is it for 101, 103, 105, 107, and for 10, 30, 50, 70?
+# 3. An image shows a small square on a plain background. You subtract the image's mean and divide by its standard
+#    deviation. About how large are the values on the background and on the square, if the square covers 1 pixel in 25?
+#    Do the two colours matter?
 
 import numpy as np
 
@@ -29,15 +29,15 @@ FAST = start_lesson()
 # %%
 # By hand
 # -------
-# The mean μ is 4, the distances are −3, −1, 1, 3, their mean square σ² is 5, called the **variance**. So the result is
-# −1.34, −0.45, 0.45, 1.34, and the other two sets give the very same numbers: **where** the values lie and **how wide**
-# they are spread is taken out.
+# The mean μ is 4, the distances are −3, −1, 1, 3, and their mean square σ², called the **variance**, is 5. So the
+# result is −1.34, −0.45, 0.45, 1.34, and the other two sets give exactly the same values: the **location** and the
+# **spread** of the values are removed.
 #
 # **Batch norm** (Ioffe and Szegedy 2015) does this to every channel of a map, over all pixels of all images in the
-# batch. The layers behind it then see numbers of one size, whatever the layers before it do, and training becomes
-# quicker and more robust. Then each channel may choose a new width γ (scale) and a new place β (shift), which are
-# learned. A small number ε keeps a constant channel from a division by zero. (σ is the standard deviation here, not the
-# sigmoid of lesson 6, and ε is no step of a check.)
+# batch. The following layers then see values of the same scale, whatever the earlier layers do, and training becomes
+# faster and more robust. Each channel then learns a new scale γ and a new shift β. A small constant ε prevents a
+# division by zero in a constant channel. (Here σ is the standard deviation, not the sigmoid of lesson 6, and ε is not
+# the step of a gradient check.)
 #
 # .. math:: \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y = \gamma\, \hat x + \beta
 
@@ -66,21 +66,21 @@ assert np.allclose(results, results[0])
 # %%
 # The backward pass
 # -----------------
-# Moving one pixel moves the output in three ways: directly; through μ, which shifts all pixels; and through σ, which
-# stretches all pixels. With :math:`d\hat x = \gamma\, dy` and "mean" over the N pixels of the channel:
+# Changing one pixel changes the output in three ways: directly; through μ, which shifts all pixels; and through σ,
+# which scales all pixels. With :math:`d\hat x = \gamma\, dy` and "mean" over the N pixels of the channel:
 #
 # - directly: :math:`d\hat x / \sqrt{\sigma^2+\varepsilon}`;
-# - through μ: every :math:`\hat x` falls when μ rises, and each pixel has a share of 1/N in μ. That takes away
+# - through μ: every :math:`\hat x` falls when μ rises, and each pixel contributes 1/N of itself to μ. This subtracts
 #   :math:`\text{mean}(d\hat x)`;
-# - through σ: each pixel moves σ² by :math:`2(x - \mu)/N`, and every :math:`\hat x` shrinks in proportion to itself.
-#   That takes away :math:`\hat x \cdot \text{mean}(d\hat x \cdot \hat x)`.
+# - through σ: each pixel changes σ² by :math:`2(x - \mu)/N`, and every :math:`\hat x` shrinks in proportion to itself.
+#   This subtracts :math:`\hat x \cdot \text{mean}(d\hat x \cdot \hat x)`.
 #
 # .. math:: dx = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}}
 #    \left( dy - \text{mean}(dy) - \hat x \text{mean}(dy \cdot \hat x) \right)
 #
-# In words: of the gradient from above, what would shift all pixels alike and what would stretch them all is removed. It
-# could change nothing, since batch norm takes shift and stretch out again. And the gradients of γ and β are sums:
-# :math:`d\gamma = \sum dy\, \hat x`, :math:`d\beta = \sum dy`.
+# The formula removes from the upstream gradient the parts that would shift or scale all pixels together. They could not
+# change the output, because batch norm removes shift and scale again. The gradients of γ and β are sums: :math:`d\gamma
+# = \sum dy\, \hat x`, :math:`d\beta = \sum dy`.
 
 
 def batch_norm_backward_by_loops(
@@ -119,7 +119,7 @@ assert worst < 1e-7
 # %%
 # The packaged functions
 # ----------------------
-# They can do the ReLU that mostly follows in the same pass. The second one takes mean and variance as given.
+# They can apply the ReLU that usually follows in the same pass. `batch_norm_fixed` uses a given mean and variance.
 
 from scratchnet.ops.normalization import batch_norm, batch_norm_backward, batch_norm_fixed
 
@@ -131,22 +131,21 @@ assert np.allclose(batch_norm_fixed(x, gamma, beta, memory.mean, memory.variance
 print("loops and package agree")
 
 # %%
-# Training and use: whose mean?
-# -----------------------------
-# In training, μ and σ are those of the batch. So an image's result depends on the images beside it. In use there may be
-# one image only, and its result should depend on nothing else. The usual way: during training, keep **running
-# averages** of the batches' means and variances, moved a tenth of the way towards those of each new batch; in use, take
-# these.
+# Training and inference: whose mean?
+# -----------------------------------
+# In training, μ and σ are those of the batch, so an image's result depends on the other images of the batch. After
+# training there may be only one image, and its result should depend on nothing else. The usual solution is to keep
+# **running averages** of the batches' means and variances during training, which move a tenth of the way towards those
+# of each new batch, and to use these averages afterwards.
 #
-# So a network with batch norm is *two* networks, one with the batch's *statistics* (its means and variances) and one
-# with fixed ones. Only the first is trained. One hopes that the second is nearly the same. Here is what that hope is
-# worth.
+# So a network with batch norm is *two* networks: one with the batch's *statistics* (its means and variances) and one
+# with fixed ones. Only the first is trained, in the hope that the second is nearly the same. Let us test this hope.
 #
 # The student's task
 # ------------------
-# A student's report on SegNet (lesson 14) has images of one square in a random colour on a ground of another random
-# colour. Neither brightness nor colour tells which is the square; it is only smaller than the ground. The student
-# trained with **one image at a time.**
+# The task comes from a student's report on SegNet (lesson 14). Each image shows one square in a random colour on a
+# background of another random colour. Neither brightness nor colour distinguishes the square; it is only smaller than
+# the background. The student trained with **one image at a time.**
 
 from scratchnet.data import make_square
 
@@ -161,7 +160,7 @@ def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def one_by_one(x: np.ndarray) -> np.ndarray:
-    """Return every image with mean 0 and standard deviation 1 in each of its own channels."""
+    """Normalise each channel of each image to mean 0 and standard deviation 1."""
     x = x - x.mean(axis=(1, 2), keepdims=True)
     return x / np.maximum(x.std(axis=(1, 2), keepdims=True), 1e-3)
 
@@ -171,12 +170,11 @@ unseen, truth = draw(12, seed=2)
 
 # %%
 # Prediction 3 first. If the square covers the share *q* of the image, its values become :math:`\pm\sqrt{(1-q)/q}` and
-# the ground's :math:`\mp\sqrt{q/(1-q)}`, **whatever the colours are.** For q = 1/25 that is 4.9 against 0.2. So an
-# image's own mean and standard deviation do the student's task alone, without any network: call square what lies above
-# 1.
+# the background's :math:`\mp\sqrt{q/(1-q)}`, **whatever the colours are.** For q = 1/25 that is 4.9 against 0.2. So an
+# image's own mean and standard deviation solve the student's task without any network: everything above 1 is square.
 
 share = 1 / 25
-print(f"square ±{np.sqrt((1 - share) / share):.1f}, ground ∓{np.sqrt(share / (1 - share)):.1f}")
+print(f"square ±{np.sqrt((1 - share) / share):.1f}, background ∓{np.sqrt(share / (1 - share)):.1f}")
 
 
 def iou(predicted: np.ndarray, wanted: np.ndarray) -> float:
@@ -191,9 +189,10 @@ print(f"IoU of the rule without a network: {rule:.2f}")
 # %%
 # A small network
 # ---------------
-# Two times convolution 5×5, batch norm, ReLU (negative numbers become 0), then a 1×1 convolution to two scores a pixel,
-# background and square. The kernels start at random, with a standard deviation of √(2 / (kh·kw·c_in)), which keeps the
-# size of the values from layer to layer (He and others 2015). The next lesson makes all this tidy.
+# The network has two blocks of a 5×5 convolution, batch norm and ReLU (negative values become 0), then a 1×1
+# convolution to two scores per pixel, for background and square. The initial kernels are random, with a standard
+# deviation of √(2 / (kh·kw·c_in)), which keeps the scale of the values constant from layer to layer (He and others
+# 2015). The next lesson organises this code better.
 
 from scratchnet.losses import PixelLoss
 from scratchnet.ops.convolution import conv2d, conv2d_backward
@@ -214,7 +213,7 @@ def start(seed: int) -> dict[str, np.ndarray]:
 
 
 def forward(weights: dict, x: np.ndarray, fixed: Statistics | None = None) -> tuple[np.ndarray, list]:
-    """Return the scores, and what the backward pass needs; statistics are the batch's unless fixed ones are given."""
+    """Return the scores and the values saved for the backward pass; without ``fixed``, use the batch's statistics."""
     kept = []
     for i in (0, 1):
         z = conv2d(x, weights[f"kernel{i}"], padding=KERNEL // 2)
@@ -240,14 +239,14 @@ def backward(weights: dict, kept: list, dscores: np.ndarray) -> dict[str, np.nda
 
 
 # %%
-# Training draws a batch, goes forward and backward, and makes a step against the gradient; one such round is called an
-# **update**. The steps have **momentum**: nine tenths of the last step are added to each, so that they go on in a
-# direction that has proved good. The learning rate is 0.1. Two kinds of running averages are kept, which move by a
-# tenth and by a hundredth with each batch.
+# One round of training is called an **update**: draw a batch, run the forward and the backward pass, and step against
+# the gradient. The steps have **momentum**: nine tenths of the last step are added to each step, so that they keep
+# going in a direction that has proved good. The learning rate is 0.1. The code keeps two sets of running averages,
+# which move by a tenth and by a hundredth with each batch.
 
 
 def train(x: np.ndarray, masks: np.ndarray, batch: int, steps: int, seed: int = 0) -> tuple[dict, dict, list]:
-    """Return the weights, the running averages by how far they move with each batch, and the losses."""
+    """Return the weights, the running averages (keyed by the fraction they move per batch) and the losses."""
     weights, stream, loss = start(seed), np.random.default_rng(seed), PixelLoss(2)
     velocity = {name: np.zeros_like(value) for name, value in weights.items()}
     running = {pace: [(np.zeros(WIDTH), np.ones(WIDTH)) for _ in (0, 1)] for pace in (0.1, 0.01)}
@@ -268,12 +267,12 @@ def train(x: np.ndarray, masks: np.ndarray, batch: int, steps: int, seed: int = 
 
 
 # %%
-# There is a third way to fixed statistics: when training is over, run the finished network over the training images
-# once more and average what the batches give. Each way is tested on images that were not trained on.
+# There is a third way to get fixed statistics: after training, run the finished network over the training images once
+# more and average the batches' statistics. We test each way on images that were not used in training.
 
 
 def recomputed(weights: dict, x: np.ndarray, batch: int) -> Statistics:
-    """Return the means and variances of all batches of a set, averaged, with the finished weights."""
+    """Return the means and variances that the finished weights give, averaged over all batches."""
     found = [forward(weights, x[i : i + batch])[1][:2] for i in range(0, len(x), batch)]
     return [
         tuple(np.mean([getattr(kept[i][1], which) for kept in found], axis=0) for which in ("mean", "variance"))
@@ -282,13 +281,13 @@ def recomputed(weights: dict, x: np.ndarray, batch: int) -> Statistics:
 
 
 def test(weights: dict, x: np.ndarray, fixed: Statistics | None) -> tuple[float, np.ndarray]:
-    """Return the IoU of the square on unseen images, shown one at a time, and the predictions."""
+    """Return the IoU of the square on the unseen images, evaluated one at a time, and the predictions."""
     predicted = np.stack([forward(weights, image[None], fixed)[0][0].argmax(axis=2) == 1 for image in x])
     return iou(predicted, truth), predicted
 
 
 def table(prepare, batch: int, steps: int, seed: int = 0) -> tuple[dict[str, float], dict[str, np.ndarray], list]:
-    """Train once and test with every kind of statistics."""
+    """Train once and test with each kind of statistics."""
     x, new = prepare(images), prepare(unseen)
     weights, running, losses = train(x, masks, batch, steps, seed)
     ways = {
@@ -312,18 +311,19 @@ for name, score in as_they_are.items():
 
 # %%
 # With each image's own statistics, as in training, the IoU is 0.89. With running averages it is 0.20: in many images
-# the network takes the ground for the square, as the figure below shows. The authors of SegNet (lesson 14) knew that
-# running averages can lag behind, because they are made of what *earlier* weights gave. Their remedy: recompute the
-# statistics with the finished weights. Here that gives 0.24. The student did so, too: his own weights, on his own test
-# images, have a mean IoU of 0.175 with recomputed statistics and of 0.992 with each image's own (``docs/results.md``).
-# So there must be a second illness.
+# the network mistakes the background for the square, as the figure below shows. The authors of SegNet (lesson 14) knew
+# that running averages can lag behind, because they were computed with *earlier* weights. Their remedy is to recompute
+# the statistics with the finished weights. Here that gives 0.24. The student did so too: the student's own weights, on
+# the student's own test images, have a mean IoU of 0.175 with recomputed statistics and of 0.992 with each image's own
+# (``docs/results.md``). So something else must be wrong too.
 #
 # The diagnosis
 # -------------
-# Prediction 3 has the answer. The image's own mean *is* the colour of the ground, nearly. A network trained one image
-# at a time is told that colour by its first batch norm, in every image anew, and learns to rely on it. Fixed statistics
-# are the colour of the average ground, which says nothing about *this* image. If that is true, then a network that is
-# trained in batches of four should do much worse even in training, since the mean of four grounds is nobody's colour:
+# Prediction 3 has the answer. The image's own mean *is*, very nearly, the colour of the background. A network trained
+# on one image at a time receives that colour through its first batch norm, in every image, and learns to rely on it.
+# Fixed statistics contain the average background colour, which says nothing about *this* image. If this explanation is
+# right, a network trained in batches of four should do much worse even in training, because the mean of four
+# backgrounds is the colour of none of them:
 
 in_fours, _, losses = table(lambda x: x, batch=4, steps=40)
 print(f"loss of the last ten updates: {np.mean(losses[-10:]):.3f}")
@@ -331,13 +331,13 @@ for name, score in in_fours.items():
     print(f"  IoU {score:.2f}  with {name}")
 
 # %%
-# Indeed: 0.00, in every way of testing. It has seen twice as many images and calls everything ground. (A larger network
-# with more time finds something at the squares' edges. But the easy way is gone.)
+# Indeed: 0.00, in every way of testing. The network has seen twice as many images and labels everything as background.
+# (A larger network finds something at the squares' edges with more time, but the easy solution is gone.)
 #
 # The cure
 # --------
-# What the network needs to know must be in its *input*, where training and use are alike. So normalise every **image**
-# by its own mean and standard deviation before it enters the network. Then train in batches of four:
+# The information that the network needs must be in its *input*, where training and testing are alike. So normalise
+# every **image** by its own mean and standard deviation before it enters the network, and train in batches of four:
 
 cured, found, losses = table(one_by_one, batch=4, steps=40)
 print(f"loss of the last ten updates: {np.mean(losses[-10:]):.3f}")
@@ -345,19 +345,20 @@ for name, score in cured.items():
     print(f"  IoU {score:.2f}  with {name}")
 
 # %%
-# Now running averages give 0.89, recomputed ones 0.91 and each image's own 0.87. And here is the first illness, alone:
-# averages that move only a hundredth of the way with each batch (a common setting elsewhere) still hold
-# 0.99\ :sup:`40` = 67 % of their arbitrary start after 40 updates, and give 0.50. **Recomputing cures that one.** So:
+# Now running averages give 0.89, recomputed ones 0.91 and each image's own 0.87. The slow averages show the first
+# problem on its own: moving only a hundredth of the way with each batch (a common setting elsewhere), they still hold
+# 0.99\ :sup:`40` = 67 % of their arbitrary start after 40 updates, and give 0.50. **Recomputing fixes that one.** So
+# there are two problems:
 #
-# - running averages that lag: recompute them (`scratchnet.training.recalibration`), or train longer;
-# - statistics that the network uses as information: no averaging helps. Give the information in the input, and use
-#   batches in which no image is alone; or test with each image's own statistics (``--bn batch``), as in training.
+# - Running averages lag: recompute them (`scratchnet.training.recalibration`), or train longer.
+# - The network uses the statistics as information: no averaging helps. Put the information into the input, and use
+#   batches of more than one image; or test with each image's own statistics (``--bn batch``), as in training.
 #
-# A third way lies between: pass every second batch image by image, so that the network learns to live with both
-# kinds. That is ``--mixed-statistics`` of ``scratchnet train``, which our settings for squares of full size use, after
-# normalising the images.
+# There is also a compromise: process every second batch image by image, so that the network learns to work with both
+# kinds of statistics. This is ``--mixed-statistics`` of ``scratchnet train``. Our settings for full-size squares use
+# it, after normalising the images.
 
-if not FAST:  # is it chance? the same with other starting weights
+if not FAST:  # repeat with other initial weights
     for seed in (1, 2, 3):
         for name, prepare, batch, steps in (("as they are", lambda x: x, 1, 80), ("cured", one_by_one, 4, 40)):
             scores, _, _ = table(prepare, batch, steps, seed)
@@ -366,8 +367,8 @@ if not FAST:  # is it chance? the same with other starting weights
 # %%
 # The figure worth keeping
 # ------------------------
-# Three unseen images. Black is what the network calls square, the outline is the truth, and the titles give the mean
-# IoU over all unseen images.
+# Three unseen images. Black marks the pixels that the network labels as square, and the outline is the ground truth.
+# The titles give the mean IoU over all unseen images.
 
 from scratchnet.viewing import ROLES, keep, panels
 
@@ -388,36 +389,36 @@ keep(figure, "11-two-networks")
 # %%
 # What breaks if …
 # ----------------
-# **… the backward pass forgets that μ and σ depend on x?** Then dx is :math:`\gamma\, dy / \sigma` alone. Losses still
-# fall for a while. A gradient check does not forgive it:
+# **… the backward pass ignores that μ and σ depend on x?** Then dx is only :math:`\gamma\, dy / \sigma`. The loss still
+# falls for a while, but a gradient check detects the error:
 
 simple = gamma * inverse * upstream
 wrong = np.abs(simple - gradients[0]).max() / np.abs(gradients[0]).max()
 print(f"error of the simple gradient: {wrong:.0%} of the largest")
 assert wrong > 0.05
-assert np.allclose(gradients[0].sum(axis=(0, 1, 2)), 0)  # the right one shifts nothing …
-assert np.allclose((gradients[0] * normal).sum(axis=(0, 1, 2)), 0, atol=1e-4)  # … and stretches nothing
+assert np.allclose(gradients[0].sum(axis=(0, 1, 2)), 0)  # the correct one has no shift …
+assert np.allclose((gradients[0] * normal).sum(axis=(0, 1, 2)), 0, atol=1e-4)  # … and no scaling
 
 # %%
-# **… the map has one pixel, and the batch one image?** Mean: the pixel. Variance: 0. Result: β, whatever the image
-# shows. DeconvNet has such maps (1×1 at its narrowest), so its batches must have more than one image. The package's
-# layer refuses a batch of one there.
+# **… the map has one pixel, and the batch one image?** The mean is the pixel and the variance is 0, so the result is β,
+# whatever the image shows. DeconvNet has such maps (1×1 at its narrowest), so its batches must have more than one
+# image. The package's layer raises an error for a batch of one there.
 
 single, _ = batch_norm(np.array([[[[5.0]]]]), one, zero + 0.3)
 print("one pixel of value 5 becomes", round(single.item(), 6))
 assert np.isclose(single.item(), 0.3)
 
 # %%
-# **… a convolution in front has a bias?** Batch norm subtracts it again with the mean. It does no harm and no good, and
-# its gradient is 0, up to rounding. Exercise 3 shows it.
+# **… the convolution before it has a bias?** Batch norm subtracts the bias again with the mean. The bias has no effect,
+# and its gradient is 0, up to rounding. Exercise 3 shows it.
 #
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/11_batch_norm.py``.
 #
-# 1. Normalise 2, 4, 4, 6 with γ = 3, β = 1 on paper. Which numbers come out, to one decimal place?
-# 2. In use, batch norm with fixed statistics is a multiplication and an addition. So it can be folded into the kernel
-#    and bias of the convolution in front of it. Write it, and check it with random numbers.
-# 3. Show by a numerical gradient that a bias in front of batch norm has the gradient 0.
-# 4. After how many updates do running averages hold less than 1 % of their start, if they move by 0.1 each time? By
+# 1. Normalise 2, 4, 4, 6 with γ = 3, β = 1 on paper. What are the results, to one decimal place?
+# 2. With fixed statistics, batch norm is a multiplication and an addition, so it can be folded into the kernel and bias
+#    of the convolution before it. Write the code, and check it on random values.
+# 3. Show with a numerical gradient that a bias before batch norm has the gradient 0.
+# 4. After how many updates do running averages hold less than 1 % of their start, if they move by 0.1 each time? And by
 #    0.01?

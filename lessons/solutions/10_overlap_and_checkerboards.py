@@ -8,25 +8,25 @@ from scratchnet.ops.transposed import conv_transpose2d
 
 
 def copies(inputs: int, k: int, s: int) -> list[int]:
-    """Return how many copies of a kernel of k numbers lie on each output."""
+    """Return how many copies of a kernel of size k cover each output."""
     ones = np.ones((1, 1, inputs, 1)), np.ones((1, k, 1, 1))
     return conv_transpose2d(*ones, stride=(1, s)).astype(int).ravel().tolist()
 
 
 # %%
-# 1. Copies begin at 0, 3 and 6. The kernel of 5 overlaps its neighbour by two; that of 6 by three, everywhere.
+# 1. Copies start at 0, 3 and 6. Neighbouring copies overlap by two with size 5, and by three, everywhere, with size 6.
 assert copies(3, 5, 3) == [1, 1, 1, 2, 2, 1, 2, 2, 1, 1, 1]
 assert copies(3, 6, 3) == [1, 1, 1, 2, 2, 2, 2, 2, 2, 1, 1, 1]
 
 # %%
-# 2. k = 2·3 − 1 = 5, the centre is place 2: 1/3, 2/3, 1, 2/3, 1/3. Phases: 1/3 + 2/3, 2/3 + 1/3, 1.
+# 2. k = 2·3 − 1 = 5 and the centre is 2: 1/3, 2/3, 1, 2/3, 1/3. Phases: 1/3 + 2/3, 2/3 + 1/3, 1.
 tent = 1 - np.abs(np.arange(5) - 2) / 3
 assert np.allclose(tent, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3])
 assert np.allclose([tent[phase::3].sum() for phase in range(3)], 1)
 
 # %%
-# 3. Copied, a constant is a constant. A convolution at stride 1 shows every output (off the border) the same window, so
-# there is only one phase.
+# 3. A copied constant is constant. A convolution at stride 1 gives every output (away from the border) the same window,
+#    so there is only one phase.
 rng = np.random.default_rng(0)
 smooth = conv2d(upsample_nearest(np.ones((1, 5, 5, 1)), 2), rng.standard_normal((3, 3, 1, 1)))
 assert np.ptp(smooth) < 1e-12

@@ -13,8 +13,8 @@ y, _ = batch_norm(np.array([2.0, 4.0, 4.0, 6.0]).reshape(1, 1, 4, 1), np.array([
 assert y.ravel().round(1).tolist() == [-3.2, 1.0, 1.0, 5.2]
 
 # %%
-# 2. γ·(w∗x + b − μ)/√(σ²+ε) + β: the kernel is multiplied by γ/√(σ²+ε), one factor for each of its output channels, and
-# the bias becomes (b − μ)·γ/√(σ²+ε) + β.
+# 2. γ·(w∗x + b − μ)/√(σ²+ε) + β: multiply the kernel by γ/√(σ²+ε), one factor per output channel. The bias becomes (b −
+#    μ)·γ/√(σ²+ε) + β.
 x, weight, bias = rng.standard_normal((2, 6, 6, 3)), rng.standard_normal((3, 3, 3, 4)), rng.standard_normal(4)
 gamma, beta, mean, variance = (
     rng.standard_normal(4),
@@ -27,7 +27,7 @@ factor = gamma / np.sqrt(variance + 1e-5)
 assert np.allclose(two_steps, conv2d(x, weight * factor, (bias - mean) * factor + beta))
 
 # %%
-# 3. The result does not change at all, so every gradient through it is 0.
+# 3. The result does not change at all, so the gradient is 0.
 upstream = rng.standard_normal((2, 4, 4, 4))
 ends = []
 for step in (1e-3, -1e-3):
@@ -36,7 +36,7 @@ for step in (1e-3, -1e-3):
 assert abs(ends[0] - ends[1]) / 2e-3 < 1e-9
 
 # %%
-# 4. The start's share is (1 − pace)ⁿ.
+# 4. After n updates the start's share is (1 − pace)ⁿ.
 assert 0.9**43 > 0.01 > 0.9**44
 assert 0.99**458 > 0.01 > 0.99**459
 print("all solutions hold")
