@@ -2,25 +2,28 @@ r"""
 7. Max-pooling that remembers: switches
 =======================================
 
-**The question.** A network that labels pixels first makes its maps smaller and must later make them large again.
-Pooling keeps one number of every four. Can it be undone, and what is the least that one must remember to try?
+**The question.** A network that labels pixels first makes its feature maps smaller, and later has to enlarge them
+again. Pooling keeps one value out of every four. Can it be undone, and what is the least that must be remembered to
+try?
 
-You need lesson 2 (numerical gradients) and lesson 3 (what a map is: rows, columns, channels).
+You need lesson 2 (numerical gradients) and lesson 3 (maps, channels, windows).
 """
 
 # %%
 # Write your prediction down first
 # --------------------------------
-# Why make maps smaller? A 3×3 kernel sees 3×3 pixels, and nobody can tell a cell from so little. On a map of half the
-# size 3×3 numbers stem from 6×6 pixels, on one that was halved five times from 96×96. The part of the image that a
-# number depends on is its **receptive field**. Smaller maps widen it, and they are quicker to compute.
+# Why make maps smaller? A 3×3 kernel sees only 3×3 pixels of the image, far too few to recognise a cell. On a map of
+# half the size, 3×3 values depend on 6×6 pixels of the image; on a map that was halved five times, on 96×96. The part
+# of the image that a value depends on is its **receptive field**. Smaller maps enlarge it, and they are faster to
+# compute.
 #
-# **Max-pooling** with a 2×2 window cuts the map into windows of 2×2 pixels and keeps the largest value of each.
-# Below is a map of 4×4. Write down, on paper:
+# **Max-pooling** with a 2×2 window divides the map into windows of 2×2 pixels and keeps the largest value of each.
+# Below is a 4×4 map. Write down on paper:
 #
 # 1. the pooled map;
-# 2. for each of its numbers, one small number that says where in its window it came from;
-# 3. what you get if you put each maximum back at its place and fill the rest with zeros. Is it the old map?
+# 2. for each of its values, a small number that says where in its window the value came from;
+# 3. the map that you get if you put each maximum back where it came from and fill the rest with zeros. Is it the
+#    original map?
 
 import numpy as np
 
@@ -34,23 +37,24 @@ print(x)
 # %%
 # By hand
 # -------
-# The window at the top left holds 3, 9, 5, 2. Its maximum is 9, in row 0 and column 1 *of the window*. Counting the
-# window's places in reading order, 0 and 1 in the first row, 2 and 3 in the second, that is place 1. This number is the
-# **switch** of the window (Zeiler and Fergus 2014; the authors of SegNet, the network of lesson 14, call it a
-# *max-pooling index*): it says to which place of the window the answer was connected, like the points of a railway.
+# The window at the top left holds 3, 9, 5, 2. Its maximum is 9, in row 0 and column 1 *of the window*. Number the
+# positions of the window in reading order, 0 and 1 in the first row, 2 and 3 in the second; then the maximum is at
+# position 1. This number is the **switch** of the window (Zeiler and Fergus 2014): like a railway switch, it selects
+# the position to which the output is connected. The authors of SegNet, the network of lesson 14, call it a *max-pooling
+# index*.
 #
-# As loops, this is all there is to it:
+# With loops, the whole operation looks like this:
 
 
 def pool_by_loops(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the maxima and the switches of a map (h, w) with windows k×k side by side."""
+    """Return the maxima and switches of a map (h, w) for adjacent k×k windows."""
     h, w = x.shape
     y = np.empty((h // k, w // k))
     switches = np.empty((h // k, w // k), np.uint8)
     for row in range(h // k):
         for column in range(w // k):
             window = x[row * k : row * k + k, column * k : column * k + k]
-            switches[row, column] = window.argmax()  # place in reading order; the first of equals
+            switches[row, column] = window.argmax()  # position in reading order; the first if several are equal
             y[row, column] = window.max()
     return y, switches
 
@@ -64,12 +68,13 @@ assert switches.tolist() == [[1, 3], [0, 0]]
 # %%
 # Going back: unpooling
 # ---------------------
-# **Unpooling** makes the map large again. It takes any map of the pooled size, usually not the maxima themselves but
-# what the layers after them made of them, and puts each number where its window's switch points. The others get 0.
+# **Unpooling** enlarges the map again. Its input is a map of the pooled size, usually not the maxima themselves but the
+# output of later layers. Each value is put at the position in its window that the switch selects. All other positions
+# are 0.
 
 
 def unpool_by_loops(y: np.ndarray, switches: np.ndarray, k: int) -> np.ndarray:
-    """Return the map whose windows hold y at the places that the switches name, and 0 elsewhere."""
+    """Return the map that holds the values of y at the positions selected by the switches, and 0 elsewhere."""
     x = np.zeros((y.shape[0] * k, y.shape[1] * k))
     for row in range(y.shape[0]):
         for column in range(y.shape[1]):
@@ -84,26 +89,27 @@ assert [back[0, 1], back[1, 3], back[2, 0], back[2, 2]] == [5, 7, 9, 12]
 assert np.count_nonzero(back) == 4
 
 # %%
-# Three quarters of the numbers are gone for good: the answer to the question is no. But the four that are left stand
-# where the strongest responses stood, to the pixel. Without switches one would have to guess, for instance always the
-# top left place.
+# Three quarters of the values are lost for good, so the answer to the question is no. But the four values that are left
+# are exactly where the strongest responses were. Without switches we would have to guess the positions, for instance
+# always use the top left one.
 #
-# What does remembering cost? A switch is a number under 4, so two bits; stored as a byte it is still an eighth of an
-# ``int64`` index. A pooled map of *m* windows keeps *m* bytes.
+# What does it cost to remember the switches? A switch is a number below 4, so two bits are enough; stored as a byte, it
+# needs an eighth of the memory of an ``int64`` index. For a pooled map of *m* windows, the switches take *m* bytes.
 
 # %%
 # The gradient of pooling is unpooling
 # ------------------------------------
-# Move one input a little. If it is its window's maximum, the output moves by the same amount; if it is not, nothing
-# happens at all. So the gradient that comes from above goes, whole, to the place that the switch names: **the backward
-# pass of pooling is unpooling, with the gradient in place of the values.** The numerical gradient of lesson 2 agrees:
+# Change one input value slightly. If it is the maximum of its window, the output changes by the same amount; if not,
+# the output does not change at all. So the upstream gradient goes entirely to the position selected by the switch.
+# **The backward pass of max-pooling is unpooling, applied to the gradient instead of the values.** The numerical
+# gradient of lesson 2 agrees:
 
 rng = np.random.default_rng(7)
-upstream = rng.standard_normal((2, 2))  # random, for the reason that lesson 2 gives
+upstream = rng.standard_normal((2, 2))  # random, for the reason explained in lesson 2
 
 
 def loss(x: np.ndarray) -> float:
-    """Return the number whose slope is wanted."""
+    """Return the sum of the pooled map, weighted by the upstream gradient."""
     return float((pool_by_loops(x, 2)[0] * upstream).sum())
 
 
@@ -124,9 +130,9 @@ assert worst < 1e-9
 # %%
 # The packaged functions
 # ----------------------
-# `scratchnet.ops.pooling` does the same for images in batches with channels, ``(n, h, w, c)``, for windows that overlap
-# or are padded, and quickly. Its switches remember the map's size as well: a map of 45 rows pools to 22 or 23, and 23
-# must come back as 45, not 46.
+# `scratchnet.ops.pooling` does the same for batches of images with channels, ``(n, h, w, c)``, also for windows that
+# overlap or are padded, and quickly. Its switches also store the size of the original map: a map of 45 rows is pooled
+# to 22 or 23, and 23 must be unpooled to 45, not 46.
 
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 
@@ -142,12 +148,12 @@ for image, channel in np.ndindex(2, 3):
     assert (fast_switches.index[image, :, :, channel] == slow_switches).all()
     slow_back = unpool_by_loops(slow_y, slow_switches, 2)
     assert (max_unpool2d(fast_y, fast_switches)[image, :, :, channel] == slow_back).all()
-print("loops and package agree on every number")
+print("loops and package agree on every value")
 
 # %%
 # The figure worth keeping
 # ------------------------
-# The heavy frames show where each maximum was, and where unpooling puts another number later.
+# The thick frames show where each maximum was, and where unpooling puts a value later.
 
 from scratchnet.viewing import draw_matrix, keep, panels
 
@@ -164,8 +170,8 @@ keep(figure, "07-max-pool-switches")
 # %%
 # What breaks if …
 # ----------------
-# **… the switches are wrong?** Turn every switch round (3 − switch): the values are the same, the *sum* of the output
-# is the same, the shapes are the same. Nothing crashes. Only the places are wrong.
+# **… the switches are wrong?** Replace every switch by the opposite position (3 − switch). The values, the *sum* of the
+# output and the shapes stay the same. Nothing crashes. Only the positions are wrong.
 
 wrong = unpool_by_loops(upstream, 3 - switches, 2)
 print("same sum:", np.isclose(wrong.sum(), analytic.sum()), "  same gradient:", np.allclose(wrong, analytic))
@@ -173,20 +179,20 @@ assert np.isclose(wrong.sum(), analytic.sum())
 assert not np.allclose(wrong, analytic)
 
 # %%
-# This is why a gradient check multiplies the output by random numbers before it sums: a check with the plain sum would
-# pass the wrong switches.
+# This is why a gradient check multiplies the output by random numbers before summing it: with the plain sum, the wrong
+# switches would pass.
 #
-# **… two places hold the same maximum?** After a ReLU (which replaces negative numbers by 0) whole windows are 0. The
-# rule here is: the first in reading order wins, as in PyTorch, a package that many people use, and in ONNX, a format in
-# which networks are exchanged. Any rule will do, as long as it is one.
+# **… two positions hold the same maximum?** After a ReLU, which replaces negative values by 0, whole windows are 0.
+# Here the first position in reading order wins, as in PyTorch, a widely used package, and in ONNX, a format for
+# exchanging networks. Any rule will do, provided it is always the same one.
 
 tied = np.zeros((1, 2, 2, 1))
 print("switch of a window of zeros:", max_pool2d(tied, 2)[1].index.item())
 assert max_pool2d(tied, 2)[1].index.item() == 0
 
 # %%
-# **… padding is filled with zeros?** Then a border window of negative numbers reports 0, a maximum that is not in the
-# map. Padding must be −∞, which never wins.
+# **… the padding is zero?** Then the maximum of a window of negative values at the border is 0, a value that does not
+# occur in the map. Max-pooling must pad with −∞, which never wins.
 
 negative = -np.ones((1, 4, 4, 1))
 padded, _ = max_pool2d(negative, 3, stride=2, padding=1)
@@ -195,7 +201,7 @@ assert (padded == -1).all()
 
 # %%
 # **… windows overlap?** With 3×3 windows two pixels apart, one pixel can be the maximum of several windows. Unpooling
-# then *sums* what they send there. Only so is it still the gradient of pooling, where every window asks its share.
+# then *adds up* their values. Summing keeps it the exact gradient of pooling: every window contributes.
 
 peak = np.zeros((1, 5, 5, 1))
 peak[0, 2, 2, 0] = 1.0
@@ -210,9 +216,9 @@ assert summed[0, 2, 2, 0] == 4
 # Solutions: ``lessons/solutions/07_max_pool_switches.py``.
 #
 # 1. Pool ``[[1,2,6,3],[3,5,2,1],[1,2,2,1],[7,3,4,8]]`` and unpool ``[[1,2],[3,4]]`` with its switches, on paper.
-# 2. Pool the unpooled map again, with the same window. When do you get the same maxima back, and when not? (Think of
-#    negative numbers.)
-# 3. How many bytes do the switches of the first pool of DeconvNet (lesson 15) need for one image (64 channels, 224×224
-#    pixels before pooling): as ``int64``, as bytes, at two bits each?
-# 4. Write pooling's switches as PyTorch does, as places in the whole map, counted in reading order (row · width +
-#    column). Compute them from the places in the windows.
+# 2. Pool the unpooled map again, with the same windows. When do you get the same maxima back, and when not? (Think of
+#    negative values.)
+# 3. How many bytes do the switches of DeconvNet's first pooling layer (lesson 15) need for one image (64 channels,
+#    224×224 pixels before pooling): as ``int64``, as bytes, with two bits each?
+# 4. PyTorch stores switches as positions in the whole map, numbered in reading order (row · width + column). Compute
+#    them from the positions in the windows.

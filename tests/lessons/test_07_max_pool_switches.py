@@ -5,7 +5,7 @@ def test_the_gradient_agrees(lesson):
     assert lesson(7).values["worst"] < 1e-9
 
 
-def test_a_wrong_switch_is_told_apart(lesson):
+def test_a_wrong_switch_changes_the_gradient_but_not_its_sum(lesson):
     values = lesson(7).values
     assert abs(values["wrong"].sum() - values["analytic"].sum()) < 1e-12
     assert abs(values["wrong"] - values["analytic"]).max() > 0.1
@@ -15,4 +15,4 @@ def test_the_text_names_the_first_window(lesson):
     seven = lesson(7)
     window = seven.values["x"][:2, :2].ravel()
     seven.says("top left holds {:.0f}, {:.0f}, {:.0f}, {:.0f}.", *window)
-    seven.says("that is place {}", seven.values["switches"][0, 0])
+    seven.says("then the maximum is at position {}", seven.values["switches"][0, 0])
