@@ -1,24 +1,25 @@
 r"""
-8. Four ways to make a map large again
-======================================
+8. Four ways to upsample a map
+==============================
 
-**The question.** Pooling halves a map, and the mask that we want has the full size. Every number must become four. What
-should the other three be: copies, zeros, something remembered, or something learned?
+**The question.** Pooling halves a map, but the mask that we want has the full size. So every value must become four.
+What should the other three be: copies, zeros, something remembered, or something learned?
 
-You need lesson 3 (convolution, channels), lesson 5 (a convolution's gradient by its kernel) and lesson 7 (switches).
+You need lesson 3 (convolution, channels), lesson 5 (the gradient of a convolution with respect to its kernel) and
+lesson 7 (switches).
 """
 
 # %%
 # Write your prediction down first
 # --------------------------------
-# The map of 2×2 below is to become 4×4. It stands for a map that was pooled from the 4×4 map below it, and then changed
-# by other operations. Write down:
+# Enlarging a map is called *upsampling*. The 2×2 map below is to become 4×4. It stands for a map that was obtained by
+# pooling the 4×4 map below it and then changed by other operations. Write down:
 #
-# 1. your own idea of the large map, made from the four numbers alone;
-# 2. what about the map before pooling you would like to know for it;
-# 3. a guess: a kernel finds the edges in an image of cells (lesson 3), and its answers are pooled and made large again.
-#    How much of them is then wrong, in per cent, if every number is copied? If each is put back at its place? If the
-#    filling is learned?
+# 1. your own suggestion for the large map, made from the four values alone;
+# 2. what you would like to know about the map before pooling;
+# 3. a guess. Suppose a kernel finds the edges in an image of cells (lesson 3), and its responses are pooled and
+#    enlarged again. How large is the error, in per cent, if every value is copied? If each value is put back at its
+#    position? If the missing values are learned?
 
 import numpy as np
 from PIL import Image
@@ -36,19 +37,18 @@ print("what was pooled\n", before_pooling)
 # %%
 # By hand
 # -------
-# 1. **Nearest:** repeat every number over its window, 2 rows by 2 columns.
-# 2. **Bed of nails:** put it in the window's top left place, like a nail, and leave 0 elsewhere.
-# 3. **Switches:** put it where the window's maximum was before pooling (lesson 7), and leave 0 elsewhere.
-# 4. **Learned:** keep a small kernel. Put a copy of the kernel on the window, multiplied by the number. What the kernel
-#    looks like is left to training, as with a convolution's kernel. This is called a **transposed convolution**; the
-#    next lesson says why.
+# 1. **Nearest:** repeat every value over its window of 2×2.
+# 2. **Bed of nails:** put the value at the top left position of its window, like a nail, and 0 elsewhere.
+# 3. **Switches:** put the value where the maximum of the window was before pooling (lesson 7), and 0 elsewhere.
+# 4. **Learned:** put a copy of a small kernel, multiplied by the value, on the window. The kernel is learned, just like
+#    that of a convolution. This is called a **transposed convolution**; the next lesson explains the name.
 #
-# Written as loops, all four do the same thing. They put a **stencil** of 2×2 numbers on every window, multiplied by the
-# window's number. They differ in who chooses the stencil.
+# Written as loops, all four do the same thing. They put a **stencil** of 2×2 values on every window, multiplied by the
+# value of the pooled map. They differ in who chooses the stencil.
 
 
 def enlarge_by_loops(y: np.ndarray, stencil_of) -> np.ndarray:
-    """Return the map (2h, 2w) whose 2×2 windows are y[row, column] times the stencil of that window."""
+    """Return the map (2h, 2w) whose 2×2 windows are y[row, column] times the stencil for that window."""
     x = np.zeros((2 * y.shape[0], 2 * y.shape[1]))
     for row, column in np.ndindex(y.shape):
         x[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = y[row, column] * stencil_of(row, column)
@@ -56,7 +56,7 @@ def enlarge_by_loops(y: np.ndarray, stencil_of) -> np.ndarray:
 
 
 def one_at(place: int) -> np.ndarray:
-    """Return the stencil with 1 at a place counted in reading order, 0 elsewhere."""
+    """Return the stencil with 1 at a position numbered in reading order, and 0 elsewhere."""
     stencil = np.zeros(4)
     stencil[place] = 1.0
     return stencil.reshape(2, 2)
@@ -69,7 +69,7 @@ def switches_by_loops(x: np.ndarray) -> np.ndarray:
 
 
 switches = switches_by_loops(before_pooling)
-kernel = np.array([[0.5, 1.0], [0.0, 0.5]])  # some kernel, as training might leave it
+kernel = np.array([[0.5, 1.0], [0.0, 0.5]])  # an example of a kernel that training might produce
 by_hand = {
     "nearest": enlarge_by_loops(small, lambda row, column: np.ones((2, 2))),
     "bed of nails": enlarge_by_loops(small, lambda row, column: one_at(0)),
@@ -84,22 +84,23 @@ assert by_hand["bed of nails"].tolist() == [[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4
 assert by_hand["switches"].tolist() == [[0, 0, 2, 0], [0, 1, 0, 0], [0, 0, 0, 0], [3, 0, 0, 4]]
 
 # %%
-# Nearest and nails have one stencil for ever, made by us. Switches choose among four stencils, window by window: the
-# *image* chooses. The learned stencil is the same in every window, chosen by *training*. Training could also have ended
-# at ``[[1, 1], [1, 1]]``, which is nearest, or at ``[[1, 0], [0, 0]]``, which is nails. It can never end at switches:
-# no single kernel can know where in each window the maximum was.
+# Nearest and bed of nails each have one fixed stencil that we choose. Switches select one of four stencils for each
+# window: the *image* chooses. The learned stencil is the same in every window, and *training* chooses it. Training
+# could also arrive at ``[[1, 1], [1, 1]]``, which is nearest, or at ``[[1, 0], [0, 0]]``, which is bed of nails. It can
+# never arrive at switches, because a single kernel cannot represent where the maximum was in each window.
 
 # %%
-# Back again: the gradients
-# -------------------------
-# Each output is a number times a stencil's entry. So the gradient of a number is the sum of the gradients in its
-# window, each multiplied by that entry. Nearest: the sum over the copies. Nails: the gradient read at the nail.
-# Switches: read at the switch. Learned: the window multiplied by the kernel and summed, which is an ordinary
-# convolution with stride 2. And the kernel gets a gradient, too: each of its entries met every number of the map.
+# The gradients
+# -------------
+# Each output is a value times an entry of the stencil. So the slope with respect to a value is the sum of the slopes in
+# its window, each multiplied by the stencil's entry. For nearest this is the sum over the copies; for bed of nails, the
+# slope at the nail; for switches, the slope at the switch. For the learned stencil, the window is multiplied by the
+# kernel and summed, which is an ordinary convolution with stride 2. The kernel has a gradient too: each of its entries
+# is multiplied by every value of the map.
 
 
 def enlarge_backward_by_loops(dx: np.ndarray, y: np.ndarray, stencil_of) -> tuple[np.ndarray, np.ndarray]:
-    """Return the gradients by the map y and, summed over the windows, by the stencil."""
+    """Return the gradients with respect to the map y and to the stencil (summed over the windows)."""
     dy, dstencil = np.zeros(y.shape), np.zeros((2, 2))
     for row, column in np.ndindex(y.shape):
         window = dx[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
@@ -109,7 +110,7 @@ def enlarge_backward_by_loops(dx: np.ndarray, y: np.ndarray, stencil_of) -> tupl
 
 
 rng = np.random.default_rng(8)
-upstream = rng.standard_normal((4, 4))  # the gradient that comes from above: random, as lesson 2 wants it
+upstream = rng.standard_normal((4, 4))  # the upstream gradient, random as lesson 2 recommends
 worst = 0.0
 for stencil_of in (
     lambda row, column: np.ones((2, 2)),
@@ -129,10 +130,11 @@ assert worst < 1e-8
 # %%
 # The packaged functions
 # ----------------------
-# They take images in batches with channels, ``(n, h, w, c)``. The learned way has a kernel for every pair of an output
-# and an input channel, ``(kh, kw, c_out, c_in)``, and any size of kernel. Its stride is how far apart the copies are
-# put: with 3×3 or 4×4 numbers at stride 2 they overlap, and what overlaps is added. Its padding is how many rows and
-# columns are then cut off on each side (lesson 9).
+# The packaged functions take batches of images with channels, ``(n, h, w, c)``. The transposed convolution has a kernel
+# for every pair of an output and an input channel, ``(kh, kw, c_out, c_in)``, and the kernel can have any size. The
+# stride is the distance between neighbouring copies: with a 3×3 or 4×4 kernel and stride 2 they overlap, and
+# overlapping values are added. The padding is the number of rows and columns that are then removed on each side (lesson
+# 9).
 
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 from scratchnet.ops.resampling import bed_of_nails, upsample_nearest, upsample_nearest_backward
@@ -154,20 +156,20 @@ dsmall, dkernel, _ = conv_transpose2d_backward(
 slow_dsmall, slow_dkernel = enlarge_backward_by_loops(upstream, small, lambda row, column: kernel)
 assert np.allclose(dsmall[0, :, :, 0], slow_dsmall)
 assert np.allclose(dkernel[:, :, 0, 0], slow_dkernel)
-print("loops and package agree, forwards and backwards")
+print("loops and package agree, forward and backward")
 
 # %%
 # On a real map
 # -------------
-# Take two blood smears. The edge finder of lesson 3, slid over the darkness of the green channel (which the stain
-# darkens most), answers where a cell begins on the left; negative answers become 0. The result is scaled so that the
-# mean of its squares is 1. We pool it, enlarge it in each way, and measure how far that is from the map before pooling:
-# the root of the summed squared differences, divided by the root of the summed squares. 0 % is perfect, and a map of
-# zeros has 100 %.
+# Take two blood smears. Apply the edge detector of lesson 3 to the darkness of the green channel, which the stain
+# darkens most. It responds where a cell begins on the left; negative responses become 0. The result is scaled so that
+# the mean of its squares is 1. We pool it, enlarge it in each way, and measure the relative error with respect to the
+# map before pooling: the root of the summed squared differences, divided by the root of the summed squares. Perfect is
+# 0 %, and a map of zeros has 100 %.
 #
-# What is learned is learned on the first smear and **measured on the second**. The rule is that of every training: try
-# the kernel, take the gradient of the squared error by the kernel (as the loops above do), go a small step against it,
-# repeat.
+# The kernels are learned on the first smear and **measured on the second**. They are trained with gradient descent:
+# apply the kernel, compute the gradient of the squared error with respect to it (as in the loops above), take a small
+# step downhill, repeat.
 
 from scratchnet.ops.convolution import conv2d
 
@@ -176,18 +178,18 @@ EDGE = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).reshape(
 
 
 def edges(name: str) -> np.ndarray:
-    """Return the map (1, h − 2, w − 2, 1) of how strongly each pixel is the left edge of something dark."""
+    """Return a map (1, h − 2, w − 2, 1) of how strongly each pixel is the left edge of something dark."""
     darkness = 1 - np.asarray(Image.open(DATA / "images" / f"{name}.png"))[None, :, :, 1:2] / 255
     response = np.maximum(conv2d(darkness, EDGE), 0)
     return response / np.sqrt((response**2).mean())
 
 
 def train(x: np.ndarray, wanted: np.ndarray, size: int, **settings: int) -> np.ndarray:
-    """Return the kernel (size, size, 1, 1) whose transposed convolution brings x nearest to the wanted map."""
+    """Return the kernel (size, size, 1, 1) whose transposed convolution of x is closest to the wanted map."""
     learned = np.zeros((size, size, 1, 1))
     for _ in range(300):
         error = conv_transpose2d(x, learned, **settings) - wanted
-        _, dlearned, _ = conv_transpose2d_backward(error / error.size, x, learned, **settings)  # slopes of error²/2
+        _, dlearned, _ = conv_transpose2d_backward(error / error.size, x, learned, **settings)  # gradient of error²/2
         learned = learned - 0.3 * dlearned  # the learning rate is 0.3
     return learned
 
@@ -212,14 +214,14 @@ for name, percent in error.items():
     print(f"{percent:6.1f} %  {name}")
 
 # %%
-# Nails are hardly better than nothing at all, with 91 %: three quarters of the map are empty, and the rest stands at
-# places that were right only by chance. Bare switches have everything at its right place and still 74 %, for the map is
-# as empty. Copies have 60 %: no holes, but each window's *maximum* stands four times. A learned stencil of four
-# numbers, which found out how much smaller the other pixels of a window usually are, has 42 %; overlapping copies of
-# 4×4 numbers, which let neighbours agree on what lies between them, 38 %. The best is a team: switches say *where*, and
-# a learned kernel of only nine numbers fills the holes: 32 %. **This team is the second half of DeconvNet**, called its
-# *decoder* (Noh, Hong, Han 2015, section 3.2): unpooling, then transposed convolution, at every size. The first half,
-# which makes the maps smaller, is the *encoder*.
+# Bed of nails is hardly better than a map of zeros, with an error of 91 %: three quarters of the map are empty, and the
+# values are at the right positions only by chance. Switches put every value at the right position, but the error is
+# still 74 %, because the map is just as empty. Copies have 60 %: there are no holes, but the *maximum* of each window
+# appears four times. The learned 2×2 stencil, which reflects how much smaller the other pixels of a window usually are,
+# has 42 %. Overlapping copies of a 4×4 kernel, which combine neighbouring values, reach 38 %. Combining two methods is
+# best: switches determine *where* the values go, and a learned kernel of only 3×3 fills the holes: 32 %. **This
+# combination is the second half of DeconvNet**, its *decoder* (Noh, Hong, Han 2015, section 3.2): unpooling, then
+# transposed convolution, at every size. The first half, which makes the maps smaller, is the *encoder*.
 
 print("what the filling kernel has learned\n", filling[:, :, 0, 0].round(2))
 
@@ -241,7 +243,7 @@ keep(figure, "08-four-ways-by-hand")
 
 # %%
 
-piece, pooled_piece = np.s_[8:48, 50:90], np.s_[4:24, 25:45]  # small enough to tell pixels apart
+piece, pooled_piece = np.s_[8:48, 50:90], np.s_[4:24, 25:45]  # small enough to see single pixels
 figure, axes = panels(10, 5.6, rows=2, columns=4)
 shown = {
     "before pooling": (second, None),
@@ -258,8 +260,8 @@ keep(figure, "08-four-ways-on-a-smear")
 # %%
 # What breaks if …
 # ----------------
-# **… the backward pass of nearest keeps one gradient of the four instead of summing them?** This looks right, since the
-# four copies are equal. But their *gradients* are not. A gradient check tells them apart:
+# **… the backward pass of nearest keeps one of the four slopes instead of summing them?** This looks right, since the
+# four copies are equal. But their *slopes* are not. A gradient check reveals the difference:
 
 right = upsample_nearest_backward(upstream.reshape(1, 4, 4, 1), 2)[0, :, :, 0]
 subsampled = upstream[::2, ::2]
@@ -267,9 +269,9 @@ print("summed\n", right.round(2), "\nsubsampled\n", subsampled.round(2))
 assert not np.allclose(right, subsampled)
 
 # %%
-# **… nails are used five times in a row?** VGG16 pools five times, to 1/32 of the image's rows and columns. Each bed of
-# nails can move a value by one pixel of its own map, to the left and up. Put one bright pixel at the bottom right of
-# a 32×32 map, pool it five times, and bring it back:
+# **… bed of nails is used five times in a row?** VGG16 pools five times, to 1/32 of the image's height and width. Each
+# bed of nails can move a value up and left by one pixel of its own map. Put one bright pixel at the bottom right of a
+# 32×32 map, pool it five times, and enlarge it again:
 
 dot = np.zeros((1, 32, 32, 1))
 dot[0, 31, 31, 0] = 1.0
@@ -281,22 +283,23 @@ nailed, switched = tiny, tiny
 for of_this_pool in reversed(memory):
     nailed, switched = bed_of_nails(nailed, 2), max_unpool2d(switched, of_this_pool)
 rows_off = 31 - int(np.argwhere(nailed[0, :, :, 0])[0, 0])
-print(f"nails: {rows_off} rows too high;  switches: back at its place: {(switched == dot).all()}")
+print(f"bed of nails: {rows_off} rows too high;  switches: back at its position: {(switched == dot).all()}")
 assert (switched == dot).all()
 
 # %%
-# It comes back 31 rows too high. Copies would have made one square of 32×32 of it. Switches put it back to the pixel.
+# With bed of nails, the pixel comes back 31 rows too high. Copies would have spread it over the whole 32×32 map.
+# Switches return it to its exact position.
 #
-# **… the map's size was odd?** A map of 45 rows pools to 23, if the last, incomplete window counts. All ways that
-# multiply by two return 46 rows. Switches remember that it was 45.
+# **… the size of the map was odd?** A map of 45 rows is pooled to 23 if the last, incomplete window counts. Every
+# method that doubles the size returns 46 rows. Switches remember that there were 45.
 
 odd, odd_switches = max_pool2d(rng.standard_normal((1, 45, 45, 1)), 2, ceil_mode=True)
 print("45 →", odd.shape[1], "→", upsample_nearest(odd, 2).shape[1], "or", max_unpool2d(odd, odd_switches).shape[1])
 assert max_unpool2d(odd, odd_switches).shape[1] == 45
 
 # %%
-# **… the learned kernel is smaller than the stride?** Then no copy reaches some pixels: they stay 0 whatever is
-# learned.
+# **… the learned kernel is smaller than the stride?** Then no copy covers some of the pixels, and they stay 0 whatever
+# the kernel learns.
 
 holes = conv_transpose2d(np.ones((1, 4, 4, 1)), np.ones((2, 2, 1, 1)), stride=3)
 print(f"a 2×2 kernel at stride 3 leaves {np.mean(holes == 0):.0%} of the pixels empty")
@@ -307,12 +310,12 @@ assert (holes == 0).any()
 # ---------
 # Solutions: ``lessons/solutions/08_four_ways_to_upsample.py``.
 #
-# 1. Write nearest, for a map with three channels, as a transposed convolution. What is in its weight
-#    ``(2, 2, 3, 3)``?
-# 2. Enlarge a map of positive numbers and max-pool the result with 2×2 windows. Which of the four ways give the small
-#    map back exactly? And if it has negative numbers?
-# 3. The best possible 2×2 stencil need not be searched step by step. Copies do not overlap, so each entry *a* of the
-#    stencil is a problem with one unknown: make Σ (a·y − x)² small, where x are the pixels at that place of their
-#    windows. Solve it and compare with ``narrow``.
-# 4. How many numbers are learned by a transposed convolution that doubles a map of 512 channels with a 4×4 kernel? How
-#    many by the switches?
+# 1. Write nearest as a transposed convolution, for a map with three channels. What does its weight ``(2, 2, 3, 3)``
+#    contain?
+# 2. Enlarge a map of positive values and max-pool the result with 2×2 windows. Which of the four methods return exactly
+#    the small map? What happens if the map has negative values?
+# 3. The best possible 2×2 stencil can be computed without gradient descent. Since the copies do not overlap, each entry
+#    *a* of the stencil is the solution of a problem with one unknown: minimise Σ (a·y − x)², where x are the pixels at
+#    that position of their windows. Solve it and compare with ``narrow``.
+# 4. A transposed convolution doubles a map of 512 channels with a 4×4 kernel. How many parameters does it have? How
+#    many do switches have?

@@ -18,11 +18,11 @@ def test_the_switches_come_from_the_map_before_pooling(lesson):
 def test_the_text_names_every_error(lesson):
     eight = lesson(8)
     error = eight.values["error"]
-    eight.says("better than nothing at all, with {:.0f} %", error["bed of nails"])
-    eight.says("at its right place and still {:.0f} %", error["switches"])
+    eight.says("better than a map of zeros, with an error of {:.0f} %", error["bed of nails"])
+    eight.says("at the right position, but the error is still {:.0f} %", error["switches"])
     eight.says("Copies have {:.0f} %", error["nearest"])
     eight.says("usually are, has {:.0f} %", error["learned 2×2"])
-    eight.says("what lies between them, {:.0f} %", error["learned 4×4"])
+    eight.says("which combine neighbouring values, reach {:.0f} %", error["learned 4×4"])
     eight.says("fills the holes: {:.0f} %", error["switches, then learned 3×3"])
     assert min(error, key=error.get) == "switches, then learned 3×3"
 
