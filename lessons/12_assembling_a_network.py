@@ -2,9 +2,9 @@ r"""
 12. Assembling a network, and three rituals before training it
 ==============================================================
 
-**The question.** All parts are there: convolution, batch norm, pooling with switches, unpooling, transposed
-convolution, a loss. How do they become a network, if some values are used twice and some travel round the middle? And
-how does one notice within a minute that a part is broken, rather than after a night?
+**The question.** We have all the parts: convolution, batch norm, pooling with switches, unpooling, transposed
+convolution, a loss. How do they form a network, if some values are used twice and some bypass the middle? And how can
+you notice within a minute, rather than after a night of training, that a part is broken?
 
 You need lessons 2 (gradient check), 6 (loss), 7 (switches), 9 (transposed convolution) and 11 (batch norm).
 """
@@ -12,12 +12,12 @@ You need lessons 2 (gradient check), 6 (loss), 7 (switches), 9 (transposed convo
 # %%
 # Write your prediction down first
 # --------------------------------
-# 1. Let :math:`y = 2x + x \cdot x`, with x = 3. The gradient that comes from above is 1. What is the gradient by x? It
-#    is used twice; what happens to the two gradients that come back?
-# 2. A network that has learned nothing knows nothing: it gives every one of K classes the same probability. What is the
-#    cross-entropy of lesson 6 for K = 2, 5, 21?
-# 3. You train a network on *one* image, over and over. How many of its pixels does it have right in the end? What would
-#    you think of a network that does not get there?
+# 1. Let :math:`y = 2x + x \cdot x`, with x = 3. The upstream gradient is 1. What is the gradient with respect to x?
+#    Since x is used twice, how do its two gradients combine?
+# 2. An untrained network gives each of K classes the same probability. What is the cross-entropy of lesson 6 for K = 2,
+#    5, 21?
+# 3. You train a network on *one* image, over and over. How many of its pixels does it label correctly in the end? What
+#    would you conclude about a network that does not get there?
 
 import numpy as np
 from PIL import Image
@@ -30,8 +30,8 @@ FAST = start_lesson()
 # %%
 # By hand
 # -------
-# A part of a network (a **layer**) is here a thing with a forward and a backward pass, and a memory: forward keeps what
-# backward will need. Here are three layers for plain numbers.
+# A part of a network (a **layer**) is here an object with a forward pass, a backward pass and a memory: forward saves
+# what backward will need. Here are three layers for single values.
 
 
 class Double:
@@ -66,10 +66,11 @@ class Sum:
 
 
 # %%
-# A network is a **list of steps**. Each step has a name, a layer, and the names of the values that it takes. Forward
-# walks down the list and writes each value under its name. Backward walks up the list. It finds the gradient of a
-# step's value, asks the layer, and hands the answer to the names that the step took. If there is a gradient already,
-# because the value was used twice, **the two are added**. That is all.
+# A network is a **list of steps**. Each step has a name, a layer, and the names of its inputs. The forward pass goes
+# down the list and stores each value under its name. The backward pass goes up the list. It takes the gradient of a
+# step's value, calls the layer's backward, and assigns the results to the step's inputs. If an input already has a
+# gradient, because the value was used twice, **the two are added**. That is all there is to backpropagation through a
+# network (lesson 2).
 
 
 class ListNetwork:
@@ -82,7 +83,7 @@ class ListNetwork:
         values = {"input": x}
         for name, layer, inputs in self.steps:
             values[name] = layer.forward(*(values[i] for i in inputs))
-            if hasattr(layer, "switches"):  # a pool makes a second value
+            if hasattr(layer, "switches"):  # a pool has a second output
                 values[f"{name}.switches"] = layer.switches
         return values[self.steps[-1][0]]
 
@@ -104,17 +105,17 @@ assert by_hand.forward(3.0) == 15
 assert by_hand.backward(1.0) == 8
 
 # %%
-# One way back brings 2, the other 6, together 8. Check: y = 2x + x² has the slope 2 + 2x, which is 8 at 3.
+# The two paths contribute 2 and 6, together 8. Check: y = 2x + x² has the slope 2 + 2x, which is 8 at 3.
 #
 # A small DeconvNet
 # -----------------
-# The packaged `Network` is the same list, with checks, names for all **parameters** (the numbers that are learned), and
-# memory that is used again. Its layers are the functions of the last lessons with a memory. This is a DeconvNet in
-# small (Noh, Hong, Han 2015): two pools on the way down; on the way up each unpooling takes the switches of *its* pool,
-# and a transposed convolution (which the paper calls deconvolution, *deconv*) fills the holes. Every weight starts at
-# random, as in lesson 11; that of the last layer has a standard deviation of 0.01 only, so that nothing is decided in
-# the beginning. ``allocate`` draws these numbers. ``train()`` makes batch norm take the batch's statistics, ``eval()``
-# the running averages (lesson 11).
+# The packaged `Network` is the same list, with error checks, names for all **parameters** (the values that are learned)
+# and reused memory. Its layers wrap the functions of the previous lessons. Here is a small DeconvNet (Noh, Hong, Han
+# 2015): it has two pools on the way down. On the way up, each unpooling takes the switches of *its* pool, and a
+# transposed convolution (which the paper calls deconvolution, *deconv*) fills the holes. The initial weights are
+# random, as in lesson 11. Those of the last layer have a standard deviation of only 0.01, so that the network starts
+# without a preference. ``allocate`` draws the initial weights. With ``train()`` batch norm uses the batch's statistics,
+# with ``eval()`` the running averages (lesson 11).
 
 from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
@@ -122,7 +123,7 @@ from scratchnet.network import Network
 
 
 def deconvnet(classes: int, width: int = 8) -> Network:
-    """Return the list; no numbers are in it yet."""
+    """Build the list; no parameters are allocated yet."""
     net = Network(channels=3, stride=4)
 
     def finish(name: str, channels: int) -> None:
@@ -152,18 +153,18 @@ count = net.parameter_count()
 for step in net.steps:
     if not step.name.endswith(("_bn", "_relu")):
         print(f"{step.name:8} {step.layer.describe():16} takes {', '.join(step.inputs)}")
-print(count, "numbers to learn")
+print(count, "parameters to learn")
 
 # %%
-# Drawn from the list: boxes are maps, lower where they are smaller and wider where they have more channels; the arcs
-# are the switches, which go round the middle.
+# The list drawn as a figure: boxes are maps, lower where they are smaller and wider where they have more channels. The
+# arcs are the switches, which bypass the middle.
 
 from scratchnet.viewing import architecture_figure, keep
 
 keep(architecture_figure(net, (96, 96), "a small DeconvNet"), "12-small-deconvnet")
 
 # %%
-# It learns 5586 numbers. Our list of twenty lines runs the packaged layers as well as the package does:
+# It learns 5586 numbers. Our list of twenty lines gives the same results with the packaged layers as the package does:
 
 rng = np.random.default_rng(12)
 x = rng.standard_normal((1, 16, 16, 3)).astype(np.float32)
@@ -172,20 +173,20 @@ ours = ListNetwork([(step.name, step.layer, step.inputs) for step in net.steps])
 
 net.zero_grad()
 y_ours, dx_ours = ours.forward(x), ours.backward(upstream)
-gradients_ours = net.flat().grads.copy()  # every layer has added its gradients there
+gradients_ours = net.flat().grads.copy()  # every layer has accumulated its gradients there
 net.zero_grad()
 y_package, dx_package = net.forward(x), net.backward(upstream, need_dx=True)
 assert np.allclose(y_ours, y_package, atol=1e-4)
 assert np.allclose(dx_ours, dx_package, atol=1e-4)
 assert np.allclose(gradients_ours, net.flat().grads, atol=1e-3)
-print("our list and the package agree: output, gradient by the image, gradients of all parameters")
+print("our list and the package agree: output, gradient with respect to the image, gradients of all parameters")
 
 # %%
 # Ritual 1: the first loss is log K
 # ---------------------------------
 # With equal probabilities 1/K, the cross-entropy is −log(1/K) = log K. That is 0.69 for two classes, 1.61 for 5, 3.04
-# for 21. If the first loss is another, something is wrong already: a loss that is summed where it should be averaged,
-# labels that are counted from 1, scores that start too large.
+# for 21. If the first loss differs, something is already wrong: the loss is summed instead of averaged, the labels are
+# counted from 1, or the initial scores are too large.
 
 from scratchnet.losses import PixelLoss
 
@@ -204,9 +205,9 @@ for classes in (2, 5, 21):
 # %%
 # Ritual 2: the gradient check
 # ----------------------------
-# Lesson 2 checked functions. The same check runs over a whole network, on a tiny image and in float64: it moves numbers
-# of the image and of every parameter a little, and compares. Where a ReLU or a switch changes its mind on the way, the
-# difference means nothing, and the place is skipped and counted.
+# Lesson 2 checked functions. The same check runs over a whole network, on a tiny image and in float64: it changes
+# elements of the image and of every parameter a little, and compares. Where a ReLU or a switch flips in between, the
+# difference is meaningless, so the check leaves that element out and counts it.
 
 from scratchnet.gradcheck import check_gradients, from_network
 
@@ -219,20 +220,20 @@ assert report.ok
 # %%
 # Ritual 3: overfit one image
 # ---------------------------
-# A network with thousands of numbers can learn one image by heart. To learn examples by heart, and not what they have
-# in common, is called **overfitting**; mostly it is a nuisance. Here we do it on purpose. It says nothing about other
-# images, and it is not meant to. It says that the loss, the gradients, the steps and the labels fit together. The steps
-# have momentum (lesson 11), and the learning rate is 0.2.
+# A network with thousands of parameters can memorise one image. Memorising examples instead of learning what they have
+# in common is called **overfitting**, and usually it is a problem. Here we do it on purpose. The result says nothing
+# about other images. It shows that the loss, the gradients, the steps and the labels fit together. The steps use
+# momentum (lesson 11), and the learning rate is 0.2.
 
 
 def accuracy_and_iou(predicted: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
-    """Return the share of right pixels and the IoU of the cell."""
+    """Return the share of correct pixels and the IoU of the cell."""
     both, either = (predicted == 1) & (wanted == 1), (predicted == 1) | (wanted == 1)
     return float((predicted == wanted).mean()), float(both.sum() / max(1, either.sum()))
 
 
 def overfit(image: np.ndarray, mask: np.ndarray, steps: int) -> tuple[list[float], dict[int, np.ndarray]]:
-    """Train a fresh network on one image; return the losses and some predictions on the way."""
+    """Train a new network on one image; return the losses and the predictions of all steps."""
     net, loss = deconvnet(classes=2).allocate(seed=0).train(), PixelLoss(2)
     flat = net.flat()  # all parameters in one array, all gradients in another
     velocity = np.zeros_like(flat.values)
@@ -258,9 +259,9 @@ for step in (0, 20, 40, 60, 120, *(() if FAST else (200, 400))):
 early, late = (accuracy_and_iou(predictions[step], mask[0]) for step in (20, 120))
 
 # %%
-# After 20 steps 89 % of the pixels are right, and the IoU is 0.00: the network has found out that the ground is common,
-# and nothing else; all ground *is* 89 % (lesson 1 warned of this). After 120 steps more than 99.8 % are right. The
-# parts work together.
+# After 20 steps 89 % of the pixels are right, and the IoU is 0.00: the network has learned that most pixels are
+# background, and nothing else; all ground *is* 89 % (lesson 1 warned of this). After 120 steps more than 99.8 % are
+# right. The parts work together.
 
 assert abs(early[0] - ground) < 1e-9
 assert late[0] > 0.998
@@ -288,12 +289,12 @@ keep(figure, "12-overfit-one-image")
 # %%
 # What breaks if …
 # ----------------
-# **… the second gradient of a value replaces the first?** Forward is untouched; only the gradient is wrong, and only
-# where the list branches.
+# **… the second gradient of a value replaces the first?** The forward pass is unchanged. Only the gradient is wrong,
+# and only where the list branches.
 
 
 class Forgetful(ListNetwork):
-    """Keeps the gradient that came last."""
+    """A list network that keeps only the last gradient of each value."""
 
     def backward(self, dy):
         gradients = {self.steps[-1][0]: dy}
@@ -310,9 +311,9 @@ print("slope of 2x + x² at 3, by a forgetful network:", forgotten)
 assert forgotten != 8
 
 # %%
-# It says 2. The network would still learn something, badly. Ritual 2 finds it at once.
+# It says 2. The network would still learn, but badly. Ritual 2 detects it at once.
 #
-# **… the scores start large?** Then an untrained network is sure of itself, and mostly wrong. The first loss tells:
+# **… the initial scores are large?** Then an untrained network is confident, and mostly wrong. The first loss shows it:
 
 sure = deconvnet(2).allocate(seed=0).train()
 sure.parameters()["score.weight"].value[...] *= 300
@@ -321,26 +322,26 @@ print(f"first loss with scores 300 times as large: {sure_loss:.1f} instead of {n
 assert sure_loss > 1
 
 # %%
-# **… labels do not belong to the image?** Someone mirrors the images to have more of them, and forgets the masks.
-# Ritual 3 does *not* see that. The network learns any mask by heart, even a mirrored one. (Every second pixel, to be
-# quick.)
+# **… the labels do not belong to the image?** Suppose someone mirrors the images to get more of them, but not the
+# masks. Ritual 3 does *not* detect it, because the network memorises any mask, even a mirrored one. (We use every
+# second pixel to save time.)
 
 _, wrong_labels = overfit(image[:, ::2, ::2], mask[:, ::2, ::2][:, :, ::-1], 100)
 mirrored, _ = accuracy_and_iou(wrong_labels[100], mask[0, ::2, ::2][:, ::-1])
-print(f"learned by heart with a mirrored mask: {mirrored:.1%} of the pixels")
+print(f"memorised with a mirrored mask: {mirrored:.1%} of the pixels")
 assert mirrored > 0.97
 
 # %%
-# More than 97 % are "right". A ritual that passes proves only what it looks at. Against this mistake there is nothing
-# like *looking*: draw images with their masks, from the very arrays that enter the network.
+# More than 97 % are "right". A ritual that passes proves only what it tests. Only *looking* catches this mistake: draw
+# images with their masks, from the very arrays that enter the network.
 #
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/12_assembling_a_network.py``.
 #
 # 1. Build :math:`y = (2x + x^2) \cdot x` as a list, with a new layer for the product. What is its slope at 3?
-# 2. Count the 5586 numbers by hand: weights, biases, scales and shifts.
-# 3. A network is stuck after it has learned how common each class is, and nothing else. What is its loss, if 11 % of
-#    the pixels are cell? Where does one see it in the figure?
+# 2. Count the 5586 parameters by hand: weights, biases, scales and shifts.
+# 3. A network is stuck after it has learned only how common each class is. What is its loss, if 11 % of the pixels are
+#    cell? Where is this visible in the figure?
 # 4. Give the network a shortcut, called a skip (lesson 13): with the package's layer ``Add``, add the value of
 #    ``conv1_relu`` to that of ``deconv1_relu`` before the score. Check the gradients.

@@ -2,8 +2,8 @@ r"""
 13. From a sliding window to FCN-32, 16 and 8
 =============================================
 
-**The question.** A network that tells what an image shows, a *classifier*, gives one answer for the whole image. We
-want an answer for every pixel. Must it be asked once for every pixel, and if not, what is lost?
+**The question.** A network that says what an image shows, a *classifier*, gives one answer for the whole image. We want
+an answer for every pixel. Must we run it once per pixel, and if not, what do we lose?
 
 You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and lesson 12 (a network as a list).
 """
@@ -11,13 +11,13 @@ You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and les
 # %%
 # Write your prediction down first
 # --------------------------------
-# The plainest way is a **sliding window**: cut a window round a pixel, ask a classifier what is in its middle, move on
-# by one pixel. An image of 96×96 has 9,216 such windows. Say a window has 16×16 pixels. Write down:
+# The most direct approach is a **sliding window**: cut a window round a pixel, let a classifier label its centre, and
+# move on by one pixel. An image of 96×96 has 9,216 such windows. Suppose a window has 16×16 pixels. Write down:
 #
 # 1. how many pixels two neighbouring windows share;
-# 2. how many times the work of all windows could be less, if nothing had to be computed twice;
-# 3. whether a *fully connected* layer, one that gives every number of a map its own weight, can be part of a network
-#    that takes images of any size.
+# 2. by what factor the work of all windows could shrink, if nothing were computed twice;
+# 3. whether a *fully connected* layer, which has one weight for every element of a map, can be part of a network that
+#    takes images of any size.
 
 import numpy as np
 from PIL import Image
@@ -36,16 +36,16 @@ print(image.shape)
 # %%
 # A classifier for windows
 # ------------------------
-# A small one, with random weights, for what it answers does not matter here: two convolutions, the second with stride
-# 2, each followed by a ReLU, and a **fully connected** layer that weighs every number of what is left and adds up, once
-# for each class. A convolution without padding makes the map smaller: 16 becomes 14, then 6.
+# We use a small one with random weights, because its answers do not matter here: two convolutions, the second with
+# stride 2, each followed by a ReLU, and a **fully connected** layer, which computes one weighted sum of all remaining
+# values per class. A convolution without padding makes the map smaller: 16 becomes 14, then 6.
 
 from scratchnet.ops.convolution import conv2d
 
 WINDOW = 16
 kernel1 = rng.standard_normal((3, 3, 3, 8)) / 5
 kernel2 = rng.standard_normal((3, 3, 8, 8)) / 8
-dense = rng.standard_normal((6 * 6 * 8, 2)) / 17  # every number of the last map to each of two classes
+dense = rng.standard_normal((6 * 6 * 8, 2)) / 17  # from every element of the last map to two classes
 
 
 def classify(window: np.ndarray) -> np.ndarray:
@@ -58,8 +58,8 @@ def classify(window: np.ndarray) -> np.ndarray:
 print("scores of the first window:", classify(image[:, :WINDOW, :WINDOW]))
 
 # %%
-# Now let it slide, over a part of the image, two pixels at a time. (Two, because of the stride. More of that soon.) For
-# every window we get two scores (lesson 6), one for each class:
+# Now slide it over a part of the image, two pixels at a time. (Two because of the stride, as we will see.) Every window
+# gives two scores (lesson 6), one for each class:
 
 part = image[:, :48, :48]
 steps = range(0, 48 - WINDOW + 1, 2)
@@ -69,10 +69,9 @@ print("a map of scores:", by_windows.shape)
 # %%
 # Fully connected is a convolution in disguise
 # --------------------------------------------
-# The fully connected layer multiplies a map of 6×6×8 numbers with 6×6×8 weights and adds up. That is what a
-# convolution does at one place, with a kernel as large as the map. Only the shape of the weights has to be written
-# differently. And a convolution does not mind a larger image: it simply slides. (Long, Shelhamer, Darrell 2015,
-# section 3.1.)
+# The fully connected layer multiplies a map of 6×6×8 values by 6×6×8 weights and adds up. A convolution does the same
+# at one position, with a kernel as large as the map; only the weights have to be reshaped. And a convolution accepts a
+# larger image: the kernel simply slides (Long, Shelhamer, Darrell 2015, section 3.1).
 
 kernel3 = dense.reshape(6, 6, 8, 2)
 
@@ -90,8 +89,8 @@ print(f"{by_windows.shape} and {at_once.shape}, largest difference {worst:.0e}")
 assert worst < 1e-12
 
 # %%
-# The same numbers to the last digit. A network without fully connected layers takes images of any size: a **fully
-# convolutional network**, FCN. What did it save? Count the multiplications.
+# The results agree to the last digit. A network without fully connected layers takes images of any size: it is a
+# **fully convolutional network**, FCN. How much does it save? Count the multiplications.
 
 
 def products(h: int, w: int) -> int:
@@ -107,16 +106,16 @@ print(f"{windows} windows: {windows * products(WINDOW, WINDOW):,} multiplication
 print(f"{saved:.1f} times fewer")
 
 # %%
-# 20.4 times fewer, and more with larger windows and images: two windows side by side share 14 of their 16 columns
-# here, and all that was computed there. Moved by a single pixel, as in the first question, two windows share 15·16 =
-# 240 of their 256 pixels.
+# 20.4 times fewer, and the factor grows with the window and the image. Two windows side by side share 14 of their 16
+# columns here, and everything computed there. Moved by a single pixel, as in the first question, two windows share
+# 15·16 = 240 of their 256 pixels.
 #
 # The price: a coarse map
 # -----------------------
-# The map of scores has one value for every second pixel, because one convolution has stride 2. VGG16, the network that
-# FCN is made from, halves its map five times. One score then stands for 32×32 pixels. How good can a mask be that is
-# known only every 32 pixels? Average the truth over squares, enlarge the result bilinearly (lesson 10), and call
-# everything above one half "cell": no network whose scores are that coarse can be expected to do much better.
+# The map of scores has one value for every second pixel, because one convolution has stride 2. VGG16, the network on
+# which FCN is based, halves its map five times, so one score stands for 32×32 pixels. How good can a mask be that has
+# one value every 32 pixels? Average the ground truth over squares, enlarge the result bilinearly (lesson 10), and label
+# everything above one half as cell. No network with scores that coarse can be expected to do much better.
 
 from scratchnet.ops.resampling import upsample_bilinear
 
@@ -138,21 +137,20 @@ for stride in (32, 16, 8, 4):
     cells = truth.reshape(len(truth), side // stride, stride, side // stride, stride).mean(axis=(2, 4))
     fine = upsample_bilinear(cells[..., None], (side, side))[..., 0]
     best[stride] = iou(fine > 0.5, truth)
-    print(f"one value every {stride:2} pixels: IoU at best about {best[stride]:.2f}")
+    print(f"one value every {stride:2} pixels: IoU at most about {best[stride]:.2f}")
 
 # %%
 # Enlarging in steps, with help from shallower maps
 # -------------------------------------------------
-# FCN-32s enlarges its coarsest scores 32 times in one go, with the bilinear kernel of lesson 10. FCN-16s knows that
-# there is a finer map on the way: the one before the last pool, with one value every 16 pixels. It has seen less of
-# the surroundings, so it knows less well *what* there is, but better *where*. A 1×1 convolution makes scores of it,
-# the coarse scores are made twice as large, and the two are **added**. FCN-8s does this once more. Such a shortcut is
-# called a **skip**.
+# FCN-32s enlarges its coarsest scores 32 times in one step, with the bilinear kernel of lesson 10. FCN-16s uses a finer
+# map as well: the one before the last pool, with one value every 16 pixels. Its receptive field is smaller, so it knows
+# less about *what* there is, but more about *where*. A 1×1 convolution computes scores from it, the coarse scores are
+# enlarged twofold, and the two are **added**. FCN-8s does this once more. Such a shortcut is called a **skip**.
 #
-# Let us see whether it helps. We take the same small encoder (lesson 8) three times: four blocks of convolution, batch
+# Let us test whether it helps. We take the same small encoder (lesson 8) three times: four blocks of convolution, batch
 # norm, ReLU and pool, with scores at 1/16; then the same with scores at 1/8 added, and at 1/4. Of the package's layers,
-# ``BilinearTranspose2d(f)`` is the transposed convolution with the tent of lesson 10 for the factor f, and ``Crop(o)``
-# cuts its first input, from row and column o on, to the size of its second.
+# ``BilinearTranspose2d(f)`` is the transposed convolution with the tent of lesson 10 for the factor f. ``Crop(o)``
+# crops its first input, starting at row and column o, to the size of its second.
 
 from scratchnet.layers import Add, BatchNorm2d, BilinearTranspose2d, Conv2d, Crop, MaxPool2d, ReLU
 from scratchnet.network import Network
@@ -180,9 +178,9 @@ def small_fcn(skips: int) -> Network:
 
 
 # %%
-# We train with **Adam** (Kingma and Ba 2015), a gradient descent in which every weight gets a step of its own: the mean
-# of its last gradients, divided by the root of the mean of their squares. So weights with large and with small
-# gradients learn equally fast. By hand:
+# We train with **Adam** (Kingma and Ba 2015), a variant of gradient descent that scales the step of each weight
+# separately: the mean of its recent gradients, divided by the square root of the mean of their squares. So weights with
+# large and with small gradients learn equally fast. By hand:
 
 
 def adam_by_hand(weights: np.ndarray, gradients: list[np.ndarray], rate: float) -> np.ndarray:
@@ -191,7 +189,7 @@ def adam_by_hand(weights: np.ndarray, gradients: list[np.ndarray], rate: float) 
     for count, gradient in enumerate(gradients, start=1):
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.999 * square + 0.001 * gradient**2
-        fair_mean, fair_square = mean / (1 - 0.9**count), square / (1 - 0.999**count)  # as if they had not begun at 0
+        fair_mean, fair_square = mean / (1 - 0.9**count), square / (1 - 0.999**count)  # correct for the start at 0
         weights = weights - rate * fair_mean / (np.sqrt(fair_square) + 1e-8)
     return weights
 
@@ -208,7 +206,7 @@ print("after one update:", adam_by_hand(np.zeros(3), unequal[:1], 0.005), " afte
 assert np.allclose(buffers.values, adam_by_hand(np.zeros(3), unequal, 0.005))
 
 # %%
-# Gradients of 100, 1 and 0.01 all lead to a first step of 0.005, the learning rate. Now the three networks:
+# Gradients of 100, 1 and 0.01 all lead to a first step of 0.005, the learning rate. Now train the three networks:
 
 from scratchnet.losses import PixelLoss
 
@@ -239,8 +237,8 @@ for stride, value in results.items():
     print(f"scores every {stride:2} pixels: IoU {value:.2f} on four other smears")
 
 # %%
-# Each skip helps in a full run (three updates, as with ``--fast``, show nothing), and the table above says why it must:
-# what is drawn at 1/16 cannot be better than its squares.
+# Each skip helps in a full run (three updates, as with ``--fast``, show nothing). The table above explains why: a mask
+# drawn at 1/16 cannot be better than its squares.
 #
 # The figure worth keeping
 # ------------------------
@@ -269,9 +267,9 @@ keep(figure, "13-sliding-window-to-fcn")
 # %%
 # What a score sees
 # -----------------
-# How large is the receptive field of a score, the part of the image that it depends on (lesson 7)? It begins with one
-# pixel. Going through the layers, a kernel of k pixels adds k − 1 steps, and a step is as wide as all strides so far,
-# multiplied. For VGG16 up to the layer that was fully connected:
+# How large is the receptive field of a score, the part of the image that it depends on (lesson 7)? It starts as one
+# pixel. Each layer with a kernel of size k adds k − 1 steps, where a step is the product of all strides so far. For
+# VGG16 up to the layer that was fully connected:
 
 length, step = 1, 1
 for convolutions in (2, 2, 3, 3, 3):
@@ -290,41 +288,41 @@ assert field.right - field.left == length
 
 # %%
 # 404 pixels, no matter how large the object is. A cup of 30 pixels is a detail in that field, and of a bus of 600
-# pixels it shows a piece. The DeconvNet paper (Noh, Hong, Han 2015) begins with this: what is much larger than the
-# field is broken into pieces, what is much smaller is overlooked. Its cure is to bring every object to the same size
-# first (lesson 16).
+# pixels it covers only a part. The DeconvNet paper (Noh, Hong, Han 2015) starts from this problem: an object much
+# larger than the field is broken into pieces, and one much smaller is overlooked. Its solution is to rescale every
+# object to the same size first (lesson 16).
 #
 # What breaks if …
 # ----------------
-# **… the enlarged map is put down in the wrong place?** An enlarged map is larger than the image by the overhang of
-# the kernel, and must be cut at the right offset. In the released FCN-32s, whose first convolution pads by 100 pixels
-# so that small images survive five pools, that number is 19, and it is in no formula of the paper. It is what remains
-# when all paddings and kernels are added up. Be wrong by as much:
+# **… the enlarged map is put in the wrong place?** An enlarged map is larger than the image by the overhang of the
+# kernel, and must be cropped at the right offset. The first convolution of the released FCN-32s pads by 100 pixels so
+# that small images survive five pools. The offset there is 19, and no formula of the paper gives it: it is the sum of
+# all paddings and kernel overhangs. With an error of the same size:
 
 moved = np.roll(truth, 19, axis=(1, 2))
 print(f"a perfect mask, 19 pixels off: IoU {iou(moved, truth):.2f}")
 shifted = iou(moved, truth)
 
 # %%
-# **… the image is smaller than the window?** Then there is no place for the last kernel, and the package says so:
+# **… the image is smaller than the window?** Then the last kernel does not fit, and the package raises an error:
 
 try:
     all_at_once(image[:, :12, :12])
 except ValueError as error:
     print(error)
 else:
-    raise AssertionError("a window of 12 pixels must not do")
+    raise AssertionError("an image of 12 pixels must raise an error")
 
 # %%
-# **… the coarse scores start at random?** FCN starts its score layers at 0, so that a new skip changes nothing at
-# first: FCN-16s begins where FCN-32s ended.
+# **… the coarse scores start at random?** FCN initialises its score layers with 0, so that a new skip changes nothing
+# at first: FCN-16s starts where FCN-32s ended.
 #
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/13_sliding_window_to_fcn.py``.
 #
-# 1. What does a score of our small FCN see, at 1/16, in pixels? Use the rule above.
-# 2. VGG16's first fully connected layer takes 7×7×512 numbers to 4096. How many weights is that, before and after it
-#    has become a convolution?
-# 3. Scores for every pixel, not for every second one: shift the image by (0,0), (0,1), (1,0), (1,1), run the network
-#    on each, and lay the four maps into each other (*shift and stitch*). Check it against windows.
+# 1. What is the receptive field of a score of our small FCN at 1/16, in pixels? Use the rule above.
+# 2. VGG16's first fully connected layer maps 7×7×512 values to 4096. How many weights is that, before and after it has
+#    become a convolution?
+# 3. To get a score for every pixel instead of every second one, shift the image by (0,0), (0,1), (1,0), (1,1), run the
+#    network on each, and interleave the four maps (*shift and stitch*). Check the result against windows.

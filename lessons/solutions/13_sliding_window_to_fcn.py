@@ -5,7 +5,7 @@ import numpy as np
 from scratchnet.ops.convolution import conv2d
 
 # %%
-# 1. Four blocks of a 3×3 convolution and a 2×2 pool.
+# 1. Four blocks, each with a 3×3 convolution and a 2×2 pool.
 length, step = 1, 1
 for _ in range(4):
     length += 2 * step + step
@@ -13,19 +13,19 @@ for _ in range(4):
 assert (length, step) == (46, 16)
 
 # %%
-# 2. As many before as after: only their order changes.
+# 2. The number stays the same: only the shape changes.
 assert 7 * 7 * 512 * 4096 == 102_760_448
 weight = np.arange(7 * 7 * 2 * 3).reshape(7 * 7 * 2, 3)
 assert weight.reshape(7, 7, 2, 3).size == weight.size
 
 # %%
-# 3. The map of the image shifted by (i, j) belongs to the pixels (i, j), (i, j + 2), …
+# 3. The map of the image shifted by (i, j) gives the scores of the pixels (i, j), (i, j + 2), …
 rng = np.random.default_rng(0)
 first, second = rng.standard_normal((3, 3, 3, 4)), rng.standard_normal((6, 6, 4, 2))
 
 
 def scores(image: np.ndarray) -> np.ndarray:
-    """Return scores two pixels apart; one score sees 13 pixels."""
+    """Return scores two pixels apart, each with a receptive field of 13 pixels."""
     return conv2d(np.maximum(conv2d(image, first, stride=2), 0), second)
 
 
