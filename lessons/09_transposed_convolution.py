@@ -1,25 +1,25 @@
 r"""
-9. Transposed convolution: the same matrix, turned
-==================================================
+9. Transposed convolution: the same matrix, transposed
+======================================================
 
-**The question.** A convolution with stride 2 makes a map half as large. Lesson 8 met an operation that goes the other
-way and learns its kernel. It is called transposed convolution, or, by people in a hurry, *deconvolution*. What exactly
-is transposed? And is a convolution undone by it?
+**The question.** A convolution with stride 2 makes a map half as large. Lesson 8 introduced an operation that goes the
+other way with a learned kernel. It is called transposed convolution or, loosely, *deconvolution*. What exactly is
+transposed? And does it undo a convolution?
 
-You need lesson 3 (convolution), lesson 5 (its gradient by the input) and lesson 8. From school: the transpose of a
-matrix has its rows as columns.
+You need lesson 3 (convolution), lesson 5 (its gradient with respect to the input) and lesson 8. From school: the rows
+of a matrix are the columns of its transpose.
 """
 
 # %%
 # Write your prediction down first
 # --------------------------------
-# Take one dimension. Five numbers are convolved with a kernel of three letters, (x, y, z), at stride 2. There are two
-# windows, so the result has two numbers.
+# Start in one dimension. Five numbers are convolved with a kernel of three letters, (x, y, z), at stride 2. There are
+# two windows, so the result has two numbers.
 #
 # 1. Write this as a matrix **W** of 2 rows and 5 columns, so that ``W @ numbers`` is the convolution. Where are its
 #    zeros?
 # 2. Transpose the matrix: :math:`W^\top` has 5 rows and 2 columns. What is :math:`W^\top` times (a, b)?
-# 3. Convolve five numbers, then multiply the result by :math:`W^\top`. Are the five numbers back?
+# 3. Convolve five numbers, then multiply the result by :math:`W^\top`. Do you get the five numbers back?
 
 from itertools import product
 
@@ -32,12 +32,12 @@ FAST = start_lesson()
 # %%
 # By hand, with letters
 # ---------------------
-# Row *o* of W belongs to output number *o*. The window begins *o* times the stride to the right, so the kernel moves to
+# Row *o* of W computes output number *o*. Its window begins *o* times the stride from the left, so the kernel shifts to
 # the right from row to row.
 
 
 def matrix_of_letters(kernel: str, size: int, stride: int) -> list[list[str]]:
-    """Return W of a 1-D convolution, letters for the kernel and empty strings for zeros."""
+    """Return W of a 1-D convolution, with letters for the kernel and empty strings for zeros."""
     outputs = (size - len(kernel)) // stride + 1
     rows = [[""] * size for _ in range(outputs)]
     for o in range(outputs):
@@ -51,7 +51,7 @@ for row in letters:
     print(" ".join(letter or "·" for letter in row))
 assert letters == [["x", "y", "z", "", ""], ["", "", "x", "y", "z"]]
 
-# The transposed matrix times (a, b): entry by entry, a times the first column's letter plus b times the second's.
+# The transposed matrix times (a, b): each entry is a times the first column's letter plus b times the second's.
 turned = [
     "+".join(factor + letter for factor, letter in zip("ab", column, strict=True) if letter)
     for column in zip(*letters, strict=True)
@@ -60,27 +60,27 @@ print("transposed, times (a, b):", turned)
 assert turned == ["ax", "ay", "az+bx", "by", "bz"]
 
 # %%
-# Read the result from left to right: *a* times the kernel, and, two places further, *b* times the kernel. In the middle
-# both meet, and are added. Two pictures for the same thing:
+# Read the result from left to right: *a* times the kernel and, two positions further, *b* times the kernel. In the
+# middle they overlap and are added. Compare the two operations:
 #
-# - convolution **gathers**: each output looks at a window of the input;
-# - transposed convolution **scatters**: each input puts a copy of the kernel, multiplied by its value, on the output,
-#   and copies that overlap are added.
+# - convolution **gathers**: each output is computed from a window of the input;
+# - transposed convolution **scatters**: each input adds a copy of the kernel, multiplied by its value, to a window of
+#   the output.
 
 # %%
 # Two dimensions
 # --------------
-# Write the map as one long vector, row after row. Then a convolution in two dimensions is a matrix, too.
+# Write the map as one long vector, row after row. Then a two-dimensional convolution is a matrix, too.
 
 
 def convolution_matrix(kernel: np.ndarray, size: tuple[int, int], s: int, p: int) -> np.ndarray:
-    """Return W, (oh·ow, h·w), of the convolution of a map of ``size`` at stride s with p zeros round it."""
+    """Return the matrix W (oh·ow, h·w) of a convolution of a map of ``size`` with stride s and padding p."""
     (h, w), (kh, kw) = size, kernel.shape
     oh, ow = (h + 2 * p - kh) // s + 1, (w + 2 * p - kw) // s + 1
     matrix = np.zeros((oh * ow, h * w))
     for o, q, i, j in product(range(oh), range(ow), range(kh), range(kw)):
-        row, column = o * s + i - p, q * s + j - p  # the pixel that kernel entry (i, j) meets
-        if 0 <= row < h and 0 <= column < w:  # what lies in the padding is 0 and needs no column
+        row, column = o * s + i - p, q * s + j - p  # the pixel that kernel entry (i, j) is multiplied by
+        if 0 <= row < h and 0 <= column < w:  # padding is 0 and has no column
             matrix[o * ow + q, row * w + column] = kernel[i, j]
     return matrix
 
@@ -91,21 +91,22 @@ empty = (W == 0).mean()
 print(f"W is {W.shape[0]} × {W.shape[1]}, {empty:.0%} of it zeros")
 
 # %%
-# It is 4 × 16 and 44 % zeros, with nine different numbers. For a map of 100×100 and the same kernel it would have 96
+# It is 4 × 16 and 44 % zeros, with nine different values. For a map of 100×100 and the same kernel it would have 96
 # million entries, of which all but one in a thousand are zeros. So nobody builds W, except to understand.
 #
-# What is a convolution's gradient by its input, then? Let x be all numbers of the input in one column and y those of
-# the output, :math:`y = Wx`. Then pixel *m* of the input has weight :math:`W_{om}` in output *o*. If the loss changes
-# by :math:`dy_o` per unit of output *o*, it changes by :math:`\sum_o W_{om}\, dy_o` per unit of that pixel:
+# What, then, is the gradient of a convolution with respect to its input? Write the input as a column x and the output
+# as a column y, so that :math:`y = Wx`. Pixel *m* of the input contributes to output *o* with the weight
+# :math:`W_{om}`. If the loss changes by :math:`dy_o` per unit of output *o*, it changes by :math:`\sum_o W_{om}\, dy_o`
+# per unit of that pixel:
 #
 # .. math:: dx = W^\top dy
 #
-# **Transposed convolution is what lesson 5 called dx, the gradient by the input, used as a layer of its own.** As
-# loops, with no matrix:
+# **Transposed convolution computes what lesson 5 called dx, the gradient with respect to the input, but as a layer of
+# its own.** With loops, without a matrix:
 
 
 def spread_by_loops(y: np.ndarray, kernel: np.ndarray, s: int, p: int, extra: int = 0) -> np.ndarray:
-    """Return the sum of the kernel's copies, s apart, weighted by y; p is cropped on all sides, ``extra`` left on."""
+    """Return the sum of the kernel's copies, s apart, weighted by y, with p cropped per side and ``extra`` kept."""
     (h, w), (kh, kw) = y.shape, kernel.shape
     x = np.zeros(((h - 1) * s + kh + extra, (w - 1) * s + kw + extra))
     for o, q in np.ndindex(y.shape):
@@ -121,15 +122,16 @@ print("transposed matrix and loops agree")
 # %%
 # The arithmetic of sizes
 # -----------------------
-# Copies begin *s* apart, and the last one is *k* long. Where the convolution put *p* zeros round its input, the way
-# back cuts *p* rows and columns off every side; that is called a **crop**:
+# Neighbouring copies begin *s* pixels apart, and the last one is *k* long. Where the convolution adds *p* zeros on
+# every side of its input, the transposed convolution removes *p* rows and columns on every side of its output; this is
+# called a **crop**:
 #
 # .. math:: \text{large} = (\text{small} - 1)\, s + k - 2p
 #
-# There is one snag. At stride 2 a convolution brings *several* sizes to the same one. With k = 3, p = 1 both 3 and 4
-# become 2. So 2 can come back as 3 or as 4, and one has to say which. That is what **output padding** is for: it says
-# how many rows and columns more are wanted at the bottom and on the right. Every size comes back with exactly one
-# choice of it:
+# There is one complication. At stride 2 a convolution maps *several* sizes to the same one. With k = 3, p = 1 both 3
+# and 4 become 2. So 2 can be enlarged to 3 or to 4, and we have to say which. This is what **output padding** is for:
+# it is the number of additional rows and columns at the bottom and on the right. Every size can be restored with
+# exactly one choice of it:
 
 checked = 0
 for size, k, s, p in product(range(3, 20), (1, 2, 3, 4, 5), (1, 2, 3), (0, 1, 2)):
@@ -137,9 +139,9 @@ for size, k, s, p in product(range(3, 20), (1, 2, 3, 4, 5), (1, 2, 3), (0, 1, 2)
         continue
     small = (size + 2 * p - k) // s + 1
     extra = size - ((small - 1) * s + k - 2 * p)
-    assert 0 <= extra < s  # never more than the stride can swallow
+    assert 0 <= extra < s  # always less than the stride
     checked += 1
-print(f"{checked} combinations of size, kernel, stride and padding come back")
+print(f"{checked} combinations of size, kernel, stride and padding are restored")
 print(
     "k 3, s 2, p 1:  3 and 4 →",
     [(size + 2 - 3) // 2 + 1 for size in (3, 4)],
@@ -149,22 +151,24 @@ print(
 )
 
 # %%
-# With letters: (a, b) became five numbers. Doubling should give four. Padding 1 crops one on each side, output padding
-# 1 gives one back at the end: (ay, az+bx, by, bz). That one is no zero but a number that the crop had taken.
+# In letters: (a, b) became five numbers, but doubling should give four. Padding 1 crops one on each side, and output
+# padding 1 restores one at the end: (ay, az+bx, by, bz). The restored one is not a zero but the value that the crop had
+# removed.
 
 # %%
 # The packaged function
 # ---------------------
-# `scratchnet.ops.transposed` takes the weight of the convolution that it transposes, ``(kh, kw, c_out, c_in)`` seen
-# from the transposed side: the convolution leads from the ``c_out`` channels of the large map to the ``c_in`` of the
-# small one. The large map of one is the input of the other, so the same array serves both.
+# `scratchnet.ops.transposed` takes the weight of the convolution that it transposes. From the transposed side its shape
+# is ``(kh, kw, c_out, c_in)``: the convolution leads from the ``c_out`` channels of the large map to the ``c_in``
+# channels of the small one. The output of one operation has the shape of the input of the other, so both use the same
+# array.
 
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 
 a, b, letters_kernel = 1.0, 10.0, np.array([1.0, 2.0, 3.0])
 row = conv_transpose2d(np.array([a, b]).reshape(1, 1, 2, 1), letters_kernel.reshape(1, 3, 1, 1), stride=(1, 2))
-print("(1, 10) spread with the kernel (1, 2, 3):", row.ravel())
+print("(1, 10) scattered with the kernel (1, 2, 3):", row.ravel())
 assert row.ravel().tolist() == [1, 2, 13, 20, 30]
 
 doubled = conv_transpose2d(
@@ -182,10 +186,10 @@ print("package, loops and matrices agree")
 # %%
 # The check: one identity
 # -----------------------
-# For any matrix, :math:`\langle Wx, y\rangle = \langle x, W^\top y\rangle`, where ⟨ , ⟩ multiplies entry by entry and
-# sums: im2col and col2im of lesson 5 were such a pair. So convolution and transposed convolution with *one and the
-# same* weight must satisfy it, for random maps with channels as well. Two numbers are compared, and they see every
-# index, every border and every flip:
+# For any matrix, :math:`\langle Wx, y\rangle = \langle x, W^\top y\rangle`, where ⟨ , ⟩ multiplies element by element
+# and sums. (In lesson 5, im2col and col2im were such a pair.) So convolution and transposed convolution with *the same*
+# weight must satisfy this identity, also for random maps with channels. It compares only two numbers, but they depend
+# on every index, every border and every flip:
 
 large, small = rng.standard_normal((2, 9, 8, 3)), rng.standard_normal((2, 5, 4, 6))
 weight = rng.standard_normal((3, 3, 3, 6))  # from 3 channels to 6, or back from 6 to 3
@@ -196,9 +200,9 @@ print(f"⟨conv(x), y⟩ = {left:.6f}   ⟨x, convT(y)⟩ = {right:.6f}")
 assert difference < 1e-9
 
 # %%
-# The backward pass needs nothing new. The matrix of the transposed convolution is :math:`W^\top`, so its gradient by
-# its input is :math:`(W^\top)^\top = W` times the gradient from above: **an ordinary convolution.** The gradient by the
-# weight is that of lesson 5 with the two maps in exchanged parts.
+# The backward pass needs nothing new. The matrix of the transposed convolution is :math:`W^\top`, so its gradient with
+# respect to the input is :math:`(W^\top)^\top = W` times the upstream gradient: **an ordinary convolution.** The
+# gradient with respect to the weight is that of lesson 5 with the roles of the two maps exchanged.
 
 upstream = rng.standard_normal((2, 9, 8, 3))
 dsmall, dweight, _ = conv_transpose2d_backward(upstream, small, weight, stride=2, padding=1)
@@ -206,7 +210,7 @@ assert np.allclose(dsmall, conv2d(upstream, weight, stride=2, padding=1))
 
 
 def loss() -> float:
-    """Return the number whose slope is wanted."""
+    """Return the sum of the output, weighted by the upstream gradient."""
     spread = conv_transpose2d(small, weight, stride=2, padding=1, output_padding=(0, 1))
     return float((spread * upstream).sum())
 
@@ -226,9 +230,9 @@ assert worst < 1e-6
 # %%
 # The figures worth keeping
 # -------------------------
-# A convolution of a 4×4 map with the kernel 1 … 9, and the same matrix turned. In W each *row* is a window. In
-# :math:`W^\top` each *column* is a copy of the kernel. The animation puts the copies down one after the other, like a
-# rubber stamp.
+# The first figure shows the matrix of a convolution of a 4×4 map with the kernel 1 … 9, and its transpose. In W each
+# *row* is a window. In :math:`W^\top` each *column* is a copy of the kernel. The animation adds the copies one after
+# the other.
 
 from scratchnet.viewing import keep, matrix_of, transpose_figure, transposed_frames
 
@@ -240,23 +244,24 @@ keep(transposed_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2)
 # %%
 # The same with an ordinary convolution
 # -------------------------------------
-# Papers also say *fractionally strided* convolution, for a reason. Put the small map's numbers *s* places apart, with
-# zeros between them: that is lesson 8's bed of nails. Then slide the kernel over it, **turned by 180°**, one pixel at a
-# time. Each output gathers what the copies would have scattered there.
+# Papers also call it *fractionally strided* convolution, for this reason: put the values of the small map *s* positions
+# apart, with zeros between them, which is lesson 8's bed of nails. Then slide the **flipped** kernel over it, one pixel
+# at a time. Each output gathers what the copies would have scattered there.
 
 from scratchnet.ops.resampling import bed_of_nails
 
-nails = bed_of_nails(y.reshape(1, 2, 2, 1), 2)[:, :3, :3]  # zeros between the numbers, none behind the last
+nails = bed_of_nails(y.reshape(1, 2, 2, 1), 2)[:, :3, :3]  # zeros between the values, none after the last
 gathered = conv2d(nails, kernel[::-1, ::-1].reshape(3, 3, 1, 1), padding=2)[0, :, :, 0]
 assert np.allclose(gathered, spread_by_loops(y, kernel, s=2, p=0))
-print("nails, then the turned kernel: the same numbers")
+print("bed of nails, then the flipped kernel: the same values")
 
 # %%
-# It is a correct and a wasteful way: at stride 2 three of four numbers that the kernel meets are zeros.
+# This is correct but wasteful: at stride 2, three out of four values in each window are zeros.
 #
 # What breaks if …
 # ----------------
-# **… one takes it for an inverse?** In signal processing *deconvolution* means to undo a convolution. This is not that.
+# **… someone takes it for an inverse?** In signal processing, *deconvolution* means undoing a convolution. Transposed
+# convolution does not do this.
 
 numbers = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 blur = convolution_matrix(np.array([[1.0, 2.0, 1.0]]), (1, 5), s=2, p=0)  # at stride 2, one row high
@@ -266,32 +271,32 @@ assert two.tolist() == [8, 16]
 assert (blur.T @ two).tolist() == [8, 16, 24, 32, 16]
 
 # %%
-# The numbers 1 to 5 come back as 8, 16, 24, 32, 16. No other matrix could do it either: two numbers do not determine
-# five. Other inputs have the very same result, for instance
+# The numbers 1 to 5 become 8, 16, 24, 32, 16. No other matrix could restore them either, because two numbers do not
+# determine five. Other inputs have exactly the same result, for instance
 
 other = numbers + np.array([2.0, -1.0, 0.0, 1.0, -2.0])
 print(other, "→", blur @ other)
 assert (blur @ other == two).all()
 
 # %%
-# So transposed convolution brings back the *size* and the *places*, not the values. What the values should be is what
-# its kernel learns. DeconvNet's authors say deconvolution all the same; in these lessons, too, the word means the
+# So transposed convolution restores the *size* and the *positions*, not the values. Its kernel learns what the values
+# should be. The authors of DeconvNet nevertheless call it deconvolution; in these lessons, too, the word means
 # transposed convolution.
 #
-# **… the kernel is not turned in the second way of computing it?** With a symmetric kernel one would never know: a test
-# needs a kernel without symmetry, and random maps. The identity above finds it at once:
+# **… the kernel is not flipped in the second method?** With a symmetric kernel nobody would notice: a test needs a
+# kernel without symmetry, and random maps. The identity above reveals it at once:
 
 not_turned = conv2d(nails, kernel.reshape(3, 3, 1, 1), padding=2)[0, :, :, 0]
 target = rng.standard_normal((5, 5))
 lhs = (conv2d(target.reshape(1, 5, 5, 1), kernel.reshape(3, 3, 1, 1), stride=2)[0, :, :, 0] * y).sum()
 turned_sum, unturned_sum = (target * gathered).sum(), (target * not_turned).sum()
-print(f"⟨conv(x), y⟩ = {lhs:.3f}   turned {turned_sum:.3f}   not turned {unturned_sum:.3f}")
+print(f"⟨conv(x), y⟩ = {lhs:.3f}   flipped {turned_sum:.3f}   not flipped {unturned_sum:.3f}")
 assert np.isclose(lhs, turned_sum)
 assert not np.isclose(lhs, unturned_sum)
 
 # %%
-# **… output padding is as large as the stride?** Then a convolution of the larger map would give more outputs than
-# there were. The package refuses, in one line:
+# **… output padding is as large as the stride?** Then a convolution of the enlarged map would have more outputs than
+# the small map has values. The package raises an error:
 
 try:
     conv_transpose2d(np.ones((1, 2, 2, 1)), np.ones((3, 3, 1, 1)), stride=2, padding=1, output_padding=2)
@@ -303,10 +308,10 @@ except ValueError as error:
 # ---------
 # Solutions: ``lessons/solutions/09_transposed_convolution.py``.
 #
-# 1. Write W for five numbers, the kernel (x, y, z), stride 1, padding 1. Is it square? Is :math:`W^\top W` the unit
-#    matrix for (1, 2, 1)?
-# 2. Find padding and output padding that double a map exactly at stride 2, for kernels of 2, 3, 4 and 5.
-# 3. A layer of DeconvNet (lesson 15), called fc6-deconv, makes 7×7 out of 1×1 with a 7×7 kernel. What is W here, for
-#    one channel? What does the input number do?
-# 4. At stride 1 a transposed convolution with padding *p* is an ordinary convolution with the turned kernel. With which
-#    padding?
+# 1. Write W for five numbers, the kernel (x, y, z), stride 1 and padding 1. Is it square? Is :math:`W^\top W` the
+#    identity matrix for the kernel (1, 2, 1)?
+# 2. For kernels of size 2, 3, 4 and 5, find the padding and output padding that exactly double a map at stride 2.
+# 3. A layer of DeconvNet (lesson 15), called fc6-deconv, turns 1×1 into 7×7 with a 7×7 kernel. What is W here, for one
+#    channel? What is the effect of the single input value?
+# 4. At stride 1 a transposed convolution with padding *p* equals an ordinary convolution with the flipped kernel. What
+#    is the padding of that convolution?

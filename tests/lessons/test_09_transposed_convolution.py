@@ -18,7 +18,7 @@ def test_the_text_names_the_size_of_the_matrix(lesson):
 def test_the_text_names_the_numbers_that_do_not_come_back(lesson):
     nine = lesson(9)
     back = nine.values["blur"].T @ nine.values["two"]
-    nine.says("come back as {:.0f}, {:.0f}, {:.0f}, {:.0f}, {:.0f}.", *back)
+    nine.says("The numbers 1 to 5 become {:.0f}, {:.0f}, {:.0f}, {:.0f}, {:.0f}.", *back)
 
 
 def test_the_letters_are_those_of_the_product(lesson):
