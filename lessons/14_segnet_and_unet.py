@@ -1,9 +1,9 @@
 r"""
-14. SegNet and U-Net: indices against features
-==============================================
+14. SegNet and U-Net: indices or features
+=========================================
 
-**The question.** On the way up a network has forgotten where things were, to the pixel. The way down knew. What
-should it tell the way up: nothing, where the maxima were, or all that it saw? And what does each answer cost?
+**The question.** On the way up, a network has lost the exact positions that it knew on the way down. What should the
+way down pass on: nothing, the positions of the maxima, or everything it saw? And what does each answer cost?
 
 You need lesson 7 (switches), lesson 8 (ways to enlarge, encoder and decoder), lesson 12 (a network as a list) and
 lesson 13 (skips that are added).
@@ -12,13 +12,13 @@ lesson 13 (skips that are added).
 # %%
 # Write your prediction down first
 # --------------------------------
-# 1. An encoder has 64 maps of 180×240 pixels and pools them with 2×2 windows. How many megabytes are the maps, with 32
-#    bits a value? How many are their switches, with 2 bits a window?
-# 2. A map of 45 rows is pooled in pairs, and the last row makes an incomplete window of its own. How many rows are
-#    left, and how many should come back?
-# 3. U-Net does not pad. A block is two 3×3 convolutions; each takes a pixel off every side. Down go four blocks, each
-#    followed by a pool, then one block at the bottom, then four times: twice as large, and a block. In go 572×572
-#    pixels. What comes out?
+# 1. An encoder has 64 maps of 180×240 pixels and pools them with 2×2 windows. How many megabytes do the maps take, with
+#    32 bits per value? And their switches, with 2 bits per window?
+# 2. A map of 45 rows is pooled in pairs, and the last row makes an incomplete window. How many rows are left, and how
+#    many should unpooling restore?
+# 3. U-Net does not pad. A block is two 3×3 convolutions, each of which removes one pixel on every side. On the way down
+#    there are four blocks, each followed by a pool, then one block at the bottom; on the way up, four times, twofold
+#    enlargement and a block. The input has 572×572 pixels. How large is the output?
 
 import numpy as np
 from PIL import Image
@@ -32,8 +32,8 @@ rng = np.random.default_rng(14)
 # %%
 # By hand
 # -------
-# The map of lesson 7 once more, and its four maxima. Suppose the layers in the middle change nothing, so the maxima
-# are what comes back up. Three ways to give the decoder a map of 4×4:
+# Take the map of lesson 7 again, and its four maxima. Suppose the layers in the middle change nothing, so the same
+# maxima come back up. There are three ways to give the decoder a map of 4×4:
 
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 from scratchnet.ops.resampling import upsample_nearest
@@ -45,23 +45,23 @@ placed = max_unpool2d(maxima, switches)
 beside = np.concatenate([repeated, x], axis=3)  # (1, 4, 4, 2): two channels
 print("repeated, nothing remembered\n", repeated[0, :, :, 0])
 print("at the switches\n", placed[0, :, :, 0])
-print("beside the old map: a pixel is a pair. The first row\n", beside[0, 0])
+print("concatenated with the old map: a pixel is a pair. The first row\n", beside[0, 0])
 
 # %%
-# Nearest (lesson 8) remembers nothing. The decoder sees blocks, and has to guess where in a block an edge runs.
+# Nearest (lesson 8) remembers nothing. The decoder sees blocks, and has to guess where in a block an edge lies.
 #
-# **SegNet** (Badrinarayanan, Kendall, Cipolla 2015) remembers the switches and nothing else. Four places are right to
-# the pixel; the convolutions behind it fill the gaps.
+# **SegNet** (Badrinarayanan, Kendall, Cipolla 2015) remembers the switches and nothing else. Four positions are correct
+# to the pixel, and the following convolutions fill the gaps.
 #
-# **U-Net** (Ronneberger, Fischer, Brox 2015) keeps the whole old map and lays it beside the new one, along the
-# channels. This is a **concatenation**. The next convolution reads both: from the one *what* is there, from the other
-# *where*. FCN's skip of lesson 13 adds scores of two levels; U-Net lets the network learn what to do with the maps.
+# **U-Net** (Ronneberger, Fischer, Brox 2015) keeps the whole old map and stacks it onto the new one along the channels.
+# This is a **concatenation**. The next convolution reads both: one says *what* is there, the other *where*. FCN's skip
+# of lesson 13 adds the scores of two levels, whereas U-Net lets the network learn how to combine the maps.
 #
 # The gradient of a concatenation
 # -------------------------------
-# Forward, maps are laid side by side. Backward, the gradient is cut at the same places and each map gets its piece:
-# nothing is added, nothing multiplied. But the old map is used *twice*, once by the pool and once by the
-# concatenation. So two gradients come back to it, and they are **summed** (lesson 12).
+# In the forward pass, maps are joined along the channels. In the backward pass, the gradient is split at the same
+# channels and each map gets its part: nothing is added or multiplied. But the old map is used *twice*, once by the pool
+# and once by the concatenation, so its two gradients are **summed** (lesson 12).
 
 upstream = rng.standard_normal((1, 4, 4, 2))
 to_repeated, to_map = upstream[..., :1], upstream[..., 1:]  # cut in two
@@ -71,7 +71,7 @@ analytic = to_map + through_pool
 
 
 def loss(x: np.ndarray) -> float:
-    """Return the number whose slope is wanted."""
+    """Return the value whose slope we need."""
     pooled, _ = max_pool2d(x, 2)
     return float((np.concatenate([upsample_nearest(pooled, 2), x], axis=3) * upstream).sum())
 
@@ -86,10 +86,10 @@ for place in np.ndindex(x.shape):
 worst = np.abs(numeric - analytic).max()
 print(f"largest difference between the two gradients: {worst:.1e}")
 assert worst < 1e-8
-assert not np.allclose(numeric, to_map)  # the piece of the concatenation alone is not enough
+assert not np.allclose(numeric, to_map)  # the concatenation's gradient alone is not enough
 
 # %%
-# The list of lesson 12 does all this by itself, as the old map's name occurs twice in it:
+# The list of lesson 12 does this by itself, because the old map's name occurs twice in it:
 
 from scratchnet.layers import Concatenate, MaxPool2d, UpsampleNearest
 from scratchnet.network import Network
@@ -107,13 +107,13 @@ assert np.allclose(net.backward(upstream, need_dx=True), analytic)
 # -----------------------
 # Count, for 64 maps of 180×240 (SegNet's paper, section 3, has this example):
 
-maps = 64 * 180 * 240 * 4  # bytes, 32 bits a value
-packed = 64 * 90 * 120 * 2 // 8  # bytes, 2 bits a window
+maps = 64 * 180 * 240 * 4  # bytes, 32 bits per value
+packed = 64 * 90 * 120 * 2 // 8  # bytes, 2 bits per window
 print(f"maps {maps:,} bytes = {maps / 1e6:.0f} MB; switches {packed:,} bytes = {packed / 1e6:.2f} MB")
 
 # %%
-# 11 MB against .17 MB, a 64th. Two bits are no trick on paper: four switches fill a byte. The package makes switches
-# of a map of noise, packs them, unpacks them again, and measures:
+# 11 MB against .17 MB, a 64th. Two bits per window are practical: four switches fit into a byte. The package computes
+# the switches of a random map, packs them, unpacks them again, and measures the memory:
 
 from scratchnet.switch_memory import measure_switches
 
@@ -122,17 +122,17 @@ print("float32 maps, int64 indices, bytes, two bits, in MB:", *measured.megabyte
 assert (measured.floats, measured.packed) == (maps, packed)
 
 # %%
-# PyTorch and ONNX write a switch as an ``int64``. That is half as much as the maps themselves, and most of the
-# advantage is gone.
+# PyTorch and ONNX store a switch as an ``int64``. That takes half as much memory as the maps themselves, so most of the
+# advantage is lost.
 #
-# To be fair: in *training* every map is kept anyway, since the convolutions' backward passes need it. Only when a
-# trained network is *used* can SegNet forget the maps that a U-Net must keep.
+# To be fair: in *training* every map is kept anyway, because the convolutions' backward passes need it. SegNet can
+# discard the maps that a U-Net must keep only when a trained network is *used*.
 #
 # Sizes that are odd
 # ------------------
-# SegNet's pools count a last, incomplete window: 360 rows become 180, 90, 45, and 45 become 23. Twice 23 is 46. The
-# switches of the package know the size of the map they came from, so 45 come back. The two other decoders enlarge to
-# 46 and have to cut.
+# SegNet's pools include a last, incomplete window: 360 rows become 180, 90, 45, and 45 become 23. Twice 23 is 46. The
+# switches of the package store the size of the original map, so unpooling restores 45 rows. The two other decoders
+# enlarge to 46 and have to crop.
 
 rows = [360]
 while rows[-1] > 23:
@@ -145,9 +145,8 @@ assert rows == [360, 180, 90, 45, 23]
 assert back.shape == (1, 45, 60, 1)
 
 # %%
-# U-Net's sizes are another sum to get wrong. It does not pad, so that no pixel of its answer rests on invented
-# neighbours. Every block loses 4 rows, and the old map must be **cropped**, to its middle, before it is laid beside
-# the smaller new one.
+# U-Net's sizes need care too. It does not pad, so that no output pixel depends on invented neighbours. Every block
+# loses 4 rows, and the old map must be **cropped** to its centre before it is concatenated with the smaller new one.
 
 side, old = 572, []
 for _ in range(4):
@@ -166,14 +165,14 @@ from scratchnet.models import build
 assert build("unet", classes=2).shapes((572, 572))["whole"][1:3] == (side, side)
 
 # %%
-# 388: a border of 92 pixels is seen but not labelled. At the border of an image the paper puts its mirror image.
-# Many people pad instead, and crop nothing; so do we now.
+# 388: a border of 92 pixels is seen but not labelled. The paper extends an image beyond its border by mirroring it.
+# Many implementations pad and crop nothing, and so do we from here on.
 #
 # One encoder, three decoders
 # ---------------------------
-# Three pools on the way down, as a list; then one of three ways up: nearest, switches, or the encoder's maps. What
-# stands in these maps is often called *features* of the image, and so we call the third way. The images have 90 rows,
-# so that 45 and 23 occur.
+# We build three pools on the way down as a list, then one of three ways up: nearest, switches, or the encoder's maps.
+# Such maps are often called *features* of the image, so this is our name for the third way. The images have 90 rows, so
+# that 45 and 23 occur.
 
 from scratchnet.layers import BatchNorm2d, Conv2d, Crop, MaxUnpool2d, ReLU
 from scratchnet.losses import PixelLoss
@@ -219,17 +218,19 @@ for way in ("nearest", "switches", "features"):
     net = hourglass(way)
     shapes = net.shapes((90, 90))
     numbers[way] = net.parameter_count()
-    print(f"{way:8}: {numbers[way]:6,} numbers, heights", *(shapes[f"conv{i}_relu"][1] for i in (1, 2, 3, 4)), end=" ")
+    print(
+        f"{way:8}: {numbers[way]:6,} parameters, heights", *(shapes[f"conv{i}_relu"][1] for i in (1, 2, 3, 4)), end=" "
+    )
     print(*(shapes[f"decode{i}_relu"][1] for i in (3, 2, 1)))
     if way != "nearest":
         keep(architecture_figure(net, (90, 90), f"the way up takes {way}"), f"14-way-up-{way}")
 more = numbers["features"] - numbers["nearest"]
 
 # %%
-# Switches cost not a single number to learn. The concatenations cost 16,128: the three convolutions behind them
-# read twice as many channels, and weights are height × width × channels in × channels out.
+# Switches add no parameters. The concatenations cost 16,128, because the three convolutions after them read twice as
+# many channels, and the number of weights is height × width × channels in × channels out.
 #
-# Train all three on twelve smears, in the same order, and look at four others.
+# Train all three on twelve smears, in the same order, and test them on four others.
 
 SIDE = 90
 folder = sample_folder("smears")
@@ -245,14 +246,14 @@ def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def near_border(truth: np.ndarray, reach: int) -> np.ndarray:
-    """Return which pixels have both classes within ``reach`` rows and columns."""
+    """Return a mask of the pixels with both classes within ``reach`` rows and columns."""
     padded = np.pad(truth, ((0, 0), (reach, reach), (reach, reach)), "edge")
     spots = np.lib.stride_tricks.sliding_window_view(padded, (2 * reach + 1, 2 * reach + 1), axis=(1, 2))
     return spots.min(axis=(3, 4)) != spots.max(axis=(3, 4))
 
 
 def train(net: Network, updates: int, seed: int = 0) -> np.ndarray:
-    """Train on twelve smears; return what is predicted for the four others."""
+    """Train on twelve smears; return the predictions for the four others."""
     net.allocate(seed).train()
     pixel_loss, optimizer = PixelLoss(classes=2), Adam()
     for update in range(updates):
@@ -273,20 +274,20 @@ for way in numbers:
     predictions[way] = train(hourglass(way), 3 if FAST else 200)
     wrong = (predictions[way] != truth) & border
     scores[way] = iou(predictions[way], truth), wrong.sum() / border.sum()
-    print(f"{way:8}: IoU {scores[way][0]:.3f}, wrong of the pixels beside an outline: {scores[way][1]:.1%}")
+    print(f"{way:8}: IoU {scores[way][0]:.3f}, errors among the pixels next to an outline: {scores[way][1]:.1%}")
 if not FAST:
     assert scores["features"][1] < min(scores["nearest"][1], scores["switches"][1])
 
 # %%
-# The features win, and they win at the outlines, where they should: their decoder sees the old pixels again. Switches
-# and nothing at all are close here. But mind the size of this trial: twelve images, one run each. With another *seed*,
-# the number that random numbers start from, the IoU moves in the second digit, and so can the order of the first two.
-# Lesson 16 comes back to the question.
+# The features win, and they win at the outlines, as expected: their decoder sees the old pixels again. Switches and no
+# memory at all are close here. But this experiment is small: twelve images, one run each. With another *seed*, the
+# number that initialises a random generator, the IoU changes in the second digit, and so may the order of the first
+# two. Lesson 16 returns to the question.
 #
 # The figure worth keeping
 # ------------------------
-# One of the four images. Below each prediction its errors: overlooked pixels vermilion, false alarms blue. The figures
-# in the titles are for all four.
+# One of the four images. Below each prediction are its errors: missed pixels in vermilion, false alarms in blue. The
+# values in the titles are for all four images.
 
 from scratchnet.viewing import error_map
 
@@ -309,7 +310,7 @@ keep(figure, "14-segnet-and-unet")
 # %%
 # What breaks if …
 # ----------------
-# **… the enlarged map is not cut?** Then 46 rows meet 45, and a concatenation cannot be had:
+# **… the enlarged map is not cropped?** Then 46 rows cannot be concatenated with 45:
 
 from scratchnet.ops.arrangement import concatenate
 
@@ -318,11 +319,12 @@ try:
 except ValueError as error:
     print(error)
 else:
-    raise AssertionError("46 and 45 must not fit")
+    raise AssertionError("46 and 45 rows must raise an error")
 
 # %%
-# **… the two maps are laid beside each other in the other order?** Shapes and numbers of weights are the same, nothing
-# crashes. But every weight now reads the wrong channel. It happens when weights are taken over from another program.
+# **… the two maps are concatenated in the other order?** The shapes and the number of weights stay the same, and
+# nothing crashes. But every weight now reads the wrong channel. This happens when weights are imported from another
+# program.
 
 deep, old_map = rng.standard_normal((2, 1, 8, 8, 3))
 kernel = rng.standard_normal((3, 3, 6, 2))
@@ -332,14 +334,14 @@ from scratchnet.ops.convolution import conv2d
 right = conv2d(concatenate(deep, old_map), kernel, padding=1)
 swapped = conv2d(concatenate(old_map, deep), kernel, padding=1)
 turned = conv2d(concatenate(old_map, deep), kernel[:, :, [3, 4, 5, 0, 1, 2]], padding=1)
-print("same shape:", right.shape == swapped.shape, "  same numbers:", np.allclose(right, swapped))
-print("with the weights turned round as well:", np.allclose(right, turned))
+print("same shape:", right.shape == swapped.shape, "  same values:", np.allclose(right, swapped))
+print("with the weights reordered as well:", np.allclose(right, turned))
 assert not np.allclose(right, swapped)
 assert np.allclose(right, turned)
 
 # %%
-# **… a decoder takes the switches of another pool?** Then a map and its switches differ in size, and the list says so
-# before anything is computed:
+# **… a decoder takes the switches of another pool?** Then a map and its switches differ in size, and the list raises an
+# error before anything is computed:
 
 broken = Network(channels=3)
 convolve(broken, "conv1", 3, 8)
@@ -351,17 +353,18 @@ try:
 except ValueError as error:
     print(error)
 else:
-    raise AssertionError("the switches of another pool must not fit")
+    raise AssertionError("the switches of another pool must raise an error")
 
 # %%
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/14_segnet_and_unet.py``.
 #
-# 1. ``[1, 2]`` and ``[3]`` are the channels of two maps of one pixel. They are concatenated, and the gradient that
-#    comes back is ``[10, 20, 30]``. Who gets what? The second map is also added to the result of another layer, where
-#    it gets the gradient ``[5]``. What is its gradient in all?
-# 2. SegNet on an image of 360×480 has five pools with 64, 128, 256, 512 and 512 channels. How many bytes are its
-#    switches at two bits, and how many the maps before the pools?
-# 3. Which sizes from 180 to 240 can U-Net take so that every pool sees an even number of rows? What comes out?
-# 4. Write the gradient of a crop. To which pixels does nothing go?
+# 1. ``[1, 2]`` and ``[3]`` are the channels of two maps of one pixel. They are concatenated, and the upstream gradient
+#    is ``[10, 20, 30]``. Which gradient does each map get? The second map is also added to the result of another layer,
+#    where it gets the gradient ``[5]``. What is its total gradient?
+# 2. SegNet has five pools with 64, 128, 256, 512 and 512 channels. For an image of 360×480, how many bytes do its
+#    switches take at two bits, and how many the maps before the pools?
+# 3. Which sizes from 180 to 240 can U-Net take so that every pool sees an even number of rows? How large are the
+#    outputs?
+# 4. Write the gradient of a crop. Which pixels get no gradient?

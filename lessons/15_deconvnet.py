@@ -1,9 +1,9 @@
 r"""
-15. DeconvNet: boiled down to one vector, and unfolded again
-============================================================
+15. DeconvNet: from an image to one vector, and back
+====================================================
 
-**The question.** A network that classifies boils an image down to a single vector; no place is left in it. DeconvNet
-(Noh, Hong, Han 2015) makes a mask of that vector, every pixel of it. Where do the places come from?
+**The question.** A network that classifies reduces an image to a single vector, in which no positions are left.
+DeconvNet (Noh, Hong, Han 2015) turns that vector into a mask, pixel by pixel. Where do the positions come from?
 
 You need lesson 7 (switches), lesson 9 (transposed convolution) and lesson 12 (a network as a list).
 """
@@ -11,9 +11,9 @@ You need lesson 7 (switches), lesson 9 (transposed convolution) and lesson 12 (a
 # %%
 # Write your prediction down first
 # --------------------------------
-# 1. VGG16's last map has 7×7 pixels and 512 channels. Its first fully connected layer makes 4096 numbers of it. How
-#    many weights are that?
-# 2. DeconvNet has 30 layers with weights and learns 252 million numbers. How many of them sit in the three layers in
+# 1. VGG16's last map has 7×7 pixels and 512 channels. Its first fully connected layer turns it into 4096 values. How
+#    many weights does that layer have?
+# 2. DeconvNet has 30 layers with weights and learns 252 million numbers. How many of them are in the three layers in
 #    the middle, where the map has a single pixel?
 # 3. Run the way down on photograph A, and the way up with the switches of photograph B. Whose cells does the result
 #    show?
@@ -28,16 +28,16 @@ FAST = start_lesson()
 rng = np.random.default_rng(15)
 
 # %%
-# By hand: one number unfolds
-# ---------------------------
-# The vector in the middle has one number here, 2. A transposed convolution with a 2×2 kernel stamps it into a map of
-# 2×2 (lesson 9). Unpooling puts the four values where the switches of lesson 7 point. Three quarters of the places
-# are 0. A transposed convolution with a 3×3 kernel, one pixel apart, stamps a small blob round each value, and the
-# holes are filled.
+# By hand: unfolding one value
+# ----------------------------
+# Here the vector in the middle has one element, 2. A transposed convolution with a 2×2 kernel turns it into a map of
+# 2×2 (lesson 9). Unpooling puts the four values where the switches of lesson 7 point, and leaves three quarters of the
+# positions 0. A transposed convolution with a 3×3 kernel at stride 1 then adds a small blob round each value, which
+# fills the holes.
 
 
 def stamp(x: np.ndarray, kernel: np.ndarray, crop: int) -> np.ndarray:
-    """Add the kernel, weighted by each number of x, into an output; cut ``crop`` pixels off every side."""
+    """Add a copy of the kernel, multiplied by the value, for each element of x; cut ``crop`` pixels off every side."""
     k = len(kernel)
     y = np.zeros((x.shape[0] + k - 1, x.shape[1] + k - 1))
     for row, column in np.ndindex(x.shape):
@@ -46,7 +46,7 @@ def stamp(x: np.ndarray, kernel: np.ndarray, crop: int) -> np.ndarray:
 
 
 def unpool(y: np.ndarray, switches: np.ndarray) -> np.ndarray:
-    """Put each number at the place of its 2×2 window that its switch names (lesson 7)."""
+    """Put each value at the position in its 2×2 window that its switch gives (lesson 7)."""
     x = np.zeros((2 * y.shape[0], 2 * y.shape[1]))
     for row, column in np.ndindex(y.shape):
         i, j = divmod(int(switches[row, column]), 2)
@@ -60,13 +60,13 @@ switches = np.array([[1, 3], [0, 0]])
 sparse = unpool(coarse, switches)
 blob = np.array([[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]])
 dense = stamp(sparse, blob, crop=1)
-print("2 becomes\n", coarse, "\nunpooled\n", sparse, "\nand with a blob round each\n", dense)
-print("places that are not 0:", np.count_nonzero(sparse), "before,", np.count_nonzero(dense), "of 16 after")
+print("2 becomes\n", coarse, "\nunpooled\n", sparse, "\nwith a blob round each value\n", dense)
+print("non-zero positions:", np.count_nonzero(sparse), "before,", np.count_nonzero(dense), "of 16 after")
 
 # %%
-# From 4 places to all 16. The two layers share the work: **unpooling says where, the deconvolution says what stands
-# round it.** (The paper calls a transposed convolution *deconvolution*; it undoes nothing, see lesson 9.) The package
-# agrees:
+# From 4 places to all 16. The two layers divide the work: **unpooling decides where, the deconvolution decides what
+# surrounds it.** (The paper calls a transposed convolution *deconvolution*, although it inverts nothing; see lesson 9.)
+# The package agrees:
 
 from scratchnet.ops.pooling import Switches, max_unpool2d
 from scratchnet.ops.transposed import conv_transpose2d
@@ -79,10 +79,10 @@ assert np.allclose(packaged[0, :, :, 0], dense)
 # %%
 # The middle: fully connected, as a convolution
 # ---------------------------------------------
-# A fully connected layer weighs all numbers of a map. With a kernel as large as the map, a convolution does just that
-# (lesson 13). Its transpose goes back: it makes a whole map of a vector. In the middle of DeconvNet stand **fc6** (the
-# sixth stage of VGG16, fully connected), a convolution 7×7 of 512 channels to 4096; **fc7**, 1×1 to 4096; and
-# **fc6-deconv**, 7×7 back to 512 channels. In small:
+# A fully connected layer computes weighted sums of all values of a map. A convolution with a kernel as large as the map
+# does the same (lesson 13). Its transpose works in the other direction and makes a whole map from a vector. The middle
+# of DeconvNet consists of **fc6** (the sixth stage of VGG16, fully connected), a 7×7 convolution from 512 channels to
+# 4096; **fc7**, 1×1 to 4096; and **fc6-deconv**, 7×7 back to 512 channels. A small version:
 
 from scratchnet.ops.convolution import conv2d
 
@@ -102,8 +102,8 @@ assert worst < 1e-10
 # %%
 # The whole list, without its memory
 # ----------------------------------
-# The packaged network is a list of shapes until it is told to allocate its numbers. So a network of a gigabyte can be
-# counted on any machine:
+# The packaged network is a list of shapes until it allocates its parameters. So we can count the parameters of a
+# network of a gigabyte on any machine:
 
 from scratchnet.models import build
 
@@ -122,11 +122,11 @@ gigabytes = [4 * total / 1e9, 3 * 4 * total / 1e9]
 print(f"weights {gigabytes[0]:.1f} GB; with gradients and momentum {gigabytes[1]:.1f} GB")
 
 # %%
-# 251,805,653 numbers. fc6 alone has 102,760,448 weights, and the three layers in the middle hold 222.3 million, 88 %
-# of all, for a map of one pixel. Without them remains what SegNet is (lesson 14). In float32 the weights are 1.0 GB,
-# and training needs at least 3.0 GB: a gradient for each and, with momentum, its last step.
+# 251,805,653 numbers. fc6 alone has 102,760,448 weights, and the three layers in the middle hold 222.3 million, 88 % of
+# all, for a map of one pixel. What remains without them is SegNet (lesson 14). In float32 the weights are 1.0 GB, and
+# training needs at least 3.0 GB: each weight also needs a gradient and, with momentum, its last step.
 #
-# How the sizes go: down to a single pixel, and up again step by step. Every unpooling restores what its pool saw.
+# The sizes go down to a single pixel and up again, step by step. Every unpooling restores the size of its pool's input.
 
 ladder = []
 for name, shape in paper.shapes((224, 224)).items():
@@ -140,7 +140,7 @@ from scratchnet.viewing import activations_figure, architecture_figure, keep, pa
 keep(architecture_figure(paper, (224, 224), "DeconvNet"), "15-deconvnet-architecture")
 
 # %%
-# What must be remembered on the way: a switch for every window of every channel of five pools.
+# The way up needs the switches: one for every window of every channel of the five pools.
 
 from scratchnet.switch_memory import switch_table
 
@@ -150,8 +150,8 @@ print(table)
 # %%
 # Train a small one
 # -----------------
-# The same in small: four pools, images of 96×96, eight filters in the first block. Twelve smears, four others to look
-# at, as in lesson 14.
+# This one has four pools, images of 96×96 and eight filters in the first block. As in lesson 14, we train on twelve
+# smears and test on four others.
 
 from scratchnet.losses import PixelLoss
 from scratchnet.training.optimizers import Adam
@@ -169,7 +169,7 @@ def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 net = build("deconvnet-small", classes=2, size=96, width=4 if FAST else 8).allocate(seed=0).train()
-print(f"{net.parameter_count():,} numbers")
+print(f"{net.parameter_count():,} parameters")
 pixel_loss, optimizer = PixelLoss(classes=2), Adam()
 for update in range(6 if FAST else 250):
     draw = np.random.default_rng([15, update])
@@ -188,8 +188,8 @@ print(f"IoU on four other smears: {iou(predicted, masks[12:]):.2f}")
 # %%
 # From coarse to fine
 # -------------------
-# What does each layer of the way up say? One map of each, the one in which the cells stand out most, after figure 4 of
-# the paper. Dark is large.
+# What does each layer of the way up compute? As in figure 4 of the paper, we show one map per layer, the one in which
+# the cells stand out most. Dark means large.
 
 shown = [f"{kind}{level}{end}" for level in (4, 3, 2, 1) for kind, end in (("unpool", ""), ("deconv", "_2_relu"))]
 shown = ["fc6-deconv_relu", *shown, "score"]
@@ -197,24 +197,24 @@ ONE, OTHER = 14, 12
 activations = strongest_maps(net, images[ONE : ONE + 1], shown, region=masks[ONE] == 1)
 filled = {a.name: np.count_nonzero(a.map) / a.map.size for a in activations}
 for name in shown[:-1]:
-    print(f"{name:16} {filled[name]:4.0%} of the places are not 0")
+    print(f"{name:16} {filled[name]:4.0%} of the positions are non-zero")
 keep(activations_figure(activations, photos[ONE], columns=5), "15-coarse-to-fine")
 for level in (4, 3, 2, 1):
     assert filled[f"unpool{level}"] <= 0.25
 
 # %%
-# After unpooling at most 25 % of the places hold anything: single bright points, where the strongest responses were on
-# the way down. The deconvolutions behind it make a dense map of them. Then the next unpooling pulls it apart again,
-# twice as large. The first maps show blobs; outlines come last.
+# After unpooling at most 25 % of the positions are non-zero: single points, where the strongest responses were on the
+# way down. The following deconvolutions turn them into a dense map. Then the next unpooling spreads it out again, at
+# twice the size. The first maps show blobs; outlines come last.
 #
 # What breaks if …
 # ----------------
-# **… the switches are those of another image?** Go down with photograph A and up with the switches of photograph B. We
-# walk the list ourselves, as in lesson 12:
+# **… the switches come from another image?** Go down with photograph A and up with the switches of photograph B. We run
+# the list ourselves, as in lesson 12:
 
 
 def walk(image: np.ndarray, lent: dict | None = None) -> tuple[dict, dict]:
-    """Run the list on an image; return all values, and the switches found. ``lent`` switches are used instead."""
+    """Run the list on an image, with ``lent`` switches if given; return all values and the image's own switches."""
     values, found = {"input": image}, {}
     for step in net.steps:
         inputs = [values[name] for name in step.inputs]
@@ -230,7 +230,7 @@ a, b = images[ONE : ONE + 1], images[OTHER : OTHER + 1]
 own, switches_a = walk(a)
 other, switches_b = walk(b)
 mixed, _ = walk(a, lent=switches_b)
-assert (mixed["fc6-deconv_relu"] == own["fc6-deconv_relu"]).all()  # what was seen is the same
+assert (mixed["fc6-deconv_relu"] == own["fc6-deconv_relu"]).all()  # the vector is the same
 
 ones = np.ones_like(own["deconv2_2_relu"])
 places = {"A": own["unpool1"], "B": other["unpool1"], "mixed": mixed["unpool1"]}
@@ -240,7 +240,7 @@ maxima = {
 }
 landed = {(name, of): float(maxima[of][places[name] != 0].mean()) for name in ("A", "mixed") for of in ("A", "B")}
 for (name, of), share in landed.items():
-    print(f"{name:5}: {share:4.0%} of what the last unpooling places lies where {of} had its maxima")
+    print(f"{name:5}: {share:4.0%} of the values of the last unpooling lie where {of} had its maxima")
 assert landed["A", "A"] == landed["mixed", "B"] == 1
 
 results = {"A": own, "mixed": mixed, "B": other}
@@ -268,37 +268,40 @@ for panel, (name, picture) in zip(axes, pictures.items(), strict=True):
 keep(figure, "15-switches-of-another-image")
 
 # %%
-# All that the last unpooling places lies where **B** had its maxima. Nothing crashes, all shapes fit. And after a full
-# run the mask shows the cells of B, not those of A: the vector of A does not know where B's cells are, and could not.
-# The places come from the switches. It is even more than that. With B's own vector the mask is hardly another: the
-# pattern of the switches tells a cell from flat ground, and a network that has seen twelve photographs reads its mask
-# off them. So a program that, say, uses the switches of the batch before draws plausible masks of the wrong images.
+# The last unpooling places all its values where **B** had its maxima. Nothing crashes, because all shapes fit. And
+# after a full run the mask shows the cells of B, not those of A: the vector of A cannot contain the positions of B's
+# cells. The positions come from the switches. The effect goes even further: with B's own vector the mask hardly
+# changes. The pattern of the switches distinguishes a cell from flat background, and a network trained on twelve
+# photographs derives its mask from it. So a program that, say, uses the switches of the previous batch draws plausible
+# masks of the wrong images.
 #
-# **… there is a single image in the batch?** In the middle the map has one pixel. Batch norm takes its mean and
-# variance over all pixels of the batch, which is this one, and everything minus itself is 0. The package refuses:
+# **… the batch has a single image?** In the middle the map has one pixel. Batch norm takes its mean and variance over
+# all pixels of the batch, here only one, and a value minus itself is 0. The package raises an error:
 
 try:
     net.train().forward(a)
 except ValueError as error:
     print(error)
 else:
-    raise AssertionError("batch norm over one number must not do")
+    raise AssertionError("batch norm over one value must raise an error")
 net.eval()
 
 # %%
-# Batches of two or more for training, and running statistics for use: the paper averages them over the training set.
+# So train with batches of two or more, and use running statistics afterwards: the paper averages them over the training
+# set.
 #
-# **… the gradient is taken through the switches?** There is none. A switch is a whole number. Move an input a little
-# and the switch stays; move it more and the switch jumps. The list sends gradients back through the values alone.
+# **… we want the gradient through the switches?** There is none, because a switch is an integer. A small change of an
+# input leaves the switch as it is, and a larger one makes it jump. The list propagates gradients through the values
+# only.
 #
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/15_deconvnet.py``.
 #
-# 1. Count the 222.3 million on paper: weights and biases of fc6, fc7 and fc6-deconv, and a scale and a shift for each
-#    of their channels in batch norm.
-# 2. What does the ladder look like for images of 160×160? How many weights has fc6 then?
-# 3. Give the small DeconvNet an image of 112×112 though it was built for 96×96. Which sizes occur in the middle, and
-#    what comes out?
-# 4. Unpooling changes neither the sum of a map nor the sum of its squares. Why? What do nearest repetition and
-#    unpooling do to the *mean*?
+# 1. Compute the 222.3 million on paper: weights and biases of fc6, fc7 and fc6-deconv, and one scale and one shift for
+#    each of their channels in batch norm.
+# 2. What are the sizes for images of 160×160? How many weights does fc6 have then?
+# 3. Run the small DeconvNet, built for 96×96, on an image of 112×112. Which sizes occur in the middle, and how large is
+#    the output?
+# 4. Unpooling changes neither the sum of a map nor the sum of its squares. Why? How do nearest repetition and unpooling
+#    change the *mean*?

@@ -7,14 +7,14 @@ from scratchnet.ops.arrangement import concatenate, concatenate_backward, crop2d
 from scratchnet.switch_memory import SwitchMemory, count_switches
 
 # %%
-# 1. The gradient is cut where the maps meet: [10, 20] and [30]. The second map gets 30 + 5 = 35.
+# 1. The gradient is split where the maps are joined: [10, 20] and [30]. The second map gets 30 + 5 = 35.
 joined = concatenate(np.array([1.0, 2.0]).reshape(1, 1, 1, 2), np.array([3.0]).reshape(1, 1, 1, 1))
 first, second = concatenate_backward(np.array([10.0, 20.0, 30.0]).reshape(joined.shape), [2, 1])
 assert first.ravel().tolist() == [10, 20]
 assert (second + 5).item() == 35
 
 # %%
-# 2. Windows, in ceil mode: 180×240, 90×120, 45×60, 23×30, 12×15.
+# 2. Number of windows, in ceil mode: 180×240, 90×120, 45×60, 23×30, 12×15.
 windows = [(180, 240, 64), (90, 120, 128), (45, 60, 256), (23, 30, 512), (12, 15, 512)]
 maps = [(360, 480, 64), (180, 240, 128), (90, 120, 256), (45, 60, 512), (23, 30, 512)]
 switches = sum(-(-h * w * c // 4) for h, w, c in windows)
@@ -28,9 +28,9 @@ assert (counted.packed, counted.floats) == (switches, 84_357_120)
 
 
 # %%
-# 3. 188, 204, 220, 236: every sixteenth. 92 pixels are lost on every side.
+# 3. 188, 204, 220, 236, in steps of 16. The output is 184 pixels smaller.
 def out(side: int) -> int | None:
-    """Return what comes out of U-Net, or None if a pool sees an odd number of rows."""
+    """Return U-Net's output size, or None if a pool sees an odd number of rows."""
     for _ in range(4):
         side -= 4
         if side % 2:
@@ -47,7 +47,8 @@ assert fitting == {188: 4, 204: 20, 220: 36, 236: 52}
 assert build("unet", classes=2).shapes((188, 188))["whole"][1:3] == (4, 4)
 
 # %%
-# 4. It puts the gradient back where the cut was taken, and zeros round it: pixels that were cut off had no part.
+# 4. It puts the gradient back at the cropped position, with zeros around it: pixels that were cut off have no
+#    influence.
 x = np.arange(25.0).reshape(1, 5, 5, 1)
 dx = crop2d_backward(np.ones_like(crop2d(x, (1, 1), (3, 3))), (1, 1), (5, 5))
 assert dx[0, 1:4, 1:4, 0].all()

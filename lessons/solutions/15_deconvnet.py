@@ -24,14 +24,14 @@ assert [shapes[f"unpool{i}"][1] for i in (5, 4, 3, 2, 1)] == [10, 20, 40, 80, 16
 assert build("deconvnet", classes=21, size=160).parameters()["fc6.weight"].size == 5 * 5 * 512 * 4096 == 52_428_800
 
 # %%
-# 3. The last pool leaves 7×7, the kernel of fc6 has 6×6: there are 2×2 vectors, one for each place of the kernel.
-#    fc6-deconv stamps all four, overlapping, into 7×7 again, and the rest is as before. It is fully convolutional; but
-#    it has never seen stamps that overlap.
+# 3. The last pool leaves 7×7 and fc6 has a kernel of 6×6, so there are 2×2 vectors, one per kernel position. fc6-deconv
+#    adds four overlapping copies into 7×7 again, and the rest is as before. The network is fully convolutional, but it
+#    was never trained with overlapping copies.
 shapes = build("deconvnet-small", classes=2, size=96).shapes((112, 112))
 assert [shapes[name][1] for name in ("pool4", "fc6", "fc6-deconv", "score")] == [7, 2, 7, 112]
 
 # %%
-# 4. Values are moved and zeros are added. There are four times as many places, so the mean becomes a quarter.
+# 4. Unpooling moves values and adds zeros. There are four times as many positions, so the mean becomes a quarter.
 #    Repetition keeps the mean, and the sum becomes four times as large.
 x = np.random.default_rng(0).standard_normal((1, 8, 8, 3))
 y, switches = max_pool2d(x, 2)
