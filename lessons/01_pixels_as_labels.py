@@ -103,7 +103,7 @@ print(f"{images.shape[0]} images, share of cell {share:.3f}, accuracy of the laz
 # %%
 # Cells cover a share of 0.202 of all pixels, so the lazy program reaches an accuracy of 0.798. A student's report about
 # a *network*, a program that learns from examples, gives an accuracy of 0.89 on such images and no other measure. Is
-# that good? The accuracy alone cannot tell.
+# that good? The accuracy alone does not show it.
 #
 # So let us see how far we get without learning. The stain absorbs green light, so the pixels of a nucleus have small
 # green values. Label every pixel as cell if its green value is below a threshold *t*, and try every *t*. (We choose the
@@ -219,8 +219,8 @@ assert border_of_a_dog.mean() == 1
 # 1. The truth is a square of 10×10 pixels in an image of 100×100. A program marks a square of 14×14 around it. Compute
 #    accuracy, IoU and Dice.
 # 2. Show from the definitions that Dice = 2·IoU / (1 + IoU).
-# 3. A street scene has the classes road, car and sky, and the confusion matrix is ``[[70, 0, 0], [5, 5, 0], [0, 0,
-#    20]]``. Compute the pixel accuracy and the IoU of each class. Which problem does the mean IoU reveal that the
-#    accuracy hides?
+# 3. A street scene has the classes road, car and sky, and the confusion matrix is
+#    ``[[70, 0, 0], [5, 5, 0], [0, 0, 20]]``. Compute the pixel accuracy and the IoU of each class. Which problem does
+#    the mean IoU reveal that the accuracy hides?
 # 4. Somebody reports an accuracy of 0.97 on images in which 2 % of the pixels are cell. Find the smallest and the
 #    largest IoU that this allows.

@@ -139,10 +139,10 @@ keep(figure, "02-numerical-gradients")
 # Computing a network's gradients in this way is called **backpropagation**; it is the chain rule, applied one operation
 # at a time.
 #
-# To check a single operation, stand in for everything that comes after it. Choose some ``dy`` and let the loss be ``L =
-# Σ dy·y``: multiply ``dy`` and ``y`` element by element, and add up. The slope of this L with respect to each element
-# of ``y`` is the corresponding element of ``dy``, as it should be. Its slope with respect to each element of ``x`` can
-# be measured, with two forward passes per element:
+# To check a single operation, stand in for everything that comes after it. Choose some ``dy`` and let the loss be
+# ``L = Σ dy·y``: multiply ``dy`` and ``y`` element by element, and add up. The slope of this L with respect to each
+# element of ``y`` is the corresponding element of ``dy``, as it should be. Its slope with respect to each element of
+# ``x`` can be measured, with two forward passes per element:
 
 
 def numeric_gradient(forward: Callable, x: np.ndarray, dy: np.ndarray, step: float = 1e-5) -> np.ndarray:
@@ -180,7 +180,7 @@ def mirror_backward(dy: np.ndarray) -> np.ndarray:
 
 
 def mirror_backward_wrong(dy: np.ndarray) -> np.ndarray:
-    """Forget to mirror."""
+    """Return the gradient without mirroring it."""
     return dy
 
 

@@ -76,8 +76,8 @@ assert y.tolist() == [[0, 12, 12], [0, 8, 8]]
 # in both directions, and the result has about half the rows and half the columns.
 #
 # How many windows of *k* rows fit along *h* rows? The first begins at row 0, and each of the others begins *s* rows
-# after the previous one. The last must end within ``h + 2·p`` rows. Count them, and compare with the formula ``(h + 2·p
-# − k) // s + 1``. (Kernels are usually square, so *k* stands for both kh and kw.)
+# after the previous one. The last must end within ``h + 2·p`` rows. Count them, and compare with the formula
+# ``(h + 2·p − k) // s + 1``. (Kernels are usually square, so *k* stands for both kh and kw.)
 
 
 def count_by_sliding(h: int, k: int, s: int, p: int) -> int:
@@ -298,8 +298,8 @@ except ValueError as error:
 # ---------
 # Solutions: ``lessons/solutions/03_convolution_by_loops.py``.
 #
-# 1. On paper: what is the size of a 10×6 map after a 3×3 kernel with p = 1, s = 1; after a 5×5 kernel with p = 2, s =
-#    2; after a 1×1 kernel with p = 0, s = 1?
+# 1. On paper: what is the size of a 10×6 map after a 3×3 kernel with p = 1, s = 1; after a 5×5 kernel with p = 2,
+#    s = 2; after a 1×1 kernel with p = 0, s = 1?
 # 2. Write a 3×3 kernel that computes the mean of its window. What does it do to a constant map? Where is the result
 #    wrong with padding 1, and why?
 # 3. Apply two 3×3 convolutions one after the other. How many rows and columns of the image does one value of the last

@@ -45,7 +45,7 @@ answers = columns @ kernel.ravel()
 print(columns, answers, sep="\n")
 assert answers.tolist() == [37, 47, 67, 77]
 middle, corner = int((columns == 5).sum()), int((columns == 1).sum())
-print("the 5 appears", middle, "times, the 1", corner, "time")
+print(f"occurrences of the 5: {middle}, of the 1: {corner}")
 
 # %%
 # The 5 is in all 4 windows, so it appears 4 times; the 1 in the corner appears once. Arranging the windows like this is
@@ -129,11 +129,11 @@ assert np.allclose(conv(batch, weight, 2, 1), loops)
 # %%
 # How much faster?
 # ----------------
-# Neither version saves a single multiplication. Every output value takes kh·kw·c_in of them; in the case below, 3·3·16
-# = 144. What changes is how they are carried out. The loop makes Python start thousands of small calculations. The
-# product is one call of a **GEMM** (general matrix multiply), a routine that experts have tuned for decades. It works
-# on blocks of both matrices that fit into the *cache*, the small, fast memory inside the processor, and uses every
-# value many times before it fetches the next from the large, slow main memory.
+# Neither version saves a single multiplication. Every output value takes kh·kw·c_in of them; in the case below,
+# 3·3·16 = 144. What changes is how they are carried out. The loop makes Python start thousands of small calculations.
+# The product is one call of a **GEMM** (general matrix multiply), a routine that experts have tuned for decades. It
+# works on blocks of both matrices that fit into the *cache*, the small, fast memory inside the processor, and uses
+# every value many times before it fetches the next from the large, slow main memory.
 
 
 def seconds(function, *arguments) -> float:

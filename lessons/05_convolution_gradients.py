@@ -67,7 +67,7 @@ assert dbias == 3
 # %%
 # The figure worth keeping
 # ------------------------
-# The thick frame marks the value that is in both windows with a slope other than 0.
+# The thick frames mark the value of ``x`` that both windows with a nonzero slope contain, and its slope in ``dx``.
 
 from scratchnet.viewing import draw_matrix, keep, panels
 
@@ -86,10 +86,10 @@ keep(figure, "05-convolution-gradients")
 # kernels, and Y is the output. The element in row r and column b is ``Y[r, b] = Σ C[r, m]·W[m, b]``, summed over all m.
 # The same reasoning as above gives:
 #
-# - W[m, b] is multiplied by C[r, m] for every r, so its slope is ``Σ C[r, m]·dY[r, b]``, summed over r. This is ``C.T @
-#   dY``.
-# - C[r, m] is multiplied by W[m, b] for every b, so its slope is ``Σ dY[r, b]·W[m, b]``, summed over b. This is ``dY @
-#   W.T``.
+# - W[m, b] is multiplied by C[r, m] for every r, so its slope is ``Σ C[r, m]·dY[r, b]``, summed over r. This is
+#   ``C.T @ dY``.
+# - C[r, m] is multiplied by W[m, b] for every b, so its slope is ``Σ dY[r, b]·W[m, b]``, summed over b. This is
+#   ``dY @ W.T``.
 #
 # Each of the two products has as many multiplications as the forward pass, so the backward pass takes about twice as
 # long.

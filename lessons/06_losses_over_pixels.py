@@ -112,9 +112,9 @@ assert at_40 == 40
 # %%
 # Its slope is p − t
 # ------------------
-# Differentiate log(1 + eᶻ) − z·t: the first term gives eᶻ / (1 + eᶻ), which is σ(z). So the slope is σ(z) − t, or **p −
-# t**: the prediction minus the truth. It is between −1 and 1, it is 0 only where the network is right, and it is easy
-# to remember. Check it as in lesson 2:
+# Differentiate log(1 + eᶻ) − z·t: the first term gives eᶻ / (1 + eᶻ), which is σ(z). So the slope is σ(z) − t, or
+# **p − t**: the prediction minus the truth. It is between −1 and 1, it is 0 only where the network is right, and it is
+# easy to remember. Check it as in lesson 2:
 
 step = 1e-5
 measured = {t: (stable_loss(z + step, t) - stable_loss(z - step, t)) / (2 * step) for t in (0, 1)}
@@ -126,8 +126,8 @@ assert worst < 1e-9
 # The figure worth keeping
 # ------------------------
 # The figure shows the loss and slope of a background pixel against the logit. The naive loss ends where the probability
-# is rounded to 1. The squared difference (p − t)², an obvious alternative, becomes flat on the right: its slope is 2·(p
-# − t)·p·(1 − p), and p·(1 − p) is close to 0 when the network is sure. The more wrong the network is, the less it
+# is rounded to 1. The squared difference (p − t)², an obvious alternative, becomes flat on the right: its slope is
+# 2·(p − t)·p·(1 − p), and p·(1 − p) is close to 0 when the network is sure. The more wrong the network is, the less it
 # learns.
 
 from scratchnet.viewing import ROLES, keep, panels
@@ -138,7 +138,7 @@ with np.errstate(divide="ignore"):
     naive = naive_loss(logits32, 0)
 figure, (left, right) = panels(10, 3.5, columns=2)
 left.plot(logits32, stable_loss(logits32, 0), color=ROLES["output"], linewidth=4, label="cross-entropy")
-left.plot(logits32, naive, "--", color=ROLES["truth"], label="the same, naive, float32")
+left.plot(logits32, naive, "--", color=ROLES["truth"], label="naive cross-entropy, float32")
 left.plot(logits32, p**2, ":", color=ROLES["truth"], linewidth=2.2, label="squared difference")
 right.plot(logits32, p, color=ROLES["output"], linewidth=4, label="cross-entropy: p − t")
 right.plot(logits32, 2 * p * p * (1 - p), ":", color=ROLES["truth"], linewidth=2.2, label="squared difference")
@@ -243,7 +243,7 @@ print(f"share of cell {frequency[1]:.2f}; learned {plain:.2f}, with weights {bal
 # Without class weights the network learns to predict 0.20 everywhere, the share of cell pixels. This is always below
 # one half, so the mask is empty. With the weights 0.63 and 2.47 it predicts 0.50, so that the smallest hint in an image
 # can tip the balance. This has a price: a network trained like this marks too much rather than too little, and its p no
-# longer tells how often it is right.
+# longer reflects how often it is right.
 
 # %%
 # The packaged loss, and a check
@@ -270,8 +270,8 @@ assert (their_slopes[0, 0, :3] == 0).all()
 # %%
 # What breaks if …
 # ----------------
-# **… the infinite loss is avoided by adding a tiny number,** ``log(1 − p + 10⁻¹²)``? The loss becomes finite, 27.6 at z
-# = 40. But its slope is 0 there, because p does not change any more: the network is wrong and never learns it.
+# **… the infinite loss is avoided by adding a tiny number,** ``log(1 − p + 10⁻¹²)``? The loss becomes finite, 27.6 at
+# z = 40. But its slope is 0 there, because p does not change any more: the network is wrong and never learns it.
 
 
 def patched(z: float) -> float:
@@ -326,5 +326,5 @@ assert nothing == 0
 # 2. Show that the softmax of the two logits (0, z) is the sigmoid of z. Why is one channel enough for two classes?
 # 3. At each pixel, the slopes of the softmax loss add up to 0 over the classes. Why must they?
 # 4. In the formula of Dice (lesson 1), replace the predicted mask by probabilities: ``D = 2·Σ p·t / (Σ p + Σ t)``. Then
-#    1 − D can serve as a loss too. Derive its slope with respect to each p (the derivative of a quotient u/v is (u'·v −
-#    u·v')/v²), and check it as in lesson 2.
+#    1 − D can serve as a loss too. Derive its slope with respect to each p (the derivative of a quotient u/v is
+#    (u'·v − u·v')/v²), and check it as in lesson 2.

@@ -133,8 +133,8 @@ assert worst < 1e-8
 # The packaged functions take batches of images with channels, ``(n, h, w, c)``. The transposed convolution has a kernel
 # for every pair of an output and an input channel, ``(kh, kw, c_out, c_in)``, and the kernel can have any size. The
 # stride is the distance between neighbouring copies: with a 3×3 or 4×4 kernel and stride 2 they overlap, and
-# overlapping values are added. The padding is the number of rows and columns that are then removed on each side (lesson
-# 9).
+# overlapping values are added. The padding is the number of rows and columns that are then removed on each side
+# (lesson 9).
 
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 from scratchnet.ops.resampling import bed_of_nails, upsample_nearest, upsample_nearest_backward

@@ -159,9 +159,8 @@ print(
 # The packaged function
 # ---------------------
 # `scratchnet.ops.transposed` takes the weight of the convolution that it transposes. From the transposed side its shape
-# is ``(kh, kw, c_out, c_in)``: the convolution leads from the ``c_out`` channels of the large map to the ``c_in``
-# channels of the small one. The output of one operation has the shape of the input of the other, so both use the same
-# array.
+# is ``(kh, kw, c_out, c_in)``: the convolution turns the ``c_out`` channels of the large map into the ``c_in`` channels
+# of the small one. The output of one operation has the shape of the input of the other, so both use the same array.
 
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
@@ -272,7 +271,7 @@ assert (blur.T @ two).tolist() == [8, 16, 24, 32, 16]
 
 # %%
 # The numbers 1 to 5 become 8, 16, 24, 32, 16. No other matrix could restore them either, because two numbers do not
-# determine five. Other inputs have exactly the same result, for instance
+# determine five. Other inputs have exactly the same result, for instance:
 
 other = numbers + np.array([2.0, -1.0, 0.0, 1.0, -2.0])
 print(other, "→", blur @ other)
