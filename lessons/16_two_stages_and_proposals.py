@@ -3,20 +3,21 @@ r"""
 ======================================================
 
 **The question.** A network sees a mouse and a bus in the same photograph, at the same scale, through the same window.
-DeconvNet's authors say that this breaks the bus and loses the mouse, and that every object should first be brought to
-the same size. Is that so? What does it need, and what comes of it?
+The authors of DeconvNet claim that such a network breaks the bus into pieces and misses the mouse, and that every
+object should first be rescaled to the same size. Is this true? What does it require, and what does it achieve?
 
-You need lesson 13 (FCN, what a score sees), lesson 14 (ways up) and lesson 15 (DeconvNet).
+You need lesson 13 (FCN, receptive fields), lesson 14 (ways up) and lesson 15 (DeconvNet).
 """
 
 # %%
 # Write your prediction down first
 # --------------------------------
-# 1. Objects of very different sizes, one network, whole images. Which are found worst: small, medium or large ones?
-# 2. Now somebody draws a box round every object. Each box is resized to the same size and segmented alone. Which
-#    objects gain most?
+# 1. One network sees whole images with objects of very different sizes. Which objects does it segment worst: small,
+#    medium or large ones?
+# 2. Now someone draws a box round every object. Each box is resized to the same size and segmented alone. Which objects
+#    gain most?
 # 3. Nobody draws boxes. We take 25 boxes from a regular grid, segment them all, and keep at every pixel the largest
-#    score of each class. Better or worse than whole images?
+#    score of each class. Is this better or worse than whole images?
 
 import numpy as np
 
@@ -25,13 +26,14 @@ from scratchnet.lesson import start_lesson
 FAST = start_lesson()
 
 # %%
-# By hand: scores go back, and the largest wins
-# ---------------------------------------------
-# A **proposal** is a box in which there may be an object. Take an image of one row with 8 pixels and two boxes. Each is
-# resized to the network's size, here 2 pixels, and gets a score a pixel. The scores go back to the box's own size and
-# place; outside its box, a map is 0. Then at every pixel **the largest** counts (Noh, Hong, Han 2015, section 5.1).
+# By hand: the largest score wins
+# -------------------------------
+# A **proposal** is a box that may contain an object. Take an image of one row with 8 pixels and two boxes. Each box is
+# resized to the network's size, here 2 pixels, and gets one score per pixel. The scores are resized back to the box's
+# own size and position; outside its box, a map is 0. Then **the largest score** counts at every pixel (Noh, Hong, Han
+# 2015, section 5.1).
 
-boxes = {"A": (0, 4), "B": (2, 8)}  # first pixel, and the first after
+boxes = {"A": (0, 4), "B": (2, 8)}  # first pixel, and one past the last
 scores_of = {"A": [2.0, 6.0], "B": [4.0, -1.0]}
 maps = np.zeros((2, 8))
 for row, name in enumerate(boxes):
@@ -43,22 +45,21 @@ assert largest.tolist() == [2, 2, 6, 6, 4, 0, 0, 0]
 assert summed.tolist() == [2, 2, 10, 10, 4, -1, -1, -1]
 
 # %%
-# On the right, B says −1 and A, which does not reach that far, says 0: the largest is 0. The paper also offers the sum;
-# there, a pixel that lies in many boxes gets a large score for that reason alone.
+# On the right, B has −1 and A, which does not reach that far, has 0: the largest is 0. The paper also offers the sum,
+# but then a pixel covered by many boxes gets a large score for that reason alone.
 #
-# By hand: two networks, one answer
-# ---------------------------------
-# An **ensemble** of two networks is the mean of their probabilities. One that is unsure gives way to one that is sure:
+# By hand: an ensemble of two networks
+# ------------------------------------
+# An **ensemble** of two networks averages their probabilities. A confident network outweighs an unsure one:
 
-unsure, sure = np.array([0.6, 0.4]), np.array([0.2, 0.8])  # for ground and object
+unsure, sure = np.array([0.6, 0.4]), np.array([0.2, 0.8])  # for background and object
 together = (unsure + sure) / 2
 print("mean of", unsure, "and", sure, "is", together)
 assert together.argmax() == 1
 
 # %%
-# The paper has these results on VOC 2012, photographs with objects of 20 classes on which such networks are compared
-# (mean IoU in per cent). The two kinds of network make different mistakes, so together they are better than the better
-# one.
+# The paper reports these results on VOC 2012, a benchmark of photographs with objects of 20 classes (mean IoU in per
+# cent). The two kinds of network make different mistakes, so the ensemble beats the better one.
 
 published = {"FCN-8s": 62.2, "DeconvNet": 69.6, "both": 71.7}
 for name, value in published.items():
@@ -66,24 +67,25 @@ for name, value in published.items():
 
 # %%
 # DeconvNet alone has 69.6 against the 62.2 of FCN-8s, both together 71.7. But DeconvNet also has proposals, batch norm,
-# another training and nearly twice the numbers to learn. The table does not say what the switches had to do with it. So
-# we try for ourselves.
+# a different training procedure and nearly twice as many parameters. The table does not show how much the switches
+# contribute, so we run our own experiment.
 #
 # Scenes
 # ------
-# The package draws discs, squares, triangles, rings and stars, from 6 % to 60 % of the image's side. We take only where
-# they are, and paint them in light colours on dark ground, so that a small network learns something within seconds.
-# Ground is 0, what is round is 1, what has corners is 2. Only the outline tells 1 from 2.
+# The package draws discs, squares, triangles, rings and stars, from 6 % to 60 % of the image's side. We take only their
+# outlines and paint them in light colours on a dark background, so that a small network learns something within
+# seconds. The background is 0, round objects are 1, and objects with corners are 2. Only the outline distinguishes 1
+# from 2.
 
 from scratchnet.arrays import generator
 from scratchnet.data import make_shapes
 
 SIDE = 64
-KIND = np.array([0, 1, 2, 2, 1, 2], np.uint8)  # ground, disc, square, triangle, ring, star
+KIND = np.array([0, 1, 2, 2, 1, 2], np.uint8)  # background, disc, square, triangle, ring, star
 
 
 class Scenes:
-    """Images with masks and numbered objects, as the package expects of a set."""
+    """Images with masks and numbered objects, with the interface of the package's data sets."""
 
     classes, ignore_index = ("ground", "round", "cornered"), 255
 
@@ -117,13 +119,13 @@ class Scenes:
 
 
 learned, unseen = Scenes(0, 12 if FAST else 400), Scenes(1000, 4 if FAST else 60)
-print(len(learned), "scenes to learn from,", len(unseen), "others to measure on")
+print(len(learned), "scenes for training,", len(unseen), "others for testing")
 
 # %%
 # A window of fixed size
 # ----------------------
-# The network goes down and up like those of lesson 14, an *hourglass*, with three pools. What does a number in its
-# middle see?
+# The network goes down and up like those of lesson 14, an *hourglass*, with three pools. What is the receptive field in
+# its middle?
 
 from scratchnet.layers import BatchNorm2d, Conv2d, MaxPool2d, MaxUnpool2d, ReLU, UpsampleNearest
 from scratchnet.network import Network
@@ -138,7 +140,7 @@ def convolve(net: Network, name: str, c_in: int, c_out: int) -> str:
 
 
 def hourglass(way_up: str) -> Network:
-    """Build the network; "switches" or "nearest" says how it comes up again."""
+    """Build the network; ``way_up`` is "switches" or "nearest"."""
     net, filters = Network(channels=3, stride=8), (16, 32, 32)
     for level, (c_in, c_out) in enumerate(zip((3, *filters), filters, strict=False), start=1):
         convolve(net, f"conv{level}", c_in, c_out)
@@ -161,18 +163,18 @@ ring = largest_disc / (1 - 0.55**2) ** 0.5  # a ring of the same area; its hole 
 print(f"{field} pixels; discs are {smallest:.0f} to {largest_disc:.0f} pixels wide, rings up to {ring:.0f}")
 
 # %%
-# It sees 38 pixels. All kinds have equal areas: the largest disc is 38 pixels wide, and a ring as large is 46 wide,
-# more than the network sees. The smallest disc has 4, and three pools make half a pixel of that. FCN's score sees 404
-# pixels, whatever is in the photograph (lesson 13).
+# It sees 38 pixels. All kinds of object have equal areas: the largest disc is 38 pixels wide, and a ring as large is 46
+# wide, more than the network sees. The smallest disc has 4, and three pools make half a pixel of that. FCN's score sees
+# 404 pixels, whatever the photograph shows (lesson 13).
 #
 # Stage 1: one object in the middle of its box
 # --------------------------------------------
-# To be shown boxes, the network must learn from boxes. The paper does that in two stages. The first is easy: each
-# object in the middle of a box 1.2 times as large as itself, and **this object alone is labelled**. Step by step:
+# To segment boxes, the network must be trained on boxes. The paper does this in two stages. The first is easy: each
+# object is in the middle of a box 1.2 times its size, and **only this object is labelled**. Step by step:
 
 from scratchnet.data import Curriculum, boxes_round, resize_image, resize_mask, training_boxes
 
-BOX = 36  # boxes become 36×36, and a random 32×32 of it is learned from
+BOX = 36  # boxes become 36×36; training uses a random 32×32 crop of each
 
 
 def centred(scenes: Scenes, index: int, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +184,7 @@ def centred(scenes: Scenes, index: int, number: int) -> tuple[np.ndarray, np.nda
     tall, wide = max(1, round(1.2 * height)), max(1, round(1.2 * width))
     top, left = top - (tall - height) // 2, left - (wide - width) // 2
     piece = np.zeros((tall, wide, 3), np.uint8)  # beyond the image: black …
-    labels = np.full((tall, wide), 255, np.uint8)  # … and it does not count
+    labels = np.full((tall, wide), 255, np.uint8)  # … and ignored
     alone = np.where(numbers == number, mask, 0)
     for i, j in np.ndindex(tall, wide):
         if 0 <= top + i < SIDE and 0 <= left + j < SIDE:
@@ -195,14 +197,15 @@ for index in range(6):
     example = stage1.examples[index]
     ours, packaged = centred(learned, example.image, example.number), stage1.load(index)
     assert all((mine == theirs).all() for mine, theirs in zip(ours, packaged, strict=True))
-print(len(stage1), "boxes; ours and the package's are alike in every pixel")
+print(len(stage1), "boxes; ours and the package's agree in every pixel")
 
 # %%
-# Stage 2: boxes as they will come
-# --------------------------------
-# In use nobody knows where the objects are. So the second stage has boxes that overlap an object enough (here by half
-# or more): moved, stretched, with pieces of other objects in them. Now **everything is labelled**, and examples of rare
-# classes are repeated. Easy examples first, then what it will meet: a **curriculum**.
+# Stage 2: realistic boxes
+# ------------------------
+# In use, nobody knows where the objects are. So the second stage takes boxes that overlap an object sufficiently (here
+# by half or more): shifted, stretched, and containing parts of other objects. Now **everything is labelled**, and
+# examples of rare classes are repeated. Training on easy examples first and realistic ones later is called a
+# **curriculum**.
 
 stage2 = training_boxes(learned, Curriculum(stage=2, box_size=BOX, least_object=3, boxes_per_object=2), {}, seed=0)
 counts = [sum(example.label == label for example in stage2.examples) for label in (1, 2)]
@@ -222,10 +225,9 @@ keep(figure, "16-two-stages")
 
 # %%
 # Training
-# --------
-# Three networks, with the same number of updates, and of pixels in an update: 4 scenes of 64×64 are 16 boxes of 32×32.
-# The third learns from boxes, a third of its updates in stage 1. The learning rate shrinks from update to update, down
-# to 0.
+# We train three networks, with the same number of updates and of pixels per update: 4 scenes of 64×64 have as many
+# pixels as 16 boxes of 32×32. The third network trains on boxes, a third of its updates in stage 1. The learning rate
+# decreases linearly to 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -242,7 +244,7 @@ Sample = tuple[np.ndarray, np.ndarray]
 
 @dataclass
 class Source:
-    """Where a batch comes from."""
+    """A source of training batches."""
 
     load: Callable[[int], Sample]
     count: int
@@ -251,7 +253,7 @@ class Source:
 
 
 def fit(net: Network, plan: list[tuple[Source, int]]) -> Segmenter:
-    """Train on the sources of a plan, one after the other; return what segments images."""
+    """Train on the sources of a plan, one after the other; return the segmenter."""
     net.allocate(seed=0).train()
     pixel_loss, optimizer, done = PixelLoss(classes=3), Adam(), 0
     for source, updates in plan:
@@ -284,7 +286,7 @@ by_boxes = fit(hourglass("switches"), [(first, UPDATES // 3), (second, UPDATES -
 # %%
 # From boxes to a mask of the image
 # ---------------------------------
-# The row of eight pixels from above, as a function for images; and the package's, which does the same.
+# Here is the row of eight pixels from above, as a function for images, compared with the package's function:
 
 from scratchnet.data import Window, connected_components
 from scratchnet.data.proposals import cut_out, enlarged
@@ -318,7 +320,7 @@ def regions(name: str, image: np.ndarray) -> list[Window]:
 
 
 def true_boxes(name: str, image: np.ndarray) -> list[Window]:
-    """Propose what a person would draw; no program has these."""
+    """Propose boxes from the ground truth, as a person would draw them."""
     numbers = unseen.load_objects(unseen.names.index(name))
     return [enlarged(box, 1.2) for box in boxes_round(numbers).values()]
 
@@ -335,10 +337,11 @@ print(f"our scores and the package's: largest difference {worst:.0e}")
 assert worst < 1e-3
 
 # %%
-# How well is an object found?
-# ----------------------------
-# For every object: IoU with what is predicted there, 0 if it is overlooked. Then the mean over small, medium and large
-# objects, cut so that each third covers the same ratio of sizes. A mean over pixels would be blind for small ones.
+# How well is an object segmented?
+# --------------------------------
+# For every object, compute the IoU with the prediction at its position, 0 if it is missed. Then average over small,
+# medium and large objects; each of these three groups spans the same ratio of sizes. A mean over pixels would hardly
+# depend on small objects.
 
 from scratchnet.data import find_objects
 from scratchnet.evaluation.sizes import BINS, object_scores, size_table
@@ -377,27 +380,27 @@ if not FAST:
     assert table["whole, nearest"]["small"] < table["whole, switches"]["small"]
 
 # %%
-# What a full run says, line by line:
+# The results of a full run, line by line:
 #
-# - Whole images: small objects are found worst by far. The mouse is lost. Large ones are found best, but not all are
-#   whole; look for one in pieces in the last picture below.
+# - Whole images: small objects are by far the worst. The mouse is lost. Large ones are the best, but some are broken
+#   into pieces, as in the last picture below.
 # - True boxes: better at every size, and most for small and medium objects. The idea is right, **if** the boxes are.
-# - Boxes from a grid: small and medium objects are found worse than without boxes. A box that shows a corner of
-#   something, or three things, or nothing, still gives an opinion, and the largest score wins. One loud box of 25 is
+# - Boxes from a grid: small and medium objects are worse than without boxes. A box that shows a corner of something, or
+#   three things, or nothing, still contributes scores, and the largest score wins. One high score among 25 boxes is
 #   enough.
-# - Boxes round light regions, which is how proposal methods begin: good for small and medium objects. Large ones touch
-#   others, and share their box.
-# - Both together, whole images and regions: a little better than either, as in the paper's table.
+# - Boxes round light regions, the starting point of proposal methods: good for small and medium objects. Large ones
+#   touch others, and share a box with them.
+# - Whole images and regions together: a little better than either, as in the paper's table.
 # - Switches against nearest, all else being equal: switches are ahead, clearly so for small objects. In lesson 14 they
-#   were not. A trial speaks of its own images, sizes and number of updates.
+#   were not. An experiment holds only for its own images, sizes and number of updates.
 #
-# So do switches win? Here yes. But the features of lesson 14 were not in this race, and one run is no proof.
-# ``benchmarks/shapes_study.py`` is a comparison with several seeds and networks of equal size; what it gave is in
-# ``docs/results.md``.
+# So do switches win? Here they do. But this experiment does not include the features of lesson 14, and one run proves
+# nothing. ``benchmarks/shapes_study.py`` compares networks of equal size over several seeds; ``docs/results.md`` has
+# its results.
 #
 # The figure worth keeping
 # ------------------------
-# How well small, medium and large objects are found, in each of the ways.
+# The IoU of small, medium and large objects, for each system.
 
 figure, (bars,) = panels(8, 3.6)
 shades = ("#b7e2d3", "#4cb393", "#00553e")  # light to dark: small, medium, large
@@ -411,7 +414,7 @@ bars.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
 keep(figure, "16-sizes")
 
 # %%
-# And one scene, as the systems see it:
+# One scene, as each system segments it:
 
 index = 1
 image, mask = unseen.load(index)
@@ -428,8 +431,8 @@ keep(figure, "16-one-scene")
 # %%
 # What breaks if …
 # ----------------
-# **… a mask is resized like an image?** Images are resized by mixing neighbours. Between ground, 0, and a cornered
-# object, 2, lies 1, which is *round*. Every cornered object gets a round rim, and nobody sees it in the loss.
+# **… a mask is resized like an image?** Resizing an image mixes neighbouring pixels. Between background, 0, and a
+# cornered object, 2, lies 1, which is *round*. Every cornered object gets a round rim, and the loss does not show it.
 
 square = np.zeros((8, 8), np.uint8)
 square[2:6, 2:6] = 2
@@ -441,8 +444,9 @@ print(f"{invented} of {mixed.size} pixels have a class that was not in the mask"
 assert set(np.unique(taken)) == {0, 2}
 
 # %%
-# **… a score outside its box is not 0 but −∞, "no opinion"?** Take the row of eight pixels once more, where A says
-# nothing beyond pixel 3. Then B's −1 stands, though nobody else has looked. With 0 it has to be outbid.
+# **… a score outside its box is −∞, "unknown", instead of 0?** Take the row of eight pixels again, where A covers
+# nothing beyond pixel 3. Then B's −1 is the result, because no other box covers these pixels. With 0, a score must
+# exceed 0 to count.
 
 no_opinion = maps.copy()
 no_opinion[0, 4:], no_opinion[1, :2] = -np.inf, -np.inf
@@ -450,26 +454,26 @@ print("largest with 0:", largest, "\nlargest with −∞:", no_opinion.max(axis=
 assert no_opinion.max(axis=0)[5:].tolist() == [-1, -1, -1]
 
 # %%
-# **… the scores are compared as probabilities?** The paper takes the softmax *after* the maximum. A softmax in every
-# box would make all boxes equally loud: one that shows empty ground would be as sure of it as one that shows an object.
+# **… the scores are compared as probabilities?** The paper applies the softmax *after* the maximum. A softmax within
+# each box would give all boxes equal weight: one that shows only background would be as confident as one that shows an
+# object.
 #
-# **… small objects are looked at in many boxes?** Each box costs a full pass. 25 boxes of 32×32 are 25,600 pixels; the
+# **… small objects appear in many boxes?** Each box costs a full pass. 25 boxes of 32×32 have 25,600 pixels, while the
 # scene has 4,096.
 
 cost = 25 * 32 * 32 / SIDE**2
 print(f"{cost:.2f} times the pixels of the scene")
 
 # %%
-# It is 6.25 times the work. The paper's 50 boxes of 224×224 make it slower still than FCN, which looks once.
+# It is 6.25 times the work. The paper's 50 boxes of 224×224 make it slower still than FCN, which needs one pass.
 #
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/16_two_stages_and_proposals.py``.
 #
-# 1. Compute the 38 pixels that a number in the middle sees, by the rule of lesson 13. How many are there with two
-#    pools?
+# 1. Derive the receptive field of 38 pixels with the rule of lesson 13. How large is it with two pools?
 # 2. A third box C, pixels 4 to 7, has the scores [1, 3]. What are the largest scores of the row now?
 # 3. Two networks have the scores [2, 0] and [0, 1] at a pixel. Compare the mean of the probabilities with the softmax
-#    of the mean score. When do they name different classes?
+#    of the mean score. When do they give different classes?
 # 4. An object of class 1 occurs twice, one of class 2 five times. Which examples does the second stage's balancing
 #    repeat, and how often?

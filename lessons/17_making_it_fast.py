@@ -2,8 +2,8 @@ r"""
 17. Making it fast: tiles, threads, Winograd
 ============================================
 
-**The question.** The loops of lesson 3 and the packaged convolution compute the same sums, and one is thousands of
-times slower than the other. Where did the time go, and what is left once it is gone?
+**The question.** The loops of lesson 3 and the packaged convolution compute the same sums, but the loops are thousands
+of times slower. Where does the time go, and how much remains after optimisation?
 
 You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
 """
@@ -11,11 +11,11 @@ You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
 # %%
 # Write your prediction down first
 # --------------------------------
-# A layer takes a map of 56×56 pixels with 64 channels to another such map, with kernels of 3×3. Write down:
+# A layer maps 56×56 pixels with 64 channels to as many pixels and channels, with 3×3 kernels. Write down:
 #
-# 1. how many multiplications that is;
-# 2. how long your computer should take for them, if one core of its processor does some 25 billion multiplications and
-#    as many additions a second;
+# 1. how many multiplications it performs;
+# 2. how long your computer should need for them, if one core of its processor does some 25 billion multiplications and
+#    as many additions per second;
 # 3. how many of these multiplications one could save without changing the result. (Most people say: none.)
 
 import os
@@ -30,7 +30,7 @@ from scratchnet.lesson import start_lesson
 FAST = start_lesson()
 rng = np.random.default_rng(17)
 
-# One core for everybody, so that like is compared with like. The others come in at the fourth step.
+# Use one core everywhere, for a fair comparison. The fourth step adds the others.
 one_core = threadpool_limits(1)
 threads_before = os.environ.get("SCRATCHNET_THREADS")
 os.environ["SCRATCHNET_THREADS"] = "1"
@@ -45,7 +45,7 @@ print(f"{products / 1e6:.1f} million multiplications")
 
 
 def seconds(function: Callable[[], object], repeats: int = 5) -> float:
-    """Return the shortest of a few runs: whatever else the machine does can only make a run longer."""
+    """Return the shortest of a few runs: other load on the machine can only make a run longer."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -55,30 +55,29 @@ def seconds(function: Callable[[], object], repeats: int = 5) -> float:
 
 
 # %%
-# 115.6 million multiplications, each followed by an addition: at 25 billion of each a second about 5 ms.
+# 115.6 million multiplications, each followed by an addition: at 25 billion of each per second about 5 ms.
 #
-# Count before you tune
-# ---------------------
-# A computer does two things: it calculates, and it fetches numbers from memory. The layer reads a map and the weights
-# and writes a map. Divide: how many multiplications are there for every number fetched?
+# Count before you optimise
+# -------------------------
+# A computer does two things: it calculates, and it reads and writes memory. The layer reads a map and the weights and
+# writes a map. How many multiplications are there for each number moved?
 
 numbers = x.size + weight.size + h * w * c_out
 per_number = products / numbers
-print(f"{numbers} numbers, {per_number:.0f} multiplications for each")
+print(f"{numbers} numbers moved, {per_number:.0f} multiplications for each")
 assert round(per_number) == 264
 
-# %%
-# 264 products for each number that must come from memory. A core can do some sixty sums in the time in which one
-# number arrives from main memory (measured with ``python benchmarks/lock.py``), so this layer *can* run at the speed
-# of the arithmetic. ReLU, with one comparison for each number, never can: its time is the time of fetching. Every
-# trick below serves one of two purposes: fetch less, or calculate less.
+# 264 products for each number moved to or from memory. In the time in which one number arrives from main memory, a core
+# can do some sixty multiplications and additions (measured with ``python benchmarks/lock.py``), so arithmetic *can* be
+# the limit for this layer. For ReLU, with one comparison per element, memory is always the limit. Every optimisation
+# below serves one of two purposes: less memory traffic, or fewer calculations.
 
 # %%
 # First step: from loops to one product
 # -------------------------------------
-# Lesson 4 copied every 3×3 window, also called a *patch*, into a row of a matrix (im2col) and let one matrix product do
-# the rest. Here are both again. Loops in Python alone are measured on a single pixel, for nobody wants to wait for the
-# others.
+# Lesson 4 copied every 3×3 window, also called a *patch*, into a row of a matrix (im2col), so that one matrix product
+# does the rest. Here are both versions again. The version in pure Python is measured on a single pixel, because the
+# whole map would take too long.
 
 
 def one_pixel_in_python(patch: list, weight: list) -> list:
@@ -124,11 +123,11 @@ ladder = {
     "im2col": seconds(lambda: by_im2col(x, weight)),
 }
 print({name: f"{1000 * t:.1f} ms" for name, t in ladder.items()})
-truth = by_im2col(x.astype(np.float64), weight.astype(np.float64))  # the judge for all that follows
+truth = by_im2col(x.astype(np.float64), weight.astype(np.float64))  # the reference for everything below
 
 
 def off(y: np.ndarray) -> float:
-    """Return the largest error as a share of the largest output."""
+    """Return the largest error, relative to the largest output."""
     return float(np.abs(y - truth).max() / np.abs(truth).max())
 
 
@@ -137,16 +136,16 @@ assert off(by_loops(x, weight)) < 1e-5
 # %%
 # Second step: tiles that stay in the cache
 # -----------------------------------------
-# The matrix of patches is nine times as large as the map, for every pixel is in nine patches:
+# The matrix of patches is nine times as large as the map, because every pixel is in nine patches:
 
 columns_bytes = columns_of(x).nbytes
 print(f"map {x.nbytes / 1e6:.1f} MB, patches {columns_bytes / 1e6:.1f} MB")
 assert columns_bytes == 9 * x.nbytes
 
 # %%
-# The cache (lesson 4) of many processors just holds that, and copying costs little. The patches of a larger map are
-# written to main memory and read back. So take a few rows of the map, a **tile**, at a time: their patches stay in the
-# cache, and are gone before anybody has to carry them away.
+# On many processors it just fits into the cache (lesson 4), so copying costs little. The patches of a larger map are
+# written to main memory and read back. So process a few rows of the map, a **tile**, at a time: their patches stay in
+# the cache and are overwritten before they reach main memory.
 
 
 def by_tiles(x: np.ndarray, weight: np.ndarray, rows: int = 8) -> np.ndarray:
@@ -154,7 +153,7 @@ def by_tiles(x: np.ndarray, weight: np.ndarray, rows: int = 8) -> np.ndarray:
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     matrix = weight.reshape(-1, weight.shape[3])
     y = np.empty((*x.shape[:3], weight.shape[3]), x.dtype)
-    columns = np.empty((rows, x.shape[2], 3, 3, x.shape[3]), x.dtype)  # written again and again, never given back
+    columns = np.empty((rows, x.shape[2], 3, 3, x.shape[3]), x.dtype)  # allocated once and overwritten for every tile
     for top in range(0, x.shape[1], rows):
         part = columns[: min(rows, x.shape[1] - top)]
         for i in range(3):
@@ -175,22 +174,22 @@ print(f"on a map of {wide.shape[1]}×224: im2col {1000 * at_once:.0f} ms, tiles 
 # %%
 # Third step: fewer multiplications (Winograd)
 # --------------------------------------------
-# Now the third prediction. Take a kernel of 3 numbers, :math:`g_0, g_1, g_2`, that slides over 4 numbers,
-# :math:`d_0 \ldots d_3`. It has two outputs, six multiplications:
+# Now the third prediction. Take a kernel of 3 elements, :math:`g_0, g_1, g_2`, that slides over 4 values, :math:`d_0
+# \ldots d_3`. It has two outputs and needs six multiplications:
 #
 # .. math::
 #
 #     y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2 \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2
 #
-# Four are enough (**Winograd** 1980). Prepare the kernel once and the data once, with additions only, then multiply:
+# Four are enough (**Winograd** 1980). Transform the kernel and the data once, then multiply:
 #
 # .. math::
 #
 #     m_0 = (d_0 - d_2)\, g_0 \quad m_1 = (d_1 + d_2) \frac{g_0 + g_1 + g_2}{2} \quad
 #     m_2 = (d_2 - d_1) \frac{g_0 - g_1 + g_2}{2} \quad m_3 = (d_1 - d_3)\, g_2
 #
-# and :math:`y_0 = m_0 + m_1 + m_2`, :math:`y_1 = m_1 - m_2 - m_3`. Multiply it out on paper once: everything that
-# does not belong cancels. As matrices, with the names of Lavin and Gray (2016):
+# and :math:`y_0 = m_0 + m_1 + m_2`, :math:`y_1 = m_1 - m_2 - m_3`. Expand these sums on paper: all other terms cancel.
+# As matrices, with the names of Lavin and Gray (2016):
 
 b_t = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], np.float32)
 g = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
@@ -204,14 +203,14 @@ assert np.allclose(by_transform, by_sliding)
 assert by_sliding.tolist() == [32, 43]
 
 # %%
-# In two dimensions the same is done to rows and to columns, :math:`Y = A^\top [(G g G^\top) \odot (B^\top d B)] A`,
-# where ⊙ multiplies number by number. A tile of 2×2 outputs then takes 4·4 = 16 multiplications where the sliding sum
-# takes 4·9 = 36. One writes F(2×2, 3×3) for this. A tile of 4×4 outputs, F(4×4, 3×3), with other, larger matrices,
-# takes 36 in place of 144: three of four multiplications are saved.
+# In two dimensions the same transforms apply to rows and columns, :math:`Y = A^\top [(G g G^\top) \odot (B^\top d B)]
+# A`, where ⊙ is the elementwise product. A tile of 2×2 outputs then takes 4·4 = 16 multiplications where the sliding
+# sum takes 4·9 = 36. This is written F(2×2, 3×3). A tile of 4×4 outputs, F(4×4, 3×3), with other, larger matrices,
+# takes 36 instead of 144, which saves three of four multiplications.
 #
-# With channels, each of the 16 places of the transformed tiles is a matrix product by itself: (tiles × c_in) times
-# (c_in × c_out). In the code ``np.einsum`` writes the products with :math:`B^\top`, :math:`G` and :math:`A^\top`: each
-# letter is an axis, and what is not behind the arrow is summed.
+# With channels, each of the 16 positions of the transformed tiles is a separate matrix product: (tiles × c_in) times
+# (c_in × c_out). In the code, ``np.einsum`` computes the products with :math:`B^\top`, :math:`G` and :math:`A^\top`:
+# each letter is an axis, and an axis missing to the right of the arrow is summed over.
 
 
 def by_winograd(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -234,9 +233,9 @@ assert off(by_winograd(x, weight)) < 1e-5
 assert products / winograd_products == 2.25
 
 # %%
-# 2.25 times fewer multiplications, and hardly faster, mostly slower: the transforms of the data now take the time.
-# They are not arithmetic but traffic. The packaged function sorts the pixels so that each transform meets long rows,
-# works through blocks that stay in the cache, and takes tiles of 4×4.
+# 2.25 times fewer multiplications, but hardly faster and often slower, because the transforms of the data now take the
+# time. They are limited by memory traffic, not arithmetic. The packaged function reorders the pixels so that each
+# transform works on long rows, processes blocks that stay in the cache, and takes tiles of 4×4.
 
 from scratchnet import precise
 from scratchnet.ops.convolution import conv2d
@@ -251,8 +250,8 @@ print({name: f"{1000 * t:.1f} ms" for name, t in ladder.items()})
 # %%
 # The figure worth keeping
 # ------------------------
-# Each step, and below it the time that the multiplications alone would take: the speed of a large matrix product on
-# the same core(s), measured now.
+# The time of each version. The line marks the time that the multiplications alone would take at the speed of a large
+# matrix product on the same core, measured now.
 
 from scratchnet.viewing import ROLES, keep, panels
 from scratchnet.viewing.style import INK
@@ -267,7 +266,7 @@ axes.barh(names, times, color=[ROLES["image"]] * 5 + [ROLES["output"]] * 2, heig
 for row, value in enumerate(times):
     axes.text(value * 1.08, row, f"{value:.1f} ms", va="center", fontsize=9, color=INK)
 axes.axvline(1000 * products / a_second, color=ROLES["weight"], linewidth=2)
-axes.text(1000 * products / a_second, -0.75, " the products alone", fontsize=9, color=INK, va="center")
+axes.text(1000 * products / a_second, -0.75, " multiplications alone", fontsize=9, color=INK, va="center")
 axes.set_xscale("log")
 axes.set_xlim(right=max(times) * 5)
 axes.invert_yaxis()
@@ -277,11 +276,11 @@ keep(figure, "17-making-it-fast")
 # %%
 # Fourth step: all cores
 # ----------------------
-# A **thread** is a piece of a program that runs beside the others, on a core of its own if one is free. Python has a
-# lock that lets only one thread at a time run Python. NumPy lets go of it while it works on an array, so two threads
-# can work at once, each on half of the rows. It pays when the pieces are large: handing a thread something to do and
-# waiting for it costs some hundredths of a millisecond, as long as a pass over ten thousand numbers or more. See what
-# it costs here:
+# A **thread** is a part of a program that runs at the same time as the others, on its own core if one is free. Python
+# has a lock that lets only one thread at a time run Python code. NumPy releases it while it works on an array, so two
+# threads can work at once, each on half of the rows. This pays off for large arrays only: starting work in a thread and
+# waiting for it takes some hundredths of a millisecond, as long as a pass over ten thousand elements or more. Measure
+# it here:
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -290,30 +289,30 @@ with ThreadPoolExecutor(2) as pool:
         halves = np.array_split(np.ones(size, np.float32), 2)
         alone = seconds(lambda halves=halves: [np.sqrt(half, out=half) for half in halves])
         shared = seconds(lambda halves=halves: list(pool.map(lambda half: np.sqrt(half, out=half), halves)))
-        print(f"{size:>10} numbers: alone {1e6 * alone:9.0f} µs, two threads {1e6 * shared:9.0f} µs")
+        print(f"{size:>10} elements: one thread {1e6 * alone:9.0f} µs, two threads {1e6 * shared:9.0f} µs")
 
 # %%
-# Fifth step: memory that is used again
-# -------------------------------------
-# A large array that is new costs more than one that has been used before: the system clears each page of it when it
-# is first touched.
+# Fifth step: reuse memory
+# ------------------------
+# Writing to a newly allocated large array takes longer than writing to one that is already in use, because the
+# operating system clears each page of memory on first access.
 
 large = np.ones(12_000_000, np.float32)
 used = np.empty_like(large)
 fresh_time = seconds(lambda: np.multiply(large, 2))
 used_time = seconds(lambda: np.multiply(large, 2, out=used))
-print(f"into a new array {1000 * fresh_time:.2f} ms, into an old one {1000 * used_time:.2f} ms")
+print(f"into a new array {1000 * fresh_time:.2f} ms, into a used one {1000 * used_time:.2f} ms")
 
 # %%
-# scratchnet therefore keeps the memory of arrays that are gone for the next ones of their size, and works in place
-# where nobody needs the old numbers (`scratchnet.recycling`).
+# scratchnet therefore keeps the memory of deleted arrays for new arrays of the same size, and works in place where the
+# old values are no longer needed (`scratchnet.recycling`).
 #
 # Where the time goes in a whole network
 # --------------------------------------
-# One forward and one backward pass of the small DeconvNet of lesson 15, twice. ``textbook()`` makes the package compute
-# every layer by itself, in the plain way that its formulas have. The fast way has everything above, and one thing more:
-# a ``Replay`` writes down the array operations of a step and then only goes through its list, since each step of a
-# training does the same with other numbers.
+# We time one forward and one backward pass of the small DeconvNet of lesson 15 in two versions. With ``textbook()`` the
+# package computes every layer separately, directly from its formula. The fast version uses everything above, and one
+# thing more: a ``Replay`` records the array operations of one training step and then repeats the recorded list, because
+# every step performs the same operations on other values.
 
 one_core.restore_original_limits()
 os.environ.pop("SCRATCHNET_THREADS")
@@ -346,35 +345,35 @@ def step_of(passes: Network | Replay) -> Callable[[], None]:
 with textbook():
     plain = seconds(step_of(net))
 fast_step = step_of(Replay(net))
-fast_step()  # as always
-fast_step()  # written down
-fast = seconds(fast_step)  # gone through again
+fast_step()  # the normal forward and backward pass
+fast_step()  # recorded
+fast = seconds(fast_step)  # replayed
 print(f"a training step: textbook {1000 * plain:.0f} ms, fast {1000 * fast:.0f} ms, {plain / fast:.1f} times")
 
 # %%
 # What breaks if …
 # ----------------
-# **… tiles are larger?** Winograd's matrices come from polynomials through a few points, and larger tiles need more
-# points. Their powers grow, and with them the rounding errors. F(4×4, 3×3) is off by more than the direct sum in
-# ``float32``; ``float64`` never takes it here:
+# **… tiles are larger?** Winograd's matrices come from polynomials evaluated at a few points, and larger tiles need
+# more points. The powers of these points grow, and the rounding errors with them. In ``float32``, F(4×4, 3×3) has a
+# larger error than the direct sum; in ``float64`` the package does not use it here:
 
 print(f"largest error: direct {direct_error:.0e}, Winograd {winograd_error:.0e} of the largest output")
 assert direct_error < winograd_error < 1e-4
 
 # %%
 # **… the map is small?** At 7×7 there are four tiles of 4×4, and transforming the kernels costs more than all the
-# products. The package then takes the direct sum. One place decides: `scratchnet.ops.algorithm`.
+# products. The package then uses the direct sum. `scratchnet.ops.algorithm` makes this choice.
 #
-# **… you use all cores twice?** If a matrix product starts threads of its own while your threads wait for it, they
-# fight for the cores. While its own threads work, scratchnet asks the matrix library for one thread each.
+# **… you use all cores twice?** If each of your threads starts a matrix product that uses several threads itself, they
+# compete for the cores. While its own threads work, scratchnet limits the matrix library to one thread each.
 #
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/17_making_it_fast.py``.
 #
 # 1. How many multiplications does F(4×4, 3×3) need for the layer above, and how many times fewer is that?
-# 2. Multiply out :math:`m_0 + m_1 + m_2` and :math:`m_1 - m_2 - m_3` and see that they are the sliding sums. (Or let
-#    numbers do it: try random ones.)
-# 3. A 1×1 convolution from 64 to 64 channels on the same map: how many multiplications for each number fetched? And
-#    ReLU? Which of the two can two cores make twice as fast?
-# 4. Write ReLU so that it does not make a new array, and measure both on four million numbers.
+# 2. Expand :math:`m_0 + m_1 + m_2` and :math:`m_1 - m_2 - m_3` and show that they are the sliding sums. (Or check it on
+#    random values.)
+# 3. A 1×1 convolution from 64 to 64 channels on the same map: how many multiplications are there for each number moved?
+#    And for ReLU? Which of the two can two cores make twice as fast?
+# 4. Write ReLU so that it does not allocate a new array, and measure both versions on four million elements.

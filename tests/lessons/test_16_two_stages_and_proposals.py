@@ -6,7 +6,7 @@ import numpy as np
 def test_the_text_follows_the_row_of_eight_pixels(lesson):
     sixteen = lesson(16)
     maps = sixteen.values["maps"]
-    sixteen.says("B says −{:.0f} and A, which does not reach that far, says {:.0f}", -maps[1, 7], maps[0, 7])
+    sixteen.says("B has −{:.0f} and A, which does not reach that far, has {:.0f}", -maps[1, 7], maps[0, 7])
     assert sixteen.values["largest"][7] == 0
 
 
