@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -109,7 +110,7 @@ def _set_threads(words: Sequence[str]) -> list[str]:
 
 
 def _check_threads(name: str, value: str) -> None:
-    if not (value.isdecimal() and 1 <= int(value) <= MOST_THREADS):
+    if not (re.fullmatch("[0-9]{1,5}", value) and 1 <= int(value) <= MOST_THREADS):
         raise UserError(f"{name} {value}: expected the number of cores to use, 1 to {MOST_THREADS}")
 
 

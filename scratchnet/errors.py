@@ -1,5 +1,8 @@
 """The one exception that the command line turns into one line, and what that line says of others."""
 
+LONGEST = 1200
+"""Characters of a message; longer ones repeat an absurd file name or setting, and lose their middle."""
+
 
 class UserError(Exception):
     """Something that the person at the keyboard can put right: a file, a folder or a setting.
@@ -21,9 +24,12 @@ def explain(error: BaseException) -> str | None:
         )
     elif isinstance(error, MemoryError):
         message = f"not enough memory{f' ({error})' if str(error) else ''}; use smaller batches, tiles or images"
+    elif isinstance(error, ValueError) and "null byte" in str(error):  # Python's message for paths
+        message = "a path contains a NUL character; check the names of files and folders"
     else:
         return None
-    return " ".join(message.split())
+    line = " ".join(message.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
 
 
 _FULL = ("OutOfMemoryError", "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")

@@ -41,7 +41,7 @@ def thread_count() -> int:
 @cache
 def _cores() -> int:
     wanted = os.environ.get("SCRATCHNET_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
+    if wanted.isascii() and wanted.isdigit() and len(wanted) <= 5 and int(wanted) > 0:
         return int(wanted)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST)

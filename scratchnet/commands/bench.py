@@ -120,8 +120,8 @@ def _segment(words: Sequence[str]) -> int:
 def _check(a: BenchArguments, **counts: int | None) -> None:
     """Refuse counts under 1."""
     for flag, value in {"threads": a.threads, "repeats": a.repeats, **counts}.items():
-        if value is not None and value < 1:
-            raise UserError(f"--{flag} {value}: expected at least 1")
+        if value is not None and not 1 <= value <= 100_000:
+            raise UserError(f"--{flag} {value}: expected 1 to 100000")
     if a.threads is not None:
         set_threads(a.threads)
 

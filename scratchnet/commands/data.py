@@ -102,11 +102,11 @@ def main(words: Sequence[str]) -> int:
 
 def _make(words: Sequence[str]) -> int:
     a = parse(MakeArguments, words, "data make", "scratchnet data make cells cells --count 200 --seed 1")
-    if a.seed < 0:
-        raise UserError(f"--seed {a.seed}: expected 0 or more")
+    if not 0 <= a.seed < 1 << 63:
+        raise UserError(f"--seed {a.seed}: expected 0 to 2⁶³ − 1")
     for flag, value, good, expected in (
-        ("count", a.count, a.count >= 2, "at least 2"),
-        ("size", a.size, a.size is None or a.size >= 16, "at least 16"),
+        ("count", a.count, 2 <= a.count <= 1_000_000, "2 to 1000000"),
+        ("size", a.size, a.size is None or 16 <= a.size <= 10_000, "16 to 10000"),
         ("validation", a.validation, 0 < a.validation < 1, "a number between 0 and 1, for example 0.2"),
         ("magnification", a.magnification, 0.25 <= a.magnification <= 4, "a number from 0.25 to 4"),
     ):

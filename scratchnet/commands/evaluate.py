@@ -1,6 +1,5 @@
 """``scratchnet evaluate``: how good a trained network is on images with masks, or several side by side."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,12 +150,12 @@ def _check(arguments: EvaluateArguments, paths: Sequence[str]) -> None:
     small, large = arguments.size_edges
     for flag, value, good, expected in (
         ("boundary-tolerance", arguments.boundary_tolerance, 0 <= arguments.boundary_tolerance <= 1, "0 to 1"),
-        ("band-width", arguments.band_width, 1 <= arguments.band_width < math.inf, "at least 1 pixel"),
+        ("band-width", arguments.band_width, 1 <= arguments.band_width <= 10_000, "1 to 10000 pixels"),
         (
             "size-edges",
             f"{small:g} {large:g}",
-            0 < small < large < math.inf,
-            "two numbers above 0, the smaller one first",
+            0.01 <= small < large <= 1e9,
+            "two numbers from 0.01 to 1e9, the smaller one first",
         ),
     ):
         if not good:

@@ -76,8 +76,8 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(ModelsArguments, words, "models", "scratchnet models bloodcell --size 128x128")
     if not 2 <= arguments.classes <= 256:
         raise UserError(f"--classes {arguments.classes}: expected 2 to 256, the background included")
-    if arguments.batch < 1:
-        raise UserError(f"--batch {arguments.batch}: expected at least 1")
+    if not 1 <= arguments.batch <= 1_000_000:
+        raise UserError(f"--batch {arguments.batch}: expected 1 to 1000000")
     if arguments.name is None:
         for field in fields(ModelsArguments):
             if field.name != "classes" and getattr(arguments, field.name) != field.default:

@@ -1,6 +1,5 @@
 """The flags that say how a network's results become a mask, shared by the commands that segment images."""
 
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
@@ -174,12 +173,12 @@ class PredictionArguments:
             raise UserError(
                 f"--box-context: has no meaning with --proposals {self.proposals}; it is for boxes of a file"
             )
-        reach, weight = "a reach above 0", "a weight of 0 or more"
+        reach, weight = "a reach of 0.1 to 10000", "a weight of 0 to 10000"
         gaussian, bilateral = self.crf_gaussian or (1.0, 0.0), self.crf_bilateral or (1.0, 1.0, 0.0)
         for name, good, expected in (
             ("scales", bool(self.scales) and all(0.1 <= s <= 4 for s in self.scales), "numbers from 0.1 to 4"),
             ("max_boxes", self.max_boxes is None or 1 <= self.max_boxes <= 10_000, "1 to 10000"),
-            ("box_size", self.box_size is None or self.box_size >= 1, "at least 1"),
+            ("box_size", self.box_size is None or 1 <= self.box_size <= 10_000, "1 to 10000"),
             ("box_context", self.box_context is None or 0.5 <= self.box_context <= 4, "0.5 to 4"),
             ("crf_iterations", self.crf_iterations is None or 1 <= self.crf_iterations <= 1000, "1 to 1000"),
             ("crf_gaussian", _is_kernel(gaussian), f"{reach} and {weight}"),
@@ -219,4 +218,4 @@ def _flag(name: str) -> str:
 
 def _is_kernel(values: tuple[float, ...]) -> bool:
     *reaches, weight = values
-    return all(0 < reach < math.inf for reach in reaches) and 0 <= weight < math.inf
+    return all(0.1 <= reach <= 1e4 for reach in reaches) and 0 <= weight <= 1e4

@@ -5,7 +5,7 @@ import types
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from scratchnet.config.sizes import Side, Size, read_pair
+from scratchnet.config.sizes import Side, Size, read_number, read_pair
 
 NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(inf|nan)|[-+]?infinity", re.IGNORECASE)
 
@@ -110,7 +110,7 @@ def _read(hint: Any, words: Sequence[str]) -> Any:
         return found[word]
     if bare is bool:
         return {"true": True, "false": False}[word.lower()]
-    return bare(word)
+    return read_number(bare, word) if bare in (int, float) else bare(word)
 
 
 def _read_pair(hint: Any, words: Sequence[str]) -> Any:

@@ -41,7 +41,7 @@ def read_settings(source: str) -> TrainSettings:
     try:
         if path.suffix == ".toml":
             check_regular_file(path, "a TOML file")
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors begin files with a byte order mark
         elif source in recipe_names():
             text = (resources.files("scratchnet") / "recipes" / f"{source}.toml").read_text(encoding="utf-8")
         else:
@@ -49,7 +49,9 @@ def read_settings(source: str) -> TrainSettings:
         values = tomllib.loads(text)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: not usable TOML (lists or tables are nested too deeply)") from error
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and of Python for numbers of many digits
         raise UserError(f"{path}: not valid TOML ({error})") from error
     settings: TrainSettings = _fill(TrainSettings, values, source)
     return settings

@@ -1,5 +1,6 @@
 """Sizes as people write them: 256, 256 128 or 256x128, always height before width."""
 
+import re
 from typing import Annotated, TypeAlias
 
 Size: TypeAlias = Annotated[tuple[int, int], "size"]
@@ -7,6 +8,22 @@ Size: TypeAlias = Annotated[tuple[int, int], "size"]
 
 Side: TypeAlias = Annotated[int, "side"]
 """Height and width of a square; accepted in the same forms as a size."""
+
+
+_DIGITS = re.compile(r"[+-]?[0-9]{1,100}")
+
+
+def read_number(kind: type[int] | type[float], text: str) -> int | float:
+    """Read a number as people write it; Python's own rules also accept ``1_000`` and the digits of other scripts.
+
+    Raises
+    ------
+    ValueError
+        When it is no such number.
+    """
+    if not text.isascii() or "_" in text or (kind is int and not _DIGITS.fullmatch(text)):
+        raise ValueError(text)
+    return kind(text)
 
 
 def read_pair(text: str, kind: type[int] | type[float]) -> tuple[int | float, int | float]:
@@ -20,5 +37,5 @@ def read_pair(text: str, kind: type[int] | type[float]) -> tuple[int | float, in
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) > 2:
         raise ValueError(text)
-    first, second = (kind(part) for part in (parts * 2)[:2])
+    first, second = (read_number(kind, part) for part in (parts * 2)[:2])
     return first, second

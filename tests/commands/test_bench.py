@@ -94,10 +94,10 @@ def test_threads_are_passed_on(call, alone):
     [
         (["opps"], "'bench opps' is no command; did you mean ops?; choose one of: ops, step, segment, peers"),
         (["ops", "cnov"], "no operation is named like 'cnov'"),
-        (["ops", "--batch", "0"], "--batch 0: expected at least 1"),
+        (["ops", "--batch", "0"], "--batch 0: expected 1 to 100000"),
         (["ops", "--threads", "0"], "--threads 0: expected the number of cores to use, 1 to 256"),
-        (["ops", "--repeats", "0"], "--repeats 0: expected at least 1"),
-        (["step", "--batch", "4", "0"], "--batch 0: expected at least 1"),
+        (["ops", "--repeats", "0"], "--repeats 0: expected 1 to 100000"),
+        (["step", "--batch", "4", "0"], "--batch 0: expected 1 to 100000"),
         (["step", "--classes", "0"], "--classes 0: expected 2 to 256"),
         (["step", "--model", "cells"], "model 'cells' does not exist; choose one of: "),
         (["step", "--size", "big"], "--size big: expected HxW"),

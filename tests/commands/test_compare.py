@@ -112,8 +112,8 @@ def test_several_classes(call, tmp_path):
         (["--compare", "FIRST", "OTHER"], "has the classes ground, square, but"),
         (["--compare", "FIRST", "MISSING"], "missing.npz: no such checkpoint"),
         (["FIRST", "--boundary-tolerance", "2"], "--boundary-tolerance 2.0: expected 0 to 1"),
-        (["FIRST", "--band-width", "0"], "--band-width 0.0: expected at least 1"),
-        (["FIRST", "--size-edges", "0.5", "0.2"], "--size-edges 0.5 0.2: expected two numbers above 0"),
+        (["FIRST", "--band-width", "0"], "--band-width 0.0: expected 1 to 10000 pixels"),
+        (["FIRST", "--size-edges", "0.5", "0.2"], "--size-edges 0.5 0.2: expected two numbers from 0.01"),
     ],
 )
 def test_what_goes_wrong(call, pair, finished, tmp_path, words, said):

@@ -33,11 +33,11 @@ def test_make(call, tmp_path, words, classes):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--count", "0"], "--count 0: expected at least 2"),
-        (["--count", "-3"], "--count -3: expected at least 2"),
-        (["--count", "1"], "--count 1: expected at least 2"),
-        (["--seed", "-1"], "--seed -1: expected 0 or more"),
-        (["--size", "8"], "--size 8: expected at least 16"),
+        (["--count", "0"], "--count 0: expected 2 to 1000000"),
+        (["--count", "-3"], "--count -3: expected 2 to 1000000"),
+        (["--count", "1"], "--count 1: expected 2 to 1000000"),
+        (["--seed", "-1"], "--seed -1: expected 0 to 2⁶³"),
+        (["--size", "8"], "--size 8: expected 16 to 10000"),
         (["--validation", "1"], "--validation 1.0: expected"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -68,7 +68,7 @@ def test_a_table(call, words, lines):
         (["bloodcell", "--size", "8"], "model 'bloodcell' cannot take this size: step '"),
         (["deconvnet-small", "--size", "100"], "size is 100; expected a multiple of 16"),
         (["deconvnet-small", "--size", "64x32"], "model 'deconvnet-small' takes square images only"),
-        (["bloodcell", "--batch", "0"], "--batch 0: expected at least 1"),
+        (["bloodcell", "--batch", "0"], "--batch 0: expected 1 to 1000000"),
         (["bloodcell", "--classes", "1"], "--classes 1: expected 2 to 256"),
         (["bloodcell", "--width", "0"], "model 'bloodcell': width is 0; expected a number from above 0 to 4096"),
         (["bloodcell", "--width", "nan"], "width is nan; expected a number from above 0 to 4096"),

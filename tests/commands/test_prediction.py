@@ -200,7 +200,11 @@ def test_boxes_round_segments(segment):
         ("any", "--scales 0.2 1", "photo.png: at scale 0.2, the image is 10×14 pixels"),
         ("fixed", "--proposals grid --max-boxes 0", "--max-boxes 0: expected 1 to 10000"),
         ("any", "--crf --crf-iterations 0", "--crf-iterations 0: expected 1 to 1000"),
-        ("any", "--crf --crf-gaussian 0 3", "--crf-gaussian 0 3: expected a reach above 0 and a weight of 0 or more"),
+        (
+            "any",
+            "--crf --crf-gaussian 0 3",
+            "--crf-gaussian 0 3: expected a reach of 0.1 to 10000 and a weight of 0 to 10000",
+        ),
         ("any", "--crf --crf-bilateral 20 3 -1", "--crf-bilateral 20 3 -1: expected"),
         ("any", "--crf --crf-bilateral 20 inf 1", "--crf-bilateral 20 inf 1: expected"),
         ("any", "--ensemble missing.npz", "missing.npz: no such checkpoint"),

@@ -163,7 +163,7 @@ def test_sizes_in_toml_are_written_alike(tmp_path, text):
 
 
 def test_numbers_may_be_negative(refuse):
-    refuse("train", "--data", "x", "--out", "y", "--epochs", "-1", named="--epochs -1: expected at least 1")
+    refuse("train", "--data", "x", "--out", "y", "--epochs", "-1", named="--epochs -1: expected 1 to 1,000,000,000")
     refuse("explain", "c", "i", "--out", "x.html", "--maps", "-.5", named="--maps -.5: expected a whole number")
 
 
