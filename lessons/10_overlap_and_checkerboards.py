@@ -114,9 +114,9 @@ for name, percent in uneven.items():
 # -----------------------
 # Enlarging by **bilinear interpolation** draws straight lines between neighbouring pixels. Written as a transposed
 # convolution, its kernel is a tent: highest over the pixel itself, falling to 0 at the next pixel. FCN, the network of
-# lesson 13, initialises its *upsampling* layers, the layers that enlarge, this way (Long, Shelhamer, Darrell 2015,
-# section 4.2). For a kernel of size *k*, the factor *f* is (k + 1)/2 rounded down, and the centre is f − 1 for odd and
-# f − 1/2 for even *k*:
+# lesson 13, initialises its upsampling layers (lesson 8) this way (Long, Shelhamer, Darrell 2015, section 4.2). For a
+# kernel of size *k*, the factor *f* is (k + 1)/2 rounded down, and the centre is f − 1 for odd and f − 1/2 for even
+# *k*:
 #
 # .. math:: t(i) = 1 - \frac{|i - \text{centre}|}{f}
 #

@@ -2,11 +2,11 @@ r"""
 18. The same on a GPU
 =====================
 
-**The question.** A graphics processor, **GPU**, runs many thousand threads at once. What of all that we built must
-change to run on one, what stays, and what can go wrong that cannot go wrong on a CPU?
+**The question.** A graphics processor, **GPU**, runs many thousand threads at once. Which parts of the package must
+change to run on one, which stay the same, and what can go wrong that cannot go wrong on a CPU?
 
-You need lesson 4 (convolution as a matrix product), lesson 7 (switches) and lesson 17 (making it fast). A GPU you do
-not need: this lesson plays one.
+You need lesson 4 (convolution as a matrix product), lesson 7 (switches) and lesson 17 (making it fast). You do not need
+a GPU: this lesson simulates one.
 """
 
 # %%
@@ -14,9 +14,9 @@ not need: this lesson plays one.
 # --------------------------------
 # 1. Four threads each add 1 to the same number, 0, at the same time: read it, add, write it back. Which results are
 #    possible?
-# 2. A convolution with 64 channels and a ReLU work on the same map of 224×224 pixels. The convolution computes about
-#    thousand times as much. How much longer does it take?
-# 3. Numbers with 8 significant bits instead of 24 are multiplied many times faster. How large is the error of a sum of
+# 2. A convolution with 64 channels and a ReLU work on the same map of 224×224 pixels. The convolution performs about a
+#    thousand times as many operations. How much longer does it take?
+# 3. Multiplying numbers with 8 significant bits instead of 24 is many times faster. How large is the error of a sum of
 #    576 such products, in per cent of the largest result?
 
 import itertools
@@ -29,14 +29,14 @@ FAST = start_lesson()
 rng = np.random.default_rng(18)
 
 # %%
-# By hand: one thread, one number
+# By hand: one thread per element
 # -------------------------------
-# On a GPU one writes what a **single thread** does, and starts a few hundred thousand. Such a program is called a
-# **kernel**, too; it has nothing to do with the kernel of a convolution. Threads come in **blocks**, and a thread knows
-# three things about itself: the number of its block, the size of the blocks, and its number within the block. From
-# these it finds out which part of the work is its own.
+# A GPU program describes what a **single thread** does, and the GPU starts a few hundred thousand of them. Such a
+# program is also called a **kernel**; it has nothing to do with the kernel of a convolution. Threads are grouped in
+# **blocks**, and each thread has access to three values: the index of its block, the size of the blocks, and its own
+# index within the block. From these it computes which part of the work to do.
 #
-# This is the kernel of max-pooling with switches, read from the file that the package gives to the GPU's compiler:
+# This is the kernel of max-pooling with switches, read from the file that the package passes to the GPU's compiler:
 
 from scratchnet.ops.cuda.compiled import rows_and_numbers, source
 
@@ -48,21 +48,21 @@ print("\n".join(kernel))
 # %%
 # Line by line:
 #
-# - ``row`` and ``i``: which row of windows, and which number in this row, are mine. Channels lie innermost, so
-#   neighbouring threads have neighbouring channels of the same window, and what they read lies side by side in memory.
-#   32 threads go in step (a **warp**), and 32 numbers of four bytes that lie side by side come in one delivery.
-# - ``if (row >= rows) return``: there are more threads than work. The rest go home.
-# - the two loops: my window, without what lies in the padding. ``value > best``, not ``≥``: the first of equals wins,
-#   as in lesson 7.
-# - the last two lines: the maximum and its switch, written **once**, to a place that belongs to no other thread.
+# - ``row`` and ``i``: the row of windows, and the element of this row, that this thread computes. Channels are the
+#   innermost axis, so neighbouring threads process neighbouring channels of the same window and read adjacent memory.
+#   32 threads run in lockstep (a **warp**), and one memory access fetches 32 adjacent values of four bytes.
+# - ``if (row >= rows) return``: there are more threads than work. The rest exit.
+# - the two loops: this thread's window, without the padding. ``value > best``, not ``≥``: the first of equal values
+#   wins, as in lesson 7.
+# - the last two lines: write the maximum and its switch **once**, to an address that no other thread writes.
 #
-# The same in Python, a thread being a call of a function, on the map of lesson 7:
+# Here is the same in Python, with a function call in place of a thread, on the map of lesson 7:
 
 x = np.array([[3, 9, 6, 2], [5, 2, 1, 8], [12, 3, 9, 7], [2, 5, 6, 2]], np.float32).reshape(1, 4, 4, 1)
 
 
 def max_pool_thread(block: tuple, thread: tuple, x, y, index, k: int, shape: tuple, reads: dict) -> None:
-    """Do what one thread does; ``shape`` is (blockDim.x, blockDim.y, gridDim.y)."""
+    """Run one thread; ``shape`` is (blockDim.x, blockDim.y, gridDim.y)."""
     n, h, w, c = x.shape
     oh, ow = h // k, w // k
     row = block[0] * shape[1] + thread[1]
@@ -82,7 +82,7 @@ def max_pool_thread(block: tuple, thread: tuple, x, y, index, k: int, shape: tup
 
 
 def launch(x: np.ndarray, k: int, order: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict, int]:
-    """Run all threads, in any order; return maxima, switches, who read which pixel, and the number of threads."""
+    """Run all threads in random order; return maxima, switches, the reader of each pixel, and the number of threads."""
     n, h, w, c = x.shape
     grid, block = rows_and_numbers(n * (h // k), w // k * c)
     y, index, reads = np.empty((n, h // k, w // k, c), x.dtype), np.empty((n, h // k, w // k, c), np.uint8), {}
@@ -101,8 +101,8 @@ assert y.ravel().tolist() == [9, 8, 12, 9]
 assert index.ravel().tolist() == [1, 3, 0, 0]
 
 # %%
-# 256 threads were started and 4 had work: a GPU is at home with large maps. On such a one, the package on the CPU and
-# our threads, in whatever order, agree:
+# 256 threads were started and 4 had work: GPUs are made for large maps. On a larger map, our threads agree with the
+# package's CPU version, in any order:
 
 from scratchnet.ops.pooling import max_pool2d
 
@@ -112,14 +112,14 @@ for seed in range(3):
     y, index, *_ = launch(large, 2, np.random.default_rng(seed))
     assert (y == packaged).all()
     assert (index == remembered.index).all()
-print("three orders of the threads, the same numbers as on the CPU")
+print("three orders of the threads, the same values as on the CPU")
 
 # %%
-# Gather, do not scatter
-# ----------------------
-# Unpooling *reads* like this: every window **puts** its value where its switch points. One thread a window, then? Where
-# windows overlap, two of them may put something at the same pixel. Adding is three steps: read, add, write. Let four
-# threads do them side by side, as in lesson 7, where four windows chose the same pixel:
+# Gather instead of scatter
+# -------------------------
+# The definition of unpooling suggests one thread per window, which **puts** the window's value where its switch points.
+# But where windows overlap, two of them may write to the same pixel. An addition consists of three steps: read, add,
+# write. Let four threads run these steps side by side, as in lesson 7, where four windows chose the same pixel:
 
 
 def scatter(steps: list[int]) -> int:
@@ -143,9 +143,9 @@ print(f"one after the other: {in_turn}; in step: {in_step}; in 500 random orders
 assert outcomes <= {1, 2, 3, 4}
 
 # %%
-# One after the other gives 4, in step gives 1, and in between everything happens. It is not even the same from run to
-# run. GPUs have *atomic* additions that cannot be interrupted; then nothing gets lost. But the order is still chance,
-# and for floating-point numbers the order matters:
+# One after the other gives 4, in step gives 1, and other orders give anything in between. The result may even differ
+# from run to run. GPUs have *atomic* additions, which cannot be interrupted, so no addition is lost. But the order
+# remains random, and for floating-point numbers the order matters:
 
 four = np.array([1e8, 1, -1e8, 1], np.float32)
 sums = {float(sum(order, np.float32(0))) for order in itertools.permutations(four)}
@@ -153,9 +153,9 @@ print("1e8 + 1 − 1e8 + 1 in float32, in all orders:", sorted(sums))
 assert sums == {0, 1, 2}
 
 # %%
-# 0, 1 or 2. So the package turns the question round. Not "where does my window put its value?" but "**which windows
-# chose my pixel?**": one thread a *pixel*, which looks at the few windows that hold it, adds in a fixed order and
-# writes once. This is called *gather*. It reads a little more and never waits, and gives the same bits every time.
+# 0, 1 or 2. So the package reverses the question. Instead of "where does this window put its value?" it asks "**which
+# windows chose this pixel?**": one thread per *pixel* looks at the few windows that contain it, adds in a fixed order
+# and writes once. This is called *gather*. It reads a little more, but never waits and gives the same bits every time.
 
 peak = np.zeros((1, 5, 5, 1), np.float32)
 peak[0, 2, 2, 0] = 1
@@ -182,19 +182,19 @@ print("gathered:", gathered[2, 2])
 assert (gathered == max_unpool2d(ones, shared)[0, :, :, 0]).all()
 
 # %%
-# The kernel in ``pooling.cu`` does not look at all windows but computes the first and the last one that can hold the
+# The kernel in ``pooling.cu`` does not look at all windows but computes the first and the last one that can contain the
 # pixel. All kernels of the package gather.
 #
 # One source
 # ----------
-# Most of the package has no GPU kernel. **CuPy** is a library with NumPy's functions for arrays on a GPU. A function
-# asks its array whose it is, and goes on with that module:
+# Most of the package has no GPU kernel. **CuPy** is a library with NumPy's functions for arrays on a GPU. Each function
+# looks up which library its array belongs to, and continues with that module:
 
 from scratchnet.arrays import namespace
 
 
 def leaky(x):
-    """Return x where it is positive, a tenth of it elsewhere; wherever x lives."""
+    """Return x where it is positive and x/10 elsewhere, on x's device."""
     xp = namespace(x)  # NumPy, or CuPy
     return xp.where(x > 0, x, x * x.dtype.type(0.1))
 
@@ -203,20 +203,20 @@ assert namespace(x) is np
 print(leaky(np.array([-1, 2], np.float32)))
 
 # %%
-# Three rules keep this honest. All arrays of an operation live on one device, and nothing is copied between devices
-# unasked. Where array code is slow on a GPU, ``ops/cuda/`` has a kernel with the same arguments, which
-# ``scratchnet.ops.dispatch`` finds by its name. And a result must not depend on where it was computed, beyond rounding.
+# Three rules apply. All arrays of an operation are on the same device, and nothing is copied between devices
+# implicitly. Where array code is slow on a GPU, ``ops/cuda/`` has a kernel with the same arguments, which
+# ``scratchnet.ops.dispatch`` finds by name. And a result must not depend on the device, except for rounding.
 #
-# Moving numbers is the cost
+# Memory traffic is the cost
 # --------------------------
-# How long does a layer take? At least as long as its multiplications and additions take, and at least as long as it
-# takes to read and write its numbers; the larger of the two. Count both for a map of 224×224 with 64 channels in
-# float32. For the machine we take round figures: **60 thousand billion operations and 4 thousand billion bytes a
-# second**. (Such figures are in the data sheet of a GPU. A CPU core has perhaps a 500th of the first.)
+# How long does a layer take? At least as long as its multiplications and additions, and at least as long as reading and
+# writing its data: the larger of the two. Count both for a map of 224×224 with 64 channels in float32. For the machine
+# we assume round figures: **60 thousand billion operations and 4 thousand billion bytes per second**. (A GPU's data
+# sheet lists such figures. A CPU core has perhaps a 500th of the first.)
 
 OPERATIONS, BYTES = 60e12, 4e12
 PIXELS = 224 * 224
-work = {  # layer: (operations, numbers moved)
+work = {  # layer: (operations, array elements moved)
     "conv 3×3, 64 → 64": (2 * PIXELS * 9 * 64 * 64, PIXELS * (64 + 64) + 9 * 64 * 64),
     "the same by im2col": (2 * PIXELS * 9 * 64 * 64, PIXELS * (64 + 2 * 9 * 64 + 64) + 9 * 64 * 64),
     "score 1×1, 64 → 21": (2 * PIXELS * 64 * 21, PIXELS * (64 + 21) + 64 * 21),
@@ -237,29 +237,29 @@ longer = times["conv 3×3, 64 → 64"] / times["ReLU"]
 print(f"the convolution computes {ratio:.0f} times as much as the ReLU and takes {longer:.1f} times as long")
 
 # %%
-# The machine does 15 operations in the time of one byte. Whatever has fewer operations a byte waits for memory: ReLU,
-# batch norm, pooling. There it does not matter how much is computed, only how often the map is read and written. So
-# batch norm and ReLU are one kernel, which saves two passes of five, and pooling writes its switches in the same pass
-# as its maxima. The convolution computes 1152 times as much as the ReLU and takes 9.6 times as long. And im2col of
-# lesson 4, which writes every pixel nine times and reads it again, moves ten times as many numbers as needed: its
-# 64.3 µs are more than the computing. So the package's GPU convolution has no im2col where it can be avoided.
+# The machine does 15 operations in the time of one byte. Layers with fewer operations per byte wait for memory: ReLU,
+# batch norm, pooling. For these the number of operations does not matter, only how often the map is read and written.
+# So batch norm and ReLU are one kernel, which saves two passes of five, and pooling writes its switches in the same
+# pass as its maxima. The convolution computes 1152 times as much as the ReLU and takes 9.6 times as long. The im2col of
+# lesson 4 writes every pixel nine times and reads it again, so it moves ten times as much data as needed: its 64.3 µs
+# are more than the computing. So the package's GPU convolution avoids im2col where it can.
 #
-# The slowest way of all is the one between the CPU's memory and the GPU's, perhaps 25 billion bytes a second:
+# The slowest path of all is the one between the CPU's memory and the GPU's, with perhaps 25 billion bytes per second:
 
 map_bytes = 4 * PIXELS * 64
-print(f"the map, {map_bytes / 1e6:.1f} MB, from one to the other: {1e6 * map_bytes / 25e9:.0f} µs")
+print(f"the map, {map_bytes / 1e6:.1f} MB, from one memory to the other: {1e6 * map_bytes / 25e9:.0f} µs")
 crossing = 1e6 * map_bytes / 25e9 / times["ReLU"]
 print(f"that is {crossing:.0f} ReLUs")
 
 # %%
-# One crossing costs as much as 80 ReLUs. That is why nothing is copied unasked. Weights, momentum and maps stay on the
-# GPU; images go there, and a number for the loss comes back.
+# One crossing costs as much as 80 ReLUs. That is why nothing is copied implicitly. Weights, momentum and maps stay on
+# the GPU; images are copied to it, and only the loss is copied back.
 #
 # The figure worth keeping
 # ------------------------
-# On the left, the map of lesson 7 and the numbers of the threads that read its pixels. On the right, how fast a layer
-# can be at most on our machine, by how much it computes for each byte that it moves. The line is called a **roofline**:
-# under the slope memory is the limit, under the flat part arithmetic is. ("Both" are batch norm and ReLU.)
+# Left: the map of lesson 7, with the index of the thread that reads each pixel. Right: the highest possible speed of a
+# layer on our machine, as a function of its operations per byte moved. The line is called a **roofline**: under its
+# slope memory is the limit, under its flat part arithmetic is. ("Both" means batch norm and ReLU.)
 
 from scratchnet.viewing import ROLES, draw_matrix, keep, panels
 
@@ -278,24 +278,24 @@ for name, (operations, numbers) in work.items():
     place, align = ((0, 8), "center") if here > balance else ((9, -6), "left")
     roof.annotate(name, (here, reached), place, textcoords="offset points", fontsize=9, ha=align)
 roof.set_ylim(top=200)
-roof.set_xlabel("operations a byte")
-roof.set_ylabel("10¹² operations a second")
-roof.set_title("at most so fast: the roofline")
+roof.set_xlabel("operations per byte")
+roof.set_ylabel("10¹² operations per second")
+roof.set_title("the highest possible speed: the roofline")
 keep(figure, "18-threads-and-roofline")
 
 # %%
-# How many bits a number needs
-# ----------------------------
-# A float32 has 24 significant bits. GPUs have units for matrix products that look at fewer: 11 bits (called *TF32*) or
-# 8 (called *bfloat16*). What does it cost? NumPy has neither, but they are easily made: keep the first bits of the
-# number and round to the nearest; in the middle between two, to the one whose last bit is 0.
+# How many bits are enough?
+# -------------------------
+# A float32 has 24 significant bits. GPUs have matrix units that use fewer: 11 bits (called *TF32*) or 8 (called
+# *bfloat16*). How large is the error? NumPy has neither type, but both are easy to emulate: keep the first bits of the
+# number and round to the nearest; in case of a tie, to the one whose last bit is 0.
 
 
 def rounded(x: np.ndarray, bits: int) -> np.ndarray:
-    """Return float32 numbers rounded to ``bits`` significant bits."""
+    """Return float32 values rounded to ``bits`` significant bits."""
     drop = 24 - bits
     raw = x.astype(np.float32).view(np.uint32)
-    last = (raw >> np.uint32(drop)) & np.uint32(1)  # of the bits that stay
+    last = (raw >> np.uint32(drop)) & np.uint32(1)  # the last bit kept
     half = np.uint32((1 << (drop - 1)) - 1)
     return ((raw + half + last) & np.uint32(0xFFFFFFFF << drop & 0xFFFFFFFF)).view(np.float32)
 
@@ -318,14 +318,14 @@ for name, error in errors.items():
 assert errors["float32"] < 2e-6
 
 # %%
-# TF32 is off by 0.03 %, bfloat16 by 0.25 %: the factors are rounded, the products are summed in full precision.
-# Training bears that; from one batch to the next its gradients differ by far more. A gradient check does not (lesson
-# 2), nor do two programs that are to give the same. So fast products have to be asked for, with ``--precision tf32`` or
-# ``bf16``, and ``scratchnet.precise()`` switches them off together with Winograd.
+# TF32 is off by 0.03 %, bfloat16 by 0.25 %: the factors are rounded, but the products are summed in full precision.
+# Training tolerates this, because its gradients differ by far more from one batch to the next. A gradient check does
+# not (lesson 2), nor does a comparison of two programs that should agree. So reduced precision is off unless you ask
+# for it with ``--precision tf32`` or ``bf16``, and ``scratchnet.precise()`` switches it off together with Winograd.
 #
 # The same command
 # ----------------
-# ``scratchnet train … --device gpu``, and everything else is as before. What does this machine say to it?
+# ``scratchnet train … --device gpu`` is the only change. Try it on this machine:
 
 from scratchnet.device import array_module
 from scratchnet.errors import UserError
@@ -357,7 +357,7 @@ try:
 except UserError as message:
     gpu = None
     print(message)
-    print("with a GPU: the same loss, and gradients that differ by rounding, are computed there and compared here")
+    print("with a GPU, this lesson would compute the same loss and gradients there and compare them")
 else:
     on_gpu = gradients_on(gpu)
     apart = np.abs(on_gpu[1] - on_cpu[1]).max() / np.abs(on_cpu[1]).max()
@@ -368,8 +368,8 @@ else:
 # %%
 # What breaks if …
 # ----------------
-# **… a thread without work does not go home?** Threads come in whole blocks, so there are more of them than rows. Leave
-# out ``if (row >= rows) return``, and the sixth thread looks for its row in an image that is not there. NumPy says so:
+# **… a thread without work does not exit?** Threads come in whole blocks, so there are more of them than rows. Without
+# ``if (row >= rows) return``, the sixth thread reads its row from an image that does not exist. NumPy raises an error:
 
 row, windows_down = 5, 2
 try:
@@ -380,18 +380,18 @@ else:
     raise AssertionError("there is one image")
 
 # %%
-# A GPU says nothing. It writes into whatever lies behind the array, and some other layer has wrong numbers. For this
-# reason the kernels are also compiled for the CPU and run under a tool that watches every access: see ``tests/cuda``.
+# A GPU gives no error. It writes beyond the end of the array, and some other layer gets wrong values. For this reason
+# the kernels are also compiled for the CPU and run under a tool that checks every memory access: see ``tests/cuda``.
 #
-# **… a number is of the wrong type?** A NumPy ``float64`` makes a whole map ``float64``. On a CPU that takes twice as
-# long. A GPU made for pictures has few units for it and is some dozens of times slower.
+# **… a value has the wrong type?** A NumPy ``float64`` turns a whole map into ``float64``. On a CPU that takes twice as
+# long. A GPU made for graphics has few units for it and is some dozens of times slower.
 
 map32 = np.ones(4, np.float32)
 print("Python's 0.1:", (0.1 * map32).dtype, "  NumPy's:", (np.float64(0.1) * map32).dtype)
 assert (np.float64(0.1) * map32).dtype == np.float64
 
 # %%
-# **… sums are kept in few bits as well?** Count to a thousand in bfloat16:
+# **… sums are also computed with few bits?** Count to a thousand in bfloat16:
 
 count = np.zeros(1, np.float32)
 for _ in range(1000):
@@ -400,30 +400,30 @@ print("a thousand ones in bfloat16:", count[0])
 assert count[0] == 256
 
 # %%
-# It stops at 256, since 257 needs nine bits. So products may be coarse, sums must not.
+# It stops at 256, because 257 needs nine bits. So products may be rounded, but sums must not.
 #
-# **… somebody looks at a number after every layer?** The CPU tells the GPU what to do and goes on; the work queues up.
-# To *read* a number it must wait until all is done, and meanwhile nothing new is told. Say that to tell takes 5 µs, to
-# do 10 µs, and there are 100 layers:
+# **… a program reads a value after every layer?** The CPU launches work on the GPU and continues, so the work queues
+# up. To *read* a value it must wait until all work is done, and meanwhile it launches nothing new. Suppose a launch
+# takes 5 µs, its work takes 10 µs, and there are 100 layers:
 
 told = done = 0
 for _ in range(100):
     told += 5
     done = max(done, told) + 10
 waiting = 100 * (5 + 10)
-print(f"queued: {done} µs; looked at after each: {waiting} µs")
+print(f"queued: {done} µs; read after each: {waiting} µs")
 
 # %%
-# 1005 µs against 1500. For this reason the loss stays on the GPU until somebody wants to see it.
+# 1005 µs against 1500. For this reason the loss stays on the GPU until it is needed.
 #
 # Exercises
 # ---------
 # Solutions: ``lessons/solutions/18_the_same_on_a_gpu.py``.
 #
-# 1. A 1×1 convolution goes from c to c channels. How many operations does it do for a byte (leave out the weights)?
-#    From which c on is the machine above busy computing rather than waiting?
+# 1. A 1×1 convolution goes from c to c channels. How many operations does it do per byte (ignore the weights)? From
+#    which c on is the machine above limited by arithmetic rather than memory?
 # 2. How many blocks and threads does ``rows_and_numbers`` start to unpool a map of 224×224 with 64 channels? How many
-#    numbers has each thread?
-# 3. Sum 1e8, 1, −1e8, 1 in pairs: first with second, third with fourth, then the two results. What comes out? Why is
-#    that just as good as in turn, as long as it is always done so?
-# 4. How far can one count in steps of 1 with 11 bits, how far with 24?
+#    elements does each thread process?
+# 3. Sum 1e8, 1, −1e8, 1 in pairs: first with second, third with fourth, then the two results. What is the result? Why
+#    is this order just as good as left to right, as long as it is always the same?
+# 4. How far can one count in steps of 1 with 11 bits, and how far with 24?

@@ -6,9 +6,9 @@ from scratchnet.ops.cuda.compiled import rows_and_numbers
 
 
 # %%
-# 1. 2·c·c operations a pixel, c numbers read and c written with 4 bytes each: c/4 operations a byte. 15 are needed.
+# 1. 2·c·c operations per pixel, c values read and c written with 4 bytes each: c/4 operations per byte. 15 are needed.
 def intensity(c: int) -> float:
-    """Return operations a byte."""
+    """Return the operations per byte."""
     return 2 * c * c / (4 * (c + c))
 
 
@@ -16,7 +16,7 @@ assert intensity(64) == 16
 assert intensity(60) == 15
 
 # %%
-# 2. A row has 224·64 numbers. A block has 256 threads side by side, each with up to 4 numbers, so 14 blocks a row.
+# 2. A row has 224·64 values. A block has 256 threads, each with up to 4 values, so 14 blocks per row.
 grid, block = rows_and_numbers(224, 224 * 64)
 assert (grid, block) == ((224, 14), (256, 1))
 threads = grid[0] * grid[1] * block[0] * block[1]
@@ -24,14 +24,15 @@ assert threads == 802_816
 assert 224 * 224 * 64 / threads == 4
 
 # %%
-# 3. 1e8 + 1 is 1e8 in float32, and −1e8 + 1 is −1e8: the sum is 0. In turn it is 1; right is 2. Both are as exact as
-#    float32 allows, and both are the same on every run. Sums over pixels are done so: many short ones, then one.
+# 3. 1e8 + 1 is 1e8 in float32, and −1e8 + 1 is −1e8: the sum is 0. From left to right it is 1; the exact sum is 2. Both
+#    orders are as accurate as float32 allows, and both are the same on every run. The package sums over pixels in this
+#    way: many short sums, then one over their results.
 a, b, c, d = np.array([1e8, 1, -1e8, 1], np.float32)
 assert (a + b) + (c + d) == 0
 assert ((a + b) + c) + d == 1
 
 # %%
-# 4. To 2¹¹ = 2048 and to 2²⁴ = 16,777,216: the next whole number needs one bit more.
+# 4. To 2¹¹ = 2048 and to 2²⁴ = 16,777,216: the next integer needs one bit more.
 assert np.float32(2**24) + np.float32(1) == 2**24
 assert np.float32(2**24 - 1) + np.float32(1) == 2**24
 assert np.float16(2**11) + np.float16(1) == 2**11  # float16 has 11 bits as well
