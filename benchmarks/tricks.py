@@ -40,7 +40,7 @@ def changed(owner: object, name: str, value: object) -> Iterator[None]:
 VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
     "everything": (nullcontext, True),
     "without Winograd": (precise, True),
-    "without sparing what neighbours do": (lambda: changed(joining, "find", lambda *_: joining.Joins()), True),
+    "without fusion": (lambda: changed(joining, "find", lambda *_: joining.Joins()), True),
     "without processes: replay on threads": (lambda: changed(replay, "can_fork", lambda: False), True),
     "without replay: layer by layer on threads": (nullcontext, False),
     "… and without recycling memory": (lambda: changed(recycling, "LARGE", 1 << 60), False),
