@@ -1,5 +1,8 @@
 """A small U-Net of public layers has PyTorch's gradients: transposed convolutions go straight into Concatenate."""
 
+import doctest
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -60,3 +63,35 @@ def test_gradients_are_pytorchs():
     for name, parameter in arrays.items():
         np.testing.assert_allclose(parameter.grad, theirs[name].grad.numpy(), rtol=0, atol=1e-9, err_msg=name)
     np.testing.assert_allclose(dx, image.grad.numpy(), rtol=0, atol=1e-9)
+
+
+def test_the_readmes_unet_has_pytorchs_gradients():
+    """Built by the very lines that stand there."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    names = {}
+    for example in doctest.DocTestParser().get_examples(text):
+        if example.source.startswith("from scratchnet.layers") or (
+            "unet" in example.source and "forward" not in example.source
+        ):
+            exec(example.source, names | {"Network": Network}, names)
+    net, x, labels = names["unet"].allocate(0, np.float64).train(), numbers(2, 12, 16, 3), np.arange(384) % 2
+    loss, dlogits = PixelLoss(2)(net.forward(x), labels.reshape(2, 12, 16))
+    dx = net.backward(dlogits, need_dx=True)
+
+    f = torch.nn.functional
+    p = {name: torch.tensor(parameter.value, requires_grad=True) for name, parameter in net.parameters().items()}
+    image = torch.tensor(x, requires_grad=True)
+
+    def conv(name, x, padding):
+        return f.conv2d(x, p[f"{name}.weight"].permute(3, 2, 0, 1), p[f"{name}.bias"], padding=padding)
+
+    down = conv("down", image.permute(0, 3, 1, 2), 1)
+    bottom = conv("bottom", f.max_pool2d(down, 2), 1)
+    up = f.conv_transpose2d(bottom, p["up.weight"].permute(3, 2, 0, 1), p["up.bias"], stride=2)
+    score = conv("score", torch.cat([down, up], 1), 0)
+    expected = f.cross_entropy(score, torch.tensor(labels.reshape(2, 12, 16)))
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), abs=1e-12)
+    np.testing.assert_allclose(dx, image.grad.numpy(), rtol=1e-9, atol=1e-12)
+    for name, parameter in net.parameters().items():
+        np.testing.assert_allclose(parameter.grad, p[name].grad.numpy(), rtol=1e-9, atol=1e-12)
