@@ -131,8 +131,8 @@ assert np.allclose(batch_norm_fixed(x, gamma, beta, memory.mean, memory.variance
 print("loops and package agree")
 
 # %%
-# Training and inference: whose mean?
-# -----------------------------------
+# Training and testing: whose mean?
+# ---------------------------------
 # In training, μ and σ are those of the batch, so an image's result depends on the other images of the batch. After
 # training there may be only one image, and its result should depend on nothing else. The usual solution is to keep
 # **running averages** of the batches' means and variances during training, which move a tenth of the way towards those
@@ -331,8 +331,8 @@ for name, score in in_fours.items():
     print(f"  IoU {score:.2f}  with {name}")
 
 # %%
-# Indeed: 0.00, in every way of testing. The network has seen twice as many images and labels everything as background.
-# (A larger network finds something at the squares' edges with more time, but the easy solution is gone.)
+# Indeed: 0.00, with every kind of statistics. The network has seen twice as many images and labels everything as
+# background. (A larger network finds something at the squares' edges with more time, but the easy solution is gone.)
 #
 # The cure
 # --------

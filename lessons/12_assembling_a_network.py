@@ -164,7 +164,7 @@ from scratchnet.viewing import architecture_figure, keep
 keep(architecture_figure(net, (96, 96), "a small DeconvNet"), "12-small-deconvnet")
 
 # %%
-# It learns 5586 numbers. Our list of twenty lines gives the same results with the packaged layers as the package does:
+# It has 5586 parameters. Our list of twenty lines gives the same results with the packaged layers as the package does:
 
 rng = np.random.default_rng(12)
 x = rng.standard_normal((1, 16, 16, 3)).astype(np.float32)
@@ -260,8 +260,8 @@ early, late = (accuracy_and_iou(predictions[step], mask[0]) for step in (20, 120
 
 # %%
 # After 20 steps 89 % of the pixels are right, and the IoU is 0.00: the network has learned that most pixels are
-# background, and nothing else; all ground *is* 89 % (lesson 1 warned of this). After 120 steps more than 99.8 % are
-# right. The parts work together.
+# background, and nothing else; predicting only background also gives 89 % (lesson 1 warned of this). After 120 steps
+# more than 99.8 % are right. The parts work together.
 
 assert abs(early[0] - ground) < 1e-9
 assert late[0] > 0.998
@@ -311,7 +311,7 @@ print("slope of 2x + x² at 3, by a forgetful network:", forgotten)
 assert forgotten != 8
 
 # %%
-# It says 2. The network would still learn, but badly. Ritual 2 detects it at once.
+# It gives 2. The network would still learn, but badly. Ritual 2 detects it at once.
 #
 # **… the initial scores are large?** Then an untrained network is confident, and mostly wrong. The first loss shows it:
 

@@ -13,8 +13,8 @@ You need lesson 7 (switches), lesson 9 (transposed convolution) and lesson 12 (a
 # --------------------------------
 # 1. VGG16's last map has 7×7 pixels and 512 channels. Its first fully connected layer turns it into 4096 values. How
 #    many weights does that layer have?
-# 2. DeconvNet has 30 layers with weights and learns 252 million numbers. How many of them are in the three layers in
-#    the middle, where the map has a single pixel?
+# 2. DeconvNet has 30 layers with weights and 252 million parameters. How many of them are in the three layers in the
+#    middle, where the map has a single pixel?
 # 3. Run the way down on photograph A, and the way up with the switches of photograph B. Whose cells does the result
 #    show?
 
@@ -122,9 +122,9 @@ gigabytes = [4 * total / 1e9, 3 * 4 * total / 1e9]
 print(f"weights {gigabytes[0]:.1f} GB; with gradients and momentum {gigabytes[1]:.1f} GB")
 
 # %%
-# 251,805,653 numbers. fc6 alone has 102,760,448 weights, and the three layers in the middle hold 222.3 million, 88 % of
-# all, for a map of one pixel. What remains without them is SegNet (lesson 14). In float32 the weights are 1.0 GB, and
-# training needs at least 3.0 GB: each weight also needs a gradient and, with momentum, its last step.
+# 251,805,653 parameters. fc6 alone has 102,760,448 weights, and the three layers in the middle hold 222.3 million, 88 %
+# of all, for a map of one pixel. What remains without them is SegNet (lesson 14). In float32 the weights are 1.0 GB,
+# and training needs at least 3.0 GB: each weight also needs a gradient and, with momentum, its last step.
 #
 # The sizes go down to a single pixel and up again, step by step. Every unpooling restores the size of its pool's input.
 

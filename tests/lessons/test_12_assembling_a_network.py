@@ -7,7 +7,7 @@ def test_gradients_of_a_value_used_twice_are_added(lesson):
     twelve = lesson(12)
     assert twelve.values["by_hand"].forward(3.0) == 15
     assert twelve.values["by_hand"].backward(1.0) == 8
-    twelve.says("It says {:.0f}.", twelve.values["forgotten"])
+    twelve.says("It gives {:.0f}.", twelve.values["forgotten"])
 
 
 def test_the_text_names_the_first_losses(lesson):
@@ -26,9 +26,9 @@ def test_the_whole_network_passes_the_gradient_check(lesson):
 def test_one_image_is_learned_by_heart(lesson):
     twelve = lesson(12)
     values = twelve.values
-    twelve.says("It learns {} numbers", values["count"])
+    twelve.says("It has {} parameters", values["count"])
     twelve.says("After 20 steps {:.0f} % of the pixels are right, and the IoU is {:.2f}", 100 * values["early"][0], 0)
-    twelve.says("all ground *is* {:.0f} %", 100 * values["ground"])
+    twelve.says("predicting only background also gives {:.0f} %", 100 * values["ground"])
     assert values["early"][1] == 0
     twelve.says("After 120 steps more than 99.8 % are right")
     assert values["late"][0] > 0.998

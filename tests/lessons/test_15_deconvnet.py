@@ -16,7 +16,7 @@ def test_fc6_and_its_transpose_are_the_matrix_and_its_transpose(lesson):
 def test_the_text_says_where_the_numbers_sit(lesson):
     fifteen = lesson(15)
     values = fifteen.values
-    fifteen.says("{:,} numbers. fc6 alone has {:,} weights", values["total"], values["fc6"])
+    fifteen.says("{:,} parameters. fc6 alone has {:,} weights", values["total"], values["fc6"])
     middle = values["parts"]["fc"]
     fifteen.says("hold {:.1f} million, {:.0f} %", middle / 1e6, 100 * middle / values["total"])
     fifteen.says("DeconvNet has {} layers with weights", values["layers"])
