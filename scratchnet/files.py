@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one, and opening only what is a file."""
 
 import glob
+import io
 import os
 import platform
 import stat
@@ -40,6 +41,24 @@ def check_regular_file(path: Path | str, expected: str = "a file") -> None:
     kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
     what = kinds.get(stat.S_IFMT(mode), "a device")
     raise UserError(f"{path}: is {what}, expected {expected}; save its content as a file first")
+
+
+class BoundedFile(io.BufferedReader):
+    """A file open for reading that never asks for more memory than it has bytes.
+
+    Python takes memory for as many bytes as a reader asks for, before it reads; decoders ask for what a damaged file
+    says of its own parts.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to ``size`` bytes, or all that are left."""
+        if size is None or size < 0:
+            return super().read()
+        return super().read(min(size, max(0, self._size - self.tell())))
 
 
 @contextmanager

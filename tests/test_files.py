@@ -1,14 +1,18 @@
+import contextlib
 import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
+from PIL import Image
 
+from scratchnet.data.masks import read_mask
 from scratchnet.errors import UserError
-from scratchnet.files import alone_in, atomic_write, check_writable
+from scratchnet.files import BoundedFile, alone_in, atomic_write, check_writable
 from tests.processes import environment
 
 
@@ -180,3 +184,36 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path):
         second.write(b"2")
     assert names(tmp_path) == [".a.bin.part", "a[1]*.bin"]
     assert path.read_bytes() == b"1"
+
+
+def test_a_reader_takes_no_more_memory_than_the_file_has_bytes(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789")
+    with BoundedFile(path) as file:
+        tracemalloc.start()
+        try:
+            assert file.read(3) == b"012"
+            assert file.read(1 << 40) == b"3456789"
+            assert file.read(1 << 40) == b""
+            file.seek(8)
+            assert file.read() == b"89"
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+
+
+def test_an_image_whose_chunk_promises_gigabytes(tmp_path):
+    """Pillow asks for as many bytes as a chunk says."""
+    path = tmp_path / "a.png"
+    Image.new("L", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"IDAT")
+    data[place - 4 : place] = b"\x70\x00\x00\x00"
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(UserError):
+            read_mask(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()

@@ -23,7 +23,7 @@ from scratchnet.data.file_kinds import HEAD, image_format_of, kind_of_bytes
 from scratchnet.data.libtiff import hearing_libtiff
 from scratchnet.data.tiff_files import HINT
 from scratchnet.errors import UserError
-from scratchnet.files import check_regular_file
+from scratchnet.files import BoundedFile, check_regular_file
 
 FORMATS = (
     *("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "GIF", "WEBP", "AVIF", "JPEG2000", "PPM", "PCX", "SGI", "SUN", "QOI"),
@@ -157,7 +157,7 @@ def _opened(path: Path | str) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """Open an image file and report whatever goes wrong in one line about the file."""
     check_regular_file(path, "an image file")
     try:
-        with Path(path).open("rb") as file:
+        with BoundedFile(path) as file:
             tga = ("TGA",) if Path(path).suffix.lower() in _TGA else ()
             with Image.open(file, formats=(*readable_formats(), *tga)) as image:
                 if image.format == "TIFF" and image.tag_v2.get(_SUBFILE, 0) & 1:  # type: ignore[attr-defined]

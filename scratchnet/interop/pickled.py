@@ -9,7 +9,6 @@ is written in a few bytes and takes 2ⁿ steps to hash, to compare or to print. 
 scalars, and nothing that came out of a pickle is put into a message before its type is known.
 """
 
-import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -99,6 +98,7 @@ def read_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, Storage]]:
     Parameters
     ----------
     file : binary file
+        Bounded: a :class:`BoundedFile <scratchnet.files.BoundedFile>` or a ``BytesIO``.
     path : Path
         For messages.
 
@@ -115,29 +115,8 @@ def read_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, Storage]]:
         When the pickle names anything but tensors.
     pickle.UnpicklingError, and whatever else a damaged pickle makes Python raise
     """
-    reader = _TensorUnpickler(_Bounded(file), path)
+    reader = _TensorUnpickler(file, path)
     return reader.load(), reader.storages
-
-
-class _Bounded:
-    """Reads no more than a file holds, however much is asked for: memory is taken before the reading."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        here = file.tell()
-        self._file, self._end = file, file.seek(0, os.SEEK_END)
-        file.seek(here)
-
-    def read(self, size: int = -1) -> bytes:
-        left = self._end - self._file.tell()
-        return self._file.read(min(size, left) if size >= 0 else left)
-
-    def readinto(self, target: Any) -> int:
-        data = self.read(len(target))
-        target[: len(data)] = data
-        return len(data)
-
-    def readline(self) -> bytes:
-        return self._file.readline()
 
 
 def _check_keys(keys: Iterable[Any]) -> None:
@@ -186,7 +165,7 @@ class _TensorUnpickler(_PurePython):  # type: ignore[misc]
         pickle.BYTEARRAY8[0]: _refuse,
     }
 
-    def __init__(self, file: _Bounded, path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
         super().__init__(file, encoding="utf-8")
         self.path = path
         self.storages: dict[str, Storage] = {}

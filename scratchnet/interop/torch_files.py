@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from scratchnet.arrays import Array
+from scratchnet.files import BoundedFile
 from scratchnet.interop.pickled import Storage, Tensor, read_pickle
 from scratchnet.interop.state_dicts import find_state_dict
 from scratchnet.interop.tensors import as_array, byte_count
@@ -55,7 +56,7 @@ def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def read_legacy_format(path: Path) -> dict[str, Array]:
     """Return the tensors of a file in the legacy format by name; errors as in :func:`read_zip_format`."""
-    with path.open("rb") as file:
+    with BoundedFile(path) as file:
         magic, _, system = (read_pickle(file, path)[0] for _ in range(3))
         if magic != MAGIC or not system["little_endian"]:
             raise pickle.UnpicklingError("not the magic number of PyTorch, or written on a big-endian machine")
