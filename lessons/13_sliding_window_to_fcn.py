@@ -11,7 +11,7 @@ You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and les
 # %%
 # Write your prediction down first
 # --------------------------------
-# The most direct approach is a **sliding window**: cut a window round a pixel, let a classifier label its centre, and
+# The most direct approach is a **sliding window**: cut a window around a pixel, let a classifier label its centre, and
 # move on by one pixel. An image of 96×96 has 9,216 such windows. Suppose a window has 16×16 pixels. Write down:
 #
 # 1. how many pixels two neighbouring windows share;
@@ -289,7 +289,7 @@ assert field.right - field.left == length
 # %%
 # 404 pixels, no matter how large the object is. A cup of 30 pixels is a detail in that field, and of a bus of 600
 # pixels it covers only a part. The DeconvNet paper (Noh, Hong, Han 2015) starts from this problem: an object much
-# larger than the field is broken into pieces, and one much smaller is overlooked. Its solution is to rescale every
+# larger than the field is broken into pieces, and one much smaller is missed. Its solution is to rescale every
 # object to the same size first (lesson 16).
 #
 # What breaks if …

@@ -32,7 +32,7 @@ rng = np.random.default_rng(15)
 # ----------------------------
 # Here the vector in the middle has one element, 2. A transposed convolution with a 2×2 kernel turns it into a map of
 # 2×2 (lesson 9). Unpooling puts the four values where the switches of lesson 7 point, and leaves three quarters of the
-# positions 0. A transposed convolution with a 3×3 kernel at stride 1 then adds a small blob round each value, which
+# positions 0. A transposed convolution with a 3×3 kernel at stride 1 then adds a small blob around each value, which
 # fills the holes.
 
 
@@ -60,7 +60,7 @@ switches = np.array([[1, 3], [0, 0]])
 sparse = unpool(coarse, switches)
 blob = np.array([[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]])
 dense = stamp(sparse, blob, crop=1)
-print("2 becomes\n", coarse, "\nunpooled\n", sparse, "\nwith a blob round each value\n", dense)
+print("2 becomes\n", coarse, "\nunpooled\n", sparse, "\nwith a blob around each value\n", dense)
 print("non-zero positions:", np.count_nonzero(sparse), "before,", np.count_nonzero(dense), "of 16 after")
 
 # %%

@@ -14,7 +14,7 @@ You need lesson 13 (FCN, receptive fields), lesson 14 (ways up) and lesson 15 (D
 # --------------------------------
 # 1. One network sees whole images with objects of very different sizes. Which objects does it segment worst: small,
 #    medium or large ones?
-# 2. Now someone draws a box round every object. Each box is resized to the same size and segmented alone. Which objects
+# 2. Someone draws a box around every object. Each box is resized to the same size and segmented alone. Which objects
 #    gain most?
 # 3. Nobody draws boxes. We take 25 boxes from a regular grid, segment them all, and keep at every pixel the largest
 #    score of each class. Is this better or worse than whole images?
@@ -72,10 +72,9 @@ for name, value in published.items():
 #
 # Scenes
 # ------
-# The package draws discs, squares, triangles, rings and stars, from 6 % to 60 % of the image's side. We take only their
-# outlines and paint them in light colours on a dark background, so that a small network learns something within
-# seconds. The background is 0, round objects are 1, and objects with corners are 2. Only the outline distinguishes 1
-# from 2.
+# The package draws discs, squares, triangles, rings and stars, from 6 % to 60 % of the image's side. We keep only their
+# shapes and paint them in light colours on a dark background, so that a small network learns something within seconds.
+# The background is 0, round objects are 1, and objects with corners are 2. Only the outline distinguishes 1 from 2.
 
 from scratchnet.arrays import generator
 from scratchnet.data import make_shapes
@@ -225,6 +224,7 @@ keep(figure, "16-two-stages")
 
 # %%
 # Training
+# --------
 # We train three networks, with the same number of updates and of pixels per update: 4 scenes of 64×64 have as many
 # pixels as 16 boxes of 32×32. The third network trains on boxes, a third of its updates in stage 1. The learning rate
 # decreases linearly to 0.
@@ -314,7 +314,7 @@ def grid(name: str, image: np.ndarray) -> list[Window]:
 
 
 def regions(name: str, image: np.ndarray) -> list[Window]:
-    """Propose boxes round light regions, 1.2 times as large; objects that touch share a box."""
+    """Propose boxes around light regions, 1.2 times as large; objects that touch share a box."""
     found = boxes_round(connected_components((image.max(axis=2) > 120).astype(np.uint8))).values()
     return [enlarged(box, 1.2) for box in found if max(box.height, box.width) >= 3] or grid(name, image)
 
@@ -388,7 +388,7 @@ if not FAST:
 # - Boxes from a grid: small and medium objects are worse than without boxes. A box that shows a corner of something, or
 #   three things, or nothing, still contributes scores, and the largest score wins. One high score among 25 boxes is
 #   enough.
-# - Boxes round light regions, the starting point of proposal methods: good for small and medium objects. Large ones
+# - Boxes around light regions, the starting point of proposal methods: good for small and medium objects. Large ones
 #   touch others, and share a box with them.
 # - Whole images and regions together: a little better than either, as in the paper's table.
 # - Switches against nearest, all else being equal: switches are ahead, clearly so for small objects. In lesson 14 they

@@ -67,6 +67,7 @@ per_number = products / numbers
 print(f"{numbers} numbers moved, {per_number:.0f} multiplications for each")
 assert round(per_number) == 264
 
+# %%
 # 264 multiplications for each number moved to or from memory. In the time in which one number arrives from main memory,
 # a core can do some sixty multiplications and additions (measured with ``python benchmarks/lock.py``), so arithmetic
 # *can* be the limit for this layer. For ReLU, with one comparison per element, memory is always the limit. Every
