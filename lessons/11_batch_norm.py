@@ -79,8 +79,8 @@ assert np.allclose(results, results[0])
 #    \left( dy - \text{mean}(dy) - \hat x \text{mean}(dy \cdot \hat x) \right)
 #
 # The formula removes from the upstream gradient the parts that would shift or scale all pixels together. They could not
-# change the output, because batch norm removes shift and scale again. The gradients of γ and β are sums: :math:`d\gamma
-# = \sum dy\, \hat x`, :math:`d\beta = \sum dy`.
+# change the output, because batch norm removes shift and scale again. The gradients of γ and β are sums:
+# :math:`d\gamma = \sum dy\, \hat x`, :math:`d\beta = \sum dy`.
 
 
 def batch_norm_backward_by_loops(

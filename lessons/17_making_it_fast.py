@@ -175,14 +175,15 @@ print(f"on a map of {wide.shape[1]}×224: im2col {1000 * at_once:.0f} ms, tiles 
 # %%
 # Third step: fewer multiplications (Winograd)
 # --------------------------------------------
-# Now the third prediction. Take a kernel of 3 elements, :math:`g_0, g_1, g_2`, that slides over 4 values, :math:`d_0
-# \ldots d_3`. It has two outputs and needs six multiplications:
+# Now the third prediction. Take a kernel of 3 elements, :math:`g_0, g_1, g_2`, that slides over 4 values,
+# :math:`d_0 \ldots d_3`. It has two outputs and needs six multiplications:
 #
 # .. math::
 #
 #     y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2 \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2
 #
-# Four are enough (**Winograd** 1980). Transform the kernel and the data once, then multiply:
+# Four are enough (**Winograd** 1980). Transform the kernel and the data once, with only additions and a halving, then
+# multiply:
 #
 # .. math::
 #
@@ -204,10 +205,10 @@ assert np.allclose(by_transform, by_sliding)
 assert by_sliding.tolist() == [32, 43]
 
 # %%
-# In two dimensions the same transforms apply to rows and columns, :math:`Y = A^\top [(G g G^\top) \odot (B^\top d B)]
-# A`, where ⊙ is the elementwise product. A tile of 2×2 outputs then takes 4·4 = 16 multiplications where the sliding
-# sum takes 4·9 = 36. This is written F(2×2, 3×3). A tile of 4×4 outputs, F(4×4, 3×3), with other, larger matrices,
-# takes 36 instead of 144, which saves three of four multiplications.
+# In two dimensions the same transforms apply to rows and columns,
+# :math:`Y = A^\top [(G g G^\top) \odot (B^\top d B)] A`, where ⊙ is the elementwise product. A tile of 2×2 outputs then
+# takes 4·4 = 16 multiplications where the sliding sum takes 4·9 = 36. This is written F(2×2, 3×3). A tile of 4×4
+# outputs, F(4×4, 3×3), with other, larger matrices, takes 36 instead of 144, which saves three of four multiplications.
 #
 # With channels, each of the 16 positions of the transformed tiles is a separate matrix product: (tiles × c_in) times
 # (c_in × c_out). In the code, ``np.einsum`` computes the products with :math:`B^\top`, :math:`G` and :math:`A^\top`:
