@@ -45,7 +45,7 @@ _LOSSLESS_TIFF = {1, 2, 3, 4, 5, 8, 32771, 32773, 32809, 32946, 34925, 50000}
 _PAGED = {"TIFF", "GIF", "PNG", "WEBP", "AVIF", "HEIF"}
 """Formats with animations or pages. Cameras put a preview beside the photo (MPO), and an icon holds its sizes."""
 
-_WIDTH, _HEIGHT, _SUBFILE, _ORIENTATION = 256, 257, 254, 274
+_WIDTH, _HEIGHT, _SUBFILE, ORIENTATION = 256, 257, 254, 274
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,10 @@ def inspect_image(path: Path | str) -> ImageKind:
 
 
 @contextmanager
-def open_image(path: Path | str) -> Iterator[tuple[Image.Image, ImageKind]]:
+def open_image(path: Path | str, upright: bool = True) -> Iterator[tuple[Image.Image, ImageKind]]:
     """Open a file with one image, pixels read and turned upright, in the mode that the file has.
+
+    With ``upright=False`` the image is not turned if Pillow has not done so, and its note of a rotation stays.
 
     Raises
     ------
@@ -148,8 +150,9 @@ def open_image(path: Path | str) -> Iterator[tuple[Image.Image, ImageKind]]:
             image.load()
         if complaints:
             raise OSError(complaints[0])
-        upright = ImageOps.exif_transpose(image)
-    yield upright, kind
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)
+    yield image, kind
 
 
 @contextmanager
@@ -183,7 +186,7 @@ def _kind(image: Image.Image) -> ImageKind:
     tags: Any = getattr(image, "tag_v2", {})
     if image.format == "TIFF":  # whose size Pillow gives sometimes as stored, sometimes upright
         width, height = tags[_WIDTH], tags[_HEIGHT]
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation = image.getexif().get(ORIENTATION, 1)
     orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
     size = (width, height) if orientation >= 5 else (height, width)
     frames = int(getattr(image, "n_frames", 1)) if image.format in _PAGED else 1
@@ -332,7 +335,7 @@ def _unsupported_tiff(file: BinaryIO, size: int) -> tuple[str, tuple[int, int], 
             return None
         bits, form = tuple(tags.get(258, (1,))), tuple(tags.get(339, (1,)))
         compression, photometric, planes = tags.get(259, 1), tags.get(262), tags.get(277, 1)
-        width, height, orientation = int(tags[_WIDTH]), int(tags[_HEIGHT]), int(tags.get(_ORIENTATION, 1))
+        width, height, orientation = int(tags[_WIDTH]), int(tags[_HEIGHT]), int(tags.get(ORIENTATION, 1))
         key = (head[:2], photometric, form[:1], tags.get(266, 1), bits, tuple(tags.get(338, ())))
     except Exception:  # damaged in yet another way
         return None

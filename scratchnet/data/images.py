@@ -60,11 +60,7 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
     """
     try:
         with open_image(path) as (image, kind):
-            if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-                return _deep(path, image, kind, value_range)
-            if image.mode in _READABLE_MODES:
-                return np.array(_on_white(image).convert("RGB"))
-            raise UserError(f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; convert it to an 8-bit PNG")
+            return pixels_of(path, image, kind, value_range)
     except UnsupportedTiffError:
         if value_range is None:
             raise
@@ -72,6 +68,15 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
     if samples.ndim == 3 and samples.shape[2] != 3:
         raise UserError(f"{path}: a TIFF with {samples.shape[2]} channels, expected grey or RGB; convert it to RGB")
     return _scaled(path, samples, white_is_zero, value_range)
+
+
+def pixels_of(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:
+    """Return the pixels (h, w, 3) uint8 of an opened image, or of a part of one; see `read_image`."""
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        return _deep(path, image, kind, value_range)
+    if image.mode in _READABLE_MODES:
+        return np.array(_on_white(image).convert("RGB"))
+    raise UserError(f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; convert it to an 8-bit PNG")
 
 
 def _deep(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:

@@ -1,6 +1,6 @@
 """Large images in pieces: where the tiles lie, and how results on them become one again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -58,11 +58,30 @@ def _starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def stitch(tiles: Iterable[Array], windows: Sequence[Window], height: int, width: int) -> Array:
-    """Put tiles together; where they overlap the result is a weighted mean.
+    """Put tiles together; where they overlap the result is a weighted mean, see `stitched_rows`.
+
+    Returns
+    -------
+    (height, width) or (height, width, c) array of the tiles' dtype
+    """
+    whole: Array | None = None
+    top = 0
+    for rows in stitched_rows(tiles, windows, height, width):
+        if whole is None:
+            whole = np.empty((height, *rows.shape[1:]), rows.dtype)
+        whole[top : top + len(rows)] = rows
+        top += len(rows)
+    if whole is None:
+        raise ValueError("stitch: no tiles")
+    return whole
+
+
+def stitched_rows(tiles: Iterable[Array], windows: Sequence[Window], height: int, width: int) -> Iterator[Array]:
+    """Put tiles together and yield the result from top to bottom, rows as soon as they are complete.
 
     A pixel's weight falls off linearly towards its tile's border (a pyramid), where a network sees least of the
     surroundings: one tile fades into the next and no seams show. Tiles that agree are given back exactly in float32,
-    because the sums are whole multiples of the value in float64.
+    because the sums are whole multiples of the value in float64. The memory is that of one row of tiles.
 
     Parameters
     ----------
@@ -73,22 +92,44 @@ def stitch(tiles: Iterable[Array], windows: Sequence[Window], height: int, width
     height, width : int
         Size of the whole.
 
-    Returns
-    -------
-    (height, width) or (height, width, c) array of the tiles' dtype
+    Yields
+    ------
+    (rows, width) or (rows, width, c) array of the tiles' dtype
     """
+    down, across = _sums({w.top: w.height for w in windows}, height), _sums({w.left: w.width for w in windows}, width)
     total: Array | None = None
-    weights = np.zeros((height, width))
+    top = 0  # of what has not been given back yet
+
+    def finished(bottom: int) -> Array:
+        """Return the mean of rows up to ``bottom``, and keep the sums of those below."""
+        nonlocal total, top
+        assert total is not None
+        weights, count = np.outer(down[top:bottom], across), bottom - top
+        mean: Array = total[:count] / weights.reshape(*weights.shape, *[1] * (total.ndim - 2))
+        total[: len(total) - count] = total[count:].copy()
+        total[len(total) - count :] = 0
+        top = bottom
+        return mean.astype(dtype)
+
     for tile, window in zip(tiles, windows, strict=True):
         if total is None:
-            total, dtype = np.zeros((height, width, *tile.shape[2:])), tile.dtype
+            total, dtype = np.zeros((window.height, width, *tile.shape[2:])), tile.dtype
+        if window.top > top:
+            yield finished(window.top)
         weight = np.outer(_ramp(window.height), _ramp(window.width))
-        weights[window.slices] += weight
-        total[window.slices] += tile * weight.reshape(*weight.shape, *[1] * (tile.ndim - 2))
-    if total is None:
-        raise ValueError("stitch: no tiles")
-    total /= weights.reshape(*weights.shape, *[1] * (total.ndim - 2))
-    return total.astype(dtype)
+        total[:, window.left : window.left + window.width] += tile * weight.reshape(
+            *weight.shape, *[1] * (tile.ndim - 2)
+        )
+    if total is not None:
+        yield finished(height)
+
+
+def _sums(lengths: dict[int, int], whole: int) -> Array:
+    """Return the sum of the ramps of windows, by their start, along one side of an image."""
+    total = np.zeros(whole)
+    for start, length in lengths.items():
+        total[start : start + length] += _ramp(length)
+    return total
 
 
 def _ramp(length: int) -> Array:

@@ -3,22 +3,24 @@
 A network wants sizes that are multiples of its stride, and its activations grow with the image. So
 
 - a small image is continued by reflection up to the next multiple, and the result is cut back;
-- a large one is cut into overlapping tiles, whose probabilities fade into each other, so that no seam shows and the
-  memory is that of one tile, beside the image and its probabilities;
+- a large one is cut into overlapping tiles, whose probabilities fade into each other, so that no seam shows; they are
+  complete row by row, so that the memory is that of one row of tiles, beside the image and what is kept of the result;
 - a network with one fixed input size (DeconvNet, whose fully connected layers see the whole image) always gets tiles
   of that size, which overlap by half;
 - a network whose output is smaller than its input (U-Net's convolutions are not padded) gets the image framed by its
   own reflection, and its tiles see their true surroundings: the overlap-tile strategy of Ronneberger et al. 2015.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
 from scratchnet.arrays import Array, to_device_of, to_host
-from scratchnet.data import Preprocessing, stitch, tile_grid
+from scratchnet.data import Preprocessing, tile_grid
+from scratchnet.data.image_rows import ImageRows
+from scratchnet.data.tiling import stitched_rows
 from scratchnet.errors import UserError
 from scratchnet.inference.maps import resize_maps
 from scratchnet.losses import class_scores, probabilities
@@ -29,6 +31,9 @@ from scratchnet.wording import pixels
 
 Output: TypeAlias = Callable[[Array], Array]
 """What is made of a network's last value and averaged over tiles: probabilities, or scores."""
+
+Part: TypeAlias = Callable[[Array, Array], Array]
+"""Indices of rows and of columns → these pixels as the network sees them, (1, rows, columns, 3) float32."""
 
 LARGEST = 544
 """Images with no side above this many pixels are segmented whole."""
@@ -124,15 +129,40 @@ class Segmenter:
         check_image("Segmenter.check", image)
         self.check_size(*image.shape[:2])
 
+    def takes_rows(self, h: int, w: int) -> bool:
+        """Return whether an image of ``h × w`` pixels is cut into tiles, none of which depends on the whole image."""
+        whole = self.preprocessing.resize is not None or self.preprocessing.normalization == "image"
+        return not whole and self._tile_size(h, w) is not None
+
+    def probability_rows(self, image: ImageRows) -> Iterator[Array]:
+        """Yield what `probabilities` returns for an image that `takes_rows`, from top to bottom.
+
+        Parameters
+        ----------
+        image : ImageRows
+
+        Yields
+        ------
+        (rows, w, classes) float32
+            The memory is that of one row of tiles.
+        """
+        self.check_size(image.height, image.width)
+        return self._rows(image.height, image.width, self._parts(image), probabilities)
+
     def _predict(self, images: Array, output: Output) -> Array:
         check_images("Segmenter", images)
         h, w = images.shape[1:3]
         self.check_size(h, w)
+        if self.takes_rows(h, w):
+            return _stacked([self._rows(h, w, self._parts(ImageRows.of(image)), output) for image in images], h)
         x = self.preprocessing.apply(images)
-        if self._tile_size(*x.shape[1:3]) is None and not self.alone:
-            maps = self._run(self.framed(x), output)
+        height, width = x.shape[1:3]
+        if self._tile_size(height, width) is not None:
+            maps = _stacked([self._rows(height, width, _parts_of(one), output) for one in x], height)
+        elif self.alone:
+            maps = np.stack([to_host(self._run(self.framed(one[None]), output)[0]) for one in x])
         else:
-            maps = np.stack([to_host(self._tiled(one[None], output)) for one in x])
+            maps = self._run(self.framed(x), output)
         return resize_maps(maps, (h, w))
 
     def check_size(self, h: int, w: int) -> None:
@@ -169,22 +199,37 @@ class Segmenter:
         # Tiles begin at multiples of the stride, as the pooling windows of the whole image do.
         return side, min(-(-overlap // stride) * stride, side - stride)
 
-    def _tiled(self, x: Array, output: Output) -> Array:
-        """Return maps (h, w, classes) of one preprocessed image (1, h, w, c)."""
-        h, w = x.shape[1:3]
+    def _rows(self, h: int, w: int, part: Part, output: Output) -> Iterator[Array]:
+        """Yield maps (rows, w, classes) of one image of ``h × w`` pixels that is cut into tiles, top to bottom."""
         size = self._tile_size(h, w)
-        if size is None:
-            whole: Array = self._run(self.framed(x), output)[0]
-            return whole
+        assert size is not None
         height, width = self._multiples(h, w)
-        x = self.framed(_reflected(x, (height, width)))
-        windows, both = tile_grid(height, width, *size), 2 * self.network.border
+        windows, b = tile_grid(height, width, *size), self.network.border
+        rows, columns = _reflected_places(h, height, b), _reflected_places(w, width, b)
 
         def maps() -> Iterator[Array]:
             for top, left, tall, wide in windows:
-                yield to_host(self._run(x[:, top : top + tall + both, left : left + wide + both], output)[0])
+                x = part(rows[top : top + tall + 2 * b], columns[left : left + wide + 2 * b])
+                yield to_host(self._run(x, output)[0])
 
-        return stitch(maps(), windows, height, width)[:h, :w]
+        left_over = h
+        for found in stitched_rows(maps(), windows, height, width):
+            if left_over > 0:
+                yield found[:left_over, :w]
+            left_over -= len(found)
+
+    def _parts(self, image: ImageRows) -> Part:
+        """Return what cuts preprocessed parts out of an image; the rows of the last part are kept for the next."""
+        kept, pixels = (0, 0), image.take(0, 0)
+
+        def part(rows: Array, columns: Array) -> Array:
+            nonlocal kept, pixels
+            needed = int(rows.min()), int(rows.max()) + 1
+            if needed != kept:
+                kept, pixels = needed, image.take(*needed)
+            return self.preprocessing.apply(pixels[np.ix_(rows - needed[0], columns)][None])
+
+        return part
 
     def _run(self, x: Array, output: Output) -> Array:
         """Return maps (n, h, w, classes) of framed images that fit into memory."""
@@ -210,6 +255,31 @@ def _reflected(x: Array, size: Sequence[int]) -> Array:
     """Continue images at the bottom and right by reflection up to ``size``."""
     extra = [(0, 0), (0, size[0] - x.shape[1]), (0, size[1] - x.shape[2]), (0, 0)]
     return np.pad(x, extra, mode="symmetric") if extra[1][1] or extra[2][1] else x
+
+
+def _reflected_places(length: int, continued: int, border: int) -> Array:
+    """Return which pixel stands at each place of a side that is continued by reflection, then framed by it."""
+    places = np.pad(np.arange(length), (0, continued - length), mode="symmetric")
+    return np.pad(places, border, mode="symmetric")
+
+
+def _parts_of(x: Array) -> Part:
+    """Return what cuts parts out of a preprocessed image (h, w, c)."""
+    return lambda rows, columns: x[np.ix_(rows, columns)][None]
+
+
+def _stacked(images: Sequence[Iterable[Array]], height: int) -> Array:
+    """Put the rows of maps of several images of one size together: (n, height, w, classes)."""
+    whole: Array | None = None
+    for i, parts in enumerate(images):
+        top = 0
+        for rows in parts:
+            if whole is None:
+                whole = np.empty((len(images), height, *rows.shape[1:]), rows.dtype)
+            whole[i, top : top + len(rows)] = rows
+            top += len(rows)
+    assert whole is not None
+    return whole
 
 
 def to_mask(probabilities: Array) -> Array:
