@@ -44,7 +44,8 @@ class ImageRows:
     def of(cls, image: Array) -> "ImageRows":
         """Return the rows of an array (h, w, 3) uint8."""
         check_image("ImageRows.of", image)
-        return cls(*image.shape[:2], lambda top, bottom: image[top:bottom])
+        height, width = image.shape[:2]
+        return cls(height, width, lambda top, bottom: image[top:bottom])
 
     def whole(self) -> Array:
         """Return the image (h, w, 3) uint8."""
