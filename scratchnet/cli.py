@@ -89,8 +89,12 @@ def _run(name: str, words: Sequence[str]) -> int:
     if name != "bench":  # which has the flag itself
         words = rest
     kept = [word for word in words if word != "--overwrite"]
-    with overwriting(len(kept) < len(words)):
-        return int(importlib.import_module(f"scratchnet.commands.{name}").main(kept))
+    command = importlib.import_module(f"scratchnet.commands.{name}")
+    import numpy as np
+
+    # Values that are not finite are reported by the commands, in words; NumPy would name a line of its source.
+    with overwriting(len(kept) < len(words)), np.errstate(all="ignore"):
+        return int(command.main(kept))
 
 
 def _set_threads(words: Sequence[str]) -> list[str]:

@@ -66,7 +66,7 @@ def _fits(name: str, pattern: str) -> bool:
 def _suggestion(names: Iterable[str], pattern: str) -> str:
     """Return the names that are like a pattern; the first ones where none is."""
     steps = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
-    close = get_close_matches(pattern.strip("*?"), [*steps, *names], SHOWN, 0.5)
+    close = get_close_matches(pattern.strip("*?")[:60], [*steps, *names], SHOWN, 0.5)
     if close:
         return f"close names: {', '.join(close)}"
     more = ", …" if len(steps) > SHOWN else ""

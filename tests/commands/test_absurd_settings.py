@@ -1,9 +1,12 @@
 """Settings that nobody can mean are refused in one line, before anything is computed for them."""
 
+import warnings
+
 import pytest
 
 from scratchnet.config import read_settings
 from scratchnet.errors import LONGEST, UserError, explain
+from scratchnet.training.checkpoints import load_checkpoint, save_checkpoint
 
 ABSURD = (
     "1" + "0" * 30,
@@ -125,3 +128,23 @@ def test_messages_lose_their_middle_when_they_repeat_something_long():
     assert len(line) <= LONGEST + 3
     assert line.startswith("aaa")
     assert line.endswith("no such file")
+
+
+@pytest.mark.usefixtures("deadline")
+@pytest.mark.parametrize("words", [["data"], ["train"], ["train", "--model"], ["segment", "--"], []])
+def test_long_words_take_no_time(call, words):
+    """A guess at what was meant would compare them letter by letter with everything that is known."""
+    *first, last = words or [""]
+    assert_refused(call(*first, last + "weights" * 50_000))
+
+
+def test_numpy_does_not_speak_up_beside_a_command(call, plain, tmp_path):
+    """A network with enormous weights gives infinite scores; what is said about that is said by us."""
+    checkpoint = load_checkpoint(plain / "run" / "checkpoint.npz")
+    checkpoint.network.flat().values[...] = 1e30
+    save_checkpoint(tmp_path / "a.npz", checkpoint)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        call("segment", tmp_path / "a.npz", plain / "set" / "images", "--out", tmp_path / "out")
+        call("evaluate", tmp_path / "a.npz", "--data", plain / "set", "--out", tmp_path / "out")
+    assert not [str(warning.message) for warning in heard]
