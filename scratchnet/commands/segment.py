@@ -1,20 +1,25 @@
 """``scratchnet segment``: masks for images of any size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scratchnet.arrays import to_host
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.commands.flags import Positional
 from scratchnet.commands.parsing import parse, say
 from scratchnet.commands.prediction import PredictionArguments
-from scratchnet.data import ValueRange, read_image, write_image, write_mask
+from scratchnet.data import ValueRange, write_image, write_mask
+from scratchnet.data.image_rows import ImageRows, open_rows
 from scratchnet.data.layouts import ENDINGS, is_image_file, left_out, left_out_words
+from scratchnet.data.mask_rows import write_mask_rows
 from scratchnet.data.masks import palette_with
 from scratchnet.errors import UserError
-from scratchnet.inference import Predictor, to_mask
+from scratchnet.inference import Predictor
+from scratchnet.inference.by_rows import check_rows, mask_rows
 from scratchnet.progress import progress
 from scratchnet.signatures import check_replaceable
 from scratchnet.training.checkpoints import load_checkpoint
@@ -22,6 +27,9 @@ from scratchnet.wording import pixels
 
 MASK, OVERLAY = "mask", "overlay"
 """Kinds of the files."""
+
+OVERLAY_PIXELS = 1 << 26
+"""Images of more pixels get no overlay unless it is asked for: it needs the image three times in memory."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,9 @@ class SegmentArguments(PredictionArguments):
     """Image files, or folders of images."""
     out: str
     """Folder for the masks and overlays."""
+    overlay: bool | None = None
+    """Write NAME-overlay.png, the image with the classes laid over it. Default: for images up to 64 megapixels; larger
+    ones are segmented in the memory of the image and one row of tiles."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -54,24 +65,48 @@ def _segment(arguments: SegmentArguments) -> int:
         palette = palette_with(checkpoint.recipe.data.get("colours"))
     except ValueError as error:
         raise UserError(f"{arguments.checkpoint}: {error}; train again") from error
-    _check_images(paths, predictor, preprocessing.range)
+    names = checkpoint.recipe.classes
+    _check_images(paths, predictor, preprocessing.range, len(names))
+    overlays = 0
+    for path in progress(paths, "segmenting"):
+        image = open_rows(path, preprocessing.range)
+        size = image.height, image.width
+        with_overlay = size[0] * size[1] <= OVERLAY_PIXELS if arguments.overlay is None else arguments.overlay
+        try:
+            counts = (_write_both if with_overlay else _write)(path, out, image, predictor, palette)
+        except (UserError, ValueError) as error:
+            raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+        overlays += with_overlay
+        shares = ", ".join(f"{name} {100 * n / counts.sum():.1f} %" for name, n in zip(names, counts, strict=False))
+        say(f"{path}: {pixels(*size)}, {shares}")
+    say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'}{' and overlays' if overlays else ''} to {out}")
+    if arguments.overlay is None and overlays < len(paths):
+        say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay makes them too")
+    return 0
+
+
+def _write(path: Path, out: Path, image: ImageRows, predictor: Predictor, palette: Array) -> Array:
+    """Write an image's mask while it is made; return the number of pixels of each class, (256,)."""
+    counts = np.zeros(256, np.int64)
+
+    def counted() -> Iterator[Array]:
+        for rows in mask_rows(predictor, image, path.stem):
+            counts[:] += np.bincount(rows.ravel(), minlength=256)
+            yield rows
+
+    write_mask_rows(_outputs(path, out)[0], counted(), (image.height, image.width), MASK, palette)
+    return counts
+
+
+def _write_both(path: Path, out: Path, image: ImageRows, predictor: Predictor, palette: Array) -> Array:
+    """Write an image's mask and overlay; return the number of pixels of each class, (256,)."""
     from scratchnet.viewing.overlays import overlay
 
-    for path in progress(paths, "segmenting"):
-        image = read_image(path, preprocessing.range)
-        try:
-            mask = to_host(to_mask(predictor.probabilities(image[None], (path.stem,))[0]))
-        except (UserError, ValueError) as error:
-            raise UserError(f"{path}: {error}") from error
-        mask_file, overlay_file = _outputs(path, out)
-        write_mask(mask_file, mask, MASK, palette)
-        write_image(overlay_file, overlay(image, mask, palette=palette), OVERLAY)
-        shares = ", ".join(
-            f"{name} {100 * float((mask == i).mean()):.1f} %" for i, name in enumerate(checkpoint.recipe.classes)
-        )
-        say(f"{path}: {pixels(*image.shape[:2])}, {shares}")
-    say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'} and overlays to {out}")
-    return 0
+    mask = np.concatenate(list(mask_rows(predictor, image, path.stem)))
+    mask_file, overlay_file = _outputs(path, out)
+    write_mask(mask_file, mask, MASK, palette)
+    write_image(overlay_file, overlay(image.whole(), mask, palette=palette), OVERLAY)
+    return np.bincount(mask.ravel(), minlength=256)
 
 
 def _find(arguments: Sequence[str]) -> list[Path]:
@@ -124,11 +159,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _check_images(paths: Sequence[Path], predictor: Predictor, value_range: ValueRange | None) -> None:
+def _check_images(paths: Sequence[Path], predictor: Predictor, value_range: ValueRange | None, classes: int) -> None:
     """Look at every image before anything is written, so that a bad one at the end does not leave half a job."""
     for path in paths:
-        image = read_image(path, value_range)
+        image = open_rows(path, value_range)
         try:
-            predictor.check(image, path.stem)
+            check_rows(predictor, image, classes, path.stem)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -117,13 +119,47 @@ def test_batch_statistics_of_a_single_pixel(call, checkpoint, photos, tmp_path):
 
 
 def test_a_large_photograph_is_no_cause_for_alarm(call, checkpoint, photos, tmp_path, monkeypatch):
-    """Pillow warns of images of more than 89 megapixels, and refuses those of twice as many."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 32 * 32 - 1)
-    code, _, err = call("segment", checkpoint, photos / "a.png", "--out", tmp_path / "out")
-    assert (code, err) == (0, "")
+    """Pillow warns of images of more than 89 megapixels, and refuses those of twice as many; here memory decides."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for name in ("a.png", "b.jpg"):
+        code, _, err = call("segment", checkpoint, photos / name, "--out", tmp_path / "out")
+        assert (code, err) == (0, "")
+    assert Image.MAX_IMAGE_PIXELS == 100
+    monkeypatch.setattr("scratchnet.data.image_rows.available_memory", lambda: 1000)
     code, said, err = call("segment", checkpoint, photos / "b.jpg", "--out", tmp_path / "out")
     assert (code, said) == (2, "")
     assert "b.jpg: too large to open at once" in err
+
+
+def test_what_needs_the_whole_image_is_refused_where_memory_is_short(call, checkpoint, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("scratchnet.inference.by_rows.available_memory", lambda: 10_000)
+    image = ("segment", checkpoint, photos / "a.png", "--out", tmp_path / "out", "--tile", 16)
+    assert call(*image)[0] == 0
+    code, said, err = call(*image, "--scales", 1, 1.25, "--overwrite")
+    assert (code, said) == (2, "")
+    assert re.search(
+        r"a.png: \d+×\d+ pixels need about 0.0 GiB when all are predicted at once, .* leave out --scales", err
+    )
+
+
+@pytest.mark.parametrize("flag", ["--no-overlay", "limit", "--overlay"])
+def test_masks_without_overlay_are_the_same_and_written_as_they_are_made(
+    flag, call, checkpoint, photos, tmp_path, monkeypatch
+):
+    words = ("segment", checkpoint, photos / "a.png", "--tile", 16, "--out")
+    assert call(*words, tmp_path / "with")[0] == 0
+    if flag != "--no-overlay":
+        monkeypatch.setattr("scratchnet.commands.segment.OVERLAY_PIXELS", 1)
+    code, said, err = call(*words, tmp_path / "out", *([] if flag == "limit" else [flag]))
+    assert (code, err) == (0, "")
+    assert ("--overlay makes them too" in said) == (flag == "limit")
+    assert (tmp_path / "out" / "a-overlay.png").exists() == (flag == "--overlay")
+    found, expected = (Image.open(tmp_path / folder / "a.png") for folder in ("out", "with"))
+    assert found.mode == "P"
+    assert found.getpalette() == expected.getpalette()
+    assert found.text == expected.text
+    np.testing.assert_array_equal(np.array(found), np.array(expected))
+    assert call(*words, tmp_path / "out")[0] == 0  # a file of ours, which may be replaced
 
 
 def test_every_kind_of_image_in_a_folder_is_segmented_and_the_rest_is_named(call, checkpoint, tmp_path):

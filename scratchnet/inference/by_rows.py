@@ -1,0 +1,41 @@
+"""Masks of images of any size, from top to bottom, in the memory that there is."""
+
+from collections.abc import Iterator
+
+from scratchnet.arrays import Array, to_host
+from scratchnet.data.image_rows import ImageRows
+from scratchnet.errors import UserError
+from scratchnet.inference.combining import Predictor
+from scratchnet.inference.segmentation import Segmenter, to_mask
+from scratchnet.memory import available_memory
+
+
+def mask_rows(predictor: Predictor, image: ImageRows, name: str = "") -> Iterator[Array]:
+    """Yield the most probable class of every pixel, (rows, w) uint8, from top to bottom.
+
+    A `Segmenter` that cuts the image into tiles needs the memory of one row of them; every other predictor needs the
+    probabilities of the whole image.
+    """
+    if isinstance(predictor, Segmenter) and predictor.takes_rows(image.height, image.width):
+        for maps in predictor.probability_rows(image):
+            yield to_host(to_mask(maps))
+    else:
+        yield to_host(to_mask(predictor.probabilities(image.whole()[None], (name,))[0]))
+
+
+def check_rows(predictor: Predictor, image: ImageRows, classes: int, name: str = "") -> None:
+    """Raise a UserError when an image cannot be segmented, before any work is done.
+
+    That is also when a prediction needs the whole image at once, and there is too little memory for that.
+    """
+    h, w = image.height, image.width
+    if isinstance(predictor, Segmenter) and predictor.takes_rows(h, w):
+        predictor.check_size(h, w)
+        return
+    need, free = h * w * (32 + 12 * classes), available_memory()
+    if free is not None and need > free:
+        raise UserError(
+            f"{h}×{w} pixels need about {need / 2**30:.1f} GiB when all are predicted at once, and {free / 2**30:.1f} "
+            "GiB are free; leave out --scales, --crf, --ensemble and --proposals, or cut the image into parts"
+        )
+    predictor.check(image.whole(), name)

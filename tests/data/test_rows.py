@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from scratchnet.data import read_image, read_mask
+from scratchnet.data.image_rows import ImageRows, open_rows
+from scratchnet.data.mask_rows import write_mask_rows
+from tests.tiny import sample
+
+PHOTO = Image.fromarray(sample(0, 23, 31)[0])
+DEEP = Image.fromarray((np.arange(23 * 31, dtype=np.uint16) * 90).reshape(23, 31))
+FORMS = {
+    "rgb.png": PHOTO,
+    "grey.png": PHOTO.convert("L"),
+    "palette.png": PHOTO.quantize(9),
+    "clear.png": Image.merge("RGBA", [*PHOTO.split(), PHOTO.getchannel(0)]),
+    "bits.png": PHOTO.convert("1"),
+    "deep.png": DEEP,
+    "deep.tif": DEEP,
+    "photo.tif": PHOTO,
+    "photo.jpg": PHOTO,
+    "photo.webp": PHOTO,
+}
+
+
+def in_rows(image, step):
+    return np.concatenate([image.take(top, min(top + step, image.height)) for top in range(0, image.height, step)])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", FORMS)
+def test_rows_are_those_of_the_image(name, orientation, tmp_path):
+    exif = Image.Exif()
+    exif[274] = orientation
+    FORMS[name].save(tmp_path / name, exif=exif)
+    expected = read_image(tmp_path / name, (0, 50000))
+    image = open_rows(tmp_path / name, (0, 50000))
+    assert (image.height, image.width) == expected.shape[:2]
+    np.testing.assert_array_equal(in_rows(image, 7), expected)
+
+
+def test_an_image_in_memory_has_rows_too():
+    image = np.array(PHOTO)
+    np.testing.assert_array_equal(in_rows(ImageRows.of(image), 5), image)
+
+
+@pytest.mark.parametrize("step", [1, 7, 40])
+def test_masks_in_pieces_are_read_as_they_were(step, tmp_path):
+    mask = np.random.default_rng(0).integers(0, 4, (40, 31)).astype(np.uint8)
+    write_mask_rows(tmp_path / "m.png", (mask[top : top + step] for top in range(0, 40, step)), mask.shape)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", classes=4), mask)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "words"), [((3, 31), "u1", "5 rows"), ((5, 30), "u1", "31"), ((5, 31), "i4", "uint8")]
+)
+def test_pieces_that_do_not_fit_leave_nothing(shape, dtype, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        write_mask_rows(tmp_path / "m.png", [np.zeros(shape, dtype)], (5, 31))
+    assert not list(tmp_path.iterdir())
