@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeAlias
 
-from scratchnet.config.settings import DataSettings, TrainSettings
-from scratchnet.data import Augmentation
+from scratchnet.config.settings import DataSettings, TrainingSettings, TrainSettings
+from scratchnet.data import Augmentation, Curriculum
 from scratchnet.errors import UserError
+
+Rule: TypeAlias = tuple[str, Any, bool, str]
+"""Name of a setting, its value, whether it is good, and what is expected."""
 
 MOST = 1_000_000_000
 """Largest count that is taken for meant."""
@@ -23,66 +26,75 @@ def check_settings(settings: TrainSettings) -> None:
     UserError
         Naming the flag (a key of a TOML file is spelt alike, with underscores), its value and what is expected.
     """
-    t, a, c, d = settings.training, settings.augmentation, settings.curriculum, settings.data
+    t, d = settings.training, settings.data
     check_data_settings(d)
-    as_it_is = d.tile is None and d.resize is None
     _refuse(
-        ("epochs", t.epochs, t.epochs is None or 1 <= t.epochs <= MOST, f"1 to {MOST:,}"),
-        ("iterations", t.iterations, t.iterations is None or 1 <= t.iterations <= MOST, f"1 to {MOST:,}"),
-        ("batch_size", t.batch_size, 1 <= t.batch_size <= MOST, f"1 to {MOST:,}"),
-        ("accumulate", t.accumulate, 1 <= t.accumulate <= MOST, f"1 to {MOST:,}"),
+        *_counts(t), *_updates(t), *_loss(t), *_augmentation(settings.augmentation), *_boxes(settings.curriculum, d)
+    )
+
+
+def _counts(t: TrainingSettings) -> list[Rule]:
+    required = ("batch_size", "accumulate", "every")
+    names = (*required, "epochs", "iterations", "every_updates", "patience")
+    return [_count(t, name) for name in names if name in required or getattr(t, name) is not None]
+
+
+def _count(settings: TrainingSettings | Curriculum, name: str, least: int = 1) -> Rule:
+    value = getattr(settings, name)
+    return name, value, least <= value <= MOST, f"{least} to {MOST:,}"
+
+
+def _updates(t: TrainingSettings) -> tuple[Rule, ...]:
+    nesterov = not t.nesterov or (t.optimizer == "sgd" and t.momentum > 0)
+    return (
         ("learning_rate", t.learning_rate, 0 < t.learning_rate <= 1e30, "a number above 0 up to 1e30"),
         ("momentum", t.momentum, 0 <= t.momentum < 1, "a number from 0 to under 1"),
-        (
-            "nesterov",
-            t.nesterov,
-            not t.nesterov or (t.optimizer == "sgd" and t.momentum > 0),
-            "--optimizer sgd with it",
-        ),
-        ("warmup_updates", t.warmup_updates, 0 <= t.warmup_updates <= MOST, f"0 to {MOST:,}"),
-        ("ema", t.ema, t.ema is None or 0 <= t.ema < 1, "a number from 0 to under 1, for example 0.999"),
-        ("label_smoothing", t.label_smoothing, 0 <= t.label_smoothing < 1, "a number from 0 to under 1"),
-        (
-            "label_smoothing",
-            t.label_smoothing,
-            not t.label_smoothing or "cross-entropy" in t.loss,
-            "--loss cross-entropy or cross-entropy+dice with it",
-        ),
-        ("focal_gamma", t.focal_gamma, 0 <= t.focal_gamma <= 100, "0 to 100"),
-        ("tversky_alpha", t.tversky_alpha, 0 <= t.tversky_alpha <= 1e6, "0 to 1e6"),
-        ("tversky_beta", t.tversky_beta, 0 <= t.tversky_beta <= 1e6, "0 to 1e6"),
-        ("tversky_beta", t.tversky_beta, t.tversky_alpha + t.tversky_beta > 0, "above 0 where --tversky-alpha is 0"),
+        ("nesterov", t.nesterov, nesterov, "--optimizer sgd with it"),
         ("weight_decay", t.weight_decay, 0 <= t.weight_decay <= 1e6, "0 to 1e6"),
         ("bias_rate", t.bias_rate, 0 <= t.bias_rate <= 1e6, "0 to 1e6"),
         ("factor", t.factor, 0 < t.factor <= 10, "a number above 0 up to 10, for example 0.1"),
-        ("every", t.every, 1 <= t.every <= MOST, f"1 to {MOST:,}"),
-        ("every_updates", t.every_updates, t.every_updates is None or 1 <= t.every_updates <= MOST, f"1 to {MOST:,}"),
-        ("patience", t.patience, t.patience is None or 1 <= t.patience <= MOST, f"1 to {MOST:,}"),
+        _count(t, "warmup_updates", 0),
+        ("ema", t.ema, t.ema is None or 0 <= t.ema < 1, "a number from 0 to under 1, for example 0.999"),
         ("seed", t.seed, 0 <= t.seed < 1 << 63, "0 to 2⁶³ − 1"),
-        (
-            "class_weights",
-            t.class_weights,
-            _are_weights(t.class_weights),
-            "numbers from 0 to 1e6, one at least 1e-6",
-        ),
+        ("start_from", t.start_from, not (t.start_from and t.init_weights), "either this or --init-weights"),
+    )
+
+
+def _loss(t: TrainingSettings) -> tuple[Rule, ...]:
+    smoothing, alpha, beta = t.label_smoothing, t.tversky_alpha, t.tversky_beta
+    smoothed = not smoothing or "cross-entropy" in t.loss
+    return (
+        ("label_smoothing", smoothing, 0 <= smoothing < 1, "a number from 0 to under 1"),
+        ("label_smoothing", smoothing, smoothed, "--loss cross-entropy or cross-entropy+dice with it"),
+        ("focal_gamma", t.focal_gamma, 0 <= t.focal_gamma <= 100, "0 to 100"),
+        ("tversky_alpha", alpha, 0 <= alpha <= 1e6, "0 to 1e6"),
+        ("tversky_beta", beta, 0 <= beta <= 1e6, "0 to 1e6"),
+        ("tversky_beta", beta, alpha + beta > 0, "above 0 where --tversky-alpha is 0"),
+        ("class_weights", t.class_weights, _are_weights(t.class_weights), "numbers from 0 to 1e6, one at least 1e-6"),
         ("border_weight", t.border_weight, 0 <= t.border_weight <= 1e6, "0 to 1e6"),
         ("border_sigma", t.border_sigma, 0.01 <= t.border_sigma <= 1000, "0.01 to 1000 pixels"),
+    )
+
+
+def _augmentation(a: Augmentation) -> tuple[Rule, ...]:
+    ordered = 0.01 <= a.scale[0] <= a.scale[1] <= 16
+    return (
         ("crop", a.crop, _is_size(a.crop), f"height and width of 1 to {SIDE:,}"),
         ("elastic", a.elastic, 0 <= a.elastic <= 1000, "0 to 1000 pixels"),
-        (
-            "scale",
-            a.scale,
-            0.01 <= a.scale[0] <= a.scale[1] <= 16,
-            "numbers from 0.01 to 16, the smaller one first",
-        ),
-        ("start_from", t.start_from, not (t.start_from and t.init_weights), "either this or --init-weights"),
-        ("stage", c.stage, c.stage is None or as_it_is, "no --tile and no --resize with it"),
+        ("scale", a.scale, ordered, "numbers from 0.01 to 16, the smaller one first"),
+        *((name, getattr(a, name), 0 <= getattr(a, name) <= 1, "a number from 0 to 1") for name in _SHARES),
+    )
+
+
+def _boxes(c: Curriculum, d: DataSettings) -> tuple[Rule, ...]:
+    whole = c.stage is None or (d.tile is None and d.resize is None)
+    return (
+        ("stage", c.stage, whole, "no --tile and no --resize with it"),
         ("box_size", c.box_size, 1 <= c.box_size <= SIDE, f"1 to {SIDE:,}"),
         ("context", c.context, 0.01 <= c.context <= 100, "0.01 to 100, for example 1.2"),
         ("least_overlap", c.least_overlap, 0 < c.least_overlap <= 1, "a number above 0 up to 1, for example 0.5"),
-        ("boxes_per_object", c.boxes_per_object, 0 <= c.boxes_per_object <= MOST, f"0 to {MOST:,}"),
-        ("least_object", c.least_object, 1 <= c.least_object <= MOST, f"1 to {MOST:,}"),
-        *((name, getattr(a, name), 0 <= getattr(a, name) <= 1, "a number from 0 to 1") for name in _SHARES),
+        _count(c, "boxes_per_object", 0),
+        _count(c, "least_object"),
     )
 
 
@@ -124,8 +136,8 @@ def _are_weights(weights: str | tuple[float, ...] | None) -> bool:
     )
 
 
-def _refuse(*rules: tuple[str, Any, bool, str]) -> None:
-    """Raise a UserError for the first rule (name, value, whether it is good, what is expected) that is broken."""
+def _refuse(*rules: Rule) -> None:
+    """Raise a UserError for the first rule that is broken."""
     for name, value, good, expected in rules:
         if not good:
             words = " ".join(map(str, value)) if isinstance(value, tuple) else value
