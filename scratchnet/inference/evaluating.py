@@ -8,10 +8,11 @@ import numpy as np
 
 from scratchnet.arrays import Array, namespace, to_device_of, to_host
 from scratchnet.data import SampleSource, read_ahead
+from scratchnet.data.image_rows import ImageRows
 from scratchnet.errors import UserError
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
 from scratchnet.inference.combining import Predictor
-from scratchnet.inference.segmentation import to_mask
+from scratchnet.inference.segmentation import Segmenter, to_mask
 
 PIXELS = 1 << 19
 """Images of one size are segmented together up to this many pixels."""
@@ -70,26 +71,49 @@ def evaluate(
     scores: list[float] = []
     loss, pixels = 0.0, 0
     for names, images, masks in _batches(source, progress):
+        # What is no class is ignored; so may be a class that the masks name, such as CamVid's void.
+        counted = (masks < classes) & (masks != (-1 if source.ignore_index is None else source.ignore_index))
         try:
-            p = predictor.probabilities(images, names)
+            predictions, chosen = _predicted(predictor, names, images, np.where(counted, masks, 0))
         except UserError as error:
             raise _named(predictor, names, images, error) from error
-        xp = namespace(p)
-        for name, mask, prediction in zip(names, masks, to_mask(p), strict=True):
-            truth = to_device_of(p, mask)
+        for name, mask, prediction in zip(names, masks, predictions, strict=True):
+            truth = to_device_of(prediction, mask)
             confusion = to_host(confusion_matrix(truth, prediction, classes, source.ignore_index))
             total += confusion
             scores.append(image_score(confusion))
             if counter is not None:
                 counter.add(name, mask, to_host(prediction))
-        # What is no class is ignored; so may be a class that the masks name, such as CamVid's void.
-        counted = (masks < classes) & (masks != (-1 if source.ignore_index is None else source.ignore_index))
-        labels = to_device_of(p, np.where(counted, masks, 0)[..., None])
-        chosen = xp.take_along_axis(p, labels.astype(xp.int64), axis=-1)[..., 0][to_device_of(p, counted)]
+        xp = namespace(chosen)
+        chosen = chosen[to_device_of(chosen, counted)]
         loss -= float(xp.log(xp.maximum(chosen, 1e-12), dtype=xp.float64).sum())
         pixels += int(counted.sum())
     details = None if counter is None else counter.result()
     return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores), details)
+
+
+def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> tuple[Array, Array]:
+    """Return the most probable class and the label's probability at every pixel, both (n, h, w).
+
+    The probabilities of all classes are kept for some rows at a time, where the predictor can tell them so.
+    """
+    if not (isinstance(predictor, Segmenter) and predictor.takes_rows(*images.shape[1:3])):
+        return _looked_up(predictor.probabilities(images, names), labels)
+    predictions, chosen = np.empty(labels.shape, np.uint8), np.empty(labels.shape, np.float32)
+    for i, image in enumerate(images):
+        top = 0
+        for maps in predictor.probability_rows(ImageRows.of(image)):
+            rows = slice(top, top + len(maps))
+            predictions[i, rows], chosen[i, rows] = _looked_up(maps, labels[i, rows])
+            top += len(maps)
+    return predictions, chosen
+
+
+def _looked_up(maps: Array, labels: Array) -> tuple[Array, Array]:
+    """Return the most probable class, and the label's probability, of maps (…, classes) and labels (…)."""
+    xp = namespace(maps)
+    places = to_device_of(maps, labels[..., None]).astype(xp.int64)
+    return to_mask(maps), xp.take_along_axis(maps, places, axis=-1)[..., 0]
 
 
 def image_score(confusion: Array) -> float:

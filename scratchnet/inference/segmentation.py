@@ -88,6 +88,8 @@ class Segmenter:
     def segment(self, image: Array) -> Array:
         """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""
         check_image("Segmenter.segment", image)
+        if self.takes_rows(*image.shape[:2]):
+            return np.concatenate([to_mask(maps) for maps in self.probability_rows(ImageRows.of(image))])
         return to_host(to_mask(self.probabilities(image[None])[0]))
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ from scratchnet.errors import UserError
 from scratchnet.evaluation import confusion_matrix
 from scratchnet.inference import Segmenter, evaluate, evaluating
 from scratchnet.inference.evaluating import image_score
+from scratchnet.layers import Conv2d
+from scratchnet.network import Network
 from tests.tiny import Source, network, sample, write_set
 
 PLAIN = Preprocessing("none")
@@ -144,3 +147,31 @@ def test_a_mask_of_another_size_is_named(tmp_path):
     write_image(root / "images" / "s1.png", np.zeros((16, 20, 3), np.uint8))
     with pytest.raises(UserError, match=r"s1\.png is 16×20 but its mask .*s1\.png is 16×16"):
         evaluate(Segmenter(network(), PLAIN), open_dataset(root))
+
+
+class Whole:
+    """A predictor that tells all probabilities at once."""
+
+    def __init__(self, segmenter):
+        self.probabilities = segmenter.probabilities
+
+
+def test_tiles_are_evaluated_row_by_row_as_the_whole():
+    segmenter = Segmenter(network("bloodcell"), PLAIN, tile=16, overlap=0)
+    rows, whole = (evaluate(predictor, mixed()) for predictor in (segmenter, Whole(segmenter)))
+    np.testing.assert_array_equal(rows.confusion, whole.confusion)
+    assert (rows.loss, rows.scores) == (whole.loss, whole.scores)
+
+
+def test_the_probabilities_of_many_classes_are_not_kept():
+    net = Network(3)
+    net.add("score", Conv2d(3, 21, 1))
+    segmenter = Segmenter(net.allocate().eval(), PLAIN, tile=64, overlap=0)
+    pairs = [(np.zeros((500, 500, 3), np.uint8), np.zeros((500, 500), np.uint8))]
+    source = Source(pairs, classes=tuple(map(str, range(21))))
+    evaluate(segmenter, Source([(pairs[0][0][:70], pairs[0][1][:70])], classes=source.classes))
+    tracemalloc.start()
+    evaluate(segmenter, source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 21 * 500 * 500  # which the probabilities alone would take

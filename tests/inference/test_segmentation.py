@@ -3,7 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scratchnet.data import Preprocessing, tile_grid
+from scratchnet.data import Preprocessing, stitch, tile_grid
+from scratchnet.data.image_rows import ImageRows
 from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter, segmentation, to_mask
 from scratchnet.layers import Conv2d, MaxPool2d, UpsampleNearest
@@ -249,5 +250,31 @@ def test_memory_grows_with_the_result_not_with_the_activations(size):
     tracemalloc.stop()
     assert mask.shape == size
     pixels = size[0] * size[1]
-    # Input 12, sums of two probabilities 16, weights 8, quotient and result 8 + 8 bytes a pixel, and one tile's maps.
-    assert peak < 56 * pixels + 4 * 16 * 6 * 448**2
+    # The mask twice; of a row of tiles bytes, sums, weights, means and probabilities; and one tile's maps.
+    assert peak < 2 * pixels + 448 * size[1] * (3 + 5 * 16) + 4 * 16 * 6 * 448**2
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("size", [(64, 64), (61, 45), (17, 90)])
+@pytest.mark.parametrize("model", ["bloodcell", "unet"])
+def test_rows_are_the_whole_result_bit_for_bit(model, size, mirror):
+    options = {"unet": {"width": 0.05}}.get(model)
+    segmenter = Segmenter(network(model, options), Preprocessing("dataset", (0.4,) * 3, (0.2,) * 3), 32, 16, mirror)
+    image = photos(1, *size)[0]
+    rows = list(segmenter.probability_rows(ImageRows.of(image)))
+    assert len(rows) > 1 or size[0] <= 32
+    np.testing.assert_array_equal(np.concatenate(rows), segmenter.probabilities(image[None])[0])
+    x = segmenter.preprocessing.apply(image[None])  # as if the tiles were cut out of the whole preprocessed image
+    b, (h, w) = segmenter.network.border, segmenter._multiples(*size)
+    x = segmenter.framed(np.pad(x, ((0, 0), (0, h - size[0]), (0, w - size[1]), (0, 0)), mode="symmetric"))
+    windows = tile_grid(h, w, *segmenter._tile_size(*size))
+    maps = [segmenter._run(x[:, t : t + r + 2 * b, c : c + k + 2 * b], probabilities)[0] for t, c, r, k in windows]
+    np.testing.assert_array_equal(np.concatenate(rows), stitch(maps, windows, h, w)[: size[0], : size[1]])
+
+
+def test_what_depends_on_the_whole_image_is_not_done_by_rows():
+    net = network("bloodcell")
+    assert Segmenter(net, PLAIN, tile=16).takes_rows(64, 64)
+    assert not Segmenter(net, PLAIN).takes_rows(64, 64)
+    assert not Segmenter(net, Preprocessing("image"), tile=16).takes_rows(64, 64)
+    assert not Segmenter(net, Preprocessing("none", resize=(32, 32)), tile=16).takes_rows(64, 64)
