@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
@@ -23,6 +24,10 @@ _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4, "PA": 4}
 
 MAX_SIDE = 1 << 20
 """Longest side of an image that is opened."""
+
+
+_ROWS = 64
+"""Rows that Pillow hands over at a time."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,18 @@ def _rows(
     """Return the rows of a decoded image whose note of a rotation has yet to be followed."""
     w, h = image.size
 
-    def take(top: int, bottom: int) -> Array:
+    def piece(top: int, bottom: int) -> Array:
         part = image.crop(_stored_box(orientation, w, h, top, bottom))
         if orientation in _TURNS:
             part = part.transpose(_TURNS[orientation])
         return pixels_of(path, part, kind, value_range)
+
+    def take(top: int, bottom: int) -> Array:
+        pixels = np.empty((bottom - top, h if orientation in _SIDEWAYS else w, 3), np.uint8)
+        for start in range(top, bottom, _ROWS):  # Pillow and NumPy make four copies on the way
+            end = min(start + _ROWS, bottom)
+            pixels[start - top : end - top] = piece(start, end)
+        return pixels
 
     return ImageRows(w, h, take) if orientation in _SIDEWAYS else ImageRows(h, w, take)
 

@@ -100,28 +100,34 @@ def stitched_rows(tiles: Iterable[Array], windows: Sequence[Window], height: int
     total: Array | None = None
     top = 0  # of what has not been given back yet
 
-    def finished(bottom: int) -> Array:
-        """Return the mean of rows up to ``bottom``, and keep the sums of those below."""
-        nonlocal total, top
+    def finished(bottom: int) -> Iterator[Array]:
+        """Yield the mean of rows up to ``bottom``, and keep the sums of those below."""
+        nonlocal top
         assert total is not None
-        weights, count = np.outer(down[top:bottom], across), bottom - top
-        mean: Array = total[:count] / weights.reshape(*weights.shape, *[1] * (total.ndim - 2))
-        total[: len(total) - count] = total[count:].copy()
+        count, first = bottom - top, top
+        for start in range(0, count, _ROWS):
+            end = min(start + _ROWS, count)
+            weights = np.outer(down[first + start : first + end], across)
+            yield (total[start:end] / weights.reshape(*weights.shape, *[1] * (total.ndim - 2))).astype(dtype)
+        total[: len(total) - count] = total[count:]
         total[len(total) - count :] = 0
         top = bottom
-        return mean.astype(dtype)
 
     for tile, window in zip(tiles, windows, strict=True):
         if total is None:
             total, dtype = np.zeros((window.height, width, *tile.shape[2:])), tile.dtype
         if window.top > top:
-            yield finished(window.top)
+            yield from finished(window.top)
         weight = np.outer(_ramp(window.height), _ramp(window.width))
         total[:, window.left : window.left + window.width] += tile * weight.reshape(
             *weight.shape, *[1] * (tile.ndim - 2)
         )
     if total is not None:
-        yield finished(height)
+        yield from finished(height)
+
+
+_ROWS = 64
+"""Rows that are given back at a time."""
 
 
 def _sums(lengths: dict[int, int], whole: int) -> Array:
