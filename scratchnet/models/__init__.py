@@ -1,4 +1,4 @@
-"""One file a paper, and a registry by name."""
+"""Models, one file per paper, and a registry by name."""
 
 import inspect
 from collections.abc import Callable
@@ -41,20 +41,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Model:
-    """A registered architecture: how to build it, the size it was made for, and a line about it."""
+    """A registered architecture: its builder, the image size it was designed for and a one-line description."""
 
     builder: Callable[..., Network]
     size: Pair
     about: str
 
     def options(self) -> dict[str, Any]:
-        """Return the options of the builder beside the classes and channels, with their defaults."""
+        """Return the builder's options other than classes and channels, with their defaults."""
         parameters = inspect.signature(self.builder).parameters
         return {name: p.default for name, p in parameters.items() if name not in ("classes", "channels")}
 
 
 LARGEST = 4096
-"""No option of a model is a number above this."""
+"""Largest value of any numeric model option."""
 
 MODELS: dict[str, Model] = {
     "bloodcell": Model(bloodcell, (128, 128), "the blood-cell net, repeated values or switches (student report)"),
@@ -75,12 +75,12 @@ MODELS: dict[str, Model] = {
 
 
 def build(name: str, classes: int, channels: int = 3, **options: Any) -> Network:
-    """Build a registered model; its memory is not allocated yet.
+    """Build a registered model without allocating its parameters.
 
     Raises
     ------
     UserError
-        When there is no such model, or it has no such option, or it cannot take the option's value.
+        If the model or one of its options does not exist, or an option's value is invalid.
     """
     if name not in MODELS:
         raise UserError(f"model '{name}' does not exist; choose one of: {', '.join(MODELS)}")
@@ -98,7 +98,7 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> Network
 
 
 def _check_number(model: str, option: str, value: Any, default: Any) -> None:
-    """Refuse a width or size that is not above 0, or not whole where the default is."""
+    """Raise if a number is not in (0, LARGEST], or not an integer although the default is one."""
     if isinstance(default, bool) or not isinstance(default, int | float):
         return
     whole = isinstance(default, int)
@@ -108,7 +108,7 @@ def _check_number(model: str, option: str, value: Any, default: Any) -> None:
 
 
 def _check_choice(model: str, option: str, value: Any) -> None:
-    """Refuse a word that is none of those that the builder names."""
+    """Raise if a value is not among the choices in the builder's annotation."""
     choices = get_args(get_type_hints(MODELS[model].builder)[option])
     if choices and value not in choices:
         raise UserError(f"model '{model}': {option} is '{value}'; expected one of: {', '.join(map(str, choices))}")

@@ -1,7 +1,7 @@
-"""The lines that every paper's table repeats.
+"""Building blocks that the papers' tables share.
 
-Convolutions keep their bias in front of batch norm, where it has no effect: the papers' counts of parameters include
-it.
+Convolutions keep their bias before batch norm, although it has no effect there, because the papers' parameter counts
+include it.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.network import Network
 
 Unpool: TypeAlias = Literal["switches", "nearest", "transposed"]
-"""How a map is brought back to the size before a pool: what the papers do, and what to compare it with."""
+"""How a feature map is upsampled to its size before a pool: the papers' method and two alternatives for comparison."""
 
 
 def conv_relu(
@@ -25,35 +25,35 @@ def conv_relu(
     batch_norm: bool = True,
     padding: int | None = None,
 ) -> str:
-    """Add a convolution, batch norm if wanted, and ReLU; return the last step's name.
+    """Add a convolution, optional batch norm and ReLU; return the last step's name.
 
-    The convolution keeps the size unless another ``padding`` is given.
+    The convolution preserves the size unless ``padding`` is given.
     """
     layer = Conv2d(c_in, c_out, kernel, padding=kernel // 2 if padding is None else padding)
     return _finish(net, name, layer, c_out, batch_norm)
 
 
 def deconv_relu(net: Network, name: str, c_in: int, c_out: int, kernel: int = 3, batch_norm: bool = True) -> str:
-    """Add a transposed convolution that keeps the size, batch norm if wanted, and ReLU; return the last step's name."""
+    """Add a size-preserving transposed convolution, optional batch norm and ReLU; return the last step's name."""
     return _finish(net, name, ConvTranspose2d(c_in, c_out, kernel, padding=kernel // 2), c_out, batch_norm)
 
 
 def batch_norm_relu(net: Network, name: str, channels: int) -> str:
-    """Add batch norm and ReLU behind the step ``name``; return the last step's name."""
+    """Add batch norm and ReLU after the step ``name``; return the last step's name."""
     net.add(f"{name}_bn", BatchNorm2d(channels))
     return net.add(f"{name}_relu", ReLU())
 
 
 def up_convolution(c_in: int, c_out: int, bias: bool = True) -> ConvTranspose2d:
-    """Return a transposed convolution, 2×2 with stride 2, that doubles a map; an output pixel sees one input pixel."""
+    """Return a 2×2 transposed convolution with stride 2, which doubles a map; an output pixel sees one input pixel."""
     return ConvTranspose2d(c_in, c_out, 2, 2, bias=bias, start=gaussian((2 / c_in) ** 0.5))
 
 
 def enlarge(net: Network, name: str, how: Unpool, channels: int, last: str, pool: str) -> str:
-    """Bring the map ``last`` back to the size that the step ``pool`` saw; return the last step's name.
+    """Upsample the map ``last`` to the input size of the step ``pool``; return the last step's name.
 
-    Values go back to the switches, or are repeated, or are spread by a learned 2×2 transposed convolution; the latter
-    two are cut where the pool's last window was incomplete.
+    Values are placed at the switches, repeated, or upsampled by a learned 2×2 transposed convolution. The output of
+    the latter two is cropped where the pool's last window was incomplete.
     """
     if how == "switches":
         return net.add(name, MaxUnpool2d(), last, f"{pool}.switches")
@@ -63,7 +63,7 @@ def enlarge(net: Network, name: str, how: Unpool, channels: int, last: str, pool
 
 
 def scaled(filters: Iterable[int], width: float) -> list[int]:
-    """Multiply numbers of filters by a factor; none falls under 1."""
+    """Multiply each number of filters by ``width`` and round, with a minimum of 1."""
     return [max(1, round(f * width)) for f in filters]
 
 

@@ -1,16 +1,18 @@
 """The blood-cell net: a student's small convolution–deconvolution network for 128×128 microscope images.
 
-    conv 32, 64, 96, 128, 160 with 2×2 max-pools between them, then unpool + deconvolution with 128, 96, 64, 32, then
-    one channel whose sigmoid is the probability of "cell"
+    conv 32, 64, 96, 128, 160 with 2×2 max pooling in between, then unpooling + deconvolution with 128, 96, 64, 32,
+    then one channel whose sigmoid is the probability of "cell"
 
-The report (after Noh, Hong, Han 2015, in Keras) contradicts itself in places; this is the consistent reading: four
-pools, four unpools, 160 maps of 8×8 in the middle of a 128×128 image, and a last 1×1 layer. It has two variants:
+The report (after Noh, Hong, Han 2015, in Keras) contradicts itself in places; this is its consistent reading: four
+pools, four unpools, 160 maps of 8×8 at the bottleneck for a 128×128 image, and a final 1×1 layer. There are two
+variants:
 
-- ``unpool="nearest"``, the report's order: enlarge the 160 maps by repeating each value, then deconvolve to 128, and
-  so on. 738,977 numbers. Its order cannot use switches, since the fourth pool's switches have 128 channels, not 160.
-- ``unpool="switches"``: deconvolve to the switches' number of channels first, then unpool. The map behind the last
-  unpooling is three quarters zeros, so its last layer is a 3×3 convolution, whose every window holds at least one
-  whole 2×2 pooling window; 739,233 numbers.
+- ``unpool="nearest"``, the report's order: upsample the 160 maps by repeating each value, then deconvolve to 128, and
+  so on. 738,977 parameters. This order rules out switches, since the fourth pool's switches have 128 channels, not
+  160.
+- ``unpool="switches"``: deconvolve to the switches' number of channels first, then unpool. Three quarters
+  of the last unpooled map are zeros, so the last layer is a 3×3 convolution: each of its windows contains at least
+  one complete 2×2 pooling window. 739,233 parameters.
 """
 
 from typing import Literal
@@ -34,15 +36,15 @@ def bloodcell(
     Parameters
     ----------
     classes : int
-        Two classes are told apart by one sigmoid channel, more by a softmax.
+        Number of classes: one sigmoid channel for two, a softmax for more.
     channels : int
-        Of the image.
+        Number of image channels.
     batch_norm : bool
-        Whether to put batch norm behind every convolution but the last (the report has none).
+        Whether to add batch norm after every convolution except the last (the report has none).
     unpool : "nearest" or "switches"
-        See the module's text.
+        See the module docstring.
     width : float
-        Multiplies the numbers of filters.
+        Factor on the number of filters of every layer.
     """
     filters = [max(1, round(f * width)) for f in FILTERS]
     net = Network(channels, stride=16)

@@ -1,10 +1,10 @@
 """DeconvNet (Noh, Hong, Han, "Learning deconvolution network for semantic segmentation", ICCV 2015, section 3).
 
-A convolution network looks at the whole image and boils it down to one vector (fc6, fc7); its mirror image unfolds that
-vector again. Every unpooling puts values back where the matching pooling found its maxima, and the deconvolutions
-behind it fill the sparse map. Coarse shape comes first, detail later.
+A convolutional encoder reduces the whole image to one vector (fc6, fc7), and a mirrored decoder expands that vector
+again. Each unpooling places values where the matching pooling found its maxima, and the deconvolutions that follow
+densify the sparse map. The coarse shape appears first, the detail later.
 
-    conv1 … conv5      VGG16's 13 convolutions, a 2×2 pool with switches behind every block    224 → 7
+    conv1 … conv5      VGG16's 13 convolutions, a 2×2 pool with switches after every block     224 → 7
     fc6, fc7           convolution 7×7 and 1×1, 4096                                           1
     fc6-deconv         transposed convolution 7×7, 512                                         7
     unpool5, deconv5   512, 512, 512                                                           14
@@ -14,11 +14,11 @@ behind it fill the sparse map. Coarse shape comes first, detail later.
     unpool1, deconv1   64, 64                                                                  224
     score              convolution 1×1 to the classes                                          224
 
-Batch norm + ReLU stand behind every convolution and deconvolution, fc6, fc7 and fc6-deconv included, none behind the
-score; there is no dropout. 251,805,653 numbers with 21 classes, of which fc6, fc7 and fc6-deconv hold 222.3 million.
+Batch norm + ReLU follow every convolution and deconvolution, including fc6, fc7 and fc6-deconv, but not the score;
+there is no dropout. 251,805,653 parameters with 21 classes, of which fc6, fc7 and fc6-deconv hold 222.3 million.
 
-``deconvnet`` is the paper's network; ``width`` makes it narrower. ``deconvnet_small`` has its structure for 64–128 px
-images: four pools where the paper has five, blocks of two where the paper has three, and narrower layers.
+``deconvnet`` is the paper's network; ``width`` makes it narrower. ``deconvnet_small`` has the same structure
+for 64–128 px images: four pools instead of five, blocks of two convolutions instead of three, and narrower layers.
 """
 
 from scratchnet.initialization import gaussian
@@ -31,31 +31,31 @@ WIDE = 4096
 """Filters of fc6 and fc7."""
 
 DECODER = {5: (512, 512, 512), 4: (512, 512, 256), 3: (256, 256, 128), 2: (128, 64), 1: (64, 64)}
-"""Filters of the deconvolutions behind every unpooling."""
+"""Filters of the deconvolutions after each unpooling."""
 
 
 def deconvnet(classes: int = 21, channels: int = 3, size: int = 224, width: float = 1.0) -> Network:
     """Build the paper's DeconvNet.
 
-    The convolutions start as ReLU layers do (the paper takes VGG16's weights), the deconvolutions and the score from
-    N(0, 0.01²). Batch norm starts with scale 1 and shift 0.001 and adds 10⁻⁹ to the variance, as in the released
-    network: with so small an ε the size of the weights in front of it does not matter, even that of 0.01.
+    The convolutions use the initialization for ReLU layers (the paper uses VGG16's weights), the deconvolutions and
+    the score N(0, 0.01²). Batch norm starts with scale 1 and shift 0.001 and has ε = 10⁻⁹, as in the released network:
+    with such a small ε the scale of the preceding weights does not matter, not even a scale of 0.01.
 
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     size : int
-        Height and width of the images, a multiple of 32; the one size that the network takes (paper: 224).
+        Height and width of the images, a multiple of 32; the network accepts only this size (paper: 224).
     width : float
-        Multiplies the numbers of filters.
+        Factor on the number of filters of every layer.
 
     Raises
     ------
     ValueError
-        When the size is no multiple of 32.
+        If the size is not a multiple of 32.
     """
     if size % 32:
         raise ValueError(f"size is {size}; expected a multiple of 32")
@@ -93,26 +93,26 @@ def _batch_norm_relu(net: Network, name: str, channels: int) -> str:
 def deconvnet_small(
     classes: int = 2, channels: int = 3, size: int = 64, width: int = 16, unpool: Unpool = "switches"
 ) -> Network:
-    """Build a DeconvNet for ``size × size`` images.
+    """Build a small DeconvNet for ``size × size`` images.
 
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     size : int
-        Height and width of the images, a multiple of 16. fc6 sees all of the last map at once, so this is the one
-        size that the network takes; larger images are cut into tiles.
+        Height and width of the images, a multiple of 16. fc6 covers the whole last map, so the network accepts
+        only this size; larger images are cut into tiles.
     width : int
-        Filters of the first block; the others have 2, 4 and 8 times as many, fc6 and fc7 16 times.
+        Filters of the first block; the others have 2, 4 and 8 times as many, fc6 and fc7 16 times as many.
     unpool : "switches", "nearest" or "transposed"
-        Put values back where they came from, as the paper does; or, to compare, repeat them, or learn to spread them.
+        Unpool with switches, as the paper does, or, for comparison, repeat values or learn the upsampling.
 
     Raises
     ------
     ValueError
-        When the size is no multiple of 16.
+        If the size is not a multiple of 16 or is below 32.
     """
     if size % 16 or size < 32:
         raise ValueError(f"size is {size}; expected a multiple of 16, at least 32")

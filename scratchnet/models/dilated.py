@@ -1,9 +1,9 @@
 """A dilated FCN (Yu and Koltun, "Multi-scale context aggregation by dilated convolutions", ICLR 2016).
 
-Pools widen what a convolution sees, and lose where things are. A dilated kernel, its taps d pixels apart, sees as far
-without a pool. So the front end is VGG16 without pool4 and pool5: where a pool would have halved the map, the kernels
-behind it are spread twofold instead, and the scores come at 1/8 of the image's size, not at 1/32. A context module
-behind it widens the view further at no loss of resolution.
+Pooling enlarges the receptive field but loses position. A dilated kernel, whose taps are d pixels apart, has the same
+receptive field without pooling. The front end is therefore VGG16 without pool4 and pool5: where a pool would halve the
+map, the dilation of the following kernels doubles instead, and the scores have 1/8 of the image's size, not 1/32. A
+context module then enlarges the receptive field further without losing resolution.
 
     conv1 … conv3   VGG16, ReLU, pools                                    1/8
     conv4           512, 512, 512
@@ -15,9 +15,10 @@ behind it widens the view further at no loss of resolution.
     context_score   1×1
     upscore         bilinear ×8, cropped to the image
 
-134,346,581 numbers in the front end with 21 classes, as many as FCN-32s, and 64 times the square of the classes (and
-biases) in the context module, whose layers start as the identity. The released front end takes images framed by their
-reflection and pads nothing; here every layer is padded with zeros and keeps its size, so any image goes in.
+134,346,581 parameters in the front end with 21 classes, as many as FCN-32s, and 64 times the square of the number of
+classes (plus biases) in the context module, whose layers start as the identity. The released front end pads the image
+by reflection and its layers not at all; here every layer is zero-padded and preserves the size, so images of any size
+are accepted.
 """
 
 from scratchnet.initialization import identity
@@ -36,11 +37,11 @@ def dilated_fcn(classes: int = 21, channels: int = 3, width: float = 1.0) -> Net
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     width : float
-        Multiplies the numbers of filters of the front end.
+        Factor on the number of filters of every front-end layer.
     """
     net = Network(channels)
     c = channels

@@ -1,9 +1,9 @@
 """FCN-32s, FCN-16s and FCN-8s (Long, Shelhamer, Darrell, "Fully convolutional networks", CVPR 2015, section 4).
 
-A classifier's fully connected layers are convolutions that happen to be as large as the map; written so, VGG16 takes
-an image of any size and answers with a map of scores, one for every 32 pixels. FCN-32s enlarges that map in one step.
-FCN-16s and FCN-8s enlarge it twofold, add the scores of a shallower map, which knows less of *what* and more of
-*where*, and go on from there.
+A classifier's fully connected layers are convolutions whose kernel is as large as the map. Written this way, VGG16
+accepts an image of any size and returns a map of scores, one for every 32 pixels. FCN-32s upsamples that map in one
+step. FCN-16s and FCN-8s upsample it by 2, add the scores of a shallower map, which holds less of *what* and more of
+*where*, and continue from there.
 
     conv1 … conv5   VGG16, ReLU, pools; conv1_1 is padded by 100
     fc6, fc7        convolution 7×7 and 1×1, 4096, ReLU, dropout ½
@@ -13,24 +13,24 @@ FCN-16s and FCN-8s enlarge it twofold, add the scores of a shallower map, which 
     FCN-8s:         upscore2 ×2, + score_pool4 cropped at 5, upscore_pool4 ×2, + score_pool3 cropped at 9, upscore8 ×8
                     cropped at 31
 
-134,346,581 numbers with 21 classes up to score_fr; the kernel of upscore has 1,806,336 more.
+134,346,581 parameters up to score_fr with 21 classes; the kernel of upscore has another 1,806,336.
 
-**Where the crops come from.** Cell i of a map with stride s looks at the image round pixel ``s·i + (s − 1)/2 − 99``:
-the middle of s pixels, moved by the padding of 100, of which a 3×3 convolution needs one. fc6's 7×7 windows begin three
-cells further in, so score_fr's cell i sits at ``32·i + 12.5``. A transposed convolution with kernel 2f and stride f
-puts the middle of cell i at pixel ``f·i + f − ½`` of its output, so for f = 32 output pixel u belongs to image pixel
-u − 19: crop at 19. The same sum for the other maps gives 5, 27, 9 and 31.
+**Where the crops come from.** Cell i of a map with stride s is centred on image pixel ``s·i + (s − 1)/2 − 99``: the
+centre of s pixels, shifted by the padding of 100, of which a 3×3 convolution uses up one. fc6's 7×7 windows are centred
+three cells further in, so cell i of score_fr is centred on ``32·i + 12.5``. A transposed convolution with kernel 2f and
+stride f centres cell i on pixel ``f·i + f − ½`` of its output, so for f = 32 output pixel u corresponds to image pixel
+u − 19: crop at 19. The same calculation for the other maps gives 5, 27, 9 and 31.
 
-``padding="same"`` is for small images, which the border of 100 would make many times larger: conv1_1 is padded by 1
-and fc6 by 3, all maps lie exactly over the image, and the crops take away what the kernels of the upsampling overhang
-(1 at the factor 2, f/2 at the end). The paper has nothing like it.
+``padding="same"`` is for small images, which a border of 100 would make many times larger: conv1_1 is padded by 1 and
+fc6 by 3, all maps are aligned with the image, and the crops remove the overhang of the upsampling kernels (1 at factor
+2, f/2 at the end). It is not in the paper.
 
-**Upsampling** starts as bilinear interpolation. The released nets keep it so (``upsampling="fixed"``); the paper's text
-lets the twofold steps learn and fixes the last one (``"paper"``); ``"learned"`` lets all of them learn. Score layers
-start at 0. The paper trains 32s, then 16s from its weights, then 8s; the released ``at_once`` form of 8s trains all
-three at a time, its pool4 multiplied by 0.01 and pool3 by 0.0001 to bring the three maps to one scale.
+**Upsampling** starts as bilinear interpolation. The released nets keep it fixed (``upsampling="fixed"``); the paper's
+text trains the ×2 steps and fixes the last one (``"paper"``); ``"learned"`` trains all of them. Score layers start at
+0. The paper trains 32s, then 16s from its weights, then 8s; the released ``at_once`` form of 8s trains all three at
+once, with pool4 multiplied by 0.01 and pool3 by 0.0001 to bring the three maps to the same scale.
 
-The paper's nets start from VGG16's weights and have no batch norm; ``batch_norm`` is for training from nothing.
+The paper's nets start from VGG16's weights and have no batch norm; ``batch_norm`` is for training from scratch.
 """
 
 from typing import Literal, TypeAlias
@@ -59,18 +59,18 @@ def fcn32s(
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     width : float
-        Multiplies the numbers of filters.
+        Factor on the number of filters of every layer.
     padding : "paper" or "same"
-        100 at conv1_1, or as much as keeps every map over the image.
+        Padding of 100 at conv1_1, or the padding that aligns every map with the image.
     upsampling : "fixed", "paper" or "learned"
-        Which of the enlargements learn: none, all but the last, all.
+        Which upsampling layers are trained: none, all but the last, all.
     batch_norm : bool
-        Whether to put batch norm behind every convolution but the scores, for learning without VGG16's weights (the
-        paper has none).
+        Whether to add batch norm after every convolution except the scores, for training without VGG16's weights
+        (the paper has none).
     """
     net = Network(channels)
     _encoder(net, classes, width, padding, batch_norm)
@@ -104,7 +104,7 @@ def fcn8s(
     at_once: bool = False,
     batch_norm: bool = False,
 ) -> Network:
-    """Build FCN-8s; parameters as in :func:`fcn32s`, and ``at_once`` for the form that is trained in one go."""
+    """Build FCN-8s; parameters as in :func:`fcn32s`, and ``at_once`` for the form trained in one stage."""
     net = Network(channels)
     filters = _encoder(net, classes, width, padding, batch_norm)
     net.add("upscore2", _upsample(classes, 2, upsampling != "fixed"))
@@ -116,7 +116,7 @@ def fcn8s(
 
 
 def _encoder(net: Network, classes: int, width: float, padding: Padding, batch_norm: bool) -> dict[int, int]:
-    """Add everything up to score_fr; return the channels of the five pools."""
+    """Add all layers up to score_fr; return the channels of the five pools."""
     found, finish = {}, batch_norm_relu if batch_norm else relu
     for number, c_in, filters in vgg_blocks(net.channels, width):
         vgg_block(net, number, c_in, filters, finish, 100 if number == 1 and padding == "paper" else 1)
@@ -134,7 +134,7 @@ def _encoder(net: Network, classes: int, width: float, padding: Padding, batch_n
 
 
 def _upsample(classes: int, factor: int, learned: bool) -> Layer:
-    """Return a bilinear transposed convolution with kernel 2f and stride f, over all classes if it learns."""
+    """Return a bilinear transposed convolution with kernel 2f and stride f; if learned, it mixes the classes."""
     if learned:
         return ConvTranspose2d(classes, classes, 2 * factor, factor, bias=False, start=bilinear)
     return BilinearTranspose2d(factor)
@@ -150,12 +150,12 @@ def _fuse(
     offset: int,
     scale: float | None = None,
 ) -> None:
-    """Add the scores of a shallower map to the enlarged ones of a deeper map."""
+    """Add the scores of a shallower map to the upsampled scores of a deeper map."""
     shallow, source = f"score_{pool}", pool
     if scale is not None:
         source = net.add(f"scale_{pool}", Scale(scale), pool)
     net.add(shallow, Conv2d(channels, classes, 1, start=constant(0)), source)
-    if padding == "paper":  # the shallow map holds the border of 100, the deep one less of it
+    if padding == "paper":  # the shallow map has more of the border of 100 than the deep one
         shallow = net.add(f"{shallow}c", Crop(offset), shallow, deep)
     else:
         deep = net.add(f"{deep}c", Crop(1), deep, shallow)
@@ -165,6 +165,6 @@ def _fuse(
 def _last(
     net: Network, name: str, classes: int, factor: int, padding: Padding, offset: int, upsampling: Upsampling
 ) -> None:
-    """Enlarge to the image's size."""
+    """Upsample the scores to the image's size."""
     net.add(name, _upsample(classes, factor, upsampling == "learned"))
     net.add("score", Crop(offset if padding == "paper" else factor // 2), name, "input")

@@ -1,19 +1,19 @@
 """A U-shaped net with a MobileNet encoder (Howard et al., "MobileNets", 2017, table 1; the decoder after U-Net).
 
-A 3×3 convolution mixes neighbours and channels at once and costs 9·c_in·c_out products a pixel. A depthwise separable
-one does the two after one another: a 3×3 kernel for every channel by itself (depthwise), then a 1×1 convolution over
-the channels (pointwise), 9·c_in + c_in·c_out products, eight to nine times fewer.
+A 3×3 convolution mixes neighbours and channels at once and costs 9·c_in·c_out multiply-adds per pixel. A depthwise
+separable convolution does the two in turn: a separate 3×3 kernel for each channel (depthwise), then a 1×1 convolution
+over the channels (pointwise). It costs 9·c_in + c_in·c_out multiply-adds, eight to nine times fewer.
 
     conv1       3×3 stride 2, 32                                          1/2
     sep2 … 14   separable: 64 | 128 ↓, 128 | 256 ↓, 256 | 512 ↓, 512 × 5 | 1024 ↓, 1024    ↓: stride 2, to 1/32
-    up4 … up1   2×2 transposed convolution to the channels of the map before the last ↓, that map beside it,
-                separable to as many channels: 512, 256, 128, 64          1/16 … 1/2
+    up4 … up1   2×2 transposed convolution to the channels of the skip, the map before the matching ↓; concatenation
+                with it; separable to as many channels: 512, 256, 128, 64 1/16 … 1/2
     up0         2×2 transposed convolution, 32                            1/1
     score       convolution 1×1 to the classes
 
-Batch norm + ReLU stand behind every convolution of either kind, which therefore have no bias. 3,206,976 numbers in the
-encoder; ``width`` is MobileNet's own multiplier α. A strided convolution turns 45 rows into 23 and its mirror 23 into
-46, which is cut to 45, so any size goes in.
+Batch norm + ReLU follow every convolution of either kind, which therefore has no bias. 3,206,976 parameters in the
+encoder; ``width`` is MobileNet's width multiplier α. A strided convolution reduces 45 rows to 23, its counterpart
+upsamples 23 to 46 and a crop leaves 45, so images of any size are accepted.
 """
 
 from scratchnet.layers import Concatenate, Conv2d, Crop
@@ -30,11 +30,11 @@ def mobile_unet(classes: int = 2, channels: int = 3, width: float = 1.0) -> Netw
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     width : float
-        Multiplies the numbers of filters.
+        Factor on the number of filters of every layer.
     """
     net = Network(channels)
     first, *filters = scaled((32, *(f for f, _ in ENCODER)), width)
@@ -66,7 +66,7 @@ def _separable(net: Network, name: str, c_in: int, c_out: int, stride: int) -> s
 
 
 def _up(net: Network, name: str, c_in: int, c_out: int, like: str) -> None:
-    """Double the map and cut it to the size of the step ``like``."""
+    """Double the map and crop it to the size of the step ``like``."""
     net.add(name, up_convolution(c_in, c_out, bias=False))
     batch_norm_relu(net, name, c_out)
     net.add(f"{name}_crop", Crop(0), f"{name}_relu", like)

@@ -1,7 +1,7 @@
 """SegNet and SegNet-Basic (Badrinarayanan, Kendall, Cipolla, arXiv 1511.00561, section 3).
 
-SegNet is VGG16's thirteen convolutions without its fully connected layers, and their mirror image. What travels from
-the encoder to the decoder are the switches alone: two bits a window.
+SegNet is VGG16's thirteen convolutions without its fully connected layers, followed by their mirror image. Only
+the switches pass from the encoder to the decoder: two bits per window.
 
     conv1 … conv5      VGG16, batch norm + ReLU, pool with switches    360×480 → 12×15
     unpool5, decode5   512, 512, 512                                   23×30
@@ -11,17 +11,17 @@ the encoder to the decoder are the switches alone: two bits a window.
     unpool1, decode1   64                                              360×480
     score              convolution 3×3 to the classes, without batch norm and ReLU
 
-29,449,355 numbers with 11 classes. SegNet-Basic is a small one for trying things out:
+29,449,355 parameters with 11 classes. SegNet-Basic is a small version for experiments:
 
     LRN → 4 × [conv 7×7 64, batch norm, ReLU, pool] → 4 × [unpool, conv 7×7 64, batch norm] → conv 1×1 to the classes
 
-Its decoder has no ReLU; 1,415,563 numbers in the convolutions and 1,024 in batch norm with 11 classes.
+Its decoder has no ReLU; 1,415,563 parameters in the convolutions and 1,024 in batch norm with 11 classes.
 
-Pooling is in ceil mode, as Caffe does it: a last, incomplete window counts, so 360 rows become 180, 90, 45, 23, 12. An
-unpooling restores the size that its pooling saw, 45 from 23 and not 46, and both nets take images of any size.
+Pooling uses ceil mode, as in Caffe: the last, incomplete window counts, so 360 rows become 180, 90, 45, 23, 12.
+Unpooling restores the input size of its pool, 45 from 23 and not 46, so both nets accept images of any size.
 
-What the switches are worth shows in the same net without them: ``unpool="nearest"`` repeats each value over its window,
-``unpool="transposed"`` learns a 2×2 transposed convolution, which adds 4·c² numbers an unpooling.
+To measure the value of the switches, train the same net without them: ``unpool="nearest"`` repeats each value over its
+window, ``unpool="transposed"`` learns a 2×2 transposed convolution, which adds 4·c² parameters per unpooling.
 """
 
 from scratchnet.layers import BatchNorm2d, Conv2d, LocalResponseNorm, MaxPool2d
@@ -30,7 +30,7 @@ from scratchnet.models.vgg import vgg_block, vgg_blocks
 from scratchnet.network import Network
 
 DECODER = {5: (512, 512, 512), 4: (512, 512, 256), 3: (256, 256, 128), 2: (128, 64), 1: (64,)}
-"""Filters behind every unpooling; the first block's second convolution is the score."""
+"""Filters after each unpooling; the second convolution of block 1 is the score."""
 
 
 def segnet(classes: int = 11, channels: int = 3, width: float = 1.0, unpool: Unpool = "switches") -> Network:
@@ -39,13 +39,13 @@ def segnet(classes: int = 11, channels: int = 3, width: float = 1.0, unpool: Unp
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     width : float
-        Multiplies the numbers of filters.
+        Factor on the number of filters of every layer.
     unpool : "switches", "nearest" or "transposed"
-        See the module's text.
+        See the module docstring.
     """
     net = Network(channels)
     last, c = "input", channels

@@ -1,11 +1,11 @@
-"""The pixel classifier that slides over the image, and what makes it fast.
+"""The sliding-window pixel classifier, and its fast form as a convolutional network.
 
-Before FCN an image was segmented by a classifier: cut a window round a pixel, ask which class its centre has, go on to
-the next pixel (Ciresan et al., "Deep neural networks segment neuronal membranes", 2012). Neighbouring windows share
-almost all of their pixels, so almost all of the work is done over and over. Seen as convolutions, the classifier runs
-over the whole image at once and gives the same answers.
+Before FCN, images were segmented by a classifier: cut out a window around a pixel, predict the class of its centre,
+continue with the next pixel (Ciresan et al., "Deep neural networks segment neuronal membranes", 2012). Neighbouring
+windows share almost all of their pixels, so almost all of the work is repeated. Written as convolutions, the classifier
+runs over the whole image at once and gives the same answers.
 
-                 kernel, filters    step in a window    spread over an image (dilation)
+                 kernel, filters    stride in a window  dilation over an image
     conv1        3×3, 32            1                   1
     conv2        3×3, 32            2                   1
     conv3        3×3, 64            1                   2
@@ -16,11 +16,11 @@ over the whole image at once and gives the same answers.
     score        1×1 to the classes
 
 A window of 61×61 pixels becomes 59, 29, 27, 13, 11, 5 and then one vector: fc7 is a fully connected layer. In the
-window form (``form="window"``) a layer with step 2 visits every second pixel. Over an image (``form="image"``) every
-pixel is the centre of some window, so each layer takes every step, and the layers behind a step of 2 find their
-neighbours twice as far apart: dilation (Long, Shelhamer, Darrell 2015, section 3.2, "filter rarefaction"; à trous).
-Both forms have the same parameters under the same names. One window costs 44 million products, and with a window for
-each pixel so does every pixel; in one pass over an image of 256×256 a pixel costs 1.2 million.
+window form (``form="window"``) a layer with stride 2 visits every second pixel. Over an image (``form="image"``) every
+pixel is the centre of a window, so every layer has stride 1, and the layers after a former stride of 2 are dilated by
+another factor of 2 (Long, Shelhamer, Darrell 2015, section 3.2, "filter rarefaction"; à trous). Both forms have the
+same parameters under the same names. One window costs 44 million multiply-adds, and so does each pixel if it has its
+own window; in one pass over a 256×256 image a pixel costs 1.2 million.
 """
 
 from typing import Literal
@@ -42,7 +42,7 @@ LAYERS = (
     ("conv6", 3, 128, 2),
     ("fc7", 5, 256, 1),
 )
-"""Name, kernel, filters and step."""
+"""Name, kernel, filters and stride of each layer."""
 
 
 def sliding_window(
@@ -53,14 +53,14 @@ def sliding_window(
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     width : float
-        Multiplies the numbers of filters.
+        Factor on the number of filters of every layer.
     form : "image" or "window"
-        Whether it labels every pixel of an image, framed by 30 pixels of its reflection, or the centre of one window of
-        61×61 pixels. Only the first can be trained; the second takes its parameters.
+        Whether to label every pixel of an image, padded by 30 pixels of reflection, or the centre of one 61×61 window.
+        Only the image form can be trained; the window form uses its parameters.
     """
     whole = form == "image"
     net = Network(channels, border=WINDOW // 2) if whole else Network(channels, fixed_size=(WINDOW, WINDOW))

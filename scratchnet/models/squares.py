@@ -4,7 +4,7 @@ SegNet-Basic (Badrinarayanan, Kendall, Cipolla 2015) with two blocks instead of 
 
     LRN → 2 × [conv 7×7 64, batch norm, ReLU, pool] → 2 × [unpool, conv 7×7 64, batch norm] → conv 1×1 to the classes
 
-Only the switches travel from the encoder to the decoder, and the decoder has no ReLU. 611,906 numbers in the
+Only the switches pass from the encoder to the decoder, and the decoder has no ReLU. 611,906 parameters in the
 convolutions.
 """
 
@@ -19,11 +19,11 @@ def squares(classes: int = 2, channels: int = 3, width: int = 64) -> Network:
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     width : int
-        Filters of every convolution.
+        Number of filters of every convolution.
     """
     net = Network(channels, stride=4)
     net.add("lrn", LocalResponseNorm(5, 1e-4, 0.75))

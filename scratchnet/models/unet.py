@@ -1,23 +1,23 @@
 """U-Net (Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image segmentation", 2015).
 
-Down on the left, up on the right, and at every level the left map is laid beside the right one: the deep map says what
-is there, the shallow one exactly where.
+The encoder is the left arm of the U, the decoder the right one, and at every level the encoder's map is concatenated
+with the decoder's: the deep map carries what is there, the shallow one exactly where.
 
     conv1 64, 64 → conv2 128, 128 → conv3 256, 256 → conv4 512, 512 → conv5 1024, 1024    2×2 pools between them
     up4 512, crop4, decode4 512, 512 → up3 256 … → up2 128 … → up1 64, decode1 64, 64 → score 1×1
 
 Every convolution is 3×3 with ReLU; ``up`` is a 2×2 transposed convolution with stride 2 that halves the channels
-(with ReLU, as in the released network; the paper's text names none); dropout ½ stands at the end of the way down. 23
-convolutions, 31,030,658 numbers with one channel in and two classes. Weights start from N(0, 2/N), N the numbers that
-one output sees.
+(with ReLU, as in the released network; the paper's text names none); dropout ½ ends the encoder. 23 convolutions,
+31,030,658 parameters with one input channel and two classes. Weights start from N(0, 2/N), where N is the number of
+inputs of one output value.
 
-``unet`` is the paper's: convolutions are not padded, each takes a pixel off every side, and 572×572 comes out as
-388×388, 92 less on every side (``border``). Around the image training and inference put its mirror image, and large
-images are cut into tiles that see their true surroundings (the overlap-tile strategy). ``unet_same`` pads its
-convolutions, and the output has the image's size: what most people use.
+``unet`` is the paper's network: convolutions are unpadded, each removes one pixel on every side, and 572×572 becomes
+388×388, 92 pixels less on every side (``border``). Training and inference pad the image by reflection, and large images
+are cut into tiles that include their true surroundings (the overlap-tile strategy). ``unet_same`` pads its convolutions
+so that the output has the image's size; this is the more common form.
 
-Any size goes in. Pools are in ceil mode, which changes nothing where sizes are even, as the paper has them; the map
-from below is then up to a pixel too large and is cut.
+Both accept images of any size. Pools use ceil mode, which makes no difference for even sizes as in the paper; for odd
+sizes the upsampled map is one pixel too large and is cropped.
 """
 
 from scratchnet.layers import Concatenate, Conv2d, Crop, Dropout, MaxPool2d
@@ -26,7 +26,7 @@ from scratchnet.models.vgg import relu
 from scratchnet.network import Network
 
 DEEPEST = 8
-"""Most pools: the eighth leaves one pixel of 256."""
+"""Maximum number of pools: eight reduce 256 pixels to one."""
 
 
 def unet(
@@ -42,22 +42,23 @@ def unet(
     Parameters
     ----------
     classes : int
-        Output channels, softmax.
+        Number of classes, the output channels of the softmax.
     channels : int
-        Of the image.
+        Number of image channels.
     width : float
-        Multiplies the numbers of filters.
+        Factor on the number of filters of every layer.
     depth : int
-        Number of pools. The border is ``6·2ᵈ − 4`` pixels wide: 92 for the paper's 4, 44 for 3, 20 for 2.
+        Number of pools. The border of the unpadded network is ``6·2ᵈ − 4`` pixels wide: 92 for the paper's 4, 44 for
+        3, 20 for 2.
     batch_norm : bool
-        Whether to put batch norm behind every convolution (the paper has none).
+        Whether to add batch norm after every convolution (the paper has none).
     dropout : bool
-        Whether to drop half of the numbers at the end of the way down.
+        Whether to apply dropout ½ at the end of the encoder.
 
     Raises
     ------
     ValueError
-        When there are more than eight pools.
+        If there are more than eight pools.
     """
     return _unet(Network(channels, border=6 * 2**depth - 4), classes, width, depth, batch_norm, dropout)
 
@@ -70,7 +71,7 @@ def unet_same(
     batch_norm: bool = False,
     dropout: bool = True,
 ) -> Network:
-    """Build the padded U-Net, whose output has its input's size; parameters as in :func:`unet`."""
+    """Build the padded U-Net, whose output has the size of its input; parameters as in :func:`unet`."""
     return _unet(Network(channels), classes, width, depth, batch_norm, dropout)
 
 
@@ -112,10 +113,10 @@ def _unet(net: Network, classes: int, width: float, depth: int, batch_norm: bool
 
 
 def _lost_below(level: int, depth: int) -> int:
-    """Return by how many pixels the map from below begins further in than the skip of ``level``: 4, 16, 40, 88.
+    """Return the crop offset of the skip at ``level`` in pixels per side: 4, 16, 40, 88 from the deepest level up.
 
-    Two convolutions at the level below take 2 of its pixels, 4 of this level's; what is lost still further down counts
-    twice, and so do the 2 pixels that the way up loses there.
+    Two convolutions at the level below remove 2 of its pixels, which are 4 of this level's. The loss at deeper levels
+    counts twice, and so do the 2 pixels that the decoder's convolutions remove there.
     """
     lost = 4
     for _ in range(depth - level):

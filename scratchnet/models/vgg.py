@@ -6,8 +6,8 @@
     conv4_1 512  conv4_2 512  conv4_3 512  pool4
     conv5_1 512  conv5_2 512  conv5_3 512  pool5
 
-FCN, SegNet, DeconvNet and the dilated FCN take them over with these names, 14,714,688 numbers, and differ in what
-stands behind a convolution, in padding and dilation, and in which pools they keep.
+FCN, SegNet, DeconvNet and the dilated FCN use them under these names (14,714,688 parameters). They differ in the layers
+after a convolution, in padding and dilation, and in the pools that they keep.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ from scratchnet.models.blocks import scaled
 from scratchnet.network import Network
 
 VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-"""Filters of every block."""
+"""Filters of the convolutions of each block."""
 
 Finish: TypeAlias = Callable[[Network, str, int], str]
-"""Adds what stands behind the convolution (net, name, channels); returns the last step's name."""
+"""Add the layers that follow a convolution (net, name, channels); return the last step's name."""
 
 
 def vgg_blocks(channels: int, width: float) -> list[tuple[int, int, list[int]]]:
@@ -50,7 +50,7 @@ def vgg_block(
     filters : sequence of int
     finish : Finish
     first_padding : int
-        Of the block's first convolution; the others keep the size.
+        Padding of the block's first convolution; the others preserve the size.
     dilation : int
     """
     last = ""
@@ -62,5 +62,5 @@ def vgg_block(
 
 
 def relu(net: Network, name: str, channels: int) -> str:
-    """Add a ReLU alone, as VGG16 itself has it."""
+    """Add a ReLU alone, as in VGG16 itself."""
     return net.add(f"{name}_relu", ReLU())
