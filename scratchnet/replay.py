@@ -27,8 +27,9 @@ from scratchnet.modes import is_precise, is_textbook
 from scratchnet.network import Network
 from scratchnet.network.fingerprints import Fingerprint, check_parameters
 from scratchnet.network.watching import watched_by
-from scratchnet.recording import CannotRecord, Program, Recorder, traced
-from scratchnet.recycling import common_pool, empty, shared_copy, using
+from scratchnet.ops.memory_layout import contiguous_copy
+from scratchnet.recording import Program, Recorder, reason_of, traced
+from scratchnet.recycling import common_pool, shared_copy, using
 from scratchnet.replay_check import State, Trail, learns_in_place
 from scratchnet.replay_key import NotComparable, changed_settings, digest, settings_of
 from scratchnet.replay_trial import FROZEN, Trial, try_forward
@@ -202,7 +203,8 @@ class Replay:
                 tape.run(tape.backward)
                 dx = tape.dx
         if before is not None:
-            grads += before
+            for part in self.network.flat().stretches():  # those of frozen parameters were not replaced
+                grads[part] += before[part]
         self._last = self._trial = None  # what the layers kept is used up
         return None if dx is None or not need_dx else _copy(dx)
 
@@ -218,17 +220,17 @@ class Replay:
         try:
             with tape.recorder.writing(program), self._watched(tape.trails[0]):
                 tape.y = self.network.forward(traced(tape.x), keep)
-        except CannotRecord as error:
+        except Exception as error:  # recorded arrays may make a layer of one's own fail
             if tape.start is None:
                 raise
             tape.start.restore()
-            self._give_up(error.step, str(error))
-            return self.network.forward(tape.x, keep)
+            y = self.network.forward(tape.x, keep)  # raises if the recorder is not the reason
+            self._give_up(*reason_of(error))
+            return y
         tape.forward, tape.recorded_x, tape.proven = program, digest(tape.x) if self._own else b"", set()
         assert tape.y is not None  # just set
-        if self._own and not self._same_settings(key[-1]):
-            return _copy(tape.y)
-        self._last = tape if keep else None
+        if not self._own or self._same_settings(key[-1]):
+            self._last = tape if keep else None
         return _copy(tape.y)
 
     def _record_backward(self, tape: Tape, dy: Array, need_dx: bool, before: Array | None) -> Array | None:
@@ -239,15 +241,16 @@ class Replay:
         try:
             with tape.recorder.writing(program), self._watched(tape.trails[1]):
                 tape.dx = self.network.backward(traced(tape.dy), need_dx, add=False)
-        except CannotRecord as error:
+        except Exception as error:
             if start is None:
                 raise
             now = State(self.network)
             start.restore()
             self.network.forward(tape.x, keep=True)  # what was kept is partly used up
             now.restore_numbers()
-            self._give_up(error.step, str(error))
-            return self.network.backward(dy, need_dx, add=False)
+            dx = self.network.backward(dy, need_dx, add=False)
+            self._give_up(*reason_of(error))
+            return dx
         tape.backward, tape.recorded_dy, tape.start = program, digest(dy) if self._own else b"", None
         return tape.dx
 
@@ -344,7 +347,4 @@ class Replay:
 
 def _copy(array: Array) -> Array:
     """Return the numbers in an array of their own: the recording will write over its own."""
-    plain = array.view(np.ndarray)
-    result = empty(plain, plain.shape)
-    np.copyto(result, plain)
-    return result
+    return contiguous_copy(array.view(np.ndarray))

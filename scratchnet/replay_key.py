@@ -9,15 +9,15 @@ array) raises :class:`NotComparable`, and the network then runs without recordin
 import random
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import PurePath
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -43,11 +43,28 @@ _OWN_MEMORY: dict[type[Layer], frozenset[str]] = {
 
 _SIMPLE = frozenset({bool, int, str, type(None)})
 
+_DATA = (bool, int, float, str, np.ndarray, np.generic, tuple, dict)
+"""Types whose contents are compared where a method reads a global variable; of others, which object it is (a list
+that calls are noted in may grow)."""
+
 _VALUES = (Decimal, Fraction, PurePath, date, time, timedelta, range, slice, complex)
 _BY_IDENTITY = (
     type, ModuleType, BuiltinFunctionType, np.ufunc, weakref.ref, np.random.Generator, np.random.RandomState,
     np.random.BitGenerator, random.Random, Network,
 )  # fmt: skip
+
+
+class _Same:
+    """Is equal to another one for the same object alone, which it keeps alive: a new one may get an old one's id."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 class NotComparable(TypeError):
@@ -120,8 +137,28 @@ def _class_settings(kind: type[Layer], seen: set[int]) -> tuple[Any, ...]:
         for name, value in vars(base).items():
             if not name.startswith("__") and name != "_abc_impl":
                 plain = callable(value) or hasattr(value, "__get__")
-                found.append((name, id(value) if plain else _named(name, value, seen)))
+                found.append((name, _Same(value) if plain else _named(name, value, seen)))
+                found += [(name, token) for token in _surroundings(value, seen)]
     return *found, kind.forward, kind.backward
+
+
+def _surroundings(method: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield what a method reads from outside: global variables and those of the function that it was made in."""
+    method = getattr(method, "__func__", method)  # of a static or class method
+    if isinstance(method, FunctionType):
+        outside = [method.__globals__[name] for name in _names_in(method.__code__) if name in method.__globals__]
+        for value in (*outside, *(cell.cell_contents for cell in method.__closure__ or ())):
+            try:
+                yield _token(value, seen) if isinstance(value, _DATA) else _Same(value)
+            except NotComparable:
+                yield _Same(value)
+
+
+@lru_cache(maxsize=256)
+def _names_in(code: CodeType) -> tuple[str, ...]:
+    """Return the names that a piece of code, and those inside it, may look up among the global variables."""
+    inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in _names_in(part)]
+    return tuple(dict.fromkeys([*code.co_names, *inner]))
 
 
 def _place(parameter: Parameter) -> Any:

@@ -95,7 +95,7 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
     ValueError
         When the size does not fit the network.
     """
-    shapes, in_place = network.shapes(size, n), {relu for relu, _ in joins(network.steps)}
+    shapes, in_place = network.shapes(size, n), {id(relu) for relu, _ in joins(network.steps)}
     free = not_kept(network.steps, again=True)
     rows = []
     for step in network.steps:
@@ -107,9 +107,9 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
                 shape,
                 sum(p.size for p in step.layer.parameters.values()),
                 step.layer.products(*(shapes[name] for name in step.inputs)),
-                0 if step.layer in in_place or step.name in free else 4 * prod(shape),
+                0 if id(step.layer) in in_place or step.name in free else 4 * prod(shape),
                 prod(shape) if isinstance(step.layer, MaxPool2d) else 0,
-                "in place" if step.layer in in_place else "not kept",
+                "in place" if id(step.layer) in in_place else "not kept",
             )
         )
     return Summary(tuple(rows), shapes["input"])

@@ -567,3 +567,90 @@ def test_parameters_that_move_are_followed(cores, what):
             np.testing.assert_array_equal(p.grad, q.grad)
         for each in (net, twin):
             each.reseed(seed)
+
+
+OUTSIDE = {"factor": 2.0}
+
+
+def outer(x):
+    return x
+
+
+class Surroundings(Own):
+    """Reads a global variable and calls a function, either of which may be another one later."""
+
+    def forward(self, x):
+        return outer(x) * x.dtype.type(OUTSIDE["factor"])
+
+
+@pytest.mark.parametrize("what", ["variable", "function"])
+def test_global_variables_that_a_method_names_are_settings(monkeypatch, cores, what):
+    cores(1)
+    net = with_layer(Surroundings(), training=False)
+    fast, x = Replay(net), numbers(*SHAPE, dtype=np.float32)
+    for i in range(8):
+        if i >= 4 and what == "variable":
+            monkeypatch.setitem(OUTSIDE, "factor", 1.0 + i // 2)
+        elif i >= 4:
+            monkeypatch.setitem(globals(), "outer", lambda x, k=i // 2: x * x.dtype.type(k))
+        np.testing.assert_array_equal(fast.forward(x), net.forward(x))
+
+
+class Vectorized(Own):
+    """Makes an array of Python objects on the way."""
+
+    def forward(self, x):
+        return np.vectorize(lambda value: value * 2, otypes=[object])(x).astype(x.dtype)
+
+
+class Strict(Own):
+    """Fails where it is given a subclass."""
+
+    def forward(self, x):
+        if type(x) is not np.ndarray:
+            raise TypeError("expected a plain array")
+        return x * x.dtype.type(2)
+
+
+class StrictBackward(Own):
+    def backward(self, dy):
+        if type(dy) is not np.ndarray:
+            raise TypeError("expected a plain array")
+        return dy * dy.dtype.type(2)
+
+
+@pytest.mark.parametrize("make", [Vectorized, Strict, StrictBackward])
+def test_what_fails_on_recorded_arrays_alone_runs_without_recordings(cores, make):
+    cores(1)
+    with pytest.warns(RuntimeWarning, match=f"step 'own' \\({make.__name__}\\) cannot be captured"):
+        compared(make)
+
+
+def test_what_fails_by_itself_fails_in_its_own_words(cores):
+    class Failing(Own):
+        fails = False
+
+        def forward(self, x):
+            if self.fails:
+                raise ZeroDivisionError("mine")
+            return x
+
+    cores(1)
+    layer = Failing()
+    fast, x = Replay(with_layer(layer, training=False)), numbers(*SHAPE, dtype=np.float32)
+    fast.forward(x)
+    layer.fails = True
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            fast.forward(x)
+
+
+def test_gradients_of_frozen_parameters_are_not_added_twice(cores):
+    cores(1)
+    net = with_layer(Own())
+    net.freeze("conv.weight", "norm")
+    fast = Replay(net)
+    net.flat().grads[...] = 1
+    for seed in range(5):
+        fast.backward(fast.forward(numbers(*SHAPE, seed=seed, dtype=np.float32)))
+    assert all((net.parameters()[name].grad == 1).all() for name in net.frozen())

@@ -21,8 +21,8 @@ from scratchnet.ops.pooling import Switches
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 """Values that differ by less than this share of the map's largest are equal."""
 
-Maxima = dict[Layer, Array]
-"""For each pooling layer, which positions of each window hold its maximum: (kh·kw, n, oh, ow, c) booleans."""
+Maxima = dict[int, Array]
+"""For each pooling layer, by id, the positions of each window that hold its maximum: (kh·kw, n, oh, ow, c) booleans."""
 
 
 def decisions(layer: Layer, maxima: Maxima) -> Decisions:
@@ -35,7 +35,7 @@ def decisions(layer: Layer, maxima: Maxima) -> Decisions:
         positive = layer.positive()  # of a ReLU that is fused into it
         return [] if positive is None else [to_host(positive)]
     if isinstance(layer, MaxPool2d) and layer.switches is not None:
-        chosen = maxima.get(layer, to_host(layer.switches.index))
+        chosen = maxima.get(id(layer), to_host(layer.switches.index))
         return [chosen, *(_positive(y) for y in layer.kept[1:] if y is not None)]  # y: see MaxPool2d.masks
     return []
 
@@ -47,7 +47,7 @@ def watching_pools() -> Iterator[Maxima]:
 
     def observe(layer: MaxPool2d, x: Array, y: Array) -> None:
         if layer.switches is not None:
-            maxima[layer] = _maxima(to_host(x), to_host(y), layer.switches)
+            maxima[id(layer)] = _maxima(to_host(x), to_host(y), layer.switches)
 
     token = OBSERVER.set(observe)
     try:

@@ -54,14 +54,22 @@ class Parameter:
 
     @property
     def value(self) -> Array:
-        """The numbers."""
+        """The numbers. Assigning, also ``value -= …``, writes into the network's buffer."""
         return self._placed()[0]
+
+    @value.setter
+    def value(self, numbers: Array) -> None:
+        _write(numbers, self.value, "value")
 
     @property
     def grad(self) -> Array:
-        """The gradient of the loss by them; every backward pass adds to it, unless told otherwise."""
+        """The gradient of the loss by them; every backward pass adds to it (``grad += …``), unless told otherwise."""
         self.clear_outdated()
         return self._placed()[1]
+
+    @grad.setter
+    def grad(self, numbers: Array) -> None:
+        _write(numbers, self.grad, "grad")
 
     def clear_outdated(self) -> None:
         """Set an outdated gradient to 0."""
@@ -88,6 +96,13 @@ class Parameter:
             raise RuntimeError("this layer has no memory yet: call allocate() on its network first")
         value, grad = self._arrays
         return traced(value), traced(grad)
+
+
+def _write(numbers: Array, target: Array, name: str) -> None:
+    """Assign to a parameter's array, whose shape must be the same."""
+    if getattr(numbers, "shape", None) != target.shape:
+        raise ValueError(f"parameter: {name} has shape {target.shape}; got {getattr(numbers, 'shape', numbers)}")
+    target[...] = numbers
 
 
 @dataclass

@@ -6,6 +6,9 @@ written. A subclass may compute something else, and so may an object, or a class
 """
 
 import weakref
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
 
 from scratchnet.layers.activation import Dropout, ReLU, Scale
 from scratchnet.layers.arrangement import Add, Concatenate, Crop, Pad
@@ -21,7 +24,15 @@ BUILTIN: tuple[type[Layer], ...] = (
 )  # fmt: skip
 """All layer classes of the package."""
 
-_AS_WRITTEN = {cls: (cls.forward, cls.backward) for cls in BUILTIN}
+
+def _methods_of(cls: type[Layer]) -> Callable[[type[Layer]], tuple[Any, ...]]:
+    """Return a function that reads all methods of a class."""
+    return attrgetter(*(name for name in dir(cls) if callable(getattr(cls, name)) and not name.startswith("__")))
+
+
+_METHODS = {cls: _methods_of(cls) for cls in BUILTIN}
+_AS_WRITTEN = {cls: _METHODS[cls](cls) for cls in BUILTIN}
+_FORWARD = {cls: cls.forward for cls in BUILTIN}
 
 _CLASS_ATTRIBUTES: "weakref.WeakKeyDictionary[type[Layer], frozenset[str]]" = weakref.WeakKeyDictionary()
 
@@ -29,7 +40,7 @@ _CLASS_ATTRIBUTES: "weakref.WeakKeyDictionary[type[Layer], frozenset[str]]" = we
 def is_builtin(layer: Layer) -> bool:
     """Return whether a layer is exactly one of the package's classes, with no method replaced."""
     kind = type(layer)
-    return _AS_WRITTEN.get(kind) == (kind.forward, kind.backward) and not is_patched(layer)
+    return kind in _AS_WRITTEN and _METHODS[kind](kind) == _AS_WRITTEN[kind] and not is_patched(layer)
 
 
 def is_patched(layer: Layer) -> bool:
@@ -49,6 +60,6 @@ def builtin_base(layer: Layer) -> type[Layer] | None:
         return None
     for base in type(layer).__mro__:
         if base in _AS_WRITTEN:
-            same = type(layer).forward is _AS_WRITTEN[base][0] and type(layer).output_shape is base.output_shape
+            same = type(layer).forward is _FORWARD[base] and type(layer).output_shape is base.output_shape
             return base if same else None
     return None

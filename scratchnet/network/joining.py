@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Layer
@@ -53,13 +54,20 @@ class Joins:
 
     def forget_input(self, layer: Layer) -> None:
         """Let a layer that has run let go of its input if that can be made again."""
-        if isinstance(layer, Conv2d | ConvTranspose2d) and layer in self.again:
+        if self._forgets_input(layer):
             layer.forget_input()
 
     def remember_input(self, layer: Layer) -> None:
         """Make that input again, in front of the layer's backward pass."""
-        if isinstance(layer, Conv2d | ConvTranspose2d) and layer in self.again:
+        if self._forgets_input(layer):
             layer.remember_input(self.again[layer].output_again())
+
+    def skips(self, layer: Layer) -> bool:
+        """Return whether batch norm does the work of this layer; of exact types only, as others may not hash."""
+        return type(layer) is ReLU and layer in self.skipped
+
+    def _forgets_input(self, layer: Layer) -> TypeGuard[Conv2d | ConvTranspose2d]:
+        return type(layer) in (Conv2d, ConvTranspose2d) and layer in self.again
 
 
 def joins(steps: Sequence[Step]) -> list[tuple[ReLU, Layer]]:
@@ -99,7 +107,8 @@ def not_kept(steps: Sequence[Step], again: bool) -> set[str]:
     """Return the names of the steps whose values no step keeps for its backward pass though others might."""
     found, relus = find(steps, again), {first: relu for relu, first in joins(steps)}
     free = {layer for layer, what in found.told if what in ("masked", "forgets")}
-    return {step.name for step in steps if step.layer in free or relus.get(step.layer) in free}
+    exact = [step for step in steps if is_builtin(step.layer)]
+    return {step.name for step in exact if step.layer in free or relus.get(step.layer) in free}
 
 
 def _look_behind(norm: BatchNorm2d, taker: Layer | None, relu: bool, found: Joins, again: bool) -> None:

@@ -12,7 +12,6 @@ from scratchnet.network.recomputing import Stored
 from scratchnet.network.step import Step
 from scratchnet.network.watching import watcher
 from scratchnet.ops.arrangement import add
-from scratchnet.recording import CannotRecord
 
 
 class Pass:
@@ -86,7 +85,7 @@ class Pass:
                 continue
             step.layer.need_dx = any(learns[name] for name in step.inputs)
             self._joins.remember_input(step.layer)
-            sent = gradient if step.layer in self._joins.skipped else _run(step, step.layer.backward, gradient)
+            sent = gradient if self._joins.skips(step.layer) else _run(step, step.layer.backward, gradient)
             del gradient
             for name, part in zip(step.inputs, sent if isinstance(sent, tuple) else (sent,), strict=True):
                 if part is not None and learns[name]:
@@ -98,7 +97,7 @@ class Pass:
         """Make a step's values from those that it takes."""
         taken = [values[name] for name in step.inputs]
         forward = step.layer.forward_again if again else step.layer.forward
-        values[step.name] = taken[0] if step.layer in self._joins.skipped else _run(step, forward, *taken)
+        values[step.name] = taken[0] if self._joins.skips(step.layer) else _run(step, forward, *taken)
         self._joins.forget_input(step.layer)
         if isinstance(step.layer, MaxPool2d):
             values[f"{step.name}.switches"] = step.layer.switches
@@ -127,8 +126,8 @@ def _run(step: Step, function: Callable[..., Any], *inputs: Any) -> Any:
     try:
         result = function(*inputs)
         watch(step, result)
-    except CannotRecord as error:
-        error.step = error.step or step.name
+    except Exception as error:
+        vars(error).setdefault("step", step.name)
         raise
     return result
 

@@ -84,21 +84,22 @@ def held(steps: Sequence[Step], shapes: Mapping[str, Shape], itemsize: int, agai
     <scratchnet.network.joining.find>`.
     """
     joins = find(steps, again)
-    told, free = set(joins.told), not_kept(steps, again)
+    told, free = {(id(layer), what) for layer, what in joins.told}, not_kept(steps, again)
+    made_again = {id(layer) for layer in joins.again}
     found: list[Held] = []
     same: dict[str, str] = {}
     for step in steps:
         layer, takes = step.layer, tuple(same.get(name, name) for name in step.inputs)
-        if layer in joins.skipped or (isinstance(layer, ReLU) and (layer, "joined") in told):
+        if joins.skips(layer) or (isinstance(layer, ReLU) and (id(layer), "joined") in told):
             same[step.name] = takes[0]
             found.append(Held((), takes, begins=False))
             continue
         count = prod(shapes[step.name])
         value = (step.name, 0 if step.name in free else count * itemsize, count * itemsize)
         switches = [(f"{step.name}.switches", count, 0)] if isinstance(layer, MaxPool2d) else []
-        begins = (layer, "overwrites_input") not in told and (layer, "masks") not in told
-        made_again = prod(shapes[step.inputs[0]]) * itemsize if layer in joins.again else 0
-        found.append(Held((value, *switches), takes, begins, made_again))
+        begins = (id(layer), "overwrites_input") not in told and (id(layer), "masks") not in told
+        again_bytes = prod(shapes[step.inputs[0]]) * itemsize if id(layer) in made_again else 0
+        found.append(Held((value, *switches), takes, begins, again_bytes))
     return tuple(found)
 
 

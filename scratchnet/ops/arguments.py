@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.ops.memory_layout import contiguous_copy, overlaps_itself, partly_overlap
+from scratchnet.ops.memory_layout import contiguous_copy, overlaps_itself, partly_overlap, without_subclass
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -186,6 +186,8 @@ class Arguments:
         host = isinstance(value, np.ndarray)
         if call.host is not host or not host:
             self._check_device(value, host, place, call)
+        if host and type(value) is not np.ndarray:
+            value = without_subclass(value, self.name, place.name)
         dtype = value.dtype
         if argument.kind == "float":
             if dtype is not call.dtype:
@@ -247,8 +249,6 @@ class Arguments:
                     f"{self.name}: {place.name} is {_described(value)}; expected a NumPy or CuPy array "
                     f"(numpy.asarray({place.name}, numpy.{dtype}))"
                 )
-        elif isinstance(value, np.ma.MaskedArray):
-            raise TypeError(f"{self.name}: {place.name} is a masked array; use {place.name}.filled(…)")
         if call.host is None:
             call.host, call.host_of = host, place.name
         elif call.host is not host:

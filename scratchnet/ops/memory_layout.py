@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.recording import Recorded
 from scratchnet.recycling import empty
 
 
@@ -49,3 +50,16 @@ def partly_overlap(a: Array, b: Array) -> bool:
     if not np.may_share_memory(a, b):
         return False
     return a.ctypes.data != b.ctypes.data or a.shape != b.shape or a.strides != b.strides
+
+
+def without_subclass(array: Array, operation: str, name: str) -> Array:
+    """Return the plain array behind a subclass (a memmap, a matrix), whose operators may mean something else.
+
+    Raises
+    ------
+    TypeError
+        For a masked array, whose mask would be lost.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{operation}: {name} is a masked array; use {name}.filled(…)")
+    return array if isinstance(array, Recorded) else array.view(np.ndarray)

@@ -14,7 +14,7 @@ What cannot be: asking for a number (``float``, ``bool``, ``if x > 0``), because
 :class:`CannotRecord` is raised.
 """
 
-from scratchnet.recording.program import Call, CannotRecord, Program, Section
+from scratchnet.recording.program import Call, CannotRecord, Program, Section, reason_of
 from scratchnet.recording.recorded import Recorded, perform, traced
 from scratchnet.recording.recorder import Recorder
 from scratchnet.recording.writer import recorder
@@ -27,6 +27,7 @@ __all__ = [
     "Recorder",
     "Section",
     "perform",
+    "reason_of",
     "recorder",
     "traced",
 ]

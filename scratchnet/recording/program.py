@@ -15,6 +15,12 @@ class CannotRecord(RuntimeError):
     """Name of the step of the network in which that was noticed."""
 
 
+def reason_of(error: Exception) -> tuple[str, str]:
+    """Return the step in which a recording failed, "" where that is not known, and why."""
+    said = str(error) if isinstance(error, CannotRecord) else f"{type(error).__name__}: {error}"
+    return getattr(error, "step", ""), said
+
+
 class Program:
     """Sections of calls, to be made one section after the other."""
 

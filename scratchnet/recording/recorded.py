@@ -176,6 +176,8 @@ def _own(result: Any) -> Any:
         raise CannotRecord("a sum over everything gives one number; keep an axis (keepdims) while recording")
     if recorder() is None:
         return result.view(Recorded)
+    if result.dtype.hasobject:
+        raise CannotRecord("an array of Python objects was made; a replay follows numbers")
     adopted = empty(result, result.shape)  # in the program's own memory
     np.copyto(adopted.view(np.ndarray), result)
     return adopted

@@ -155,3 +155,26 @@ def test_a_parameter_lives_where_it_is_placed_and_its_gradients_add_up():
     parameter.accumulate(np.full((2, 3), 2.0))
     assert values.tolist() == [0, 0, 0, 0, 0, 7]
     assert grads.tolist() == [3] * 6
+
+
+def test_parameters_may_be_assigned_to_in_place():
+    parameter = Parameter((2, 3), "weight", constant(0))
+    value, grad = np.ones(6), np.ones(6)
+    parameter.place(value, grad)
+    parameter.grad += np.full((2, 3), 2.0)
+    parameter.value -= 0.5 * parameter.grad
+    np.testing.assert_array_equal(grad, np.full(6, 3.0))
+    np.testing.assert_array_equal(value, np.full(6, -0.5))
+    parameter.value = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(value, np.arange(6))
+    for wrong in (np.ones(3), 1.0, [[1, 2, 3], [4, 5, 6]]):
+        with pytest.raises(ValueError, match="value has shape"):
+            parameter.value = wrong
+
+
+def test_an_outdated_gradient_is_not_added_to():
+    parameter = Parameter((2,), "bias", constant(0))
+    parameter.place(np.ones(2), np.full(2, 7.0))
+    parameter.outdated = True
+    parameter.grad += np.ones(2)
+    np.testing.assert_array_equal(parameter.grad, 1)

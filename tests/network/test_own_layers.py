@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -269,3 +270,54 @@ def test_parameters_are_float32_or_float64(dtype):
         net.allocate(dtype=dtype)
     for right in (np.float32, "float64", float, np.dtype("<f4")):
         assert net.allocate(dtype=right).flat().values.dtype == np.dtype(right)
+
+
+# Equality and hashes --------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=True)
+class Compared(ReLU):
+    """Equal to any other with the same settings, and so without a hash."""
+
+    slope: float = 0.1
+
+    def __post_init__(self):
+        super().__init__()
+
+    forward, backward = leaky, leaky_back
+
+
+class Alike(Leaky):
+    """Equal to everything, in no way that may be used as a truth value."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return np.array([True, False])
+
+
+@pytest.mark.parametrize("make", [Compared, Alike])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_layers_are_told_apart_by_identity(make, recompute):
+    def gradients(make):
+        net = Network(3)
+        for i in range(3):
+            net.add(f"conv{i}", Conv2d(3, 3, 3, padding=1))
+            net.add(f"norm{i}", BatchNorm2d(3))
+            net.add(f"own{i}", make())
+        net.allocate(0, np.float64).train().recompute = recompute
+        net.backward(net.forward(numbers(2, 6, 8, 3)))
+        summarize(net, (6, 8))
+        return net.flat().grads
+
+    np.testing.assert_array_equal(gradients(make), gradients(Leaky))
+
+
+@pytest.mark.parametrize("name", ["forward_again", "output_shape", "keep", "take"])
+def test_a_class_with_any_method_replaced_is_not_fused(monkeypatch, name):
+    net = Network(3)
+    net.add("norm", BatchNorm2d(3))
+    net.add("relu", ReLU())
+    assert joining.find(net.steps, again=False).skipped
+    monkeypatch.setattr(ReLU, name, lambda *_: None)
+    assert not joining.find(net.steps, again=False).skipped

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from scratchnet import ops, textbook
+from scratchnet.losses import PixelLoss
 from scratchnet.modes import precise
 from scratchnet.ops import arrangement, direct, few, large, resampling, winograd
 from scratchnet.ops.activation import relu
@@ -324,3 +325,20 @@ def test_every_integer_is_accepted_as_a_setting(value):
 def test_other_settings_are_refused(value):
     with pytest.raises(ValueError, match=r"stride is .*expected an integer or a pair of integers, each at least 1"):
         conv2d(numbers(1, 5, 5, 2), numbers(3, 3, 2, 2), stride=value)
+
+
+class Strange(np.ndarray):
+    """An array whose operators mean something else."""
+
+    def __array_ufunc__(self, *_, **__):
+        raise AssertionError("an operation used an operator of a subclass")
+
+
+def test_operations_work_on_the_plain_array_behind_a_subclass():
+    logits, labels = np.random.default_rng(0).standard_normal((2, 4, 5, 3)), np.zeros((2, 4, 5), np.int64)
+    loss, gradient = PixelLoss(3)(logits, labels)
+    got, strange = PixelLoss(3)(logits.view(Strange), labels.view(Strange))
+    assert type(got) is float
+    assert got == loss
+    assert type(strange) is np.ndarray
+    np.testing.assert_array_equal(strange, gradient)
