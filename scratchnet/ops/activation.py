@@ -1,4 +1,4 @@
-"""Functions of single numbers: ReLU, sigmoid, softmax over channels, dropout."""
+"""Activation functions and dropout: ReLU, sigmoid, softmax over channels."""
 
 from functools import cache
 
@@ -15,7 +15,7 @@ from scratchnet.threads import over_rows
 
 @operation(x="n h w c", out=written("n h w c"))
 def relu(x: Array, out: Array | None = None) -> Array:
-    """Return max(x, 0), written to ``out`` where that is given; it may be ``x`` itself."""
+    """Return max(x, 0), written to ``out`` if it is given; ``out`` may be ``x`` itself."""
     xp = namespace(x)
     y = empty(x, x.shape) if out is None else out
     over_rows(lambda x, y: xp.maximum(x, _zeros(x), out=y), x, y)
@@ -24,9 +24,9 @@ def relu(x: Array, out: Array | None = None) -> Array:
 
 @operation(dy="n h w c", y="n h w c")
 def relu_backward(dy: Array, y: Array) -> Array:
-    """Return ``dy`` where the output was positive and 0 elsewhere, infinite gradients included.
+    """Return ``dy`` where the output was positive and 0 elsewhere, even if ``dy`` is infinite there.
 
-    At exactly 0 the slope is taken as 0.
+    The derivative at exactly 0 is taken to be 0.
     """
     dx = empty(dy, dy.shape)
     over_rows(lambda dy, y, dx: keep_where_positive(dy, y, dx, dx), dy, y, dx)
@@ -34,12 +34,12 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 def keep_positive(y: Array) -> None:
-    """Set the negative numbers of ``y`` to 0, in place."""
+    """Set the negative elements of ``y`` to 0, in place."""
     namespace(y).maximum(y, _zeros(y), out=y)
 
 
 def _zeros(like: Array) -> Array:
-    """Return zeros to compare a whole piece with: NumPy's maximum of two arrays is three times as fast as with 0."""
+    """Return an array of zeros: NumPy's maximum is three times as fast with an array as with the scalar 0."""
     if namespace(like) is not np or like.size > _MANY:
         few: Array = namespace(like).zeros(1, like.dtype)
         return few
@@ -76,15 +76,15 @@ def softmax(x: Array) -> Array:
 
 @operation(mask=written("*"))
 def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
-    """Fill ``mask`` with 0 at a random ``rate`` of its places and 1 / (1 − rate) at the others.
+    """Fill ``mask`` with 0 at a random fraction ``rate`` of its elements and with 1 / (1 − rate) elsewhere.
 
-    Dropout multiplies by the mask, so the mean stays as it was; its gradient is ``dy * mask``. The same stream (of a
-    Philox generator) drops the same places on every device.
+    Dropout multiplies by the mask, so the expected value is unchanged; its gradient is ``dy * mask``. The same Philox
+    stream drops the same elements on every device.
 
     References
     ----------
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014), section 4; the
-    scaling is done here in training instead of at test time.
+    scaling is done here during training instead of at test time.
     """
     xp = namespace(mask)
     draws = rng.random(mask.shape, dtype=np.float32) if xp is np else uniform(rng, mask.shape, xp)
@@ -93,9 +93,9 @@ def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
 
 @operation(x="*", mask="*")
 def dropout(x: Array, mask: Array) -> Array:
-    """Return ``x`` times the ``mask`` of :func:`dropout_mask`, 0 where that is 0, even for infinite numbers.
+    """Return ``x`` times the ``mask`` of :func:`dropout_mask`; 0 where the mask is 0, even if ``x`` is infinite there.
 
-    This is dropout, and its gradient if ``x`` is the gradient.
+    With the incoming gradient as ``x``, this is also the backward pass.
     """
     xp = namespace(x)
     y = empty(x, x.shape)

@@ -1,18 +1,19 @@
 """Convolution: forward and both gradients.
 
-A convolution (in truth a cross-correlation, as everywhere in deep learning) slides a kernel over a map:
+A convolution (strictly a cross-correlation, as everywhere in deep learning) slides a kernel over a feature map:
 
     y[n, o, q, b] = bias[b] + Σ_{i, j, a} x[n, o·s + i·d − p, q·s + j·d − p, a] · w[i, j, a, b]
 
-Its gradients are convolutions again: that by the input sends every dy back to the pixels its output saw, that by the
-weight multiplies what each kernel number met.
+Both gradients are convolutions again. The gradient with respect to the input sends every dy back to the pixels in the
+receptive field of its output. The gradient with respect to the weight sums, for each kernel element, the products of
+dy and the inputs that the element was multiplied by.
 
-There are several ways to compute these sums. ``direct`` is the one to read first: patches as the rows of a matrix
-(im2col) and one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels; ``dilated`` and
-``large`` let it serve kernels with spread taps and larger ones. ``depthwise`` has no matrix product at all,
-``subpixel`` is the gradient by the input at strides above 1, a kernel that covers the whole map, or is 1×1, is a plain
-product, and ``few`` serves layers with one or two outputs. ``algorithm`` chooses by shape and dtype. ``groups`` splits
-the channels into that many independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
+There are several ways to compute these sums; read ``direct`` first: it copies patches into the rows of a matrix
+(im2col) and does one matrix product. ``winograd`` needs a quarter of the multiplications for 3×3 kernels; ``dilated``
+and ``large`` extend it to dilated and larger kernels. ``depthwise`` uses no matrix product. ``subpixel`` computes the
+gradient with respect to the input at strides above 1, and ``few`` handles layers with one or two outputs. A kernel
+that is 1×1 or covers the whole map is a plain matrix product. ``algorithm`` chooses by shape and dtype. ``groups``
+splits the channels into independent convolutions; a dilation ``d`` spreads the kernel's taps (Yu and Koltun 2016).
 """
 
 from typing import Any
@@ -42,7 +43,7 @@ def check_backward(
     *_: Any,
     **__: Any,
 ) -> None:
-    """Raise a ValueError when x, weight and dy are not those of one convolution."""
+    """Raise a ValueError if the shapes of x, weight and dy do not belong to one convolution."""
     check_channels("conv2d_backward", x, weight, groups)
     _check_gradient("conv2d_backward", dy, Convolution.of(weight, stride, padding, dilation, groups), x.shape[1:3])
 
@@ -91,9 +92,10 @@ def conv2d(
     bias : (c_out,) or None
     stride, padding, dilation : int or (vertical, horizontal)
     groups : int
-        Channels ``c_in`` and ``c_out`` are cut into so many groups; group g of the output sees group g of the input.
+        Number of groups that ``c_in`` and ``c_out`` are split into; group g of the output sees group g of the input.
     precise : bool
-        Compute the sum as it stands: no Winograd transform, whose float32 rounding is about 1e-5 of the largest output.
+        Compute the sum directly, without the Winograd transform, whose float32 rounding error is about 1e-5 of the
+        largest output.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def conv2d(
     Raises
     ------
     ValueError
-        When the channels do not fit the weight, or the kernel is larger than the padded input.
+        If the channels do not match the weight, or the kernel is larger than the padded input.
 
     Examples
     --------
@@ -147,20 +149,22 @@ def conv2d_backward(
     precise: bool = False,
     out: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
-    """Return the gradients of a convolution by its input, weight and bias.
+    """Return the gradients of a convolution with respect to its input, weight and bias.
 
     Parameters
     ----------
     dy : (n, oh, ow, c_out)
-        Gradient of the loss by the convolution's output.
+        Gradient of the loss with respect to the convolution's output.
     x, weight, stride, padding, dilation, groups, precise
         As given to :func:`conv2d`.
     need_dx : bool
-        The first layer of a network has no use for ``dx``, a third of the work; None is returned for it then.
+        Whether to compute ``dx``; if False, None is returned for it. The first layer of a network does not need it,
+        which saves a third of the work.
     need_dbias : bool
         Likewise for ``dbias``.
     out : (kh, kw, c_in / groups, c_out) or None
-        Where ``dweight`` may be written: ``out`` itself is returned then. Large kernels are; others make a new array.
+        Array that ``dweight`` may be written to; ``out`` itself is then returned. Only large kernels use it, others
+        return a new array.
 
     Returns
     -------
@@ -197,7 +201,7 @@ def conv2d_weight_gradient(
 ) -> Array:
     """Return dW[i, j, a, b] = Σ x[n, o·s + i·d − p, …, a] · dy[n, o, …, b]; of ``weight`` only the shape is used.
 
-    It may be written to ``out``, as :func:`conv2d_backward` tells.
+    The result may be written to ``out``, as in :func:`conv2d_backward`.
     """
     conv = Convolution.of(weight, stride, padding, dilation, groups)
     form = choose(x, weight, conv, x.shape[1:3], dy.shape[1:3], precise)
@@ -228,11 +232,11 @@ def conv2d_input_gradient(
     groups: int = 1,
     precise: bool = False,
 ) -> Array:
-    """Return dx, the gradient by the input of ``size`` (h, w): the adjoint of the convolution.
+    """Return dx, the gradient with respect to the input of ``size`` (h, w): the adjoint of the convolution.
 
-    At stride 1 it is itself a convolution: of ``dy``, padded by d(k−1) − p, with the kernel turned by 180° and its two
-    channel axes exchanged. At other strides it is several, interleaved (see ``subpixel``), and with groups or a
-    dilation the products ``dY · Wᵀ`` are added to the pixels that each output pixel saw (col2im, see ``direct``).
+    At stride 1 it is itself a convolution of ``dy``, padded by d(k−1) − p, with the kernel rotated by 180° and its two
+    channel axes exchanged. At larger strides it is several interleaved convolutions (see ``subpixel``). With groups or
+    a dilation, the products ``dY · Wᵀ`` are added to each output's receptive field (col2im, see ``direct``).
     """
     size = pair(size, "size", 1)
     conv = Convolution.of(weight, stride, padding, dilation, groups)
@@ -253,7 +257,7 @@ def conv2d_input_gradient(
 
 
 def as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | None:
-    """Return the convolution of ``dy`` that is the gradient by an input of ``size``, or None where it is none."""
+    """Return the convolution of ``dy`` that gives the gradient of an input of ``size``, or None if there is none."""
     grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
     if conv.stride != (1, 1) or min(grown) < 0 or dy.shape[1:3] != conv.output_size(*size) or is_textbook():
         return None
@@ -261,7 +265,7 @@ def as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | No
 
 
 def _convolve_back(dy: Array, weight: Array, conv: Convolution, back: Convolution, size: Pair, precise: bool) -> Array:
-    """Return the gradient by the input as the convolution ``back`` of ``dy`` with the turned kernel."""
+    """Return dx as the convolution ``back`` of ``dy`` with the rotated kernel."""
     form = choose(dy, weight, back, dy.shape[1:3], size, precise)
     if form in (Form.WINOGRAD2, Form.WINOGRAD4) and conv.kernel == (3, 3):
         return _winograd(dy, weight, None, back, size, form.tile, turned=True)
@@ -273,7 +277,7 @@ def _convolve_back(dy: Array, weight: Array, conv: Convolution, back: Convolutio
 def _winograd(
     x: Array, weight: Array, bias: Array | None, conv: Convolution, size: Pair, tile: int, turned: bool = False
 ) -> Array:
-    """Convolve by Winograd's transform: on every d-th pixel if there is a dilation d, piece by piece if not 3×3."""
+    """Convolve with Winograd's transform: on every d-th pixel for a dilation d, in pieces if the kernel is not 3×3."""
     if conv.dilation != (1, 1):
         return dilated.convolve(x, weight, bias, conv, size, tile, turned)
     if conv.kernel != (3, 3):
@@ -292,7 +296,7 @@ def _winograd_weight_gradient(
 
 
 def _turn(weight: Array, groups: int) -> Array:
-    """Turn the kernel by 180° and exchange its channel axes: (kh, kw, c_out / groups, c_in)."""
+    """Rotate the kernel by 180° and exchange its channel axes: (kh, kw, c_out / groups, c_in)."""
     kh, kw, cg, c_out = weight.shape
     turned = weight[::-1, ::-1].reshape(kh, kw, cg, groups, c_out // groups)
     flat: Array = turned.transpose(0, 1, 4, 3, 2).reshape(kh, kw, c_out // groups, groups * cg)
@@ -307,7 +311,7 @@ def add_bias(y: Array, bias: Array) -> None:
 
 
 def check_channels(name: str, x: Array, weight: Array, groups: int) -> None:
-    """Raise a ValueError that shows both shapes when the channels of ``x`` do not fit ``weight``."""
+    """Raise a ValueError that shows both shapes if the channels of ``x`` do not match ``weight``."""
     if x.ndim != 4 or weight.ndim != 4:
         raise ValueError(f"{name}: expected x (n, h, w, c) and weight with 4 axes, got {x.shape} and {weight.shape}")
     if x.shape[3] != weight.shape[2] * groups:

@@ -1,9 +1,8 @@
-"""Depthwise convolution: every channel has a kernel of its own, and no two channels meet.
+"""Depthwise convolution: every channel has its own kernel, and channels are not mixed.
 
-There is no matrix product in it, only ``kh·kw`` numbers an output. So it is computed as that many shifted
-multiplications of whole maps, one a kernel tap, for a few rows at a time so that they stay in the cache. Each tap's
-numbers are repeated for a whole row of pixels first, because NumPy is quick along long runs, and ``c`` numbers are a
-short one.
+It involves no matrix product, only ``kh·kw`` multiplications per output. So it is computed as shifted multiplications
+of whole maps, one per kernel tap, a few rows at a time so that they stay in the cache. Each tap's values are first
+repeated for a whole row of pixels, because NumPy is fast along long contiguous runs and ``c`` values are a short one.
 
 Reference: Howard et al., "MobileNets" (2017), section 3.1.
 """
@@ -17,7 +16,7 @@ from scratchnet.recycling import empty, zeros
 from scratchnet.threads import PER_NUMBER, for_each, share_out, thread_count
 
 PIECE_BYTES = 1 << 19
-"""Size of the rows that are worked on at one time."""
+"""Size of the rows that are processed together."""
 
 
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
@@ -48,7 +47,7 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
-    """Return dx ``(n, *size, c)``: every tap sends dy · w back to the pixels that it read."""
+    """Return dx ``(n, *size, c)``: every tap adds dy · w to the pixels that it read."""
     if conv.stride == (1, 1):  # what every pixel gets is then a convolution again, with the kernel turned by 180°
         down, across = (d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
         back = Convolution(conv.kernel, (1, 1), (down, across), conv.dilation, conv.groups)
@@ -96,9 +95,9 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
 
 
 def _rows(weight: Array, w: int) -> Array:
-    """Repeat every tap's numbers for ``w`` pixels, (kh, kw, w, c), so that NumPy multiplies a row of pixels in one run.
+    """Repeat every tap's values for ``w`` pixels, (kh, kw, w, c), so that NumPy multiplies a row of pixels in one run.
 
-    With the c numbers alone its inner loop would begin anew at every pixel, which costs as much as the multiplying.
+    With only c values the inner loop would restart at every pixel, which costs as much as the multiplication.
     """
     rows = empty(weight, (*weight.shape[:2], w, weight.shape[3]))
     rows[...] = weight
@@ -106,7 +105,7 @@ def _rows(weight: Array, w: int) -> Array:
 
 
 def _taps(conv: Convolution, shape: tuple[int, ...], block: Block) -> Iterator[tuple[int, int, Tap, Tap]]:
-    """Yield every kernel tap with the rows and columns of the block and of the input (n, h, w, c) that it joins."""
+    """Yield every kernel tap with the rows and columns of the block and of the input (n, h, w, c) that it connects."""
     for i in range(conv.kernel[0]):
         v = tap(i * conv.dilation[0], shape[1], block.r1 - block.r0, conv.stride[0], conv.padding[0], block.r0)
         for j in range(conv.kernel[1]):
@@ -115,14 +114,14 @@ def _taps(conv: Convolution, shape: tuple[int, ...], block: Block) -> Iterator[t
 
 
 def _limit(y: Array) -> int:
-    """Return how many pixels to work on at one time: whole rows."""
+    """Return the number of pixels to process together: whole rows."""
     _, _, w, c = y.shape
     rows: int = max(1, PIECE_BYTES // (w * c * y.itemsize))
     return int(w * rows)
 
 
 def _blocks(y: Array) -> list[Block]:
-    """Cut a map into blocks of whole rows, at least one a core where there are as many rows."""
+    """Cut a map into blocks of whole rows, at least one per core if there are enough rows."""
     n, h, w, _ = y.shape
     return blocks(n, h, w, max(w, min(_limit(y), -(-n * h // thread_count()) * w)))
 

@@ -1,12 +1,10 @@
-"""The Dice loss: overlap itself as the objective.
-
-Dice measures overlap, ``2|X ∩ Y| / (|X| + |Y|)``. With probabilities p in place of the set X and labels t in place
-of Y it becomes a smooth function whose gradient can be followed:
+"""The Dice loss: optimize overlap directly.
 
     D = (2 Σ p·t + s) / (Σ p + Σ t + s)        loss = 1 − mean of D over the classes
 
-It does not care how rare the foreground is. The smoothing s keeps an empty class from dividing 0 by 0: two empty masks
-have D = 1.
+The Dice coefficient ``2|X ∩ Y| / (|X| + |Y|)`` measures the overlap of two sets. Replacing the set X by probabilities
+p and the set Y by labels t gives a differentiable function. It is insensitive to how rare the foreground is. The
+smoothing s avoids 0/0 for an empty class: two empty masks have D = 1.
 
 Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum instead of the squares in the denominator.
 """
@@ -24,25 +22,25 @@ from scratchnet.ops.selection import keep_where
 def dice_loss(
     logits: Array, labels: Array, factors: Array, smooth: float = 1.0, over_ranks: SumOverRanks | None = None
 ) -> tuple[float, Array]:
-    """Return the Dice loss over the batch and its gradient by the logits.
+    """Return the Dice loss over the batch and its gradient with respect to the logits.
 
     Parameters
     ----------
     logits : (n, h, w, classes) or (n, h, w, 1)
-        One channel is read as a sigmoid, whose class 1 alone is scored; several as a softmax, whose classes are
-        averaged.
+        One channel is passed through a sigmoid and only class 1 is scored; several channels are passed through a
+        softmax and the classes are averaged.
     labels : (n, h, w) integers
     factors : (n, h, w)
-        0 for ignored pixels; only whether a factor is 0 matters, because the measure is a ratio.
+        0 for ignored pixels. Other values are not used as weights, because the measure is a ratio.
     smooth : float
-        The s of the formula.
+        The smoothing s.
     over_ranks : SumOverRanks or None
-        Given where ``logits`` are one process's share of the batch; D is then the whole batch's.
+        Given if ``logits`` is one process's share of the batch; D is then computed over the whole batch.
 
     Returns
     -------
     loss : float
-        A process that shares the batch returns its part; their sum is the loss.
+        With ``over_ranks``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
     xp = namespace(logits)

@@ -1,13 +1,13 @@
-"""A dilated convolution as ordinary ones, on every d-th pixel.
-
-A kernel whose taps are ``d`` pixels apart never brings together two pixels whose rows, or columns, differ by anything
-but a multiple of ``d``. So the map falls into ``d·d`` *phases*, each made of every d-th pixel, and on each of them the
-convolution is an ordinary one, for which Winograd's transform serves:
+"""Dilated convolution as ordinary convolutions on every d-th pixel.
 
     phase f of y = convolution of (phase f of x, padded)        phase f of x: x[f + d·u − p], u = 0, 1, …
 
-The phases are handed over as more images of a batch. Sorting the pixels costs a copy there and one back, which is
-little beside products that are two to four times fewer.
+A kernel whose taps are ``d`` pixels apart only combines pixels whose rows and columns differ by multiples of ``d``. So
+the map splits into ``d·d`` *phases*, each made of every d-th pixel, and on each phase the convolution is an ordinary
+one that can use Winograd's transform.
+
+The phases are treated as additional images of the batch. Reordering the pixels costs one copy in each direction, which
+is cheap compared with the saving: two to four times fewer multiplications.
 
 Reference: Yu and Koltun, "Multi-scale context aggregation by dilated convolutions" (2016), for the convolution.
 """
@@ -42,20 +42,20 @@ def convolve(
 
 
 def weight_gradient(dy: Array, x: Array, conv: Convolution, tile: int) -> Array:
-    """Return the gradient by the weight (3, 3, c_in, c_out) for :func:`convolve`: the sum over all phases."""
+    """Return dW (3, 3, c_in, c_out) for :func:`convolve`: the sum over all phases."""
     small, seen = _phase_sizes(conv, dy.shape[1:3])
     slopes, maps = _split(dy, conv, (0, 0), small), _split(x, conv, conv.padding, seen)
     return winograd.conv3x3_weight_gradient(slopes, maps, (0, 0), tile)
 
 
 def _phase_sizes(conv: Convolution, size: Pair) -> tuple[Pair, Pair]:
-    """Return how large a phase of an output of ``size`` is at most, and how much of the input it sees."""
+    """Return the largest size of a phase for an output of ``size``, and the size of the input that it reads."""
     h, w = -(-size[0] // conv.dilation[0]), -(-size[1] // conv.dilation[1])
     return (h, w), (h + 2, w + 2)
 
 
 def _split(x: Array, conv: Convolution, padding: Pair, size: Pair) -> Array:
-    """Return all phases as images of ``size``, 0 where they lie outside of ``x``: (d·d·n, *size, c)."""
+    """Return all phases as images of ``size``, with zeros outside ``x``: (d·d·n, *size, c)."""
     n, h, w, c = x.shape
     dh, dw = conv.dilation
     phases = zeros(x, (dh, dw, n, *size, c))

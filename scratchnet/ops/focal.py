@@ -1,16 +1,16 @@
 """Variants of cross-entropy: focal loss for rare classes, and smoothed labels.
 
-With p the probability of a pixel's true class, u = 1 − p and CE = −log p:
-
     focal:      u^γ · CE                              gradient: (u^γ + γ·p·u^(γ−1)·CE) · (softmax(z) − onehot(t))
     smoothed:   −Σ q_j · log p_j, q = (1 − ε)·onehot(t) + ε/K for K classes            gradient: softmax(z) − q
 
-Focal loss turns down the pixels that are classified well already, which are most of them where a class is rare; γ = 0
-is cross-entropy. α of the paper is a class weight. Smoothed labels never ask for a probability of 1. One output channel
-z is the same with the two logits 0 and z.
+Here p is the probability of a pixel's true class, u = 1 − p and CE = −log p.
 
-u is summed over the other classes and not taken as 1 − p, and CE is −log(1 − u) where u is small, so that both are
-right for logits of ±1000.
+Focal loss reduces the weight of pixels that are already classified well, which are the majority when a class is rare.
+γ = 0 gives cross-entropy; the α of the paper is a class weight. With smoothed labels, the target probability is never
+1. A single output channel z is equivalent to the two logits 0 and z.
+
+u is computed as the sum over the other classes rather than as 1 − p, and CE as −log(1 − u) where u is small, so both
+are accurate for logits of ±1000.
 
 References: Lin, Goyal, Girshick, He, Dollár, "Focal loss for dense object detection" (2017), equation 4; Szegedy,
 Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture" (2016), section 7.
@@ -38,7 +38,7 @@ def focal_loss(logits: Array, labels: Array, factors: Array, gamma: float = 2.0)
     Returns
     -------
     loss : float
-        Summed in float64; on a GPU, where it stays there, an array without axes.
+        Summed in float64; on a GPU a zero-dimensional array, which stays on the device.
     dlogits : as ``logits``
     """
     xp, scalar = namespace(logits), logits.dtype.type
@@ -65,9 +65,9 @@ def smoothed_cross_entropy(logits: Array, labels: Array, factors: Array, smoothi
     ----------
     logits : (n, h, w, classes) or (n, h, w, 1)
     labels, factors : (n, h, w)
-        From :func:`~scratchnet.ops.losses.pixel_factors`; a factor weighs all of a pixel's loss.
+        From :func:`~scratchnet.ops.losses.pixel_factors`; each factor multiplies the whole loss of its pixel.
     smoothing : float
-        ε, from 0 to under 1.
+        ε, in [0, 1).
 
     Returns
     -------
@@ -84,7 +84,7 @@ def smoothed_cross_entropy(logits: Array, labels: Array, factors: Array, smoothi
 
 
 def _softmax_parts(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
-    """Return where the true class is, e^(z − m) and z − m, m = max z; all (n, h, w, classes), two for one channel."""
+    """Return the one-hot labels, e^(z − m) and z − m, m = max z: (n, h, w, classes); one channel gives two classes."""
     xp = namespace(logits)
     z = xp.concatenate([xp.zeros_like(logits), logits], axis=-1) if logits.shape[-1] == 1 else logits
     truth = labels[..., None] == xp.arange(z.shape[-1])
@@ -93,7 +93,7 @@ def _softmax_parts(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
 
 
 def _as_channels(logits: Array, dz: Array, factors: Array) -> Array:
-    """Return the gradient with respect to the logits: 0 at ignored pixels, of two classes the second one's."""
+    """Return the gradient with respect to the logits: 0 at ignored pixels, that of class 1 for a single channel."""
     xp = namespace(logits)
     dz = xp.where(factors[..., None] == 0, logits.dtype.type(0), dz)
     dlogits: Array = dz[..., 1:] if logits.shape[-1] == 1 else dz

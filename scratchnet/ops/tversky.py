@@ -1,11 +1,10 @@
-"""The Tversky loss: overlap, with a price for each kind of error.
-
-With the sums TP = Σ p·t, FP = Σ p·(1 − t) and FN = Σ (1 − p)·t over the pixels, for probabilities p and labels t,
+"""The Tversky loss: overlap with separate weights for false positives and false negatives.
 
     T = (TP + s) / (TP + α·FP + β·FN + s)        loss = 1 − mean of T over the classes
 
-α = β = ½ is Dice; β > α prefers finding too much to missing something, which helps small lesions. The smoothing s keeps
-an empty class from dividing 0 by 0.
+Here TP = Σ p·t, FP = Σ p·(1 − t) and FN = Σ (1 − p)·t are sums over the pixels, for probabilities p and labels t.
+α = β = ½ gives Dice. β > α favours recall over precision, which helps with small lesions. The smoothing s avoids 0/0
+for an empty class.
 
 Reference: Salehi, Erdogmus, Gholipour, "Tversky loss function for image segmentation using 3D fully convolutional deep
 networks" (2017), equations 1 to 4; they recommend α = 0.3 and β = 0.7.
@@ -34,22 +33,22 @@ def tversky_loss(
     Parameters
     ----------
     logits : (n, h, w, classes) or (n, h, w, 1)
-        One channel is read as a sigmoid, whose class 1 alone is scored; several as a softmax, whose classes are
-        averaged.
+        One channel is passed through a sigmoid and only class 1 is scored; several channels are passed through a
+        softmax and the classes are averaged.
     labels : (n, h, w) integers
     factors : (n, h, w)
-        0 for ignored pixels; only whether a factor is 0 matters, because the measure is a ratio.
+        0 for ignored pixels. Other values are not used as weights, because the measure is a ratio.
     alpha, beta : float
         Weights of false positives and of false negatives.
     smooth : float
-        The s of the formula.
+        The smoothing s.
     over_ranks : SumOverRanks or None
-        Given where ``logits`` are one process's share of the batch; T is then the whole batch's.
+        Given if ``logits`` is one process's share of the batch; T is then computed over the whole batch.
 
     Returns
     -------
     loss : float
-        A process that shares the batch returns its part; their sum is the loss.
+        With ``over_ranks``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
     xp, scalar = namespace(logits), logits.dtype.type
