@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scratchnet.errors import UserError
-from scratchnet.signatures import check_replaceable
+from scratchnet.signatures import check_no_special_file, check_replaceable
 
 
 def check_regular_file(path: Path | str, expected: str = "a file") -> None:
@@ -183,6 +183,7 @@ def _part(path: Path) -> tuple[int, Path]:
     """Open a temporary file beside ``path``."""
     if path.is_dir():
         raise UserError(f"{path}: is a folder, expected the name of a file to write")
+    check_no_special_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)

@@ -7,6 +7,7 @@ has been changed, it is theirs.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,19 +72,42 @@ def check_replaceable(path: Path, kind: str) -> None:
     Raises
     ------
     UserError
-        When ``path`` exists, is not empty and does not carry the kind's signature, except inside :func:`overwriting`.
+        When ``path`` exists, is not empty and does not carry the kind's signature, or is a link to nothing, except
+        inside :func:`overwriting`; when it is a device, a pipe or a socket, even there.
     """
-    if is_overwriting() or not path.is_file() or path.stat().st_size == 0:
+    check_no_special_file(path)
+    if is_overwriting() or not os.path.lexists(path) or path.is_dir():
         return
-    if not _is_ours(path, kind):
+    if not path.exists():
+        raise UserError(
+            f"{path}: is a link to {path.readlink()}, which is not there; choose another name or folder, or add "
+            "--overwrite to replace it"
+        )
+    if path.stat().st_size > 0 and not _is_ours(path, kind):
         raise UserError(
             f"{path}: exists and is no {kind} written by scratchnet; choose another name or folder, or add --overwrite "
             "to replace it"
         )
 
 
+def check_no_special_file(path: Path) -> None:
+    """Refuse to put a file in the place of a device, a named pipe or a socket: ``/dev/null`` is never meant.
+
+    Raises
+    ------
+    UserError
+        When ``path`` is, or is a link to, what is neither a file nor a folder.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f"{path}: is a device, a pipe or a socket, expected the name of a file to write")
+
+
 def _is_ours(path: Path, kind: str) -> bool:
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except PermissionError as error:
+        raise UserError(f"{path}: exists and may not be read; choose another name or folder") from error
+    with file:
         begin = file.read(_LOOKED_AT)
         file.seek(max(0, path.stat().st_size - _LOOKED_AT))
         ends = begin + file.read(_LOOKED_AT)

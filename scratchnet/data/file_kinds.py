@@ -54,6 +54,19 @@ _MAGIC = (
     (0, b"\x1aE\xdf\xa3", "a video (Matroska or WebM)", "save its frames as images"),
     (0, b"\0\0\x01\xba", "a video (MPEG)", "save its frames as images"),
     (0, b"SQLite format 3", "an SQLite database", ""),
+    (0, b"ZISRAWFILE", "a Zeiss microscope image (CZI)", ""),
+    (0, b"\x70\0\0\0\x2a", "a Leica microscope file", ""),
+    (208, b"MAP ", "an MRC volume", ""),
+    (0, b"Image type: ", "an image in IFUNC's format (IM)", ""),
+    (0, b"P7\n", "a PAM image", ""),
+    (0, b"II\xbc\x01", "a JPEG XR image", ""),
+    (0, b"BPG\xfb", "a BPG image", ""),
+    (0, b"FLIF", "a FLIF image", ""),
+    (0, b"{\\rtf", "a document (RTF)", ""),
+    *(
+        (0, b"\x80" + version, "a pickle of Python", "save the array in it as PNG")
+        for version in (b"\2", b"\3", b"\4", b"\5")
+    ),
     (0, b"AT&TFORM", "a DjVu document", ""),
     (0, b"MZ", "a program (.exe)", ""),
     (0, b"\x7fELF", "a program", ""),
@@ -91,7 +104,7 @@ def kind_of_bytes(head: bytes) -> tuple[str, str] | None:
 _TEXTS = (
     (("<!doctype html", "<html", "<head", "<body"), "a web page (HTML)", "a download has failed: get the image itself"),
     (("<svg",), "an SVG drawing", "save it as PNG"),
-    (("<?xml", "<annotation"), "an XML file", "get the image itself; draw annotations as masks"),
+    (("<?xml", "<!--", "<annotation"), "an XML file", "get the image itself; draw annotations as masks"),
     (("{", "["), "a JSON file", "get the image itself; draw annotations as masks"),
 )
 
@@ -107,8 +120,10 @@ def _kind_of_text(head: bytes) -> tuple[str, str] | None:
     if not text or any(ord(c) < 32 and c not in "\t\r\n\f\v" for c in text):
         return None
     start = text.lower()
-    if start.startswith("<?xml") and "<svg" in start:
-        start = "<svg"
+    if start.startswith(("<?xml", "<!--")):  # what an XML file is comes after its declaration and comments
+        start = next(
+            (start[at:] for word in ("<svg", "<!doctype html", "<html") if (at := start.find(word)) > 0), start
+        )
     known = ((kind, advice) for words, kind, advice in _TEXTS if start.startswith(words))
     return next(known, ("text", "get or export the image itself"))
 

@@ -12,6 +12,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,13 +76,21 @@ def _numbers(file: BinaryIO, storage: Storage, most: int) -> bytes:
     return file.read(size)
 
 
+MOST_SHARED = 4
+"""How many times over, on average, tensors may use the numbers of a file: tied weights do so twice."""
+
+
 def _tensors(content: Mapping[Any, Any], data: Mapping[str, bytes]) -> dict[str, Array]:
     """Turn the tensors that a pickle named into arrays; whatever else it holds is left out."""
-    arrays = {}
+    arrays: dict[str, Array] = {}
+    most, count = MOST_SHARED * sum(map(len, data.values())), 0
     for name, tensor in content.items():
         if isinstance(tensor, Tensor):
             storage = tensor.storage
             if len(data[storage.key]) != byte_count(storage.kind, storage.length):
                 raise ValueError(f"storage {storage.key} is not as long as its tensors need")
+            count += byte_count(storage.kind, prod(tensor.shape))
+            if count > most:  # those of bfloat16 are copied: a small file could fill the memory many times
+                raise ValueError(f"{name} shares its numbers with too many others")
             arrays[str(name)] = as_array(data[storage.key], storage.kind, tensor.shape, tensor.offset, tensor.strides)
     return arrays

@@ -102,17 +102,20 @@ def _read_safetensors(path: Path) -> dict[str, Array]:
         if length > size - 8:
             raise ValueError(f"a header of {length} bytes in a file of {size}")
         header = json.loads(file.read(length))
-        arrays = {}
+        arrays, read = {}, 0
         for name, tensor in header.items():
             if name == "__metadata__":
                 continue
             begin, end = tensor["data_offsets"]
             kind = SAFETENSORS[tensor["dtype"]]
+            read += end - begin
             if not 0 <= begin <= end <= size - 8 - length:
                 raise ValueError(f"{name} lies beyond the end of the file")
             file.seek(8 + length + begin)
             data = file.read(end - begin)
             if len(data) != byte_count(kind, int(np.prod(tensor["shape"], dtype=object))):
                 raise ValueError(f"{name} has {len(data)} bytes for the shape {tensor['shape']}")
+            if read > size - 8 - length:  # a small file could fill the memory many times
+                raise ValueError(f"{name} shares its bytes with another tensor")
             arrays[name] = as_array(data, kind, tensor["shape"])
         return arrays

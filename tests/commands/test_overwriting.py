@@ -1,5 +1,6 @@
 """Every command that writes leaves a file of the user's alone, replaces its own, and obeys --overwrite."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -68,6 +69,40 @@ def test_a_users_file_is_left_alone_and_replaced_on_request(run, name):
         assert run(words, "--overwrite")[0] == 0
     else:
         assert run(words)[0] == 0  # its own file
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_links_of_the_user_are_left_alone(run, tmp_path, name):
+    """Whether they lead to a file of the user's or, a disk not being there, to nothing."""
+    words, (target,) = WRITERS[name]
+    path = run.file(target)
+    (tmp_path / "mine").write_bytes(MINE)
+    for goal, said in (("mine", "exists and is no "), ("elsewhere", "which is not there")):
+        path.unlink(missing_ok=True)
+        path.symlink_to(tmp_path / goal)
+        code, _, err = run(words)
+        assert (code, err.count("\n")) == (2, 1)
+        assert said in err
+        assert path.readlink() == tmp_path / goal
+    assert (tmp_path / "mine").read_bytes() == MINE
+    assert run(words, "--overwrite")[0] == 0
+    assert not path.is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("name", WRITERS)
+def test_pipes_and_devices_are_never_replaced(run, name):
+    words, (target,) = WRITERS[name]
+    path = run.file(target)
+    for make in (os.mkfifo, lambda path: path.symlink_to(os.devnull)):
+        path.unlink(missing_ok=True)
+        make(path)
+        for more in ((), ("--overwrite",)):
+            code, _, err = run(words, *more)
+            assert code == 2, name
+            assert "is a device, a pipe or a socket" in err
+            assert err.count("\n") == 1
+        assert not path.is_file()
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -227,6 +227,15 @@ FOREIGN = {
     "video": b"\0\0\0\x20ftypisom\0\0\2\0",
     "text": "schön".encode("utf-16"),
     "Photoshop": b"8BPS\0\1",
+    "CZI": b"ZISRAWFILE\0\0\0\0\0\0",
+    "MRC": bytes(208) + b"MAP DD\0\0",
+    "JPEG XR": b"II\xbc\x01\x08\0\0\0",
+    "PAM": b"P7\nWIDTH 2\nHEIGHT 2\nDEPTH 1\nMAXVAL 255\nENDHDR\n\0\1\0\1",
+    "pickle": b"\x80\x04\x95\x1a\0\0\0\0\0\0\0\x8c\x05numpy",
+    "RTF": b"{\\rtf1\\ansi",
+    "web page": b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0">\n<html>',
+    r"page \(HTML": b"<!-- saved from a page --><html><body>",
+    "an SVG": b"<!-- drawn by hand -->\n<svg/>",
 }
 
 

@@ -226,6 +226,14 @@ def other_shape(path):
     handmade.write_zip(path, {"a": ARRAYS["turned"]}, handmade.content({"a": large}))
 
 
+def shared(path):
+    """Many tensors of the same numbers."""
+    many = handmade.content({f"a{i}": ARRAYS["turned"] for i in range(99)})
+    for i in range(1, 99):
+        many = many.replace(handmade.text(str(i)) + handmade.text("cpu"), handmade.text("0") + handmade.text("cpu"))
+    handmade.write_zip(path, {"a": ARRAYS["turned"]}, many)
+
+
 def reaching(path):
     """As long as its storage says, but with strides that leave it."""
     pickled = handmade.content({"a": np.zeros((3, 4), np.float32)}).replace(
@@ -287,6 +295,11 @@ WRONG = {
     "safetensors beyond the end": (
         safetensors(b={"dtype": "F32", "shape": [9], "data_offsets": [48, 84]}),
         "b lies beyond the end of the file",
+    ),
+    "tensors that share their numbers": (shared, "shares its numbers with too many others"),
+    "safetensors that share their bytes": (
+        safetensors(**{f"b{i}": {"dtype": "F32", "shape": [12], "data_offsets": [0, 48]} for i in range(99)}),
+        "shares its bytes with another tensor",
     ),
     "safetensors of another size": (
         safetensors(b={"dtype": "F32", "shape": [1 << 40, 1 << 40], "data_offsets": [0, 48]}),
