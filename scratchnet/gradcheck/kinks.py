@@ -14,6 +14,7 @@ import numpy as np
 from scratchnet.arrays import Array, to_host
 from scratchnet.gradcheck.report import Decisions
 from scratchnet.layers import BatchNorm2d, Layer, MaxPool2d, ReLU
+from scratchnet.layers.builtin import builtin_base
 from scratchnet.layers.pooling import OBSERVER
 from scratchnet.ops.geometry import Block
 from scratchnet.ops.pooling import Switches
@@ -30,13 +31,13 @@ def decisions(layer: Layer, maxima: Maxima) -> Decisions:
     if layer.kept is None:
         return []
     if isinstance(layer, ReLU):
-        return [_positive(y) for y in layer.kept[:1] if y is not None]
-    if isinstance(layer, BatchNorm2d):
+        return [_positive(y) for y in layer.kept[:1] if _is_map(y)]
+    if isinstance(layer, BatchNorm2d) and builtin_base(layer) is BatchNorm2d:  # others may keep anything
         positive = layer.positive()  # of a ReLU that is fused into it
         return [] if positive is None else [to_host(positive)]
     if isinstance(layer, MaxPool2d) and layer.switches is not None:
         chosen = maxima.get(id(layer), to_host(layer.switches.index))
-        return [chosen, *(_positive(y) for y in layer.kept[1:] if y is not None)]  # y: see MaxPool2d.masks
+        return [chosen, *(_positive(y) for y in layer.kept[1:] if _is_map(y))]  # y: see MaxPool2d.masks
     return []
 
 
@@ -63,6 +64,11 @@ def _maxima(x: Array, y: Array, switches: Switches) -> Array:
     for j, v, u in switches.taps(Block(0, n, 0, oh, 0, ow)):
         found[j][:, v.out, u.out] = x[:, v.source, u.source] >= threshold[:, v.out, u.out]
     return found
+
+
+def _is_map(value: object) -> bool:
+    """Return whether it is an array of numbers; a layer of one's own may keep anything."""
+    return getattr(getattr(value, "dtype", None), "kind", "") == "f"
 
 
 def _positive(y: Array) -> Array:

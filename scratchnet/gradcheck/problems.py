@@ -85,8 +85,8 @@ def from_functions(
 def from_layer(layer: Layer, *inputs: Array | Switches, training: bool = True, seed: int = 0) -> Problem:
     """Make a problem of a layer: its array inputs (``x0``, ``x1``, …) and all its parameters are checked.
 
-    The layer is given float64 parameters that are neither 0 nor 1; its own values are lost. Inputs of another dtype or
-    layout are copied to contiguous float64. The other mode (evaluation or training), a batch of two images and a map
+    The layer is given float64 parameters that are neither 0 nor 1; its own values are lost. Inputs are copied
+    to contiguous float64. The other mode (evaluation or training), a batch of two images and a map
     with one row less are tried as well.
     """
     return layer_problem(layer, inputs, training, seed, _MODULE.get())

@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.gradcheck import Problem, Report, check_gradients, from_functions, from_layer, from_network
 from scratchnet.gradcheck.checker import Finding, relative_error
-from scratchnet.layers import Conv2d, MaxPool2d, ReLU
+from scratchnet.layers import BatchNorm2d, Conv2d, Layer, MaxPool2d, ReLU
 from scratchnet.network import Network
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d, max_unpool2d_backward
 from tests.compare import distinct, numbers
@@ -276,3 +276,52 @@ def test_a_layers_parameters_are_moved_off_their_start():
     assert set(problem.inputs) == {"x0", "weight", "bias"}
     assert np.abs(problem.inputs["bias"]).min() > 0
     assert np.shares_memory(problem.inputs["bias"], layer.parameters["bias"].value)
+
+
+class Keeps(Layer):
+    """Three times its input, whatever it keeps."""
+
+    def __init__(self, *_):
+        super().__init__()
+
+    def forward(self, x):
+        self.keep("a word", x.shape, [1])
+        return 3 * x
+
+    def backward(self, dy):
+        self.take()
+        return 3 * dy
+
+    def output_shape(self, x):
+        return x
+
+
+@pytest.mark.parametrize("base", [ReLU, BatchNorm2d, MaxPool2d])
+def test_a_subclass_may_keep_what_it_likes(base):
+    class Own(base):
+        forward, backward, output_shape = Keeps.forward, Keeps.backward, Keeps.output_shape
+        forward_again = Keeps.forward
+
+    layer = Own() if base is ReLU else Own(3)
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 3))
+    report = check_gradients("own", from_layer(layer, x))
+    assert report.ok, report
+
+
+def test_the_callers_arrays_stay_as_they_are():
+    class Squares(Keeps):
+        def forward(self, x):
+            self.keep(x.copy())
+            x *= x
+            return x
+
+        def backward(self, dy):
+            (x,) = self.take()
+            dy *= 2 * x
+            return dy
+
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 3))
+    before = x.copy()
+    report = check_gradients("squares", from_layer(Squares(), x))
+    assert "changes its input x0 in place" in str(report)
+    np.testing.assert_array_equal(x, before)
