@@ -32,5 +32,5 @@ def test_links_lead_to_files(link):
 def test_recipes_exist():
     text = README.read_text()
     assert set(re.findall(r"--config ([\w-]+)`", text)) - {"NAME"} <= set(recipe_names())
-    table = text.split("| recipes | are |")[1].split("\n\n")[0]
+    table = text.split("| recipes | purpose |")[1].split("\n\n")[0]
     assert set(re.findall(r"`([\w-]+)`", table)) == set(recipe_names())

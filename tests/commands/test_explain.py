@@ -27,7 +27,7 @@ def test_a_page_for_an_image_of_any_size(call, checkpoint, photo, tmp_path):
     page = tmp_path / "made" / "page.html"
     code, said, err = call("explain", checkpoint, photo, "--out", page, "--maps", "2")
     assert (code, err) == (0, "")
-    assert "continued by its mirror image, to 48×80 pixels" in said
+    assert "padded by reflection to 48×80 pixels" in said
     assert re.search(r"wrote .*page.html, 0.\d MB: 20 layers", said)
     text = page.read_text("utf-8")
     assert "a &lt;photo&gt;.png through bloodcell" in text
@@ -42,7 +42,7 @@ def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
     words = ["--size", "16x32", "--at", "40", "10", "--class", "ground", "--bn", "batch"]
     code, said, _ = call("explain", checkpoint, photo, "--out", tmp_path / "page.html", *words)
     assert code == 0
-    assert "Of the image's 45×70 pixels the network saw rows 16–31 and columns 0–31 alone" in said
+    assert "Of the image's 45×70 pixels the network received only rows 16–31 and columns 0–31;" in said
     assert content(tmp_path / "page.html")["start"]["class"] == 0
 
 

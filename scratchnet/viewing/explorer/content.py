@@ -1,4 +1,4 @@
-"""What the explorer page knows: the layers, how they meet, a few maps of each, switches and kernels."""
+"""Data of the explorer page: the layers, their links, a few maps of each, switches and kernels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,13 +18,13 @@ from scratchnet.viewing.html import hex_colour
 from scratchnet.viewing.overlays import overlay, switch_colours
 
 MOST_CLASSES = 24
-"""Of more classes than this, the page holds the probabilities of the likeliest."""
+"""Maximum number of classes with probabilities on the page; beyond it, only the most probable are kept."""
 
 
 def content(
     network: Network, view: View, class_names: Sequence[str], most: int, start_class: int | None = None
 ) -> dict[str, Any]:
-    """Run a network over a part of an image and return what the page needs, ready for JSON.
+    """Run a network on a part of an image and return the page's data, ready for JSON.
 
     Parameters
     ----------
@@ -33,9 +33,10 @@ def content(
     view : View
     class_names : sequence of str
     most : int
-        Maps a layer.
+        Maximum number of maps per layer.
     start_class : int or None
-        The page opens at the pixel that is surest of this class; None takes the most frequent beside class 0.
+        The page opens at the pixel with the highest probability of this class; None takes the most frequent class
+        other than class 0.
     """
     h, w = view.size
     values, switches = _run(network, view.x)
@@ -58,7 +59,7 @@ def content(
 
 
 def _run(network: Network, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return every value, and the switches of every pooling."""
+    """Return the output of every step, and the switches of every pool."""
     pools = {step.name: step.layer for step in network.steps if isinstance(step.layer, MaxPool2d)}
     values, switches = {"input": x}, {}
     for name, value in network.walk(x, keep=True):
@@ -79,7 +80,7 @@ def _layer(
     switches: Mapping[str, Array],
     packer: Packer,
 ) -> dict[str, Any]:
-    """Return one layer."""
+    """Return the data of one layer."""
     stage, channels = found[i], chosen[i]
     number = {name: j for j, other in enumerate(found) for name in (other.value, f"{other.name}.switches")}
     maps, scale, zero = quantize(values[stage.value][0][:, :, channels])
@@ -117,7 +118,7 @@ def _layer(
 
 
 def _box(stage: Stage) -> dict[str, Any]:
-    """Return what a drawing needs of a layer."""
+    """Return the fields of a layer that the drawing needs."""
     return {
         "name": stage.name,
         "value": stage.value,
@@ -146,7 +147,7 @@ def _weights(stage: Stage, outputs: Sequence[int], inputs: Sequence[int]) -> Arr
         return None
     weight = layer.parameters[
         "weight"
-    ].value  # (kh, kw, inputs of a group, outputs), the last two changed if transposed
+    ].value  # (kh, kw, inputs of a group, outputs), the last two swapped if transposed
     small, large = (inputs, outputs) if isinstance(layer, Conv2d) else (outputs, inputs)
     taken, given = np.array(small)[:, None], np.array(large)[None, :]
     per_small, per_large = weight.shape[2], weight.shape[3] // layer.groups
@@ -184,13 +185,13 @@ def _classes(p: Array, view: View, border: int, found: Sequence[Stage], packer: 
 
 
 def _likely(p: Array, last: Stage) -> Array | None:
-    """Return how much the maps of the score count: those of likely classes more. None where there is but one."""
+    """Return the weights of the score maps, the mean class probabilities, or None for a single score map."""
     mean: Array = p.mean(axis=(0, 1))
     return mean if last.shape[3] == p.shape[2] else None
 
 
 def _start(p: Array, wanted: int | None) -> dict[str, int]:
-    """Return the pixel that is surest of a class."""
+    """Return the pixel with the highest probability of a class."""
     if wanted is None:
         frequent = np.bincount(p.argmax(axis=2).ravel(), minlength=p.shape[2])
         wanted = int(frequent[1:].argmax()) + 1 if frequent[1:].any() else 0

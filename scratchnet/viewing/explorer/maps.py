@@ -1,4 +1,4 @@
-"""Which maps of a layer are worth a look.
+"""Selection of the maps of a layer that the page shows.
 
 A layer of 512 maps cannot be shown whole. The strongest are those that vary most over the image. Layers that hand a
 map on as it is, such as a pooling, show the same maps as the layer before, so that a value can be followed.
@@ -12,13 +12,13 @@ from scratchnet.arrays import Array
 from scratchnet.viewing.explorer.stages import Stage
 
 MOST_SCORES = 12
-"""So many maps of the score are shown, even if of other layers fewer: a class whose score is missing has no trail."""
+"""Minimum number of score maps, even if other layers show fewer: without its score map a class cannot be traced."""
 
 
 def choose_maps(
     stages: Sequence[Stage], values: Mapping[str, Array], most: int, preferred: Array | None = None
 ) -> list[list[int]]:
-    """Return the channels of every stage that are shown, the strongest first.
+    """Return the channels shown for each stage, strongest first.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def choose_maps(
 
 
 def _leaders(stages: Sequence[Stage]) -> list[int]:
-    """Return for every stage the first of those that have the same maps."""
+    """Return for each stage the first stage with the same maps."""
     number = {name: i for i, stage in enumerate(stages) for name in (stage.value, f"{stage.name}.switches")}
     leaders = list(range(len(stages)))
     for i, stage in enumerate(stages):
         same = [leaders[number[link.source]] for link in stage.links] if stage.keeps_channels else []
-        # The image is a layer by itself: a sum or a norm of it has maps of its own.
+        # The image is a separate layer: a sum or norm of it has its own maps.
         same = [leader for leader in same if leader != 0]
         first = min([i, *same])
         leaders = [first if leader in same or j == i else leader for j, leader in enumerate(leaders)]
@@ -66,7 +66,7 @@ def _leaders(stages: Sequence[Stage]) -> list[int]:
 def _side_by_side(
     i: int, stages: Sequence[Stage], leaders: Sequence[int], chosen: Mapping[int, list[int]], most: int
 ) -> list[int]:
-    """Return the strongest maps of each input of a concatenation, counted on from the inputs before."""
+    """Return the strongest maps of each input of a concatenation, as channels of the result."""
     number = {stage.value: j for j, stage in enumerate(stages)}
     sources = [number[link.source] for link in stages[i].links]
     share, offset, found = -(-most // len(sources)), 0, []
@@ -77,7 +77,7 @@ def _side_by_side(
 
 
 def _strength(value: Array) -> Array:
-    """Return how much every channel (c,) varies over the image; its size, where it is one pixel."""
+    """Return the variation of each channel (c,) over the image, or its magnitude if the map is one pixel."""
     one = value[0].reshape(-1, value.shape[3])
     strength: Array = one.std(axis=0) if len(one) > 1 else np.abs(one[0])
     return strength / max(float(strength.max()), 1e-12)

@@ -1,4 +1,4 @@
-"""Arrays inside a web page: bytes, compressed and written as letters.
+"""Arrays inside a web page: compressed bytes in base64.
 
 A map of float32 becomes one byte a pixel, ``value = (byte − zero)·scale``, with zero = 0 where nothing is negative
 and 128 elsewhere; so 0 stays exactly 0, and the rest is off by half a step at most. Maps are smooth, so differences of
@@ -16,18 +16,18 @@ from scratchnet.arrays import Array
 
 @dataclass
 class Packer:
-    """Collects arrays in one string of bytes; every ``add_…`` returns [offset, length] for the page to find them."""
+    """Collect arrays in one byte string; each ``add_…`` returns the array's [offset, length]."""
 
     parts: list[bytes] = field(default_factory=list)
     length: int = 0
 
     def add_bytes(self, array: Array) -> list[int]:
-        """Take uint8 numbers, as differences modulo 256."""
+        """Append uint8 values, as differences modulo 256."""
         flat = array.reshape(-1)
         return self._add(np.diff(flat, prepend=flat.dtype.type(0)).tobytes())
 
     def add_floats(self, array: Array) -> list[int]:
-        """Take numbers as float32, lowest byte first."""
+        """Append values as little-endian float32."""
         return self._add(array.astype("<f4").tobytes())
 
     def text(self) -> str:
@@ -41,7 +41,7 @@ class Packer:
 
 
 def quantize(maps: Array) -> tuple[Array, list[float], int]:
-    """Return maps (h, w, c) as bytes (c, h, w), the size of a step in every map, and the byte that stands for 0."""
+    """Return maps (h, w, c) as bytes (c, h, w), the step size of each map, and the byte that represents 0."""
     zero = 128 if (maps < 0).any() else 0
     scale = np.abs(maps).max(axis=(0, 1)).astype(np.float64) / (255 - zero)
     steps = np.rint(maps / np.where(scale > 0, scale, 1)) + zero

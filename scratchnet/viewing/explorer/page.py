@@ -9,26 +9,28 @@ from scratchnet.viewing.html import asset, page
 from scratchnet.viewing.style import ROLES
 
 SCRIPTS = ("data", "fields", "trail", "pictures", "network", "words", "steps", "explorer")
-"""In the order in which they need each other."""
+"""Scripts of the page, in dependency order."""
 
-BOXES = "Every box is a layer of the network, shown by one of its maps"
-HOURGLASS = ": on the left the image becomes smaller, on the right larger again, until every pixel has a class."
+BOXES = "Each box is a layer of the network, represented by one of its maps"
+HOURGLASS = (
+    ": the encoder on the left shrinks the image, the decoder on the right enlarges it until every pixel has a class."
+)
 FLAT = ", from the image to the class of every pixel."
 POINT = (
-    "Point at any pixel, or tap it: frames mark what it is made from in the layers before, and what it has a part in "
-    "behind."
+    "Point at any pixel, or tap it: frames mark its receptive field in the earlier layers and the pixels that it "
+    "influences in the later ones."
 )
 
 
 def explorer_page(title: str, notes: Sequence[str], content: Mapping[str, Any], kind: str = "explorer page") -> str:
-    """Return the page.
+    """Return the explorer page as HTML.
 
     Parameters
     ----------
     title : str
-        What is shown.
+        Title of the page.
     notes : sequence of str
-        Sentences about what the page leaves out.
+        Sentences about the parts of the image that the page omits.
     content : mapping
         See `content`.
     """

@@ -1,7 +1,7 @@
-"""The boxes of the page's drawing: the network's layers and where each has its place.
+"""The boxes of the page's drawing: the network's layers and their positions.
 
-The drawing is an hourglass: on the left the layers up to the smallest map, in the middle those at its scale, on the
-right the way back up. A crop, a frame of zeros or a sum is a box as well, for every one of them can be pointed at.
+The drawing is an hourglass: the encoder on the left, the coarsest scale in the middle, the decoder on the right. Crops,
+zero padding and sums are boxes too, because the reader can point at each of them.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ StageKind: TypeAlias = Kind | Literal["input", "classes"]
 """A layer's kind; the image and the labels are layers of the drawing too."""
 
 JOINED = {BatchNorm2d: "batch norm", ReLU: "ReLU"}
-"""What is named beside the convolution that it belongs to."""
+"""Layers that are listed with the convolution before them."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,23 @@ class Stage:
     name : str
         Of its first step; "input" for the image.
     value : str
-        What it makes: the name of its last step.
+        Name of its last step, whose output is the layer's value.
     kind : StageKind
     words : str
-        What it is, as in "conv 3×3, 16".
+        Description, such as "conv 3×3, 16".
     after : tuple of str
-        What is done to the result, as in ("batch norm", "ReLU").
+        Operations applied to the result, such as ("batch norm", "ReLU").
     shape : (n, h, w, c)
     links : tuple of Link
-        How it meets the values that it takes.
+        How its pixels are connected to those of its inputs.
     layer : Layer or None
-        Of its first step.
+        Layer of its first step.
     middles : (Middle, Middle)
-        How its rows and columns lie over the image.
+        Image positions of its rows and columns.
     level : int
-        0 at the finest scale, which is mostly the image's, 1 at the next coarser one, …
+        0 at the finest scale, usually the image's, 1 at the next coarser one, …
     part : {"down", "floor", "up"}
-        Before, at and behind the coarsest scale.
+        Before, at or after the coarsest scale.
     """
 
     name: str
@@ -64,17 +64,17 @@ class Stage:
 
     @property
     def keeps_channels(self) -> bool:
-        """Whether map c of the result is made from map c of what it takes."""
+        """Whether map c of the output is computed from map c of the input alone."""
         if isinstance(self.layer, Conv2d | ConvTranspose2d):
             return (self.layer.groups,) * 2 == self.layer.channels
         return self.kind not in ("input", "concat", "classes")
 
 
 def stages(net: Network, size: Pair) -> list[Stage]:
-    """Return the layers of a network in their order, the image first, for an input of ``size`` (h, w)."""
+    """Return the layers of a network in order, starting with the image, for an input of ``size`` (h, w)."""
     shapes, joined, places = net.shapes(size), links(net, size), middles(net, size)
     flat = (Middle(0.0, 1.0), Middle(0.0, 1.0))
-    found = [Stage("input", "input", "input", "what the network sees", (), shapes["input"], (), None, flat)]
+    found = [Stage("input", "input", "input", "the network's input", (), shapes["input"], (), None, flat)]
     for group in groups_of(net, shapes):
         first, *rest = group
         value, layer = group[-1].name, first.layer
@@ -87,13 +87,13 @@ def stages(net: Network, size: Pair) -> list[Stage]:
 
 
 def _words(layer: Layer) -> str:
-    names = {"ReLU": "ReLU", "Add": "sum", "Concatenate": "side by side", "Dropout": "dropout", "Pad": "zeros around"}
+    names = {"ReLU": "ReLU", "Add": "sum", "Concatenate": "concatenation", "Dropout": "dropout", "Pad": "zero padding"}
     text = layer.describe()
     return names.get(text, text)
 
 
 def _placed(found: Sequence[Stage]) -> list[Stage]:
-    """Say where in the hourglass each layer is."""
+    """Assign each layer its level and part of the hourglass."""
     scales = sorted({round(stage.middles[0].jump, 6) for stage in found})
     levels = [scales.index(round(stage.middles[0].jump, 6)) for stage in found]
     deepest = [i for i, level in enumerate(levels) if level == len(scales) - 1]

@@ -1,4 +1,4 @@
-"""The part of an image that a page shows, prepared as `scratchnet segment` prepares an image."""
+"""The part of an image shown on a page, prepared as `scratchnet segment` prepares an image."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from scratchnet.viewing.links import middles
 from scratchnet.viewing.receptive_field import Rectangle
 
 SIDE = 256
-"""Images with a longer side are cut to this many pixels, or the page would be slow to load."""
+"""Longer sides are cropped to this many pixels to keep the page quick to load."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What a network sees of an image.
+    """The part of an image that the network receives.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class View:
     whole : (h, w)
         The image's size (after resizing).
     colours : tuple of str
-        What the network's channels are.
+        Names of the network's input channels.
     """
 
     x: Array
@@ -46,25 +46,22 @@ class View:
         return self.part.bottom - self.part.top, self.part.right - self.part.left
 
     def notes(self) -> list[str]:
-        """Return what the view leaves out, in sentences."""
+        """Return sentences about the parts of the image that the view omits."""
         (h, w), (top, left, bottom, right) = self.whole, self.part
         said = []
         if self.size != self.whole:
             said.append(
-                f"Of the image's {h}×{w} pixels the network saw rows {top}–{bottom - 1} and columns {left}–{right - 1} "
-                "alone; near the cut it may decide differently than over the whole image. Rows and columns count from "
-                "the corner of this part."
+                f"Of the image's {h}×{w} pixels the network received only rows {top}–{bottom - 1} and columns "
+                f"{left}–{right - 1}; near the cut its output may differ from that for the whole image. Rows and "
+                "columns count from the corner of this part."
             )
         if self.x.shape[1:3] != self.size:
-            said.append(
-                f"Beyond its border the image is continued by its mirror image, to {self.x.shape[1]}×{self.x.shape[2]} "
-                "pixels."
-            )
+            said.append(f"The image is padded by reflection to {self.x.shape[1]}×{self.x.shape[2]} pixels.")
         return said
 
 
 def prepare(segmenter: Segmenter, image: Array, size: Pair | None = None, at: Pair | None = None) -> View:
-    """Choose a part of an image and make it what the network sees.
+    """Select a part of an image and preprocess it for the network.
 
     The image is normalised as a whole, as `segment` does. A network with a fixed input size gets a part of that size.
 
@@ -73,14 +70,14 @@ def prepare(segmenter: Segmenter, image: Array, size: Pair | None = None, at: Pa
     segmenter : Segmenter
     image : (h, w, 3) uint8
     size : (h, w) or None
-        Of the part; None takes the whole image up to 256 pixels a side.
+        Size of the part; None takes the whole image up to 256 pixels per side.
     at : (row, column) or None
-        The pixel in the middle of the part; None takes the image's.
+        Centre pixel of the part; None takes the image's centre.
 
     Raises
     ------
     UserError
-        When the network takes one size only and another is asked for, or the part does not fit.
+        If the network accepts only another size, or the part does not fit.
     """
     preprocessing = segmenter.preprocessing
     segmenter.check_size(*image.shape[:2])
@@ -95,7 +92,7 @@ def prepare(segmenter: Segmenter, image: Array, size: Pair | None = None, at: Pa
 
 
 def _size(size: Pair | None, segmenter: Segmenter) -> Pair:
-    """Return the largest part that may be shown."""
+    """Return the maximum size of the part."""
     fixed, stride = segmenter.network.fixed_size, segmenter.network.stride
     if size is None:
         return fixed or (SIDE, SIDE)
@@ -108,7 +105,7 @@ def _size(size: Pair | None, segmenter: Segmenter) -> Pair:
 
 
 def _step(segmenter: Segmenter) -> int:
-    """Return of what parts must begin at a multiple, so that pooling windows fall as over the whole image."""
+    """Return the step of valid part offsets, which keeps pooling windows aligned with those of the whole image."""
     network = segmenter.network
     side = 8 * network.stride + 2 * network.border
     size = network.fixed_size or (side, side)
@@ -116,7 +113,7 @@ def _step(segmenter: Segmenter) -> int:
 
 
 def _part(whole: Pair, most: Pair, at: Pair | None, step: int) -> Rectangle:
-    """Return the part of at most ``most`` pixels whose middle is nearest to ``at``."""
+    """Return the part of at most ``most`` pixels whose centre is nearest to ``at``."""
     at = at or (whole[0] // 2, whole[1] // 2)
     if not all(0 <= a < length for a, length in zip(at, whole, strict=True)):
         raise UserError(f"--at {at[0]} {at[1]}: the image has rows 0 to {whole[0] - 1}, columns 0 to {whole[1] - 1}")

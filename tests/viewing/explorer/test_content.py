@@ -137,9 +137,7 @@ def test_a_part_of_a_large_image():
     np.testing.assert_array_equal(view.photo, image[20:36, 40:60])
     np.testing.assert_array_equal(view.x[0], Preprocessing("image").apply(image[None])[0, 20:36, 40:60])
     assert "rows 20–35 and columns 40–59" in view.notes()[0]
-    assert prepare(segmenter, image).notes() == [
-        "Beyond its border the image is continued by its mirror image, to 40×64 pixels."
-    ]
+    assert prepare(segmenter, image).notes() == ["The image is padded by reflection to 40×64 pixels."]
 
 
 @pytest.mark.parametrize(

@@ -184,10 +184,10 @@ def test_an_address_opens_its_pixel_in_the_page_as_it_is_shipped(page, tmp_path)
     assert f'data-place="3 5 {channel}"' in box
     assert 'aria-pressed="false"' in box
     assert re.search(r'class="box unpool looked"[^>]*data-layer="unpool1"', text)
-    assert "The same spot as pool1, row 3, column 5: row 7, column 11" in text
+    assert "Same position as pool1, row 3, column 5: row 7, column 11" in text
     assert "&lt;cell&gt;" in text.partition("<script")[0]
     switch = page.switches["pool1"][3, 5, channel]
-    assert f"the switch remembers that as {switch}" in text
+    assert f"stored in the switch as {switch}" in text
     field = receptive_fields(page.net, (20, 24), "pool1", (3, 5))["input"]
     assert f'data-field="{field.top} {field.left} {field.bottom} {field.right}"' in text
-    assert f"sees {field.bottom - field.top}×{field.right - field.left} pixels of the image" in text
+    assert f"is {field.bottom - field.top}×{field.right - field.left} pixels of the image" in text

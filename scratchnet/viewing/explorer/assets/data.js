@@ -1,4 +1,4 @@
-// What Python put into the page: layers and how they meet, and one deflated string with all arrays.
+// The data that Python wrote: the layers and their links, and one deflated string with all arrays.
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const layers = page.layers;
@@ -9,7 +9,7 @@ async function unpack() {
   const all = await new Response(stream).arrayBuffer();
   const bytes = ([begin, length]) => {
     const array = new Uint8Array(all.slice(begin, begin + length));
-    for (let i = 1; i < length; i++) array[i] += array[i - 1]; // modulo 256 by itself
+    for (let i = 1; i < length; i++) array[i] += array[i - 1]; // wraps modulo 256
     return array;
   };
   for (const layer of layers) {
@@ -24,7 +24,7 @@ function value(layer, m, y, x) {
   return (layer.maps[(m * layer.height + y) * layer.width + x] - layer.zero) * layer.scale[m];
 }
 
-// The weight from map n of the layer before to map m, at row i and column j of the kernel.
+// The weight from map n of the previous layer to map m, at row i and column j of the kernel.
 function weight(layer, m, n, i, j) {
   const [kh, kw] = layer.links[0].kernel;
   if (layer.kind === "blend") return layer.weights[i * kw + j];
@@ -32,7 +32,7 @@ function weight(layer, m, n, i, j) {
   return layer.weights[((m * inputs + n) * kh + i) * kw + j];
 }
 
-// The place in its window, row·kw + column, of the maximum that became map m's pixel (y, x) of a pooling.
+// The position in its window, row·kw + column, of the maximum that became map m's pixel (y, x) of a pooling.
 function switchAt(pool, m, y, x) {
   return pool.switches[(m * pool.height + y) * pool.width + x];
 }

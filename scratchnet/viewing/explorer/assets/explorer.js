@@ -1,4 +1,4 @@
-// What is shown, and how pointer, keys and the address change it.
+// The state of the page, and how pointer, keys and the address change it.
 
 const byId = (id) => document.getElementById(id);
 const state = { anchor: null, look: 0, places: [], fields: [], kept: null };
@@ -11,7 +11,7 @@ function follow(anchor, look = anchor.layer) {
   draw();
 }
 
-// Make what is shown the thing to come back to, and note it in the address.
+// Select the current pixel and store it in the address.
 function keep() {
   state.kept = { anchor: state.anchor, look: state.look };
   const { layer, m, y, x } = state.anchor, look = layers[state.look].name;
@@ -64,20 +64,20 @@ function drawPictures(number, here) {
 function where(number, { m, y, x, trail }) {
   const layer = layers[number], spot = `row ${y}, column ${x}`;
   const map = layer.kind === "input" ? "" : layer.kind === "classes" ? "" : `, ${pictureName(layer, m)}`;
-  if (number === state.anchor.layer) return `You point at ${spot}${map}.`;
+  if (number === state.anchor.layer) return `You are pointing at ${spot}${map}.`;
   const at = `${layers[state.anchor.layer].name}, row ${state.anchor.y}, column ${state.anchor.x}`;
-  return trail ? `On the trail of ${at}: ${spot}${map}.` : `The same spot as ${at}: ${spot}${map}.`;
+  return trail ? `Source of ${at}: ${spot}${map}.` : `Same position as ${at}: ${spot}${map}.`;
 }
 
 function sees() {
   const field = state.fields[0], name = layers[state.anchor.layer].name;
   if (state.anchor.layer === 0) return "";
-  if (!field) return `Your pixel of ${name} sees nothing of the image, only the border of zeros.`;
+  if (!field) return `The receptive field of your pixel of ${name} contains only zero padding.`;
   const [top, left, bottom, right] = field;
-  return `Your pixel of ${name} sees ${bottom - top}×${right - left} pixels of the image: rows ${lines(top, bottom - top)}, columns ${lines(left, right - left)}.`;
+  return `The receptive field of your pixel of ${name} is ${bottom - top}×${right - left} pixels of the image: rows ${lines(top, bottom - top)}, columns ${lines(left, right - left)}.`;
 }
 
-// The pixel and map under a pointer, null between pictures.
+// The pixel and map under the pointer, or null between pictures.
 function pointed(event) {
   const picture = event.target.closest?.(".map")?.picture;
   if (!picture) return null;
@@ -113,7 +113,7 @@ function start() {
 function onKey(event) {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
   const here = state.places[state.look], moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-  // Where nothing of the drawing has the focus, keys that scroll the page go on doing so.
+  // Without focus in the drawing, keys that scroll the page keep doing so.
   if (!byId("explorer").contains(document.activeElement) && ["ArrowUp", "ArrowDown", "Enter"].includes(event.key) && !event.shiftKey) return;
   const layer = layers[state.look], inside = (index, count) => Math.min(Math.max(index, 0), count - 1);
   const at = (more) => { follow({ layer: state.look, m: here.m, y: here.y, x: here.x, ...more }); keep(); };
@@ -130,7 +130,7 @@ function onKey(event) {
   event.preventDefault();
 }
 
-// Show what the address says, such as #layer=pool2&map=7&y=3&x=5; what it leaves out or gets wrong is chosen here.
+// Show the view in the address, such as #layer=pool2&map=7&y=3&x=5; missing or invalid parts get defaults.
 function open() {
   const words = new URLSearchParams(location.hash.slice(1)), last = layers.length - 1;
   const find = (name) => layers.findIndex((layer) => layer.name === name || layer.value === name);

@@ -1,6 +1,6 @@
-// What a pixel is made from and what it has a part in: sets of rows and of columns, carried from layer to layer.
-// The rule is that of scratchnet/viewing/receptive_field.py: index o of the small map and place i of the kernel meet
-// index o·s + i·d − p of the large one.
+// Receptive field and influence of a pixel: sets of rows and columns, propagated from layer to layer.
+// The rule is that of scratchnet/viewing/receptive_field.py: index o of the small map and kernel
+// position i correspond to index o·s + i·d − p of the large map.
 
 function carry(marked, link, axis, size, toLarge) {
   const [k, s, p, d] = [link.kernel[axis], link.stride[axis], link.padding[axis], link.dilation[axis]];
@@ -18,7 +18,7 @@ function carry(marked, link, axis, size, toLarge) {
   return found;
 }
 
-// Mark in `sets` what becomes of `from`'s marked pixels in layer `to`, unless all of them are beyond its border.
+// Propagate the marked pixels of `from` to layer `to` in `sets`, unless all of them are outside its border.
 function spread(sets, link, from, to, back) {
   const toLarge = back !== link.transposed;
   const [rows, columns] = [0, 1].map((axis) => carry(sets[from][axis], link, axis, layers[to].size[axis], toLarge));

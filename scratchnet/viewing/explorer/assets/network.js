@@ -1,4 +1,4 @@
-// The network as an hourglass: on the left down to the smallest maps, on the right up again, scale by scale.
+// The network as an hourglass: the encoder on the left, the decoder on the right, one row per scale.
 
 const boxes = [];
 
@@ -34,12 +34,12 @@ function box(layer, number) {
   return made;
 }
 
-// A name that may go on in a second line.
+// A name that may wrap onto a second line.
 function breakable(name) {
   return name.split(/(?<=[_-])/).flatMap((piece, i) => (i ? [element("wbr"), piece] : [piece]));
 }
 
-// Pictures as large as the cell allows; a little smaller with every scale.
+// Pictures as large as the cell allows, slightly smaller at each coarser scale.
 function fitCell(cell, root) {
   const wide = root.clientWidth > 560, count = cell.children.length, gap = wide ? 8 : 4;
   const most = (wide ? 96 : 64) * 0.9 ** cell.level, least = wide ? 58 : 42;
@@ -51,7 +51,7 @@ function fitCell(cell, root) {
   cell.style.setProperty("--side", `${Math.floor(Math.min(rows > 1 ? Math.max(least, 0.75 * most) : most, room))}px`);
 }
 
-// What goes straight across from the left to the right at one scale: switches, and maps that are joined again.
+// Skips from the encoder to the decoder at one scale: switches, and maps that are merged later.
 function crossings(level) {
   const cell = element("div", { class: "crossings", style: `grid-row:${level + 1}`, "aria-hidden": "true" });
   const seen = new Set();

@@ -1,8 +1,8 @@
-// Maps as pictures, and the marks on them. Of a map's values the largest is the darkest, as in all figures.
+// Maps as pictures, and the marks on them. Larger values are darker, as in all figures.
 
 const MASK = -1; // the picture of all classes over the image
 
-// Which pictures a layer has: the photo, the mask and every class, or its maps.
+// The pictures of a layer: the photo, the mask and every class, or its maps.
 function picturesOf(layer) {
   return layer.kind === "input" ? [MASK] : layer.kind === "classes" ? [MASK, ...layer.channels.keys()] : [...layer.channels.keys()];
 }
@@ -32,7 +32,7 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-// A picture of map m of a layer with its marks; `show` changes what it shows.
+// A picture of map m of a layer with its marks; `show` selects the map.
 class Picture {
   constructor(number, m, root = element("div", { class: "map" })) {
     this.root = root;
@@ -51,7 +51,7 @@ class Picture {
     this.root.style.setProperty("--ratio", `${layers[number].width} / ${layers[number].height}`);
   }
 
-  // Frame a field [top, left, bottom, right] or null, before or behind the anchor; ring the pixel of a place.
+  // Frame a field [top, left, bottom, right] or null, before or after the anchor; ring one pixel.
   mark(field, place, behind) {
     const { width, height } = layers[this.number];
     const put = (mark, [top, left, bottom, right]) => {
@@ -98,7 +98,7 @@ function weightSquares(kernel, marked) {
   return squares(kernel, Math.max(...all.map(Math.abs)), all.some((number) => number < 0), marked);
 }
 
-// A pooling window in which one place is named by its number and colour.
+// A pooling window with one position marked by its number and colour.
 function switchWindow(link, place) {
   const [kh, kw] = link.kernel, colours = page.switches[kw];
   const grid = element("div", { class: "squares switched", style: `--columns:${kw}` });

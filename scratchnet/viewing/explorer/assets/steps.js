@@ -1,11 +1,11 @@
-// What a layer did to make one value: a sentence or two, and the numbers.
+// How a layer computed one value: a sentence or two, and the numbers.
 
 function story(number, { m, y, x }) {
   const layer = layers[number], tell = stories[layer.kind];
   return [...tell(layer, layer.links[0], m, y, x), ...onward(number, m, y, x)];
 }
 
-// Whether the poolings behind a layer keep a value.
+// Whether the pools that follow a layer keep a value.
 function onward(number, m, y, x) {
   const said = [];
   for (const pool of layers) {
@@ -16,7 +16,7 @@ function onward(number, m, y, x) {
       const winner = switchAt(pool, map, window.y, window.x);
       said.push(winner === window.place
         ? paragraph(`${pool.name} keeps this value, the largest of its window.`)
-        : paragraph(`${pool.name} drops this value: the one at ${place(link, winner)} of its window, ${format(value(pool, map, window.y, window.x))}, ${sameHeight(number, m, y, x, pool, map, window) ? "came first" : "is larger"}.`));
+        : paragraph(`${pool.name} drops this value: the value at ${place(link, winner)} of its window, ${format(value(pool, map, window.y, window.x))}, ${sameHeight(number, m, y, x, pool, map, window) ? "is equal and comes first" : "is larger"}.`));
     }
   }
   return said;
@@ -37,7 +37,7 @@ const stories = {
   conv(layer, link, m, y, x) {
     const before = layers[link.from], [kh, kw] = link.kernel, all = terms(layer, m, y, x);
     const from = stepBack(layers.indexOf(layer), m, y, x);
-    if (!from) return [paragraph("This pixel sees nothing but the border of zeros.")];
+    if (!from) return [paragraph("The receptive field of this pixel contains only zero padding.")];
     const mine = all.filter((term) => term.n === from.m), at = (i, j) => mine.find((term) => term.i === i && term.j === j);
     const rows = [...Array(kh).keys()], columns = [...Array(kw).keys()], [sh, sw] = link.stride;
     const patch = rows.map((i) => columns.map((j) => at(i, j)?.value ?? null));
@@ -45,9 +45,9 @@ const stories = {
     const sum = mine.reduce((total, term) => total + term.value * term.weight, 0);
     const chosen = (i, j) => at(i, j)?.y === from.y && at(i, j)?.x === from.x;
     const top = y * sh - link.padding[0], left = x * sw - link.padding[1];
-    const apart = link.dilation[0] > 1 ? `, ${link.dilation[0]} pixels apart,` : "";
-    const who = layer.keeps ? "of its own map" : `of all ${before.size[2]} maps`;
-    const sentence = `A window of ${kh}×${kw} pixels${apart} ${who} of ${before.name}, each times its weight, is summed up${afterwards(layer)}: `;
+    const apart = link.dilation[0] > 1 ? ` with dilation ${link.dilation[0]}` : "";
+    const who = layer.keeps ? "in the same map" : `in all ${before.size[2]} maps`;
+    const sentence = `The weighted sum of a ${kh}×${kw} window${apart} ${who} of ${before.name}${afterwards(layer)}: `;
     return [
       paragraph(sentence, `*${format(value(layer, m, y, x))}`, "."),
       equation(
@@ -55,22 +55,22 @@ const stories = {
         "×",
         part(weightSquares(kernel, chosen), "its weights", "weight"),
         "=",
-        part(element("b", { class: "total" }, sign(sum)), layer.keeps ? "before the bias" : "its part of the sum", "output"),
+        part(element("b", { class: "total" }, sign(sum)), layer.keeps ? "before the bias" : "its contribution to the sum", "output"),
       ),
-      paragraph(sum === 0 ? "In the maps on this page, all terms are 0 here." : layer.keeps ? "The ring marks the largest term." : "Of the maps on this page, this is the one with the largest term, which is ringed."),
+      paragraph(sum === 0 ? "All terms from the maps on this page are 0." : layer.keeps ? "The ring marks the largest term." : "Among the maps on this page, this one has the largest term (ringed)."),
     ];
   },
 
   deconv(layer, link, m, y, x) {
     const before = layers[link.from], [kh, kw] = link.kernel, all = terms(layer, m, y, x);
     const from = stepBack(layers.indexOf(layer), m, y, x);
-    if (!from) return [paragraph("No pixel is spread as far as here.")];
+    if (!from) return [paragraph("No input pixel reaches this pixel.")];
     const used = all.find((term) => term.n === from.m && term.y === from.y && term.x === from.x);
     const rows = [...Array(kh).keys()], columns = [...Array(kw).keys()];
     const kernel = rows.map((i) => columns.map((j) => weight(layer, m, from.m, i, j)));
     const overlap = new Set(all.map((term) => `${term.y} ${term.x}`)).size;
     const share = used.value * used.weight, blend = layer.kind === "blend";
-    const sentence = `Every pixel of ${before.name} lays its value, times ${blend ? "a tent of fixed weights" : "the kernel"}, over ${kh}×${kw} pixels. ${overlap === 1 ? "One pixel reaches" : `${overlap} pixels reach`} this one${blend || layer.keeps ? "" : `, in each of ${before.size[2]} maps`}; what they lay here is summed up${afterwards(layer)}: `;
+    const sentence = `Every pixel of ${before.name} adds its value, times ${blend ? "fixed bilinear weights" : "the kernel"}, to ${kh}×${kw} pixels. ${overlap === 1 ? "One pixel reaches" : `${overlap} pixels reach`} this one${blend || layer.keeps ? "" : `, in each of ${before.size[2]} maps`}; the sum of the contributions${afterwards(layer)}: `;
     return [
       paragraph(sentence, `*${format(value(layer, m, y, x))}`, "."),
       equation(
@@ -79,9 +79,9 @@ const stories = {
         kh > 16 ? part(element("b", { class: "total" }, format(used.weight)), "its weight here", "weight")
           : part(weightSquares(kernel, (i, j) => i === used.i && j === used.j), "the kernel; the ringed weight lands here", "weight"),
         "=",
-        part(element("b", { class: "total" }, sign(share)), blend ? "a part of the value" : "its part of the sum", "output"),
+        part(element("b", { class: "total" }, sign(share)), blend ? "its contribution to the value" : "its contribution to the sum", "output"),
       ),
-      ...(blend ? [] : [paragraph("Of the maps on this page, this is the largest term.")]),
+      ...(blend ? [] : [paragraph("Among the maps on this page, this is the largest term.")]),
     ];
   },
 
@@ -97,13 +97,13 @@ const stories = {
     const equal = rows.flat().filter((number) => number === value(before, from.m, from.y, from.x)).length > 1;
     const user = layers.find((other) => other.links.some((l) => l.switches && layers[l.from] === layer));
     return [
-      paragraph(`Of the ${kh}×${kw} pixels in rows ${lines(top, kh)}, columns ${lines(left, kw)} of ${mapName(link.from, from.m)}, the largest stays: `, `*${format(value(layer, m, y, x))}`, `. Its place in the window is ${place(link, index)}; the switch remembers that as ${index}.${equal ? " Where values are equal, the first counts." : ""}`),
+      paragraph(`The maximum of the ${kh}×${kw} window at rows ${lines(top, kh)}, columns ${lines(left, kw)} of ${mapName(link.from, from.m)}: `, `*${format(value(layer, m, y, x))}`, `. Its position in the window is ${place(link, index)}, stored in the switch as ${index}.${equal ? " Of equal values, the first is taken." : ""}`),
       equation(
         part(squares(rows, scaleOf(before, from.m), before.zero > 0, (i, j) => i * kw + j === index), "the window", "image"),
         "→",
         part(switchWindow(link, index), `switch ${index}`, "switch"),
       ),
-      paragraph(user ? `${user.name} will put a value back at that place.` : "No layer of this network uses the switches."),
+      paragraph(user ? `${user.name} will place a value at that position.` : "No layer of this network uses the switches."),
     ];
   },
 
@@ -115,22 +115,22 @@ const stories = {
     const window = hit ?? over[0], index = switchAt(pool, map, window.y, window.x), kept = value(before, n, window.y, window.x);
     const [sh, sw] = link.stride, [ph, pw] = link.padding, kw = link.kernel[1];
     const row = window.y * sh - ph + Math.floor(index / kw), column = window.x * sw - pw + (index % kw);
-    const said = `Row ${window.y}, column ${window.x} of ${mapName(link.from, n)} belongs to this window. ${pool.name} found its maximum there at ${place(link, index)}, and the switch remembers that as ${index}: `;
+    const said = `Row ${window.y}, column ${window.x} of ${mapName(link.from, n)} corresponds to this window. ${pool.name} found its maximum at ${place(link, index)}, stored in the switch as ${index}: `;
     return [
-      paragraph(said, hit ? "*the value goes to this pixel" : `*the value goes to row ${row}, column ${column}`, hit ? ", its neighbours stay 0." : ", and this pixel stays 0."),
+      paragraph(said, hit ? "*the value goes to this pixel" : `*the value goes to row ${row}, column ${column}`, hit ? ", and its neighbours stay 0." : ", and this pixel stays 0."),
       equation(
         part(squares([[kept]], scaleOf(before, n), before.zero > 0), `${before.name}`, "image"),
         "→",
         part(switchWindow(link, index), `switch ${index} of ${pool.name}`, "switch"),
         "→",
-        part(squares(unpooled(layer, link, m, window), scaleOf(layer, m), layer.zero > 0, (i, j) => i === y - window.y * sh + ph && j === x - window.x * sw + pw), `${layer.name}; the ringed pixel is ours`, "output"),
+        part(squares(unpooled(layer, link, m, window), scaleOf(layer, m), layer.zero > 0, (i, j) => i === y - window.y * sh + ph && j === x - window.x * sw + pw), `${layer.name}; the selected pixel is ringed`, "output"),
       ),
     ];
   },
 
   copy(layer, link, m, y, x) {
     const from = stepBack(layers.indexOf(layer), m, y, x);
-    if (!from) return [paragraph(`${layer.words}: a zero that was added.`)];
+    if (!from) return [paragraph(`${layer.words}: a zero from the padding.`)];
     return [paragraph(`${capital(layer.words)}: the value of row ${from.y}, column ${from.x} of ${mapName(from.layer, from.m)}, `, `*${format(value(layer, m, y, x))}`, ".")];
   },
 
@@ -144,7 +144,7 @@ const stories = {
     const from = stepBack(layers.indexOf(layer), m, y, x);
     if (!from) return [nothing()];
     const names = layer.links.map((link) => `the ${layers[link.from].size[2]} maps of ${layers[link.from].name}`).join(" and ");
-    return [paragraph(`Side by side: ${names}. This is ${mapName(from.layer, from.m)}, the same pixel: `, `*${format(value(layer, m, y, x))}`, ".")];
+    return [paragraph(`Concatenation of ${names}. This is ${mapName(from.layer, from.m)}, the same pixel: `, `*${format(value(layer, m, y, x))}`, ".")];
   },
 
   pixelwise(layer, link, m, y, x) {
@@ -155,6 +155,6 @@ const stories = {
 
   classes(layer, link, m, y, x) {
     const name = page.classes[layer.channels[m]].name;
-    return [paragraph(`The values of ${layers[link.from].name} become probabilities (${layer.words}), and the pixel takes the likeliest class. Its probability of `, `*${name}`, ` is ${format(value(layer, m, y, x))}.`)];
+    return [paragraph(`The values of ${layers[link.from].name} become probabilities (${layer.words}), and the pixel gets the most probable class. Its probability of `, `*${name}`, ` is ${format(value(layer, m, y, x))}.`)];
   },
 };

@@ -1,4 +1,4 @@
-// Where one value comes from: exactly, where a layer chooses or copies; the largest term, where it sums.
+// Where one value comes from: exact for layers that select or copy, the largest term for layers that sum.
 
 // The terms of a sum over a kernel: {n, y, x, i, j, value, weight} for the maps of this page.
 function terms(layer, m, y, x) {
@@ -20,20 +20,20 @@ function terms(layer, m, y, x) {
   return found;
 }
 
-// The input index that output index o meets at place i of the kernel; null for padding and gaps.
+// The input index of output index o at kernel position i; null for padding and gaps.
 function meets(link, axis, o, i, size) {
   const shift = i * link.dilation[axis] - link.padding[axis], s = link.stride[axis];
   const index = link.transposed ? (o - shift) / s : o * s + shift;
   return Number.isInteger(index) && index >= 0 && index < size ? index : null;
 }
 
-// The number on this page of the map of `link`'s layer that is the same as map m here; null where it is not shown.
+// The number on this page of the map of `link`'s layer that is the same as map m here; null if it is not shown.
 function sameMap(layer, m, link) {
   const found = layers[link.from].channels.indexOf(layer.channels[m] - link.first);
   return found < 0 ? null : found;
 }
 
-// All windows of the pooling (row, column, place in the window) that hold pixel (y, x) of the map it saw.
+// All windows of the pooling (row, column, position in the window) that contain pixel (y, x) of its input.
 function windowsOver(link, y, x, pool) {
   const found = [];
   const [kh, kw] = link.kernel;
@@ -47,7 +47,7 @@ function windowsOver(link, y, x, pool) {
   return found;
 }
 
-// One step back: {layer, m, y, x}, or null where nothing was put or the map is not on this page.
+// One step back: {layer, m, y, x}, or null if the value has no source or its map is not on this page.
 function stepBack(number, m, y, x) {
   const layer = layers[number], [link] = layer.links;
   const at = (map, row, column) => (map === null ? null : { layer: link.from, m: map, y: row, x: column });
@@ -83,7 +83,7 @@ function stepBack(number, m, y, x) {
   return best && at(best.n, best.y, best.x);
 }
 
-// The pixel of layer `to` that lies over the image where pixel (y, x) of layer `from` does.
+// The pixel of layer `to` at the same image position as pixel (y, x) of layer `from`.
 function sameSpot(from, to, y, x) {
   return [y, x].map((index, axis) => {
     const [start, jump] = layers[from].over[axis], [begin, step] = layers[to].over[axis];
@@ -92,7 +92,7 @@ function sameSpot(from, to, y, x) {
   });
 }
 
-// For every layer the pixel that stands for the anchor: on its trail back, or at the same spot.
+// The pixel in every layer that corresponds to the anchor: its source, or the same position.
 function places(anchor) {
   const found = [];
   let step = { ...anchor };

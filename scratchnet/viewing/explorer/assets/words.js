@@ -1,4 +1,4 @@
-// Words, numbers and small figures that the stories of the layers are made of.
+// Text, numbers and small figures used in the explanations of the layers.
 
 function paragraph(...parts) {
   return element("p", {}, ...parts.map((part) => (typeof part === "string" && part.startsWith("*") ? element("b", {}, part.slice(1)) : part)));
@@ -8,7 +8,7 @@ function equation(...parts) {
   return element("div", { class: "equation" }, ...parts.map((part) => (typeof part === "string" ? element("span", {}, part) : part)));
 }
 
-// A figure and what it is; `role` gives the colour of what goes in, weighs, comes out or remembers.
+// A figure with its caption; `role` sets the colour for input, weight, output or switch.
 function part(figure, caption, role) {
   return element("figure", role ? { style: `--role:var(--${role})` } : {}, figure, element("figcaption", {}, caption));
 }
@@ -44,7 +44,7 @@ function sign(number) {
   return number > 0 ? `+${format(number)}` : format(number);
 }
 
-const nothing = () => paragraph("The map that this value comes from is not on this page; ", element("code", {}, "--maps"), " shows more.");
+const nothing = () => paragraph("This page does not include the source map of this value; ", element("code", {}, "--maps"), " includes more maps.");
 
 function capital(words) {
   return words[0].toUpperCase() + words.slice(1);
@@ -57,7 +57,7 @@ function unpooled(layer, link, m, window) {
   return [...Array(kh).keys()].map((i) => [...Array(kw).keys()].map((j) => (inside(top + i, left + j) ? value(layer, m, top + i, left + j) : null)));
 }
 
-// Bars of the class probabilities at a pixel of the last layer, the likeliest first where there are many.
+// Bars of the class probabilities at a pixel of the last layer, the most probable first if there are many.
 function scoreBars(y, x) {
   const layer = layers[layers.length - 1];
   const rows = layer.channels.map((channel, m) => ({ ...page.classes[channel], p: value(layer, m, y, x) }));
