@@ -6,6 +6,7 @@ with each other and with the size of the file before memory is taken.
 """
 
 import tokenize
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -81,7 +82,8 @@ def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.
     if version not in readers:
         raise ValueError(f"'{name[:100]}' has a header of version {version}")
     try:
-        header: tuple[tuple[int, ...], bool, np.dtype[Any]] = readers[version](file)
+        with warnings.catch_warnings(action="ignore"):  # which damaged source has as well
+            header: tuple[tuple[int, ...], bool, np.dtype[Any]] = readers[version](file)
     except (SyntaxError, tokenize.TokenError, TypeError, RecursionError) as error:
         raise ValueError(f"'{name[:100]}' has a damaged header") from error
     return header

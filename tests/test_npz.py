@@ -66,6 +66,9 @@ BOMBS = {
     "records": lambda path: write(path, [("a.npy", npy(np.zeros(2, [("a", "f4")])))]),
     "no array": lambda path: write(path, [("a.npy", b"hello")]),
     "a long header": lambda path: write(path, [("a.npy", b"\x93NUMPY\x02\x00" + struct.pack("<I", 1 << 30) + b"{")]),
+    "a header that Python warns of": lambda path: write(
+        path, [("a.npy", b"\x93NUMPY\x01\x00\x10\x00{'a': 1if 1else 2}")]
+    ),
     "a deep header": lambda path: write(
         path, [("a.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", 9000) + b"(" * 9000)]
     ),

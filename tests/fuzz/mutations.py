@@ -38,6 +38,9 @@ TEXTS = (
 )
 """Characters at which text goes wrong."""
 
+LARGEST = 1 << 22
+"""Bytes or characters of an input; changes that repeat parts could make gigabytes one after the other."""
+
 MAGIC = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\x00", b"MM\x00*", b"II+\x00", b"GIF89a", b"BM", b"RIFF"),
     *(b"PK\x03\x04", b"\x80\x02", b"\x80\x05", b"%!PS-Adobe", b"P5\n", b"P6\n", b"\x93NUMPY", b"\x1f\x8b", b"SIMPLE"),
@@ -58,7 +61,7 @@ def damaged(data, others, rng):
     """Return bytes with one to four random changes; ``others`` are good files whose parts may be put in."""
     for _ in range(1 + rng.geometric(0.6) % 4):
         change = CHANGES[rng.integers(len(CHANGES))]
-        data = change(data, others, rng)
+        data = change(data, others, rng)[:LARGEST]
     return data
 
 
@@ -66,7 +69,7 @@ def damaged_text(text, rng):
     """Return a text with one to four changes to its lines, its numbers and its characters."""
     for _ in range(1 + rng.geometric(0.6) % 4):
         change = TEXT_CHANGES[rng.integers(len(TEXT_CHANGES))]
-        text = change(text, rng)
+        text = change(text, rng)[:LARGEST]
     return text
 
 
