@@ -1,8 +1,8 @@
-"""The arithmetic of sizes: how kernels, strides and paddings map one grid onto another.
+"""Size arithmetic: how kernels, strides and paddings map one grid onto another.
 
 Every windowed operation (convolution, pooling, their transposes) visits the same pairs of grid points: output row ``o``
-and kernel row ``i`` meet input row ``o·s + i·d − p``. The functions here answer the three questions that follow: how
-many output rows there are, which of them hit the input for a given ``i``, and how to cut a big map into blocks.
+and kernel row ``i`` read input row ``o·s + i·d − p``. The functions here compute the number of output rows, the output
+rows that read inside the input for a given ``i``, and the blocks that a large map is cut into.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def pair(value: int | Pair, name: str, minimum: int) -> Pair:
     Raises
     ------
     ValueError
-        When either number is under ``minimum`` or is no integer.
+        If either value is below ``minimum`` or not an integer.
     """
     both = value if isinstance(value, (tuple, list)) else (value, value)
     if len(both) == 2 and type(both[0]) is int is type(both[1]) and both[0] >= minimum <= both[1]:
@@ -35,7 +35,7 @@ def pair(value: int | Pair, name: str, minimum: int) -> Pair:
 
 
 def integer(value: Any, name: str, minimum: int) -> int:
-    """Return one setting as a Python integer; raise a ValueError when it is none or under ``minimum``."""
+    """Return a setting as a Python integer; raise a ValueError if it is not an integer or below ``minimum``."""
     number = value if type(value) is int else _integer(value)
     if number is None or number < minimum:
         raise ValueError(f"{name} is {value!r}; expected an integer, at least {minimum}")
@@ -43,7 +43,7 @@ def integer(value: Any, name: str, minimum: int) -> int:
 
 
 def _integer(value: Any) -> int | None:
-    """Return whatever counts as an integer in indexing as one, None for anything else and for booleans."""
+    """Convert any value that works as an index to an integer; return None for other values and for booleans."""
     try:
         return None if isinstance(value, bool) else index(value)
     except TypeError:
@@ -51,10 +51,10 @@ def _integer(value: Any) -> int | None:
 
 
 def windows(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
-    """Return how many windows fit along one axis: ``⌊(size + 2p − d(k−1) − 1) / s⌋ + 1``.
+    """Return the number of windows along one axis: ``⌊(size + 2p − d(k−1) − 1) / s⌋ + 1``.
 
-    With ``ceil_mode`` a last window may hang over the edge, as long as it starts inside the input or its left padding;
-    so a window of 2 with stride 2 takes even a map of 1.
+    With ``ceil_mode`` the last window may extend past the edge, as long as it starts inside the input or its left
+    padding; so a window of 2 with stride 2 even fits a map of size 1.
 
     >>> windows(4, kernel=3, stride=2, padding=1), windows(7, kernel=3, stride=2, padding=1)
     (2, 4)
@@ -75,7 +75,7 @@ def windows(size: int, kernel: int, stride: int, padding: int, dilation: int = 1
 def transposed_size(
     size: int, kernel: int, stride: int, padding: int, dilation: int = 1, output_padding: int = 0
 ) -> int:
-    """Return the size a transposed convolution makes: ``(size − 1)s − 2p + d(k−1) + 1 + output_padding``.
+    """Return the output size of a transposed convolution: ``(size − 1)s − 2p + d(k−1) + 1 + output_padding``.
 
     >>> transposed_size(2, kernel=3, stride=2, padding=1), transposed_size(2, 3, 2, 1, output_padding=1)
     (3, 4)
@@ -88,17 +88,17 @@ def transposed_size(
 
 @dataclass(frozen=True)
 class Tap:
-    """Where one kernel offset meets the input: output indices ``out`` see input indices ``source``."""
+    """The pixels that one kernel offset connects: output indices ``out`` read input indices ``source``."""
 
     out: slice
     source: slice
 
 
 def tap(offset: int, size: int, count: int, stride: int, padding: int, start: int = 0) -> Tap:
-    """Pair up outputs and inputs of one kernel offset along one axis, leaving out the padding.
+    """Pair up the outputs and inputs of one kernel offset along one axis, excluding the padding.
 
-    Output ``o`` (``start <= o < start + count``) sees input ``o·stride + offset − padding``. The returned slices hold
-    exactly the pairs whose input lies inside ``0 … size−1``; ``out`` counts from ``start``.
+    Output ``o`` (``start <= o < start + count``) reads input ``o·stride + offset − padding``. The returned slices hold
+    exactly the pairs with an input index in ``0 … size−1``; ``out`` counts from ``start``.
     """
     shift = start * stride + offset - padding
     first = max(0, -(shift // stride)) if shift < 0 else 0
@@ -124,7 +124,7 @@ class Convolution:
     def of(
         cls, weight: Array, stride: int | Pair, padding: int | Pair, dilation: int | Pair, groups: int
     ) -> "Convolution":
-        """Read the kernel size off the weight and check the rest."""
+        """Take the kernel size from the weight's shape and check the other settings."""
         kh, kw, _, c_out = weight.shape
         groups = integer(groups, "groups", 1)
         if c_out % groups:
@@ -152,15 +152,15 @@ class Block:
 
 
 GPU_ROOM = 256
-"""How many times the scratch memory that fits a core's cache a GPU has to spare."""
+"""Scratch memory on a GPU, as a multiple of that for a CPU core's cache."""
 
 
 def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
     """Cut ``n`` maps of ``oh × ow`` positions into boxes of at most ``limit`` positions (at least one).
 
-    Whole images if several fit, else rows of one image, else pieces of one row, so that the scratch memory of an
-    operation that works box by box does not grow with the image. All boxes are about equally large, and where that is
-    possible there are at least ``parts`` of them, so that as many threads have something to do.
+    A box holds whole images if several fit, else rows of one image, else part of one row, so that the scratch memory of
+    an operation that works box by box does not grow with the image. All boxes have about the same size, and there are
+    at least ``parts`` of them if possible, so that this many threads can work.
     """
     if n == 0:
         return []
@@ -178,6 +178,6 @@ def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
 
 
 def _even(total: int, most: int) -> int:
-    """Return the size of equal pieces of ``total``, none above ``most``."""
+    """Return the size of equal pieces of ``total``, at most ``most`` each."""
     pieces = -(-total // max(1, min(total, most)))
     return -(-total // pieces)

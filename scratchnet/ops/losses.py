@@ -1,22 +1,22 @@
-"""Cross-entropy over pixels, from logits: sigmoid for one channel, softmax for several.
+"""Pixelwise cross-entropy from logits: sigmoid for one channel, softmax for several.
 
 For a pixel with logits z and label t:
 
     sigmoid:  −t·log σ(z) − (1−t)·log(1−σ(z)) = max(z·(1−2t), 0) + log(1 + e^(−|z|))   gradient: σ(z) − t
     softmax:  −log( e^(z_t) / Σ e^(z_j) ) = log Σ e^(z_j − m) − (z_t − m), m = max z    gradient: softmax(z) − onehot(t)
 
-The right-hand forms never take the logarithm of a rounded 0: a logit of 40, or of 4000, is fine.
+The right-hand forms never take the logarithm of a probability that was rounded to 0, so logits of 40 or 4000 are safe.
 
-Each pixel's loss is multiplied by its class's weight and by its own weight (a map, as in U-Net), and the sum is
+Each pixel's loss is multiplied by its class weight and by its pixel weight (a map, as in U-Net), and the sum is
 divided by
 
 - ``"pixels"``: the number of pixels that are not ignored (Caffe; the convention of FCN, SegNet and DeconvNet),
 - ``"weights"``: the sum of the weights (PyTorch's ``reduction="mean"``),
-- ``"sum"``: 1 (FCN's released training, whose learning rates are so small for this reason).
+- ``"sum"``: 1 (FCN's released training code, which is why its learning rates are so small).
 
-A batch in which every pixel is ignored has loss 0 and gradient 0, and so has a batch without images (PyTorch's mean is
-NaN there): both add nothing to a sum over batches. A pixel that is ignored, or whose weight is 0, adds exactly 0 to
-both, even where its logits are infinite or NaN. A class with the logit −∞ has probability 0.
+A batch without images, or in which every pixel is ignored, has loss 0 and gradient 0 (PyTorch's mean is NaN there), so
+it adds nothing to a sum over batches. A pixel that is ignored or has weight 0 contributes exactly 0 to the loss and the
+gradient, even if its logits are infinite or NaN. A class with the logit −∞ has probability 0.
 """
 
 from typing import Any, Literal, TypeAlias, get_args
@@ -33,7 +33,7 @@ from scratchnet.recycling import empty
 from scratchnet.threads import PER_NUMBER, PIECE_BYTES, for_each
 
 FEW_CLASSES = 8
-"""Classes up to which the gradient's are written one after the other."""
+"""Up to this number of classes, the gradient is written class by class."""
 
 LABELS = labels_of("n h w")
 COUNTED = labels_of("n h w", np.int64)
@@ -44,7 +44,7 @@ Normalization: TypeAlias = Literal["pixels", "weights", "sum"]
 
 @operation(target=LABELS)
 def check_labels(target: Array, classes: int, ignore_index: int | None) -> None:
-    """Raise a ValueError when a label is neither a class (0 … ``classes − 1``) nor the ignore label."""
+    """Raise a ValueError if a label is neither a class index (0 … ``classes − 1``) nor the ignore label."""
     _check_booleans("check_labels", target, classes)
     _check(_counted(target, ignore_index)[0], classes, ignore_index)
 
@@ -55,7 +55,7 @@ def _check_booleans(name: str, target: Array, classes: int) -> None:
 
 
 def _weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) -> Array:
-    """Return weights, in any type of real number, as an array of ``shape`` and of the dtype and module of ``like``."""
+    """Return real weights of any dtype as an array of ``shape``, with the dtype and module of ``like``."""
     array = namespace(like).asarray(weights)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"pixel_factors: {name} are {array.dtype}; expected real numbers")
@@ -66,7 +66,7 @@ def _weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) -> Ar
 
 
 def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
-    """Return the labels as int64, 0 in place of the ignore label, and whether each pixel counts."""
+    """Return the labels as int64, with the ignore label replaced by 0, and a mask of the pixels that count."""
     xp = namespace(target)
     labels = target.astype(xp.int64)
     counts: Array = xp.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
@@ -91,33 +91,33 @@ def pixel_factors(
     ignore_index: int | None = 255,
     normalization: Normalization = "pixels",
 ) -> tuple[Array, Array]:
-    """Return each pixel's label and the number its loss is multiplied by (0 where ignored, normaliser included).
+    """Return each pixel's label and the factor on its loss (0 where ignored), including the normalisation.
 
     Parameters
     ----------
     target : (n, h, w) integers
     like : Array
-        Whose dtype and module the factors take.
+        Array that determines the dtype and module of the factors.
     classes : int
         Labels run from 0 to ``classes − 1``.
     class_weights : (classes,) or None
     pixel_weights : (n, h, w) or None
-        Both in any type of real number.
+        Real numbers of any dtype, as are the class weights.
     ignore_index : int or None
-        The label of pixels that do not count.
+        The label of ignored pixels.
     normalization : "pixels", "weights" or "sum"
 
     Returns
     -------
     labels : (n, h, w) int64
-        With 0 in place of the ignore label.
+        The ignore label is replaced by 0.
     factors : (n, h, w)
 
     Raises
     ------
     ValueError
-        When a label is neither a class nor the ignore label. Labels on a GPU are not looked at, which would mean
-        waiting for it; :func:`check_labels` does that while they are still on the host.
+        If a label is neither a class index nor the ignore label. Labels on a GPU are not checked, to avoid waiting for
+        the device; call :func:`check_labels` while they are still on the host.
     """
     xp = namespace(like)
     _check_booleans("pixel_factors", target, classes)
@@ -140,7 +140,7 @@ def pixel_factors(
 
 @operation(logits="n h w k", labels=COUNTED, factors="n h w")
 def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
-    """Return the loss and its gradient by the logits.
+    """Return the loss and its gradient with respect to the logits.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     Returns
     -------
     loss : float
-        Summed in float64; on a GPU, where it stays there, an array without axes.
+        Summed in float64; on a GPU a zero-dimensional array, which stays on the device.
     dlogits : (n, h, w, classes)
 
     Examples
@@ -169,14 +169,14 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     pieces = _pieces(labels.size, classes * logits.itemsize)
     losses = xp.zeros(len(pieces), xp.float64)
 
-    @np.errstate(invalid="ignore")  # infinite logits: seen to at the end
+    @np.errstate(invalid="ignore")  # infinite logits are handled at the end
     def work(numbered: tuple[int, slice]) -> None:
         place, piece = numbered
         z, label, factor, dz = (m[piece] for m in maps)
-        if on_gpu(z):  # to ask whether the sum is finite would be to wait for it
+        if on_gpu(z):  # checking whether the sum is finite would wait for the device
             losses[place] = _special_softmax(z, label, factor, dz)
             return
-        # Classes first: a sum over two or twenty neighbouring numbers is slow, one over whole planes is quick.
+        # Classes first: a sum over two or twenty adjacent values is slow, a sum over whole planes is fast.
         planes, product = empty(z, z.T.shape), empty(z, z.T.shape)
         planes[...] = z.T
         planes -= planes.max(axis=0)
@@ -190,7 +190,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
             return
         planes *= factor / total
         planes -= xp.multiply(truth, factor, out=product)
-        if classes <= FEW_CLASSES:  # plane by plane: NumPy would go along the shorter axis of what it writes to
+        if classes <= FEW_CLASSES:  # plane by plane: NumPy would loop along the shorter axis of the output
             for plane, column in zip(planes, dz.T, strict=True):
                 column[...] = plane
         else:
@@ -201,9 +201,9 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
 
 
 def _special_softmax(z: Array, label: Array, factor: Array, dz: Array) -> Any:
-    """Return the loss of pixels (p, classes) and write its gradient to ``dz``, where some logits are infinite or NaN.
+    """Return the loss of pixels (p, classes) with infinite or NaN logits, and write its gradient to ``dz``.
 
-    The fast form multiplies by zeros, and ``inf · 0`` is NaN; this one selects.
+    The fast version multiplies by zeros, and ``inf · 0`` is NaN; this version selects instead.
     """
     xp = namespace(z)
     counts = factor != 0
@@ -218,14 +218,14 @@ def _special_softmax(z: Array, label: Array, factor: Array, dz: Array) -> Any:
 
 
 def _pieces(pixels: int, pixel_bytes: int) -> list[slice]:
-    """Cut pixels into pieces that stay in a core's cache, whatever the number of threads."""
+    """Cut pixels into pieces that fit a core's cache, independently of the number of threads."""
     step = max(1, pixels if is_whole() else PIECE_BYTES // max(1, pixel_bytes))
     return [slice(begin, begin + step) for begin in range(0, pixels, step)]
 
 
 @operation(logits="n h w k", labels=COUNTED, factors="n h w")
 def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[float, Array]:
-    """Return the loss of a two-class problem told by one channel, and its gradient by the logits.
+    """Return the loss of a two-class problem with a single logit, and its gradient with respect to the logits.
 
     Parameters
     ----------

@@ -1,24 +1,23 @@
 """Batch normalisation and local response normalisation.
 
-Batch norm brings every channel to mean 0 and variance 1 over all pixels of the batch, then lets the network choose a
-scale and a shift:
+Batch norm normalises every channel to mean 0 and variance 1 over all pixels of the batch, then applies a learned scale
+and shift:
 
     x̂ = (x − μ) / √(σ² + ε)        y = γ·x̂ + β
 
-In training μ and σ² are the batch's own, so they depend on x, and the gradient has two more terms than one expects:
+During training, μ and σ² are computed from the batch. They depend on x, which adds two terms to the gradient:
 
     dx = γ / √(σ² + ε) · (dy − mean(dy) − x̂ · mean(dy · x̂))        dγ = Σ dy·x̂        dβ = Σ dy
 
-With fixed statistics (at test time, or frozen) the map is linear: ``dx = γ / √(σ² + ε) · dy``.
+With fixed statistics (at test time, or frozen) the map is affine: ``dx = γ / √(σ² + ε) · dy``.
 
-Both are passes over memory with little arithmetic, so what counts is how often a number is fetched. The mean and the
-variance are found in one pass, as sums of ``x − k`` and ``(x − k)²`` round a value k near the mean, so that their
-difference stays exact. k is the mean of a share p of the rows, spread over all images. Whatever the data are, such a k
-satisfies ``(k − μ)² ≤ σ²·(1 − p)/p``, so the subtraction in ``σ² = mean((x − k)²) − (k − μ)²`` magnifies rounding
-errors by 1/p at most. x̂ is never stored, because y and dx are both of the form ``a·x + b`` with an a and a b per
-channel; and a ReLU that follows is done in the same passes (``relu=True``). Where nobody else wants x or dy, x − k and
-dx are written over them (``overwrite=True``): Σ dy·x̂ is then found without subtracting a mean again, and what is
-written is in the cache already.
+Both passes do little arithmetic, so their cost is memory traffic. The mean and the variance are computed in one pass,
+as sums of ``x − k`` and ``(x − k)²`` for a value k near the mean, which keeps their difference accurate. k is the mean
+of a fraction p of the rows, spread over all images. For any data, such a k satisfies ``(k − μ)² ≤ σ²·(1 − p)/p``, so
+the subtraction in ``σ² = mean((x − k)²) − (k − μ)²`` magnifies rounding errors by 1/p at most. x̂ is never stored,
+because y and dx both have the form ``a·x + b`` with one a and one b per channel. A ReLU that follows can be computed in
+the same passes (``relu=True``). If x and dy are not needed elsewhere, x − k and dx overwrite them (``overwrite=True``):
+Σ dy·x̂ then needs no second subtraction of the mean, and the memory written to is already in the cache.
 
 References
 ----------
@@ -41,10 +40,10 @@ from scratchnet.recycling import empty
 from scratchnet.threads import over_rows
 
 SAMPLE = 13
-"""One in so many rows of a map is read for a first guess of the mean."""
+"""One row in this many is read for a first estimate of the mean."""
 
 SMALL = 1 << 14
-"""Numbers of a map up to which all rows are."""
+"""Up to this number of elements, all rows of a map are read."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,15 @@ class Normalized:
     Attributes
     ----------
     x : (n, h, w, c)
-        The input, or what is left of it where something was taken off.
+        The input, or the input minus the value in ``moved``.
     y : (n, h, w, c) or None
-        The output, where a ReLU was part of it.
+        The output, if it includes a ReLU.
     mean, variance : (c,)
         The statistics used; the variance is the biased one (divided by n·h·w).
     inverse_std : (c,)
         1 / √(variance + ε)
     moved : ((c,), (c,)) or None
-        What was taken off, where it was, and the mean of what is left.
+        The value subtracted from the input and the mean of the difference, if anything was subtracted.
     """
 
     x: Array
@@ -78,11 +77,11 @@ class Normalized:
         return self.mean if self.moved is None else self.moved[1]
 
     def positive(self) -> Array | None:
-        """Return where a ReLU let its input through; None where there was none."""
+        """Return the mask of positive outputs of the ReLU, or None without a ReLU."""
         return None if self.y is None else self.y > 0
 
     def without_relu(self) -> "Normalized":
-        """Return what the backward pass needs of a gradient that comes from behind the ReLU's own."""
+        """Return a copy for a gradient that has already passed through the ReLU's backward pass."""
         return replace(self, y=None)
 
 
@@ -102,7 +101,7 @@ NORMALIZED = Argument(
 def batch_norm(
     x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False, overwrite: bool = False
 ) -> tuple[Array, Normalized]:
-    """Normalise by the batch's own statistics.
+    """Normalise by the statistics of the batch.
 
     Parameters
     ----------
@@ -130,14 +129,14 @@ def batch_norm(
 
 @operation(x=written("n h w c"), near="c")
 def take_off(x: Array, near: Array) -> None:
-    """Subtract a number a channel, (c,), in place."""
+    """Subtract one value per channel, (c,), in place."""
     row = row_of(near, x.shape[2])
     over_rows(lambda x: namespace(x).subtract(x, row, out=x), x)
 
 
 @operation(x="n h w c")
 def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
+    """Return the mean and the biased variance of every channel over the pixels of a batch, (c,) each."""
     near, offset, variance = _rounded_moments(x, overwrite=False)
     return near + offset, variance
 
@@ -151,7 +150,7 @@ def _rounded_moments(x: Array, overwrite: bool) -> tuple[Array, Array, Array]:
 def moments(x: Array, overwrite: bool = False) -> tuple[Array, Array, Array]:
     """Return a value near the mean, and in float64 the mean's distance from it and the variance, (c,) each.
 
-    If ``overwrite`` says so, ``x`` becomes its distance from that value.
+    With ``overwrite``, that value is subtracted from ``x`` in place.
     """
     xp = namespace(x)
     near = _sample_mean(x)
@@ -233,14 +232,14 @@ def input_gradient(
     Parameters
     ----------
     dz : (n, h, w, c)
-        The gradient by the output, behind the ReLU if there was one.
+        The gradient with respect to the normalised output, before the ReLU if there is one.
     normalized : Normalized
     gamma, dgamma, dbeta : (c,)
-        The scale; Σ dz·x̂ and Σ dz over all pixels that the statistics are of.
+        The scale, Σ dz·x̂ and Σ dz, summed over all pixels that the statistics were computed from.
     count : number or (1,)
-        How many those are.
+        The number of these pixels.
     overwrite : bool
-        Whether ``dz`` becomes dx.
+        Whether to write dx to ``dz``.
     """
     xp = namespace(dz)
     # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
@@ -277,7 +276,7 @@ def batch_norm_fixed_backward(
 
 @operation(dy=overwritten("n h w c"), normalized=NORMALIZED)
 def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = False) -> tuple[Array, Array, Array]:
-    """Return dy behind the ReLU, if there was one, dγ = Σ dy·x̂ and dβ = Σ dy.
+    """Return dy after the ReLU's backward pass, if there is one, dγ = Σ dy·x̂ and dβ = Σ dy.
 
     The first is ``dy`` itself without a ReLU or with ``overwrite``, else a new array.
     """
@@ -295,7 +294,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
         sum_rows(product, both[0])
         sum_rows(dz, both[1])
 
-    y = normalized.positive() if normalized.y is None else normalized.y  # a mask is as good
+    y = normalized.positive() if normalized.y is None else normalized.y  # a mask also works
     dz = dy if y is None or overwrite else empty(dy, dy.shape)
     totals = sums_over_rows(sums, 2, dz, dy, normalized.x, *(() if y is None else (y,)))
     by_product, dbeta = totals[0], totals[1]
@@ -308,7 +307,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
 def local_response_norm(
     x: Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> tuple[Array, Array]:
-    """Divide each number by a power of the energy in the ``size`` channels round it.
+    """Divide each element by a power of the energy in the ``size`` channels around it.
 
         scale = k + α/size · Σ x²        y = x · scale^(−β)
 
@@ -316,9 +315,9 @@ def local_response_norm(
     ----------
     x : (n, h, w, c)
     size : int
-        Odd; channels in the window, cut off at the first and last channel.
+        Number of channels in the window, odd; the window is truncated at the first and last channel.
     alpha, beta, k : float
-        Caffe's defaults; α is divided by ``size`` as there.
+        Caffe's defaults; as in Caffe, α is divided by ``size``.
 
     Returns
     -------
@@ -351,7 +350,7 @@ def _odd(size: int, name: str) -> int:
 
 
 def _channel_window_sum(x: Array, size: int) -> Array:
-    """Sum ``size`` neighbouring channels, centred, cut off at the ends."""
+    """Sum a centred window of ``size`` channels, truncated at the ends."""
     total = x.copy()
     for step in range(1, size // 2 + 1):
         total[..., step:] += x[..., :-step]

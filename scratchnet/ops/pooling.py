@@ -1,21 +1,20 @@
-"""Max-pooling that remembers where each maximum was, and unpooling that puts values back there.
+"""Max-pooling that records the position of each maximum, and unpooling that writes values back to these positions.
 
-Pooling keeps the largest value of every ``kh × kw`` window. The *switch* of a window is the position of that maximum
-inside the window, ``row · kw + column``: a number under ``kh·kw``, so one byte is plenty (two bits for 2×2). Papers
-call the same thing switches (Zeiler and Fergus 2014; Noh, Hong, Han 2015), max-pooling indices (SegNet) or a pooling
-mask (Caffe).
+Pooling keeps the largest value of every ``kh × kw`` window. The *switch* of a window is the position of its maximum
+inside the window, ``row · kw + column``. It is smaller than ``kh·kw``, so one byte is enough (two bits for 2×2). Papers
+call it a switch (Zeiler and Fergus 2014; Noh, Hong, Han 2015), a max-pooling index (SegNet) or a pooling mask (Caffe).
 
     9 | 3 9    switch of this window: 1 (row 0, column 1)
       | 5 2
 
-The rules, each of which a test holds on to:
+The rules, each of which is tested:
 
 - The first maximum in reading order wins a tie.
 - Padding is −∞: it never wins, and a window of negative values keeps its (negative) maximum.
-- Unpooling to a given size writes each value at its switch and 0 elsewhere. Where windows overlap and several of them
-  chose the same pixel, their values are **summed**. That makes unpooling, the gradient of pooling and the adjoint of
-  "read the pixel at the switch" one and the same function.
-- The switch always points to a pixel of the map, even if every value of a window is −∞.
+- Unpooling to a given size writes each value at its switch and 0 elsewhere. If several overlapping windows chose the
+  same pixel, their values are **summed**. So unpooling, the gradient of pooling and the adjoint of "read the pixel at
+  the switch" are the same function.
+- A switch always points to a pixel inside the map, even if every value of its window is −∞.
 - NaN in a window makes its maximum NaN, and the switch is the position of the last NaN in reading order, as in PyTorch.
 - Unpooling an infinite value, or NaN, leaves zeros elsewhere in its window.
 """
@@ -36,12 +35,12 @@ from scratchnet.recycling import empty, zeros
 from scratchnet.threads import PER_NUMBER, for_each, thread_count
 
 PIECE_BYTES = 1 << 19
-"""Size of the map that is worked on at one time."""
+"""Size of the part of the map that is processed at once."""
 
 
 @dataclass(frozen=True)
 class Switches:
-    """Where the maxima of a pooling were, with all that is needed to go back.
+    """The positions of a pooling's maxima, with everything that unpooling needs.
 
     Attributes
     ----------
@@ -59,7 +58,7 @@ class Switches:
     padding: Pair
 
     def taps(self, block: Block) -> list[tuple[int, Tap, Tap]]:
-        """Return, for every position in the window, its switch value and the rows and columns that it joins.
+        """Return, for every position in the window, its switch value and the rows and columns that it connects.
 
         ``out`` counts within the block, ``source`` within the map.
         """
@@ -78,7 +77,7 @@ class Switches:
         return blocks(n, oh, ow, max(ow, min(row, -(-n * oh // thread_count()) * ow)))
 
     def pixels(self, map_: Array, block: Block) -> Array:
-        """View what the windows of a block cover, by the position in the window: (kh, kw, n, rows, ow, c)."""
+        """View the pixels in a block's windows, sorted by position in the window: (kh, kw, n, rows, ow, c)."""
         (kh, kw), (_, _, ow, c) = self.kernel, self.index.shape
         images, rows = block.n1 - block.n0, block.r1 - block.r0
         part = map_[block.n0 : block.n1, block.r0 * kh : block.r1 * kh]
@@ -108,15 +107,15 @@ def max_pool2d(
     padding: int | Pair = 0,
     ceil_mode: bool = False,
 ) -> tuple[Array, Switches]:
-    """Keep the maximum of every window and remember where it was.
+    """Return the maximum of every window and its position.
 
     Parameters
     ----------
     x : (n, h, w, c)
     kernel, stride, padding : int or (vertical, horizontal)
-        ``stride`` is the kernel when it is None. ``padding`` is at most half the kernel.
+        ``stride`` defaults to the kernel. ``padding`` is at most half the kernel.
     ceil_mode : bool
-        Whether a last, incomplete window counts (Caffe: 45 → 23) or is left out (45 → 22).
+        Whether to keep a last, incomplete window (Caffe: 45 → 23) or to drop it (45 → 22).
 
     Returns
     -------
@@ -156,7 +155,7 @@ def max_pool2d(
 def prepare(
     x: Array, kernel: int | Pair, stride: int | Pair | None, padding: int | Pair, ceil_mode: bool
 ) -> tuple[Array, Switches]:
-    """Return memory for the maxima and for where they were; raise a ValueError for windows that make no sense."""
+    """Allocate the maxima and the switches; raise a ValueError for invalid windows."""
     k = pair(kernel, "kernel", 1)
     s, p = pair(k if stride is None else stride, "stride", 1), pair(padding, "padding", 0)
     check_padding(k, p)
@@ -168,14 +167,14 @@ def prepare(
 
 
 def _pool(x: Array, y: Array, switches: Switches, block: Block) -> None:
-    """Go through the positions of the window, keeping the best so far and where it was."""
+    """Loop over the positions in the window, keeping the maximum so far and its position."""
     xp = namespace(x)
     best, where = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (y, switches.index))
     best.fill(-xp.inf)
     _point_inside(where, switches, block)
     for j, v, u in switches.taps(block):
         candidate, chosen = x[block.n0 : block.n1, v.source, u.source], where[:, v.out, u.out]
-        # j grows, so the largest j among those that were better than all before them is the first maximum's.
+        # j increases, so the largest j that improved on all earlier values is the position of the first maximum.
         better = xp.greater(candidate, best[:, v.out, u.out]).astype(where.dtype)
         xp.multiply(better, where.dtype.type(j), out=better)
         xp.maximum(chosen, better, out=chosen)
@@ -183,10 +182,10 @@ def _pool(x: Array, y: Array, switches: Switches, block: Block) -> None:
 
 
 def _point_inside(where: Array, switches: Switches, block: Block) -> None:
-    """Point every switch to the first position of its window that is not padding: nothing beats −∞ if all are −∞."""
+    """Point every switch to the first position of its window outside the padding, for windows where all are −∞."""
     (_, kw), (sh, sw), (ph, pw) = switches.kernel, switches.stride, switches.padding
     where.fill(0)
-    for column in range(min(-(-pw // sw), where.shape[2])):  # windows that begin left of the map
+    for column in range(min(-(-pw // sw), where.shape[2])):  # windows that start left of the map
         where[:, :, column] = pw - column * sw
     for row in range(block.r0, min(-(-ph // sh), block.r1)):  # … or above it
         where[:, row - block.r0] += where.dtype.type((ph - row * sh) * kw)
@@ -205,7 +204,7 @@ def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: A
     x : (n, h, w, c)
         The images of the block.
     """
-    if not on_gpu(y) and (not y.size or y.max() == y.max()):  # no NaN; to ask a GPU would be to wait for it
+    if not on_gpu(y) and (not y.size or y.max() == y.max()):  # no NaN; on a GPU the check would wait for the device
         return
     xp = namespace(x)
     for j, v, u in switches.taps(block):
@@ -215,11 +214,11 @@ def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: A
 
 
 def _pool_2x2(x: Array, y: Array, switches: Switches, block: Block) -> None:
-    """Compare the two rows of every window first, in long runs of memory, then the two columns of what is left.
+    """Compare the two rows of every window first, in long runs of memory, then the two remaining columns.
 
-    ``lower`` says for each column whether its second row won, ``right`` whether the second column did. The second
-    column also wins a tie when its maximum stands in the first row and the other's in the second: it comes first in
-    reading order then.
+    ``lower`` holds for each column whether its second row won, ``right`` whether the second column won. The second
+    column also wins a tie if its maximum is in the first row and the other one is in the second, because it then comes
+    first in reading order.
     """
     xp = namespace(x)
     images, rows = slice(block.n0, block.n1), slice(block.r0, block.r1)
@@ -248,7 +247,7 @@ def _pool_2x2(x: Array, y: Array, switches: Switches, block: Block) -> None:
 
 
 def _by_column(x: Array) -> Array:
-    """Put the left columns of all windows together, and the right ones: (2, n, rows, ow, c)."""
+    """Separate the left and the right columns of all windows: (2, n, rows, ow, c)."""
     n, rows, width, c = x.shape
     halves = empty(x, (2, n, rows, width // 2, c))
     copy_pixels(x.reshape(n, rows, width // 2, 2, c).transpose(3, 0, 1, 2, 4), halves)
@@ -256,13 +255,13 @@ def _by_column(x: Array) -> Array:
 
 
 def check_padding(kernel: Pair, padding: Pair) -> None:
-    """Refuse windows that could lie in the padding alone: a ValueError."""
+    """Raise a ValueError for a padding with which a window could contain nothing but padding."""
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"max_pool2d: padding {padding} is more than half the window {kernel}; lower it")
 
 
 def check_shape(x: Array, switches: Switches) -> None:
-    """Refuse maps that are not the switches' own: a ValueError."""
+    """Raise a ValueError if the shape of ``x`` is not that of its switches."""
     if x.shape != switches.index.shape:
         raise ValueError(
             f"max_unpool2d: x {x.shape} and its switches {switches.index.shape} must have the same shape; "
@@ -271,7 +270,7 @@ def check_shape(x: Array, switches: Switches) -> None:
 
 
 def check_switches(switches: Switches) -> None:
-    """Raise an error for switches that no pooling makes."""
+    """Raise an error for switches that pooling cannot produce."""
     shape, sizes = switches.index.shape, (switches.size, switches.kernel, switches.stride, switches.padding)
     if switches.index.dtype.itemsize > 2 or switches.index.dtype.kind != "u":
         raise TypeError(f"switches: index is {switches.index.dtype}; expected uint8 or uint16")
@@ -299,14 +298,14 @@ def _check_restored(dy: Array, switches: Switches) -> None:
 
 @operation(_check_gradient, dy="n o q c", switches=SWITCHES, y="n o q c")
 def max_pool2d_backward(dy: Array, switches: Switches, y: Array | None = None) -> Array:
-    """Return dx (n, h, w, c): each gradient goes to the pixel that was the maximum, sums where windows overlap.
+    """Return dx (n, h, w, c): route each gradient to the pixel that was the maximum, and sum where windows overlap.
 
     Parameters
     ----------
     dy : (n, oh, ow, c)
     switches : Switches
     y : (n, oh, ow, c) or None
-        The maxima, if the pooling is to do what a ReLU in front of it does: no gradient goes to a maximum of 0.
+        The maxima, to apply the backward pass of a preceding ReLU too: a maximum of 0 gets no gradient.
     """
     if y is None:
         return max_unpool2d(dy, switches)
@@ -317,14 +316,14 @@ def max_pool2d_backward(dy: Array, switches: Switches, y: Array | None = None) -
 
 @operation(_check_pooled, x="n o q c", switches=SWITCHES)
 def max_unpool2d(x: Array, switches: Switches) -> Array:
-    """Put every value where its switch says, zeros elsewhere.
+    """Write every value to the position given by its switch, and zeros elsewhere.
 
     Parameters
     ----------
     x : (n, oh, ow, c)
-        As many rows, columns and channels as the switches.
+        The same shape as the switches.
     switches : Switches
-        Of the pooling that this undoes; ``switches.size`` is the size restored.
+        From the pooling to undo; the result has the size ``switches.size``.
 
     Returns
     -------
@@ -333,7 +332,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
     Raises
     ------
     ValueError
-        When the shapes differ.
+        If the shapes differ.
     """
     if switches.tiling:
         return _unpool_tiles(x, switches)
@@ -353,7 +352,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
 
 
 def _unpool_tiles(x: Array, switches: Switches, mask: Array | None = None) -> Array:
-    """Unpool windows that lie side by side: the pixels of every position in the window, then all to their places.
+    """Unpool adjacent, non-overlapping windows: compute the pixels by position in the window, then interleave them.
 
     Values where ``mask`` is not positive count as 0.
     """
@@ -376,7 +375,7 @@ def _unpool_tiles(x: Array, switches: Switches, mask: Array | None = None) -> Ar
 
 
 def _gather_tiles(dy: Array, switches: Switches) -> Array:
-    """Read the gradient at each switch, of windows that lie side by side."""
+    """Read the gradient at each switch, for adjacent, non-overlapping windows."""
     xp = namespace(dy)
     dx = empty(dy, switches.index.shape)
 
@@ -398,14 +397,14 @@ def _gather_tiles(dy: Array, switches: Switches) -> Array:
 def _values_where(
     x: Array, switches: Switches, block: Block, j: int, v: Tap, u: Tap, scratch: Array, out: Array
 ) -> None:
-    """Write the values of ``x`` whose switch is j to ``out``, 0 where it is another."""
+    """Write the values of ``x`` whose switch is j to ``out``, and 0 elsewhere."""
     rows = slice(block.r0 + v.out.start, block.r0 + v.out.stop)
     index, values = (a[block.n0 : block.n1, rows, u.out] for a in (switches.index, x))
     keep_where_equal(values, index, index.dtype.type(j), scratch, out)
 
 
 def _apart(switches: Switches) -> list[list[Block]]:
-    """Return the blocks in groups that do not write to the same pixels: one by one, or by image where they overlap."""
+    """Group blocks so that no two groups write to the same pixels: one block each, or by image if windows overlap."""
     groups: dict[object, list[Block]] = {}
     for i, block in enumerate(switches.blocks()):
         groups.setdefault(block.n0 if switches.overlapping else i, []).append(block)

@@ -1,7 +1,8 @@
-"""Making a map larger without learning anything: repeat, bed of nails, bilinear in two forms.
+"""Upsampling without learned parameters: nearest neighbour, bed of nails and two forms of bilinear interpolation.
 
-Every function here is linear, so its backward is multiplication by the transposed matrix: repeating a value is undone
-by summing the gradients of its copies, a bed of nails by reading the nails, interpolation by the transposed weights.
+Every function here is linear, so its backward pass multiplies by the transposed matrix. For nearest neighbour that
+sums the gradients of a pixel's copies, for a bed of nails it reads the gradient at the nails, and for interpolation it
+applies the transposed weights.
 """
 
 from scratchnet.arrays import Array, namespace
@@ -25,7 +26,7 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     """
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
-    y = empty(x, (n, h, sh * w * sw, c))  # all that becomes of a row
+    y = empty(x, (n, h, sh * w * sw, c))  # all copies of a row
     pixels, copies = x.reshape(n * h, w, c), y.reshape(n * h, sh, w, sw, c)
 
     def repeat(rows: slice) -> None:
@@ -63,7 +64,7 @@ def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
 
 @operation(x="n h w c")
 def bed_of_nails(x: Array, scale: int | Pair) -> Array:
-    """Put every pixel in the upper left corner of a block of zeros: (n, h, w, c) → (n, h·sh, w·sw, c)."""
+    """Place every pixel in the upper left corner of a block of zeros: (n, h, w, c) → (n, h·sh, w·sw, c)."""
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
     y = zeros(x, (n, h * sh, w * sw, c))
@@ -79,7 +80,7 @@ def bed_of_nails_backward(dy: Array, scale: int | Pair) -> Array:
 
 
 def _scale(dy: Array, scale: int | Pair, name: str) -> Pair:
-    """Return the scale; raise a ValueError when the size of ``dy`` is no multiple of it."""
+    """Return the scale; raise a ValueError if the size of ``dy`` is not a multiple of it."""
     sh, sw = pair(scale, "scale", 1)
     if dy.shape[1] % sh or dy.shape[2] % sw:
         raise ValueError(f"{name}: the size of dy {dy.shape} is not a multiple of the scale ({sh}, {sw})")
@@ -90,9 +91,9 @@ def _scale(dy: Array, scale: int | Pair, name: str) -> Pair:
 def upsample_bilinear(x: Array, size: Pair) -> Array:
     """Interpolate linearly in both directions to ``size`` (oh, ow).
 
-    Pixels are squares whose values sit at their centres (PyTorch's ``align_corners=False``): output row o lies at input
-    row ``(o + ½)·h/oh − ½``, and the border is repeated outwards. Rows and columns are mixed one after the other, each
-    by a matrix with at most two numbers in a row.
+    Pixels are squares with their values at the centres (PyTorch's ``align_corners=False``): output row o corresponds to
+    input row ``(o + ½)·h/oh − ½``, and the border is repeated outwards. Rows and columns are interpolated separately,
+    each by a matrix with at most two nonzero elements per row.
 
     Parameters
     ----------
@@ -137,15 +138,15 @@ def _mix(x: Array, down: Array, across: Array) -> Array:
 
 @operation(x="n h w c")
 def bilinear_transpose(x: Array, factor: int) -> Array:
-    """Enlarge by FCN's bilinear deconvolution: a transposed convolution at stride f whose kernel, 2f wide, stays fixed.
-
-    Along one axis the kernel is the tent ``t(i) = 1 − |i − f + ½| / f``, i = 0 … 2f − 1, and every channel feeds only
-    itself. Output pixel ``f·j + r`` lies under two tents, those of the inputs j and j − 1, so
+    """Upsample by FCN's bilinear deconvolution: a transposed convolution at stride f with a fixed kernel of size 2f.
 
         y[f·j + r] = t(r)·x[j] + t(r + f)·x[j − 1]        r = 0 … f − 1
 
-    Beyond the border x is 0 (:func:`upsample_bilinear` repeats the border instead); half a tent hangs over each edge,
-    so the result is one input pixel larger than f times the map, and a crop follows.
+    Along one axis the kernel is the tent ``t(i) = 1 − |i − f + ½| / f``, i = 0 … 2f − 1, and channels are not mixed.
+    Output pixel ``f·j + r`` is covered by two tents, those of the inputs j and j − 1.
+
+    Outside the map x is 0 (:func:`upsample_bilinear` repeats the border instead). Half a tent extends beyond each edge,
+    so each side of the result is f pixels longer than f times that of the map; a crop usually follows.
 
     Parameters
     ----------
@@ -197,7 +198,7 @@ def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
 
 
 def _tent(like: Array, factor: int) -> tuple[Array, Array]:
-    """Return the rising and the falling half of the tent, ``factor`` numbers each."""
+    """Return the rising and the falling half of the tent, ``factor`` values each."""
     xp = namespace(like)
     rising = ((xp.arange(factor) + 0.5) / factor).astype(like.dtype)
     return rising, rising[::-1]

@@ -1,10 +1,10 @@
-"""The gradient of a strided convolution by its input, as small convolutions that interleave.
-
-The textbook way adds every kernel tap to the map one by one (col2im) and so writes each output pixel ``(k/s)²`` times.
-But look at one output pixel: which taps reach it depends only on its position modulo the stride. So all output pixels
-of one *phase* are an ordinary convolution of dy, at stride 1, with every s-th tap of the kernel:
+"""The gradient of a strided convolution with respect to its input, as interleaved small convolutions.
 
     dx[s·u + f] = Σ_k dy[u + b − k] · w[a + s·k]        a = (f + p) mod s,  b = ⌊(f + p) / s⌋
+
+The textbook method adds every kernel tap to the map one by one (col2im) and so writes each output pixel ``(k/s)²``
+times. However, which taps reach an output pixel depends only on its position modulo the stride. So all output pixels
+of one *phase* f form an ordinary convolution of dy, at stride 1, with every s-th tap of the kernel.
 
 Phases that share b and the number of taps are computed by one matrix product, and each pixel is written once. A 4×4
 kernel at stride 2 becomes four 2×2 convolutions.
@@ -24,7 +24,7 @@ from scratchnet.recycling import empty, zeros
 
 @dataclass(frozen=True)
 class Phases:
-    """Neighbouring positions modulo the stride, along one axis, that see the same pixels of dy.
+    """Adjacent positions modulo the stride, along one axis, that depend on the same pixels of dy.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> A
 
 
 def _phases(conv: Convolution, axis: int) -> Iterator[Phases]:
-    """Group the phases of one axis that one matrix product can serve; phases without taps are left out."""
+    """Group the phases of one axis that share a matrix product; skip phases without taps."""
     k, s, p = conv.kernel[axis], conv.stride[axis], conv.padding[axis]
     found: list[Phases] = []
     for f in range(s):

@@ -1,16 +1,16 @@
-"""Transposed convolution: a convolution's backward pass, used as a forward.
+"""Transposed convolution: the backward pass of a convolution, used as a forward pass.
 
-A convolution is a matrix product ``y = W x`` if maps are written as vectors. Its backward pass multiplies by ``Wᵀ`` and
-so leads from the small map back to the large one. A transposed convolution ("deconvolution", Zeiler et al. 2010) is
-that multiplication as a layer of its own: every input pixel puts a copy of the kernel, weighted by its value, on the
-output, ``s`` pixels apart, and copies are summed where they overlap.
+With maps written as vectors, a convolution is a matrix product ``y = W x``. Its backward pass multiplies by ``Wᵀ`` and
+so maps the small feature map back to the large one. A transposed convolution ("deconvolution", Zeiler et al. 2010) uses
+that product as a layer: every input pixel adds a copy of the kernel, scaled by its value, to the output. The copies are
+``s`` pixels apart and are summed where they overlap.
 
-In one dimension, kernel (x, y, z), stride 2, input (a, b):
+In one dimension, with kernel (x, y, z), stride 2 and input (a, b):
 
     a·x   a·y   a·z + b·x   b·y   b·z
 
-Because ``(Wᵀ)ᵀ = W``, the gradient by its input is the ordinary convolution. The weight has the shape of the
-convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpose2d(y, w)⟩`` holds for one and the same ``w``.
+Because ``(Wᵀ)ᵀ = W``, the gradient with respect to the input is the ordinary convolution. The weight has the shape of
+the convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpose2d(y, w)⟩`` holds for the same ``w``.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from scratchnet.ops.sums import column_sums
 
 
 def _check_channels(name: str, weight: Array, groups: int, what: str, channels: tuple[int, ...]) -> None:
-    """Raise a ValueError when ``channels``, the end of a shape, is not the weight's c_out."""
+    """Raise a ValueError if ``channels``, the end of a shape, differs from the weight's c_out."""
     if channels[-1] != weight.shape[2] * groups:
         raise ValueError(
             f"{name}: {what} {channels} must have the {weight.shape[2] * groups} channels that weight {weight.shape} "
@@ -78,19 +78,19 @@ def conv_transpose2d(
     groups: int = 1,
     precise: bool = False,
 ) -> Array:
-    """Spread ``x`` over a larger map.
+    """Apply a transposed convolution to ``x``, which yields a larger map.
 
     Parameters
     ----------
     x : (n, h, w, c_in)
     weight : (kh, kw, c_out / groups, c_in)
-        The weight of the convolution that leads from the output back to the input.
+        The weight of the convolution that maps the output back to the input.
     bias : (c_out,) or None
     stride, padding, dilation : int or (vertical, horizontal)
-        Of that convolution: ``padding`` crops the output.
+        Settings of that convolution: ``padding`` crops the output.
     output_padding : int or (vertical, horizontal)
-        Rows and columns added at the bottom and right. Several sizes shrink to the same one under a stride; this
-        chooses which of them comes back. Under the stride.
+        Rows and columns added at the bottom and right, fewer than the stride. A strided convolution maps several sizes
+        to the same one; this setting selects which of them to restore.
     groups : int
     precise : bool
         As for :func:`~scratchnet.ops.convolution.conv2d`.
@@ -102,7 +102,7 @@ def conv_transpose2d(
     Raises
     ------
     ValueError
-        When the channels do not fit the weight or the output padding is not under the stride.
+        If the channels do not match the weight or the output padding is not smaller than the stride.
 
     Examples
     --------
@@ -150,26 +150,26 @@ def conv_transpose2d_backward(
     precise: bool = False,
     out: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
-    """Return the gradients of a transposed convolution by its input, weight and bias.
+    """Return the gradients of a transposed convolution with respect to its input, weight and bias.
 
     Parameters
     ----------
     dy : (n, oh, ow, c_out)
     x, weight, stride, padding, dilation, groups, precise
-        As given to :func:`conv_transpose2d`; the output padding shows in the shape of ``dy``.
+        As given to :func:`conv_transpose2d`; the output padding follows from the shape of ``dy``.
     need_dx : bool
-        Whether ``dx`` is wanted; None is returned for it otherwise.
+        Whether to compute ``dx``; if False, None is returned for it.
     need_dbias : bool
         Likewise for ``dbias``.
     out : (kh, kw, c_out / groups, c_in) or None
-        Where ``dweight`` may be written, as for :func:`~scratchnet.ops.convolution.conv2d_backward`.
+        Array that ``dweight`` may be written to, as for :func:`~scratchnet.ops.convolution.conv2d_backward`.
 
     Returns
     -------
     dx : (n, h, w, c_in) or None
         The convolution of ``dy``.
     dweight : (kh, kw, c_out / groups, c_in)
-        The weight gradient of that convolution, ``dy`` in the part of its input and ``x`` in that of its gradient.
+        The weight gradient of that convolution, with ``dy`` as its input and ``x`` as its output gradient.
     dbias : (c_out,) or None
     """
     dbias = column_sums(dy) if need_dbias else None
