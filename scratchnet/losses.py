@@ -1,4 +1,4 @@
-"""The objective of a training: which loss, which weights, which pixels count."""
+"""The training objective: the loss, its weights and the ignored pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ LossName: TypeAlias = Literal["cross-entropy", "dice", "cross-entropy+dice", "fo
 
 
 class Share(NamedTuple):
-    """A batch's part in an update that several batches make together: factors on its loss and gradient."""
+    """A batch's share of an update accumulated over several batches: factors on its loss and gradient."""
 
     cross_entropy: float = 1.0
     dice: float = 1.0
@@ -39,16 +39,16 @@ class PixelLoss:
     Attributes
     ----------
     classes : int
-        Labels run from 0 to ``classes − 1``; a network with one output channel tells two classes apart.
+        Labels run from 0 to ``classes − 1``; a network with one output channel distinguishes two classes.
     name : "cross-entropy", "dice", "cross-entropy+dice", "focal" or "tversky"
     class_weights : tuple of float or None
-        One weight a class.
+        One weight per class.
     ignore_index : int or None
-        The label of pixels that do not count.
+        The label of ignored pixels.
     normalization : "pixels", "weights" or "sum"
-        What the summed cross-entropy or focal loss is divided by, see :mod:`scratchnet.ops.losses`.
+        The divisor of the summed cross-entropy or focal loss, see :mod:`scratchnet.ops.losses`.
     label_smoothing : float
-        ε of the smoothed labels of cross-entropy, from 0 to under 1; see :mod:`scratchnet.ops.focal`.
+        ε of the smoothed labels of cross-entropy, in [0, 1); see :mod:`scratchnet.ops.focal`.
     focal_gamma : float
         γ of the focal loss.
     tversky_alpha, tversky_beta : float
@@ -97,23 +97,24 @@ class PixelLoss:
         share: Share | None = None,
         over_ranks: SumOverRanks | None = None,
     ) -> tuple[float, Array]:
-        """Return the loss and its gradient by the logits.
+        """Return the loss and its gradient with respect to the logits.
 
         Parameters
         ----------
         logits : (n, h, w, classes), or (n, h, w, 1) for two classes
         target : (n, h, w) integers
-            On the device of ``logits``, as all arrays.
+            On the device of ``logits``, like all arrays.
         pixel_weights : (n, h, w) or None
         share : Share or None
-            Of :meth:`shares`, where the batch is one of several that make one update; None takes it as the only one.
+            From :meth:`shares`, if the update accumulates several batches; None if the batch is the only one.
         over_ranks : SumOverRanks or None
-            Where processes share the batch: Dice is then the whole batch's, and the returned losses add up to its loss.
+            Given if processes share the batch. Dice is then computed over the whole batch, and the returned losses add
+            up to its loss.
 
         Raises
         ------
         ValueError
-            When the shapes do not fit or a label is out of range.
+            If the shapes do not match or a label is out of range.
         """
         _check_arrays(logits, target)
         check_logits(logits, self.classes)
@@ -145,11 +146,11 @@ class PixelLoss:
         return loss, dlogits
 
     def check(self, target: Array) -> None:
-        """Raise a ValueError when a label is out of range; on a GPU nobody else looks."""
+        """Raise a ValueError if a label is out of range; labels on a GPU are checked nowhere else."""
         check_labels(target, self.classes, self.ignore_index)
 
     def without_images(self, over_ranks: SumOverRanks, like: Array) -> None:
-        """Take part in the sums over processes for a batch of which this one has no image, where ``like`` is."""
+        """Join the sums over processes, on the device of ``like``, for a batch of which this process has no image."""
         if "dice" in self.name:
             over_ranks(namespace(like).zeros((3, self.classes), np.float64))
         elif self.name == "tversky":
@@ -161,12 +162,12 @@ class PixelLoss:
         pixel_weights: Sequence[Array | None],
         over_ranks: SumOverRanks | None = None,
     ) -> list[Share]:
-        """Return the shares with which the losses of several batches add up to that of one large batch.
+        """Return the shares with which the losses of several batches add up to the loss of one large batch.
 
         A batch's cross-entropy is a sum over pixels divided by N, the number of its counted pixels (or the sum of
-        their weights); the large batch's is divided by the sum of all N. So a batch has the share N / ΣN, which is not
-        one in k where batches have unequal numbers of ignored pixels. With ``"sum"`` nothing is divided and every share
-        is 1. Dice is a ratio over a whole batch: there is no such identity, and the batches' losses are averaged.
+        their weights); for the large batch the divisor is ΣN. So the share of a batch is N / ΣN, which differs from
+        1/k if the k batches have unequal numbers of ignored pixels. With ``"sum"`` there is no division and every share
+        is 1. Dice is a ratio over a whole batch, for which no such identity holds, so the batches' losses are averaged.
 
         Parameters
         ----------
@@ -174,7 +175,7 @@ class PixelLoss:
         pixel_weights : sequence of (n, h, w) or None
             One for each target.
         over_ranks : SumOverRanks or None
-            Where every one of the batches is shared by processes.
+            Given if processes share each of the batches.
         """
         if self.normalization == "sum":
             return [Share(1.0, 1 / len(targets)) for _ in targets]
@@ -185,7 +186,7 @@ class PixelLoss:
         return [Share(size / (float(whole[0]) or 1), 1 / len(targets)) for size in sizes]
 
     def _divisor(self, target: Array, pixel_weights: Array | None) -> float:
-        """Return what the sum over a batch's pixels is divided by."""
+        """Return the divisor of the sum over a batch's pixels."""
         xp = namespace(target)
         counts = xp.ones(target.shape, bool) if self.ignore_index is None else target != self.ignore_index
         if self.normalization == "pixels":
@@ -203,7 +204,7 @@ def _scaled(found: tuple[float, Array], factor: float) -> tuple[float, Array]:
 
 
 def _check_arrays(logits: Array, target: Array) -> None:
-    """Raise a TypeError for what is no array, and for logits that are not floats."""
+    """Raise a TypeError for arguments that are not arrays and for logits that are not floats."""
     for name, array in (("logits", logits), ("target", target)):
         if not hasattr(array, "dtype"):
             raise TypeError(f"loss: {name} is a {type(array).__name__}; expected an array, use numpy.asarray({name})")
@@ -214,14 +215,14 @@ def _check_arrays(logits: Array, target: Array) -> None:
 
 
 def check_logits(logits: Array, classes: int) -> None:
-    """Raise a ValueError when the network's output channels do not fit the number of classes."""
+    """Raise a ValueError if the network's output channels do not match the number of classes."""
     channels = logits.shape[-1]
     if channels != classes and not (channels == 1 and classes == 2):
         raise ValueError(f"loss: the network has {channels} output channels, but there are {classes} classes")
 
 
 def class_scores(logits: Array) -> Array:
-    """Return (…, classes) scores whose softmax are the probabilities; one channel z becomes two, 0 and z."""
+    """Return (…, classes) scores whose softmax gives the probabilities; one channel z becomes two, 0 and z."""
     if logits.shape[-1] > 1:
         return logits
     xp = namespace(logits)

@@ -1,4 +1,4 @@
-"""Layers: the functions of ``ops`` with parameters and a memory for the backward pass."""
+"""Layers: the functions of ``ops`` with parameters and saved values for the backward pass."""
 
 from scratchnet.layers.activation import Dropout, ReLU, Scale
 from scratchnet.layers.arrangement import Add, Concatenate, Crop, Pad

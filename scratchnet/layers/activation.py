@@ -20,9 +20,9 @@ class ReLU(Layer):
     Attributes
     ----------
     joined : bool
-        Whether to overwrite the input; a network says so where nothing else takes it.
+        Whether to overwrite the input; set by a network if no other layer reads it.
     masked : bool
-        Whether the gradient comes from a pooling that lets it through as this layer would.
+        Whether the gradient comes from a pooling that already applies this layer's backward pass.
     """
 
     recordable = True
@@ -48,12 +48,12 @@ class ReLU(Layer):
 
 
 class Dropout(Layer):
-    """Drop numbers at random in training; do nothing otherwise.
+    """Set random elements to 0 during training; do nothing otherwise.
 
     Parameters
     ----------
     rate : float
-        The share that is set to 0.
+        The fraction of elements that are set to 0.
     """
 
     recordable = True
@@ -64,10 +64,10 @@ class Dropout(Layer):
         self.rng = generator(0, "dropout")
         self._behind: list[int] = []  # images in front of the first one; no plain setting, recordings do not ask for it
         self._before: Mapping[str, Any] | None = None
-        """State of the stream in front of the last draw; None where nothing was drawn."""
+        """State of the stream before the last draw; None if nothing was drawn."""
 
     def seed(self, rng: np.random.Generator, first: int = 0) -> None:
-        """Draw from ``rng`` from now on, for image ``first`` of a batch and those behind it."""
+        """Draw from ``rng`` from now on, for the images of a batch from ``first`` on."""
         self.rng, self._behind = rng, [first] if first else []
 
     def forward(self, x: Array) -> Array:
@@ -79,7 +79,7 @@ class Dropout(Layer):
         return self._multiply(x, self._draw)
 
     def forward_again(self, x: Array) -> Array:
-        """Drop the same numbers once more."""
+        """Repeat the last forward pass with the same mask."""
         if self._before is None:
             self.keep(None)
             return x
@@ -92,7 +92,7 @@ class Dropout(Layer):
         return dropout(x, mask)
 
     def _draw(self, mask: Array) -> None:
-        while self._behind:  # what other processes draw for the images in front
+        while self._behind:  # skip the values that other processes draw for the images before
             skip(self.rng, self._behind.pop() * mask[:1].size)
         self._before = self.rng.bit_generator.state
         dropout_mask(mask, self.rate, self.rng)
@@ -105,7 +105,7 @@ class Dropout(Layer):
         bits.state = now
 
     def backward(self, dy: Array) -> Array:
-        """Return dx: dy where the number was kept, scaled alike."""
+        """Return dx: dy where the element was kept, with the same scale."""
         (mask,) = self.take()
         return dy if mask is None else dropout(dy, mask)
 
@@ -119,7 +119,7 @@ class Dropout(Layer):
 
 
 class Scale(Layer):
-    """Multiply by a constant, which brings maps of different size to one (FCN-8s trained all at once)."""
+    """Multiply by a constant, which brings maps of different magnitude to one scale (FCN-8s trained all at once)."""
 
     recordable = True
 
@@ -133,7 +133,7 @@ class Scale(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """Return dx, scaled alike."""
+        """Return dx, multiplied by the same factor."""
         dx: Array = dy * dy.dtype.type(self.factor)
         return dx
 

@@ -16,7 +16,7 @@ from scratchnet.validation import pair
 
 
 class Concatenate(Layer):
-    """Put maps behind one another along the channels (U-Net)."""
+    """Concatenate maps along the channels (U-Net)."""
 
     recordable = True
 
@@ -61,14 +61,14 @@ class Add(Layer):
 
 
 class Crop(Layer):
-    """Cut the first map to the size of the second.
+    """Crop the first map to the size of the second.
 
     Parameters
     ----------
     offset : int or (vertical, horizontal) or None
-        Where the cut begins; None takes the middle.
+        Upper left corner of the crop; None crops the centre.
     margin : int
-        By how much the cut is smaller than the second map, on each side (what unpadded convolutions take away).
+        Pixels on each side by which the crop is smaller than the second map (removed by unpadded convolutions).
     """
 
     recordable = True
@@ -80,13 +80,13 @@ class Crop(Layer):
 
     def forward(self, x: Array, like: Array) -> Array:
         """(n, h, w, c), (n, ch, cw, …) → (n, ch, cw, c)."""
-        _, h, w, _ = self.output_shape(x.shape, like.shape)  # says what does not fit
+        _, h, w, _ = self.output_shape(x.shape, like.shape)  # raises an error for shapes that do not match
         offset = self.begin(x.shape, like.shape)
         self.keep(offset, x.shape[1:3])
         return crop2d(x, offset, (h, w))
 
     def backward(self, dy: Array) -> tuple[Array, None]:
-        """Return dx, zero outside the cut; the second map only lent its size."""
+        """Return dx, zero outside the crop; the second map gets no gradient, only its size is used."""
         offset, size = self.take()
         return crop2d_backward(dy, offset, size), None
 
@@ -99,13 +99,13 @@ class Crop(Layer):
         return x[0], h, w, x[3]
 
     def describe(self) -> str:
-        """Where the cut begins."""
+        """Describe the position of the crop."""
         if self.offset is None:
             return "crop the middle"
         return f"crop at {self.offset[0]}" + (f", {self.offset[1]}" if self.offset[0] != self.offset[1] else "")
 
     def begin(self, x: Shape, like: Shape) -> Pair:
-        """Return the row and column of the first map at which the cut begins."""
+        """Return the row and column of the first map at which the crop starts."""
         h, w = self._size(like)
         return self.offset or ((x[1] - h) // 2, (x[2] - w) // 2)
 
@@ -114,7 +114,7 @@ class Crop(Layer):
 
 
 class Pad(Layer):
-    """Put ``padding`` zeros on all four sides."""
+    """Pad all four sides with ``padding`` zeros."""
 
     recordable = True
 

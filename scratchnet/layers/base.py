@@ -1,4 +1,4 @@
-"""What all layers share: parameters, buffers, and a place to keep what the backward pass needs."""
+"""The base class of all layers, with parameters, buffers and saved values for the backward pass."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ Shape: TypeAlias = tuple[int, int, int, int]
 """(n, h, w, c)"""
 
 Kind: TypeAlias = Literal["weight", "bias", "scale", "shift"]
-"""What a parameter is; training recipes treat the kinds differently (bias: twice the rate, no decay)."""
+"""The kinds of parameters; training recipes treat them differently (bias: twice the learning rate, no decay)."""
 
 
 class Parameter:
     """A learnable array and its gradient.
 
-    A fresh parameter knows its shape and how it starts, and holds no memory; :meth:`Network.allocate` gives
-    ``value`` and ``grad`` their places in the network's flat buffers.
+    A new parameter has a shape and an initializer but no memory; :meth:`Network.allocate` places ``value`` and ``grad``
+    in the network's flat buffers.
 
     Parameters
     ----------
@@ -36,25 +36,25 @@ class Parameter:
         self.shape, self.kind, self.start = shape, kind, start
         self._arrays: tuple[Array, Array] | None = None
         self.place_id: object = None
-        """Another object after every :meth:`place`."""
+        """A new object after every :meth:`place`."""
         self.outdated = False
-        """Whether the next gradient takes the place of the one that is there, as if that were 0."""
+        """Whether the next gradient replaces the current one, as if that were 0."""
         self.frozen = False
         """Whether it is used but not learned: it gets no gradient and no update. See :meth:`Network.freeze`."""
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """The number of elements."""
         return prod(self.shape)
 
     def place(self, value: Array, grad: Array) -> None:
-        """Live in these two arrays from now on."""
+        """Use these two arrays for the value and the gradient from now on."""
         self._arrays = (value.reshape(self.shape), grad.reshape(self.shape))
         self.place_id = object()
 
     @property
     def value(self) -> Array:
-        """The numbers. Assigning, also ``value -= …``, writes into the network's buffer."""
+        """The parameter's values. Assignment, including ``value -= …``, writes to the network's buffer."""
         return self._placed()[0]
 
     @value.setter
@@ -63,7 +63,7 @@ class Parameter:
 
     @property
     def grad(self) -> Array:
-        """The gradient of the loss by them; every backward pass adds to it (``grad += …``), unless told otherwise."""
+        """The gradient of the loss with respect to the value; by default every backward pass adds to it."""
         self.clear_outdated()
         return self._placed()[1]
 
@@ -78,11 +78,11 @@ class Parameter:
             self._placed()[1][...] = 0
 
     def room(self) -> Array | None:
-        """Return where a gradient may be written before :meth:`accumulate`; None where one is that counts."""
+        """Return the gradient buffer if it may be overwritten before :meth:`accumulate`, else None."""
         return self._placed()[1] if self.outdated else None
 
     def accumulate(self, gradient: Array, room: Array | None = None) -> None:
-        """Add to the gradient; nothing is left to do where it was written to its ``room``, or for a frozen one."""
+        """Add to the gradient; do nothing if it was already written to ``room``, or if the parameter is frozen."""
         if self.frozen:
             return
         outdated, self.outdated = self.outdated, False
@@ -113,7 +113,7 @@ class Buffer:
     ----------
     value : Array
     start : float
-        What every number of it is after :meth:`Network.allocate`.
+        Initial value of every element, set by :meth:`Network.allocate`.
     """
 
     value: Array
@@ -121,46 +121,46 @@ class Buffer:
 
 
 class Layer:
-    """A function with a memory: what ``forward`` saw is kept until ``backward`` has used it.
+    """A function that saves values in ``forward`` until ``backward`` has used them.
 
     A layer defines
 
     - ``forward(*inputs) -> output``, arrays (n, h, w, c);
-    - ``backward(dy) -> dx``: the gradient by the input (a tuple for several inputs, None for what has no gradient),
-      after adding the gradients of its parameters to ``parameter.grad``;
-    - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without memory;
+    - ``backward(dy) -> dx``: returns the gradient with respect to the input (a tuple for several inputs, None for an
+      input without gradient) and adds the gradients of its parameters to ``parameter.grad``;
+    - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without allocating memory;
 
-    and, if ``forward`` draws at random or changes the layer, ``forward_again(*inputs)``.
+    and, if ``forward`` draws random values or changes the layer, ``forward_again(*inputs)``.
 
-    A class may say ``recordable = True``. A :class:`Replay <scratchnet.replay.Replay>` then repeats the array calls of
-    its passes without running the Python again, so ``forward`` and ``backward`` must
+    A class may set ``recordable = True``. A :class:`Replay <scratchnet.replay.Replay>` then repeats the array calls of
+    its passes without running the Python code again, so ``forward`` and ``backward`` must
 
-    - compute with the arrays that they are given, by NumPy functions, operators and the package's ops: what
-      ``np.asarray``, ``np.array``, ``memoryview`` or SciPy take out of them is frozen into the recording;
-    - make new arrays by ``scratchnet.recycling.empty`` or ``zeros``;
-    - call functions of other libraries, and draw at random, by ``scratchnet.recording.perform``;
-    - make the same calls whatever the numbers are: no ``if x.max() > 0``;
-    - change no attribute: what backward needs goes into ``self.keep``, statistics into buffers;
-    - depend on nothing but inputs, attributes, parameters and buffers: not on global variables or the time.
+    - compute with the given arrays, using NumPy functions, operators and the package's ops: values extracted with
+      ``np.asarray``, ``np.array``, ``memoryview`` or SciPy become constants of the recording;
+    - allocate new arrays with ``scratchnet.recycling.empty`` or ``zeros``;
+    - call functions of other libraries, and draw random values, through ``scratchnet.recording.perform``;
+    - make the same calls for all values: no ``if x.max() > 0``;
+    - change no attribute: values for backward go into ``self.keep``, statistics into buffers;
+    - depend only on inputs, attributes, parameters and buffers: not on global variables or the time.
 
-    All attributes, also lists, dicts and arrays up to 1 MB, are compared at every call, and a change makes a new
-    recording. The first replay on new numbers is compared with a plain pass, bit for bit. Where a layer breaks a rule
-    and that can be noticed, a RuntimeWarning names it, and the network runs without recordings from then on. A branch
-    in Python that only later inputs take cannot be noticed.
+    All attributes, including lists, dicts and arrays up to 1 MB, are compared at every call, and a change triggers a
+    new recording. The first replay on new values is compared with a normal pass, bit for bit. If a violation of these
+    rules is detected, a RuntimeWarning names the layer, and the network runs without recordings from then on. A Python
+    branch that only later inputs take cannot be detected.
     """
 
     recordable = False
-    """Whether a replay may repeat the passes, see above. It is not inherited: a class that wants it says so itself."""
+    """Whether a replay may repeat the passes, see above. It is not inherited: each class must set it."""
 
     forward: Callable[..., Array]
     backward: Callable[..., Any]
     output_shape: Callable[..., Shape]
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
-    """What the layer was made with, by position and by name; a saved network holds it."""
+    """The constructor's positional and keyword arguments, stored in saved networks."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make a layer and note its arguments."""
+        """Create a layer and record its arguments."""
         layer = super().__new__(cls)
         layer.arguments = args, kwargs
         return layer
@@ -170,27 +170,27 @@ class Layer:
         self.buffers: dict[str, Buffer] = {}
         self.training = False
         self.need_dx = True
-        """Whether ``backward`` must return dx; a network switches it off where nothing before the layer learns."""
+        """Whether ``backward`` must return dx; a network disables it if no earlier layer learns."""
         self.kept: tuple[Any, ...] | None = None
-        """What the last forward pass left for ``backward``."""
+        """Values saved by the last forward pass for ``backward``."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle is made from: everything but what is kept for a backward pass."""
+        """Return the state to copy or pickle: everything except the values saved for a backward pass."""
         return vars(self) | {"kept": None}
 
     def forward_again(self, *inputs: Any) -> Array:
-        """Return what the last forward pass returned for the same inputs, and keep what ``backward`` needs.
+        """Repeat the last forward pass for the same inputs, saving the values that ``backward`` needs.
 
-        The layer stays as it is otherwise, and other processes do not notice.
+        The layer does not change otherwise, and does not communicate with other processes.
         """
         return self.forward(*inputs)
 
     def keep(self, *values: Any) -> None:
-        """Store what ``backward`` will need."""
+        """Save values for ``backward``."""
         self.kept = values
 
     def take(self) -> tuple[Any, ...]:
-        """Return what was kept, and forget it."""
+        """Return the saved values and discard them."""
         if self.kept is None:
             raise RuntimeError(f"{type(self).__name__}.backward was called without a forward before it")
         kept, self.kept = self.kept, None
@@ -201,16 +201,16 @@ class Layer:
         return any(not parameter.frozen for parameter in self.parameters.values())
 
     def release(self) -> None:
-        """Forget what was kept, when no backward will come."""
+        """Discard the saved values if no backward pass will follow."""
         self.kept = None
 
     def seed(self, rng: np.random.Generator, first: int = 0) -> None:
-        """Take a new random stream, from a batch's image ``first`` on; only layers that draw (dropout) listen."""
+        """Set a new random stream, starting at image ``first`` of a batch; only used by random layers (dropout)."""
 
     def products(self, *shapes: Shape) -> int:
         """Return the multiply-adds of one forward pass; 0 for layers without matrix products."""
         return 0
 
     def describe(self) -> str:
-        """Say what the layer is, in the few words of a table."""
+        """Return a short description for tables."""
         return type(self).__name__

@@ -11,10 +11,10 @@ from scratchnet.validation import flag, function, integer, pair
 
 
 class _Kernel(Layer):
-    """What both have: a kernel of weights, the places that it meets, and a bias a filter.
+    """Common base class: weight, stride, padding, dilation and bias.
 
-    ``between`` are the channels that the weight leads from and to; in the transposed layer they are those of the
-    convolution that it turns round.
+    ``between`` are the weight's input and output channels; in the transposed layer they are those of the convolution
+    that is transposed.
     """
 
     def __init__(
@@ -42,23 +42,23 @@ class _Kernel(Layer):
         if flag(bias, f"{name}: bias"):
             self.parameters["bias"] = Parameter((channels[1],), "bias", constant(0))
         self.bias_is_lost = False
-        """Whether what follows takes off again whatever the bias adds, so that its gradient is 0; a network says so."""
+        """Whether the next layer cancels the bias, so that its gradient is 0; set by a network."""
 
     def _keep(self, x: Array) -> None:
         self.keep(x, "bias" in self.parameters and not self.bias_is_lost)
 
     def forget_input(self) -> None:
-        """Let go of the input; :meth:`remember_input` will bring it back before :meth:`backward`."""
+        """Drop the saved input; :meth:`remember_input` restores it before :meth:`backward`."""
         _, bias_learns = self.take()
         self.keep(None, bias_learns)
 
     def remember_input(self, x: Array) -> None:
-        """Take the input of the last forward pass once more."""
+        """Restore the input of the last forward pass."""
         _, bias_learns = self.take()
         self.keep(x, bias_learns)
 
     def _numbers(self) -> tuple[Array, Array | None]:
-        """Return the weight, and the bias where there is one."""
+        """Return the weight, and the bias or None."""
         return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
 
     def _learn(self, dweight: Array | None, dbias: Array | None, room: Array | None) -> None:
@@ -72,7 +72,7 @@ class _Kernel(Layer):
             raise ValueError(f"{self.describe()}: the input has {x[3]} channels, expected {self.channels[0]}")
 
     def _described(self, word: str) -> str:
-        """Return the word, the kernel's size, the number of filters, and whatever differs from the usual."""
+        """Return the word, the kernel size, the number of filters and all non-default settings."""
         text = f"{word} {self.kernel[0]}×{self.kernel[1]}, {self.channels[1]}"
         for name, (v, h) in (("stride", self.stride), ("dilation", self.dilation)):
             if (v, h) != (1, 1):
@@ -89,7 +89,7 @@ class Conv2d(_Kernel):
     kernel_size, stride, padding, dilation : int or (vertical, horizontal)
     groups : int
     bias : bool
-        Leave it out in front of batch norm, which subtracts any constant again.
+        Use False before batch norm, which subtracts any constant again.
     start : Initializer
         Of the weight (kh, kw, in_channels / groups, out_channels); the bias starts at 0.
     """
@@ -139,12 +139,12 @@ class Conv2d(_Kernel):
         return n, size[0], size[1], self.channels[1]
 
     def products(self, x: Shape) -> int:  # type: ignore[override]
-        """Every output number is a sum of kh·kw·c_in/groups products."""
+        """Return the multiply-adds: kh·kw·c_in/groups per output element."""
         n, oh, ow, _ = self.output_shape(x)
         return n * oh * ow * self.parameters["weight"].size
 
     def describe(self) -> str:
-        """Kernel size, filters, and whatever differs from the usual."""
+        """Return the kernel size, filters and non-default settings."""
         return self._described("conv")
 
 
@@ -214,10 +214,10 @@ class ConvTranspose2d(_Kernel):
         return n, size[0], size[1], self.channels[1]
 
     def products(self, x: Shape) -> int:  # type: ignore[override]
-        """Every input number is multiplied with kh·kw·c_out/groups weights."""
+        """Return the multiply-adds: kh·kw·c_out/groups per input element."""
         n, h, w, _ = x
         return n * h * w * self.parameters["weight"].size
 
     def describe(self) -> str:
-        """Kernel size, filters, and whatever differs from the usual."""
+        """Return the kernel size, filters and non-default settings."""
         return self._described("deconv")

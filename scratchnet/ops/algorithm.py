@@ -1,4 +1,4 @@
-"""Which form of a convolution is the quickest for a shape: the one place that decides.
+"""Choose the fastest form of a convolution for a given shape.
 
 The thresholds are rules of thumb; ``scratchnet bench ops`` measures both sides of them on a machine.
 """
@@ -11,16 +11,16 @@ from scratchnet.modes import is_precise, is_textbook, is_whole
 from scratchnet.ops.geometry import Convolution, Pair
 
 FEWEST_TILES = 48
-"""Under so many tiles, transforming the kernels costs more than the multiplications that it saves."""
+"""Below this number of tiles, transforming the kernels costs more than the multiplications it saves."""
 
 FEWEST_CHANNELS = 8
-"""Under so many channels, the transformed products are too thin for a fast matrix product."""
+"""Below this number of channels, the transformed matrices are too thin for a fast product."""
 
 PIECE_TAPS = 5
-"""As many taps of the direct sum take the time of one 3×3 convolution in Winograd's form."""
+"""Number of taps of the direct sum that take as long as one 3×3 convolution in Winograd's form."""
 
 PIECE_CHANNELS = 32
-"""Under so many channels they are fewer."""
+"""Below this number of channels, fewer taps take as long."""
 
 
 class Form(Enum):
@@ -45,11 +45,11 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
     Parameters
     ----------
     x : (n, …)
-        Only its number of images and dtype count.
+        Only the number of images and the dtype are used.
     weight : (kh, kw, c_in / groups, c_out)
-        Only its shape counts.
+        Only the shape is used.
     precise : bool
-        Refuse Winograd's forms; float64 always does.
+        Exclude Winograd's forms, as is always done for float64.
     """
     c, c_out = weight.shape[2:]
     if is_textbook() or (conv.groups > 1 and (conv.groups, 1) != (c_out, c)):
@@ -63,25 +63,25 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
         return Form.FEW
     if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not _suits_winograd(conv, min(c, c_out)):
         return Form.DIRECT
-    d_h, d_w = conv.dilation  # the map falls into so many maps, each of every d-th pixel
+    d_h, d_w = conv.dilation  # the map splits into d_h·d_w maps, each of every d-th pixel
     return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)))
 
 
 def winograd_tile(x: Array, weight: Array, conv: Convolution, output: Pair, precise: bool) -> int | None:
-    """Return the tile of an ordinary 3×3 convolution of ``x`` that takes Winograd's form; None for any other."""
+    """Return the tile if an ordinary 3×3 convolution of ``x`` uses Winograd's form, else None."""
     form = choose(x, weight, conv, x.shape[1:3], output, precise)
     ordinary = conv.kernel == (3, 3) and conv.dilation == (1, 1)
     return form.tile if ordinary and form in (Form.WINOGRAD2, Form.WINOGRAD4) else None
 
 
 def has_few_pixels(dy: Array, groups: int) -> bool:
-    """Return whether turning the kernels would cost more than adding up what they spread: small maps, many channels."""
+    """Return whether rotating the kernels would cost more than col2im: small maps with many channels."""
     n, oh, ow, c_out = dy.shape
     return groups == 1 and 0 < n * oh * ow < c_out and not is_whole()
 
 
 def _suits_winograd(conv: Convolution, channels: int) -> bool:
-    """Return whether the kernel is 3×3 at stride 1, or can be brought to that (see ``dilated`` and ``large``)."""
+    """Return whether the kernel is 3×3 at stride 1, or can be reduced to that (see ``dilated`` and ``large``)."""
     kh, kw = conv.kernel
     if conv.stride != (1, 1) or channels < FEWEST_CHANNELS:
         return False
@@ -92,7 +92,7 @@ def _suits_winograd(conv: Convolution, channels: int) -> bool:
 
 
 def _winograd(n: int, output: Pair) -> Form:
-    """Choose the tile that needs fewer products; none where there are few tiles, or the direct sum has no more."""
+    """Choose the tile that needs fewer products, or none if there are few tiles or the direct sum needs no more."""
     products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}
     m = 2 if products[2] <= products[4] else 4
     if n * _tiles(output, m) < FEWEST_TILES or products[m] >= 9 * output[0] * output[1]:

@@ -1,4 +1,4 @@
-"""Cutting, bordering and joining maps; no arithmetic beyond a sum."""
+"""Crop, pad, concatenate and add feature maps."""
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.arguments import Argument
@@ -8,9 +8,9 @@ from scratchnet.recycling import empty, zeros
 
 
 def row_of(pixel: Array, count: int) -> Array:
-    """Repeat a pixel's numbers (c,) for a row of ``count`` pixels: (count·c,).
+    """Repeat a pixel's values (c,) for a row of ``count`` pixels: (count·c,).
 
-    Along a whole row NumPy multiplies in one run, where with a pixel's c numbers it would begin anew at every pixel.
+    NumPy then multiplies a whole row in one run instead of restarting its inner loop at every pixel.
     """
     row = empty(pixel, (count, len(pixel)))
     row[...] = pixel
@@ -19,12 +19,12 @@ def row_of(pixel: Array, count: int) -> Array:
 
 @operation(x=Argument("n h w c", role="view"))
 def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
-    """Cut ``size`` (h, w) out of ``x`` with its upper left corner at ``offset``.
+    """Crop ``x`` to ``size`` (h, w), with the upper left corner at ``offset``.
 
     Raises
     ------
     ValueError
-        When the cut reaches over the edge of ``x``.
+        If the crop extends past the edge of ``x``.
     """
     top, left = pair(offset, "offset", 0)
     h, w = pair(size, "size", 1)
@@ -35,7 +35,7 @@ def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
 
 @operation(dy="n h w c")
 def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
-    """Return dx of ``size`` (h, w): the gradient inside the cut, zero outside."""
+    """Return dx of ``size`` (h, w): the gradient inside the crop, zero outside."""
     top, left = pair(offset, "offset", 0)
     size = pair(size, "size", 1)
     n, h, w, c = dy.shape
@@ -48,7 +48,7 @@ def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
 
 @operation(x="n h w c")
 def pad2d(x: Array, padding: int | Pair) -> Array:
-    """Put ``padding`` (vertical, horizontal) zeros on all four sides."""
+    """Pad all four sides with ``padding`` (vertical, horizontal) zeros."""
     ph, pw = pair(padding, "padding", 0)
     n, h, w, c = x.shape
     y = zeros(x, (n, h + 2 * ph, w + 2 * pw, c))
@@ -67,12 +67,12 @@ def pad2d_backward(dy: Array, padding: int | Pair) -> Array:
 
 @operation(maps="_n _h _w _c")
 def concatenate(*maps: Array) -> Array:
-    """Put maps of one size behind one another along the channels: U-Net's way to bring back where things are.
+    """Concatenate maps of the same size along the channels, as the skip connections of U-Net do.
 
     Raises
     ------
     ValueError
-        When the maps differ in anything but their channels.
+        If the maps differ in anything but their number of channels.
     """
     if not maps:
         raise ValueError("concatenate: expected at least one map, got none")
@@ -89,7 +89,7 @@ def concatenate(*maps: Array) -> Array:
 
 @operation(dy=Argument("n h w c", role="view"))
 def concatenate_backward(dy: Array, channels: list[int]) -> list[Array]:
-    """Cut the gradient into the pieces with ``channels`` channels each."""
+    """Split the gradient into pieces with the given numbers of ``channels``."""
     channels = [integer(c, "channels", 1) for c in channels]
     if sum(channels) != dy.shape[3]:
         raise ValueError(f"concatenate_backward: pieces of {channels} channels do not add up to those of dy {dy.shape}")
@@ -99,7 +99,7 @@ def concatenate_backward(dy: Array, channels: list[int]) -> list[Array]:
 
 @operation(maps="_n _h _w _c")
 def add(*maps: Array) -> Array:
-    """Sum maps of one shape, FCN's way to join a deep and a shallow map. Each input's gradient is that of the sum."""
+    """Sum maps of the same shape, as FCN's skip connections do. Each input gets the gradient of the sum unchanged."""
     if not maps:
         raise ValueError("add: expected at least one map, got none")
     if len({m.shape for m in maps}) != 1:

@@ -1,15 +1,15 @@
-"""The convolution as one matrix product: tiled im2col.
-
-Write the ``kh·kw·c_in`` inputs that one output pixel sees as a row of a matrix, *columns*, and the sliding sum becomes
-a plain product of two matrices, which is what computers do best:
+"""Convolution as a matrix product: tiled im2col.
 
     Y = columns(x) · W                      forward
-    dW = columns(x)ᵀ · dY                   every row of columns met every row of dY once
-    columns(dx) = dY · Wᵀ                   … and dx sums what lands on the same input pixel
+    dW = columns(x)ᵀ · dY                   gradient with respect to the weight
+    columns(dx) = dY · Wᵀ                   dx sums the elements that belong to the same input pixel
 
-The matrix of columns is ``kh·kw`` times the size of the input, so it is never made whole (but in textbook mode): the
-functions below build it for one block of output pixels at a time, in a core's cache, and multiply, each core its own
-blocks.
+The matrix *columns* has one row per output pixel: the ``kh·kw·c_in`` inputs in its receptive field. The sliding sum
+then becomes a product of two matrices, which computers do very fast.
+
+The matrix is ``kh·kw`` times the size of the input, so it is only built as a whole in textbook mode. Otherwise, the
+functions below build and multiply it for one block of output pixels at a time, in a core's cache, and distribute the
+blocks over the cores.
 
 Reference: Chellapilla, Puri, Simard, "High performance convolutional neural networks for document processing" (2006).
 """
@@ -37,8 +37,8 @@ ENOUGH_CHANNELS = 64
 def convolve(x: Array, weight: Array, conv: Convolution, size: Pair, bias: Array | None = None) -> Array:
     """Return the convolution, ``(n, *size, c_out)``.
 
-    ``conv.padding`` is what lies above and to the left; it may be negative. ``size`` is the output's, which says how
-    far the input is continued with zeros below and to the right.
+    ``conv.padding`` is the padding above and to the left; it may be negative. The output ``size`` determines how many
+    zeros are added below and to the right.
     """
     xp = namespace(x)
     y = empty(x, (len(x), *size, weight.shape[3]))
@@ -47,7 +47,7 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair, bias: Array
 
     def multiply(block: Block) -> None:
         rows, target = columns(x, conv, block), _view(y, block)
-        if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows lie together: multiply into them
+        if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows are contiguous: multiply into them
             xp.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
             if row is not None:
                 whole = target.reshape(-1, len(row))
@@ -85,7 +85,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
-    """Return dx ``(n, *size, c_in)``: add ``dY · Wᵀ`` to the input pixels that each output pixel saw (col2im)."""
+    """Return dx ``(n, *size, c_in)``: add ``dY · Wᵀ`` to the receptive field of each output pixel (col2im)."""
     xp = namespace(dy)
     n, oh, ow, _ = dy.shape
     kh, kw, cg, _ = weight.shape
@@ -114,8 +114,8 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> A
 def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
     """Return what :func:`input_gradient` returns, for one group and maps with fewer pixels than channels.
 
-    The weights are most of the memory then, so they are multiplied as they lie, and every core has its own channels of
-    dx, to which it adds tap by tap.
+    The weights then take most of the memory, so they are multiplied without a copy, and every core computes its own
+    channels of dx, tap by tap.
     """
     n, oh, ow, c_out = dy.shape
     kh, kw, c, _ = weight.shape
@@ -150,8 +150,8 @@ def _blocks(shape: tuple[int, ...], x: Array, weight: Array) -> list[Block]:
 
 
 def _weight_matrices(weight: Array, groups: int) -> Array:
-    """Lay the weight out as one matrix a group: (groups, kh·kw·c_in/groups, c_out/groups)."""
-    if not weight.flags.c_contiguous:  # a turned kernel
+    """Reshape the weight to one matrix per group: (groups, kh·kw·c_in/groups, c_out/groups)."""
+    if not weight.flags.c_contiguous:  # a rotated kernel
         laid_out = empty(weight, weight.shape)
         laid_out[...] = weight
         weight = laid_out
@@ -160,7 +160,7 @@ def _weight_matrices(weight: Array, groups: int) -> Array:
 
 
 def columns(x: Array, conv: Convolution, block: Block) -> Array:
-    """Gather what each output pixel of ``block`` sees, a row each: (groups, positions, kh·kw·c_in/groups)."""
+    """Gather each output pixel's receptive field as a row: (groups, positions, kh·kw·c_in/groups)."""
     xp = namespace(x)
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.stride, conv.dilation
     images, rows, cols = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
@@ -169,7 +169,7 @@ def columns(x: Array, conv: Convolution, block: Block) -> Array:
     cg = x.shape[3] // conv.groups
     shape, strides = (conv.groups, images, rows, cols, kh), (sc * cg, sn, sy * sh, sx * sw, sy * dh)
     if conv.groups == 1 and dw == 1 and (sx, sc) == (x.shape[3] * x.itemsize, x.itemsize):
-        # what a row of the kernel sees lies together
+        # the inputs of a kernel row are contiguous
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
     else:
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))
@@ -179,7 +179,7 @@ def columns(x: Array, conv: Convolution, block: Block) -> Array:
 
 
 def _window(x: Array, conv: Convolution, block: Block) -> Array:
-    """Return the part of ``x``, zeros round it where it hangs over the edge, that ``block`` of the output sees."""
+    """Return the part of ``x`` that ``block`` of the output reads, padded with zeros where it extends past the edge."""
     h, w = x.shape[1:3]
     spans = []
     for o0, o1, k, s, p, d in zip(
@@ -196,19 +196,19 @@ def _window(x: Array, conv: Convolution, block: Block) -> Array:
 
 
 def _view(y: Array, block: Block) -> Array:
-    """Return the part of ``y`` that ``block`` names."""
+    """Return a view of ``block`` in ``y``."""
     return y[block.n0 : block.n1, block.r0 : block.r1, block.c0 : block.c1]
 
 
 def _group(part: Array, groups: int) -> Array:
-    """Turn (images, rows, cols, c) into one matrix a group: (groups, positions, c/groups)."""
+    """Reshape (images, rows, cols, c) to one matrix per group: (groups, positions, c/groups)."""
     c = part.shape[3]
     grouped: Array = part.reshape(-1, groups, c // groups).swapaxes(0, 1)
     return grouped
 
 
 def _ungroup(products: Array, block: Block) -> Array:
-    """Turn (groups, positions, c/groups) back into (images, rows, cols, c)."""
+    """Reshape (groups, positions, c/groups) back to (images, rows, cols, c)."""
     shape = (block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0, -1)
     maps: Array = products.swapaxes(0, 1).reshape(shape)
     return maps

@@ -1,12 +1,12 @@
-"""The entrance of every operation: its array arguments are checked, and it runs where they are.
+"""Entry point of every operation: check the array arguments and run on their device.
 
-An operation is written in array code that runs on NumPy and on CuPy arrays, which :func:`operation` hands to it
-contiguous and of the dtype and shape that it expects (see ``arguments``). What it does for a CPU's sake, cutting maps
-into blocks that fit a cache and handing them to threads, would only make a GPU wait, so on CuPy arrays
+An operation is written in array code that runs on NumPy and CuPy arrays. :func:`operation` makes its arguments
+contiguous and checks their dtypes and shapes (see ``arguments``). The optimisations for a CPU, cutting maps into blocks
+that fit a cache and distributing them over threads, would only slow down a GPU, so on CuPy arrays
 
-- the kernel of the same name is called if there is one: ``ops.pooling.max_pool2d`` becomes
-  ``ops.cuda.pooling.max_pool2d``, a function that takes the same arguments and returns the same, or
-  ``NotImplemented`` where it does not serve such arguments;
+- the kernel of the same name is called if there is one: for ``ops.pooling.max_pool2d`` that is
+  ``ops.cuda.pooling.max_pool2d``. It takes the same arguments and returns the same result, or ``NotImplemented`` for
+  arguments that it does not support;
 - otherwise the operation's own code runs on whole arrays (see ``modes.whole``).
 """
 
@@ -22,20 +22,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OPERATIONS: dict[str, Arguments] = {}
-"""Every operation by module and name, with what it expects of its arrays."""
+"""Every operation by module and name, with the expectations on its arrays."""
 
 
 def operation(
     check: Callable[..., None] | None = None, **expected: Argument | str
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function an operation on NumPy and CuPy arrays.
+    """Decorate a function as an operation on NumPy and CuPy arrays.
 
     Parameters
     ----------
     check : callable or None
-        Called with the same arguments before the operation; raises a ValueError for those that do not fit together.
+        Called with the same arguments before the operation; raises a ValueError if they are inconsistent.
     **expected : Argument or str
-        What every array argument must be; a string names the axes of a float array.
+        Expectation on each array argument; a string names the axes of a float array.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -56,7 +56,7 @@ def operation(
 
 
 def _on_gpu(function: Callable[..., R], call: Call) -> R:
-    """Call the kernel that does an operation's work, or else the operation itself; kernels get no empty batch."""
+    """Call the operation's CUDA kernel if there is one, else the operation; kernels are not called on empty batches."""
     kernel = None if is_textbook() or call.empty else find_kernel(function.__module__, function.__name__)
     if kernel is not None:
         result: R = kernel(*call.given, **call.settings)
@@ -68,7 +68,7 @@ def _on_gpu(function: Callable[..., R], call: Call) -> R:
 
 @cache
 def find_kernel(module: str, name: str) -> Callable[..., Any] | None:
-    """Return the function of ``ops.cuda`` that does an operation's work, or None."""
+    """Return the function of ``ops.cuda`` that implements an operation, or None."""
     place = f"{__package__}.cuda.{module.rpartition('.')[2]}"
     try:
         return getattr(import_module(place), name, None)

@@ -1,13 +1,13 @@
-"""Convolution into a handful of channels: multiply first, slide afterwards.
-
-im2col copies every input number ``kh·kw`` times, which pays when many filters then use the copy. With one or two
-filters it is the copying that costs. So here every pixel is multiplied by all ``kh·kw·c_out`` weights at once, one
-matrix product without any copy, and the results, of which there are few, are shifted and summed:
+"""Convolution with very few output channels: multiply first, shift afterwards.
 
     z[n, v, u, (i, j, b)] = Σ_a x[n, v, u, a] · w[i, j, a, b]
     y[n, o, q, b] = Σ_{i, j} z[n, o + i − p, q + j − p, (i, j, b)]
 
-The gradient by the weight turns that round: the few channels of dy are copied, not the many of x.
+im2col copies every input value ``kh·kw`` times, which pays off if many filters use the copy. With one or two filters
+the copy dominates the cost. So here one matrix product, without a copy, multiplies every pixel by all ``kh·kw·c_out``
+weights, and the few results are shifted and summed.
+
+The gradient with respect to the weight copies the few channels of dy instead of the many channels of x.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
     def add(block: Block) -> None:
         first = max(0, block.r0 - conv.padding[0])
         last = min(h, block.r1 - 1 - conv.padding[0] + conv.dilation[0] * (kh - 1) + 1)
-        if last <= first:  # a block of padding alone
+        if last <= first:  # a block that contains only padding
             return
         products = empty(x, (block.n1 - block.n0, last - first, w, kh, kw, c_out))
         pixels = x[block.n0 : block.n1, first:last]
@@ -52,7 +52,7 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
 
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
-    """Return dW = xᵀ · columns(dy), turned by 180°; of ``weight`` only the shape is used."""
+    """Return dW = xᵀ · columns(dy), rotated by 180°; of ``weight`` only the shape is used."""
     xp = namespace(x)
     kh, kw, c, c_out = weight.shape
     grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))

@@ -1,12 +1,12 @@
-"""A large kernel as a sum of 3×3 ones, so that Winograd's transform serves it.
-
-Continued with zeros to a multiple of three, a 7×7 kernel is nine kernels of 3×3 side by side. Each sees the map a
-multiple of three pixels further on, and the convolution is the sum of theirs:
+"""Convolution with a large kernel as a sum of 3×3 convolutions, so that Winograd's transform can be used.
 
     y[o] = Σ_i x[o + i − p] · w[i] = Σ_r Σ_{i < 3} x[o + 3r + i − p] · w[3r + i]        (one axis)
 
-The zeros are multiplied in vain, but a 3×3 convolution in Winograd's form takes no longer than five taps of the direct
-sum, so it pays where a piece has more.
+Padded with zeros to a multiple of three, a 7×7 kernel consists of nine 3×3 kernels. Each of them reads the map shifted
+by a multiple of three pixels, and the convolution is the sum of the nine.
+
+Multiplying the padding is wasted work, but a 3×3 convolution in Winograd's form takes no longer than five taps of the
+direct sum, so it pays off for pieces with more taps.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, siz
 
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution, tile: int) -> Array:
-    """Return the gradient by the weight for :func:`convolve`, piece by piece; of ``weight`` only the shape is used."""
+    """Return dW for :func:`convolve`, piece by piece; of ``weight`` only the shape is used."""
     dweight = empty(weight, (*_grown(conv), *weight.shape[2:]))
     for rows, columns, seen in _pieces(x, conv, dy.shape[1:3]):
         dweight[rows, columns] = winograd.conv3x3_weight_gradient(dy, seen, (0, 0), tile)
@@ -50,7 +50,7 @@ def _grown(conv: Convolution) -> Pair:
 
 
 def _pieces(x: Array, conv: Convolution, size: Pair) -> Iterator[tuple[slice, slice, Array]]:
-    """Yield the rows and columns of every 3×3 piece of the kernel, and the part of the padded map that it sees."""
+    """Yield the rows and columns of every 3×3 piece of the kernel, and the part of the padded map that it reads."""
     kh, kw = _grown(conv)
     padded = zeros(x, (len(x), size[0] + kh - 1, size[1] + kw - 1, x.shape[3]))
     v = tap(0, x.shape[1], padded.shape[1], 1, conv.padding[0])

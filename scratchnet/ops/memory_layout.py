@@ -1,4 +1,4 @@
-"""Memory layout: copying pixels, and bringing an array of any strides into C order."""
+"""Memory layout: copy pixels, and copy strided arrays to C order."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from scratchnet.recycling import empty
 
 
 def copy_pixels(source: Array, target: Array) -> None:
-    """Copy pixels (…, c) to others, strided or not.
+    """Copy pixels (…, c) from ``source`` to ``target``, strided or not.
 
-    Where the channels of a pixel lie together, they are moved as one element of c numbers: NumPy would begin a new run
-    at every pixel, which takes longer than copying so few numbers.
+    If the channels of a pixel are contiguous, they are copied as one element of c values: otherwise NumPy would restart
+    its inner loop at every pixel, which takes longer than copying so few values.
     """
     if namespace(source) is np and source.strides[-1] == target.strides[-1] == source.itemsize:
         pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
@@ -22,7 +22,7 @@ def copy_pixels(source: Array, target: Array) -> None:
 
 
 def contiguous_copy(array: Array, dtype: Any = None) -> Array:
-    """Return a copy in C order and the machine's byte order, of another dtype if one is given."""
+    """Return a copy in C order and native byte order, converted to ``dtype`` if it is given."""
     dtype = array.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
     copied = empty(array, array.shape, dtype)
     if dtype == array.dtype and array.ndim > 1 and array.size:
@@ -33,7 +33,7 @@ def contiguous_copy(array: Array, dtype: Any = None) -> Array:
 
 
 def overlaps_itself(array: Array) -> bool:
-    """Return whether two elements may share memory, as in a broadcast array: it cannot be written to then."""
+    """Return whether elements may share memory, as in a broadcast array, which cannot be written to."""
     if not array.size:
         return False
     extent = array.itemsize
@@ -53,12 +53,12 @@ def partly_overlap(a: Array, b: Array) -> bool:
 
 
 def without_subclass(array: Array, operation: str, name: str) -> Array:
-    """Return the plain array behind a subclass (a memmap, a matrix), whose operators may mean something else.
+    """Convert a subclass (a memmap, a matrix), whose operators may behave differently, to a plain array.
 
     Raises
     ------
     TypeError
-        For a masked array, whose mask would be lost.
+        If the array is masked, because its mask would be lost.
     """
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{operation}: {name} is a masked array; use {name}.filled(…)")

@@ -1,4 +1,4 @@
-"""Matrix products shared between the cores: what is left of a convolution that does not slide."""
+"""Matrix products distributed over the cores, for convolutions whose kernel does not slide."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ NARROWEST = 32
 
 
 def product(a: Array, b: Array, out: Array) -> None:
-    """Write ``a · b`` to ``out``, each core a part of its rows, or of its columns if there are more of those.
+    """Write ``a · b`` to ``out``; each core computes some of its rows, or of its columns if there are more of them.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def product(a: Array, b: Array, out: Array) -> None:
 
 
 def product_over_rows(a: Array, b: Array) -> Array:
-    """Return ``aᵀ · b`` for tall matrices (rows, k) and (rows, columns): each core sums over a part of the rows."""
+    """Return ``aᵀ · b`` for tall matrices (rows, k) and (rows, columns); each core sums over some of the rows."""
     xp = namespace(a)
 
     def multiply(share: Sequence[slice]) -> Array:
@@ -56,6 +56,6 @@ def product_over_rows(a: Array, b: Array) -> Array:
 
 
 def _pieces(length: int) -> list[slice]:
-    """Cut ``length`` into a piece a core."""
+    """Cut ``length`` into one piece per core."""
     count = min(thread_count(), length)
     return [slice(k * length // count, (k + 1) * length // count) for k in range(count)]

@@ -1,16 +1,15 @@
-"""Selecting numbers with a mask, exactly, whatever they are.
+"""Select values with a mask, correctly for infinity and NaN.
 
-Multiplying by a mask of zeros and ones is fast but wrong for some numbers: ``inf · 0`` and ``nan · 0`` are NaN. NumPy's
-``where`` and boolean indexing are exact, but take many times as long. Here the *bits* of the numbers, read as
-integers, are multiplied by an integer 0 or 1. That is exact, makes as many passes as multiplying floats, and can be
-replayed.
+Multiplying by a mask of zeros and ones is fast but wrong for some values: ``inf · 0`` and ``nan · 0`` are NaN. NumPy's
+``where`` and boolean indexing are correct but many times slower. Here the *bits* of the values, viewed as integers, are
+multiplied by the integer 0 or 1. That is exact, needs no more passes than multiplying floats, and can be replayed.
 """
 
 from scratchnet.arrays import Array, namespace
 
 
 def as_integers(array: Array) -> Array:
-    """View numbers as signed integers of the same size; booleans become int8."""
+    """View an array as signed integers of the same size; booleans become int8."""
     bits: Array = array.view(f"i{array.dtype.itemsize}")
     return bits
 
@@ -27,7 +26,7 @@ def keep_where_positive(values: Array, y: Array, mask: Array, out: Array) -> Non
         ``mask`` is scratch memory; it may be ``out``, and ``out`` may be ``values``, but ``mask`` must not be
         ``values``.
     y : array of that shape
-        Numbers of the same type, or booleans.
+        Of the same dtype as ``values``, or boolean.
     """
     xp, ones = namespace(values), as_integers(mask)
     xp.greater(as_integers(y), 0, out=ones, casting="unsafe")  # positive floats are positive integers

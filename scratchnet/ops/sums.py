@@ -1,4 +1,4 @@
-"""Sums over all pixels of a map, one a channel: bias gradients and batch norm's statistics."""
+"""Sums over all pixels of a map, one per channel: bias gradients and batch norm's statistics."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -23,10 +23,10 @@ def column_sums(x: Array) -> Array:
 
 
 def sums_over_rows(function: Callable[..., None], count: int, *maps: Array, dtype: Any = None) -> Array:
-    """Add up ``count`` sums a channel over all rows of maps: (count, c).
+    """Compute ``count`` sums per channel over all rows of maps: (count, c).
 
-    Those of a piece of rows are float32 if the maps are, the sum over the pieces is float64, so that many pixels do not
-    cost precision.
+    The sums of each piece have the dtype of the maps. They are added up in float64, so that precision does not suffer
+    from the number of pixels.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def sums_over_rows(function: Callable[..., None], count: int, *maps: Array, dtyp
         Writes the ``sums`` (count, c) of matching pieces (rows, w·c) of the maps.
     maps : arrays (n, h, w, c) of one shape
     dtype
-        Of the result; that of the maps if it is None.
+        Dtype of the result; defaults to that of the maps.
     """
     x = maps[0]
     partial = empty(x, (len(row_pieces(x)), count, x.shape[3]))
@@ -44,10 +44,10 @@ def sums_over_rows(function: Callable[..., None], count: int, *maps: Array, dtyp
 
 
 def sum_rows(piece: Array, out: Array) -> None:
-    """Sum a piece of rows (rows, w·c) over its pixels and write that to ``out`` (c,).
+    """Sum a piece of rows (rows, w·c) over its pixels and write the result to ``out`` (c,).
 
-    A product with a row of ones is several times quicker than NumPy's sum over the first axis. On a GPU a product may
-    round its factors (TF32), and all pixels come in one piece.
+    A product with a row of ones is several times faster than NumPy's sum over the first axis. On a GPU, where all
+    pixels are in one piece, a product may round its factors (TF32).
     """
     pixels = piece.reshape(-1, len(out))
     if on_gpu(pixels):
@@ -57,7 +57,7 @@ def sum_rows(piece: Array, out: Array) -> None:
 
 
 def sum_rows_exactly(piece: Array, out: Array) -> None:
-    """Do the same with a rounding error about five times smaller: groups of pixels first, then their sums."""
+    """Like :func:`sum_rows`, with about a fifth of the rounding error: sum groups of pixels, then add these sums."""
     pixels = piece.reshape(-1, len(out))
     groups, rest = divmod(len(pixels), GROUP)
     if on_gpu(pixels) or groups < 4:
@@ -71,7 +71,7 @@ def sum_rows_exactly(piece: Array, out: Array) -> None:
 
 
 def _ones(count: int, dtype: Any) -> Array:
-    """Return ``count`` ones; a recorded step has hundreds of these products, and one row serves them all."""
+    """Return ``count`` ones; the hundreds of products of a recorded step share one row of ones."""
     return _most_ones(1 << max(count - 1, 0).bit_length(), np.dtype(dtype))[:count]
 
 

@@ -1,8 +1,8 @@
-"""Switches in two bits: what remembering the maxima costs at least.
+"""Pack switches into two bits, the minimum memory for the positions of the maxima.
 
-A 2×2 window has four positions, so a switch is a number from 0 to 3, two bits, and four of them fill a byte. For 64
-maps of 180×240 that is 0.17 MB, where the maps themselves, kept in float32 for a decoder that wants them whole, take
-11 MB (Badrinarayanan, Kendall, Cipolla 2015, section 3).
+A 2×2 window has four positions, so a switch from 0 to 3 takes two bits, and four of them fill a byte. For 64 maps of
+180×240 that is 0.17 MB; keeping the maps themselves in float32 for a decoder would take 11 MB (Badrinarayanan, Kendall,
+Cipolla 2015, section 3).
 
     switches 1 3 0 2  →  1 + 4·3 + 16·0 + 64·2 = 141
 """
@@ -27,9 +27,9 @@ class PackedSwitches:
     Attributes
     ----------
     packed : (⌈n·oh·ow·c / 4⌉,) uint8
-        In reading order, the first switch of a byte in its lowest bits; the last byte is filled up with zeros.
+        In reading order, the first switch of a byte in its lowest bits; the last byte is padded with zeros.
     shape : (n, oh, ow, c)
-        Of the switches.
+        Shape of the switches.
     size, kernel, stride, padding
         As in :class:`~scratchnet.ops.pooling.Switches`.
     """
@@ -53,7 +53,7 @@ def pack_switches(switches: Switches) -> PackedSwitches:
     Raises
     ------
     ValueError
-        When a window has more than four positions.
+        If a window has more than four positions.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def pack_switches(switches: Switches) -> PackedSwitches:
 
 @operation(stored=PACKED)
 def unpack_switches(stored: PackedSwitches) -> Switches:
-    """Return the switches as bytes again, ready for unpooling."""
+    """Unpack the switches to one byte each, ready for unpooling."""
     xp, size = namespace(stored.packed), packed_bytes(prod(stored.shape))
     if stored.packed.dtype != xp.uint8 or stored.packed.shape != (size,):
         raise ValueError(
@@ -97,5 +97,5 @@ def unpack_switches(stored: PackedSwitches) -> Switches:
 
 
 def packed_bytes(count: int) -> int:
-    """Return how many bytes ``count`` switches take."""
+    """Return the number of bytes that ``count`` packed switches take."""
     return -(-count // PER_BYTE)

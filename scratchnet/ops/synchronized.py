@@ -1,13 +1,13 @@
-"""Batch norm of a batch that several processes share: normalised by the statistics of all of it.
-
-Each process adds its number of pixels n, n·μ and n·(σ² + μ²) to those of the others, and finds in the sums the mean
-and the variance of the whole batch:
+"""Synchronised batch norm: normalise a batch that is split over processes by the statistics of the whole batch.
 
     μ = Σ n·μ / Σ n        σ² = Σ n·(σ² + μ²) / Σ n − μ²
 
-In the backward pass dx needs Σ dy and Σ dy·x̂ of the whole batch (see :mod:`scratchnet.ops.normalization`); dγ and dβ
-stay a process's own share, as the gradients of all other parameters. The sums travel in float64, so that σ² as a
-difference of two of them is as exact as float32 can tell.
+The processes sum their pixel counts n, n·μ and n·(σ² + μ²), and compute the mean and the variance of the whole batch
+from these sums.
+
+In the backward pass, dx needs Σ dy and Σ dy·x̂ over the whole batch (see :mod:`scratchnet.ops.normalization`). dγ and
+dβ remain each process's share, like the gradients of all other parameters. The sums are exchanged in float64, so that
+σ², a difference of two sums, is accurate to float32.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ from scratchnet.recycling import empty
 def shared_batch_norm(
     x: Array, gamma: Array, beta: Array, over_ranks: SumOverRanks, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Array, Normalized, Array]:
-    """Normalise a process's share by the statistics of the whole batch.
+    """Normalise one process's share by the statistics of the whole batch.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def shared_batch_norm(
     own = empty(x, (2 * c + 1,), xp.float64)
     if on_gpu(x):
         own[:c], own[c:-1] = batch_statistics(x)
-    else:  # a mean that was rounded to float32 would add its error to the variance between processes
+    else:  # a mean rounded to float32 would add its error to the variance between processes
         near, offset, variance = moments(x)
         own[:c], own[c:-1] = near, variance
         own[:c] += offset
@@ -74,16 +74,16 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple
     Parameters
     ----------
     sums : (2·c + 1,) float64
-        n·μ, n·(σ² + μ²) and n of this process's share; zeros where it has none. Becomes those of the whole batch.
+        n·μ, n·(σ² + μ²) and n of this process's share, or zeros if it has none; replaced by the whole batch's in place.
     dtype
-        Of the results.
+        Dtype of the results.
     over_ranks : SumOverRanks
     """
     c = len(sums) // 2
     perform(over_ranks, sums)
     count = sums[-1:]
     xp = namespace(sums)
-    divisor = xp.maximum(count, 1)  # of no images anywhere
+    divisor = xp.maximum(count, 1)  # 0 if no process has an image
     mean = sums[:c] / divisor
     variance = xp.maximum(sums[c:-1] / divisor - mean * mean, 0)
     return mean.astype(dtype), variance.astype(dtype), count.astype(dtype)
