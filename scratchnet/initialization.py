@@ -1,4 +1,4 @@
-"""How weights start."""
+"""Initializers of parameters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import numpy as np
 from scratchnet.arrays import Array
 
 Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Array]
-"""Takes a random stream and a shape, returns a float array of that shape."""
+"""Function from a random generator and a shape to a float array of that shape."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """Starts every value of an array at ``value``."""
+    """Set every value of an array to ``value``."""
 
     value: float
 
@@ -26,7 +26,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Draws every value of an array from N(0, std²)."""
+    """Draw every value of an array from N(0, std²)."""
 
     std: float
 
@@ -36,17 +36,17 @@ class Gaussian:
 
 
 def constant(value: float) -> Initializer:
-    """Start every number at ``value``."""
+    """Return an initializer that sets every value to ``value``."""
     return Constant(value)
 
 
 def gaussian(std: float) -> Initializer:
-    """Draw from N(0, std²)."""
+    """Return an initializer that draws from N(0, std²)."""
     return Gaussian(std)
 
 
 def msra(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Draw from N(0, 2 / fan-in), which keeps the variance of ReLU layers level (He et al. 2015, section 2.2).
+    """Draw from N(0, 2 / fan-in), which preserves the variance across ReLU layers (He et al. 2015, section 2.2).
 
     ``shape`` is (kh, kw, c_in, c_out); the fan-in is ``kh·kw·c_in``.
     """
@@ -60,7 +60,7 @@ def msra_transposed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def identity(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Let a convolution start by passing every channel on as it is (Yu and Koltun 2016, section 3)."""
+    """Initialize a convolution as the identity on every channel (Yu and Koltun 2016, section 3)."""
     kh, kw, c_in, c_out = shape
     kernel = np.zeros(shape, np.float32)
     kernel[kh // 2, kw // 2] = np.eye(c_in, c_out)
@@ -68,10 +68,11 @@ def identity(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def bilinear(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Make a transposed convolution start as bilinear interpolation (Long, Shelhamer, Darrell 2015, section 3.3).
+    """Initialize a transposed convolution as bilinear interpolation (Long, Shelhamer, Darrell 2015, section 3.3).
 
-    Each channel feeds only itself, through the outer product of ``1 − |i − centre| / factor`` with itself, where
-    ``factor = ⌊(k+1)/2⌋`` and the centre is ``factor − 1`` for odd k, ``factor − ½`` for even. Not for ``groups``.
+    Each channel depends only on itself, through the outer product of ``1 − |i − centre| / factor`` with itself, where
+    ``factor = ⌊(k+1)/2⌋`` and the centre is ``factor − 1`` for odd k, ``factor − ½`` for even. Grouped
+    convolutions are not supported.
 
     >>> bilinear(np.random.default_rng(), (4, 4, 1, 1))[:, 1, 0, 0].tolist()
     [0.1875, 0.5625, 0.5625, 0.1875]

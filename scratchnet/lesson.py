@@ -1,4 +1,4 @@
-"""What every lesson begins with."""
+"""Setup shared by all lessons."""
 
 import sys
 from types import TracebackType
@@ -8,11 +8,10 @@ from scratchnet.terminal import last_from_now_on
 
 
 def start_lesson() -> bool:
-    """Return whether the lesson was started with ``--fast``: it then takes seconds, on smaller data.
+    """Prepare the terminal and return whether ``--fast`` was given, which means smaller data and seconds of run time.
 
-    Characters that the terminal does not have are printed as plainer ones. From then on Ctrl-C, or data that are not
-    there, end the lesson with one line in place of a traceback. In a notebook, where nothing of this is needed, nothing
-    changes.
+    Characters that the terminal cannot encode are printed as plainer ones, and Ctrl-C or missing data end the lesson
+    with one line instead of a traceback. In a notebook nothing changes.
     """
     last_from_now_on()
     if sys.excepthook is sys.__excepthook__:
@@ -21,7 +20,7 @@ def start_lesson() -> bool:
 
 
 def _end(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Say in one line what the reader can know without reading the code; show the rest as always."""
+    """Print interruptions and user errors as one line; show other exceptions as usual."""
     if issubclass(kind, KeyboardInterrupt):
         print("\ninterrupted", file=sys.stderr)
     elif issubclass(kind, UserError):

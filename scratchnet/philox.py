@@ -1,12 +1,12 @@
 """NumPy's random bits on any device.
 
-A counter-based generator has no state to carry along: number i is a scrambled i, so all of an array's numbers can be
-drawn at once, in any order, on a GPU as well. Philox turns a counter of four 64-bit words into four random words by ten
-rounds of two multiplications, whose upper and lower halves change places:
+A counter-based generator has no sequential state: number i is a scrambled i, so all values of an array can be drawn in
+parallel, in any order, also on a GPU. Philox turns a counter of four 64-bit words into four random words in ten rounds
+of two multiplications, whose upper and lower halves are swapped:
 
     x₀ x₁ x₂ x₃  →  hi(M₁·x₂) ⊕ x₁ ⊕ k₀,  lo(M₁·x₂),  hi(M₀·x₀) ⊕ x₃ ⊕ k₁,  lo(M₀·x₀)
 
-``numpy.random.Philox`` does the same in C; here it is in array code, so that dropout drops the same numbers on a GPU.
+``numpy.random.Philox`` does the same in C; this is array code, so that dropout drops the same elements on a GPU.
 
 Reference: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011), section 3.3.
 """
@@ -26,13 +26,13 @@ FACTORS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 KEY_STEPS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 """Added to the two words of the key after every round."""
 PER_BLOCK = 8
-"""32-bit numbers in four words."""
+"""32-bit numbers per block of four words."""
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], xp: ModuleType) -> Array:
-    """Return what ``rng.random(shape, numpy.float32)`` would, as an array of ``xp``, and leave ``rng`` as that would.
+    """Return ``rng.random(shape, numpy.float32)`` as an array of ``xp``, and advance ``rng`` accordingly.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def uniform(rng: np.random.Generator, shape: tuple[int, ...], xp: ModuleType) ->
 
 
 def skip(rng: np.random.Generator, count: int) -> None:
-    """Leave ``rng``, as :func:`uniform` takes it, as if it had drawn ``count`` 32-bit numbers; that takes no longer."""
+    """Advance ``rng``, as :func:`uniform` takes it, by ``count`` 32-bit numbers in constant time."""
     state = rng.bit_generator.state
     rng.bit_generator.state = _after(state, _drawn(state) + count)
 
 
 def words(key: Array, first: int, count: int, xp: ModuleType) -> Array:
-    """Return the words of ``count`` blocks, number ``first`` (from 0) and those behind it: (4 · count,) uint64."""
-    x0 = xp.arange(first + 1, first + 1 + count, dtype=xp.uint64)  # the counter is raised before it is used
+    """Return the words of ``count`` blocks from block ``first`` (from 0) on, (4 · count,) uint64."""
+    x0 = xp.arange(first + 1, first + 1 + count, dtype=xp.uint64)  # the counter is incremented before use
     x1 = x2 = x3 = xp.zeros_like(x0)
     k0, k1 = map(int, key)
     for _ in range(ROUNDS):
@@ -84,18 +84,18 @@ def _product(factor: int, x: Array) -> tuple[Array, Array]:
     middle = x0 * f1 + (x0 * f0 >> _HALF)
     other = x1 * f0 + (middle & _LOW)
     high: Array = x1 * f1 + (middle >> _HALF) + (other >> _HALF)
-    low: Array = x * np.uint64(factor)  # without what is above 64 bits
+    low: Array = x * np.uint64(factor)  # modulo 2⁶⁴
     return high, low
 
 
 def _drawn(state: Mapping[str, Any]) -> int:
-    """Return how many 32-bit numbers a bit generator has given: a word has two, of which one may be left."""
+    """Return how many 32-bit numbers a bit generator has drawn; a word holds two, and one may be left over."""
     left = 4 - int(state["buffer_pos"])
     return 2 * (4 * int(state["state"]["counter"][0]) - left) - int(state["has_uint32"])
 
 
 def _after(state: Mapping[str, Any], drawn: int) -> dict[str, Any]:
-    """Return the state after so many 32-bit numbers."""
+    """Return the state after ``drawn`` 32-bit numbers."""
     taken = -(-drawn // 2)  # words
     counter = -(-taken // 4)
     buffer = words(state["state"]["key"], max(0, counter - 1), 1, np)

@@ -1,4 +1,4 @@
-"""Showing that a long step is alive: a bar on a terminal, a line now and then in a log file."""
+"""Progress of long steps: a bar on a terminal, an occasional line in a log file."""
 
 import os
 import sys
@@ -11,19 +11,19 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 SECONDS = 10.0
-"""Between two lines where there is no terminal."""
+"""Minimum interval between two lines without a terminal."""
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield the items and show on stderr how many of them are done.
+    """Yield the items and show the progress on stderr.
 
     Parameters
     ----------
     items : iterable
     what : str
-        Named in front of the bar.
+        Label in front of the bar.
     total : int or None
-        How many there are; None asks ``len(items)``.
+        Number of items; None takes ``len(items)`` if available.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
@@ -39,10 +39,10 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
 
 
 def _is_notebook(environment: Mapping[str, str]) -> bool:
-    """Return whether a terminal cannot move back in its line, although it says that it is one.
+    """Return whether the terminal cannot move the cursor back in a line.
 
-    ``!scratchnet train`` in a notebook's cell runs in a pseudo-terminal, and what is overwritten there stays in the
-    cell. Jupyter's server names itself to its kernels, and every IPython kernel sets these pagers for its commands.
+    ``!scratchnet train`` in a notebook cell runs in a pseudo-terminal, where overwritten text stays in the cell.
+    Jupyter's server sets its own variable for its kernels, and every IPython kernel sets these pagers for its commands.
     """
     kernel = all(environment.get(name) == "cat" for name in ("PAGER", "GIT_PAGER")) and "CLICOLOR" in environment
     return kernel or "JPY_PARENT_PID" in environment or environment.get("TERM") == "dumb"

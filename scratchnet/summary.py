@@ -1,4 +1,4 @@
-"""A network's table: shapes, numbers learned, work and memory of every step, counted from shapes alone."""
+"""Table of a network: shapes, parameters, operations and memory of every step, computed from shapes alone."""
 
 from dataclasses import dataclass
 from math import prod
@@ -13,7 +13,7 @@ from scratchnet.ops.geometry import Pair
 
 @dataclass(frozen=True)
 class Row:
-    """One step: what it is, what it makes, and what that costs."""
+    """One step: its layer, output shape and cost."""
 
     name: str
     layer: str
@@ -23,17 +23,17 @@ class Row:
     activation_bytes: int
     switch_bytes: int
     memory: str = ""
-    """What to say where there are no bytes."""
+    """Text shown if the step keeps no bytes."""
 
 
 @dataclass(frozen=True)
 class Summary:
     """The rows of a network and their sums.
 
-    ``flops`` counts a multiply-add of the matrix products as two; ``activation_bytes`` is what a training step keeps of
-    its values, in float32: a ReLU that the step before it does, or that overwrites its input, adds nothing, nor does
-    what is made again or not wanted any more (:mod:`scratchnet.network.joining`); switches are counted as one byte a
-    window.
+    ``flops`` counts a multiply-add of the matrix products as two; ``activation_bytes`` counts the values
+    that a training step keeps, in float32. A ReLU that is fused into the previous step or works in place adds nothing,
+    nor do values that are recomputed or not needed again (:mod:`scratchnet.network.joining`). Switches count as one
+    byte per window.
     """
 
     rows: tuple[Row, ...]
@@ -41,12 +41,12 @@ class Summary:
 
     @property
     def parameters(self) -> int:
-        """Numbers learned."""
+        """Number of parameters."""
         return sum(row.parameters for row in self.rows)
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of the forward pass's products."""
+        """Floating-point operations of the forward pass's multiply-adds."""
         return 2 * sum(row.products for row in self.rows)
 
     @property
@@ -88,12 +88,12 @@ class Summary:
 
 
 def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
-    """Count what ``network`` costs on ``n`` images of ``size`` (h, w). Nothing is allocated.
+    """Compute the cost of ``network`` on ``n`` images of ``size`` (h, w) without allocating memory.
 
     Raises
     ------
     ValueError
-        When the size does not fit the network.
+        If the size does not fit the network.
     """
     shapes, in_place = network.shapes(size, n), {id(relu) for relu, _ in joins(network.steps)}
     free = not_kept(network.steps, again=True)
@@ -116,30 +116,30 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
 
 
 SIDES = (32, 64, 128, 256, 512, 1024)
-"""Sides of the input that a table is made for: the smallest one that fits, brought to a multiple of the stride."""
+"""Input sides tried for a table, rounded up to a multiple of the stride; the smallest valid one is used."""
 
 
 def table(network: Network) -> str:
-    """Return the table of a network for its fixed size, or for the smallest usual size that it takes.
+    """Return the table of a network for its fixed size, or for the smallest valid size in `SIDES`.
 
-    The names of steps and layers alone where no usual size fits.
+    If no size is valid, the table lists only the names of steps and layers.
     """
     stride = network.stride
     sides = (-(-side // stride) * stride + 2 * network.border for side in SIDES)
     for size in [network.fixed_size] if network.fixed_size else [(side, side) for side in sides]:
         try:
             return summarize(network, size).text() if network.steps else repr(network)
-        except (ValueError, NotImplementedError, AttributeError):  # also of a layer that does not know its shapes
+        except (ValueError, NotImplementedError, AttributeError):  # also raised by layers without output_shape
             continue
     lines = [f"{step.name}  {step.layer.describe()}  ← {', '.join(step.inputs)}" for step in network.steps]
     return "\n".join([*lines, repr(network)])
 
 
 def training_memory(network: Network, size: Pair, n: int = 1) -> str:
-    """Return a line on what values and gradients take at the worst moment of a training step on ``n`` images.
+    """Return a line with the peak memory of values and gradients in a training step on ``n`` images.
 
-    Counted from shapes, float32, with a ReLU over its input; parameters, what the optimiser remembers and the scratch
-    memory of the operations come on top. :mod:`scratchnet.network.recomputing` tells what is recomputed.
+    Computed from shapes, in float32, with in-place ReLUs. Parameters, the optimiser's state and the scratch memory of
+    the operations are extra. See :mod:`scratchnet.network.recomputing` for the values that are recomputed.
     """
     ordinary, held = network.held(size, n, again=True), network.held(size, n)
     segments = plan(held)

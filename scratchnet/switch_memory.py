@@ -1,8 +1,8 @@
-"""What it costs to remember where the maxima were: counted from shapes, or measured on switches that are made for it.
+"""Memory of pooling switches, computed from shapes or measured on real switches.
 
-A decoder that reuses the encoder's maps (U-Net, FCN) keeps them as they are before the pool, in float32. One that
-unpools keeps a switch for every window: eight bytes as the flat index that PyTorch and ONNX use, one byte as the
-position in the window, two bits packed (Badrinarayanan, Kendall, Cipolla 2015, section 3).
+A decoder that reuses the encoder's maps (U-Net, FCN) stores them before the pool, in float32. A decoder that
+unpools stores one switch per window: eight bytes as the flat index of PyTorch and ONNX, one byte as the position in the
+window, or two bits packed (Badrinarayanan, Kendall, Cipolla 2015, section 3).
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from scratchnet.ops.switch_packing import PER_BYTE, pack_switches, packed_bytes,
 
 @dataclass(frozen=True)
 class SwitchMemory:
-    """Memory of one pooling, or of several, in bytes.
+    """Memory of one or several pools, in bytes.
 
     Attributes
     ----------
     floats : int
-        The map that was pooled, float32.
+        The input map of the pool, float32.
     int64, uint8 : int
-        A switch a window.
+        One switch per window.
     packed : int
-        Two bits a window; windows of more than four positions count as uint8.
+        Two bits per window; windows of more than four positions count as uint8.
     """
 
     floats: int = 0
@@ -56,18 +56,18 @@ class SwitchMemory:
 
 
 def count_switches(layer: MaxPool2d, x: Shape) -> SwitchMemory:
-    """Return what the switches of ``layer`` on a map of shape ``x`` take."""
+    """Return the memory of the switches of ``layer`` for an input of shape ``x``."""
     count = prod(layer.output_shape(x))
     return SwitchMemory(4 * prod(x), 8 * count, count, packed_bytes(count) if _packable(layer) else count)
 
 
 def measure_switches(layer: MaxPool2d, x: Shape) -> SwitchMemory:
-    """Pool a map of noise of shape ``x``, and return what it and its switches really take.
+    """Pool a noise map of shape ``x``, and return the measured memory of the map and its switches.
 
     Raises
     ------
     RuntimeError
-        When the packed switches do not unpack to what they were.
+        If the packed switches do not unpack to the original ones.
     """
     noise = generator(0, "noise").standard_normal(x, np.float32)
     layer.forward(noise)
@@ -89,16 +89,16 @@ def _packable(layer: MaxPool2d) -> bool:
 
 
 def switch_table(network: Network, size: Pair, n: int = 1, measured: bool = False) -> str:
-    """Return a table with a line for every pooling of ``network`` on ``n`` images of ``size``, in MB of 10⁶ bytes.
+    """Return a table with one line per pool of ``network`` on ``n`` images of ``size``, in MB of 10⁶ bytes.
 
     Parameters
     ----------
     network : Network
-        Its weights are not needed.
+        Need not be allocated.
     size : (h, w)
     n : int
     measured : bool
-        Whether the switches are made and measured, a pooling at a time, or counted.
+        Whether to create and measure the switches, one pool at a time, instead of computing their size.
     """
     shapes = network.shapes(size, n)
     cost = measure_switches if measured else count_switches

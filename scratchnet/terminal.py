@@ -1,6 +1,6 @@
-"""Printing where the terminal, a pipe or a file knows fewer characters than we do, is full, or is closed.
+"""Output to a terminal, pipe or file that lacks some characters, is full or is closed.
 
-What a program prints is worth less than what it computes: a table that cannot be printed must not end a training.
+A program's results matter more than its output: a table that cannot be printed must not stop training.
 """
 
 import codecs
@@ -18,14 +18,14 @@ PLAIN = {
     "√": "sqrt", "∂": "d", "∞": "inf", "½": "1/2", "¼": "1/4", "°": " deg", "█": "#", "■": "#", "□": ".", "•": "*",
     "│": "|", "─": "-", "σ": "sigma", "Σ": "sum", "é": "e", "ä": "a", "ö": "o", "ü": "u",
 }  # fmt: skip
-"""What is printed in place of a character that the encoding does not have; "?" for any other."""
+"""Replacements for characters that the encoding lacks; "?" replaces any other."""
 
 HANDLER = "scratchnet.plain"
 """Name of the error handler for encodings: ``errors=HANDLER``."""
 
 
 def plainly(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Replace what cannot be encoded by plainer characters: the error handler named ``HANDLER``."""
+    """Replace characters that cannot be encoded by plainer ones; registered as the error handler ``HANDLER``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end
@@ -35,12 +35,12 @@ codecs.register_error(HANDLER, plainly)
 
 
 class LastingFile(io.RawIOBase):
-    """A file that takes everything, even when the one behind it is full or nobody reads it any more.
+    """A file that accepts all data, even if the underlying file is full or closed by its reader.
 
     Attributes
     ----------
     failure : OSError or None
-        The first error; from then on nothing reaches the file behind.
+        The first error; after it, nothing is written to the underlying file.
     """
 
     def __init__(self, behind: Any) -> None:
@@ -48,7 +48,7 @@ class LastingFile(io.RawIOBase):
         self.failure: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write, or forget the data if that is impossible."""
+        """Write the data, or discard it if that fails."""
         size = len(memoryview(data).cast("B"))
         if self.failure is None:
             try:
@@ -63,20 +63,20 @@ class LastingFile(io.RawIOBase):
         return True
 
     def isatty(self) -> bool:
-        """Return whether the file behind is a terminal."""
+        """Return whether the underlying file is a terminal."""
         return bool(self.behind.isatty())
 
     def fileno(self) -> int:
-        """Return the number of the file behind."""
+        """Return the descriptor of the underlying file."""
         return int(self.behind.fileno())
 
 
 @contextmanager
 def lasting_output() -> Iterator[list[LastingFile]]:
-    """Let nothing that is printed inside raise an error; yields the files behind stdout and stderr.
+    """Suppress errors from printing inside the context, and yield the files that underlie stdout and stderr.
 
-    Streams that somebody has put in the place of the real ones (a notebook, a test) stay as they are, but for
-    characters that they cannot encode.
+    Replaced streams (by a notebook or a test) are left unchanged, except that characters which they cannot encode are
+    replaced.
     """
     before, files = (sys.stdout, sys.stderr), list[LastingFile]()
     occupy_closed_files()
@@ -91,15 +91,15 @@ def lasting_output() -> Iterator[list[LastingFile]]:
 
 
 def last_from_now_on() -> None:
-    """Do what `lasting_output` does, until the program ends."""
+    """Apply `lasting_output` until the program ends."""
     occupy_closed_files()
     sys.stdout, sys.stderr = (_lasting(stream, []) for stream in (sys.stdout, sys.stderr))
 
 
 def occupy_closed_files() -> None:
-    """Open the null device in place of a standard file that the program was started without.
+    """Open the null device for each standard file descriptor that is closed.
 
-    Otherwise the next file that is opened gets its number, and messages end up in it.
+    Otherwise the next opened file gets its number, and messages are written into it.
     """
     for number in range(3):
         try:
@@ -109,9 +109,9 @@ def occupy_closed_files() -> None:
 
 
 def exit_code(code: int, files: list[LastingFile]) -> int:
-    """Return the exit code of a command that ended with ``code``, once it is known what could be printed.
+    """Return the exit code of a command that returned ``code``, taking output errors into account.
 
-    A reader that left (``| head``) is 141, as in a shell; any other failure is told on stderr and is 2.
+    A closed pipe (``| head``) gives 141, as in a shell; any other failure is reported on stderr and gives 2.
     """
     failure = files[0].failure if files else None
     if code or failure is None:
@@ -123,7 +123,7 @@ def exit_code(code: int, files: list[LastingFile]) -> int:
 
 
 def _lasting(stream: Any, files: list[LastingFile]) -> Any:
-    """Return a stream that prints to the same file, but always can."""
+    """Return a stream that prints to the same file and never fails."""
     if stream is None:  # the program was started without it
         return io.TextIOWrapper(io.BufferedWriter(LastingFile(io.BytesIO())), encoding="utf-8", line_buffering=True)
     buffer = getattr(stream, "buffer", None)

@@ -1,4 +1,4 @@
-"""How good is a segmentation? Everything here works on masks of classes alone and knows nothing of networks."""
+"""Metrics of segmentations, computed from class masks alone, independent of networks."""
 
 from scratchnet.evaluation.baselines import (
     CHANNELS,

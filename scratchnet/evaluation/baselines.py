@@ -1,4 +1,4 @@
-"""Two baselines that know nothing of shapes: what they already reach is no merit of a network."""
+"""Two baselines that ignore shape; only the gain over them is a network's merit."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ CHANNELS: tuple[Channel, ...] = ("red", "green", "blue", "grey")
 
 
 def all_background_baseline(image: Array) -> Array:
-    """Return a mask (h, w) uint8 of zeros for an image (h, w, 3): find nothing, anywhere.
+    """Return a mask (h, w) uint8 of zeros for an image (h, w, 3): background everywhere.
 
-    Where most pixels are background it scores a high pixel accuracy, which is why accuracy alone says little.
+    If most pixels are background its pixel accuracy is high, which is why accuracy alone is not informative.
     """
     check_image("all_background_baseline", image)
     return np.zeros(image.shape[:-1], np.uint8)
@@ -25,16 +25,16 @@ def all_background_baseline(image: Array) -> Array:
 
 @dataclass(frozen=True)
 class ThresholdBaseline:
-    """A segmentation by one threshold on one channel: the least that a network has to beat.
+    """Segmentation by one threshold on one channel, the minimum that a network should beat.
 
     Attributes
     ----------
     channel : {"red", "green", "blue", "grey"}
-        The value that is compared; grey is the rounded-down mean of the three.
+        The thresholded value; grey is the mean of the three channels, rounded down.
     threshold : int
         0 to 255.
     above : bool
-        Foreground is ``value > threshold`` where True, ``value <= threshold`` where False.
+        Foreground is ``value > threshold`` if True, ``value <= threshold`` if False.
     """
 
     channel: Channel
@@ -53,22 +53,22 @@ class ThresholdBaseline:
 
 
 def fit_threshold_baseline(pairs: Iterable[tuple[Array, Array]], ignore_index: int | None = 255) -> ThresholdBaseline:
-    """Choose the channel, threshold and direction with the best foreground IoU over all pairs together.
+    """Choose the channel, threshold and direction with the best foreground IoU over all pairs.
 
-    One histogram of 256 bins for each channel and class says all there is to know: its running sums are the counts of
-    every threshold at once.
+    One histogram of 256 bins per channel and class suffices: its cumulative sums are the counts of all thresholds at
+    once.
 
     Parameters
     ----------
     pairs : iterable of (image, mask)
-        Images (…, 3) uint8 with masks (…) of 0 and 1: the *training* set, never the one to be tested on.
+        Images (…, 3) uint8 with masks (…) of 0 and 1: the *training* set, never the test set.
     ignore_index : int or None
-        Mask value of pixels that do not count.
+        Mask value of ignored pixels.
 
     Returns
     -------
     ThresholdBaseline
-        Ties go to the earlier channel, and to the lower threshold.
+        The best baseline; ties go to the earlier channel and the lower threshold.
     """
     histograms = np.zeros((len(CHANNELS), 2, 256), np.int64)
     for image, mask in pairs:

@@ -1,7 +1,7 @@
-"""How well do the outlines fit? The boundary F1 score, and pixels in a band around the boundaries.
+"""Boundary metrics: the boundary F1 score, and the pixels in a band around the boundaries.
 
-A thin object can be lost, or every outline can be soft, and the pixel accuracy hardly notices: most pixels lie far from
-any boundary. The measures here look at nothing else.
+A lost thin object or blurred outlines hardly change the pixel accuracy, since most pixels are far from any boundary.
+These metrics consider only the boundaries.
 """
 
 import math
@@ -13,13 +13,13 @@ from scratchnet.arrays import Array
 from scratchnet.shape_checks import check_mask, check_masks
 
 TOLERANCE = 0.0075
-"""Distance that still counts as a hit, as a share of the image's diagonal (the SegNet paper's 0.75 %)."""
+"""Maximum distance of a hit, as a fraction of the image's diagonal (the SegNet paper's 0.75 %)."""
 
 
 def boundary(labels: Array) -> Array:
-    """Return where (h, w) bool a pixel has another value above, below, to its left or to its right.
+    """Return the pixels (h, w) bool with a 4-neighbour of another value.
 
-    Boundaries are two pixels wide, one on either side. The border of the image is none.
+    Boundaries are two pixels wide, one on either side. The image border is not a boundary.
     """
     edge = np.zeros(labels.shape, bool)
     below, beside = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
@@ -31,10 +31,10 @@ def boundary(labels: Array) -> Array:
 
 
 def within(mask: Array, distance: float) -> Array:
-    """Return where (h, w) bool the nearest True of ``mask`` is at most ``distance`` pixels away (Euclidean).
+    """Return the pixels (h, w) bool at most ``distance`` pixels (Euclidean) from a True of ``mask``.
 
-    The disc is a stack of horizontal bars: for every row of it, a running count tells where the bar meets a True, and
-    the result is laid that many rows above and below.
+    The disc is a stack of horizontal bars: for each row of it, cumulative counts show where the bar covers a True, and
+    the result is shifted up and down by that row's offset.
 
     >>> import numpy as np
     >>> within(np.eye(1, 7, 3) > 0, 2).astype(int)
@@ -68,26 +68,26 @@ def boundary_f1(
     For class c, with the boundary pixels T of the true and S of the predicted region of c and the tolerance
     θ = ``tolerance`` · √(h² + w²):
 
-        precision = share of S with a pixel of T at most θ away
-        recall    = share of T with a pixel of S at most θ away
+        precision = fraction of S with a pixel of T at most θ away
+        recall    = fraction of T with a pixel of S at most θ away
         F1        = 2 · precision · recall / (precision + recall)
 
-    A pixel of the region is on its boundary when one of its four neighbours in the image is not of the region; the
-    border of the image is no boundary. A neighbour that is ignored is not of the region, so that objects which touch
-    nothing but an ignored line round them, as in Pascal VOC, have boundaries too. Predicted boundary pixels in an
-    ignored place count where they hit, and are left out where they do not: nobody knows what is right there. Where
-    neither region has a boundary (one class fills the image in both), F1 is 1; where only one has, it is 0.
+    A pixel is on the boundary of a region if one of its four neighbours is outside the region; the image border is not
+    a boundary. Ignored neighbours are outside, so that objects surrounded by an ignored line, as in Pascal VOC, have
+    boundaries too. Predicted boundary pixels in ignored areas count as hits if they are near a true boundary and are
+    excluded otherwise, because the truth is unknown there. If neither region has a boundary (one class fills the image
+    in both), F1 is 1; if only one has, it is 0.
 
-    In an image with a diagonal under 134 pixels θ is less than one pixel: only what coincides counts.
+    For an image diagonal under 134 pixels θ is less than one pixel, so only coinciding pixels count.
 
     Parameters
     ----------
     truth, prediction : (h, w) integers
     classes : int
     ignore_index : int or None
-        Value in ``truth`` of pixels that do not count.
+        Value in ``truth`` of ignored pixels.
     tolerance : float
-        As a share of the diagonal.
+        Fraction of the diagonal.
 
     Returns
     -------
@@ -113,20 +113,20 @@ def boundary_f1(
 
 
 def mean_boundary_f1(scores: Sequence[Array]) -> tuple[float, Array]:
-    """Average `boundary_f1` over a set.
+    """Average `boundary_f1` over a data set.
 
     Parameters
     ----------
     scores : sequence of (classes,)
-        One an image.
+        One per image.
 
     Returns
     -------
     bf : float
-        The mean over the images of the mean over the classes that occur in the image, as SegNet's tables have it; nan
-        without a class.
+        Mean over the images of the mean over the classes that occur in the image, as in SegNet's tables; nan without
+        any class.
     per_class : (classes,)
-        The mean over the images in which the class occurs; nan where it occurs in none.
+        Mean over the images in which the class occurs; nan if it occurs in none.
     """
     table = np.stack(list(scores))  # (images, classes)
     images = [row[np.isfinite(row)].mean() for row in table if np.isfinite(row).any()]
@@ -135,9 +135,9 @@ def mean_boundary_f1(scores: Sequence[Array]) -> tuple[float, Array]:
 
 
 def boundary_band(truth: Array, width: float, ignore_index: int | None = 255) -> Array:
-    """Return the pixels (h, w) bool at most ``width`` away from a boundary in ``truth``, ignored ones left out.
+    """Return the pixels (h, w) bool at most ``width`` away from a boundary in ``truth``, without ignored pixels.
 
-    A segmentation measured on this band alone (a trimap's unknown part) shows how well it follows the outlines.
+    Metrics on this band alone (the unknown part of a trimap) show how well a segmentation follows the outlines.
 
     References
     ----------
@@ -150,7 +150,7 @@ def boundary_band(truth: Array, width: float, ignore_index: int | None = 255) ->
 
 
 def _f1(true: Array, found: Array, ignored: Array, distance: float) -> float:
-    """Return F1 of two sets of boundary pixels; beyond the tolerance around both, nothing needs to be looked at."""
+    """Return F1 of two sets of boundary pixels, computed in the smallest rectangle around both."""
     if not true.any() or not found.any():
         return float(true.any() == (found & ~ignored).any())
     window = _around(true | found)
@@ -163,6 +163,6 @@ def _f1(true: Array, found: Array, ignored: Array, distance: float) -> float:
 
 
 def _around(mask: Array) -> tuple[slice, slice]:
-    """Return rows and columns of the smallest rectangle that holds every True."""
+    """Return the rows and columns of the bounding box of all True values."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -1,4 +1,4 @@
-"""The measures that a confusion matrix cannot give, over a whole set: outlines, and objects by size."""
+"""Metrics beyond the confusion matrix, over a whole data set: boundaries, and objects by size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ BAND = 5.0
 
 @dataclass(frozen=True)
 class Details:
-    """What was found.
+    """Boundary and object metrics of a data set.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Details:
         Boundary F1, see `mean_boundary_f1`.
     bf_per_class : tuple of float
     band : Metrics
-        Of the pixels in the band around the true boundaries.
+        Metrics of the pixels in the band around the true boundaries.
     sizes : dict of str to SizeBin
         See `size_table`.
     """
@@ -38,7 +38,7 @@ class Details:
     sizes: dict[str, SizeBin]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return values that JSON can hold, nan as None."""
+        """Return JSON-compatible values, nan as None."""
         return {
             "bf": none_for_nan(self.bf),
             "bf_per_class": [none_for_nan(score) for score in self.bf_per_class],
@@ -53,21 +53,21 @@ class Details:
 
 @dataclass
 class DetailCounter:
-    """Takes a set image by image.
+    """Accumulate `Details` over a data set, image by image.
 
     Attributes
     ----------
     classes : sequence of str
-        Names of the classes. With two of them, or where the first is called "background", class 0 is no object.
+        Names of the classes. With two classes, or if the first is called "background", class 0 is not an object.
     ignore_index : int or None
     objects : callable or None
         (name of an image, its mask) → its objects; None: connected regions.
     tolerance : float
-        Of boundary F1, as a share of the diagonal.
+        Tolerance of boundary F1, as a fraction of the diagonal.
     band : float
         Width of the band in pixels.
     edges : (float, float)
-        Between small, medium and large objects.
+        Size limits between small, medium and large objects.
     """
 
     classes: Sequence[str]
@@ -81,7 +81,7 @@ class DetailCounter:
     _confusion: Array | int = 0
 
     def add(self, name: str, truth: Array, prediction: Array) -> None:
-        """Count one image, (h, w) class indices."""
+        """Add one image, given as (h, w) class indices."""
         check_masks("DetailCounter.add", truth, prediction)
         classes = len(self.classes)
         self._outlines.append(boundary_f1(truth, prediction, classes, self.ignore_index, self.tolerance))
@@ -94,7 +94,7 @@ class DetailCounter:
         self._objects += object_scores(truth, prediction, objects, self.ignore_index)
 
     def result(self) -> Details:
-        """Return the measures of all images so far, of which there must be one."""
+        """Return the metrics of all images added so far, at least one."""
         bf, per_class = mean_boundary_f1(self._outlines)
         band = metrics(np.asarray(self._confusion))
         return Details(bf, tuple(per_class.tolist()), band, size_table(self._objects, self.edges))

@@ -1,6 +1,6 @@
-"""A confusion matrix, and the measures made from it.
+"""Confusion matrix, and the metrics computed from it.
 
-Count over the whole set first and divide once: the IoU of a set is not the mean of its images' IoUs.
+Counts are accumulated over the whole data set and divided once: the IoU of a set is not the mean of its images' IoUs.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from scratchnet.arrays import Array, namespace
 def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index: int | None = 255) -> Array:
     """Count how often each true class was predicted as each class.
 
-    Matrices of several images add up to the matrix of the set.
+    The matrix of a data set is the sum of its images' matrices.
 
     Parameters
     ----------
     truth, prediction : Array
-        Class indices, integers, of one shape (any), on one device.
+        Class indices, integers, of the same shape (any) and on the same device.
     classes : int
         Number of classes K.
     ignore_index : int or None
-        Pixels with this value in ``truth`` do not count; None counts them all.
+        Pixels with this value in ``truth`` are ignored; None counts all pixels.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
     Raises
     ------
     ValueError
-        When the shapes differ or a counted pixel holds a value outside 0…K−1.
+        If the shapes differ or a counted pixel has a value outside 0…K−1.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
 
 @dataclass(frozen=True)
 class Metrics:
-    """Measures of one confusion matrix n, where n[i, j] pixels of class i were predicted as j.
+    """Metrics of one confusion matrix n, where n[i, j] pixels of class i were predicted as j.
 
     With t_i = Σ_j n[i, j] pixels of class i in truth and p_i = Σ_j n[j, i] predicted ones:
 
@@ -75,18 +75,18 @@ class Metrics:
     fw_iou : float
         Frequency weighted IoU, Σ t_i·iou_i / Σ t_i.
     class_accuracy : tuple of float
-        n[i, i] / t_i; nan where the class does not occur in truth.
+        n[i, i] / t_i; nan if the class does not occur in truth.
     iou : tuple of float
-        n[i, i] / (t_i + p_i − n[i, i]); nan where the class occurs neither in truth nor in the prediction.
+        n[i, i] / (t_i + p_i − n[i, i]); nan if the class occurs neither in truth nor in the prediction.
     dice : tuple of float
-        2·n[i, i] / (t_i + p_i); 1 where the class occurs in neither, as in `dice`.
+        2·n[i, i] / (t_i + p_i); 1 if the class occurs in neither, as in `dice`.
     pixels : tuple of int
         t_i.
 
     Notes
     -----
-    Definitions after Long, Shelhamer and Darrell (2015), section 5, except that classes which do not occur are left
-    out of the means instead of making them undefined. With no pixel counted at all, every mean is nan.
+    Definitions after Long, Shelhamer and Darrell (2015), section 5, except that the means exclude classes that do
+    not occur instead of being undefined. If no pixel is counted, every mean is nan.
     """
 
     accuracy: float
@@ -106,25 +106,25 @@ class Metrics:
         return self.iou[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their own names, tuples as lists and nan as None, ready for JSON."""
+        """Return the values by attribute name, tuples as lists and nan as None, ready for JSON."""
         return {
             name: [none_for_nan(item) for item in value] if isinstance(value, tuple) else none_for_nan(value)
             for name, value in vars(self).items()
         }
 
     def table(self, class_names: Sequence[str], bf: Sequence[float] | None = None) -> str:
-        """Return an aligned text table, one line a class and one of means.
+        """Return an aligned text table, one line per class and one of means.
 
         Parameters
         ----------
         class_names : sequence of str
         bf : sequence of float or None
-            Boundary F1 of every class, for a column of its own.
+            Boundary F1 of every class, shown in a separate column.
 
         Raises
         ------
         ValueError
-            When there is not one name a class.
+            If the number of names is not the number of classes.
         """
         if len(class_names) != len(self.iou):
             raise ValueError(f"table: {len(class_names)} class names given for {len(self.iou)} classes")
@@ -146,7 +146,7 @@ class Metrics:
 
 
 def metrics(confusion: Array) -> Metrics:
-    """Return every measure of a (K, K) confusion matrix, row = truth, column = prediction; see `Metrics`.
+    """Return all metrics of a (K, K) confusion matrix, row = truth, column = prediction; see `Metrics`.
 
     Examples
     --------
@@ -178,10 +178,10 @@ def metrics(confusion: Array) -> Metrics:
 
 
 def dice(truth: Array, prediction: Array) -> float:
-    """Return the overlap ``2·|X∩Y| / (|X| + |Y|)`` of two masks of one shape (True or non-zero is inside).
+    """Return the overlap ``2·|X∩Y| / (|X| + |Y|)`` of two masks of the same shape (non-zero is inside).
 
-    Two empty masks agree perfectly: their Dice is defined as 1, so that an image without an object scores 1 when none
-    is found in it and 0 as soon as one pixel is.
+    The Dice of two empty masks is defined as 1, so that an image without an object scores 1 if the prediction is empty
+    and 0 otherwise.
 
     >>> import numpy as np
     >>> dice(np.array([1, 1, 0]), np.array([0, 1, 0])), dice(np.zeros(3), np.zeros(3))
@@ -195,21 +195,21 @@ def dice(truth: Array, prediction: Array) -> float:
 
 
 def ratio(numerator: Array, denominator: Array, *, empty: float) -> Array:
-    """Divide elementwise; where the denominator is 0 the result is ``empty``."""
+    """Divide elementwise; the result is ``empty`` if the denominator is 0."""
     result: Array = np.divide(numerator, denominator, out=np.full(numerator.shape, empty), where=denominator > 0)
     return result
 
 
 def _mean(values: Array) -> float:
-    """Return the mean, nan (without NumPy's warning) where there is nothing to average."""
+    """Return the mean, or nan (without NumPy's warning) for an empty array."""
     return float(values.mean()) if values.size else float("nan")
 
 
 def none_for_nan(value: float) -> float | None:
-    """Return ``value``, or None for nan, which JSON does not have."""
+    """Return ``value``, or None for nan, which JSON lacks."""
     return None if np.isnan(value) else value
 
 
 def number(value: float) -> str:
-    """Return four decimals, a dash for nan."""
+    """Format with four decimals, nan as a dash."""
     return "–" if np.isnan(value) else f"{value:.4f}"

@@ -1,7 +1,7 @@
-"""Are small, medium and large objects found equally well? An IoU for every object, averaged by size.
+"""IoU per object, averaged over small, medium and large objects.
 
-DeconvNet's authors argue that a network with one fixed receptive field breaks what is larger and overlooks what is
-smaller (Noh et al. 2015, section 1). The IoU of a class, in which large objects have most pixels, cannot show that.
+DeconvNet's authors argue that a network with one fixed receptive field fragments larger objects and misses smaller ones
+(Noh et al. 2015, section 1). The IoU of a class does not show this, because large objects dominate it.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from scratchnet.data import Objects, connected_components, find_objects
 from scratchnet.shape_checks import check_mask, check_masks
 
 SMALLEST = 10
-"""Regions of fewer pixels are specks of the annotation, not objects."""
+"""Minimum number of pixels of an object; smaller regions are annotation noise."""
 
 EDGES = (0.13, 0.28)
-"""Small objects are under the first, large ones from the second: √(pixels of the object's box / pixels of the image).
-They cut a range of sizes from 0.06 to 0.6 into three parts of equal ratio."""
+"""Upper size limits of small and medium objects, where size is √(pixels of the object's box / pixels of the image).
+They divide the range 0.06 to 0.6 into three parts of equal ratio."""
 
 BINS = ("small", "medium", "large")
 
 
 @dataclass(frozen=True)
 class ObjectScore:
-    """One object and how well it was found.
+    """Score of one object.
 
     Attributes
     ----------
     label : int
-        Its class.
+        Class of the object.
     size : float
         √(pixels of its box / pixels of the image): 0.5 for a square object half as wide as a square image.
     iou : float
@@ -46,27 +46,27 @@ def object_scores(
 ) -> list[ObjectScore]:
     """Return the IoU of every object in one image.
 
-    A prediction says which pixels are of class c, not of which object. With O the pixels of an object of class c, and
-    P those of every connected region of predicted class c that touches O, but without the pixels that are of class c
-    in truth outside O (they are found for another object) and without ignored ones:
+    A prediction gives the class of a pixel, not its object. Let O be the pixels of an object of class c, and P those of
+    all connected regions of predicted class c that touch O, without pixels of true class c outside O (they belong to
+    another object) and without ignored pixels:
 
         IoU = |O ∩ P| / |O ∪ P|
 
-    So what grows over the object's outline counts against it, a false alarm elsewhere does not, and an object that is
-    overlooked has 0.
+    Pixels beyond the object's outline thus lower its score, false positives elsewhere do not, and a missed object
+    scores 0.
 
     Parameters
     ----------
     truth, prediction : (h, w) integers
     objects : Objects
-        Of ``truth``.
+        Objects of ``truth``.
     ignore_index : int or None
-        Value in ``truth`` of pixels that do not count.
+        Value in ``truth`` of ignored pixels.
     """
     check_masks("object_scores", truth, prediction)
     counted = np.ones(truth.shape, bool) if ignore_index is None else truth != ignore_index
     found = connected_components(_above_zero(prediction))
-    # How many pixels of every predicted region are certainly wrong.
+    # Number of wrong pixels in each predicted region.
     wrong = np.bincount(found[counted & (truth != prediction)], minlength=int(found.max()) + 1)
     scores = []
     for number, box in objects.boxes.items():
@@ -79,15 +79,15 @@ def object_scores(
 
 
 def regions(truth: Array, background: int | None = 0, ignore_index: int | None = 255) -> Objects:
-    """Take every connected region of at least `SMALLEST` pixels for an object, where nothing else tells them apart.
+    """Return the connected regions of at least `SMALLEST` pixels as objects, for data without object annotations.
 
     Parameters
     ----------
     truth : (h, w) integers
     background : int or None
-        The class that is no object; None where every class is something (a street scene).
+        Class that is not an object; None if there is no such class (a street scene).
     ignore_index : int or None
-        Value of pixels that are no object.
+        Value of ignored pixels.
     """
     check_mask("regions", truth)
     ground = np.zeros(truth.shape, bool)
@@ -101,14 +101,14 @@ def regions(truth: Array, background: int | None = 0, ignore_index: int | None =
 
 @dataclass(frozen=True)
 class SizeBin:
-    """Objects of like size: how many there are, and the mean of their IoUs (nan without an object)."""
+    """Number and mean IoU of the objects of one size class (nan without objects)."""
 
     objects: int
     iou: float
 
 
 def size_table(scores: Sequence[ObjectScore], edges: tuple[float, float] = EDGES) -> dict[str, SizeBin]:
-    """Sort objects into "small", "medium" and "large".
+    """Group scores into "small", "medium" and "large" objects.
 
     >>> size_table([ObjectScore(1, 0.1, 0.5), ObjectScore(1, 0.1, 0.7), ObjectScore(2, 0.5, 0.9)])["small"]
     SizeBin(objects=2, iou=0.6)
@@ -122,6 +122,6 @@ def size_table(scores: Sequence[ObjectScore], edges: tuple[float, float] = EDGES
 
 
 def _above_zero(labels: Array) -> Array:
-    """Return class + 1: 0 stands for the ground between regions, but class 0 has regions too."""
+    """Return class + 1, because 0 means no region but class 0 has regions too."""
     raised: Array = labels.astype(np.int16) + 1
     return raised

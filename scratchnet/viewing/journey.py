@@ -1,8 +1,8 @@
-"""An image on its way through a network with switches, as an animation: down to one vector and up again to its mask.
+"""Animation of the forward pass of a network with switches: down to one vector and up again to the mask.
 
-Above, the network; below, the image, what is inside the network at this moment, the switches that it remembers, and in
-the end the mask. Of a layer's many maps one is shown: of those that an unpooling makes the one that tells the mask
-best, and on the way down the same channel, so that its values are seen to return to the places of their maxima.
+The network is at the top; below are the image, the current activation, the stored switches and finally the mask. One
+map per layer is shown: for unpoolings the map that best separates the mask, and in the encoder the same channel, so
+that its values visibly return to the positions of their maxima.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from scratchnet.viewing.strip import draw_strip
 from scratchnet.viewing.style import INK, MUTED
 
 SIDE, STRIP, LEVELS = 192, 150, 24
-"""Pixels of a picture's side and of the network's height; shades of a map."""
+"""Side of a picture and height of the network in pixels; number of shades of a map."""
 WIDTH = MARGIN + 4 * (SIDE + MARGIN)
 TOP = STRIP + 62
 
@@ -34,18 +34,18 @@ def journey_frames(network: Network, image: Array, prepared: Array, mask: Array)
     Parameters
     ----------
     network : Network
-        With memory, in evaluation mode; every pool's switches go to an unpooling.
+        Allocated, in evaluation mode; every pool's switches are used by an unpooling.
     image : (h, w, 3) uint8
-        As it is shown.
+        The image to show.
     prepared : (1, h, w, channels)
-        As the network takes it.
+        The network's input.
     mask : (h, w) uint8
-        What the network makes of it; its class 0 is background.
+        The network's prediction; class 0 is background.
 
     Raises
     ------
     ValueError
-        When nothing in the network has switches.
+        If the network has no switches.
     """
     check_pair("journey_frames", image, mask)
     blocks, joins = blocks_of(network, (image.shape[0], image.shape[1]))
@@ -85,7 +85,7 @@ def _maps(
         channel = channels[blocks[up].value]
         channels |= {blocks[up - 1].value: channel, blocks[down].value: channel, blocks[down - 1].value: channel}
     layers, maps = {step.name: step.layer for step in network.steps}, {}
-    for name, value in network.walk(prepared, keep=True):  # keep: else the switches are forgotten at once
+    for name, value in network.walk(prepared, keep=True):  # keep: otherwise the switches are released immediately
         if name in channels:
             alone = value.shape[1] * value.shape[2] == 1
             maps[name] = _square(value[0, 0, 0]) if alone else value[0, :, :, channels[name]].copy()
@@ -99,7 +99,7 @@ def _maps(
 
 
 def _square(values: Array) -> Array:
-    """Return the numbers of a vector row by row in a square; the places that are left over hold 0."""
+    """Return a vector as a square, row by row, padded with 0."""
     side = ceil(len(values) ** 0.5)
     square: Array = np.zeros(side * side, values.dtype)
     square[: len(values)] = values
@@ -134,7 +134,7 @@ def _frame(
 
 
 def _says(network: Network, blocks: list[Block], now: int) -> str:
-    """Say what happens in a block."""
+    """Return the caption of a block."""
     block = blocks[now]
     _, h, w, c = block.shape
     if not now:
@@ -162,7 +162,7 @@ def _says(network: Network, blocks: list[Block], now: int) -> str:
 def _draw_switches(
     sheet: Sheet, draw: ImageDraw.ImageDraw, left: int, seen: Mapping[str, Array], pools: int, used: str
 ) -> None:
-    """Draw the switch maps side by side, the one in use framed; a pixel's colour is its place in the window."""
+    """Draw the switch maps side by side, the one in use framed; a pixel's colour is its position in the window."""
     across = ceil(pools**0.5)
     side = (SIDE - 4 * (across + 1)) // across
     for i, (name, picture) in enumerate(seen.items()):
@@ -184,12 +184,12 @@ def _paste(sheet: Sheet, draw: ImageDraw.ImageDraw, left: int, picture: Image.Im
 
 
 def _few(image: Array, colours: int) -> Image.Image:
-    """Return an image in few colours, which keeps the file small."""
+    """Return an image with few colours to keep the file small."""
     return Image.fromarray(image).quantize(colours, dither=Image.Dither.NONE).convert("RGB")
 
 
 def _shaded(values: Array) -> Image.Image:
-    """Return a map in shades of green: white is the least, or 0 where nothing is negative."""
+    """Return a map in shades of green: white is the minimum, or 0 if no value is negative."""
     lowest = min(0.0, float(values.min()))
     share = (values - lowest) / ((float(values.max()) - lowest) or 1.0)
     shades = SHADES(np.rint(share * (LEVELS - 1)) / (LEVELS - 1))[:, :, :3]

@@ -1,15 +1,15 @@
-"""What a pixel sees of the layers before it, and which pixels of the layers behind it see it.
+"""Receptive field of a pixel in earlier layers, and the pixels that it influences in later layers.
 
-Going back from one pixel, layer by layer, the set of pixels that it was made from grows. Where no layer enlarges, the
-set's length obeys the well-known sum over the layers l with kernel k, dilation d and stride s, in which j is the
-distance in the image between two neighbouring pixels:
+Going back from one pixel, layer by layer, its receptive field grows. Without upsampling, its length follows the
+well-known sum over the layers l with kernel k, dilation d and stride s, where j is the distance in the image between
+two neighbouring pixels:
 
     length = 1 + Σ (k_l − 1)·d_l·j_(l−1)        j_l = s_1·s_2 … s_l
 
-The functions follow the sets themselves, rows and columns apart, since every layer treats them apart (see `links`). So
-gaps between dilated taps, borders, skips and enlarging layers come out as they are, and the rectangle round a set is
-the smallest one. Switches are followed too: they say where a value stands, so what they were chosen from counts. Batch
-norm with a batch's own statistics sees every pixel of the batch; that is left out, as is the norm of the image itself.
+The functions propagate the sets of pixels themselves, rows and columns separately, since every layer is separable (see
+`links`). Gaps between dilated taps, borders, skips and upsampling are therefore exact, and the rectangle around a set
+is the smallest one. Switches are followed too: they depend on the window from which they were chosen. Batch norm with
+batch statistics depends on every pixel of the batch; this is not counted, nor is the normalisation of the image.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -37,28 +37,28 @@ Pixels: TypeAlias = tuple[Array, Array]
 
 
 def receptive_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[str, Rectangle]:
-    """Return what one pixel is made from: the smallest rectangle in every value before it that holds all of it.
+    """Return the receptive field of one pixel: the smallest enclosing rectangle in every earlier value.
 
     Parameters
     ----------
     net : Network
-        Its memory need not be allocated.
+        Need not be allocated.
     size : (h, w)
-        Of the image.
+        Size of the image.
     name : str
-        The value that the pixel is in: a step's name, or "input".
+        The value that contains the pixel: a step's name, or "input".
     pixel : (row, column)
 
     Returns
     -------
     dict
-        From the name of a value to its rectangle, ``"input"`` included; values that the pixel does not depend on are
-        left out, so is an input of which it sees nothing but padding.
+        Rectangle by name of the value, including ``"input"``. Values on which the pixel does not depend are omitted,
+        and so is an input of which it sees only padding.
 
     Raises
     ------
     ValueError
-        When there is no such value or pixel.
+        If the value or pixel does not exist.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def receptive_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[s
 
 
 def projective_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[str, Rectangle]:
-    """Return what one pixel has a part in: a rectangle in every value behind it; otherwise as `receptive_fields`."""
+    """Return the pixels that one pixel influences: a rectangle in every later value; see `receptive_fields`."""
     table, shapes, marked = _start(net, size, name, pixel)
     for value, before in table.items():
         for link in before:
@@ -107,7 +107,7 @@ def _start(
 
 
 def _mark(marked: dict[str, Pixels], name: str, rows: Array, columns: Array) -> None:
-    """Add pixels to those of a value, unless all of them are beyond its border."""
+    """Add pixels to those of a value, unless all of them are outside its border."""
     if rows.any() and columns.any():
         before = marked.get(name, (False, False))
         marked[name] = (rows | before[0], columns | before[1])

@@ -1,6 +1,6 @@
-"""The report of a run: one HTML file with the verdict, the curves, the best and the worst examples, and the settings.
+"""Report of a run: one HTML file with the result, the curves, the best and worst examples, and the settings.
 
-The file needs no network, no script and no other file. It can be mailed, archived and opened in ten years.
+The file is self-contained: it needs no network, script or other file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from scratchnet.viewing.overlays import colorize_switches, error_map, outcome_le
 from scratchnet.viewing.plots import LOSSES, SCORES, confusion_figure, curves_figure
 
 LONGEST_SIDE = 360
-"""Pictures are shrunk to this many pixels, or nine examples of photographs would weigh more than 3 MB."""
+"""Longer side of shown pictures in pixels; without the limit nine photographs would exceed 3 MB."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Example:
     Attributes
     ----------
     name : str
-        What the image is called.
+        Name of the image.
     image : Array
         (h, w, 3) uint8.
     truth, prediction : Array
         (h, w) uint8 class indices.
     score : float
-        How good the prediction is.
+        Score of the prediction.
     group : str
         The heading to show it under, such as "worst"; see `pick_examples`.
     """
@@ -52,20 +52,20 @@ class Example:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report shows. A part that is empty is left out.
+    """Content of a report. Empty parts are omitted.
 
     Attributes
     ----------
     title : str
         What was trained or evaluated.
     class_names : sequence of str
-        One name a class. With two classes the second is the foreground.
+        One name per class. With two classes the second is the foreground.
     images : int
-        Number of images behind ``metrics``.
+        Number of images that ``metrics`` covers.
     metrics : mapping
         Result of ``Metrics.to_dict()`` on images that were not trained on.
     baselines : mapping
-        Name → the same measures of a trivial method.
+        Name → the same metrics of a trivial method.
     confusion : Array or None
         (K, K) counts, row = truth.
     log : sequence of mappings
@@ -77,11 +77,11 @@ class Report:
     switch_maps : sequence of (str, Array, int)
         Name, switches (h, w) uint8 of one channel, side of the pooling window.
     notes : sequence of str
-        Sentences to set under the verdict.
+        Sentences shown below the result.
     configuration : mapping
         Settings of the run, possibly nested.
     ignore_index : int or None
-        Value in ``truth`` of pixels that do not count.
+        Value in ``truth`` of ignored pixels.
     """
 
     title: str
@@ -100,10 +100,10 @@ class Report:
 
 
 def pick_examples(scores: Sequence[float], each: int = 3) -> list[tuple[str, int]]:
-    """Choose which images to show: (group, index) of the worst, the median and the best scores.
+    """Choose the images to show: (group, index) of the worst, median and best scores.
 
-    No image is chosen twice, nan is passed over, and the order is worst to best within each group but "best", which
-    starts with the best. A report of the best alone would flatter.
+    No image is chosen twice and nan is skipped. Groups are sorted from worst to best, except "best", which starts with
+    the best. Showing only the best images would be misleading.
 
     >>> pick_examples([0.9, 0.1, 0.5, 0.7, 0.3], each=1)
     [('worst', 1), ('median', 2), ('best', 0)]
@@ -120,9 +120,9 @@ def pick_examples(scores: Sequence[float], each: int = 3) -> list[tuple[str, int
 
 
 def verdict(report: Report) -> str:
-    """Return the result in a sentence: how good on how many images, against the best trivial baseline.
+    """Return a sentence with the score, the number of images and the best trivial baseline.
 
-    The measure is the IoU of the foreground with two classes, the mean IoU with more.
+    The score is the foreground IoU for two classes, the mean IoU for more.
     """
     score = _main_score(report, report.metrics)
     if score is None:
@@ -142,12 +142,12 @@ def verdict(report: Report) -> str:
 
 
 def write_report(path: Path | str, report: Report) -> None:
-    """Write ``report`` as one HTML file, complete or not at all.
+    """Write ``report`` atomically as one HTML file.
 
     Raises
     ------
     UserError
-        When the file cannot be written.
+        If the file cannot be written.
     """
     parts = [
         f'<header><h1>{escape(report.title)}</h1><p class="verdict">{escape(verdict(report))}</p>',
@@ -166,14 +166,14 @@ def write_report(path: Path | str, report: Report) -> None:
 
 
 def _main_score(report: Report, metrics: Mapping[str, Any]) -> float | None:
-    """Return the measure that the verdict is about, None where it is not there."""
+    """Return the main metric, or None if it is missing."""
     if len(report.class_names) == 2:
         return metrics["iou"][1] if "iou" in metrics else None
     return metrics.get("mean_iou")
 
 
 def _comparison(report: Report) -> str:
-    """Return the table of the network beside the baselines, the main measure as bars."""
+    """Return the table of the network and the baselines, with the main metric as bars."""
     if not report.metrics:
         return ""
     binary = len(report.class_names) == 2
@@ -188,9 +188,9 @@ def _comparison(report: Report) -> str:
         score = _main_score(report, values)
         bar = f'<div class="score"><i style="--value:{score or 0:.4f}"></i><b>{_number(score)}</b></div>'
         rows.append([escape(name), bar, _number(second), _number(third), _number(values["accuracy"])])
-    note = "1 is perfect, 0 is nothing right."
+    note = "1 is perfect, 0 is entirely wrong."
     if report.baselines:
-        note += " A baseline knows nothing of shapes: what it already reaches is no merit of the network."
+        note += " The baselines ignore shape: only the gain over them is the network's merit."
     return f'<h2>Result</h2><p class="note">{note}</p>{table(head, rows, style="scored own")}'
 
 
@@ -207,7 +207,7 @@ def _curves(report: Report) -> str:
 
 
 def _classes(report: Report) -> str:
-    """Return the measures of every class, and the confusion matrix."""
+    """Return the metrics of every class, and the confusion matrix."""
     if not report.metrics:
         return ""
     measures = report.metrics
@@ -228,7 +228,7 @@ def _classes(report: Report) -> str:
 
 
 def _examples(report: Report) -> str:
-    """Return the pictures, group by group, with a legend of what the colours mean."""
+    """Return the pictures, group by group, with a legend of the colours."""
     if not report.examples:
         return ""
     binary = len(report.class_names) == 2
@@ -269,7 +269,7 @@ def _example(report: Report, example: Example, background: int | None) -> tuple[
 
 
 def _switches(report: Report) -> str:
-    """Return the switch maps, and the window that says what their colours mean."""
+    """Return the switch maps, and a window as the legend of their colours."""
     if not report.switch_maps:
         return ""
     maps = "".join(
@@ -279,8 +279,8 @@ def _switches(report: Report) -> str:
     windows = "".join(_window(kernel) for kernel in sorted({kernel for *_, kernel in report.switch_maps}))
     return (
         "<h2>Where the maxima were</h2>"
-        "<p>Every pixel is one pooling window. Its colour says at which place of the window the maximum was, and so "
-        f'where unpooling puts the value back.</p>{windows}<div class="maps">{maps}</div>'
+        "<p>Every pixel is one pooling window. Its colour shows the position of the maximum in the window, where "
+        f'unpooling places the value.</p>{windows}<div class="maps">{maps}</div>'
     )
 
 
@@ -294,7 +294,7 @@ def _window(kernel: int) -> str:
 
 
 def _configuration(report: Report) -> str:
-    """Return the settings, folded."""
+    """Return the settings in a collapsed section."""
     if not report.configuration:
         return ""
     rows = [[escape(name), escape(value)] for name, value in _flat(report.configuration)]
@@ -324,5 +324,5 @@ def _shrink(array: Array, method: Image.Resampling) -> Array:
 
 
 def _number(value: float | None) -> str:
-    """Return three decimals, a dash for what is not defined."""
+    """Format with three decimals, undefined values as a dash."""
     return "–" if value is None or np.isnan(value) else f"{value:.3f}"
