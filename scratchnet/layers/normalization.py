@@ -1,4 +1,4 @@
-"""Batch normalisation with its four ways to choose statistics, and local response normalisation."""
+"""Batch normalisation, with four choices of statistics, and local response normalisation."""
 
 from dataclasses import replace
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from scratchnet.validation import integer, number
 class BatchNorm2d(Layer):
     """Normalise every channel over the pixels of the batch, then scale and shift it.
 
-    Which mean and variance are used:
+    The mean and variance used are:
 
     ====================== ==================================================================
     training               the batch's own; the running averages move towards them
@@ -37,8 +37,8 @@ class BatchNorm2d(Layer):
     ``statistics="batch"`` one
     ====================== ==================================================================
 
-    Running averages of a short training lag behind the weights; ``scratchnet.training.recalibrate`` recomputes them
-    over a data set.
+    After a short training, the running averages lag behind the weights; ``scratchnet.training.recalibrate`` recomputes
+    them over a data set.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class BatchNorm2d(Layer):
     eps : float
         Added to the variance.
     momentum : float
-        How far the running averages move with each batch.
+        Weight of each batch in the running averages.
     scale, shift : float
-        Start of γ and β.
+        Initial values of γ and β.
     """
 
     recordable = True
@@ -69,9 +69,9 @@ class BatchNorm2d(Layer):
         """Mean and variance that the last forward pass used, and of how many pixels they are: an int, of several
         processes an array (1,), of running averages None. Recalibration reads them."""
         self._moved: tuple[Array, Array] | None = None
-        """What the last forward pass took off its input, and the mean of what it left."""
+        """The value that the last forward pass subtracted from its input, and the mean of the difference."""
         self.over_ranks: SumOverRanks | None = None
-        """Where several processes share every batch; its statistics are then those of the whole batch."""
+        """Given if several processes share every batch; the statistics are then those of the whole batch."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(number(scale, "BatchNorm2d: scale")))
         self.parameters["shift"] = Parameter((channels,), "shift", constant(number(shift, "BatchNorm2d: shift")))
         self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32), 0.0)
@@ -79,7 +79,7 @@ class BatchNorm2d(Layer):
 
     @property
     def uses_batch(self) -> bool:
-        """Whether the next forward pass takes the batch's own statistics."""
+        """Whether the next forward pass uses the statistics of the batch."""
         return (not self.frozen) if self.training else self.statistics == "batch"
 
     def forward(self, x: Array) -> Array:
@@ -120,7 +120,7 @@ class BatchNorm2d(Layer):
         return y
 
     def positive(self) -> Array | None:
-        """Return where the last forward pass's ReLU let its input through; None where there was none, or none kept."""
+        """Return the mask of positive outputs of the last forward pass's ReLU, or None if it was not kept."""
         assert self.kept is not None  # asked between forward and backward
         normalized, _, _, forgotten = self.kept
         return self.output_again() > 0 if forgotten else normalized.positive()
@@ -151,7 +151,7 @@ class BatchNorm2d(Layer):
         running_var += mean.dtype.type(self.momentum) * (variance * unbias - running_var)
 
     def forward_without_images(self) -> None:
-        """Take part in the sums over processes for a batch of which this one has no image."""
+        """Join the sums over processes for a batch of which this process has no image."""
         if self.uses_batch and self.over_ranks is not None:
             scale = self.parameters["scale"].value
             sums = zeros(scale, (2 * self.channels + 1,), np.float64)
@@ -161,7 +161,7 @@ class BatchNorm2d(Layer):
                 self._move_averages(mean, variance, count)
 
     def backward_without_images(self) -> None:
-        """Take part in the sums of the backward pass of such a batch."""
+        """Join the sums of the backward pass for such a batch."""
         if self.uses_batch and self.over_ranks is not None:
             self.over_ranks(zeros(self.parameters["scale"].value, (2, self.channels), np.float64))
 
@@ -191,7 +191,7 @@ class BatchNorm2d(Layer):
 
 
 class LocalResponseNorm(Layer):
-    """Divide each number by a power of the energy in the channels round it (Krizhevsky et al. 2012, section 3.3)."""
+    """Divide each element by a power of the energy in nearby channels (Krizhevsky et al. 2012, section 3.3)."""
 
     recordable = True
 

@@ -17,7 +17,7 @@ from scratchnet.ops.pooling import (
 from scratchnet.validation import flag, pair
 
 OBSERVER: ContextVar[Callable[["MaxPool2d", Array, Array], None] | None] = ContextVar("observer", default=None)
-"""Is shown the layer, input and output of every pooling: the gradient checker looks for ties there."""
+"""Called with the layer, input and output of every pooling; the gradient checker uses it to find ties."""
 
 
 class MaxPool2d(Layer):
@@ -27,9 +27,9 @@ class MaxPool2d(Layer):
     ----------
     kernel_size, padding : int or (vertical, horizontal)
     stride : int or (vertical, horizontal) or None
-        The kernel size when it is None.
+        Defaults to the kernel size.
     ceil_mode : bool
-        Whether a last, incomplete window counts.
+        Whether to keep a last, incomplete window.
     """
 
     recordable = True
@@ -49,7 +49,7 @@ class MaxPool2d(Layer):
         check_padding(self.kernel, self.padding)
         self.switches: Switches | None = None
         self.masks = False
-        """Whether to let a gradient through for a ReLU in front, where the maximum is positive; a network says so."""
+        """Whether to apply the backward pass of the preceding ReLU too; set by a network."""
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, oh, ow, c)."""
@@ -60,7 +60,7 @@ class MaxPool2d(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """Return dx: each gradient at the pixel that was the maximum."""
+        """Return dx: route each gradient to the pixel that was the maximum."""
         switches, y = self.take()
         self.switches = None
         return max_pool2d_backward(dy, switches, y)
@@ -74,7 +74,7 @@ class MaxPool2d(Layer):
         return n, size[0], size[1], c
 
     def release(self) -> None:
-        """Forget the switches as well."""
+        """Discard the switches as well."""
         super().release()
         self.switches = None
 
@@ -92,7 +92,7 @@ class MaxUnpool2d(Layer):
     def __init__(self) -> None:
         super().__init__()
         self.forgets = False
-        """Whether :meth:`output_again` will be asked for; a network says so."""
+        """Whether :meth:`output_again` will be called; set by a network."""
 
     def forward(self, x: Array, switches: Switches) -> Array:
         """(n, oh, ow, c) → (n, h, w, c)."""

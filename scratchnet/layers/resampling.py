@@ -1,4 +1,4 @@
-"""Upsampling without learning, as layers."""
+"""Upsampling layers without learned parameters."""
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
@@ -43,7 +43,7 @@ class UpsampleNearest(Layer):
 
 
 class BedOfNails(UpsampleNearest):
-    """Put every pixel in the upper left corner of a block of zeros."""
+    """Place every pixel in the upper left corner of a block of zeros."""
 
     recordable = True
 

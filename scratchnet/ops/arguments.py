@@ -1,16 +1,17 @@
-"""The check at the entrance of every operation: dtypes, shapes and memory layouts of its array arguments.
+"""Check the dtypes, shapes and memory layouts of the array arguments of every operation.
 
-An operation states what it takes (``@operation(x="n h w c", gamma="c")``), and :class:`Arguments` compares every call
-with that. An array argument
+An operation declares its arguments (``@operation(x="n h w c", gamma="c")``), and :class:`Arguments` checks every call
+against the declaration. An array argument
 
 - is a NumPy or CuPy array, on the same device as the others (TypeError);
 - is float32 or float64, all of one call the same, as in PyTorch; labels and switches are integers (TypeError);
-- has the stated axes; one name is one size, and only ``n``, the number of images, may be 0 (ValueError);
-- may have any memory layout: channel slices, reversed or transposed views, broadcast, read-only, big-endian. What is
-  not contiguous is copied, because blocks, matrix products and CUDA kernels read memory in order;
-- if it is written to, must be writable and must not overlap itself. A strided one gets the result copied into it.
+- has the declared axes; axes of the same name have the same size, and only ``n``, the number of images, may be 0
+  (ValueError);
+- may have any memory layout: channel slices, reversed or transposed views, broadcast, read-only, big-endian. Arrays
+  that are not contiguous are copied, because blocks, matrix products and CUDA kernels read memory in order;
+- must be writable and must not overlap itself if it is written to. The result is copied into a strided array.
 
-The check costs about two microseconds a call. Its copies are array calls like any other, so a replay repeats them.
+The check takes about two microseconds per call. Its copies are ordinary array calls, so a replay repeats them.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""Tiles of a map, transformed and back: the change of basis of Winograd's convolution.
+"""Transform the tiles of a map and transform them back: the change of basis of Winograd's convolution.
 
-Everything here works on one block of tiles (see ``winograd`` for what is done with them). What makes it quick in NumPy:
-the pixels are first sorted by their column inside the tile, so that the transforms are products of a 6×6 matrix with
-*long* rows instead of one tiny product a tile; and pixels are copied whole, as one element of c numbers, where NumPy
-would begin a new run of numbers at each.
+Every function works on one block of tiles (``winograd`` uses them). Two measures make it fast in NumPy. The pixels are
+first sorted by their column inside the tile, so that the transforms are products of a 6×6 matrix with *long* rows
+instead of one tiny product per tile. Pixels are copied as one element of c values, because NumPy would otherwise
+restart its inner loop at each pixel.
 
 Reference: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016), sections 4.1 to 4.3; the matrices
 are theirs.
@@ -50,7 +50,7 @@ class Matrices:
 
     @property
     def patch(self) -> int:
-        """Rows of input pixels that a tile sees, m + 2."""
+        """Rows of input pixels that a tile depends on, m + 2."""
         return len(self.input)
 
 
@@ -92,7 +92,7 @@ def matrices(tile: int, like: Array) -> Matrices:
 def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bool) -> Array:
     """Return G g Gᵀ for every pair of channels: (frequencies, c_in, c_out).
 
-    Frequencies are ordered (horizontal, vertical), here and below; ``part`` chooses among them. ``turned`` is told in
+    Frequencies are ordered (horizontal, vertical), here and below; ``part`` selects some of them. For ``turned`` see
     :func:`~scratchnet.ops.winograd.conv3x3`.
     """
     rows = _kernel_rows(constants, weight, part, turned)
@@ -107,7 +107,7 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, turned: bo
 
 
 def kernel_gradient(total: Array, constants: Matrices, turned: bool) -> Array:
-    """Turn the sums ``total`` (frequencies, …) over all tiles back, to the gradient by the kernel: (3, 3, …)."""
+    """Transform the sums ``total`` (frequencies, …) over all tiles back to the kernel's gradient (3, 3, …)."""
     rows = _kernel_rows(constants, total, ALL, turned)
     dweight = empty(total, (9, total[0].size))
     _multiply(rows.T, total.reshape(len(rows), -1), dweight)
@@ -131,14 +131,14 @@ def _multiply(matrix: Array, long: Array, out: Array) -> None:
 
 
 def _kernel_rows(constants: Matrices, like: Array, part: slice, turned: bool) -> Array:
-    """Return the matrix that takes a 3×3 kernel, as a vector of 9, to its transformed numbers: (frequencies, 9)."""
+    """Return the matrix that transforms a 3×3 kernel, written as a vector of 9: (frequencies, 9)."""
     xp, g = namespace(like), constants.kernel
     both: Array = xp.einsum("vi,hj->hvij", g, g).reshape(-1, 9)[part]
     return xp.ascontiguousarray(both[:, ::-1]) if turned else both  # the nine taps in reverse order
 
 
 def transform_patches(x: Array, block: Block, padding: Pair, constants: Matrices, out: Array) -> None:
-    """Write Bᵀ d B, for the patch that every tile of the block sees, to ``out`` (frequencies, tiles, c)."""
+    """Write Bᵀ d B, for the patch of every tile of the block, to ``out`` (frequencies, tiles, c)."""
     m, a = constants.tile, constants.patch
     top, left = m * block.r0 - padding[0], m * block.c0 - padding[1]
     d = _by_column(x, block, top, left, m * (block.r1 - block.r0) + 2, a, m)
@@ -169,7 +169,7 @@ def transform_back(products: Array, y: Array, block: Block, bias: Array | None, 
     by_column = by_column[:, : target.shape[1]]
     whole = target.shape[2] // m
     copy_pixels(by_column[:, :, :, :whole], _cut(target, whole, m))
-    for j in range(target.shape[2] - whole * m):  # of a last tile that hangs over the edge
+    for j in range(target.shape[2] - whole * m):  # the last tile extends past the edge
         copy_pixels(by_column[:, :, j, whole:], target[:, :, whole * m + j :][:, :, :1])
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of an update: new parameters from gradients, in place and without making large arrays."""
+"""Optimizer updates: compute new parameters from gradients, in place and without large temporary arrays."""
 
 from scratchnet.arrays import Array, namespace
 from scratchnet.ops.arguments import written
@@ -11,7 +11,7 @@ from scratchnet.threads import over_rows
 def add_to(total: Array, term: Array) -> None:
     """Add a gradient to the sum of gradients, arrays of one shape; weights (kh, kw, c_in, c_out) on all cores.
 
-    A user-defined layer's gradient is not checked here: ``scratchnet.gradcheck`` says what is wrong with it.
+    The gradient of a user-defined layer is not checked here; use ``scratchnet.gradcheck``.
     """
     xp = namespace(total)
     if total.ndim == 4:
@@ -22,7 +22,7 @@ def add_to(total: Array, term: Array) -> None:
 
 @operation(total=written("*"))
 def copy_to(total: Array, term: Array) -> None:
-    """Put a gradient in the place of the sum of gradients; as :func:`add_to`."""
+    """Replace the sum of gradients by a gradient; arguments as for :func:`add_to`."""
     if total.ndim == 4:
         over_rows(lambda total, term: namespace(total).copyto(total, term), total, term)
     else:
@@ -31,7 +31,7 @@ def copy_to(total: Array, term: Array) -> None:
 
 @operation(w=written("*"), g="*", m=written("*"))
 def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
-    """Move parameters down their gradient, with momentum.
+    """Update parameters by gradient descent with momentum.
 
         m ← μ·m + g + λ·w        w ← w − rate·m
 
@@ -55,7 +55,7 @@ def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay
 
 @operation(w=written("*"), g="*", m=written("*"))
 def nesterov_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
-    """Move parameters down the gradient that momentum leads to.
+    """Update parameters by gradient descent with Nesterov momentum.
 
         d = g + λ·w        m ← μ·m + d        w ← w − rate·(d + μ·m)
 
@@ -75,14 +75,14 @@ def nesterov_update(w: Array, g: Array, m: Array, rate: float, momentum: float, 
 
 @operation(w=written("*"))
 def shrink(w: Array, rate: float) -> None:
-    """Decay parameters by themselves, w ← w − rate·w (Loshchilov and Hutter 2019, algorithm 2)."""
+    """Apply decoupled weight decay, w ← w − rate·w (Loshchilov and Hutter 2019, algorithm 2)."""
     xp = namespace(w)
     xp.multiply(w, w.dtype.type(1 - rate), out=w)
 
 
 @operation(average=written("*"), w="*")
 def average_update(average: Array, w: Array, decay: float) -> None:
-    """Move an average towards the parameters, a ← a + (1 − d)·(w − a)."""
+    """Update an exponential moving average of the parameters, a ← a + (1 − d)·(w − a)."""
     xp = namespace(w)
     term = empty(w, w.shape)
     xp.subtract(w, average, out=term)
@@ -103,14 +103,15 @@ def adam_update(
     eps: float,
     decay: float,
 ) -> None:
-    """Move parameters by Adam's rule.
+    """Update parameters by Adam.
 
         m ← β₁·m + (1−β₁)·g      v ← β₂·v + (1−β₂)·g²      w ← w − rate · m / (√(v / u₂) + ε)
 
     Parameters
     ----------
     w, g, m, v : (count,)
-        Parameters, gradients, their mean and that of their squares; ``w``, ``m`` and ``v`` are changed.
+        Parameters, gradients, and the moving averages of the gradients and of their squares; ``w``, ``m`` and ``v`` are
+        changed.
     rate : float
         The learning rate divided by 1 − β₁ᵗ after t updates.
     beta1, beta2, eps : float

@@ -1,29 +1,31 @@
-"""Winograd's 3×3 convolution: fewer multiplications by way of a transform.
-
-Cut the output into tiles of m × m pixels. A tile sees m + 2 pixels in each direction. Transform that patch d and the
-kernel g by small constant matrices, multiply *number by number* instead of sliding, and transform back:
+"""Winograd's 3×3 convolution: fewer multiplications by means of a transform.
 
     Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
 
-For m = 4 that is 36 multiplications where the sliding sum needs 144. Over all tiles and channels the products in the
-middle are (m + 2)² matrix products of (tiles × c_in) · (c_in × c_out), and that is where the time goes.
+Cut the output into tiles Y of m × m pixels, each of which depends on a patch d of m + 2 pixels in each direction.
+Transform the patch and the kernel g by small constant matrices, multiply *elementwise* instead of sliding, and
+transform back.
 
-Gradients are the same three steps in another order: that by the input is the convolution of dY with the turned kernel;
-that by the kernel transforms X as above and dY by A, and brings the products back with G:
+For m = 4 that takes 36 multiplications instead of the 144 of the sliding sum. Over all tiles and channels, the
+elementwise products become (m + 2)² matrix products of (tiles × c_in) · (c_in × c_out), which take most of the time.
+
+The gradients use the same three steps in a different order. The gradient with respect to the input is the convolution
+of dY with the rotated kernel. The gradient with respect to the kernel transforms X as above and dY by A, and transforms
+the products back with G:
 
     dg = Gᵀ [ (Bᵀ d B) ⊙ (A dY Aᵀ) ] G           summed over all tiles
 
-The two parts may be exchanged: patches of dY against tiles of X give the turned dg. So both gradients can use the same
-transformed patches of dY, and :func:`conv3x3_backward` makes them once.
+The two factors may be exchanged: patches of dY with tiles of X give the rotated dg. So both gradients can use the same
+transformed patches of dY, which :func:`conv3x3_backward` computes once.
 
-What makes the transforms quick in NumPy is told in ``tiles``. Here it is the order of the work: a block of tiles is
-small enough for all its steps to stay in a core's cache (:func:`_by_block`), and where the kernels are larger than the
-cache, the cores share the 36 products, and of a kernel's gradient the columns, and not the tiles, so that each kernel
-number is read once (:func:`_by_frequency`).
+``tiles`` explains how the transforms are made fast in NumPy. This module orders the work: a block of tiles is small
+enough for all its steps to stay in a core's cache (:func:`_by_block`). If the kernels are larger than the cache, the
+cores share the 36 products (and the columns of a kernel's gradient) instead of the tiles, so that each kernel element
+is read once (:func:`_by_frequency`).
 
-F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) as little as the direct sum. A
-patch of zeros gives exact zeros, or exactly the bias. A sum that is 0 for another reason, because its terms cancel or
-because the tile sees more than its window does, may come out as a rounding error of either sign.
+F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) no more than the direct sum. A patch
+of zeros gives exact zeros, or exactly the bias. A sum that is 0 for another reason, because its terms cancel or because
+the patch of the tile is larger than the window, may become a rounding error of either sign.
 
 References
 ----------
@@ -70,7 +72,7 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
     tile : 2 or 4
         m; the sizes need not be multiples of it.
     turned : bool
-        Use the kernel turned by 180° with its channel axes exchanged: the weight is (3, 3, c_out, c_in) then.
+        Use the kernel rotated by 180° with its channel axes exchanged; the weight is then (3, 3, c_out, c_in).
 
     Returns
     -------
@@ -85,7 +87,7 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
 def conv3x3_backward(
     dy: Array, x: Array, weight: Array, padding: Pair, tile: int, turned: bool, out: Array | None = None
 ) -> tuple[Array, Array]:
-    """Return both gradients of a layer whose gradient by the input is a convolution of ``dy``.
+    """Return both gradients of a layer whose gradient with respect to the input is a convolution of ``dy``.
 
     Parameters
     ----------
@@ -93,10 +95,10 @@ def conv3x3_backward(
     x : (n, h, w, c_in)
         The layer's input.
     weight, padding, tile, turned
-        So that ``dx = conv3x3(dy, weight, None, padding, tile, turned)``: turned for a convolution that padded by 2
-        less ``padding``, not turned for a transposed convolution.
+        Arguments with ``dx = conv3x3(dy, weight, None, padding, tile, turned)``: turned for a convolution with padding
+        2 − ``padding``, not turned for a transposed convolution.
     out : as ``weight``, or None
-        Where a wide layer writes dweight.
+        Array that a wide layer writes dweight to.
 
     Returns
     -------
@@ -109,14 +111,14 @@ def conv3x3_backward(
 
 
 def conv3x3_weight_gradient(dy: Array, x: Array, padding: Pair, tile: int, out: Array | None = None) -> Array:
-    """Return the gradient by the weight (3, 3, c_in, c_out) for :func:`conv3x3`; a wide layer writes it to ``out``."""
+    """Return dweight (3, 3, c_in, c_out) for :func:`conv3x3`; a wide layer writes it to ``out``."""
     (dweight,) = _run(Work(x, padding, tiles.matrices(tile, x), met=dy, out=out))
     return dweight
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with the transformed patches of a map: a convolution, the sums of a kernel's gradient, or both.
+    """The use of a map's transformed patches: a convolution, the sums of a kernel's gradient, or both.
 
     Attributes
     ----------
@@ -162,13 +164,13 @@ class Work:
         return self.constants.patch**2 * channels * self.x.itemsize
 
     def blocks(self, limit: int, parts: int = 1) -> list[Block]:
-        """Cut the tiles into blocks of so many at most, and into so many blocks at least."""
+        """Cut the tiles into blocks of at most ``limit`` tiles, and into at least ``parts`` blocks."""
         n, oh, ow, _ = self.tiled.shape
         m = self.constants.tile
         return blocks(n, ceil(oh / m), ceil(ow / m), limit, parts)
 
     def room(self, count: int, like: Array) -> Array:
-        """Return room for so many transformed tiles with the channels of ``like``."""
+        """Allocate memory for ``count`` transformed tiles with the channels of ``like``."""
         return empty(self.x, (self.constants.patch**2, count, like.shape[3]))
 
     def kernels(self, part: slice) -> Array:
@@ -177,7 +179,7 @@ class Work:
         return tiles.transform_kernel(self.weight, self.constants, part, self.turned)
 
     def transform(self, block: Block, patches: Array, others: Array | None) -> None:
-        """Transform the patches of a block, and the tiles that they meet."""
+        """Transform the patches of a block, and the tiles that they are multiplied with."""
         tiles.transform_patches(self.x, block, self.padding, self.constants, patches)
         if self.met is not None and others is not None:
             tiles.transform_tiles(self.met, block, self.constants, others)
@@ -193,14 +195,14 @@ class Work:
 
 
 def products_of(left: Array, right: Array) -> Array:
-    """Sum up the products of patches with the tiles that they meet: a kernel's gradient, still transformed."""
+    """Sum the products of patches and tiles: a kernel's gradient, still transformed."""
     products = empty(left, (len(left), left.shape[2], right.shape[2]))
     namespace(left).matmul(left.swapaxes(1, 2), right, out=products)
     return products
 
 
 def _run(work: Work) -> list[Array]:
-    """Do the work; return a list of the gradient by the kernel, (3, 3, …), or of nothing."""
+    """Do the work; return a list with the gradient with respect to the kernel, (3, 3, …), or an empty list."""
     wide = _is_wide(work.x.shape[3], work.tiled.shape[3])
     dweights = (_by_frequency if wide else _by_block)(work)
     for other in dweights[1:]:
@@ -209,12 +211,12 @@ def _run(work: Work) -> list[Array]:
 
 
 def _is_wide(c: int, c_out: int) -> bool:
-    """Return whether the cores share the products, and not the tiles."""
+    """Return whether the cores share the products instead of the tiles."""
     return c * c_out >= WIDE
 
 
 def _by_block(work: Work) -> list[Array]:
-    """Take block after block through all steps, while it is in the cache; every core has its own blocks."""
+    """Process block by block through all steps, while it is in the cache; every core has its own blocks."""
     kernels = None if work.y is None else work.kernels(ALL)
 
     def go_through(share: Sequence[Block]) -> list[Array]:
@@ -316,5 +318,5 @@ def _turns(work: Work) -> list[list[tuple[Block, slice]]]:
 
 
 def _count(block: Block) -> int:
-    """Return how many tiles a block has."""
+    """Return the number of tiles in a block."""
     return (block.n1 - block.n0) * (block.r1 - block.r0) * (block.c1 - block.c0)
