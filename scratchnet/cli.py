@@ -1,6 +1,7 @@
 """The command line: finds the command, turns a UserError into one line."""
 
 import importlib
+import logging
 import os
 import re
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from scratchnet import __version__
 from scratchnet.errors import UserError, explain
 from scratchnet.memory import keep_freed_memory
+from scratchnet.process_limits import keep_blas_within_limits
 from scratchnet.signatures import overwriting
 from scratchnet.spelling import closest_name
 from scratchnet.terminal import exit_code, lasting_output
@@ -83,8 +85,11 @@ def _run(name: str, words: Sequence[str]) -> int:
         guess = closest_name(name, COMMANDS)
         raise UserError(f"'{name}' is no command{guess}; choose one of: {', '.join(COMMANDS)}")
     keep_freed_memory()
+    keep_blas_within_limits()
     # Pillow's, of images above 89 megapixels (it refuses those above 179 itself) and of odd tags beside sound pixels.
     warnings.filterwarnings("ignore", module=r"PIL\b")
+    # Matplotlib's, where its own folder of settings cannot be written.
+    logging.getLogger("matplotlib").addHandler(logging.NullHandler())
     rest = _set_threads(words)
     if name != "bench":  # which has the flag itself
         words = rest

@@ -187,9 +187,7 @@ def _part(path: Path) -> tuple[int, Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.{_WRITER}-{os.getpid()}-", suffix=".part", dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=f"{_part_prefix(path)}{os.getpid()}-", suffix=".part", dir=path.parent)
     except FileExistsError as error:
         raise UserError(
             f"{path}: cannot be written (a folder is needed where there is a file); choose another output folder"
@@ -202,13 +200,22 @@ def _part(path: Path) -> tuple[int, Path]:
 _WRITER = f"{zlib.crc32(platform.node().encode()):08x}"
 """This machine, in the names of temporary files."""
 
+_KEPT = 40
+"""Characters of a file's name that are kept in those of temporary files: 160 bytes at most."""
+
+
+def _part_prefix(path: Path) -> str:
+    """Return how names of temporary files for ``path`` begin; of a long name a part, as names end at 255 bytes."""
+    return f".{path.name[:_KEPT]}.{_WRITER}-"
+
 
 def _remove_abandoned(path: Path) -> None:
     """Remove what processes of this machine that were killed have left of earlier attempts to write ``path``."""
     if os.name == "nt":  # there is no way to ask for a process without touching it
         return
-    for part in path.parent.glob(f".{glob.escape(path.name)}.{_WRITER}-*.part"):
-        pid = part.name.removeprefix(f".{path.name}.{_WRITER}-").partition("-")[0]
+    prefix = _part_prefix(path)
+    for part in path.parent.glob(f"{glob.escape(prefix)}*.part"):
+        pid = part.name.removeprefix(prefix).partition("-")[0]
         if pid.isdecimal() and not _runs(int(pid)):
             with suppress(OSError):
                 part.unlink()

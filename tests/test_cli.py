@@ -94,6 +94,10 @@ def test_so_have_commands_of_two_words(capsys, name):
         (UserError("a.png: damaged\n  (very)"), "a.png: damaged (very)"),
         (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
         (OSError("odd"), "the system: odd"),
+        (
+            OSError(12, "Cannot allocate memory"),
+            "not enough memory (Cannot allocate memory); use smaller batches, tiles or images",
+        ),
         (MemoryError("9 TiB"), "not enough memory (9 TiB); use smaller batches, tiles or images"),
     ],
 )

@@ -30,6 +30,17 @@ def test_a_file_appears_complete_and_alone(tmp_path):
     assert names(path.parent) == ["a.bin"]
 
 
+@pytest.mark.parametrize(
+    "name", ["n" * 251 + ".bin", "ü" * 125 + ".bin", "網" * 83 + ".bin", "😀" * 62 + ".bin", "[%s]{}*.bin"]
+)
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path, name):
+    for content in (b"one", b"two"):
+        with atomic_write(tmp_path / name) as file:
+            file.write(content)
+    assert (tmp_path / name).read_bytes() == b"two"
+    assert len(names(tmp_path)) == 1
+
+
 def test_a_text_path_will_do(tmp_path):
     with atomic_write(str(tmp_path / "a")) as file:
         file.write(b"x")

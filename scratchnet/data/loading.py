@@ -28,18 +28,35 @@ def read_ahead(items: Iterable[T], make: Callable[[T], R], ahead: int = 4) -> It
     ahead : int
         How many results may wait, which bounds the memory. When the iterator is closed, also by an exception such as
         Ctrl-C in the loop round it, the thread ends after the call of ``make`` that it is in.
+
+    Notes
+    -----
+    Where the system allows no more threads, the caller's makes the results.
     """
     waiting: deque[Future[R]] = deque()
     worker = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
     try:
         for item in items:
-            waiting.append(worker.submit(make, item))
+            waiting.append(_begun(worker, make, item))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         worker.shutdown(cancel_futures=True)
+
+
+def _begun(worker: ThreadPoolExecutor, make: Callable[[T], R], item: T) -> Future[R]:
+    """Hand one call to the thread, or do it here if there is none."""
+    try:
+        return worker.submit(make, item)
+    except RuntimeError:  # a limit on processes or memory
+        done: Future[R] = Future()
+        try:
+            done.set_result(make(item))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 def epoch_batches(
