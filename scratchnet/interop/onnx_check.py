@@ -1,9 +1,9 @@
-"""Does an exported network still say the same? Asked of onnxruntime, on random images.
+"""Comparison of an exported network with the original, in onnxruntime on random images.
 
-Two programs never round alike, and where the two largest values of a pooling window are all but equal, they may choose
-different ones. The value is the same, but an unpooling puts it elsewhere, and no tolerance would forgive that. So
-onnxruntime tells its switches too. They must point at values as large as the maximum, and from there on the network
-goes on with them: then every number has to agree.
+Two programs round differently, and if the two largest values of a pooling window are almost equal, they may choose
+different ones. The value is the same, but unpooling places it elsewhere, which no tolerance covers. So the model also
+outputs its switches. They must point at values equal to the maximum, and the network continues with them: then all
+values must agree.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ from scratchnet.network import Network
 from scratchnet.ops.pooling import Switches, max_unpool2d_backward
 
 LIMIT = 1e-4
-"""Largest difference that passes."""
+"""Largest accepted difference."""
 
 
 @dataclass
 class Comparison:
-    """How far two programs differ.
+    """Differences between two programs.
 
     Attributes
     ----------

@@ -1,9 +1,9 @@
-"""A trained network as an ONNX file, for programs that know nothing of scratchnet.
+"""Export of a trained network as an ONNX file.
 
-The file takes what an image library gives, and does the rest itself:
+The model accepts images as an image library returns them and includes all preprocessing:
 
 - ``image``, (n, height, width, 3) uint8: red, green and blue from 0 to 255;
-- ``scores``, (n, height, width, k) float32: what the network says;
+- ``scores``, (n, height, width, k) float32: the network's output;
 - ``probabilities``, (n, height, width, classes) float32: their softmax, or the sigmoid of the single score and its
   complement.
 
@@ -71,9 +71,9 @@ def export_onnx(
     Raises
     ------
     UserError
-        When onnx is missing, a layer has no translation, or the file would be too large.
+        If onnx is missing, a layer has no translation, or the file would be too large.
     ValueError
-        When the network cannot take the size.
+        If the network does not accept the size.
     """
     graph = Graph()
     shapes = network.shapes(taken_size(network, size))

@@ -1,4 +1,4 @@
-"""Every kind of layer in ONNX's words, channels first.
+"""Translation of every layer to ONNX operations, channels first.
 
 Most are one operation. The exceptions:
 
@@ -6,7 +6,7 @@ Most are one operation. The exceptions:
   So the map is first continued by −∞ until its windows fit, and cut back after the unpooling.
 - Unpooling where windows overlap: ONNX's MaxUnpool keeps one of several values for a pixel, here they are summed. That
   is what ScatterElements does with ``reduction="add"``.
-- Sizes are asked for when the graph runs, so that one file serves images of all sizes.
+- Sizes are computed when the graph runs, so that one file serves images of all sizes.
 """
 
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def translate(graph: Graph, network: Network, x: str, shapes: dict[str, Shape]) 
     Raises
     ------
     UserError
-        When a layer has no translation.
+        If a layer has no translation.
     """
     made = Translation(graph, shapes, {"input": x})
     used = {name for step in network.steps for name in step.inputs}

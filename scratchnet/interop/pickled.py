@@ -1,8 +1,8 @@
-"""Tensors in a pickle, without running what the pickle says.
+"""Read tensors from a pickle without executing it.
 
-A pickle is a program: it names functions of any module, and loading it calls them. Files of weights need five such
-names. Here those five lead to harmless stand-ins that write down what a tensor consists of, and every other name ends
-the reading. The stand-ins take no attributes, so a pickle cannot change them either.
+A pickle is a program: it names functions of any module, and loading it calls them. Weight files need five such names.
+Here those five map to harmless stand-ins that record a tensor's parts, and any other name stops the reader. The
+stand-ins have no settable attributes, so a pickle cannot change them either.
 
 A pickle can also be small and keep its reader busy for ever: a tuple of two references to a tuple of two references …
 is written in a few bytes and takes 2ⁿ steps to hash, to compare or to print. So keys are scalars or flat tuples of

@@ -1,4 +1,4 @@
-"""Finding the state dict in what a training script saved, and its parameters' own names."""
+"""Find the state dict in a training script's checkpoint, and strip wrapper prefixes from its names."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ DEEPEST = 4
 
 
 def find_state_dict(content: Any, path: Path) -> Mapping[Any, Any]:
-    """Return the dictionary of tensors in what a file holds.
+    """Return the dictionary of tensors in a file's content.
 
     A training script often saves ``{"state_dict": …, "optimizer": …, "epoch": …}``. The dictionary under one of the
     usual keys is taken, else the file's own tensors, else the only dictionary of tensors; those of an optimiser never.
@@ -28,9 +28,9 @@ def find_state_dict(content: Any, path: Path) -> Mapping[Any, Any]:
     Raises
     ------
     TypeError
-        When there is no dictionary.
+        If there is no dictionary.
     UserError
-        When several dictionaries of tensors could be meant.
+        If several dictionaries of tensors qualify.
     """
     if not isinstance(content, Mapping):
         raise TypeError("no dictionary of tensors")

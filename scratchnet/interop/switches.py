@@ -1,4 +1,4 @@
-"""Switches in three notations.
+"""Conversion of switches between three notations.
 
 The position of a window's maximum is written down in different ways. Take the 9 of a map of 4×4 pixels, which is at
 row 0, column 1 of channel c of image n, in the upper left window of 2×2:
@@ -13,7 +13,7 @@ ONNX                   inside the whole array (n, c, h, w)  ((n · C + c) · h +
                                                             + column
 ====================== ==================================== ============================ =====
 
-PyTorch's and ONNX's arrays are (n, c, oh, ow) int64: eight bytes a window where one byte, or two bits, would do.
+PyTorch's and ONNX's arrays are (n, c, oh, ow) int64: eight bytes per window, although one byte or two bits suffice.
 """
 
 import numpy as np
@@ -58,7 +58,7 @@ def from_torch(
     Raises
     ------
     ValueError
-        When an index lies outside its window: the indices come from another pooling.
+        If an index is outside its window because the indices come from another pool.
     """
     k = pair(kernel, "kernel", 1)
     s, p = pair(k if stride is None else stride, "stride", 1), pair(padding, "padding", 0)

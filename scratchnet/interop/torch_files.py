@@ -1,6 +1,6 @@
-"""PyTorch's ``.pth`` files, without PyTorch.
+"""Read PyTorch's ``.pth`` files without PyTorch.
 
-Both formats hold a pickle that says which tensors there are, and the tensors' numbers behind one another:
+Both formats hold a pickle that describes the tensors, followed by the tensors' values:
 
 - the zip format (since 2020): ``NAME/data.pkl``, and ``NAME/data/KEY`` for every storage, not compressed;
 - the legacy format, that of torchvision's ``vgg16-397923af.pth``: pickles of a magic number, of the protocol's version,
@@ -68,7 +68,7 @@ def read_legacy_format(path: Path) -> dict[str, Array]:
 
 
 def _numbers(file: BinaryIO, storage: Storage, most: int) -> bytes:
-    """Read one storage behind its count."""
+    """Read one storage, which follows its count."""
     (count,) = struct.unpack("<q", file.read(8))
     size = byte_count(storage.kind, count)
     if not 0 <= size <= most:

@@ -1,12 +1,12 @@
-"""An encoder that starts from VGG16 (Simonyan and Zisserman 2015, configuration D) as ImageNet has trained it.
+"""Initialize an encoder from VGG16 (Simonyan and Zisserman 2015, configuration D) trained on ImageNet.
 
-FCN, DeconvNet and SegNet all start their encoders this way. The file is one that the user has: torchvision's
+FCN, DeconvNet and SegNet all start their encoders this way. The user provides the file: torchvision's
 ``vgg16-397923af.pth``, or anything with its names: ``features.N.weight`` and ``features.N.bias`` for the 13
 convolutions, ``classifier.0`` and ``classifier.3`` for the first two fully connected layers, which FCN and DeconvNet
 write as convolutions, fc6 and fc7.
 
-Weights know only images like those they were trained on. Torchvision's want RGB / 255, normalised by ImageNet's mean
-and standard deviation (:data:`scratchnet.data.preprocessing.FIXED`); those that come from Caffe want BGR less a mean.
+Images must be preprocessed as in the weights' training. Torchvision's need RGB / 255, normalised by ImageNet's mean
+and standard deviation (:data:`scratchnet.data.preprocessing.FIXED`); those from Caffe need BGR minus a mean.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Files of named weights: PyTorch's ``.pth``, safetensors, NumPy's ``.npz``. None of them runs code when it is read."""
+"""Files of named weights: PyTorch's ``.pth``, safetensors, NumPy's ``.npz``. Reading them executes no code."""
 
 import json
 import pickle
@@ -81,7 +81,7 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _words(error: BaseException) -> str:
-    """Say in a few words what went wrong."""
+    """Return a short description of an error."""
     return " ".join(str(error).split())[:100] or type(error).__name__
 
 

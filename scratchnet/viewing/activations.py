@@ -1,8 +1,7 @@
-"""What the layers of a decoder say, from coarse to fine: one map of every layer, in a row.
+"""Activations of a decoder from coarse to fine, one map per layer.
 
-After figure 4 of Noh, Hong, Han (2015), who show "the most representative" map of each layer. What unpooling makes are
-single bright points where the switches lie; the deconvolution behind it grows them into shapes; and so on, twice as
-large every time.
+After figure 4 of Noh, Hong, Han (2015), who show "the most representative" map of each layer. Unpooling gives
+single bright points at the switches, the following deconvolution turns them into shapes, and so on at twice the size.
 """
 
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ class Activation:
     Attributes
     ----------
     name : str
-        Of the step that made it.
+        Name of its step.
     channel : int
         Which of its maps this is.
     map : (h, w)
@@ -46,7 +45,7 @@ def strongest_maps(
     Parameters
     ----------
     network : Network
-        With memory; run it in evaluation mode.
+        Allocated, in evaluation mode.
     image : (1, h, w, channels)
         Prepared as the network is used to.
     names : sequence of str
@@ -102,12 +101,12 @@ def activations_figure(activations: Sequence[Activation], image: Array | None = 
     image : (h, w, 3) uint8 or None
         Is shown first.
     columns : int
-        Pictures a row.
+        Pictures per row.
 
     Raises
     ------
     ValueError
-        When there is nothing to draw.
+        If there is nothing to draw.
     """
     count = len(activations) + (image is not None)
     if not activations:

@@ -1,7 +1,7 @@
-"""A network drawn from its list: a box a block, as high as its map and as wide as its channels are many.
+"""Drawing of a network: one box per block, with height for the map's size and width for the number of channels.
 
-Both count doublings: a map half as high is one step lower, twice as many channels are one step wider. Else 4096
-channels and maps of one pixel would not fit on a page with 64 channels and 224 pixels.
+Both are logarithmic: a map of half the height is one step lower, twice as many channels are one step wider. Otherwise
+4096 channels and one-pixel maps would not fit on a page with 64 channels and 224 pixels.
 """
 
 from math import log2
@@ -28,7 +28,7 @@ COLOURS: dict[BlockKind, str] = {
 MEANINGS: dict[BlockKind, str] = {
     "image": "image",
     "learned": "learned: convolution, deconvolution",
-    "switches": "pool that remembers, unpooling",
+    "switches": "pool with switches, unpooling",
     "fixed": "without weights",
     "result": "result",
 }
@@ -60,7 +60,7 @@ def architecture_figure(network: Network, size: Pair, title: str = "") -> Figure
     Raises
     ------
     ValueError
-        When the size does not fit the network.
+        If the size does not fit the network.
     """
     blocks, joins = blocks_of(network, size)
     boxes = _boxes(blocks)

@@ -1,9 +1,9 @@
-"""Receptive fields on the image: what a pixel could see, as a rectangle, and what it does look at, from gradients.
+"""Receptive fields on the image: the theoretical one as a rectangle, the effective one from gradients.
 
-The rectangle follows from the list of layers alone. Inside it the pixels do not count alike: many ways through the
-layers lead to the middle, few to the edge, so the influence falls off like a bell (Luo, Li, Urtasun, Zemel 2016,
-"Understanding the effective receptive field"). The gradient of one value by the image shows how much each pixel of it
-counts.
+The rectangle follows from the list of layers alone. Its pixels differ in influence: many paths through the layers lead
+to the centre, few to the edge, so the influence falls off like a Gaussian (Luo, Li, Urtasun, Zemel 2016,
+"Understanding the effective receptive field"). The gradient of one value with respect to the image
+gives the influence of each pixel.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ SHADES = LinearSegmentedColormap.from_list("gradient", ["white", ROLES["gradient
 
 
 def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> Array:
-    """Return how much every pixel of an image counts for one pixel of a layer.
+    """Return the influence of every image pixel on one pixel of a layer.
 
-    Where the layer has several channels, each is given a random weight, so that none is preferred and they do not
-    cancel; the result is the root of the mean square over images and colours, divided by its maximum.
+    If the layer has several channels, each gets a random weight, so that none is preferred and they do not cancel;
+    the result is the root of the mean square over images and colours, divided by its maximum.
 
     Parameters
     ----------
     network : Network
-        With memory, in evaluation mode; its gradients stay as they are.
+        Allocated, in evaluation mode; its gradients are unchanged.
     images : (n, h, w, channels)
         Prepared as the network is used to.
     name : str
@@ -49,7 +49,7 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
     Raises
     ------
     ValueError
-        When there is no such step or pixel.
+        If the step or pixel does not exist.
     """
     names = [step.name for step in network.steps]
     if name not in names:
@@ -73,7 +73,7 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
 
 
 def pixel_over(network: Network, size: Pair, name: str, at: Pair) -> Pair:
-    """Return the pixel of a layer whose middle lies nearest to the image's pixel ``at`` (row, column)."""
+    """Return the pixel of a layer whose centre is nearest to the image's pixel ``at`` (row, column)."""
     shape = network.shapes(size)[name]
     row, column = (
         min(max(round((want - middle.start) / middle.jump), 0), length - 1)
@@ -94,7 +94,7 @@ def draw_field(axes: Axes, field: Rectangle, label: str = "") -> None:
 
 
 def field_figure(network: Network, image: Array, images: Array, names: Sequence[str], at: Pair) -> Figure:
-    """Draw what the pixels of several layers over one place of the image see.
+    """Draw the receptive fields of pixels of several layers at one image position.
 
     First the image with the receptive field of each, unless it is the whole image; then for each the effective field,
     which is dark where the image counts much, in its rectangle.
@@ -102,7 +102,7 @@ def field_figure(network: Network, image: Array, images: Array, names: Sequence[
     Parameters
     ----------
     network : Network
-        With memory, in evaluation mode.
+        Allocated, in evaluation mode.
     image : (h, w, 3) uint8
         To be shown.
     images : (n, h, w, channels)

@@ -138,22 +138,22 @@ def _says(network: Network, blocks: list[Block], now: int) -> str:
     block = blocks[now]
     _, h, w, c = block.shape
     if not now:
-        return f"An image goes in: {h}×{w} pixels."
+        return f"The input image: {h}×{w} pixels."
     match next(step.layer for step in network.steps if step.name == block.name):
         case MaxPool2d():
-            text = "keeps the largest value of every window, and remembers where it was."
+            text = "keeps the maximum of every window and stores its position."
         case MaxUnpool2d():
-            text = "puts values back to where the maxima were; all the rest is 0."
+            text = "places values at the positions of the maxima; the rest is 0."
         case _ if h * w == 1:
-            text = f"{c} numbers describe the whole image. No map is left."
+            text = f"{c} values describe the whole image."
         case _ if block.kind == "result":
-            text = f"how much every pixel looks like one of the {c} classes."
+            text = f"scores of the {c} classes at every pixel."
         case ConvTranspose2d() if blocks[now - 1].shape[1:3] == (1, 1):
-            text = f"learned kernels unfold the numbers into {c} maps of {h}×{w}. Here is one."
+            text = f"learned kernels expand the vector to {c} maps of {h}×{w}. One is shown."
         case ConvTranspose2d():
-            text = f"learned kernels turn the points into shapes. {c} maps, here is one."
+            text = f"learned kernels turn points into shapes. {c} maps, one is shown."
         case Conv2d():
-            text = f"learned kernels look for patterns. {c} maps, here is one."
+            text = f"learned kernels detect patterns. {c} maps, one is shown."
         case _:
             text = f"{c} maps of {h}×{w}."
     return f"{block.name}: {text}"

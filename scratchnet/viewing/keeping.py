@@ -27,7 +27,7 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
     Parameters
     ----------
     picture : Figure or sequence of PIL images
-        Images become an animation that repeats for ever.
+        Images become an animation that loops forever.
     name : str
         File name without extension, such as ``07-max-pool-switches``.
     seconds : float
@@ -51,7 +51,7 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
 def save_animation(
     file: BinaryIO, frames: Sequence[Image.Image], seconds: float = 0.7, kind: str = "animation"
 ) -> None:
-    """Write frames as a GIF that repeats for ever; each stays for ``seconds``, the last three times as long."""
+    """Write frames as a GIF that loops forever; each stays for ``seconds``, the last three times as long."""
     first, *others = frames
     long = [round(1000 * seconds)] * len(others) + [round(3000 * seconds)]
     note = signature(kind).encode()

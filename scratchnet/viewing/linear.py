@@ -1,8 +1,8 @@
-"""A linear operation as the matrix that it is: found by trying it on unit vectors, and drawn with its zeros blank.
+"""Matrix of a linear operation: computed by applying it to unit vectors, and drawn with blank zeros.
 
 A map written as a vector, row by row, makes every linear operation a matrix W, ``y = W x``: a convolution, its
-transpose, an unpooling with given switches, an interpolation. Column j of W is what comes out when pixel j is 1 and
-all others are 0; its nonzero places are where pixel j goes, and those of row i are where output i looks.
+transpose, an unpooling with given switches, an interpolation. Column j of W is the output if pixel j is 1 and all
+others are 0; its nonzero entries are the outputs that pixel j influences, those of row i the inputs of output i.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def matrix_of(function: Callable[[Array], Array], shape: tuple[int, int, int]) -
     Raises
     ------
     ValueError
-        When the function is not linear: it has a bias, or it compares (ReLU, a max-pool).
+        If the function is not linear: it has a bias or a nonlinearity (ReLU, max pooling).
 
     Examples
     --------
@@ -75,12 +75,12 @@ def draw_operator(
     inputs, outputs : (h, w) and (oh, ow)
     title : str
     numbers : bool or None
-        Whether to write the numbers. None: where there are at most 16 rows and columns.
+        Whether to write the values. None: if there are at most 16 rows and columns.
 
     Raises
     ------
     ValueError
-        When the sizes do not belong to the matrix.
+        If the sizes do not match the matrix.
     """
     rows, columns = matrix.shape
     if (rows, columns) != (outputs[0] * outputs[1], inputs[0] * inputs[1]):

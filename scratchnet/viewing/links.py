@@ -1,13 +1,12 @@
-"""How every layer of a network joins the places of its output to those of its input.
+"""Connections between the output and input pixels of every layer.
 
-Every layer here does so along each axis by one rule. A small map's index o and a kernel place i meet the large map's
-index
+Every layer follows the same rule along each axis. Index o of the small map and kernel position i correspond to index
 
     o·s + i·d − p        i = 0 … k − 1
 
-(stride s, dilation d, padding p). In a convolution or a pooling the output is the small map, so output o looks at
-k inputs, d apart; in a transposed convolution or an unpooling the input is the small map, so it is the other way
-round. ReLU, batch norm, crops and the like are the case k = s = 1, a crop with a negative padding.
+of the large map (stride s, dilation d, padding p). In a convolution or a pooling the output is the small map, so output
+o looks at k inputs, d apart; in a transposed convolution or an unpooling the input is the small map, so it is the other
+way round. ReLU, batch norm, crops and the like are the case k = s = 1, a crop with a negative padding.
 """
 
 from dataclasses import dataclass
@@ -36,12 +35,12 @@ from scratchnet.ops.geometry import Pair, tap
 
 @dataclass(frozen=True)
 class Link:
-    """How a step's output and one of its inputs meet; see the module's text.
+    """Connection between a step's output and one of its inputs; see the module docstring.
 
     Attributes
     ----------
     source : str
-        The value that is taken.
+        Name of the input value.
     kernel, stride, padding, dilation : (vertical, horizontal)
     transposed : bool
         Whether the input is the small map.
@@ -55,11 +54,11 @@ class Link:
     transposed: bool = False
 
     def back(self, marked: Array, axis: int, size: int) -> Array:
-        """Return which of ``size`` input indices the marked output indices are made from, (size,) bool."""
+        """Return which of ``size`` input indices the marked output indices depend on, (size,) bool."""
         return self._carry(marked, axis, size, to_large=not self.transposed)
 
     def forth(self, marked: Array, axis: int, size: int) -> Array:
-        """Return which of ``size`` output indices take any of the marked input indices, (size,) bool."""
+        """Return which of ``size`` output indices depend on any marked input index, (size,) bool."""
         return self._carry(marked, axis, size, to_large=self.transposed)
 
     def _carry(self, marked: Array, axis: int, size: int, to_large: bool) -> Array:
@@ -75,17 +74,17 @@ class Link:
 
 
 class Middle(NamedTuple):
-    """Where a map lies over the image, along one axis: the middle of pixel i is at ``start + jump·i``."""
+    """Position of a map over the image along one axis: the centre of pixel i is at ``start + jump·i``."""
 
     start: float
     jump: float
 
 
 def links(net: Network, size: Pair) -> dict[str, list[Link]]:
-    """Return how every step of a network meets the values that it takes, for an input of ``size`` (h, w).
+    """Return the links of every step to its inputs, for an input of ``size`` (h, w).
 
-    The switches of a pooling, ``NAME.switches``, are listed as a value of their own. A map that only lends its size to
-    a crop is left out.
+    The switches of a pooling, ``NAME.switches``, are listed as a separate value. A map that only gives its size to
+    a crop is omitted.
     """
     shapes = net.shapes(size)
     pools = {f"{s.name}.switches": s.layer for s in net.steps if isinstance(s.layer, MaxPool2d)}
@@ -98,10 +97,10 @@ def links(net: Network, size: Pair) -> dict[str, list[Link]]:
 
 
 def middles(net: Network, size: Pair) -> dict[str, tuple[Middle, Middle]]:
-    """Return for every value how its rows and its columns lie over the image.
+    """Return the image positions of the rows and columns of every value.
 
-    Where several values meet, the last one counts: a skip or the switches, which come from a shallower map and know
-    better where they are.
+    For steps with several inputs the last one counts: a skip or the switches, which come from a shallower map and are
+    positioned more exactly.
     """
     found = {"input": (Middle(0.0, 1.0), Middle(0.0, 1.0))}
     for name, (*_, last) in links(net, size).items():

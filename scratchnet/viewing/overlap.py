@@ -1,4 +1,4 @@
-"""How many stamps of a transposed convolution lie over each output pixel: where checkerboards come from.
+"""Overlap counts of a transposed convolution, the cause of checkerboard artifacts.
 
 Every input pixel stamps the kernel on the output, s pixels after the stamp before. Along one axis an output pixel gets
 k/s stamps if the stride divides the kernel; otherwise ⌊k/s⌋ and ⌈k/s⌉ of them in turn, and what is summed there differs
@@ -20,9 +20,9 @@ from scratchnet.viewing.style import INK, MUTED, ROLES, panels
 
 
 def overlap_counts(size: int | Pair, kernel: int | Pair, stride: int | Pair, padding: int | Pair = 0) -> Array:
-    """Return how many stamps each output pixel of a transposed convolution gets.
+    """Return the number of stamps on each output pixel of a transposed convolution.
 
-    It is the transposed convolution itself, of ones with a kernel of ones.
+    The count is a transposed convolution of ones with a kernel of ones.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
-"""A convolution as it goes: the kernel slides over the padded map, and the output fills up cell by cell.
+"""Animation of a convolution: the kernel slides over the padded map, and the output fills up cell by cell.
 
-Also im2col, the same with a memory: every window becomes a row of a matrix, so that one matrix product is the
-convolution.
+Also an animation of im2col: every window becomes a row of a matrix, and one matrix product computes the convolution.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ GAP = 2 * MARGIN
 def convolution_frames(
     image: Array, kernel: Array, stride: int | Pair = 1, padding: int | Pair = 0
 ) -> list[Image.Image]:
-    """Return a picture for every output cell, and one of the whole result.
+    """Return one picture per output cell, and one of the whole result.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def convolution_frames(
 
 
 def im2col_frames(image: Array, kernel: Array, stride: int | Pair = 1, padding: int | Pair = 0) -> list[Image.Image]:
-    """Return a picture for every window as it becomes a row, and one of the product; parameters as above.
+    """Return one picture per window as it becomes a row, and one of the product; parameters as above.
 
     The last picture has the kernel as a column beside the matrix of windows, and the output that the product makes.
     """
@@ -85,7 +84,7 @@ def im2col_frames(image: Array, kernel: Array, stride: int | Pair = 1, padding: 
         known = np.broadcast_to(np.arange(len(columns))[:, None] <= i, columns.shape)
         row = None if done else (i, 0, 1, columns.shape[1])
         sheet.matrix((left, top), padded, roles, "image", frame=here)
-        sheet.matrix((middle, top), columns, "image", "a window a row", known, row)
+        sheet.matrix((middle, top), columns, "image", "one window per row", known, row)
         if done:
             sheet.matrix((weights, top), kernel.reshape(-1, 1), "weight", "× kernel")
             sheet.matrix((results, top), y.reshape(-1, 1), "output", "= output")

@@ -1,4 +1,4 @@
-"""A transposed convolution as it goes: every input value stamps the kernel, times itself, on the output.
+"""Animation of a transposed convolution: every input value adds a scaled copy of the kernel to the output.
 
 Stamps lie s cells apart and are summed where they overlap; padding p then cuts p cells off every side.
 """
@@ -18,20 +18,20 @@ GAP = 2 * MARGIN
 
 @dataclass(frozen=True)
 class Stamp:
-    """One input value's part.
+    """Contribution of one input value.
 
     Attributes
     ----------
     row, column : int
-        Of the input value.
+        Position of the input value.
     top, left : int
         Output cell of the stamp's corner.
     values : (kh, kw)
         The kernel times the input value.
     sums : (oh, ow)
-        The output so far, this stamp included; not cropped yet.
+        The uncropped output so far, including this stamp.
     count : (oh, ow)
-        How many stamps lie over each cell so far.
+        Number of stamps on each cell so far.
     """
 
     row: int
@@ -71,9 +71,9 @@ def stamps(image: Array, kernel: Array, stride: int | Pair = 1) -> Iterator[Stam
 def transposed_frames(
     image: Array, kernel: Array, stride: int | Pair = 1, padding: int | Pair = 0
 ) -> list[Image.Image]:
-    """Return a picture for every stamp, and one of the result without what padding cuts off.
+    """Return one picture per stamp, and one of the result cropped by the padding.
 
-    The more stamps lie over a cell, the darker it is.
+    Cells with more stamps are darker.
 
     Parameters
     ----------

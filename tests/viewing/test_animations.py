@@ -58,7 +58,7 @@ def test_im2col(drawn):
     frames = im2col_frames(IMAGE, KERNEL, 1, (0, 1))
     assert len(frames) == y.size + 1
     for i, frame in enumerate(drawn[:-1]):
-        columns, _, known, _ = frame["a window a row"]
+        columns, _, known, _ = frame["one window per row"]
         assert (known.sum(axis=1) > 0).sum() == i + 1
         padded, _, _, (row, column, high, wide) = frame["image"]
         np.testing.assert_array_equal(columns[i], padded[row : row + high, column : column + wide].ravel())
