@@ -17,7 +17,7 @@ from scratchnet.network.flat_buffers import KINDS, FlatBuffers, moved
 from scratchnet.network.freezing import matching, set_frozen
 from scratchnet.network.inputs import check_input
 from scratchnet.network.joining import joined
-from scratchnet.network.ownership import Owner, check_unowned, claim
+from scratchnet.network.ownership import Owner, check_unowned, claim, layers_of
 from scratchnet.network.passes import Pass
 from scratchnet.network.recomputing import Held, held, plan
 from scratchnet.network.step import Step
@@ -176,7 +176,8 @@ class Network(Owner):
         """Switch to training (dropout drops, batch norm uses the batch) or, with False, back; return the network."""
         self.training = training
         for step in self.steps:
-            step.layer.training = training
+            for layer in layers_of(step.layer):
+                layer.training = training
         return self
 
     def eval(self) -> "Network":
@@ -205,8 +206,10 @@ class Network(Owner):
         The next images are those of a batch from its image ``first`` on: they get what they would in the whole batch.
         """
         for step in self.steps:
-            if isinstance(step.layer, Dropout) or type(step.layer).seed is not Layer.seed:
-                step.layer.seed(generator(seed, step.name, *key), first)
+            for number, layer in enumerate(layers_of(step.layer)):
+                if isinstance(layer, Dropout) or type(layer).seed is not Layer.seed:
+                    name = f"{step.name}/{number}" if number else step.name
+                    layer.seed(generator(seed, name, *key), first)
 
     def freeze(self, *patterns: str, statistics: bool = False) -> "Network":
         """Stop learning the parameters that the patterns match; return the network.

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scratchnet.layers.base import Layer, Parameter
+from scratchnet.layers.builtin import is_builtin
 from scratchnet.network.step import Step
 
 
@@ -87,6 +88,11 @@ def _other_owner(network: Owner, part: Layer | Parameter) -> str | None:
         if other is not None and other is not network and id(part) in other.owned:
             return other.owned[id(part)][1]
     return None
+
+
+def layers_of(layer: Layer) -> list[Layer]:
+    """Return a layer and, if it is of a class of one's own, the layers that it holds."""
+    return [layer] if is_builtin(layer) else [part for part in parts_of(layer) if isinstance(part, Layer)]
 
 
 def parts_of(layer: Layer) -> Iterator[Layer | Parameter]:

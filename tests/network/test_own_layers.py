@@ -321,3 +321,35 @@ def test_a_class_with_any_method_replaced_is_not_fused(monkeypatch, name):
     assert joining.find(net.steps, again=False).skipped
     monkeypatch.setattr(ReLU, name, lambda *_: None)
     assert not joining.find(net.steps, again=False).skipped
+
+
+class Regularised(Layer):
+    """A layer of one's own that holds a Dropout and hands everything on to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = [Dropout(0.5)]
+
+    def forward(self, x):
+        return self.inner[0].forward(x)
+
+    def backward(self, dy):
+        return self.inner[0].backward(dy)
+
+    def output_shape(self, x):
+        return x
+
+
+def test_layers_inside_a_layer_are_switched_and_reseeded():
+    net, x = Network(2), np.ones((2, 6, 6, 2), np.float32)
+    net.add("a", Regularised())
+    net.add("b", Regularised())
+    net.allocate().train().reseed(3)
+    first = net.forward(x).copy()
+    assert 0 < (first == 0).mean() < 1
+    net.reseed(3)
+    np.testing.assert_array_equal(net.forward(x), first)
+    net.reseed(4)
+    assert not np.array_equal(net.forward(x), first)
+    assert not np.array_equal(net.steps[0].layer.inner[0].kept[0], net.steps[1].layer.inner[0].kept[0])
+    np.testing.assert_array_equal(net.eval().forward(x), x)
