@@ -1,4 +1,4 @@
-"""Ground floor: which module an array belongs to, the way between host and device, and seeded random streams."""
+"""Array basics: the module an array belongs to, copies between host and device, and seeded random streams."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array, or a CuPy array with the same interface."""
 
 SumOverRanks: TypeAlias = Callable[[Array], None]
-"""Replaces an array by its sum over all processes (ranks) that share a batch, in place and alike in each of them. All
-must pass it the same shape and dtype, on the same kind of device."""
+"""Replaces an array in place by its sum over all processes (ranks) that share a batch, identically in each of them.
+All must pass the same shape and dtype, on the same kind of device."""
 
 
 def namespace(array: Array) -> ModuleType:
@@ -23,35 +23,35 @@ def namespace(array: Array) -> ModuleType:
 
 
 def on_gpu(array: Array) -> bool:
-    """Return whether ``array`` lives on a GPU."""
+    """Return whether ``array`` is on a GPU."""
     return not isinstance(array, np.ndarray)
 
 
 def to_device_of(like: Array, array: Array) -> Array:
-    """Return ``array`` where ``like`` is; it is copied only if it is elsewhere."""
+    """Return ``array`` on the device of ``like``, copied only if it is on another device."""
     if on_gpu(like) == on_gpu(array):
         return array
     return to_host(array) if on_gpu(array) else namespace(like).asarray(array)
 
 
 def to_host(array: Array) -> Array:
-    """Return ``array`` in the host's memory, as NumPy's; the host waits for what a GPU has not finished."""
+    """Return ``array`` as a NumPy array in host memory; waits for the GPU to finish."""
     host: Array = _cupy().asnumpy(array) if on_gpu(array) else array
     return host
 
 
 def number(value: Any) -> float:
-    """Return a single number as a Python float; a GPU's stays where it is, an array without axes.
+    """Return a single number as a Python float; on a GPU return a zero-dimensional array on the device.
 
-    To read it would be to wait for all that the GPU has been told to do. It counts as a number in what follows, and
-    ``float`` reads it when it is wanted.
+    Reading it would wait for all work queued on the GPU. The array can be used like a number, and ``float`` reads its
+    value.
     """
     result: float = float(value) if isinstance(value, np.generic | float) else value
     return result
 
 
 def read_numbers(values: Sequence[float]) -> list[float]:
-    """Return as Python floats what :func:`number` gave, waiting for a GPU once for all of them."""
+    """Convert results of :func:`number` to Python floats, waiting for a GPU only once."""
     if not values or isinstance(values[0], float):
         return list(values)
     read: list[float] = to_host(_cupy().stack(list(values))).tolist()
@@ -65,7 +65,7 @@ def _on_device(numbers: tuple[float, ...], dtype: str, module: ModuleType) -> Ar
 
 
 def constants(numbers: tuple[float, ...], like: Array) -> Array:
-    """Return a few numbers that never change as an array like ``like``: sent to a GPU once, and not with every step."""
+    """Return constant numbers as an array like ``like``; they are copied to a GPU once, not in every step."""
     return _on_device(numbers, like.dtype.str, namespace(like))
 
 
@@ -77,10 +77,10 @@ def _cupy() -> ModuleType:
 
 
 def generator(seed: int, *key: int | str) -> np.random.Generator:
-    """Return a random stream that depends on ``seed`` and ``key`` alone.
+    """Return a random stream that depends only on ``seed`` and ``key``.
 
-    Naming every stream (``generator(seed, "augment", epoch, index)``) instead of sharing one makes each draw
-    independent of what was drawn before it: a resumed run repeats the interrupted one.
+    With a named stream for every purpose (``generator(seed, "augment", epoch, index)``) each draw is independent of
+    earlier draws, so a resumed run repeats the interrupted one.
 
     >>> bool(generator(0, "a").integers(100) == generator(0, "a").integers(100))
     True

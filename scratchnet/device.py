@@ -1,7 +1,7 @@
-"""Choosing between the CPU and a GPU.
+"""Select the CPU or a GPU.
 
-All arrays of a network live on one device. What is computed from them stays there; :func:`scratchnet.arrays.to_host`
-and ``Network.to`` are the only ways between the two, and nothing is copied unasked.
+All arrays of a network are on one device, and so are the results computed from them. Only
+:func:`scratchnet.arrays.to_host` and ``Network.to`` copy between devices; there are no implicit copies.
 """
 
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
     ----------
     device : "cpu" or "gpu"
     process : int
-        Place of this one among those of its machine that work together; they take turns with its GPUs.
+        Rank of this process among those on its machine that work together; GPUs are assigned to them in turn.
 
     Raises
     ------
     UserError
-        When there is no CuPy, or no GPU that it can use.
+        If CuPy is not installed or cannot use a GPU.
     """
     if device == "cpu":
         return np
@@ -62,12 +62,12 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
 
 @contextmanager
 def computing(device: DeviceName, precision: MatrixPrecision = "float32", process: int = 0) -> Iterator[ModuleType]:
-    """Yield the module of a device's arrays, and multiply float32 matrices as ``precision`` says inside this block.
+    """Yield the module of a device's arrays, and use ``precision`` for float32 matrix products inside this block.
 
     Raises
     ------
     UserError
-        As :func:`array_module`, and for a precision that the device does not have.
+        As :func:`array_module`, and if the device does not support the precision.
     """
     if precision != "float32" and device == "cpu":
         raise UserError(f"--precision {precision}: is for --device gpu; a CPU multiplies float32 numbers as they are")

@@ -1,16 +1,16 @@
-"""Switches for the whole library: ``precise()`` and ``textbook()``, and one that the operations set themselves.
+"""Library-wide modes: ``precise()`` and ``textbook()``, and ``whole()``, which the operations set internally.
 
     with scratchnet.textbook():
-        y = net.forward(x)      # the same numbers, by the formulas as they stand in the docstrings, and slower
+        y = net.forward(x)      # the same result, computed by the docstrings' formulas, but slower
 
-The fast forms of a convolution give the direct sum's result up to rounding (about 1e-5 of the largest number for
-Winograd's in float32). Blank regions stay blank: where all inputs up to 4 pixels away are 0, a 3×3 convolution gives
-exactly its bias. Nearer to other values, and where weights cancel on a constant region, a sum of 0 may become a
-rounding error, whose sign a ReLU reads. ``precise()`` chooses the direct sum everywhere. ``textbook()`` does that
-too, and switches off all that is there for speed alone: blocks, fused layers, sub-pixel forms, threads.
+The fast forms of a convolution agree with the direct sum up to rounding (for Winograd's in float32 about 1e-5 of the
+largest value). Blank regions stay blank: where all inputs up to 4 pixels away are 0, a 3×3 convolution gives exactly
+its bias. Closer to other values, and where weights cancel on a constant region, a sum of 0 may become a rounding error
+of either sign, which a following ReLU may pass. ``precise()`` selects the direct sum everywhere. ``textbook()`` also
+disables all optimisations: blocks, fused layers, sub-pixel forms, threads.
 
-``whole()`` is set by an operation while it works on arrays of a GPU: what serves a CPU's caches and cores, blocks,
-threads and Winograd's transforms in NumPy, is left out.
+An operation sets ``whole()`` while it works on GPU arrays. It disables the optimisations for a CPU's caches and cores:
+blocks, threads and Winograd's transforms in NumPy.
 
 ``matrix_precision("tf32")`` lets a GPU multiply float32 matrices on its tensor cores, with shortened mantissas.
 """
@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from typing import Literal, TypeAlias
 
 MatrixPrecision: TypeAlias = Literal["float32", "tf32", "bf16"]
-"""Bits of the numbers that a GPU multiplies in float32's place: 23, 10 or 7 in the mantissa. Sums are float32."""
+"""Formats in which a GPU multiplies float32 matrices: 23, 10 or 7 mantissa bits. Sums are float32."""
 
 _PRECISE = ContextVar("precise", default=False)
 _TEXTBOOK = ContextVar("textbook", default=False)
@@ -41,7 +41,7 @@ def precise(on: bool = True) -> Iterator[None]:
 
 @contextmanager
 def textbook(on: bool = True) -> Iterator[None]:
-    """Compute everything the plain way inside this block."""
+    """Compute everything without optimisations inside this block."""
     token = _TEXTBOOK.set(on)
     try:
         yield
@@ -61,7 +61,7 @@ def whole() -> Iterator[None]:
 
 @contextmanager
 def matrix_precision(name: MatrixPrecision) -> Iterator[None]:
-    """Let a GPU multiply float32 matrices as ``name`` says inside this block; CPUs and float64 take no notice."""
+    """Let a GPU multiply float32 matrices with precision ``name`` inside this block; no effect on CPUs and float64."""
     token = _MATRIX_PRECISION.set(name)
     try:
         yield
@@ -70,20 +70,20 @@ def matrix_precision(name: MatrixPrecision) -> Iterator[None]:
 
 
 def matrix_precision_in_use() -> MatrixPrecision:
-    """Return how float32 matrices are multiplied; as they are in ``precise()`` and ``textbook()`` mode."""
+    """Return the precision of float32 matrix products; full precision in ``precise()`` and ``textbook()`` mode."""
     return "float32" if is_precise() else _MATRIX_PRECISION.get()
 
 
 def is_precise() -> bool:
-    """Return whether only the direct sum may be used."""
+    """Return whether convolutions must use the direct sum."""
     return _PRECISE.get() or _TEXTBOOK.get()
 
 
 def is_textbook() -> bool:
-    """Return whether the plain way is asked for."""
+    """Return whether textbook mode is on."""
     return _TEXTBOOK.get()
 
 
 def is_whole() -> bool:
-    """Return whether blocks and threads are out of place."""
+    """Return whether to compute on whole arrays, without blocks and threads."""
     return _WHOLE.get()

@@ -1,9 +1,9 @@
-"""Large arrays whose memory is used again.
+"""Reuse the memory of large arrays.
 
-A training step makes and drops the same arrays over and over. Fresh memory comes from the system as pages that it
-clears one by one at their first touch, which costs more than the arithmetic that fills them. So :func:`empty` keeps the
-memory of large NumPy arrays when they die, and hands it to the next one of about the same size. Nobody has to give
-anything back: the moment an array and all its views are gone, its memory is free for the next.
+A training step allocates and frees the same arrays over and over. The system clears fresh memory page by page at its
+first use, which costs more than the arithmetic that fills it. So :func:`empty` keeps the memory of large NumPy arrays
+when they are freed, and reuses it for the next array of about the same size. This is automatic: as soon as an array and
+all its views are freed, its memory can be reused.
 """
 
 import ctypes
@@ -21,17 +21,17 @@ from scratchnet.arrays import Array, namespace
 from scratchnet.forks import in_every_child
 
 LARGE = 1 << 16
-"""Bytes from which on memory is kept; the C library's own recycling does well under it."""
+"""Arrays of at least this many bytes are kept; below it, the C library reuses memory well."""
 
 PATIENCE = 4096
-"""After so many calls in which nobody asked for memory of a size, that size's idle memory is let go of."""
+"""Idle memory of a size is freed after this number of calls without a request for the size."""
 
 SLACK = 1.5
-"""How many times larger than asked for a block may be."""
+"""Largest ratio of a block's size to the requested size."""
 
 
 class Shared(mmap.mmap):
-    """Memory that a forked process shares, and does not get a copy of."""
+    """Memory that is shared with forked processes instead of copied."""
 
     def __new__(cls, size: int) -> "Shared":
         """Take ``size`` bytes, all 0, from the system."""
@@ -39,7 +39,7 @@ class Shared(mmap.mmap):
 
 
 def replace_by_copy(memory: mmap.mmap) -> None:
-    """Put private memory with the same contents in the place of shared memory; arrays that lie there stay valid."""
+    """Replace shared memory by private memory with the same contents and address; its arrays stay valid."""
     library = ctypes.CDLL(None, use_errno=True)
     library.mmap.restype = ctypes.c_void_p
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
@@ -76,7 +76,7 @@ class Pool:
         self.alive: dict[int, weakref.ref[Array]] = {}
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array in a block of this pool; the block comes back when the array and all its views are gone."""
+        """Return an array in a block of this pool; the block is returned when the array and all its views are freed."""
         if prod(shape) * dtype.itemsize < LARGE:
             return np.empty(shape, dtype)
         block = self._take(_size_class(prod(shape) * dtype.itemsize))
@@ -94,7 +94,7 @@ class Pool:
         return whole.reshape(shape)
 
     def _take(self, size: int) -> memoryview:
-        """Return a block of at least ``size`` bytes; what is in it is left over from before."""
+        """Return an uninitialised block of at least ``size`` bytes."""
         self.calls += 1
         for fitting in (size, *sorted(s for s in list(self.idle) if size < s <= SLACK * size)):
             try:
@@ -114,11 +114,11 @@ class Pool:
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     def forget(self) -> None:
-        """Give all idle memory back to the system."""
+        """Return all idle memory to the system."""
         self.idle.clear()
 
     def _let_go(self) -> None:
-        """Give back to the system what nobody has asked for in a long time."""
+        """Return blocks that have long been unused to the system."""
         for size, call in list(self.last_asked.items()):
             if call < self.calls - PATIENCE:
                 self.idle.pop(size, None)
@@ -140,12 +140,12 @@ def using(memory: Memory) -> Iterator[None]:
 
 
 def common_pool() -> Pool:
-    """Return the pool that arrays come from where nothing else is said."""
+    """Return the default pool for arrays."""
     return _COMMON
 
 
 def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
-    """Return an uninitialised array on the device of ``like``; of its dtype when none is given."""
+    """Return an uninitialised array on the device of ``like``; the dtype defaults to that of ``like``."""
     xp = namespace(like)
     dtype = np.dtype(like.dtype if dtype is None else dtype)
     if xp is not np:

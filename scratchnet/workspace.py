@@ -1,9 +1,9 @@
-"""The memory of a recording: long stretches, cut where an array begins and joined again where it ends.
+"""The memory of a recording: long stretches that arrays are allocated from, lowest free address first.
 
-A recorded training step makes its arrays in the same order every time: the forward pass one after the other, the
-backward pass lets go of them in reverse. Cut from one stretch of memory, lowest place first, they leave no gaps, and
-the step takes no more than what is alive at one time. (Blocks of fixed sizes, as `recycling.Pool` keeps them for
-arrays that come in any order, took a third more here.)
+A recorded training step allocates its arrays in the same order every time: the forward pass allocates them one after
+the other, and the backward pass frees them in reverse. Allocated from one stretch of memory they leave no gaps, and the
+step takes no more memory than its peak of live arrays. (Blocks of fixed sizes, which `recycling.Pool` keeps for arrays
+in any order, took a third more here.)
 """
 
 import mmap
@@ -21,14 +21,14 @@ from scratchnet.arrays import Array
 from scratchnet.recycling import LARGE, Shared
 
 STRETCH = 1 << (26 if os.name == "nt" else 30)
-"""Bytes asked of the system at a time. Most systems give memory only to pages that somebody writes to."""
+"""Bytes requested from the system at once. Most systems only allocate pages when they are first written to."""
 
 _PIECE = 1 << 22
 """Bytes of the pieces that small arrays are carved from."""
 
 
 Gap: TypeAlias = tuple[int, int, int]
-"""Number of a stretch, where the gap begins, where it ends."""
+"""Index of the stretch, start and end of the gap."""
 
 
 class Workspace:
@@ -46,13 +46,13 @@ class Workspace:
         self.free: list[Gap] = []
         """In order; no two touch."""
         self.returned: deque[Gap] = deque()
-        """Places of arrays that are gone. A deque, for arrays die at any time, in any thread."""
+        """Places of freed arrays. A deque, because arrays may be freed at any time, in any thread."""
         self.alive: dict[int, weakref.ref[Array]] = {}
         self._lock = Lock()
         self.piece, self.used = memoryview(b""), 0
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array; a large one's place is free again when it and all its views are gone."""
+        """Return an array; the memory of a large one is freed when the array and all its views are."""
         if prod(shape) * dtype.itemsize < LARGE:
             return self._small(shape, dtype)
         size = -(-prod(shape) * dtype.itemsize // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -73,7 +73,7 @@ class Workspace:
         return whole.reshape(shape)
 
     def _take(self, size: int) -> tuple[int, int]:
-        """Cut ``size`` bytes from the first gap that has them; return the stretch and where they begin."""
+        """Take ``size`` bytes from the first gap that is large enough; return the stretch and the offset."""
         fitting = (place for place, (_, begin, end) in enumerate(self.free) if end - begin >= size)
         if (place := next(fitting, None)) is None:
             self.stretches.append(_stretch(size))
@@ -84,7 +84,7 @@ class Workspace:
         return number, begin
 
     def collect(self) -> None:
-        """Make gaps of the places of arrays that are gone, each together with the gaps that it touches."""
+        """Turn the places of freed arrays into gaps, merged with adjacent gaps."""
         while self.returned:
             number, begin, end = self.returned.popleft()
             for touching in [gap for gap in self.free if gap[0] == number and (gap[2] == begin or gap[1] == end)]:
@@ -93,7 +93,7 @@ class Workspace:
             insort(self.free, (number, begin, end))
 
     def _small(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return a small array, carved off a piece and never used again: many small gaps would be in the way."""
+        """Return a small array from a piece whose memory is not reused, to avoid many small gaps."""
         size = prod(shape) * dtype.itemsize
         if size <= 0:
             return np.empty(shape, dtype)
@@ -106,7 +106,7 @@ class Workspace:
 
 
 def _stretch(size: int) -> memoryview:
-    """Take a stretch of at least ``size`` bytes from the system; just so many where it promises no more."""
+    """Allocate a stretch of at least ``size`` bytes; exactly ``size`` if the system grants no more."""
     if size < STRETCH:
         try:
             return memoryview(Shared(STRETCH))
