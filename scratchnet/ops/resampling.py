@@ -18,11 +18,11 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     """Repeat every pixel ``scale`` times in both directions: (n, h, w, c) → (n, h·sh, w·sw, c).
 
     >>> import numpy as np
-    >>> upsample_nearest(np.array([[1, 2], [3, 4]]).reshape(1, 2, 2, 1), 2)[0, :, :, 0]
-    array([[1, 1, 2, 2],
-           [1, 1, 2, 2],
-           [3, 3, 4, 4],
-           [3, 3, 4, 4]])
+    >>> upsample_nearest(np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1), 2)[0, :, :, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.],
+           [3., 3., 4., 4.],
+           [3., 3., 4., 4.]])
     """
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
