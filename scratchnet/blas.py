@@ -1,4 +1,4 @@
-"""Holding the BLAS at one thread while this library's own threads share the work.
+"""Limit the BLAS to one thread while this library's own threads share the work.
 
     with one_blas_thread():
         numpy.matmul(a, b, out=c)      # by this thread alone
@@ -49,10 +49,10 @@ def _setter(controller: Any) -> Callable[[int], Any]:
 
 
 class _Hold:
-    """Holds the BLAS at one thread while at least one thread of the process asks for it.
+    """Limit the BLAS to one thread while at least one thread of the process requests it.
 
-    The first to enter saves the number of threads and the last to leave restores it, in whatever order those in between
-    come and go.
+    The first to enter saves the number of BLAS threads and the last to leave restores it, regardless of the order in
+    between.
     """
 
     def __init__(self) -> None:
@@ -106,10 +106,10 @@ in_every_child(_HOLD.start_again)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
-    """Return a context manager that holds the BLAS at one thread.
+    """Return a context manager that limits the BLAS to one thread.
 
-    A thread that the BLAS had started would compete with this library's own for the cores, and the last bits of a
-    product depend on how many threads make it.
+    BLAS threads would compete with this library's threads for the cores, and the last bits of a product depend on the
+    number of threads that compute it.
     """
     return _HOLD
 

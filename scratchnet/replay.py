@@ -1,12 +1,12 @@
-"""Training and inference without the Python in between: a network's passes, recorded once and replayed.
+"""Record a network's passes once and replay them, for training and inference without Python overhead.
 
     fast = Replay(net)
     y = fast.forward(x)         # the first call with a shape runs as always, the second records, the others replay
     fast.backward(dy)
 
-The numbers are bit for bit those of the network itself. A recording belongs to one shape of input, one mode and one set
-of settings of the layers; anything else runs as always until it has come twice. Its memory stays reserved, so only the
-last few recordings are kept. A Replay serves one thread at a time.
+The results are bit for bit those of the network itself. A recording is valid for one input shape, one mode and one set
+of layer settings; a new combination runs normally the first time and is recorded the second time. The memory of a
+recording stays reserved, so only the last few are kept. Use a Replay from one thread at a time.
 """
 
 import os

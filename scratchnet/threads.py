@@ -1,15 +1,15 @@
-"""Sharing heavy work between the cores.
+"""Distribute heavy work over the cores.
 
-NumPy lets go of the interpreter's lock while it copies, adds or multiplies matrices, so plain Python threads run
-those on all cores. One persistent worker a further core waits at a queue (starting a thread, or a pool's
-bookkeeping, costs more than a small layer), and the caller does a share itself.
+NumPy releases the global interpreter lock while it copies, adds or multiplies matrices, so Python threads can run these
+operations on all cores. One persistent worker per additional core waits on a queue (starting a thread, or a thread
+pool's bookkeeping, costs more than a small layer), and the caller computes a share itself.
 
-Each thread multiplies its own blocks with a BLAS that is held at one thread meanwhile: BLAS's own threads share one
-small product badly, and would fight with ours for the cores. Outside of :func:`share_out` and
-:func:`one_blas_thread` the BLAS is left as it was.
+Each thread multiplies its own blocks, with the BLAS limited to one thread: BLAS threads split a small product
+inefficiently and would compete with these threads for the cores. Outside of :func:`share_out` and
+:func:`one_blas_thread` the BLAS settings are unchanged.
 
 After a fork (``multiprocessing`` on Linux before Python 3.14) the child has none of these threads. It starts its own
-when it first needs them.
+threads when it first needs them.
 """
 
 import os
@@ -34,7 +34,7 @@ _IN_SHARE = ContextVar("in_share", default=False)  # of a share_out; workers tak
 
 
 def thread_count() -> int:
-    """Return how many threads share the work: ``SCRATCHNET_THREADS``, or the cores that this process may use."""
+    """Return the number of threads: ``SCRATCHNET_THREADS``, or the cores that this process may use."""
     return 1 if is_textbook() or is_whole() else _cores()
 
 
@@ -65,9 +65,9 @@ PER_NUMBER = 16
 def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operations: int) -> list[R]:
     """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
 
-    Shares are stretches of neighbours. Items come in the order of the images and rows that they are of, so each core
-    goes on with what it has made itself; cores need not share a cache. The division depends on the number of threads
-    alone, so that sums over shares come out the same in every run. Calls from inside a share run in place.
+    Shares are contiguous. Items are in the order of images and rows, so each core continues with data that it computed
+    itself and that is in its cache. The division depends only on the number of threads, so that sums over shares are
+    the same in every run. Calls from inside a share run in the calling thread.
 
     Parameters
     ----------
@@ -101,15 +101,14 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
 
 
 def stretches(items: Sequence[T], count: int) -> list[Sequence[T]]:
-    """Cut items into so many stretches of about the same length."""
+    """Cut items into ``count`` contiguous stretches of about the same length."""
     return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
 
 
 def for_each(function: Callable[[T], None], items: Sequence[T], operations: int) -> None:
-    """Call ``function`` with every item, each core its share of them.
+    """Call ``function`` with every item, distributed over the cores.
 
-    The arrays that it makes for one item are gone when the next one's turn comes, so these get the same memory, which
-    is in the cache.
+    The arrays allocated for one item are freed before the next item, which then reuses the same memory in the cache.
     """
 
     def go_through(share: Sequence[T]) -> None:
@@ -120,9 +119,9 @@ def for_each(function: Callable[[T], None], items: Sequence[T], operations: int)
 
 
 def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> list[R]:
-    """Hand all shares but the first to the workers, do the first here, and wait for the others.
+    """Send all shares but the first to the workers, compute the first here, and wait for the others.
 
-    Where the system grants fewer threads, the caller does what is left over.
+    If the system grants fewer threads, the caller computes the remaining shares.
     """
     queues = _workers(len(shares) - 1)
     done: SimpleQueue[tuple[int, R | None, BaseException | None]] = SimpleQueue()
@@ -146,7 +145,7 @@ def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> lis
 
 
 def replay(program: Program) -> None:
-    """Make the calls of a recorded program, the lists of a section side by side on threads."""
+    """Make the calls of a recorded program; the lists of a section run in parallel on threads."""
 
     def make(share: Sequence[list[Callable[[], Any]]]) -> None:
         for call in (c for calls in share for c in calls):
@@ -169,7 +168,7 @@ _queues: list[SimpleQueue[Any]] = []
 
 
 def _workers(count: int) -> list[SimpleQueue[Any]]:
-    """Return the queues of so many workers, starting those that are missing; fewer if the system allows no more."""
+    """Return the queues of ``count`` workers, starting missing ones; fewer if the system allows no more."""
     while len(_queues) < count:
         queue: SimpleQueue[Any] = SimpleQueue()
         try:
@@ -181,7 +180,7 @@ def _workers(count: int) -> list[SimpleQueue[Any]]:
 
 
 def _work(queue: "SimpleQueue[Any]") -> None:
-    """Serve one queue for ever."""
+    """Process the tasks of one queue forever."""
     hold_this_thread()
     while True:
         context, function, share, k, done = queue.get()
@@ -225,7 +224,7 @@ def over_rows(function: Callable[..., None], *maps: Any) -> None:
 
 
 def over_numbered_rows(function: Callable[..., None], *maps: Any) -> None:
-    """Do the same with a function that takes the number of the piece in :func:`row_pieces` first."""
+    """Like :func:`over_rows`, but ``function`` takes the index of the piece in :func:`row_pieces` first."""
     n, h, w, c = maps[0].shape
     views = [m.reshape(n * h, w * c) for m in maps]
 
