@@ -1,4 +1,4 @@
-"""Between channels last, as here, and channels first, as in PyTorch, Caffe and ONNX.
+"""Conversion between channels last, as here, and channels first, as in PyTorch, Caffe and ONNX.
 
 ================================ =================================== ===================================
 what                             here                                PyTorch, Caffe and ONNX
@@ -30,7 +30,7 @@ def maps_to_channels_last(maps: Array) -> Array:
 
 
 def kernel_to_channels_first(weight: Array) -> Array:
-    """Turn the weight of a convolution or transposed convolution, groups or not, into PyTorch's and ONNX's layout.
+    """Convert the weight of a (transposed, grouped) convolution to PyTorch's and ONNX's layout.
 
     >>> kernel_to_channels_first(np.zeros((3, 5, 16, 32))).shape
     (32, 16, 3, 5)
@@ -39,7 +39,7 @@ def kernel_to_channels_first(weight: Array) -> Array:
 
 
 def kernel_to_channels_last(weight: Array) -> Array:
-    """Turn PyTorch's or ONNX's weight of a convolution or transposed convolution into the layout used here.
+    """Convert PyTorch's or ONNX's weight of a (transposed) convolution to the layout used here.
 
     >>> kernel_to_channels_last(np.zeros((32, 16, 3, 5))).shape
     (3, 5, 16, 32)
@@ -48,13 +48,13 @@ def kernel_to_channels_last(weight: Array) -> Array:
 
 
 def linear_to_kernel(weight: Array, size: Pair) -> Array:
-    """Turn the weight of a fully connected layer into that of the convolution that does the same.
+    """Convert the weight of a fully connected layer to that of the equivalent convolution.
 
     Parameters
     ----------
     weight : (c_out, c · h · w)
     size : (h, w)
-        Of the map that the layer sees, flattened channel by channel.
+        Size of the layer's input map, which is flattened channel by channel.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A graph in ONNX's terms, put together node by node; the package onnx is needed only to make a file of it."""
+"""ONNX graph, built node by node; the package onnx is needed only to write the file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,7 +107,7 @@ def to_model(
     Raises
     ------
     UserError
-        When onnx is missing or the numbers are more than an ONNX file can hold.
+        If onnx is missing or the numbers are more than an ONNX file can hold.
     """
     check_that_onnx_is_installed()
     import onnx

@@ -1,4 +1,4 @@
-"""What happens to an image before the network sees it, as part of an ONNX graph.
+"""Preprocessing of an image as part of an ONNX graph.
 
 The graph repeats :meth:`scratchnet.data.Preprocessing.apply` and then what :class:`scratchnet.inference.Segmenter` does
 with an image that it segments whole: a frame of its own reflection where the network takes a border away, and more of
@@ -16,7 +16,7 @@ FLOAT, ROWS_AND_COLUMNS = 1, (2, 3)
 
 
 def preprocess(g: Graph, preprocessing: Preprocessing, image: str) -> str:
-    """Turn an image (n, h, w, 3) uint8 into what the network sees, (n, 3, h, w) float32, of the same size."""
+    """Convert an image (n, h, w, 3) uint8 to the network's input, (n, 3, h, w) float32, of the same size."""
     x = g.node("Transpose", g.node("Cast", image, to=FLOAT), perm=(0, 3, 1, 2))
     x = g.node("Mul", x, g.constant(np.array(1 / 255, np.float32)))
     if preprocessing.normalization == "image":

@@ -1,4 +1,4 @@
-"""From raw bytes to an array: what the formats of weight files have in common."""
+"""Conversion of raw bytes to arrays, shared by the formats of weight files."""
 
 from collections.abc import Sequence
 from math import prod
@@ -19,11 +19,11 @@ STORED = {
     "uint8": "|u1",
     "bool": "|b1",
 }
-"""Kinds of numbers, and how NumPy reads each."""
+"""Data types of weight files, and the NumPy type that reads each."""
 
 
 def byte_count(kind: str, count: int) -> int:
-    """Return how many bytes ``count`` numbers of a kind take."""
+    """Return the size of ``count`` elements of a type in bytes."""
     return count * np.dtype(STORED[kind]).itemsize
 
 

@@ -1,7 +1,7 @@
-"""A network's list told in blocks: what a drawing of it shows as boxes and lines.
+"""Blocks of a network: the boxes and lines of a drawing.
 
-A block is a layer that makes a map of another kind: a convolution, a pool, an unpooling, a sum. What only works pixel
-by pixel, frames a map or crops it belongs to the block whose map it finishes.
+A block is a layer that makes a new map: a convolution, a pool, an unpooling, a sum. Pixelwise layers, padding and crops
+belong to the block before them.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Block:
         them; ``fixed``: the rest; ``result``: the last one.
     shape : (n, h, w, c)
     value : str
-        The value that the block ends in: behind its batch norm and ReLU.
+        Name of the block's output value, after its batch norm and ReLU.
     """
 
     name: str
@@ -48,19 +48,19 @@ class Join:
 
 
 def blocks_of(network: Network, size: Pair) -> tuple[list[Block], list[Join]]:
-    """Return the blocks of a network in their order, and what leads where.
+    """Return the blocks of a network in order, and their connections.
 
     Parameters
     ----------
     network : Network
-        Its memory need not be allocated.
+        Need not be allocated.
     size : (h, w)
         Of the image.
 
     Raises
     ------
     ValueError
-        When the size does not fit the network.
+        If the size does not fit the network.
     """
     shapes = network.shapes(size)
     used = {name for step in network.steps for name in step.inputs}

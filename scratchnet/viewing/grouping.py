@@ -1,7 +1,7 @@
-"""What a reader calls a layer: steps of the list that belong together, and what they do with places.
+"""Group steps into layers as a reader sees them, and classify how they treat positions.
 
-A convolution, the batch norm and the ReLU behind it are three steps and one layer, and so are all steps whose result
-nobody else takes and which the next one only changes pixel by pixel.
+A convolution with its batch norm and ReLU is three steps but one layer. In general, a step joins the layer before it if
+it works pixel by pixel and no other step uses that layer's output.
 """
 
 from collections import Counter
@@ -55,7 +55,7 @@ KINDS: dict[type[Layer], Kind] = {
 
 
 def kind_of(step: Step) -> Kind:
-    """Return what a step's layer does with places.
+    """Return how a step's layer treats positions.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def groups_of(net: Network, shapes: dict[str, Shape]) -> list[list[Step]]:
 
 
 def _follows(step: Step, first: Layer, shapes: dict[str, Shape]) -> bool:
-    """Whether a step is no layer of its own behind ``first``."""
+    """Whether a step belongs to the layer that starts with ``first``."""
     if isinstance(step.layer, Crop):  # one that cuts nothing off
         return shapes[step.name] == shapes[step.inputs[0]]
     if isinstance(step.layer, BatchNorm2d | ReLU):

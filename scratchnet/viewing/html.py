@@ -30,11 +30,11 @@ def page(title: str, body: str, *, kind: str = "page", style: str = "", script: 
     body : str
         HTML.
     kind : str
-        What the file is, by which a later command knows that it may replace it.
+        Kind of file, by which a later command recognises files that it may replace.
     style : str
-        CSS behind that of all pages.
+        CSS added after that of all pages.
     script : str
-        JavaScript that runs when the body is there.
+        JavaScript that runs after the body is loaded.
     """
     policy, code = POLICY, ""
     if script:
@@ -74,7 +74,7 @@ def picture(array: Array, text: str, *, photograph: bool = False) -> str:
     array : Array
         (h, w, 3) uint8.
     text : str
-        Said in place of the picture to those who do not see it.
+        Alternative text.
     photograph : bool
         A photograph of more than 128 pixels is stored as JPEG, a tenth of the size; all else is stored exactly, as PNG.
     """
@@ -95,7 +95,7 @@ def picture(array: Array, text: str, *, photograph: bool = False) -> str:
 def figure_svg(figure: Figure, text: str) -> str:
     """Return a matplotlib figure as inline SVG whose lettering takes the page's font and text colour.
 
-    ``text`` is said in place of the figure to those who do not see it.
+    ``text`` is the alternative text.
     """
     buffer = io.StringIO()
     # The ids of clip paths are made from the salt: two figures on one page must not share them.

@@ -1,4 +1,4 @@
-"""Small arrays drawn as squared paper with the numbers in the squares, as one would write them on a blackboard."""
+"""Drawings of small arrays as grids of numbers."""
 
 from collections.abc import Collection
 
@@ -31,7 +31,7 @@ def draw_matrix(
     marked : collection of (row, column)
         Cells with a heavy frame in the colour of switches.
     zeros : bool
-        Whether zeros are written; where most cells are zero, a blank says it more clearly.
+        Whether to write zeros; blanks are clearer if most cells are zero.
     """
     rows, columns = values.shape
     largest = max((abs(float(value)) for value in values.ravel()), default=0.0) or 1.0

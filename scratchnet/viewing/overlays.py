@@ -56,7 +56,7 @@ def overlay(
     Raises
     ------
     ValueError
-        When image and mask differ in size.
+        If image and mask differ in size.
     """
     check_pair("overlay", image, mask)
     width = 2 if min(mask.shape) >= 400 else 1
@@ -88,7 +88,7 @@ def error_map(truth: Array, prediction: Array, ignore_index: int | None = 255, b
     truth, prediction : Array
         (h, w) uint8 class indices.
     ignore_index : int or None
-        Value of pixels in ``truth`` that do not count.
+        Value of ignored pixels in ``truth``.
     background : int or None
         The class that stands for "nothing here": finding something else there is a false alarm, the opposite is a
         miss, and a hit is something found. None where every class is something (a street scene): pixels are then
@@ -102,7 +102,7 @@ def error_map(truth: Array, prediction: Array, ignore_index: int | None = 255, b
     Raises
     ------
     ValueError
-        When the masks differ in size.
+        If the masks differ in size.
     """
     check_masks("error_map", truth, prediction)
     right, never = truth == prediction, np.zeros(truth.shape, bool)
@@ -134,7 +134,7 @@ def switch_colours(kernel: int) -> Array:
     """Return one colour (kernel·kernel, 3) uint8 for every place in a pooling window, row by row.
 
     The window is a colour square: blues in the top row, orange and yellow in the bottom row, dark on the left, light on
-    the right; larger windows blend between the four corners. So a colour says by itself where the maximum was.
+    the right; larger windows blend between the four corners. A colour thus shows the position of the maximum.
     """
     if kernel < 1:
         raise ValueError(f"switch_colours: expected a window of at least 1, got {kernel}")
@@ -152,7 +152,7 @@ def colorize_switches(switches: Array, kernel: int) -> Array:
     Raises
     ------
     ValueError
-        When a switch lies outside the window.
+        If a switch is outside the window.
     """
     check_mask("colorize_switches", switches, "switches")
     colours = switch_colours(kernel)

@@ -1,4 +1,4 @@
-"""Squared paper for animations: numbers in coloured cells, drawn with Pillow.
+"""Frames for animations: numbers in coloured cells, drawn with Pillow.
 
 Matplotlib takes a tenth of a second a picture, which is long where two dozen of them make an animation. Here a frame
 takes a few milliseconds, and few colours keep the file small. The colours are those of `scratchnet.viewing.style`.
@@ -96,7 +96,7 @@ def number(value: float) -> str:
 
 
 def tint(role: str, share: float) -> tuple[int, int, int]:
-    """Return white with a share of a role's colour."""
+    """Return white blended with a role's colour."""
     if not role:
         return 255, 255, 255
     red, green, blue, *_ = (round(255 + share * (part - 255)) for part in ImageColor.getrgb(ROLES[role]))

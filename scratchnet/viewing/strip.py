@@ -1,4 +1,4 @@
-"""A network as a small strip for animations: its boxes, how far an image has come, and the switches on their way."""
+"""Network strip for animations: its boxes, the progress of the forward pass, and the switches."""
 
 from math import log2
 
@@ -21,7 +21,7 @@ ROLE: dict[BlockKind, str] = {
 def draw_strip(
     draw: ImageDraw.ImageDraw, blocks: list[Block], joins: list[Join], now: int, room: tuple[int, int, int]
 ) -> None:
-    """Draw the boxes, those that are done in full colour, and the ways of the switches as far as they have come.
+    """Draw the boxes, completed ones in full colour, and the paths of the switches so far.
 
     Parameters
     ----------
