@@ -1,22 +1,24 @@
-"""Is a backward pass right? Move an input a little, and see whether the output moves as the gradient says.
+"""Check a backward pass numerically: compare its gradients with finite differences of the forward pass.
 
-The output of an operation is an array, so a random array G of the same shape plays the part of "the gradient that
-comes from above", and L = Σ G·output is the number whose slope is compared. G must be random: with G = 1 (the sum of
-the outputs) an unpooling that puts every value at a wrong place passes, because the sum does not change.
+    ∂L/∂x ≈ (L(x + ε) − L(x − ε)) / 2ε        L = Σ G·output
 
-The slope is measured with central differences, ``(L(x + ε) − L(x − ε)) / 2ε``, in float64. Two ways to move:
+The output of an operation is an array, so a random array G of the same shape serves as the upstream gradient, and the
+derivative of the scalar L is checked. G must be random: with G = 1 (the sum of the outputs) an unpooling that writes
+every value to a wrong place passes, because the sum does not change.
 
-- elementwise: every number of every input and parameter by itself (or a random sample of them);
-- directional: all numbers of an array at once along a random direction v; the slope must be ⟨gradient, v⟩. One pass
-  checks a million numbers, but does not say which one is wrong.
+The central differences are computed in float64, in two ways:
 
-A ReLU or a maximum has a kink where its decision flips; a difference across one measures nothing. So the decisions
-(ReLU masks, positions of maxima) at x − ε and x + ε are compared; where they differ, shorter steps are tried, ε/4 and
-ε/16, which cross fewer kinks, and where they cross one too, the point is skipped and counted. Where that leaves nothing
-to compare in an array, the starting point is moved and the array is checked there.
+- elementwise: perturb each element of every input and parameter separately (or a random sample of them);
+- directional: perturb all elements of an array at once along a random direction v; the derivative must be
+  ⟨gradient, v⟩. One pass checks a million elements, but does not locate a wrong one.
 
-Right slopes are not all that a network expects of a layer. A problem's ``contract`` checks the rest, such as whether
-gradients are added and whether a second image counts (:mod:`scratchnet.gradcheck.contract`).
+A ReLU or a maximum has a kink where its decision flips, and a difference across a kink is meaningless. So the decisions
+(ReLU masks, positions of maxima) at x − ε and x + ε are compared. If they differ, the shorter steps ε/4 and ε/16 are
+tried, which cross fewer kinks; if these cross one too, the point is skipped and counted. If no point of an array can be
+compared, the starting point is moved and the array is checked there.
+
+A network requires more of a layer than correct gradients. A problem's ``contract`` checks the rest, such as whether
+gradients are accumulated and whether a second image is processed (:mod:`scratchnet.gradcheck.contract`).
 """
 
 from collections.abc import Callable
@@ -28,7 +30,7 @@ from scratchnet.arrays import Array, generator
 from scratchnet.gradcheck.report import Finding, Problem, Report
 
 MOVES = 4
-"""How often the starting point is moved for arrays of which nothing could be compared."""
+"""Number of times the starting point is moved for arrays without a comparable point."""
 
 
 def relative_error(analytic: float, numeric: float, floor: float) -> float:
@@ -61,13 +63,13 @@ def check_gradients(
         Largest relative error that passes; errors are measured against at least 1 % of the array's largest gradient and
         10⁻⁴ of the largest of all.
     eps : float
-        How far inputs are moved.
+        Step size of the differences.
     most : int
-        How many numbers of an array are moved one by one; larger arrays are sampled.
+        Maximum number of elements checked per array; larger arrays are sampled.
     directions : int
-        Along how many random directions each array is moved.
+        Number of random directions checked per array.
     seed : int
-        Of the upstream gradient, the sample and the directions.
+        Seed of the upstream gradient, the sample and the directions.
 
     Returns
     -------

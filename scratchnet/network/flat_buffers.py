@@ -1,4 +1,4 @@
-"""All parameters of a network in one array, so that an update, a sum over processes and a checkpoint are one each."""
+"""All parameters of a network in one array, so that updates, sums over processes and checkpoints use a single array."""
 
 from dataclasses import dataclass, field
 from types import ModuleType

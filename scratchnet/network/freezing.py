@@ -1,4 +1,4 @@
-"""Choosing parameters by name, to freeze them: a frozen parameter is used but no longer learned.
+"""Select parameters by name to freeze them: a frozen parameter is used but no longer learned.
 
     net.freeze("conv1*", "deconv*.bias")
 

@@ -1,7 +1,7 @@
-"""What a step can leave out because of its neighbours in the list.
+"""Fuse neighbouring layers of a network to save time and memory.
 
-Layers know nothing of each other, and each does its work as if its input, its output and every gradient belonged to
-somebody else. The list knows better. Where no other step takes what is between two of them,
+Layers are independent of each other, and each works as if its input, its output and every gradient were used elsewhere.
+The network knows which values are. If no other step uses the value between two steps,
 
 - a ReLU needs no pass of its own: batch norm in front of it takes the maximum with 0 as well, or the ReLU overwrites
   what a convolution has made;
@@ -31,12 +31,12 @@ from scratchnet.modes import is_textbook
 from scratchnet.network.step import Step
 
 MANY = 64
-"""Channels from which on a convolution takes far longer than to make its input once more."""
+"""From this number of channels on, a convolution takes far longer than recomputing its input."""
 
 
 @dataclass
 class Joins:
-    """What was found in a list.
+    """Fusions found in a network.
 
     Attributes
     ----------
@@ -53,12 +53,12 @@ class Joins:
     told: list[tuple[Layer, str]] = field(default_factory=list)
 
     def forget_input(self, layer: Layer) -> None:
-        """Let a layer that has run let go of its input if that can be made again."""
+        """Drop the layer's input if it can be recomputed."""
         if self._forgets_input(layer):
             layer.forget_input()
 
     def remember_input(self, layer: Layer) -> None:
-        """Make that input again, in front of the layer's backward pass."""
+        """Recompute that input before the layer's backward pass."""
         if self._forgets_input(layer):
             layer.remember_input(self.again[layer].output_again())
 
@@ -112,7 +112,7 @@ def not_kept(steps: Sequence[Step], again: bool) -> set[str]:
 
 
 def _look_behind(norm: BatchNorm2d, taker: Layer | None, relu: bool, found: Joins, again: bool) -> None:
-    """See what the step that takes the output of batch norm, and of a ReLU with it, does for it."""
+    """Plan fusions with the consumer of batch norm, with or without a ReLU in between."""
     if isinstance(taker, Conv2d | ConvTranspose2d | MaxPool2d | MaxUnpool2d):  # whose dx is an array of its own
         found.told.append((norm, "overwrites_gradient"))
     if relu and isinstance(taker, MaxPool2d):

@@ -1,4 +1,4 @@
-"""Down the list and up again: the forward pass, and the backward pass that belongs to it."""
+"""The forward pass through a network, and the matching backward pass."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from scratchnet.ops.arrangement import add
 
 
 class Pass:
-    """One way through the list and back.
+    """One forward pass and its backward pass.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Pass:
                 del values[name]
 
     def _compute_again(self, stored: Stored) -> None:
-        """Run a segment forward once more, keeping what its backward pass needs."""
+        """Repeat the forward pass of a segment, saving the values for its backward pass."""
         values = stored.inputs
         last_use = {name: i for i in stored.steps for name in self.steps[i].inputs}
         with joined(self.steps) as self._joins:
