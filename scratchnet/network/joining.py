@@ -3,16 +3,16 @@
 Layers are independent of each other, and each works as if its input, its output and every gradient were used elsewhere.
 The network knows which values are. If no other step uses the value between two steps,
 
-- a ReLU needs no pass of its own: batch norm in front of it takes the maximum with 0 as well, or the ReLU overwrites
-  what a convolution has made;
-- batch norm behind a convolution moves that convolution's output to mean 0 where it lies;
-- the bias of that convolution gets no gradient: batch norm takes off again whatever it adds, so Σ dx = 0;
-- max-pooling behind a ReLU lets a gradient through where its *maximum* is positive, at a quarter of the pixels, and the
-  ReLU's output need not be kept;
-- batch norm turns the gradient that comes from a convolution or a pooling into its own where it lies;
-- the input of a convolution with many channels is not kept but made again when the backward pass comes to it, by the
-  batch norm and ReLU or by the unpooling in front: one pass over memory, which is little beside that convolution, for
-  half of the memory that a layer keeps.
+- a ReLU needs no separate pass: the preceding batch norm also computes the maximum with 0, or the ReLU overwrites the
+  output of the preceding convolution;
+- batch norm after a convolution subtracts the mean from the convolution's output in place;
+- the bias of that convolution gets no gradient: batch norm subtracts any constant again, so Σ dx = 0;
+- max-pooling after a ReLU passes a gradient where its *maximum* is positive, at a quarter of the pixels, and the ReLU's
+  output need not be saved;
+- batch norm computes its gradient in place, in the array that it gets from a convolution or a pooling;
+- the input of a convolution with many channels is not saved but recomputed in the backward pass, by the preceding batch
+  norm and ReLU or by the preceding unpooling. That costs one pass over memory, which is cheap compared with the
+  convolution, and saves half of the memory that a layer keeps.
 """
 
 from collections import Counter
@@ -122,7 +122,7 @@ def _look_behind(norm: BatchNorm2d, taker: Layer | None, relu: bool, found: Join
 
 
 def _make_again(layer: BatchNorm2d | MaxUnpool2d, taker: Layer | None, found: Joins) -> None:
-    """Let a layer make its output again for the convolution that takes it, where that pays."""
+    """Let a layer recompute its output for the convolution that takes it, if that is worthwhile."""
     if isinstance(taker, Conv2d | ConvTranspose2d) and taker.channels[0] >= MANY:
         found.told.append((layer, "forgets"))
         found.again[taker] = layer
@@ -142,7 +142,7 @@ def _behind(steps: Sequence[Step]) -> dict[Layer, Layer | None]:
 
 @contextmanager
 def joined(steps: Sequence[Step], again: bool = False) -> Iterator[Joins]:
-    """Tell layers what they can leave out, inside this block; nothing in the textbook mode."""
+    """Enable the fusions of the layers inside this block; no effect in textbook mode."""
     found = Joins() if is_textbook() else find(steps, again)
     for layer, what in found.told:
         setattr(layer, what, True)

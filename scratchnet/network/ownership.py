@@ -1,9 +1,9 @@
 """Every layer and every parameter belongs to one step of one network.
 
-A network moves its parameters into flat buffers of its own. A layer that a second network took as well would leave the
-first one's buffers: the first optimiser would then update numbers that no layer reads. So a network refuses a layer or
-a parameter that another one owns, and a parameter that another of its own steps owns. A network that is gone owns
-nothing any more.
+A network moves its parameters into its own flat buffers. If a second network took the same layer, the parameters would
+leave the first network's buffers, and the first optimiser would update values that no layer reads. So a network rejects
+a layer or a parameter that another network owns, and a parameter that another of its steps owns. A deleted network owns
+nothing.
 """
 
 import gc

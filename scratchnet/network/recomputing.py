@@ -1,18 +1,19 @@
-"""Less memory for more work: which values a training step keeps, and which it computes a second time.
+"""Gradient checkpointing: choose the activations that a training step keeps and those that it recomputes.
 
-A backward pass needs the values of the forward pass, from the last to the first. To keep them all takes
+A backward pass needs the activations of the forward pass, from the last to the first. Keeping them all takes
 
     M = Σ mᵢ
 
-bytes for steps that make mᵢ bytes each. Instead, cut the list of steps into segments. The forward pass keeps only what
-a segment takes from those before it (s_k bytes, switches among them, a byte each); the backward pass, when it comes to
-segment k, runs it forward once more and then backward, and needs at that moment
+bytes for steps whose outputs have mᵢ bytes. Instead, cut the list of steps into segments. The forward pass keeps only
+the values that a segment takes from earlier segments (s_k bytes, including switches, one byte each). The backward pass
+runs each segment k forward once more and then backward, which takes
 
     s₁ + … + s_k  +  Σ mᵢ over the segment  +  gradients
 
-and at its worst moment the maximum of this over k. For n equal steps in √n segments that is about 2·√n values in place
-of n. The price: every segment but the last runs forward twice. A step is forward (1) and backward (2, the gradients by
-input and by weight), so it takes up to a third longer, (1 + 1 + 2) / (1 + 2), however many segments there are.
+bytes; the peak is the maximum over k. For n equal steps in √n segments that is about 2·√n values instead of n. The
+price is that every segment but the last runs forward twice. A training step costs 1 for the forward and 2 for the
+backward pass (gradients with respect to input and weight), so it takes up to a third longer, (1 + 1 + 2) / (1 + 2), for
+any number of segments.
 
 That leaves the cuts. Maps shrink and grow in a segmentation network by a factor of two at a time, so equal numbers of
 steps are poor segments; :func:`plan` finds the cuts with the smallest maximum, from the shapes alone. For a given limit
@@ -46,13 +47,13 @@ class Held:
     Attributes
     ----------
     makes : tuple of (name, bytes, bytes of its gradient)
-        The values that it makes; none where it overwrites what it takes.
+        The values that it produces; none if it overwrites its input.
     takes : tuple of str
         Names of the values that it takes.
     begins : bool
-        Whether a segment may begin with it.
+        Whether a segment may start with it.
     again : int
-        Bytes of what it takes, where that is not kept but made again for its backward pass.
+        Bytes of its inputs that are not kept but recomputed for its backward pass.
     """
 
     makes: tuple[tuple[str, int, int], ...]
