@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +7,7 @@ from PIL import Image
 from scratchnet.data import read_image, read_mask
 from scratchnet.data.image_rows import ImageRows, open_rows
 from scratchnet.data.mask_rows import write_mask_rows
+from scratchnet.errors import UserError
 from tests.tiny import sample
 
 PHOTO = Image.fromarray(sample(0, 23, 31)[0])
@@ -58,3 +61,28 @@ def test_pieces_that_do_not_fit_leave_nothing(shape, dtype, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         write_mask_rows(tmp_path / "m.png", [np.zeros(shape, dtype)], (5, 31))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("side", [30_000, 65_535])
+def test_a_small_file_that_promises_gigabytes_of_pixels(side, tmp_path):
+    """Pillow takes the memory when it begins to decode, before it finds that the data are missing."""
+    path = tmp_path / "a.gif"
+    Image.new("P", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[6:10] = side.to_bytes(2, "little") * 2
+    place = data.index(b",", 13)  # the frame's own place and size
+    data[place + 5 : place + 9] = side.to_bytes(2, "little") * 2
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=rf"{side}×{side} pixels in a file of {len(data)} bytes"):
+            open_rows(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_blank_image_is_no_attack(tmp_path):
+    Image.new("1", (20_000, 3_000)).save(tmp_path / "a.png")
+    image = open_rows(tmp_path / "a.png")
+    assert not image.take(2_990, 3_000).any()
