@@ -17,16 +17,16 @@ def explain(error: BaseException) -> str | None:
     """Return what went wrong as one line, or None for what only a programmer can put right."""
     if isinstance(error, UserError):
         message = str(error)
-    elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        words = error.strerror if isinstance(error, OSError) else str(error)
-        message = f"not enough memory{f' ({words})' if words else ''}; use smaller batches, tiles or images"
-    elif isinstance(error, OSError):  # a folder that may not be entered, a drive that was pulled out
-        message = f"{error.filename or 'the system'}: {error.strerror or error}"
     elif _is_full(error):
         message = (
             f"the GPU has not enough memory ({error}); train with a smaller --batch-size (and --accumulate) or with "
             "--recompute, segment with a smaller --tile, or stop what else uses the GPU"
         )
+    elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"not enough memory{f' ({words})' if words else ''}; use smaller batches, tiles or images"
+    elif isinstance(error, OSError):  # a folder that may not be entered, a drive that was pulled out
+        message = f"{error.filename or 'the system'}: {error.strerror or error}"
     elif isinstance(error, ValueError) and "null byte" in str(error):  # Python's message for paths
         message = "a path contains a NUL character; check the names of files and folders"
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from scratchnet import forks
+from scratchnet import blas, forks
 from scratchnet.blas import one_blas_thread
 from scratchnet.forks import sharing
 from scratchnet.recycling import shared_copy, shared_zeros
@@ -24,6 +24,14 @@ pytestmark = [
     pytest.mark.usefixtures("deadline"),
     pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def every_blas():
+    """Hold the libraries that earlier tests have loaded as well: SciPy brings an OpenBLAS of its own."""
+    blas._libraries.cache_clear()
+    yield
+    blas._libraries.cache_clear()
 
 
 def in_child(function):

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from scratchnet import threads
+from scratchnet import blas, threads
 from scratchnet.blas import one_blas_thread
 from scratchnet.ops.convolution import conv2d
 from scratchnet.threads import ENOUGH, WORTH, over_rows, share_out
+
+
+@pytest.fixture(autouse=True)
+def every_blas():
+    """Hold the libraries that earlier tests have loaded as well: SciPy brings an OpenBLAS of its own."""
+    blas._libraries.cache_clear()
+    yield
+    blas._libraries.cache_clear()
 
 
 @pytest.fixture(autouse=True)
