@@ -215,7 +215,7 @@ def _line(text, rng):
     elif deed == 2:
         lines[first], lines[second] = lines[second], lines[first]
     elif deed == 3:
-        lines[first] *= int(rng.integers(2, 2000))
+        lines[first] *= min(int(rng.integers(2, 2000)), LARGEST // max(1, len(lines[first])))
     else:
         lines[first] = lines[first][: int(rng.integers(len(lines[first]) + 1))]
     return "\n".join(lines)
