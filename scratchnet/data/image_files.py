@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, TiffImagePlugin
 from scratchnet.arrays import Array
 from scratchnet.data.file_kinds import HEAD, image_format_of, kind_of_bytes
 from scratchnet.data.libtiff import hearing_libtiff
+from scratchnet.data.pixel_limits import check_promised_pixels
 from scratchnet.data.tiff_files import HINT
 from scratchnet.errors import UserError
 from scratchnet.files import BoundedFile, check_regular_file
@@ -163,6 +164,7 @@ def _opened(path: Path | str) -> Iterator[tuple[Image.Image, BinaryIO]]:
         with BoundedFile(path) as file:
             tga = ("TGA",) if Path(path).suffix.lower() in _TGA else ()
             with Image.open(file, formats=(*readable_formats(), *tga)) as image:
+                check_promised_pixels(path, image.height, image.width)
                 if image.format == "TIFF" and image.tag_v2.get(_SUBFILE, 0) & 1:  # type: ignore[attr-defined]
                     raise UserError(
                         f"{path}: a preview (a camera's raw image?), not a kind of image that can be read here; "

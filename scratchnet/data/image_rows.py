@@ -22,15 +22,6 @@ from scratchnet.shape_checks import check_image
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4, "PA": 4}
 """Bytes that Pillow takes for a pixel of a mode, where they are not four."""
 
-MAX_SIDE = 1 << 20
-"""Longest side of an image that is opened."""
-
-TRUSTED_PIXELS = 1 << 26
-"""Pixels that a file of any size may promise; a blank image can be compressed to almost nothing."""
-
-PIXELS_PER_BYTE = 10_000
-"""Pixels that a byte of the file may stand for in a larger image: PNG's compression reaches 8,000 with one bit each."""
-
 _ROWS = 64
 """Rows that Pillow hands over at a time."""
 
@@ -89,17 +80,13 @@ def open_rows(path: Path | str, value_range: ValueRange | None = None) -> ImageR
 
 
 def check_room(path: Path | str, kind: ImageKind) -> None:
-    """Raise a UserError when a file promises more pixels than its bytes can hold, or than memory has room for."""
+    """Raise a UserError when an image is too large to be decoded in the memory that there is."""
     h, w = kind.size
-    size = Path(path).stat().st_size
-    if h * w > max(TRUSTED_PIXELS, PIXELS_PER_BYTE * size):
-        raise UserError(f"{path}: {h}×{w} pixels in a file of {size} bytes; damaged, get or export the file again")
     need, free = h * w * _BYTES.get(kind.mode, 4), available_memory()
-    if max(h, w) > MAX_SIDE or (free is not None and need > free):
-        room = "" if free is None else f", and {free / 2**30:.1f} GiB are free"
+    if free is not None and need > free:
         raise UserError(
-            f"{path}: too large to open at once: {h}×{w} pixels take {need / 2**30:.1f} GiB{room}; cut it into parts "
-            "first"
+            f"{path}: too large to open at once: {h}×{w} pixels take {need / 2**30:.1f} GiB, "
+            f"and {free / 2**30:.1f} GiB are free; cut it into parts first"
         )
 
 
