@@ -1,5 +1,6 @@
 """``scratchnet segment``: masks for images of any size."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -138,17 +139,16 @@ def _outputs(path: Path, out: Path) -> tuple[Path, Path]:
 def _check_outputs(paths: Sequence[Path], out: Path) -> None:
     """Refuse to write two results to one file, or a result over an image that was given."""
     images = {identity for path in paths if (identity := _identity(path))}
-    taken: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}
     for path in paths:
         for output in _outputs(path, out):
-            if output in taken:
-                raise UserError(
-                    f"{path} and {taken[output]} would both be written as {output.name}; segment them apart"
-                )
+            name = unicodedata.normalize("NFC", output.name).casefold()  # one file, where case does not count
+            if name in taken:
+                raise UserError(f"{path} and {taken[name]} would both be written as {output.name}; segment them apart")
             if _identity(output) in images:
                 raise UserError(f"{output}: is one of the images and would be overwritten; choose another --out")
             check_replaceable(output, MASK if output == _outputs(path, out)[0] else OVERLAY)
-            taken[output] = path
+            taken[name] = path
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

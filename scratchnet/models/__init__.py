@@ -17,6 +17,7 @@ from scratchnet.models.squares import squares
 from scratchnet.models.unet import unet, unet_same
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
+from scratchnet.spelling import closest_name
 
 __all__ = [
     "MODELS",
@@ -83,7 +84,9 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> Network
         If the model or one of its options does not exist, or an option's value is invalid.
     """
     if name not in MODELS:
-        raise UserError(f"model '{name}' does not exist; choose one of: {', '.join(MODELS)}")
+        raise UserError(
+            f"model '{name}' does not exist{closest_name(name, MODELS)}; choose one of: {', '.join(MODELS)}"
+        )
     known = MODELS[name].options()
     for option, value in options.items():
         if option not in known:

@@ -55,7 +55,10 @@ def test_a_table(call, words, lines):
         (["--draw", "a.png"], "--draw: is for one model; name it, as in `scratchnet models bloodcell --draw …`"),
         (["--size", "64"], "--size: is for one model"),
         (["--measure", "--classes", "3"], "--measure: is for one model"),
-        (["segnett"], "model 'segnett' does not exist; choose one of: bloodcell, deconvnet, deconvnet-small, segnet, "),
+        (
+            ["segnett"],
+            "model 'segnett' does not exist; did you mean segnet?; choose one of: bloodcell, deconvnet, deconvnet-small, segnet, ",
+        ),
         (["segnet", "--form", "window"], "model 'segnet' has no option 'form'; its options are: width"),
         (["unet", "--size", "100", "--depth", "3", "--unpool", "nearest"], "model 'unet' has no option 'unpool'"),
         (["unet", "--size", "40"], "model 'unet' cannot take this size: step 'conv4_1'"),

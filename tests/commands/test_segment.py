@@ -66,6 +66,15 @@ def test_options(call, checkpoint, tmp_path, words):
         assert (results[0] != results[1]).any()
 
 
+def test_two_images_whose_names_differ_in_case_are_refused(call, checkpoint, photos, tmp_path):
+    """On many disks their masks would be one file."""
+    (tmp_path / "more").mkdir()
+    write_image(tmp_path / "more" / "A.png", sample(1)[0])
+    code, _, err = call("segment", checkpoint, photos / "a.png", tmp_path / "more" / "A.png", "--out", tmp_path / "out")
+    assert code == 2
+    assert "A.png; segment them apart" in err
+
+
 def test_two_images_of_one_name_are_refused(call, checkpoint, photos, tmp_path):
     write_image(photos / "a.jpg", sample(1)[0])
     code, _, err = call("segment", checkpoint, photos, "--out", tmp_path / "out")

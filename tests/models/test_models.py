@@ -169,7 +169,11 @@ def test_deconvnet_small_mirrors_itself():
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("segment", {}, "model 'segment' does not exist; choose one of: bloodcell, deconvnet, deconvnet-small, segnet"),
+        (
+            "segment",
+            {},
+            "model 'segment' does not exist; did you mean segnet.; choose one of: bloodcell, deconvnet, deconvnet-small, segnet",
+        ),
         ("bloodcell", {"unpool": "no"}, "model 'bloodcell': unpool is 'no'; expected one of: nearest, switches"),
         ("unet", {"depth": 9}, "model 'unet': depth is 9; expected 1 to 8 pools"),
         ("deconvnet", {"size": 200}, "model 'deconvnet': size is 200; expected a multiple of 32"),
