@@ -253,7 +253,7 @@ SETTINGS = {
     "--mask-format binary": "s4.png: a coloured mask",
     "--train-split training": "training.txt: no such file; choose one of train, val",
     "--layout camvid": "set: no pair of folders like train/ and trainannot/",
-    "--model resnet": "model 'resnet' does not exist; did you mean segnet?; choose one of: bloodcell, deconvnet",
+    "--model resnet": "model 'resnet' does not exist; did you mean segnet?; choose one of: bloodcell",
     "--model unet --padding same": "model 'unet' has no option 'padding'; its options are: width, depth, ",
     "--size 64": "model 'bloodcell' has no option 'size'; its options are: batch_norm, unpool, width",
     "--model squares --unpool switches --width 3": "model 'squares' has no option 'unpool'",

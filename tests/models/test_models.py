@@ -172,7 +172,7 @@ def test_deconvnet_small_mirrors_itself():
         (
             "segment",
             {},
-            "model 'segment' does not exist; did you mean segnet.; choose one of: bloodcell, deconvnet, deconvnet-small, segnet",
+            "model 'segment' does not exist; did you mean segnet.; choose one of: bloodcell",
         ),
         ("bloodcell", {"unpool": "no"}, "model 'bloodcell': unpool is 'no'; expected one of: nearest, switches"),
         ("unet", {"depth": 9}, "model 'unet': depth is 9; expected 1 to 8 pools"),
