@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 
+from scratchnet import spelling
 from scratchnet.config import read_settings
 from scratchnet.errors import LONGEST, UserError, explain
 from scratchnet.training.checkpoints import load_checkpoint, save_checkpoint
@@ -148,3 +149,13 @@ def test_numpy_does_not_speak_up_beside_a_command(call, plain, tmp_path):
         call("segment", tmp_path / "a.npz", plain / "set" / "images", "--out", tmp_path / "out")
         call("evaluate", tmp_path / "a.npz", "--data", plain / "set", "--out", tmp_path / "out")
     assert not [str(warning.message) for warning in heard]
+
+
+def test_no_guess_is_made_at_a_word_that_nobody_mistypes(monkeypatch):
+    def compare(word, *_):
+        assert len(word) <= spelling.LONGEST
+        return []
+
+    monkeypatch.setattr(spelling, "get_close_matches", compare)
+    assert spelling.closest_name("w" * spelling.LONGEST, ["weights"]) == ""
+    assert spelling.closest_name("w" * (spelling.LONGEST + 1), ["weights"]) == ""
