@@ -19,10 +19,10 @@ from statistics import median
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scratchnet import threads
+from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.cpu import parallel
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.replay import Replay
 from scratchnet.training.optimizers import SGD
 
 COUNT = 1 << 19
@@ -90,13 +90,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=180)
     seconds = parser.parse_args().seconds
-    steps, cut = {}, threads.stretches
+    steps, cut = {}, parallel.stretches
     for name, shares in (("neighbours", cut), ("every other", every_other)):
         steps[name] = stepper()
-        threads.stretches = shares
+        parallel.stretches = shares
         for _ in range(3):  # the first runs, the second records, the third starts the processes
             steps[name]()
-    threads.stretches = cut
+    parallel.stretches = cut
     found, end = [], time.time() + seconds
     with threadpool_limits(1, "blas"):
         exchange = Exchange()

@@ -14,11 +14,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from scratchnet.commands.preparing import prepare_run
-from scratchnet.commands.sources import open_splits, training_views
+from scratchnet.cli.preparing import prepare_run
+from scratchnet.cli.sources import open_splits, training_views
 from scratchnet.config import read_settings
 from scratchnet.data import available_splits
-from scratchnet.device import computing
+from scratchnet.engine.device import computing
 from scratchnet.inference import Segmenter, evaluate
 from scratchnet.training.run import BEST, LAST
 

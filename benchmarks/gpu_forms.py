@@ -21,9 +21,9 @@ import gpu_peers
 import numpy as np
 
 from scratchnet.bench.machine import occasion
-from scratchnet.modes import MatrixPrecision, matrix_precision
-from scratchnet.ops.cuda import convolution, forms
-from scratchnet.ops.cuda.forms import Form, Thresholds
+from scratchnet.engine.cuda import convolution, forms
+from scratchnet.engine.cuda.forms import Form, Thresholds
+from scratchnet.engine.modes import MatrixPrecision, matrix_precision
 from scratchnet.ops.geometry import Convolution
 
 LAYERS = [

@@ -17,15 +17,15 @@ import numpy as np
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.contestants import make_batch, started
 from scratchnet.data import share_of
-from scratchnet.device import computing
+from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.device import computing
+from scratchnet.engine.modes import matrix_precision
 from scratchnet.losses import PixelLoss
-from scratchnet.modes import matrix_precision
-from scratchnet.replay import Replay
 from scratchnet.training import SGD
-from scratchnet.training.gradients import Part, gradient
-from scratchnet.training.mpi import processes
-from scratchnet.training.nccl import between_gpus
-from scratchnet.training.parallel import Alone, share_batches, sum_gradients
+from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.distributed.mpi import processes
+from scratchnet.training.distributed.nccl import between_gpus
+from scratchnet.training.distributed.process_group import Alone, share_batches, sum_gradients
 
 
 class Training:

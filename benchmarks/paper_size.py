@@ -17,8 +17,8 @@ from time import perf_counter
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.contestants import OurStep, build_torch, make_batch, started
 from scratchnet.bench.processes import forget_highest, highest_above_now, memory_bytes
+from scratchnet.engine.memory.system import keep_freed_memory
 from scratchnet.layers import BatchNorm2d
-from scratchnet.memory import keep_freed_memory
 
 CASE = network_case("deconvnet", (224, 224), 1, 21)
 CONTESTANTS = ("scratchnet", "torch", "torch channels_last")

@@ -25,13 +25,13 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["SCRATCHNET_THREADS"] = "1"
 import numpy as np
 
 from scratchnet.data import share_of
+from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.replay import Replay
 from scratchnet.training import Adam
-from scratchnet.training.gradients import Part, gradient
-from scratchnet.training.mpi import processes
-from scratchnet.training.parallel import Alone, share_batches
+from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.distributed.mpi import processes
+from scratchnet.training.distributed.process_group import Alone, share_batches
 
 
 class Counting:

@@ -13,11 +13,11 @@ from statistics import median
 
 import numpy as np
 
-from scratchnet import recycling, replay
+from scratchnet.engine.capture import captured_network
+from scratchnet.engine.modes import precise, textbook
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.modes import precise, textbook
-from scratchnet.network import Network, joining
+from scratchnet.network import Network, fusion
 from scratchnet.training.optimizers import SGD
 
 MODELS = {
@@ -40,10 +40,10 @@ def changed(owner: object, name: str, value: object) -> Iterator[None]:
 VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
     "everything": (nullcontext, True),
     "without Winograd": (precise, True),
-    "without fusion": (lambda: changed(joining, "find", lambda *_: joining.Joins()), True),
-    "without processes: replay on threads": (lambda: changed(replay, "can_fork", lambda: False), True),
+    "without fusion": (lambda: changed(fusion, "find", lambda *_: fusion.Joins()), True),
+    "without processes: replay on threads": (lambda: changed(captured_network, "can_fork", lambda: False), True),
     "without replay: layer by layer on threads": (nullcontext, False),
-    "… and without recycling memory": (lambda: changed(recycling, "LARGE", 1 << 60), False),
+    "… and without recycling memory": (lambda: changed(pool, "LARGE", 1 << 60), False),
     "textbook()": (textbook, False),
 }
 
@@ -51,7 +51,7 @@ VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
 def stepper(make: Callable[[], Network], replayed: bool) -> Callable[[], None]:
     """Return a function that makes one training step."""
     net, loss, optimizer = make().allocate(0).train(), PixelLoss(2), SGD(0.9)
-    passes = replay.Replay(net) if replayed else net
+    passes = captured_network.Replay(net) if replayed else net
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, 128, 128, 3), dtype=np.float32)
     target = rng.integers(0, 2, (8, 128, 128)).astype(np.uint8)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet import precise
-from scratchnet.cli import main
-from scratchnet.viewing.style import ROLES, panels
+from scratchnet.cli.main import main
+from scratchnet.visualization.style import ROLES, panels
 
 FORMS: dict[str, Callable[[], AbstractContextManager[object]]] = {"Winograd": nullcontext, "direct": precise}
 COLOURS = {"Winograd": ROLES["output"], "direct": ROLES["truth"]}

@@ -25,7 +25,7 @@ You need to know NumPy's arrays. This is the first lesson.
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -132,7 +132,7 @@ print(f"the best over all thresholds: accuracy {accuracies.max():.3f}, IoU {ious
 # it missed (orange-red) and the background pixels that it marked (blue); both measures for every threshold. The
 # accuracy starts at 0.80, where nothing is found, and reaches 0.88 at most. The IoU starts at 0.
 
-from scratchnet.viewing import ROLES, error_map, keep, overlay, panels
+from scratchnet.visualization import ROLES, error_map, keep, overlay, panels
 
 one = 5
 figure, axes = panels(12, 3.1, columns=4, widths=(1, 1, 1, 1.6))

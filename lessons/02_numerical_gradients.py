@@ -25,7 +25,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -113,7 +113,7 @@ for (name, sides), error in curves.items():
 # the step gives a hundredth of the error for the central difference and a tenth for the one-sided one. On the left the
 # rounding error rises, up to 1: a step smaller than the last digit of x changes nothing, so the measured slope is 0.
 
-from scratchnet.viewing import ROLES, keep, panels
+from scratchnet.visualization import ROLES, keep, panels
 
 figure, (axes,) = panels(7.2, 4.2)
 looks = {2: (ROLES["gradient"], 2.2), 1: (ROLES["image"], 1.4)}

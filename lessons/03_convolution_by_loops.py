@@ -23,7 +23,7 @@ You need to know NumPy's arrays. Lesson 1 introduces the images; nothing else fr
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -103,7 +103,7 @@ for h, k, s, p in [(4, 3, 1, 1), (4, 3, 2, 1), (7, 3, 2, 1), (8, 3, 2, 0), (224,
 # So 4 rows stay 4 with k = 3, s = 1, p = 1; they become 2 with s = 2; and 7 become 4. The animation shows the first map
 # again, now with padding, and the kernel sliding over it:
 
-from scratchnet.viewing import convolution_frames, keep
+from scratchnet.visualization import convolution_frames, keep
 
 keep(convolution_frames(x, kernel, padding=1), "03-a-kernel-slides")
 
@@ -168,7 +168,7 @@ assert edges.shape == (1, 94, 94, 2)
 # the legs of a right-angled triangle; the length of its hypotenuse is the strength of the edge, whatever its direction.
 # The last picture shows this strength.
 
-from scratchnet.viewing import panels
+from scratchnet.visualization import panels
 
 figure, axes = panels(11, 3.0, columns=4)
 axes[0].imshow(image[0])

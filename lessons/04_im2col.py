@@ -26,7 +26,7 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -52,7 +52,7 @@ print(f"occurrences of the 5: {middle}, of the 1: {corner}")
 # called **im2col**, image to columns. (In the original version the windows were the columns of the matrix. Here they
 # are the rows, so that nothing has to be transposed.)
 
-from scratchnet.viewing import im2col_frames, keep
+from scratchnet.visualization import im2col_frames, keep
 
 keep(im2col_frames(x, kernel), "04-windows-become-rows")
 
@@ -191,7 +191,7 @@ assert largest * side == whole * 4
 # %%
 # The packaged function
 # ---------------------
-# `scratchnet.ops.direct` works like this. It uses blocks of at most 4 MB and distributes them over the *cores* of the
+# `scratchnet.engine.cpu.im2col` works like this. It uses blocks of at most 4 MB, distributed over the *cores* of the
 # processor, which compute independently of each other. ``precise=True`` selects it. Otherwise
 # `scratchnet.ops.convolution.conv2d` may choose an algorithm with fewer multiplications if there is one (lesson 17).
 
@@ -209,7 +209,7 @@ print(f"package, the case above: {1e3 * seconds(conv2d, picture, filters, None, 
 # The window in the thick frame is one row of the matrix. The product of this row and the kernel is one value of the
 # output.
 
-from scratchnet.viewing import draw_matrix, panels
+from scratchnet.visualization import draw_matrix, panels
 
 shown = 3  # the window at the bottom right
 figure, axes = panels(10, 2.9, columns=5, widths=(3, 2, 4, 1.6, 2))

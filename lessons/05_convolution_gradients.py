@@ -21,7 +21,7 @@ You need lesson 2 (gradients, ``dy``, the backward pass) and lesson 4 (im2col).
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -69,7 +69,7 @@ assert dbias == 3
 # ------------------------
 # The thick frames mark the value of ``x`` that both windows with a nonzero slope contain, and its slope in ``dx``.
 
-from scratchnet.viewing import draw_matrix, keep, panels
+from scratchnet.visualization import draw_matrix, keep, panels
 
 figure, axes = panels(10.5, 2.6, columns=5, widths=(3, 2, 2, 2, 3))
 draw_matrix(axes[0], x, "image", "x, the map", marked=[(1, 1)])

@@ -22,7 +22,7 @@ You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -130,7 +130,7 @@ assert worst < 1e-9
 # 2·(p − t)·p·(1 − p), and p·(1 − p) is close to 0 when the network is sure. The more wrong the network is, the less it
 # learns.
 
-from scratchnet.viewing import ROLES, keep, panels
+from scratchnet.visualization import ROLES, keep, panels
 
 logits32 = np.linspace(-5, 25, 601, dtype=np.float32)
 p = sigmoid(logits32)

@@ -27,7 +27,7 @@ You need lesson 2 (numerical gradients) and lesson 3 (maps, channels, windows).
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -155,7 +155,7 @@ print("loops and package agree on every value")
 # ------------------------
 # The thick frames show where each maximum was, and where unpooling puts a value later.
 
-from scratchnet.viewing import draw_matrix, keep, panels
+from scratchnet.visualization import draw_matrix, keep, panels
 
 winners = [
     (2 * row + switches[row, column] // 2, 2 * column + switches[row, column] % 2) for row, column in np.ndindex(2, 2)

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -229,7 +229,7 @@ print("what the filling kernel has learned\n", filling[:, :, 0, 0].round(2))
 # The figures worth keeping
 # -------------------------
 
-from scratchnet.viewing import draw_matrix, keep, panels
+from scratchnet.visualization import draw_matrix, keep, panels
 
 winners = [
     (2 * row + switches[row, column] // 2, 2 * column + switches[row, column] % 2) for row, column in np.ndindex(2, 2)

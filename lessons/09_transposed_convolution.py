@@ -25,7 +25,7 @@ from itertools import product
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -233,7 +233,7 @@ assert worst < 1e-6
 # *row* is a window. In :math:`W^\top` each *column* is a copy of the kernel. The animation adds the copies one after
 # the other.
 
-from scratchnet.viewing import keep, matrix_of, transpose_figure, transposed_frames
+from scratchnet.visualization import keep, matrix_of, transpose_figure, transposed_frames
 
 found = matrix_of(lambda x: conv2d(x, kernel.reshape(3, 3, 1, 1)), (4, 4, 1))  # column by column, from unit vectors
 assert (found == W).all()

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -151,12 +151,12 @@ assert np.allclose(np.diff(ramp[5, 2:-2]), 0.5)  # half the slope: straight line
 # %%
 # The packaged functions
 # ----------------------
-# `scratchnet.initialization.bilinear` creates the weight for layers with channels, where each channel feeds only
+# `scratchnet.layers.initialization.bilinear` creates the weight for layers with channels, where each channel feeds only
 # itself. `bilinear_transpose` is the same operation for kernels that are never trained; it leaves out the
 # multiplications by zero between different channels. `upsample_bilinear` repeats the border instead of fading to 0
 # there.
 
-from scratchnet.initialization import bilinear
+from scratchnet.layers.initialization import bilinear
 from scratchnet.ops.resampling import bilinear_transpose, upsample_bilinear
 
 weight = bilinear(rng, (4, 4, 3, 3)).astype(float)
@@ -228,7 +228,7 @@ print("uneven phases after training:", {name: f"{percent:.2f} %" for name, perce
 # -------------------------
 # Top: the copies (yellow) of four inputs in one dimension, and how many cover each output. Bottom: two dimensions.
 
-from scratchnet.viewing import keep, overlap_counts, overlap_figure, panels
+from scratchnet.visualization import keep, overlap_counts, overlap_figure, panels
 
 assert all((overlap_counts(4, k, 2) == board).all() for k, board in boards.items())
 keep(overlap_figure(((2, 2), (3, 2), (4, 2)), size=4), "10-overlap-counts")

@@ -22,7 +22,7 @@ You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward pass
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -350,7 +350,7 @@ for name, score in cured.items():
 # 0.99\ :sup:`40` = 67 % of their arbitrary start after 40 updates, and give 0.50. **Recomputing fixes that one.** So
 # there are two problems:
 #
-# - Running averages lag: recompute them (`scratchnet.training.recalibration`), or train longer.
+# - Running averages lag: recompute them (`scratchnet.training.batch_norm_calibration`), or train longer.
 # - The network uses the statistics as information: no averaging helps. Put the information into the input, and use
 #   batches of more than one image; or test with each image's own statistics (``--bn batch``), as in training.
 #
@@ -370,7 +370,7 @@ if not FAST:  # repeat with other initial weights
 # Three unseen images. Black marks the pixels that the network labels as square, and the outline is the ground truth.
 # The titles give the mean IoU over all unseen images.
 
-from scratchnet.viewing import ROLES, keep, panels
+from scratchnet.visualization import ROLES, keep, panels
 
 columns = ("running averages", "recomputed", "each image's own")
 figure, axes = panels(8.4, 5.6, rows=3, columns=5)

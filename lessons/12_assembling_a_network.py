@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -117,8 +117,8 @@ assert by_hand.backward(1.0) == 8
 # without a preference. ``allocate`` draws the initial weights. With ``train()`` batch norm uses the batch's statistics,
 # with ``eval()`` the running averages (lesson 11).
 
-from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
+from scratchnet.layers.initialization import gaussian
 from scratchnet.network import Network
 
 
@@ -159,7 +159,7 @@ print(count, "parameters to learn")
 # The list drawn as a figure: boxes are maps, lower where they are smaller and wider where they have more channels. The
 # arcs are the switches, which bypass the middle.
 
-from scratchnet.viewing import architecture_figure, keep
+from scratchnet.visualization import architecture_figure, keep
 
 keep(architecture_figure(net, (96, 96), "a small DeconvNet"), "12-small-deconvnet")
 
@@ -270,7 +270,7 @@ assert late[0] > 0.998
 # The figure worth keeping
 # ------------------------
 
-from scratchnet.viewing import ROLES, panels
+from scratchnet.visualization import ROLES, panels
 
 figure, axes = panels(11, 2.6, columns=6, widths=(1, 1, 1, 1, 1, 1.5))
 pictures = {"image": pixels[0] / 255, "truth": mask[0], **{f"step {s}": predictions[s] for s in (0, 40, 120)}}

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 SMEARS = sample_folder("smears")
@@ -243,8 +243,8 @@ for stride, value in results.items():
 # The figure worth keeping
 # ------------------------
 
-from scratchnet.viewing import keep, overlay, panels
-from scratchnet.viewing.receptive_field import receptive_fields
+from scratchnet.visualization import keep, overlay, panels
+from scratchnet.visualization.graph.receptive_field import receptive_fields
 
 figure, axes = panels(9, 4.6, rows=2, columns=4)
 for one in axes:

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 rng = np.random.default_rng(14)
@@ -115,7 +115,7 @@ print(f"maps {maps:,} bytes = {maps / 1e6:.0f} MB; switches {packed:,} bytes = {
 # 11 MB against .17 MB, a 64th. Two bits per window are practical: four switches fit into a byte. The package computes
 # the switches of a random map, packs them, unpacks them again, and measures the memory:
 
-from scratchnet.switch_memory import measure_switches
+from scratchnet.network.switch_memory import measure_switches
 
 measured = measure_switches(MaxPool2d(2), (1, 180, 240, 64))
 print("float32 maps, int64 indices, bytes, two bits, in MB:", *measured.megabytes())
@@ -211,7 +211,7 @@ def hourglass(way_up: str) -> Network:
     return net
 
 
-from scratchnet.viewing import architecture_figure, keep, overlay, panels
+from scratchnet.visualization import architecture_figure, keep, overlay, panels
 
 numbers = {}
 for way in ("nearest", "switches", "features"):
@@ -289,7 +289,7 @@ if not FAST:
 # One of the four images. Below each prediction are its errors: missed pixels in vermilion, false alarms in blue. The
 # values in the titles are for all four images.
 
-from scratchnet.viewing import error_map
+from scratchnet.visualization import error_map
 
 figure, axes = panels(9, 4.8, rows=2, columns=4)
 for one in axes:
@@ -312,7 +312,7 @@ keep(figure, "14-segnet-and-unet")
 # ----------------
 # **… the enlarged map is not cropped?** Then 46 rows cannot be concatenated with 45:
 
-from scratchnet.ops.arrangement import concatenate
+from scratchnet.ops.shape import concatenate
 
 try:
     concatenate(np.zeros((1, 46, 46, 8)), np.zeros((1, 45, 45, 8)))

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.data import sample_folder
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 rng = np.random.default_rng(15)
@@ -135,14 +135,14 @@ for name, shape in paper.shapes((224, 224)).items():
 print(" → ".join(map(str, ladder)))
 assert ladder == [224, 112, 56, 28, 14, 7, 1, 7, 14, 28, 56, 112, 224]
 
-from scratchnet.viewing import activations_figure, architecture_figure, keep, panels, strongest_maps
+from scratchnet.visualization import activations_figure, architecture_figure, keep, panels, strongest_maps
 
 keep(architecture_figure(paper, (224, 224), "DeconvNet"), "15-deconvnet-architecture")
 
 # %%
 # The way up needs the switches: one for every window of every channel of the five pools.
 
-from scratchnet.switch_memory import switch_table
+from scratchnet.network.switch_memory import switch_table
 
 table = switch_table(paper, (224, 224))
 print(table)

@@ -21,7 +21,7 @@ You need lesson 13 (FCN, receptive fields), lesson 14 (ways up) and lesson 15 (D
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 
@@ -128,7 +128,7 @@ print(len(learned), "scenes for training,", len(unseen), "others for testing")
 
 from scratchnet.layers import BatchNorm2d, Conv2d, MaxPool2d, MaxUnpool2d, ReLU, UpsampleNearest
 from scratchnet.network import Network
-from scratchnet.viewing import receptive_fields
+from scratchnet.visualization import receptive_fields
 
 
 def convolve(net: Network, name: str, c_in: int, c_out: int) -> str:
@@ -211,7 +211,7 @@ counts = [sum(example.label == label for example in stage2.examples) for label i
 print(len(stage2), "boxes, of round and cornered objects:", counts)
 assert counts[0] == counts[1]
 
-from scratchnet.viewing import keep, overlay, panels
+from scratchnet.visualization import keep, overlay, panels
 
 figure, axes = panels(9, 3.4, rows=2, columns=6)
 for row, boxes_of in enumerate((stage1, stage2)):
@@ -289,7 +289,7 @@ by_boxes = fit(hourglass("switches"), [(first, UPDATES // 3), (second, UPDATES -
 # Here is the row of eight pixels from above, as a function for images, compared with the package's function:
 
 from scratchnet.data import Window, connected_components
-from scratchnet.data.proposals import cut_out, enlarged
+from scratchnet.data.objects.training_boxes import cut_out, enlarged
 from scratchnet.inference import ProposalSegmenter
 from scratchnet.inference.boxes import grid_boxes
 from scratchnet.inference.maps import resize_map

@@ -25,7 +25,7 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 rng = np.random.default_rng(17)
@@ -255,8 +255,8 @@ print({name: f"{1000 * t:.1f} ms" for name, t in ladder.items()})
 # The time of each version. The line marks the time that the multiplications alone would take at the speed of a large
 # matrix product on the same core, measured now.
 
-from scratchnet.viewing import ROLES, keep, panels
-from scratchnet.viewing.style import INK
+from scratchnet.visualization import ROLES, keep, panels
+from scratchnet.visualization.style import INK
 
 square = rng.standard_normal((1024, 1024)).astype(np.float32)
 a_second = 1024**3 / seconds(lambda: square @ square, 5)
@@ -307,7 +307,7 @@ print(f"into a new array {1000 * fresh_time:.2f} ms, into a used one {1000 * use
 
 # %%
 # scratchnet therefore keeps the memory of deleted arrays for new arrays of the same size, and works in place where the
-# old values are no longer needed (`scratchnet.recycling`).
+# old values are no longer needed (`scratchnet.engine.memory.pool`).
 #
 # Where the time goes in a whole network
 # --------------------------------------
@@ -322,10 +322,10 @@ if threads_before is not None:
     os.environ["SCRATCHNET_THREADS"] = threads_before
 
 from scratchnet import textbook
+from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.network import Network
-from scratchnet.replay import Replay
 
 side = 32 if FAST else 64
 net = build("deconvnet-small", classes=2, size=side).allocate(seed=0).train()
@@ -364,7 +364,7 @@ assert direct_error < winograd_error < 1e-4
 
 # %%
 # **… the map is small?** At 7×7 there are four tiles of 4×4, and transforming the kernels costs more than all the
-# products. The package then uses the direct sum. `scratchnet.ops.algorithm` makes this choice.
+# products. The package then uses the direct sum. `scratchnet.engine.cpu.conv_algorithm` makes this choice.
 #
 # **… you use all cores twice?** If each of your threads starts a matrix product that uses several threads itself, they
 # compete for the cores. While its own threads work, scratchnet limits the matrix library to one thread each.

@@ -23,7 +23,7 @@ import itertools
 
 import numpy as np
 
-from scratchnet.lesson import start_lesson
+from scratchnet.utils.lesson import start_lesson
 
 FAST = start_lesson()
 rng = np.random.default_rng(18)
@@ -38,7 +38,7 @@ rng = np.random.default_rng(18)
 #
 # This is the kernel of max-pooling with switches, read from the file that the package passes to the GPU's compiler:
 
-from scratchnet.ops.cuda.compiled import rows_and_numbers, source
+from scratchnet.engine.cuda.compiled import rows_and_numbers, source
 
 lines = source("pooling").splitlines()
 start = next(number for number, line in enumerate(lines) if "void max_pool(" in line)
@@ -205,7 +205,7 @@ print(leaky(np.array([-1, 2], np.float32)))
 # %%
 # Three rules apply. All arrays of an operation are on the same device, and nothing is copied between devices
 # implicitly. Where array code is slow on a GPU, ``ops/cuda/`` has a kernel with the same arguments, which
-# ``scratchnet.ops.dispatch`` finds by name. And a result must not depend on the device, except for rounding.
+# ``scratchnet.engine.dispatch`` finds by name. And a result must not depend on the device, except for rounding.
 #
 # Memory traffic is the cost
 # --------------------------
@@ -261,7 +261,7 @@ print(f"that is {crossing:.0f} ReLUs")
 # layer on our machine, as a function of its operations per byte moved. The line is called a **roofline**: under its
 # slope memory is the limit, under its flat part arithmetic is. ("Both" means batch norm and ReLU.)
 
-from scratchnet.viewing import ROLES, draw_matrix, keep, panels
+from scratchnet.visualization import ROLES, draw_matrix, keep, panels
 
 figure, (owners, roof) = panels(9, 3.4, columns=2, widths=(1, 2))
 number_of = {who: number for number, who in enumerate(sorted(set(reads.values()), key=lambda who: who[::-1]))}
@@ -327,10 +327,10 @@ assert errors["float32"] < 2e-6
 # ----------------
 # ``scratchnet train … --device gpu`` is the only change. Try it on this machine:
 
-from scratchnet.device import array_module
-from scratchnet.errors import UserError
+from scratchnet.engine.device import array_module
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
+from scratchnet.utils.errors import UserError
 
 net = build("deconvnet-small", classes=2, size=32, width=4).allocate(seed=0).train()
 images = rng.standard_normal((4, 32, 32, 3)).astype(np.float32)
@@ -381,7 +381,8 @@ else:
 
 # %%
 # A GPU gives no error. It writes beyond the end of the array, and some other layer gets wrong values. For this reason
-# the kernels are also compiled for the CPU and run under a tool that checks every memory access: see ``tests/cuda``.
+# the kernels are also compiled for the CPU and run under a tool that checks every memory access:
+# see ``tests/engine/cuda``.
 #
 # **… a value has the wrong type?** A NumPy ``float64`` turns a whole map into ``float64``. On a CPU that takes twice as
 # long. A GPU made for graphics has few units for it and is some dozens of times slower.

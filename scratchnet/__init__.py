@@ -15,7 +15,7 @@ oh, ow  height and width of an output map
 from importlib import import_module
 from typing import Any
 
-from scratchnet.modes import precise, textbook
+from scratchnet.engine.modes import precise, textbook
 
 __version__ = "0.1.0"
 __all__ = ["precise", "textbook"]

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from scratchnet.arrays import Array, SumOverRanks, constants, namespace
+from scratchnet.engine.arguments import FLOATS
 from scratchnet.ops.activation import sigmoid, softmax
-from scratchnet.ops.arguments import FLOATS
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.focal import focal_loss, smoothed_cross_entropy
 from scratchnet.ops.losses import (
@@ -20,7 +20,7 @@ from scratchnet.ops.losses import (
     softmax_cross_entropy,
 )
 from scratchnet.ops.tversky import tversky_loss
-from scratchnet.validation import choice, integer, number
+from scratchnet.utils.validation import choice, integer, number
 
 LossName: TypeAlias = Literal["cross-entropy", "dice", "cross-entropy+dice", "focal", "tversky"]
 

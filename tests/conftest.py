@@ -39,7 +39,7 @@ def no_waiting_for_the_disk():
 def no_news_of_slow_steps():
     """Keep a step that takes long from saying so on stderr: what a command prints must not depend on the machine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scratchnet.progress.time", SimpleNamespace(monotonic=lambda: 0.0))
+        patch.setattr("scratchnet.utils.progress.time", SimpleNamespace(monotonic=lambda: 0.0))
         yield
 
 
@@ -60,14 +60,14 @@ def dtype(request):
 def pieces(request, monkeypatch):
     """Element-wise work as it comes, and cut into many pieces for three threads."""
     if request.param == "in pieces":
-        monkeypatch.setattr("scratchnet.threads.PIECE_BYTES", 64)
-        monkeypatch.setattr("scratchnet.threads.thread_count", lambda: 3)
+        monkeypatch.setattr("scratchnet.engine.cpu.parallel.PIECE_BYTES", 64)
+        monkeypatch.setattr("scratchnet.engine.cpu.parallel.thread_count", lambda: 3)
 
 
 @pytest.fixture
 def quick_reports(monkeypatch):
     """Make a report's figures without drawing them, which takes longer than to train a small network."""
-    monkeypatch.setattr("scratchnet.viewing.report.figure_svg", lambda figure, text: f"<svg>{text}</svg>")
+    monkeypatch.setattr("scratchnet.visualization.report.figure_svg", lambda figure, text: f"<svg>{text}</svg>")
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def cores(monkeypatch):
     """Set how many threads share the work, and let even a tiny network's work be shared."""
 
     def use(count):
-        monkeypatch.setattr("scratchnet.threads._cores", lambda: count)
-        monkeypatch.setattr("scratchnet.threads.WORTH", 1000)
+        monkeypatch.setattr("scratchnet.engine.cpu.parallel._cores", lambda: count)
+        monkeypatch.setattr("scratchnet.engine.cpu.parallel.WORTH", 1000)
 
     return use
 

@@ -14,8 +14,8 @@ from math import prod
 
 import numpy as np
 
-from scratchnet.recycling import Pool
-from scratchnet.workspace import Workspace
+from scratchnet.engine.memory.arena import Workspace
+from scratchnet.engine.memory.pool import Pool
 
 LARGE = 1_000_000
 """Bytes from which on an array counts as large."""

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from scratchnet.recycling import LARGE, empty, using
+from scratchnet.engine.memory.pool import LARGE, empty, using
 
 
 def hammer(memory):

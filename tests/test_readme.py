@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchnet.cli import COMMANDS
+from scratchnet.cli.main import COMMANDS
 from scratchnet.config import recipe_names
 
 README = Path(__file__).parent.parent / "README.md"

@@ -10,12 +10,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from scratchnet import threads
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.contestants import build_ours
 from scratchnet.bench.step import step_flops
-from scratchnet.modes import precise, textbook
-from scratchnet.summary import summarize
+from scratchnet.engine.modes import precise, textbook
+from scratchnet.network.summary import summarize
 from tests.costs import LARGE, counted
 
 
@@ -54,7 +53,7 @@ SEGMENTING = {"bloodcell": Bound(128, 2, 0, 1.0, 0.42), "vgg16-mirror": Bound(64
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Counts depend a little on how work is shared."""
-    monkeypatch.setattr(threads, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "_cores", lambda: 1)
 
 
 @pytest.fixture(scope="module")

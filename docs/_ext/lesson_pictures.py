@@ -1,4 +1,4 @@
-"""Runs lessons for the gallery, and shows what they kept with `scratchnet.viewing.keep` below the cell that kept it."""
+"""Run lessons for the gallery, and show each picture saved with `scratchnet.visualization.keep` below its cell."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx_gallery.scrapers import figure_rst
 
-from scratchnet.viewing import keeping
+from scratchnet.visualization import saving
 
 
 class KeptPictures:
@@ -19,11 +19,11 @@ class KeptPictures:
     def __call__(self, block, block_vars, gallery_conf):
         """Copy the pictures that are new, and return the text that shows them."""
         pictures = []
-        for path in keeping.kept:
+        for path in saving.kept:
             target = Path(next(block_vars["image_path_iterator"])).with_suffix(path.suffix)
             shutil.copyfile(Path(block_vars["src_file"]).parent / path, target)
             pictures.append(str(target))
-        keeping.kept.clear()
+        saving.kept.clear()
         return figure_rst(pictures, gallery_conf["src_dir"])
 
 

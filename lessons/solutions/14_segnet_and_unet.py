@@ -3,8 +3,8 @@
 import numpy as np
 
 from scratchnet.models import build
-from scratchnet.ops.arrangement import concatenate, concatenate_backward, crop2d, crop2d_backward
-from scratchnet.switch_memory import SwitchMemory, count_switches
+from scratchnet.network.switch_memory import SwitchMemory, count_switches
+from scratchnet.ops.shape import concatenate, concatenate_backward, crop2d, crop2d_backward
 
 # %%
 # 1. The gradient is split where the maps are joined: [10, 20] and [30]. The second map gets 30 + 5 = 35.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchnet.data import Window
-from scratchnet.data.curriculum import Example, balanced
+from scratchnet.data.objects.curriculum import Example, balanced
 from scratchnet.ops.activation import softmax
 
 

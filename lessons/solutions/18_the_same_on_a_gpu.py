@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratchnet.ops.cuda.compiled import rows_and_numbers
+from scratchnet.engine.cuda.compiled import rows_and_numbers
 
 
 # %%

@@ -23,10 +23,10 @@ from scratchnet.bench.contestants import (
     build_ours,
     build_torch,
 )
-from scratchnet.errors import UserError
 from scratchnet.layers import Dropout
 from scratchnet.network import Step
 from scratchnet.ops.geometry import Pair
+from scratchnet.utils.errors import UserError
 
 EXACT, ROUNDED = 1e-6, 0.2
 """Largest difference in float64, and of outputs in float32; mistakes are of the order of 1."""

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from scratchnet.errors import UserError
 from scratchnet.layers import Conv2d, MaxPool2d, MaxUnpool2d
 from scratchnet.models import MODELS, build
 from scratchnet.models.blocks import conv_relu, deconv_relu
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
+from scratchnet.utils.errors import UserError
 
 MIRROR = "vgg16-mirror"
 ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -56,7 +56,7 @@ class NetworkCase:
     options : dict
         Of the model.
     recompute : bool
-        Whether training computes most values a second time, see :mod:`scratchnet.network.recomputing`; PyTorch does
+        Whether training computes most values a second time, see :mod:`scratchnet.network.checkpointing`; PyTorch does
         not.
     """
 

@@ -13,9 +13,9 @@ from scratchnet.arrays import Array, generator
 from scratchnet.bench.cases import NetworkCase
 from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.config import OptimizerName
+from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
-from scratchnet.replay import Replay
 from scratchnet.training.optimizers import SGD, Adam
 
 RATE, MOMENTUM, DECAY = 1e-4, 0.9, 5e-4

@@ -39,8 +39,8 @@ from scratchnet.bench.gpu_results import (
 from scratchnet.bench.step import step_flops
 from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.config import OptimizerName
-from scratchnet.device import array_module
-from scratchnet.modes import matrix_precision
+from scratchnet.engine.device import array_module
+from scratchnet.engine.modes import matrix_precision
 
 WARM_UP = 3
 

@@ -12,10 +12,10 @@ from scratchnet.bench.machine import machine, occasion, versions
 from scratchnet.bench.results import MEASUREMENTS
 from scratchnet.bench.step import step_flops
 from scratchnet.bench.timing import spread
-from scratchnet.device import array_module
-from scratchnet.files import atomic_write
-from scratchnet.modes import MatrixPrecision
-from scratchnet.signatures import signature
+from scratchnet.engine.device import array_module
+from scratchnet.engine.modes import MatrixPrecision
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.signatures import signature
 
 PRECISIONS: tuple[MatrixPrecision, ...] = ("float32", "tf32", "bf16")
 

@@ -10,7 +10,7 @@ from scratchnet.bench.problems import Problem, Solution
 from scratchnet.bench.results import Row
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import measure
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 LIMIT = 1e-3
 """Largest relative difference of float32 results; mistakes are of the order of 1."""

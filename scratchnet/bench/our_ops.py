@@ -9,8 +9,10 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.bench.problems import Kind, Problem, Solution, labels
-from scratchnet.blas import one_blas_thread
-from scratchnet.crew import Crew, can_fork
+from scratchnet.engine.capture import Program, Recorder, traced
+from scratchnet.engine.capture.worker_processes import Crew, can_fork
+from scratchnet.engine.cpu.blas import one_blas_thread
+from scratchnet.engine.cpu.parallel import replay
 from scratchnet.losses import PixelLoss
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.activation import relu, relu_backward
@@ -18,8 +20,6 @@ from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.normalization import batch_norm, batch_norm_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
-from scratchnet.recording import Program, Recorder, traced
-from scratchnet.threads import replay
 from scratchnet.training.optimizers import SGD, Adam
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from scratchnet.arrays import Array, generator
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 Kind: TypeAlias = Literal["conv", "deconv", "max-pool", "unpool", "batch norm", "relu", "loss", "sgd", "adam"]
 

@@ -9,8 +9,8 @@ from typing import Any
 from scratchnet.bench.names import CHANNELS_LAST, COMPILED, LAYOUTS, OURS, TORCH
 from scratchnet.bench.peak import Peak
 from scratchnet.bench.timing import Timing, spread
-from scratchnet.files import atomic_write
-from scratchnet.signatures import signature
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.signatures import signature
 
 MEASUREMENTS = "measurements"
 """Kind of the file."""

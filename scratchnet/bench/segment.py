@@ -13,8 +13,8 @@ from scratchnet.bench.results import Row
 from scratchnet.bench.session import Session
 from scratchnet.bench.step import WARM_UP, require_exact_agreement, step_contestants
 from scratchnet.bench.timing import measure
-from scratchnet.errors import UserError
-from scratchnet.summary import summarize
+from scratchnet.network.summary import summarize
+from scratchnet.utils.errors import UserError
 
 SIZE = (1024, 1024)
 MODELS = ("bloodcell", "vgg16-mirror")

@@ -17,7 +17,7 @@ from scratchnet.bench.results import Row
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import measure
 from scratchnet.config import OptimizerName
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 WARM_UP = 3
 """Our passes before the comparison: the first runs, the second is recorded, the third is replayed."""

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from scratchnet.config.settings import DataSettings, TrainingSettings, TrainSettings
 from scratchnet.data import Augmentation, Curriculum
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 Rule: TypeAlias = tuple[str, Any, bool, str]
 """Name of a setting, its value, whether it is good, and what is expected."""

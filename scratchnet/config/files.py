@@ -11,8 +11,8 @@ from typing import Any, get_args, get_type_hints
 
 from scratchnet.config.settings import TrainSettings
 from scratchnet.config.sizes import read_pair
-from scratchnet.errors import UserError
-from scratchnet.files import check_regular_file
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import check_regular_file
 
 
 def recipe_names() -> list[str]:

@@ -5,9 +5,9 @@ from typing import Any, Literal, TypeAlias
 
 from scratchnet.config.sizes import Side, Size
 from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normalization
-from scratchnet.device import DeviceName
+from scratchnet.engine.device import DeviceName
+from scratchnet.engine.modes import MatrixPrecision
 from scratchnet.losses import LossName
-from scratchnet.modes import MatrixPrecision
 from scratchnet.ops.losses import Normalization as LossNormalization
 
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]

@@ -3,25 +3,33 @@
 from scratchnet.data.array_source import ArraySource
 from scratchnet.data.augmentation import Augmentation, augment
 from scratchnet.data.border_weights import BorderWeights
-from scratchnet.data.cells import CELL_CLASSES, CellTask, make_cells
-from scratchnet.data.check import CheckReport, check_dataset
-from scratchnet.data.components import boxes_round, connected_components
-from scratchnet.data.curriculum import BoxDataset, Curriculum, training_boxes, validation_boxes
+from scratchnet.data.checks.data_set import CheckReport, check_dataset
 from scratchnet.data.folders import Dataset, open_dataset, split_dataset
 from scratchnet.data.frequencies import ClassCounts, class_frequencies, median_frequency_weights
-from scratchnet.data.generators import GeneratedKind, generate, generate_scene, write_generated
+from scratchnet.data.generated.cells import CELL_CLASSES, CellTask, make_cells
+from scratchnet.data.generated.generators import GeneratedKind, generate, generate_scene, write_generated
+from scratchnet.data.generated.shapes import SHAPE_CLASSES, Scene, make_shapes
+from scratchnet.data.generated.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.images import IMAGE_SUFFIXES, ValueRange, image_size, read_image, write_image
 from scratchnet.data.known_sets import CAMVID_WEIGHTS, VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, available_splits
 from scratchnet.data.loading import epoch_batches, read_ahead, share_of
 from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
-from scratchnet.data.objects import BOXES, ObjectBox, Objects, find_objects, group_by_image, read_boxes, write_boxes
+from scratchnet.data.objects.components import boxes_round, connected_components
+from scratchnet.data.objects.curriculum import BoxDataset, Curriculum, training_boxes, validation_boxes
+from scratchnet.data.objects.separation import (
+    BOXES,
+    ObjectBox,
+    Objects,
+    find_objects,
+    group_by_image,
+    read_boxes,
+    write_boxes,
+)
 from scratchnet.data.preprocessing import Normalization, Preprocessing, measure
 from scratchnet.data.resizing import resize_image, resize_mask, resized
 from scratchnet.data.samples import sample_folder
-from scratchnet.data.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.source import SampleSource
-from scratchnet.data.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.tiling import Window, stitch, tile_grid, tiled
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.data.elastic import deform
 from scratchnet.data.resizing import resize_image, resize_mask
-from scratchnet.shape_checks import check_pair
+from scratchnet.utils.shape_checks import check_pair
 
 Pair: TypeAlias = tuple[Array, Array]
 """Image (h, w, 3) uint8 and mask (h, w) uint8."""

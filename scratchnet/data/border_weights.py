@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.components import boxes_round, connected_components
-from scratchnet.shape_checks import check_mask
+from scratchnet.data.objects.components import boxes_round, connected_components
+from scratchnet.utils.shape_checks import check_mask
 
 _REACH = 5
 """Distances beyond so many σ count as infinite: exp(−5²/2) is 4·10⁻⁶."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from scratchnet.data.names import find_entry
 from scratchnet.data.text_files import numbered_lines, read_json, read_text
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 Colour: TypeAlias = tuple[int, int, int]
 

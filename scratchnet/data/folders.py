@@ -13,7 +13,7 @@ from scratchnet.data.images import ValueRange, image_size, read_image
 from scratchnet.data.known_sets import VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, find_samples
 from scratchnet.data.masks import MaskFormat, read_mask, read_objects
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 @dataclass(frozen=True)

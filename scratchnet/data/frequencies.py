@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.source import SampleSource
-from scratchnet.shape_checks import check_mask
+from scratchnet.utils.shape_checks import check_mask
 
 
 class ClassCounts:

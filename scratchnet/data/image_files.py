@@ -23,8 +23,8 @@ from scratchnet.data.file_kinds import HEAD, image_format_of, kind_of_bytes
 from scratchnet.data.libtiff import hearing_libtiff
 from scratchnet.data.pixel_limits import check_promised_pixels
 from scratchnet.data.tiff_files import HINT
-from scratchnet.errors import UserError
-from scratchnet.files import BoundedFile, check_regular_file
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import BoundedFile, check_regular_file
 
 FORMATS = (
     *("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "GIF", "WEBP", "AVIF", "JPEG2000", "PPM", "PCX", "SGI", "SUN", "QOI"),

@@ -15,9 +15,9 @@ from PIL import Image
 from scratchnet.arrays import Array
 from scratchnet.data.image_files import ORIENTATION, ImageKind, UnsupportedTiffError, inspect_image, open_image
 from scratchnet.data.images import ValueRange, pixels_of, read_image
-from scratchnet.errors import UserError
-from scratchnet.memory import available_memory
-from scratchnet.shape_checks import check_image
+from scratchnet.engine.memory.system import available_memory
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.shape_checks import check_image
 
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4, "PA": 4}
 """Bytes that Pillow takes for a pixel of a mode, where they are not four."""

@@ -10,10 +10,10 @@ from PIL.PngImagePlugin import PngInfo
 from scratchnet.arrays import Array
 from scratchnet.data.image_files import ImageKind, UnsupportedTiffError, inspect_image, open_image, stored_samples
 from scratchnet.data.tiff_files import read_tiff_samples
-from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
-from scratchnet.shape_checks import check_image, check_mask
-from scratchnet.signatures import signature
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.shape_checks import check_image, check_mask
+from scratchnet.utils.signatures import signature
 
 IMAGE_SUFFIXES = {
     ".png": "PNG",
@@ -125,7 +125,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
 def write_image(path: Path | str, image: Array, kind: str | None = None) -> None:
     """Write an (h, w, 3) or (h, w) uint8 array; the file name's ending chooses the format.
 
-    With ``kind``, see :func:`scratchnet.files.atomic_write`, an existing file of another kind is not replaced.
+    With ``kind``, see :func:`scratchnet.utils.files.atomic_write`, an existing file of another kind is not replaced.
 
     Raises
     ------

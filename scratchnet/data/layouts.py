@@ -12,7 +12,7 @@ from scratchnet.data.file_kinds import kind_of_file
 from scratchnet.data.image_files import readable_suffixes
 from scratchnet.data.names import find_entry, is_system_file, look_up, matches
 from scratchnet.data.text_files import numbered_lines
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 Layout: TypeAlias = Literal["folder", "camvid", "voc"]
 """``folder``: ``images/`` and ``masks/``, lists in ``splits/NAME.txt``. ``camvid``: ``NAME/`` beside ``NAMEannot/``,

@@ -10,7 +10,7 @@ import numpy as np
 from scratchnet.arrays import Array, generator
 from scratchnet.data.augmentation import Augmentation, Pair, augment
 from scratchnet.data.source import SampleSource
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -14,8 +14,8 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.masks import PALETTE
-from scratchnet.files import atomic_write
-from scratchnet.signatures import signature
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.signatures import signature
 
 _INDEXED, _NO_FILTER = 3, 0
 

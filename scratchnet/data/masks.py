@@ -11,9 +11,9 @@ from scratchnet.arrays import Array
 from scratchnet.data.image_files import ImageKind, UnsupportedTiffError, open_image, stored_samples
 from scratchnet.data.images import describe_mode, png_note
 from scratchnet.data.tiff_files import read_tiff_samples, tifffile_is_installed
-from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
-from scratchnet.shape_checks import check_mask
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.shape_checks import check_mask
 
 MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
 """How the pixels of a mask file stand for classes; see `read_mask`."""
@@ -142,7 +142,7 @@ def write_mask(path: Path | str, mask: Array, kind: str | None = None, palette: 
     """Write (h, w) uint8 class indices as a palette PNG: the pixel is the class, the palette shows it in colour.
 
     ``palette`` (256, 3) uint8 is `PALETTE` unless it is given. With ``kind``, see
-    :func:`scratchnet.files.atomic_write`, an existing file of another kind is not replaced.
+    :func:`scratchnet.utils.files.atomic_write`, an existing file of another kind is not replaced.
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"write_mask: expected (h, w) uint8, got {mask.shape} {mask.dtype}")

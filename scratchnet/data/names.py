@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scratchnet.data.image_files import readable_suffixes
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 T = TypeVar("T")
 

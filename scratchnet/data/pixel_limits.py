@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 MAX_SIDE = 1 << 20
 """Longest side of an image that is opened."""

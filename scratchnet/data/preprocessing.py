@@ -11,7 +11,7 @@ from scratchnet.arrays import Array
 from scratchnet.data.images import ValueRange
 from scratchnet.data.resizing import resize_image
 from scratchnet.data.source import SampleSource
-from scratchnet.shape_checks import check_images
+from scratchnet.utils.shape_checks import check_images
 
 Normalization: TypeAlias = Literal["dataset", "image", "none", "torchvision", "caffe"]
 Channels: TypeAlias = tuple[float, float, float]

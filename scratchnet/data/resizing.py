@@ -5,7 +5,7 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.data.source import SampleSource, View
-from scratchnet.shape_checks import check_image, check_mask
+from scratchnet.utils.shape_checks import check_image, check_mask
 
 
 def resize_image(image: Array, size: tuple[int, int]) -> Array:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import scratchnet
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 DRAWN_BY = {
     "smears": "scratchnet data make cells data/smears --count 16 --size 96 --seed 1",

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scratchnet.errors import UserError
-from scratchnet.files import check_regular_file
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import check_regular_file
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:

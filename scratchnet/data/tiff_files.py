@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 HINT = 'tifffile (pip install -e ".[tiff]" in the clone)'
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.source import SampleSource, View
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 class Window(NamedTuple):

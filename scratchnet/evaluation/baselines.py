@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.evaluation.metrics import Metrics, confusion_matrix, metrics, ratio
-from scratchnet.shape_checks import check_image, check_pair
+from scratchnet.utils.shape_checks import check_image, check_pair
 
 Channel = Literal["red", "green", "blue", "grey"]
 CHANNELS: tuple[Channel, ...] = ("red", "green", "blue", "grey")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.shape_checks import check_mask, check_masks
+from scratchnet.utils.shape_checks import check_mask, check_masks
 
 TOLERANCE = 0.0075
 """Maximum distance of a hit, as a fraction of the image's diagonal (the SegNet paper's 0.75 %)."""

@@ -11,7 +11,7 @@ from scratchnet.data import Objects
 from scratchnet.evaluation.boundaries import TOLERANCE, boundary_band, boundary_f1, mean_boundary_f1
 from scratchnet.evaluation.metrics import Metrics, confusion_matrix, metrics, none_for_nan
 from scratchnet.evaluation.sizes import EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
-from scratchnet.shape_checks import check_masks
+from scratchnet.utils.shape_checks import check_masks
 
 BAND = 5.0
 """Width of the band on either side of the boundaries, in pixels."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import Objects, connected_components, find_objects
-from scratchnet.shape_checks import check_mask, check_masks
+from scratchnet.utils.shape_checks import check_mask, check_masks
 
 SMALLEST = 10
 """Minimum number of pixels of an object; smaller regions are annotation noise."""

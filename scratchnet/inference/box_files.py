@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.arrays import Array
-from scratchnet.data.proposals import enlarged
+from scratchnet.data.objects.training_boxes import enlarged
 from scratchnet.data.text_files import read_json, read_table
 from scratchnet.data.tiling import Window
-from scratchnet.errors import UserError
 from scratchnet.inference.boxes import Proposals
-from scratchnet.wording import pixels
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.wording import pixels
 
 COLUMNS = ("image", "x0", "y0", "x1", "y1")
 """Needed in a file of boxes: columns x0 ≤ x < x1, rows y0 ≤ y < y1. ``score`` may be there, other columns too."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import Window, boxes_round, resize_image
-from scratchnet.data.proposals import enlarged, overlaps
-from scratchnet.errors import UserError
+from scratchnet.data.objects.training_boxes import enlarged, overlaps
+from scratchnet.utils.errors import UserError
 
 Proposals: TypeAlias = Callable[[str, Array], Sequence[Window]]
 """(name of an image, its pixels (h, w, 3) uint8) → boxes, the most promising first."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from scratchnet.arrays import Array, to_host
 from scratchnet.data.image_rows import ImageRows
-from scratchnet.errors import UserError
+from scratchnet.engine.memory.system import available_memory
 from scratchnet.inference.combining import Predictor
 from scratchnet.inference.segmentation import Segmenter, to_mask
-from scratchnet.memory import available_memory
+from scratchnet.utils.errors import UserError
 
 
 def mask_rows(predictor: Predictor, image: ImageRows, name: str = "") -> Iterator[Array]:

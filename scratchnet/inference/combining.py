@@ -8,12 +8,12 @@ import numpy as np
 
 from scratchnet.arrays import Array, to_host
 from scratchnet.data import resize_image
-from scratchnet.errors import UserError
 from scratchnet.inference.crf import DenseCrf
 from scratchnet.inference.maps import resize_maps
 from scratchnet.inference.segmentation import Segmenter
 from scratchnet.ops.activation import softmax
-from scratchnet.shape_checks import check_image, check_images
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.shape_checks import check_image, check_images
 
 EnsembleRule: TypeAlias = Literal["mean", "product"]
 

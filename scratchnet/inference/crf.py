@@ -23,9 +23,9 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import stitch, tile_grid
-from scratchnet.inference.lattice import PermutohedralLattice
+from scratchnet.inference.permutohedral import PermutohedralLattice
 from scratchnet.ops.activation import softmax
-from scratchnet.shape_checks import check_image, check_maps
+from scratchnet.utils.shape_checks import check_image, check_maps
 
 Kernel: TypeAlias = Callable[[Array], Array]
 

@@ -9,10 +9,10 @@ import numpy as np
 from scratchnet.arrays import Array, namespace, to_device_of, to_host
 from scratchnet.data import SampleSource, read_ahead
 from scratchnet.data.image_rows import ImageRows
-from scratchnet.errors import UserError
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
 from scratchnet.inference.combining import Predictor
 from scratchnet.inference.segmentation import Segmenter, to_mask
+from scratchnet.utils.errors import UserError
 
 PIXELS = 1 << 19
 """Images of one size are segmented together up to this many pixels."""

@@ -13,13 +13,13 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import Window, resize_image
-from scratchnet.data.proposals import cut_out
-from scratchnet.errors import UserError
+from scratchnet.data.objects.training_boxes import cut_out
 from scratchnet.inference.boxes import Proposals, visible_part
 from scratchnet.inference.maps import resize_map
 from scratchnet.inference.segmentation import LARGEST, Segmenter
 from scratchnet.ops.activation import softmax
-from scratchnet.shape_checks import check_image, check_images
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.shape_checks import check_image, check_images
 
 Aggregation: TypeAlias = Literal["max", "sum", "released"]
 

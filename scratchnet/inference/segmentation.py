@@ -21,13 +21,13 @@ from scratchnet.arrays import Array, to_device_of, to_host
 from scratchnet.data import Preprocessing, tile_grid
 from scratchnet.data.image_rows import ImageRows
 from scratchnet.data.tiling import stitched_rows
-from scratchnet.errors import UserError
+from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.inference.maps import resize_maps
 from scratchnet.losses import class_scores, probabilities
 from scratchnet.network import Network
-from scratchnet.replay import Replay
-from scratchnet.shape_checks import check_image, check_images
-from scratchnet.wording import pixels
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.shape_checks import check_image, check_images
+from scratchnet.utils.wording import pixels
 
 Output: TypeAlias = Callable[[Array], Array]
 """What is made of a network's last value and averaged over tiles: probabilities, or scores."""

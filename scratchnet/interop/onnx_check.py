@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.blas import one_blas_thread
 from scratchnet.data import Preprocessing
+from scratchnet.engine.cpu.blas import one_blas_thread
+from scratchnet.engine.modes import precise
 from scratchnet.interop.onnx_export import Exported, taken_size
 from scratchnet.interop.switches import from_onnx
 from scratchnet.layers import MaxPool2d
 from scratchnet.losses import probabilities
-from scratchnet.modes import precise
 from scratchnet.network import Network
 from scratchnet.ops.pooling import Switches, max_unpool2d_backward
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 OPSET, IR_VERSION = 17, 8
 """Of the year 2022: new enough for all that is needed, and read by every runtime since."""

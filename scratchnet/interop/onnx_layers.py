@@ -16,8 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.errors import UserError
-from scratchnet.initialization import bilinear
 from scratchnet.interop.layouts import kernel_to_channels_first
 from scratchnet.interop.onnx_graph import Graph
 from scratchnet.layers import (
@@ -42,8 +40,10 @@ from scratchnet.layers import (
     UpsampleNearest,
 )
 from scratchnet.layers.builtin import is_builtin
+from scratchnet.layers.initialization import bilinear
 from scratchnet.network import Network, Step
 from scratchnet.ops.geometry import Pair
+from scratchnet.utils.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -98,7 +98,7 @@ def read_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, Storage]]:
     Parameters
     ----------
     file : binary file
-        Bounded: a :class:`BoundedFile <scratchnet.files.BoundedFile>` or a ``BytesIO``.
+        Bounded: a :class:`BoundedFile <scratchnet.utils.files.BoundedFile>` or a ``BytesIO``.
     path : Path
         For messages.
 

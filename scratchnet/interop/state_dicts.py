@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scratchnet.errors import UserError
 from scratchnet.interop.pickled import Tensor
+from scratchnet.utils.errors import UserError
 
 T = TypeVar("T")
 

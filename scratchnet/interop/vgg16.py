@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array, to_device_of
-from scratchnet.errors import UserError
 from scratchnet.interop.layouts import kernel_to_channels_last, linear_to_kernel
 from scratchnet.interop.weight_files import read_weights
 from scratchnet.layers.base import Layer
 from scratchnet.layers.convolution import Conv2d
 from scratchnet.network import Network
+from scratchnet.utils.errors import UserError
 
 _STEPS = [f"conv{i}_{j}" for i, count in enumerate((2, 2, 3, 3, 3), 1) for j in range(1, count + 1)]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.errors import UserError
-from scratchnet.files import check_regular_file
 from scratchnet.interop.state_dicts import own_names
 from scratchnet.interop.tensors import as_array, byte_count
 from scratchnet.interop.torch_files import read_legacy_format, read_zip_format
-from scratchnet.npz import read_npz
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import check_regular_file
+from scratchnet.utils.npz import read_npz
 
 SAFETENSORS = {
     "F64": "float64",

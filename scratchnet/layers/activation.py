@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, generator
+from scratchnet.engine.capture import perform
+from scratchnet.engine.memory.pool import empty
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.ops.activation import dropout, dropout_mask, relu, relu_backward
-from scratchnet.philox import skip
-from scratchnet.recording import perform
-from scratchnet.recycling import empty
-from scratchnet.validation import number
+from scratchnet.utils.philox import skip
+from scratchnet.utils.validation import number
 
 
 class ReLU(Layer):

@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.initialization import Initializer
+from scratchnet.engine.capture import traced
+from scratchnet.layers.initialization import Initializer
 from scratchnet.ops.updates import add_to, copy_to
-from scratchnet.recording import traced
 
 Shape: TypeAlias = tuple[int, int, int, int]
 """(n, h, w, c)"""
@@ -132,13 +132,13 @@ class Layer:
 
     and, if ``forward`` draws random values or changes the layer, ``forward_again(*inputs)``.
 
-    A class may set ``recordable = True``. A :class:`Replay <scratchnet.replay.Replay>` then repeats the array calls of
+    A class may set ``recordable = True``. ``scratchnet.compile(net)`` then repeats the array calls of
     its passes without running the Python code again, so ``forward`` and ``backward`` must
 
     - compute with the given arrays, using NumPy functions, operators and the package's ops: values extracted with
       ``np.asarray``, ``np.array``, ``memoryview`` or SciPy become constants of the recording;
-    - allocate new arrays with ``scratchnet.recycling.empty`` or ``zeros``;
-    - call functions of other libraries, and draw random values, through ``scratchnet.recording.perform``;
+    - allocate new arrays with ``scratchnet.engine.memory.pool.empty`` or ``zeros``;
+    - call functions of other libraries, and draw random values, through ``scratchnet.engine.capture.perform``;
     - make the same calls for all values: no ``if x.max() > 0``;
     - change no attribute: values for backward go into ``self.keep``, statistics into buffers;
     - depend only on inputs, attributes, parameters and buffers: not on global variables or the time.

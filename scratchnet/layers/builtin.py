@@ -11,12 +11,12 @@ from operator import attrgetter
 from typing import Any
 
 from scratchnet.layers.activation import Dropout, ReLU, Scale
-from scratchnet.layers.arrangement import Add, Concatenate, Crop, Pad
 from scratchnet.layers.base import Layer
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
 from scratchnet.layers.resampling import BedOfNails, BilinearTranspose2d, UpsampleBilinear, UpsampleNearest
+from scratchnet.layers.shape import Add, Concatenate, Crop, Pad
 
 BUILTIN: tuple[type[Layer], ...] = (
     Add, BatchNorm2d, BedOfNails, BilinearTranspose2d, Concatenate, Conv2d, ConvTranspose2d, Crop, Dropout,

@@ -1,13 +1,13 @@
 """Convolution and transposed convolution as layers."""
 
 from scratchnet.arrays import Array
-from scratchnet.initialization import Initializer, constant, msra, msra_transposed
+from scratchnet.engine.cpu.channel_sums import column_sums
 from scratchnet.layers.base import Layer, Parameter, Shape
+from scratchnet.layers.initialization import Initializer, constant, msra, msra_transposed
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Pair, transposed_size, windows
-from scratchnet.ops.sums import column_sums
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
-from scratchnet.validation import flag, function, integer, pair
+from scratchnet.utils.validation import flag, function, integer, pair
 
 
 class _Kernel(Layer):

@@ -6,8 +6,10 @@ from typing import Any, Literal
 import numpy as np
 
 from scratchnet.arrays import Array, SumOverRanks, namespace
-from scratchnet.initialization import constant
+from scratchnet.engine.capture import traced
+from scratchnet.engine.memory.pool import zeros
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
+from scratchnet.layers.initialization import constant
 from scratchnet.ops.normalization import (
     Normalized,
     batch_norm,
@@ -19,9 +21,7 @@ from scratchnet.ops.normalization import (
     take_off,
 )
 from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward, whole_statistics
-from scratchnet.recording import traced
-from scratchnet.recycling import zeros
-from scratchnet.validation import integer, number
+from scratchnet.utils.validation import integer, number
 
 
 class BatchNorm2d(Layer):

@@ -14,7 +14,7 @@ from scratchnet.ops.pooling import (
     max_unpool2d,
     max_unpool2d_backward,
 )
-from scratchnet.validation import flag, pair
+from scratchnet.utils.validation import flag, pair
 
 OBSERVER: ContextVar[Callable[["MaxPool2d", Array, Array], None] | None] = ContextVar("observer", default=None)
 """Called with the layer, input and output of every pooling; the gradient checker uses it to find ties."""

@@ -13,7 +13,7 @@ from scratchnet.ops.resampling import (
     upsample_nearest,
     upsample_nearest_backward,
 )
-from scratchnet.validation import integer, pair
+from scratchnet.utils.validation import integer, pair
 
 
 class UpsampleNearest(Layer):

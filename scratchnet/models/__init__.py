@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
-from scratchnet.errors import UserError
 from scratchnet.models.bloodcell import bloodcell
 from scratchnet.models.deconvnet import deconvnet, deconvnet_small
 from scratchnet.models.dilated import dilated_fcn
@@ -17,7 +16,8 @@ from scratchnet.models.squares import squares
 from scratchnet.models.unet import unet, unet_same
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
-from scratchnet.spelling import closest_name
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.spelling import closest_name
 
 __all__ = [
     "MODELS",

@@ -7,9 +7,9 @@ include it.
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Crop, MaxUnpool2d, ReLU, UpsampleNearest
 from scratchnet.layers.base import Layer
+from scratchnet.layers.initialization import gaussian
 from scratchnet.network import Network
 
 Unpool: TypeAlias = Literal["switches", "nearest", "transposed"]

@@ -21,8 +21,8 @@ there is no dropout. 251,805,653 parameters with 21 classes, of which fc6, fc7 a
 for 64–128 px images: four pools instead of five, blocks of two convolutions instead of three, and narrower layers.
 """
 
-from scratchnet.initialization import gaussian
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
+from scratchnet.layers.initialization import gaussian
 from scratchnet.models.blocks import Unpool, batch_norm_relu, conv_relu, deconv_relu, enlarge, scaled
 from scratchnet.models.vgg import vgg_block, vgg_blocks
 from scratchnet.network import Network

@@ -21,8 +21,8 @@ by reflection and its layers not at all; here every layer is zero-padded and pre
 are accepted.
 """
 
-from scratchnet.initialization import identity
 from scratchnet.layers import BilinearTranspose2d, Conv2d, Crop, Dropout, MaxPool2d, ReLU
+from scratchnet.layers.initialization import identity
 from scratchnet.models.blocks import scaled
 from scratchnet.models.vgg import relu, vgg_block, vgg_blocks
 from scratchnet.network import Network

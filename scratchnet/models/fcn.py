@@ -35,9 +35,9 @@ The paper's nets start from VGG16's weights and have no batch norm; ``batch_norm
 
 from typing import Literal, TypeAlias
 
-from scratchnet.initialization import bilinear, constant
 from scratchnet.layers import Add, BilinearTranspose2d, Conv2d, ConvTranspose2d, Crop, Dropout, MaxPool2d, Scale
 from scratchnet.layers.base import Layer
+from scratchnet.layers.initialization import bilinear, constant
 from scratchnet.models.blocks import batch_norm_relu, scaled
 from scratchnet.models.vgg import relu, vgg_block, vgg_blocks
 from scratchnet.network import Network

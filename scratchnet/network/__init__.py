@@ -13,8 +13,8 @@ Each step makes a value with its own name. It takes the value of the step before
 steps used is the sum of what they send back: that is all there is to skips and concatenations.
 """
 
-from scratchnet.network.flat_buffers import KINDS, FlatBuffers
-from scratchnet.network.named_list import Network
+from scratchnet.network.network import Network
+from scratchnet.network.parameters import KINDS, FlatBuffers
 from scratchnet.network.step import Step
 
 __all__ = ["KINDS", "FlatBuffers", "Network", "Step"]

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import initialization, layers
-from scratchnet.initialization import Constant, Gaussian
+from scratchnet import layers
+from scratchnet.layers import initialization
 from scratchnet.layers.base import Layer
-from scratchnet.network.named_list import Network
+from scratchnet.layers.initialization import Constant, Gaussian
+from scratchnet.network.network import Network
 
 OWN: dict[str, type[Layer]] = {
     name: kind
@@ -134,7 +135,7 @@ def _argument(kind: type, name: str, value: Any) -> Any:
         if word is None:
             raise ValueError(
                 f"{name}={getattr(value, '__name__', value)!r} of {kind.__name__} is a function of your own, which a "
-                "file cannot hold; use one of scratchnet.initialization, or set the values after allocate()"
+                "file cannot hold; use one of scratchnet.layers.initialization, or set the values after allocate()"
             )
         return {"initializer": word}
     try:

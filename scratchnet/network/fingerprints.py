@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.network.flat_buffers import FlatBuffers
+from scratchnet.engine.capture import recorder
+from scratchnet.network.parameters import FlatBuffers
 from scratchnet.network.step import Step
-from scratchnet.recording import recorder
 
 SAMPLES = 512
 """Values that are noted of every array."""

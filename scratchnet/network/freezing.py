@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from scratchnet.layers.base import Parameter
 
 if TYPE_CHECKING:
-    from scratchnet.network.named_list import Network
+    from scratchnet.network.network import Network
 
 SHOWN = 5
 """Names that an error lists at most."""

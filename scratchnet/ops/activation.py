@@ -5,12 +5,12 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.arguments import written
-from scratchnet.ops.dispatch import operation
+from scratchnet.engine.arguments import written
+from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty
 from scratchnet.ops.selection import keep_where_positive
-from scratchnet.philox import uniform
-from scratchnet.recycling import empty
-from scratchnet.threads import over_rows
+from scratchnet.utils.philox import uniform
 
 
 @operation(x="n h w c", out=written("n h w c"))

@@ -19,17 +19,17 @@ splits the channels into independent convolutions; a dilation ``d`` spreads the 
 from typing import Any
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.modes import is_textbook
-from scratchnet.ops import depthwise, dilated, direct, few, large, subpixel, winograd
-from scratchnet.ops.algorithm import Form, choose, has_few_pixels, winograd_tile
-from scratchnet.ops.arguments import Argument, written
-from scratchnet.ops.arrangement import row_of
-from scratchnet.ops.dispatch import operation
+from scratchnet.engine.arguments import Argument, written
+from scratchnet.engine.cpu import depthwise, dilated, few_filters, im2col, subpixel, winograd, winograd_decomposed
+from scratchnet.engine.cpu.channel_sums import column_sums
+from scratchnet.engine.cpu.conv_algorithm import Form, choose, has_few_pixels, winograd_tile
+from scratchnet.engine.cpu.matmul import product, product_over_rows
+from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.modes import is_textbook
 from scratchnet.ops.geometry import Convolution, Pair, pair
-from scratchnet.ops.products import product, product_over_rows
-from scratchnet.ops.sums import column_sums
-from scratchnet.recycling import empty
-from scratchnet.threads import over_rows
+from scratchnet.ops.shape import row_of
 
 
 def check_backward(
@@ -127,9 +127,9 @@ def conv2d(
         k = weight[..., 0].size
         product(x.reshape(-1, k), weight.reshape(k, -1), out=y.reshape(-1, y.shape[3]))
     elif form in (Form.DEPTHWISE, Form.FEW):
-        y = (depthwise if form is Form.DEPTHWISE else few).convolve(x, weight, conv, output)
+        y = (depthwise if form is Form.DEPTHWISE else few_filters).convolve(x, weight, conv, output)
     else:
-        return direct.convolve(x, weight, conv, output, bias)
+        return im2col.convolve(x, weight, conv, output, bias)
     if bias is not None:
         add_bias(y, bias)
     return y
@@ -210,9 +210,9 @@ def conv2d_weight_gradient(
     if form is Form.DEPTHWISE:
         return depthwise.weight_gradient(dy, x, weight, conv)
     if form is Form.FEW:
-        return few.weight_gradient(dy, x, weight, conv)
+        return few_filters.weight_gradient(dy, x, weight, conv)
     if form is not Form.PRODUCT:
-        return direct.weight_gradient(dy, x, weight, conv)
+        return im2col.weight_gradient(dy, x, weight, conv)
     rows, slopes = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
     if len(rows) > rows.shape[1]:
         return product_over_rows(rows, slopes).reshape(weight.shape)
@@ -253,7 +253,7 @@ def conv2d_input_gradient(
         return _convolve_back(dy, weight, conv, back, size, precise)
     if groups == 1 and conv.dilation == (1, 1) and not is_textbook():
         return subpixel.input_gradient(dy, weight, size, conv)
-    return direct.input_gradient(dy, weight, size, conv)
+    return im2col.input_gradient(dy, weight, size, conv)
 
 
 def as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | None:
@@ -270,7 +270,7 @@ def _convolve_back(dy: Array, weight: Array, conv: Convolution, back: Convolutio
     if form in (Form.WINOGRAD2, Form.WINOGRAD4) and conv.kernel == (3, 3):
         return _winograd(dy, weight, None, back, size, form.tile, turned=True)
     if form is Form.DIRECT and has_few_pixels(dy, conv.groups):
-        return direct.input_gradient_by_channel(dy, weight, size, conv)
+        return im2col.input_gradient_by_channel(dy, weight, size, conv)
     return conv2d(dy, _turn(weight, conv.groups), None, 1, back.padding, back.dilation, conv.groups, precise)
 
 
@@ -281,7 +281,7 @@ def _winograd(
     if conv.dilation != (1, 1):
         return dilated.convolve(x, weight, bias, conv, size, tile, turned)
     if conv.kernel != (3, 3):
-        return large.convolve(x, weight, bias, conv, size, tile)
+        return winograd_decomposed.convolve(x, weight, bias, conv, size, tile)
     return winograd.conv3x3(x, weight, bias, conv.padding, tile, turned)
 
 
@@ -291,7 +291,7 @@ def _winograd_weight_gradient(
     if conv.dilation != (1, 1):
         return dilated.weight_gradient(dy, x, conv, tile)
     if conv.kernel != (3, 3):
-        return large.weight_gradient(dy, x, weight, conv, tile)
+        return winograd_decomposed.weight_gradient(dy, x, weight, conv, tile)
     return winograd.conv3x3_weight_gradient(dy, x, conv.padding, tile, out)
 
 

@@ -12,9 +12,9 @@ Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum ins
 import numpy as np
 
 from scratchnet.arrays import Array, SumOverRanks, namespace, number
+from scratchnet.engine.arguments import labels as labels_of
+from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
-from scratchnet.ops.arguments import labels as labels_of
-from scratchnet.ops.dispatch import operation
 from scratchnet.ops.selection import keep_where
 
 

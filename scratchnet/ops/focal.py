@@ -19,8 +19,8 @@ Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture" (2016),
 import numpy as np
 
 from scratchnet.arrays import Array, namespace, number
-from scratchnet.ops.arguments import labels as labels_of
-from scratchnet.ops.dispatch import operation
+from scratchnet.engine.arguments import labels as labels_of
+from scratchnet.engine.dispatch import operation
 
 
 @operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")

@@ -10,7 +10,7 @@ from operator import index
 from typing import Any, TypeAlias
 
 from scratchnet.arrays import Array
-from scratchnet.modes import is_whole
+from scratchnet.engine.modes import is_whole
 
 Pair: TypeAlias = tuple[int, int]
 

@@ -24,13 +24,13 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from scratchnet.arrays import Array, namespace, number, on_gpu
-from scratchnet.modes import is_whole
+from scratchnet.engine.arguments import labels as labels_of
+from scratchnet.engine.cpu.parallel import PER_NUMBER, PIECE_BYTES, for_each
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.modes import is_whole
 from scratchnet.ops.activation import sigmoid
-from scratchnet.ops.arguments import labels as labels_of
-from scratchnet.ops.dispatch import operation
 from scratchnet.ops.selection import keep_where
-from scratchnet.recycling import empty
-from scratchnet.threads import PER_NUMBER, PIECE_BYTES, for_each
 
 FEW_CLASSES = 8
 """Up to this number of classes, the gradient is written class by class."""

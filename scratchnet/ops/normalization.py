@@ -29,15 +29,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scratchnet.arrays import Array, namespace
+from scratchnet.engine.arguments import Argument, overwritten, written
+from scratchnet.engine.cpu.channel_sums import sum_rows, sum_rows_exactly, sums_over_rows
+from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty
 from scratchnet.ops.activation import keep_positive
-from scratchnet.ops.arguments import Argument, overwritten, written
-from scratchnet.ops.arrangement import row_of
-from scratchnet.ops.dispatch import operation
 from scratchnet.ops.geometry import integer
 from scratchnet.ops.selection import keep_where_positive
-from scratchnet.ops.sums import sum_rows, sum_rows_exactly, sums_over_rows
-from scratchnet.recycling import empty
-from scratchnet.threads import over_rows
+from scratchnet.ops.shape import row_of
 
 SAMPLE = 13
 """One row in this many is read for a first estimate of the mean."""

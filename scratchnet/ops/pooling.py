@@ -23,16 +23,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from scratchnet.arrays import Array, namespace, on_gpu
-from scratchnet.modes import is_textbook, is_whole
+from scratchnet.engine.arguments import Argument
+from scratchnet.engine.capture import perform
+from scratchnet.engine.cpu.parallel import PER_NUMBER, for_each, thread_count
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty, zeros
+from scratchnet.engine.memory_layout import copy_pixels
+from scratchnet.engine.modes import is_textbook, is_whole
 from scratchnet.ops.activation import relu_backward
-from scratchnet.ops.arguments import Argument
-from scratchnet.ops.dispatch import operation
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
-from scratchnet.ops.memory_layout import copy_pixels
 from scratchnet.ops.selection import keep_where_equal, keep_where_positive
-from scratchnet.recording import perform
-from scratchnet.recycling import empty, zeros
-from scratchnet.threads import PER_NUMBER, for_each, thread_count
 
 PIECE_BYTES = 1 << 19
 """Size of the part of the map that is processed at once."""

@@ -6,11 +6,11 @@ applies the transposed weights.
 """
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.dispatch import operation
+from scratchnet.engine.cpu.parallel import PER_NUMBER, for_each, row_pieces
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty, zeros
+from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.ops.geometry import Pair, integer, pair
-from scratchnet.ops.memory_layout import copy_pixels
-from scratchnet.recycling import empty, zeros
-from scratchnet.threads import PER_NUMBER, for_each, row_pieces
 
 
 @operation(x="n h w c")

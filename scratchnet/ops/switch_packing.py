@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import prod
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.arguments import Argument
-from scratchnet.ops.dispatch import operation
+from scratchnet.engine.arguments import Argument
+from scratchnet.engine.dispatch import operation
 from scratchnet.ops.geometry import Pair
 from scratchnet.ops.pooling import SWITCHES, Switches, check_switches
 

@@ -13,8 +13,10 @@ dβ remain each process's share, like the gradients of all other parameters. The
 from typing import Any
 
 from scratchnet.arrays import Array, SumOverRanks, namespace, on_gpu
-from scratchnet.ops.arguments import overwritten
-from scratchnet.ops.dispatch import operation
+from scratchnet.engine.arguments import overwritten
+from scratchnet.engine.capture import perform
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty
 from scratchnet.ops.normalization import (
     NORMALIZED,
     Normalized,
@@ -24,8 +26,6 @@ from scratchnet.ops.normalization import (
     moments,
     parameter_gradients,
 )
-from scratchnet.recording import perform
-from scratchnet.recycling import empty
 
 
 @operation(x="n h w c", gamma="c", beta="c")

@@ -16,13 +16,13 @@ the convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_tran
 from typing import Any
 
 from scratchnet.arrays import Array
-from scratchnet.ops import winograd
-from scratchnet.ops.algorithm import winograd_tile
-from scratchnet.ops.arguments import Argument
+from scratchnet.engine.arguments import Argument
+from scratchnet.engine.cpu import winograd
+from scratchnet.engine.cpu.channel_sums import column_sums
+from scratchnet.engine.cpu.conv_algorithm import winograd_tile
+from scratchnet.engine.dispatch import operation
 from scratchnet.ops.convolution import add_bias, as_convolution, conv2d, conv2d_input_gradient, conv2d_weight_gradient
-from scratchnet.ops.dispatch import operation
 from scratchnet.ops.geometry import Convolution, Pair, integer, pair, transposed_size
-from scratchnet.ops.sums import column_sums
 
 
 def _check_channels(name: str, weight: Array, groups: int, what: str, channels: tuple[int, ...]) -> None:

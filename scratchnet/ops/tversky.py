@@ -13,9 +13,9 @@ networks" (2017), equations 1 to 4; they recommend α = 0.3 and β = 0.7.
 import numpy as np
 
 from scratchnet.arrays import Array, SumOverRanks, namespace, number
+from scratchnet.engine.arguments import labels as labels_of
+from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
-from scratchnet.ops.arguments import labels as labels_of
-from scratchnet.ops.dispatch import operation
 
 
 @operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")

@@ -1,10 +1,10 @@
 """Optimizer updates: compute new parameters from gradients, in place and without large temporary arrays."""
 
 from scratchnet.arrays import Array, namespace
-from scratchnet.ops.arguments import written
-from scratchnet.ops.dispatch import operation
-from scratchnet.recycling import empty
-from scratchnet.threads import over_rows
+from scratchnet.engine.arguments import written
+from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.dispatch import operation
+from scratchnet.engine.memory.pool import empty
 
 
 @operation(total=written("*"))

@@ -1,13 +1,13 @@
 """Learning: optimisers, schedules, checkpoints, and the run that ties them together."""
 
 from scratchnet.config import TrainingSettings
+from scratchnet.training.batch_norm_calibration import recalibrate
 from scratchnet.training.checkpoints import load_checkpoint, load_network, save_checkpoint, save_network
 from scratchnet.training.contents import Checkpoint, Recipe
 from scratchnet.training.optimizers import SGD, Adam, AdamW, WeightAverage
-from scratchnet.training.recalibration import recalibrate
 from scratchnet.training.schedules import Schedule
-from scratchnet.training.starting import load_matching_parameters
 from scratchnet.training.trainer import Trainer
+from scratchnet.training.warm_start import load_matching_parameters
 
 __all__ = [
     "SGD",

@@ -21,14 +21,14 @@ import numpy as np
 from scratchnet import __version__
 from scratchnet.arrays import Array, to_host
 from scratchnet.data import Preprocessing
-from scratchnet.errors import UserError
-from scratchnet.files import atomic_write
 from scratchnet.layers.base import Layer
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import describe, rebuild
-from scratchnet.npz import open_npz
 from scratchnet.training.contents import OWN_MODEL, Checkpoint, Recipe
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.npz import open_npz
 
 FORMAT = 1
 """Raised when the layout of the file changes."""
@@ -50,7 +50,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None =
     path : Path or str
     checkpoint : Checkpoint
     kind : str or None
-        If given, an existing file that is no checkpoint is not replaced (see :mod:`scratchnet.signatures`).
+        If given, an existing file that is no checkpoint is not replaced (see :mod:`scratchnet.utils.signatures`).
 
     Raises
     ------

@@ -5,11 +5,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-from scratchnet.files import atomic_write
 from scratchnet.inference import Evaluation
+from scratchnet.utils.files import atomic_write
 
 KIND = "log"
-"""Kind of the file, see :mod:`scratchnet.signatures`."""
+"""Kind of the file, see :mod:`scratchnet.utils.signatures`."""
 
 
 def summary(found: Evaluation) -> dict[str, float]:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
 from scratchnet.arrays import Array, namespace, on_gpu
+from scratchnet.engine.cpu.parallel import PER_NUMBER, for_each
+from scratchnet.engine.memory.pool import shared_zeros
 from scratchnet.layers.base import Kind
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
-from scratchnet.recycling import shared_zeros
-from scratchnet.threads import PER_NUMBER, for_each
-from scratchnet.validation import flag, number
+from scratchnet.utils.validation import flag, number
 
 PIECE = 1 << 18
 """Numbers that are updated at a time: a megabyte of float32, small enough to stay in the cache."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from scratchnet.errors import UserError
 from scratchnet.network import Network
 from scratchnet.network.description import describe
 from scratchnet.training.contents import Checkpoint, Recipe
+from scratchnet.utils.errors import UserError
 
 
 def check_same(path: Path, last: Checkpoint, wanted: Recipe, memory: Sequence[str], own: Network | None) -> None:

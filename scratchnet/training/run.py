@@ -19,30 +19,30 @@ import numpy as np
 from scratchnet.arrays import Array, read_numbers
 from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
 from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches, share_of
-from scratchnet.device import array_module
-from scratchnet.errors import UserError
+from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.device import array_module
+from scratchnet.engine.memory.pool import shared_copy
+from scratchnet.engine.modes import matrix_precision
 from scratchnet.inference import Evaluation, Segmenter
-from scratchnet.modes import matrix_precision
 from scratchnet.network import Network
 from scratchnet.network.description import own_layers
-from scratchnet.progress import progress
-from scratchnet.recycling import shared_copy
-from scratchnet.replay import Replay
-from scratchnet.training import recalibration
+from scratchnet.training import batch_norm_calibration
+from scratchnet.training.accumulation import Batch, Part, cut, gradient, weighted
 from scratchnet.training.checkpoints import load_checkpoint, save_checkpoint
 from scratchnet.training.contents import Checkpoint, Recipe
-from scratchnet.training.gradients import Batch, Part, cut, gradient, weighted
+from scratchnet.training.distributed.process_group import Alone, Ranks, evaluate_together, share_batches
 from scratchnet.training.logs import summary, write_log
 from scratchnet.training.objective import Objective
 from scratchnet.training.optimizers import WeightAverage
 from scratchnet.training.padding import pad_to_stride
-from scratchnet.training.parallel import Alone, Ranks, evaluate_together, share_batches
 from scratchnet.training.resuming import check_same
 from scratchnet.training.setup import freeze, make_optimizer, make_schedule
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.progress import progress
 
 BEST, LAST, LOG = "checkpoint.npz", "last.npz", "log.csv"
 CHECKPOINT = "checkpoint"
-"""Kind of the files, see :mod:`scratchnet.signatures`."""
+"""Kind of the files, see :mod:`scratchnet.utils.signatures`."""
 
 UNREAD = 16
 """Losses that stay on a GPU until they are read together: reading one would mean waiting for it."""
@@ -195,9 +195,9 @@ class Run:
         best = self._load(self.folder / BEST)
         self._use(best.network)
         if self.settings.recalibrate and self.network.batch_norms():
-            count = min(len(self.train) // self.batch_size, recalibration.ENOUGH)
+            count = min(len(self.train) // self.batch_size, batch_norm_calibration.ENOUGH)
             prepared = (self._prepared(images, masks)[0] for images, masks in islice(self._batches(0), count))
-            recalibration.recalibrate(self.network, progress(prepared, "recalibrating batch norm", count))
+            batch_norm_calibration.recalibrate(self.network, progress(prepared, "recalibrating batch norm", count))
         found = self.validate("evaluating")
         best.progress["final"] = summary(found)
         if self.ranks.rank == 0:

@@ -5,7 +5,7 @@ from math import cos, pi
 from typing import get_args
 
 from scratchnet.config import ScheduleName
-from scratchnet.validation import choice, integer, number
+from scratchnet.utils.validation import choice, integer, number
 
 
 @dataclass

@@ -1,10 +1,10 @@
 """What the settings of a training ask for: its optimiser, its schedule, and what is frozen."""
 
 from scratchnet.config import TrainingSettings
-from scratchnet.errors import UserError
 from scratchnet.network import Network
 from scratchnet.training.optimizers import SGD, Adam, AdamW, Optimizer
 from scratchnet.training.schedules import Schedule
+from scratchnet.utils.errors import UserError
 
 
 def make_optimizer(settings: TrainingSettings) -> Optimizer:

@@ -17,7 +17,7 @@ import numpy as np
 from scratchnet.arrays import Array, to_device_of
 from scratchnet.config import TrainingSettings, TrainSettings, check_settings
 from scratchnet.data import ArraySource, Augmentation, Preprocessing, SampleSource, measure
-from scratchnet.device import computing
+from scratchnet.engine.device import computing
 from scratchnet.inference import Segmenter
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network

@@ -9,8 +9,8 @@ from scratchnet.bench.session import Session
 from scratchnet.bench.step import measure_step, step_contestants
 from scratchnet.bench.timing import Method
 from scratchnet.bench.torch_twin import RULES
-from scratchnet.errors import UserError
 from scratchnet.layers import ReLU
+from scratchnet.utils.errors import UserError
 
 CASE = network_case("bloodcell", (32, 32), 2, options={"width": 0.1})
 SESSION = Session(Method(1, 0.0, 0.0, 0), {OURS: 1e9}, torch=True)

@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from scratchnet.bench.cases import DEFAULTS, MIRROR, NetworkCase, network_case
-from scratchnet.errors import UserError
 from scratchnet.layers import BatchNorm2d
 from scratchnet.models import MODELS
-from scratchnet.summary import summarize
+from scratchnet.network.summary import summarize
+from scratchnet.utils.errors import UserError
 
 
 def test_the_mirror_is_vgg16_there_and_back():

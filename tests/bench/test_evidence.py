@@ -11,7 +11,7 @@ from scratchnet.bench.cases import network_case
 from scratchnet.bench.contestants import TorchStep, build_ours, build_torch, make_batch, started
 from scratchnet.bench.evidence import LIMITS, differences, objection, of_ours, of_torch, packed, unpacked
 from scratchnet.bench.torch_twin import TorchTwin, parameter_values
-from tests.cuda.cublas import shortened
+from tests.engine.cuda.cublas import shortened
 
 CASE = network_case("deconvnet-small", (32, 32), 4, options={"width": 4})
 

@@ -19,12 +19,12 @@ from scratchnet.bench.contestants import make_batch, started
 from scratchnet.bench.evidence import Evidence
 from scratchnet.bench.gpu_results import Contestant, Result, objections, ratios
 from scratchnet.bench.torch_twin import TorchTwin, parameter_values
-from scratchnet.cli import main
-from scratchnet.modes import matrix_precision, matrix_precision_in_use
-from scratchnet.ops import dispatch
-from scratchnet.ops.cuda import compiled, convolution, forms
-from scratchnet.ops.cuda.forms import Form
-from tests.cuda import shim
+from scratchnet.cli.main import main
+from scratchnet.engine import dispatch
+from scratchnet.engine.cuda import compiled, convolution, forms
+from scratchnet.engine.cuda.forms import Form
+from scratchnet.engine.modes import matrix_precision, matrix_precision_in_use
+from tests.engine.cuda import shim
 from tests.standin import kernels
 from tests.standin.module import cupy as standin
 

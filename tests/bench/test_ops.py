@@ -9,7 +9,7 @@ from scratchnet.bench.names import CHANNELS_LAST, OURS, TORCH
 from scratchnet.bench.ops import measure_problem, measure_solutions
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import Method
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 ONCE = Method(repeats=1, block=0.0, settle=0.0, retries=0)
 

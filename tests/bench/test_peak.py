@@ -6,7 +6,7 @@ from scratchnet.bench.ceiling import gemm_ceiling
 from scratchnet.bench.names import CHANNELS_LAST, OURS, TORCH
 from scratchnet.bench.processes import can_measure_memory
 from scratchnet.bench.timing import Method
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 linux = pytest.mark.skipif(not can_measure_memory(), reason="the system does not tell a process its highest memory")
 ONCE = Method(1, 0.0, 0.0, 0)

@@ -8,9 +8,9 @@ from scratchnet.bench.segment import measure_segment
 from scratchnet.bench.session import Session
 from scratchnet.bench.timing import Method
 from scratchnet.bench.torch_twin import RULES
-from scratchnet.errors import UserError
 from scratchnet.layers import BatchNorm2d
-from scratchnet.summary import summarize
+from scratchnet.network.summary import summarize
+from scratchnet.utils.errors import UserError
 
 CASE = network_case("bloodcell", (48, 32), 1, options={"width": 0.1})
 SESSION = Session(Method(1, 0.0, 0.0, 0), {OURS: 1e9}, torch=True)

@@ -17,7 +17,7 @@ from scratchnet.config import (
     write_settings,
 )
 from scratchnet.data import Augmentation, Curriculum
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 def written(tmp_path, text):

@@ -17,7 +17,7 @@ from PIL import EpsImagePlugin, Image
 from scratchnet.arrays import Array
 from scratchnet.data import image_size, read_image, read_mask
 from scratchnet.data.image_files import FORMATS, inspect_image, readable_formats, readable_suffixes
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 RNG = np.random.default_rng(0)
 PICTURE = np.kron(RNG.integers(0, 256, (6, 10, 3)), np.ones((4, 4, 1))).astype(np.uint8)

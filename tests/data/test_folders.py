@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from scratchnet.data import available_splits, open_dataset, split_dataset, write_image, write_mask
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 @pytest.fixture

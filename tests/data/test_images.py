@@ -9,7 +9,7 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.data import image_size, make_cells, read_image, write_image
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from scratchnet.data import VOC_CLASSES, available_splits, check_dataset, open_dataset, write_image, write_mask
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 @pytest.fixture

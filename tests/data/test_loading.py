@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Augmentation, SampleSource, epoch_batches, open_dataset, read_ahead
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 def reading_threads() -> list[threading.Thread]:

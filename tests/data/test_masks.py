@@ -7,7 +7,7 @@ from PIL import Image
 from scratchnet.arrays import Array
 from scratchnet.data import PALETTE, MaskFormat, find_objects, read_mask, write_mask
 from scratchnet.data.masks import read_objects
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 def save(path: Path, values: object, mode: str | None = None) -> Path:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from scratchnet.data import available_splits, check_dataset, open_dataset, write_image, write_mask
 from scratchnet.data.class_names import read_class_list
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 MakeFolder = Callable[..., Path]
 

@@ -8,7 +8,7 @@ from PIL import Image
 from scratchnet.data import image_size, read_image, read_mask
 from scratchnet.data.image_rows import ImageRows, open_rows
 from scratchnet.data.mask_rows import write_mask_rows
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 from tests.tiny import sample
 
 PHOTO = Image.fromarray(sample(0, 23, 31)[0])

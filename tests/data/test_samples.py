@@ -4,10 +4,10 @@ import pytest
 from PIL import Image
 
 import scratchnet
-from scratchnet.cli import main
+from scratchnet.cli.main import main
 from scratchnet.data import open_dataset, sample_folder
 from scratchnet.data.samples import DRAWN_BY
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 
 def test_found_from_anywhere(tmp_path, monkeypatch):

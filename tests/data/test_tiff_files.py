@@ -8,7 +8,7 @@ import pytest
 
 from scratchnet.data import image_size, read_image, read_mask
 from scratchnet.data.tiff_files import upright
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 from tests.data.test_file_forms import tiff
 
 VALUES = np.array([[0, 1, 2], [3, 2, 1]])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchnet.data import Window, open_dataset, stitch, tile_grid, tiled
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 
 sides = st.integers(1, 60)
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from scratchnet.data import Preprocessing, check_dataset, open_dataset, read_image, write_mask
-from scratchnet.errors import UserError
+from scratchnet.utils.errors import UserError
 from tests.data.test_file_forms import encoded, tiff
 
 VALUES = np.array([[0, 100, 200, 300], [400, 500, 600, 65535]], np.uint16)

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from scratchnet.device import array_module
-from scratchnet.errors import UserError
-from scratchnet.ops import dispatch
-from tests.cuda import shim
+from scratchnet.engine import dispatch
+from scratchnet.engine.device import array_module
+from scratchnet.utils.errors import UserError
+from tests.engine.cuda import shim
 from tests.standin import kernels
 from tests.standin.module import cupy as standin
 

@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from scratchnet.cli import main
+from scratchnet.cli.main import main
 from scratchnet.data import read_mask
-from scratchnet.errors import explain
-from scratchnet.ops.cuda import compiled
-from scratchnet.ops.cuda.gemm import COMPUTE
-from tests.cuda import cublas
+from scratchnet.engine.cuda import compiled
+from scratchnet.engine.cuda.gemm import COMPUTE
+from scratchnet.utils.errors import explain
+from tests.engine.cuda import cublas
 from tests.standin.module import cupy as standin
 from tests.tiny import write_set
 

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from scratchnet.arrays import to_host
-from scratchnet.device import array_module
-from scratchnet.errors import UserError
-from scratchnet.modes import matrix_precision, precise, textbook
-from scratchnet.ops import losses, normalization, sums
+from scratchnet.engine.cpu import channel_sums
+from scratchnet.engine.cuda import convolution
+from scratchnet.engine.cuda.forms import Form
+from scratchnet.engine.device import array_module
+from scratchnet.engine.modes import matrix_precision, precise, textbook
+from scratchnet.ops import losses, normalization
 from scratchnet.ops.convolution import conv2d, conv2d_backward
-from scratchnet.ops.cuda import convolution
-from scratchnet.ops.cuda.forms import Form
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d, max_unpool2d_backward
+from scratchnet.utils.errors import UserError
 
 pytestmark = pytest.mark.gpu
 
@@ -91,7 +92,7 @@ def test_batch_norm(xp):
     assert_close(normalized.variance[:4], to_host(x[..., :4]).var(axis=(0, 1, 2), dtype=np.float64))
     for found, expected in zip(normalization.batch_norm_backward(dy, normalized, gamma), back, strict=True):
         assert_close(found, expected, 2e-3)  # textbook sums are of float32, and masks differ where y is nearly 0
-    assert_close(sums.column_sums(dy), dy.sum(axis=(0, 1, 2), dtype=np.float64), 1e-5)
+    assert_close(channel_sums.column_sums(dy), dy.sum(axis=(0, 1, 2), dtype=np.float64), 1e-5)
 
 
 @pytest.mark.parametrize("settings", [(2,), (3, 2, 1)])
@@ -135,7 +136,7 @@ def test_more_numbers_than_32_bits_count(xp, monkeypatch):
     up = max_unpool2d(y, switches)
     assert float(up.sum(dtype=np.float64)) == 64
     assert float(up[-1, -2, -2, -1]) == 1
-    assert float(sums.column_sums(x)[-1]) == 4
+    assert float(channel_sums.column_sums(x)[-1]) == 4
     del y, up, switches
     ones = xp.ones(64, np.float32)
     y, _ = normalization.batch_norm_fixed(x, ones, 0 * ones, 0 * ones, ones, 0.0, relu=True)

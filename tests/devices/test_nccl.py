@@ -6,26 +6,26 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.training.test_mpi import mpiexec, needs_mpi
 
-from scratchnet import cli
 from scratchnet.arrays import on_gpu, to_host
+from scratchnet.cli import main
 from scratchnet.data import share_of
-from scratchnet.device import array_module
-from scratchnet.errors import UserError
+from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.device import array_module
 from scratchnet.losses import PixelLoss
-from scratchnet.replay import Replay
 from scratchnet.training import load_checkpoint
-from scratchnet.training.gradients import Part, gradient
-from scratchnet.training.mpi import MPIRanks
-from scratchnet.training.nccl import NCCLRanks, between_gpus
-from scratchnet.training.parallel import Alone, share_batches
+from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.distributed.mpi import MPIRanks
+from scratchnet.training.distributed.nccl import NCCLRanks, between_gpus
+from scratchnet.training.distributed.process_group import Alone, share_batches
 from scratchnet.training.run import LAST
+from scratchnet.utils.errors import UserError
 from tests.ranks import together
 from tests.standin import nccl
 from tests.standin.array import counted
 from tests.standin.module import cupy as standin
 from tests.tiny import recipe, sample, write_set
-from tests.training.test_mpi import mpiexec, needs_mpi
 
 NORMED = {"width": 0.1, "batch_norm": True}
 
@@ -180,7 +180,7 @@ def test_a_rank_that_fails_gives_up_its_sums(cards):
 
 PROCESSES = """
 import sys
-from scratchnet.cli import main
+from scratchnet.cli.main import main
 from scratchnet.ops import dispatch
 from tests.standin import module, nccl
 
@@ -202,7 +202,7 @@ def test_processes_of_mpiexec_sum_between_their_gpus(tmp_path, monkeypatch):
     write_set(Path("set"), 9)
     words = ["train", "--data", "set", "--width", "0.1", "--batch-norm", "--batch-size", "3", "--epochs", "1"]
     words += ["--optimizer", "sgd", "--learning-rate", "0.01"]
-    assert cli.main([*words, "--out", "alone"]) == 0
+    assert main.main([*words, "--out", "alone"]) == 0
     expected = load_checkpoint(Path("alone") / LAST).network.flat().values
     done = mpiexec(2, "-c", PROCESSES, *words, "--out", "nccl", "--device", "gpu")
     assert done.returncode == 0, done.stderr

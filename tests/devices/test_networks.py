@@ -5,9 +5,9 @@ import pytest
 
 import scratchnet
 from scratchnet.arrays import generator, to_host
+from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.replay import Replay
 from scratchnet.training.optimizers import SGD, Adam
 from tests.compare import numbers
 from tests.devices.compare import assert_same, down, up

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from scratchnet.arrays import generator
-from scratchnet.modes import is_whole, textbook
-from scratchnet.ops import activation, arrangement, dice, dispatch, losses, normalization, resampling, sums, updates
+from scratchnet.engine import dispatch
+from scratchnet.engine.cpu import channel_sums
+from scratchnet.engine.modes import is_whole, textbook
+from scratchnet.ops import activation, dice, losses, normalization, resampling, shape, updates
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.switch_packing import pack_switches, unpack_switches
@@ -178,7 +180,7 @@ CASES = {
     "sigmoid": lambda: (activation.sigmoid, (numbers(*X),)),
     "softmax": lambda: (activation.softmax, (numbers(*X),)),
     "dropout": lambda: (dropped, (numbers(3, 5, 7, 3),)),
-    "column sums": lambda: (sums.column_sums, (numbers(*X),)),
+    "column sums": lambda: (channel_sums.column_sums, (numbers(*X),)),
     "softmax cross-entropy": lambda: loss(losses.softmax_cross_entropy, 3),
     "softmax cross-entropy, weights": lambda: loss(losses.softmax_cross_entropy, 3, normalization="weights"),
     "sigmoid cross-entropy, sum": lambda: loss(losses.sigmoid_cross_entropy, 1, normalization="sum"),
@@ -192,15 +194,15 @@ CASES = {
     ),
     "bilinear deconv": lambda: linear(resampling.bilinear_transpose, resampling.bilinear_transpose_backward, X, 3),
     "crop": lambda: (
-        lambda x, dy: (arrangement.crop2d(x, 1, (3, 4)), arrangement.crop2d_backward(dy, 1, (6, 7))),
+        lambda x, dy: (shape.crop2d(x, 1, (3, 4)), shape.crop2d_backward(dy, 1, (6, 7))),
         (numbers(*X), numbers(2, 3, 4, 4)),
     ),
-    "pad": lambda: linear(arrangement.pad2d, arrangement.pad2d_backward, X, (1, 2)),
+    "pad": lambda: linear(shape.pad2d, shape.pad2d_backward, X, (1, 2)),
     "concatenate": lambda: (
-        lambda a, b: (arrangement.concatenate(a, b), arrangement.concatenate_backward(b, [1, 2])),
+        lambda a, b: (shape.concatenate(a, b), shape.concatenate_backward(b, [1, 2])),
         (numbers(*X), numbers(2, 6, 7, 3)),
     ),
-    "add": lambda: (arrangement.add, (numbers(*X), numbers(*X, seed=1), numbers(*X, seed=2))),
+    "add": lambda: (shape.add, (numbers(*X), numbers(*X, seed=1), numbers(*X, seed=2))),
     "packed switches": lambda: (
         packed_and_back,
         (distinct(1, 6, 10, 3),),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from scratchnet.arrays import generator
-from scratchnet.philox import skip, uniform, words
+from scratchnet.utils.philox import skip, uniform, words
 
 
 @pytest.mark.parametrize("key", [(0, 0), (1, 2), (2**64 - 1, 2**63 + 5)])

@@ -9,18 +9,18 @@ import pytest
 
 from scratchnet.arrays import to_host
 from scratchnet.data import Augmentation, BorderWeights, Preprocessing
-from scratchnet.device import array_module
-from scratchnet.errors import UserError
+from scratchnet.engine.device import array_module
+from scratchnet.engine.modes import matrix_precision_in_use, precise
 from scratchnet.evaluation import confusion_matrix
 from scratchnet.gradcheck import all_cases, check_gradients, from_network
 from scratchnet.gradcheck.problems import problems_on
 from scratchnet.inference import Segmenter, evaluate
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.modes import matrix_precision_in_use, precise
 from scratchnet.training import load_checkpoint, recalibrate
-from scratchnet.training.mpi import MPIRanks
+from scratchnet.training.distributed.mpi import MPIRanks
 from scratchnet.training.run import BEST, LAST
+from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 from tests.ranks import together
 from tests.standin.array import counted, ndarray

@@ -7,7 +7,7 @@ import numpy as np
 
 from scratchnet import layers
 from scratchnet.bench import torch_twin
-from scratchnet.replay import Replay
+from scratchnet.engine.capture.captured_network import Replay
 from tests.differential.arrays import laid_out
 from tests.differential.judging import agree, working
 from tests.differential.networks import build

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from scratchnet.losses import PixelLoss
-from scratchnet.ops import activation, arrangement, normalization, pooling, resampling
+from scratchnet.ops import activation, normalization, pooling, resampling, shape
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests.differential.arrays import LAYOUTS, laid_out
@@ -49,13 +49,13 @@ CALLS = {
     "upsample_bilinear_backward": (lambda dy: resampling.upsample_bilinear_backward(dy, (2, 3)), (MAP,)),
     "bilinear_transpose": (lambda x: resampling.bilinear_transpose(x, 2), (MAP,)),
     "bilinear_transpose_backward": (lambda dy: resampling.bilinear_transpose_backward(dy, 2), (MAP,)),
-    "crop2d": (lambda x: arrangement.crop2d(x, 1, (2, 2)), (MAP,)),
-    "crop2d_backward": (lambda dy: arrangement.crop2d_backward(dy, 1, (6, 6)), (MAP,)),
-    "pad2d": (lambda x: arrangement.pad2d(x, 1), (MAP,)),
-    "pad2d_backward": (lambda dy: arrangement.pad2d_backward(dy, 1), (MAP,)),
-    "concatenate": (arrangement.concatenate, (MAP, MAP)),
-    "concatenate_backward": (lambda dy: arrangement.concatenate_backward(dy, [1, 2]), (MAP,)),
-    "add": (arrangement.add, (MAP, MAP, MAP)),
+    "crop2d": (lambda x: shape.crop2d(x, 1, (2, 2)), (MAP,)),
+    "crop2d_backward": (lambda dy: shape.crop2d_backward(dy, 1, (6, 6)), (MAP,)),
+    "pad2d": (lambda x: shape.pad2d(x, 1), (MAP,)),
+    "pad2d_backward": (lambda dy: shape.pad2d_backward(dy, 1), (MAP,)),
+    "concatenate": (shape.concatenate, (MAP, MAP)),
+    "concatenate_backward": (lambda dy: shape.concatenate_backward(dy, [1, 2]), (MAP,)),
+    "add": (shape.add, (MAP, MAP, MAP)),
     "PixelLoss": (_loss, (MAP,)),
 }
 """name → (function of arrays, their shapes)"""

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from scratchnet.commands.data import FolderArguments, WeightsArguments
-from scratchnet.commands.evaluate import EvaluateArguments
-from scratchnet.commands.explain import ExplainArguments
-from scratchnet.commands.export import ExportArguments
-from scratchnet.commands.flags import flags_of
-from scratchnet.commands.models import ModelsArguments
-from scratchnet.commands.segment import SegmentArguments
-from scratchnet.commands.train import TrainArguments
+from scratchnet.cli.data import FolderArguments, WeightsArguments
+from scratchnet.cli.evaluate import EvaluateArguments
+from scratchnet.cli.explain import ExplainArguments
+from scratchnet.cli.export import ExportArguments
+from scratchnet.cli.flags import flags_of
+from scratchnet.cli.models import ModelsArguments
+from scratchnet.cli.segment import SegmentArguments
+from scratchnet.cli.train import TrainArguments
 from scratchnet.config import check_settings, read_settings
 from scratchnet.data import read_mask
 from scratchnet.interop.weight_files import read_weights

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scratchnet.cli import main
+from scratchnet.cli.main import main
 from scratchnet.config import TrainSettings, write_settings
 from scratchnet.config.files import recipe_names, resources
 from tests.interop import handmade

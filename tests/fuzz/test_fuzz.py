@@ -20,7 +20,7 @@ INPUTS = {"masks": 150, "weights": 300, "configs": 300, "words": 150}
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scratchnet.viewing.report.figure_svg", lambda figure, text: f"<svg>{text}</svg>")
+        patch.setattr("scratchnet.visualization.report.figure_svg", lambda figure, text: f"<svg>{text}</svg>")
         return make_seeds(tmp_path_factory.mktemp("seeds"))
 
 

@@ -8,9 +8,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from scratchnet.cli import main
-from scratchnet.errors import UserError, explain
-from scratchnet.signatures import seal_is_intact
+from scratchnet.cli.main import main
+from scratchnet.utils.errors import UserError, explain
+from scratchnet.utils.signatures import seal_is_intact
 from tests.fuzz.kinds import KINDS, RAN, seed_of
 
 GOOD = ("accepted", "refused in one line")

@@ -255,7 +255,7 @@ def overwriting_accumulate(right):
 
 
 CONV, POOL, NORM = "scratchnet.ops.convolution.", "scratchnet.layers.pooling.", "scratchnet.layers.normalization."
-UP, JOIN, ACT = "scratchnet.layers.resampling.", "scratchnet.layers.arrangement.", "scratchnet.layers.activation."
+UP, JOIN, ACT = "scratchnet.layers.resampling.", "scratchnet.layers.shape.", "scratchnet.layers.activation."
 LOSS, OPS = "scratchnet.losses.", "scratchnet.gradcheck.cases."
 
 BUGS = [

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Window
-from scratchnet.errors import UserError
 from scratchnet.inference.box_files import proposals_from_file
+from scratchnet.utils.errors import UserError
 
 IMAGE = np.zeros((50, 60, 3), np.uint8)
 

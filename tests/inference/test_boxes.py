@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Window
-from scratchnet.errors import UserError
 from scratchnet.inference.boxes import (
     grid_boxes,
     proposals_from_grid,
@@ -12,6 +11,7 @@ from scratchnet.inference.boxes import (
     segment_boxes,
     visible_part,
 )
+from scratchnet.utils.errors import UserError
 
 
 def inside(box, h, w):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Preprocessing, resize_image
-from scratchnet.errors import UserError
 from scratchnet.inference import DenseCrf, Ensemble, MultiScale, Refined, Segmenter
 from scratchnet.inference.maps import resize_maps
 from scratchnet.ops.activation import softmax
+from scratchnet.utils.errors import UserError
 from tests.tiny import network, sample
 
 PLAIN = Preprocessing("none")

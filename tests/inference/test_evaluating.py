@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Preprocessing, open_dataset, write_image
-from scratchnet.errors import UserError
 from scratchnet.evaluation import confusion_matrix
 from scratchnet.inference import Segmenter, evaluate, evaluating
 from scratchnet.inference.evaluating import image_score
 from scratchnet.layers import Conv2d
 from scratchnet.network import Network
+from scratchnet.utils.errors import UserError
 from tests.tiny import Source, network, sample, write_set
 
 PLAIN = Preprocessing("none")

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Preprocessing, Window, resize_image
-from scratchnet.data.proposals import cut_out
-from scratchnet.errors import UserError
+from scratchnet.data.objects.training_boxes import cut_out
 from scratchnet.inference import ProposalSegmenter, Segmenter
 from scratchnet.inference.boxes import proposals_from_grid
 from scratchnet.inference.maps import resize_map
 from scratchnet.layers import Conv2d
 from scratchnet.network import Network
 from scratchnet.ops.activation import softmax
+from scratchnet.utils.errors import UserError
 from tests.tiny import network, sample
 
 PLAIN = Preprocessing("none")

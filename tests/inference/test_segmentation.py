@@ -5,12 +5,12 @@ import pytest
 
 from scratchnet.data import Preprocessing, stitch, tile_grid
 from scratchnet.data.image_rows import ImageRows
-from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter, segmentation, to_mask
 from scratchnet.layers import Conv2d, MaxPool2d, UpsampleNearest
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
 from scratchnet.ops.activation import softmax
+from scratchnet.utils.errors import UserError
 from tests.tiny import network, sample
 
 PLAIN = Preprocessing("none")

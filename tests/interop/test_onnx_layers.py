@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from scratchnet import layers
-from scratchnet.errors import UserError
 from scratchnet.interop.layouts import maps_to_channels_first, maps_to_channels_last
 from scratchnet.interop.onnx_graph import Graph, Port, to_model
 from scratchnet.interop.onnx_layers import LAYERS, translate
 from scratchnet.layers import ReLU
+from scratchnet.utils.errors import UserError
 from tests.compare import distinct, numbers
 from tests.layer_cases import CASES, EVEN, ODD, C, prepared, single
 

@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from scratchnet.errors import UserError
 from scratchnet.interop.vgg16 import CONVOLUTIONS, FULLY_CONNECTED, read_vgg16
 from scratchnet.layers import Conv2d, MaxPool2d, ReLU
 from scratchnet.models.blocks import conv_relu
 from scratchnet.network import Network
+from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 from tests.interop.handmade import write_legacy, write_safetensors
 

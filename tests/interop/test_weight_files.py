@@ -7,9 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from scratchnet.errors import UserError
 from scratchnet.interop.pickled import _KNOWN
 from scratchnet.interop.weight_files import read_weights
+from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 from tests.interop import handmade
 

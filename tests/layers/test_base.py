@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from scratchnet import layers
-from scratchnet.initialization import constant
 from scratchnet.layers import (
     Add,
     BatchNorm2d,
@@ -24,6 +23,7 @@ from scratchnet.layers import (
     UpsampleNearest,
 )
 from scratchnet.layers.base import Layer
+from scratchnet.layers.initialization import constant
 from scratchnet.ops.pooling import max_pool2d
 from tests.compare import distinct, numbers
 

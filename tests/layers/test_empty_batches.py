@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.losses import PixelLoss
-from scratchnet.replay import Replay
 from tests.layer_cases import CASES, EVEN, C
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchnet.viewing import keeping
+from scratchnet.visualization import saving
 
 FOLDER = Path(__file__).parents[2] / "lessons"
 
@@ -51,9 +51,9 @@ def lesson(tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(tmp_path_factory.mktemp(path.stem))
                 patch.setattr("sys.argv", [str(path), "--fast"])
-                before = len(keeping.kept)
+                before = len(saving.kept)
                 values = runpy.run_path(str(path), run_name="__main__")
-                pictures = [picture.resolve() for picture in keeping.kept[before:]]
+                pictures = [picture.resolve() for picture in saving.kept[before:]]
             done[number] = Lesson(values, prose_of(path), pictures)
         return done[number]
 

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from scratchnet.ops import dispatch
+from scratchnet.engine import dispatch
 from tests.standin.module import cupy as standin
 
 

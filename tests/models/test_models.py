@@ -3,10 +3,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scratchnet.errors import UserError
 from scratchnet.layers import Conv2d, ConvTranspose2d, MaxUnpool2d, ReLU
 from scratchnet.models import MODELS, build
-from scratchnet.summary import summarize
+from scratchnet.network.summary import summarize
+from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 
 # Every registered model, made small, and two sizes that it labels, odd where it takes any.

@@ -4,7 +4,7 @@ import pytest
 
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d
 from scratchnet.models import build
-from scratchnet.summary import summarize
+from scratchnet.network.summary import summarize
 
 
 def numbers_in(net, *layers):

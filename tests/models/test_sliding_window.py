@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.models import build
 from scratchnet.models.sliding_window import WINDOW
-from scratchnet.summary import summarize
+from scratchnet.network.summary import summarize
 from tests.compare import numbers
 
 OPTIONS = {"width": 1 / 8}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.layers import BatchNorm2d, Conv2d, LocalResponseNorm, MaxPool2d, ReLU, Scale
 from scratchnet.network import Network
-from scratchnet.replay import Replay
 from tests.compare import numbers
 
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.modes import textbook
 from scratchnet.gradcheck import check_gradients
 from scratchnet.gradcheck.problems import from_network
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
 from scratchnet.losses import PixelLoss
-from scratchnet.modes import textbook
 from scratchnet.network import Network
-from scratchnet.replay import Replay
 from scratchnet.training import SGD, Adam
-from scratchnet.training.gradients import Part, gradient
-from scratchnet.training.parallel import Alone, share_batches
+from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.distributed.process_group import Alone, share_batches
 from tests.compare import numbers
 from tests.ranks import together
 

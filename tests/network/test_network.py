@@ -4,7 +4,6 @@ import weakref
 import numpy as np
 import pytest
 
-from scratchnet.initialization import constant
 from scratchnet.layers import (
     Add,
     BatchNorm2d,
@@ -19,6 +18,7 @@ from scratchnet.layers import (
     ReLU,
 )
 from scratchnet.layers.base import Layer, Parameter
+from scratchnet.layers.initialization import constant
 from scratchnet.network import KINDS, Network
 from tests.compare import assert_close, distinct, numbers
 

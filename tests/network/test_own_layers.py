@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from scratchnet.errors import UserError
+from scratchnet.engine.modes import textbook
 from scratchnet.interop.onnx_graph import Graph
 from scratchnet.interop.onnx_layers import translate
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU
 from scratchnet.layers.base import Layer
-from scratchnet.modes import textbook
-from scratchnet.network import Network, joining
-from scratchnet.summary import summarize
-from scratchnet.viewing.blocks import blocks_of as blocks
-from scratchnet.viewing.links import links
+from scratchnet.network import Network, fusion
+from scratchnet.network.summary import summarize
+from scratchnet.utils.errors import UserError
+from scratchnet.visualization.graph.blocks import blocks_of as blocks
+from scratchnet.visualization.graph.connectivity import links
 from tests.compare import assert_close, numbers
 
 # Fusing ---------------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_only_exact_types_are_fused(kind, how):
     net.add("unpool", made(MaxUnpool2d), "relu2", "pool.switches")
     net.add("last", made(Conv2d, 64, 2, 1))
     net.allocate().train()
-    found = joining.find(net.steps, again=True)
+    found = fusion.find(net.steps, again=True)
     odd = {step.layer for step in net.steps if isinstance(step.layer, kind)}
     assert not odd & ({layer for layer, _ in found.told} | found.skipped | set(found.again) | set(found.again.values()))
     assert sum(row.activation_bytes for row in summarize(net, (8, 8)).rows) > 0
@@ -318,9 +318,9 @@ def test_a_class_with_any_method_replaced_is_not_fused(monkeypatch, name):
     net = Network(3)
     net.add("norm", BatchNorm2d(3))
     net.add("relu", ReLU())
-    assert joining.find(net.steps, again=False).skipped
+    assert fusion.find(net.steps, again=False).skipped
     monkeypatch.setattr(ReLU, name, lambda *_: None)
-    assert not joining.find(net.steps, again=False).skipped
+    assert not fusion.find(net.steps, again=False).skipped
 
 
 class Regularised(Layer):

@@ -7,14 +7,6 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scratchnet.ops.arrangement import (
-    concatenate,
-    concatenate_backward,
-    crop2d,
-    crop2d_backward,
-    pad2d,
-    pad2d_backward,
-)
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.resampling import (
@@ -27,6 +19,7 @@ from scratchnet.ops.resampling import (
     upsample_nearest,
     upsample_nearest_backward,
 )
+from scratchnet.ops.shape import concatenate, concatenate_backward, crop2d, crop2d_backward, pad2d, pad2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests.compare import distinct, numbers
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.cpu import winograd
+from scratchnet.engine.modes import precise
 from scratchnet.layers import Conv2d, ReLU
-from scratchnet.modes import precise
 from scratchnet.network import Network
-from scratchnet.ops import winograd
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from tests.compare import numbers
 

@@ -3,8 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scratchnet import threads
-from scratchnet.ops import convolution, direct, winograd
+from scratchnet.engine.cpu import im2col, winograd
+from scratchnet.ops import convolution
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Convolution
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
@@ -63,9 +63,9 @@ def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, s
     y = conv2d(x, weight, **settings)
     dy = numbers(*y.shape, seed=3)
     whole = conv2d_backward(dy, x, weight, **settings)
-    monkeypatch.setattr(direct, "SCRATCH_BYTES", scratch)
-    monkeypatch.setattr(direct, "thread_count", lambda: cores)
-    monkeypatch.setattr(threads, "thread_count", lambda: cores)
+    monkeypatch.setattr(im2col, "SCRATCH_BYTES", scratch)
+    monkeypatch.setattr(im2col, "thread_count", lambda: cores)
+    monkeypatch.setattr(parallel, "thread_count", lambda: cores)
     assert_close(conv2d(x, weight, **settings), y)
     for actual, expected in zip(conv2d_backward(dy, x, weight, **settings), whole, strict=True):
         assert_close(actual, expected)
@@ -73,14 +73,14 @@ def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, s
 
 @pytest.mark.parametrize("cores", [1, 3])
 def test_input_gradient_channels_apart(monkeypatch, cores):
-    monkeypatch.setattr(direct, "thread_count", lambda: cores)
-    monkeypatch.setattr(direct, "ENOUGH_CHANNELS", 2)
+    monkeypatch.setattr(im2col, "thread_count", lambda: cores)
+    monkeypatch.setattr(im2col, "ENOUGH_CHANNELS", 2)
     conv = Convolution((3, 2), (2, 1), (1, 1), (1, 2), 1)
     x, weight = numbers(2, 6, 5, 7), numbers(3, 2, 7, 5, seed=1)
     dy = numbers(2, *conv.output_size(6, 5), 5, seed=2)
     for scratch in (1, 1 << 20):
-        monkeypatch.setattr(direct, "SCRATCH_BYTES", scratch)
-        dx = direct.input_gradient_by_channel(dy, weight, (6, 5), conv)
+        monkeypatch.setattr(im2col, "SCRATCH_BYTES", scratch)
+        dx = im2col.input_gradient_by_channel(dy, weight, (6, 5), conv)
         assert_close(dx, naive.conv2d_backward(dy, x, weight, stride=(2, 1), padding=1, dilation=(1, 2))[0])
 
 
@@ -113,16 +113,16 @@ def peak_beyond_result(function):
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize(("c_in", "c_out", "groups"), [(4, 8, 1), (1, 32, 1), (8, 8, 2), (2, 128, 2)])
 def test_a_large_image_needs_little_more_memory_than_its_output(monkeypatch, c_in, c_out, groups, cores):
-    monkeypatch.setattr(direct, "SCRATCH_BYTES", 1 << 20)
-    monkeypatch.setattr(direct, "thread_count", lambda: cores)
-    monkeypatch.setattr(threads, "thread_count", lambda: cores)
+    monkeypatch.setattr(im2col, "SCRATCH_BYTES", 1 << 20)
+    monkeypatch.setattr(im2col, "thread_count", lambda: cores)
+    monkeypatch.setattr(parallel, "thread_count", lambda: cores)
     x = np.ones((1, 384, 512, c_in), np.float32)
     weight = np.ones((3, 3, c_in // groups, c_out), np.float32)
     extra = peak_beyond_result(lambda: conv2d(x, weight, padding=1, groups=groups))
-    assert extra < 4 * direct.SCRATCH_BYTES * cores
+    assert extra < 4 * im2col.SCRATCH_BYTES * cores
     dy = np.ones((1, 192, 256, c_out), np.float32)
     extra = peak_beyond_result(lambda: conv2d_input_gradient(dy, weight, (384, 512), 2, 1, 1, groups))
-    assert extra < 4 * direct.SCRATCH_BYTES * cores
+    assert extra < 4 * im2col.SCRATCH_BYTES * cores
 
 
 def test_need_dx_false_skips_the_input_gradient():

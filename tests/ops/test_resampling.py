@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.initialization import bilinear
+from scratchnet.layers.initialization import bilinear
 from scratchnet.ops.resampling import (
     bed_of_nails,
     bed_of_nails_backward,

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.modes import textbook
 from scratchnet.interop.switches import to_torch
 from scratchnet.layers import Conv2d, MaxPool2d
 from scratchnet.losses import PixelLoss
-from scratchnet.modes import textbook
 from scratchnet.network import Network
 from scratchnet.ops.activation import dropout, relu, relu_backward
 from scratchnet.ops.normalization import batch_norm_fixed, batch_norm_fixed_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
-from scratchnet.replay import Replay
 from tests.compare import special
 from tests.torch_layouts import maps, planes, tensor
 

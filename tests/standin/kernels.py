@@ -2,8 +2,8 @@
 
 import types
 
-from scratchnet.ops.cuda import compiled
-from tests.cuda import cublas, shim
+from scratchnet.engine.cuda import compiled
+from tests.engine.cuda import cublas, shim
 from tests.standin.array import launched, unwrap
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Preprocessing
-from scratchnet.errors import UserError
 from scratchnet.training import Checkpoint, Recipe, load_checkpoint, save_checkpoint
 from scratchnet.training import checkpoints as module
+from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 from tests.tiny import files, network, recipe
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from scratchnet.config import TrainingSettings, TrainSettings, read_settings, write_settings
-from scratchnet.errors import UserError
 from scratchnet.training import Checkpoint, load_checkpoint, save_checkpoint
 from scratchnet.training.run import LAST
+from scratchnet.utils.errors import UserError
 from tests.tiny import recipe, rows, run, trained
 
 NORMED = {"width": 0.1, "batch_norm": True}

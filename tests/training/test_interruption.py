@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from scratchnet.cli import main
+from scratchnet.cli.main import main
 from tests.processes import environment
 from tests.tiny import write_set
 

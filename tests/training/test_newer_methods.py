@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from scratchnet.config import TrainingSettings, TrainSettings, check_settings
-from scratchnet.errors import UserError
 from scratchnet.training import SGD, Adam, AdamW, Schedule, WeightAverage, load_checkpoint
 from scratchnet.training.run import BEST, LAST
+from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 from tests.tiny import rows, run, trained
 from tests.training.test_optimizers import KIND, buffers, gradients

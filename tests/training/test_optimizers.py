@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from scratchnet.forks import sharing
+from scratchnet.engine.cpu.forks import sharing
 from scratchnet.network import FlatBuffers
 from scratchnet.training import SGD, Adam, optimizers
 from tests.compare import numbers

@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from scratchnet import initialization as starts
 from scratchnet import layers
 from scratchnet.data import Preprocessing, write_image
-from scratchnet.errors import UserError
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Layer, MaxPool2d, MaxUnpool2d, ReLU
+from scratchnet.layers import initialization as starts
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import OWN, describe, rebuild
 from scratchnet.training import Checkpoint, Recipe, load_checkpoint, load_network, save_checkpoint, save_network
+from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 
 ARGUMENTS = {
@@ -277,7 +277,7 @@ def _about():
 
 
 def test_the_commands_take_a_network_of_ones_own(tmp_path, capsys):
-    from scratchnet.cli import main
+    from scratchnet.cli.main import main
 
     write_image(tmp_path / "a.png", np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3))
     save_network(tmp_path / "net.npz", own().allocate(), *_about())

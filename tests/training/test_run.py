@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Augmentation, BorderWeights, epoch_batches
-from scratchnet.errors import UserError
 from scratchnet.losses import PixelLoss
-from scratchnet.training import load_checkpoint, recalibrate, recalibration, save_checkpoint
-from scratchnet.training.gradients import gradient, weighted
+from scratchnet.training import load_checkpoint, recalibrate, save_checkpoint
+from scratchnet.training.accumulation import gradient, weighted
 from scratchnet.training.run import BEST, LAST, LOG, pad_to_stride, summary, write_log
+from scratchnet.utils.errors import UserError
 from tests.compare import assert_close, numbers
 from tests.tiny import Source, files, network, recipe, rows, run, sample, source, trained
 
@@ -588,7 +588,7 @@ def test_recalibration_takes_no_more_batches_than_help(tmp_path, monkeypatch):
     expected = load_checkpoint(tmp_path / BEST).network
     batches = epoch_batches(made.train, 2, 0, 0, Augmentation(), drop_last=True)
     assert recalibrate(expected, (made._prepared(*batch)[0] for batch in islice(batches, 2))) == 2
-    monkeypatch.setattr(recalibration, "ENOUGH", 2)
+    monkeypatch.setattr(batch_norm_calibration, "ENOUGH", 2)
     made.finish()
     for name, buffer in load_checkpoint(tmp_path / BEST).network.state().items():
         np.testing.assert_array_equal(buffer.value, expected.state()[name].value)

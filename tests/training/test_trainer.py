@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from scratchnet.data import ArraySource, Augmentation, Preprocessing
-from scratchnet.errors import UserError
 from scratchnet.inference import Segmenter
-from scratchnet.initialization import constant
 from scratchnet.layers import BatchNorm2d, Conv2d, Layer, MaxPool2d, Parameter, ReLU, UpsampleNearest
+from scratchnet.layers.initialization import constant
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.training import Trainer, TrainingSettings, load_checkpoint, load_network
+from scratchnet.utils.errors import UserError
 from tests.tiny import sample
 
 SETTINGS = TrainingSettings(epochs=2, batch_size=2, learning_rate=0.01)

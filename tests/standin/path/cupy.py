@@ -8,7 +8,7 @@ import os
 import sys
 from types import SimpleNamespace
 
-from scratchnet.training.mpi import launched
+from scratchnet.training.distributed.mpi import launched
 from tests.standin import kernels, nccl
 from tests.standin.module import cupy
 

@@ -1,0 +1,131 @@
+"""Looking at images and network before a training starts: what cannot work should fail now, not after hours."""
+
+from math import prod
+
+import numpy as np
+
+from scratchnet.config import TrainSettings
+from scratchnet.data import Preprocessing, SampleSource, read_ahead
+from scratchnet.data.frequencies import ClassCounts
+from scratchnet.engine.memory.system import available_memory
+from scratchnet.inference import Segmenter
+from scratchnet.network import Network
+from scratchnet.network.checkpointing import peak_bytes, plan
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.progress import progress
+from scratchnet.utils.wording import pixels
+
+
+def check_images(
+    settings: TrainSettings,
+    network: Network,
+    views: tuple[SampleSource, SampleSource],
+    files: tuple[SampleSource, SampleSource],
+) -> None:
+    """Check that the network can take the images, and that every file can be read.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+    network : Network
+        Without memory.
+    views : (SampleSource, SampleSource)
+        Training and validation images as the network gets them, resized, in tiles, or as boxes.
+    files : (SampleSource, SampleSource)
+        The same images as they are.
+
+    Raises
+    ------
+    UserError
+        Naming the first image or mask that is in the way.
+    """
+    train, val = views
+    _check_training_sizes(settings, network, train)
+    segmenter = Segmenter(network, Preprocessing(resize=settings.data.resize))
+    for index, name in enumerate(val.names):
+        try:
+            segmenter.check_size(*val.size(index))
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from error
+    # Measuring the training images' mean reads them anyway.
+    for source, what in ((files[0], "training"), (files[1], "validation"))[settings.normalization == "dataset" :]:
+        for _ in read_ahead(progress(range(len(source)), f"checking {what} images"), source.load):
+            pass
+    _check_labels(settings, files)
+
+
+def memory_note(settings: TrainSettings, network: Network, train: SampleSource) -> str | None:
+    """Return a line where a training step needs more memory than there is: the system would end it without a word."""
+    t, crop, free = settings.training, settings.augmentation.crop, available_memory()
+    if t.device == "gpu" or free is None:
+        return None
+    h, w = crop or max((train.size(index) for index in range(len(train))), key=prod)
+    size = tuple(-(-side // network.stride) * network.stride + 2 * network.border for side in (h, w))
+    held = network.held((size[0], size[1]), min(t.batch_size, len(train)), again=not t.recompute)
+    values = peak_bytes(held, plan(held) if t.recompute else (range(len(held)),))
+    numbers = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
+    if values + numbers < free:
+        return None
+    return (
+        f"careful: a training step needs about {(values + numbers) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
+        "are free; --recompute, a smaller --batch-size (with --accumulate) or a smaller --width needs less"
+    )
+
+
+def _check_labels(settings: TrainSettings, files: tuple[SampleSource, SampleSource]) -> None:
+    """Refuse training masks of one class alone, and validation masks without a pixel that counts.
+
+    Masks that are read in the wrong way look like that: 0 and 1 with ``--mask-threshold 127``, for example. Reading
+    stops where it is clear that all is well, mostly at the first mask.
+    """
+    for source, what, enough in ((files[0], "training", 2), (files[1], "validation", 1)):
+        counts = ClassCounts(len(source.classes), source.ignore_index)
+        for index in range(len(source)):
+            counts.add(source.load(index)[1])
+            if np.count_nonzero(counts.images) >= enough:
+                break
+        else:
+            raise UserError(f"{settings.data.data}, {what} images: {counts.complaint(source.classes)}")
+
+
+def _check_training_sizes(settings: TrainSettings, network: Network, train: SampleSource) -> None:
+    """Refuse training images that the network cannot take, or that cannot share a batch."""
+    crop, batch = settings.augmentation.crop, min(settings.training.batch_size, len(train))
+    sizes = {"--crop": crop} if crop else {name: train.size(index) for index, name in enumerate(train.names)}
+    first, (h, w) = next(iter(sizes.items()))
+    for name, size in sizes.items():
+        _check_size(settings.model.model, network, name, size)
+        if size != (h, w) and batch > 1:
+            raise UserError(
+                f"{name} is {size[0]}×{size[1]} pixels but {first} is {h}×{w} (height × width), and "
+                "a batch needs one size; use --crop, --tile, --resize or --batch-size 1"
+            )
+        _check_batch_norm(network, name, size, 1 if settings.training.mixed_statistics else batch)
+
+
+def _check_size(model: str, network: Network, name: str, size: tuple[int, int]) -> None:
+    (h, w), stride, fixed = size, network.stride, network.fixed_size
+    if fixed is not None and size != fixed:
+        raise UserError(
+            f"{name} is {pixels(h, w)}, but model '{model}' takes {fixed[0]}×{fixed[1]}; set --size {h} if the images "
+            f"are square and it is a multiple of {stride}, or use --crop, --tile or --resize"
+        )
+    if min(h, w) < stride:
+        raise UserError(
+            f"{name} is {pixels(h, w)}, but model '{model}' halves images down to 1/{stride}: it needs at least "
+            f"{stride}×{stride} pixels"
+        )
+
+
+def _check_batch_norm(network: Network, name: str, size: tuple[int, int], batch: int) -> None:
+    """Refuse a batch that shrinks to a single pixel, which has no variance."""
+    if batch > 1:
+        return
+    h, w = (-(-side // network.stride) * network.stride + 2 * network.border for side in size)
+    shapes = network.shapes((h, w))
+    for step in network.batch_norms():
+        if shapes[step][:3] == (1, 1, 1):
+            raise UserError(
+                f"{name}: in a batch of one image, batch norm ('{step}') sees a single pixel, which has no variance; "
+                "use a --batch-size of 2 or more (and as many training images)"
+            )

@@ -1,0 +1,68 @@
+"""Checkpoints side by side: a table to read, and a file to keep."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnet.evaluation import BINS, Metrics
+from scratchnet.evaluation.metrics import number
+from scratchnet.inference import Evaluation
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.signatures import signature
+
+COMPARISON = "comparison"
+"""Kind of the file."""
+
+
+def comparison_text(rows: Sequence[tuple[str, str, Evaluation]], rivals: Mapping[str, Metrics]) -> str:
+    """Return a table with a line a checkpoint (path, model, evaluation), and one a baseline.
+
+    Dice is that of the foreground with two classes, the mean over the classes that occur with more; "small", "medium"
+    and "large" are the mean IoU of objects by size.
+    """
+    head = ["", "model", "accuracy", "mean acc.", "mean IoU", "f.w. IoU", "Dice", "BF", "band IoU", *BINS]
+    lines = [[path, model, *_measures(found)] for path, model, found in rows]
+    lines += [[name, "", *_shared(m), *["–"] * (2 + len(BINS))] for name, m in rivals.items()]
+    if rows[0][2].details is not None:
+        counts = [str(rows[0][2].details.sizes[name].objects) for name in BINS]
+        lines.append(["number of objects", *[""] * (len(head) - 1 - len(BINS)), *counts])
+    widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            f"{cell:<{width}}" if i < 2 else f"{cell:>{width}}"
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (head, *lines)
+    )
+
+
+def write_comparison(
+    path: Path, rows: Sequence[Mapping[str, Any]], rivals: Mapping[str, Metrics], about: Mapping[str, Any]
+) -> None:
+    """Write every measure of every checkpoint, the baselines, and what was measured."""
+    content = {
+        "file": signature(COMPARISON),
+        **about,
+        "checkpoints": list(rows),
+        "baselines": {name: m.to_dict() for name, m in rivals.items()},
+    }
+    with atomic_write(path, COMPARISON) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def _measures(found: Evaluation) -> list[str]:
+    """Return the cells of a checkpoint."""
+    details = found.details
+    assert details is not None
+    own = [details.bf, details.band.mean_iou, *(details.sizes[name].iou for name in BINS)]
+    return [*_shared(found.metrics), *map(number, own)]
+
+
+def _shared(m: Metrics) -> list[str]:
+    """Return the cells that a confusion matrix gives."""
+    occurring = [d for d, pixels in zip(m.dice, m.pixels, strict=True) if pixels]
+    dice = m.dice[1] if len(m.dice) == 2 else float(np.mean(occurring)) if occurring else np.nan
+    return [number(value) for value in (m.accuracy, m.mean_accuracy, m.mean_iou, m.fw_iou, dice)]

@@ -1,0 +1,152 @@
+"""``scratchnet data``: make, check or weigh a data set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from scratchnet.cli.flags import Positional
+from scratchnet.cli.parsing import HELP, parse, say
+from scratchnet.cli.sources import open_split
+from scratchnet.config import DataSettings, check_data_settings
+from scratchnet.config.sizes import Side
+from scratchnet.data import GeneratedKind, Layout, MaskFormat, available_splits, check_dataset, write_generated
+from scratchnet.data.frequencies import count_classes
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.progress import progress
+from scratchnet.utils.spelling import closest_name
+
+
+@dataclass(frozen=True)
+class MakeArguments:
+    """Draw squares on plain ground, blood cells, or textured shapes of very different sizes with boxes."""
+
+    kind: Annotated[GeneratedKind, Positional("KIND")]
+    """squares: one square a picture; cells: a blood smear; shapes: several objects of five kinds, sizes 1:10."""
+    directory: Annotated[str, Positional("DIR")]
+    """A new or empty folder."""
+    count: int = 200
+    """Number of images."""
+    seed: int = 0
+    """The same seed gives the same images."""
+    size: Side | None = None
+    """Side of the images in pixels. Default: 512 for squares, 128 for cells, 160 for shapes."""
+    task: Literal["stained", "red"] = "stained"
+    """cells: what counts as foreground, the stained nucleated cells or the red cells."""
+    magnification: float = 1.0
+    """cells: how much larger than usual they appear."""
+    plain: bool = False
+    """shapes: one colour an object and one for the ground, no textures; far easier to learn."""
+    validation: float = 0.2
+    """Share of the images listed in splits/val.txt."""
+
+
+@dataclass(frozen=True)
+class FolderArguments:
+    """Read every image and mask of a data set, and say what is there and what is wrong."""
+
+    directory: Annotated[str, Positional("DIR")]
+    """Folder of the data set."""
+    layout: Layout = "folder"
+    """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/; voc: JPEGImages/ beside SegmentationClass/."""
+    split: str | None = None
+    """Look at this split only."""
+    classes: int | tuple[str, ...] | None = None
+    """Number of classes, or their names, for folders without classes.txt."""
+    mask_format: MaskFormat = "index"
+    """How masks are read; `scratchnet train --help` explains the formats."""
+    mask_threshold: int | None = None
+    """Grey masks: values above this are class 1."""
+    ignore_index: int = 255
+    """Mask value of pixels that do not count."""
+    range: tuple[float, float] | None = None
+    """Values of images with more than 8 bits that become black and white; `scratchnet train --help` explains it."""
+
+    def settings(self) -> DataSettings:
+        """Return them as the other commands take them."""
+        settings = DataSettings(
+            data=self.directory,
+            layout=self.layout,
+            classes=self.classes,
+            mask_format=self.mask_format,
+            mask_threshold=self.mask_threshold,
+            ignore_index=self.ignore_index,
+            range=self.range,
+        )
+        check_data_settings(settings)
+        return settings
+
+
+@dataclass(frozen=True)
+class WeightsArguments(FolderArguments):
+    """Count the pixels of each class and print median-frequency weights for the loss."""
+
+
+USAGE = """usage: scratchnet data make squares|cells|shapes DIR --count N --seed S
+       scratchnet data check DIR
+       scratchnet data weights DIR
+
+`scratchnet data make --help` and so on tell more."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    if not words or words[0] in HELP:
+        say(USAGE)
+        return 0
+    actions = {"make": _make, "check": _check, "weights": _weights}
+    if words[0] not in actions:
+        guess = closest_name(words[0], actions)
+        raise UserError(f"'data {words[0]}' is no command{guess}; choose one of: make, check, weights")
+    return actions[words[0]](words[1:])
+
+
+def _make(words: Sequence[str]) -> int:
+    a = parse(MakeArguments, words, "data make", "scratchnet data make cells cells --count 200 --seed 1")
+    if not 0 <= a.seed < 1 << 63:
+        raise UserError(f"--seed {a.seed}: expected 0 to 2⁶³ − 1")
+    for flag, value, good, expected in (
+        ("count", a.count, 2 <= a.count <= 1_000_000, "2 to 1000000"),
+        ("size", a.size, a.size is None or 16 <= a.size <= 10_000, "16 to 10000"),
+        ("validation", a.validation, 0 < a.validation < 1, "a number between 0 and 1, for example 0.2"),
+        ("magnification", a.magnification, 0.25 <= a.magnification <= 4, "a number from 0.25 to 4"),
+    ):
+        if not good:
+            raise UserError(f"--{flag} {value}: expected {expected}")
+    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation, a.magnification, a.plain)
+    say(f"wrote {a.count} images and masks to {a.directory}")
+    return 0
+
+
+def _check(words: Sequence[str]) -> int:
+    arguments = parse(FolderArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
+    settings = arguments.settings()
+    available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
+    report = check_dataset(
+        settings.data,
+        layout=settings.layout,
+        split=arguments.split,
+        classes=settings.classes,
+        progress=lambda numbers: progress(numbers, "checking"),
+        value_range=settings.range,
+        **settings.masks,
+    )
+    say(report.text())
+    return 0 if report.ok else 1
+
+
+def _weights(words: Sequence[str]) -> int:
+    arguments = parse(WeightsArguments, words, "data weights", "scratchnet data weights cells --mask-threshold 127")
+    settings = arguments.settings()
+    split = arguments.split
+    if split is None and "train" in available_splits(settings.data, settings.layout):
+        split = "train"
+    dataset = open_split(settings, split)
+    counts = count_classes(dataset)
+    frequencies, weights = counts.frequencies(), counts.median_frequency_weights()
+    width = max(len(name) for name in dataset.classes)
+    say(f"{len(dataset)} masks" + (f" of split {split}" if split else ""))
+    say(f"{'class':<{width}}  frequency  weight")
+    for name, frequency, weight in zip(dataset.classes, frequencies, weights, strict=True):
+        say(f"{name:<{width}}  {frequency:9.4f}  {weight:.4f}")
+    say(f"\n--class-weights {' '.join(f'{w:.4f}' for w in weights)}")
+    return 0

@@ -1,0 +1,113 @@
+"""``scratchnet demo``: the main job in about a minute."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.cli.parsing import parse, say
+from scratchnet.cli.segment import MASK, OVERLAY
+from scratchnet.cli.train import train
+from scratchnet.config import TrainSettings, read_settings
+from scratchnet.data import open_dataset, write_generated, write_image, write_mask
+from scratchnet.engine.device import DeviceName, array_module
+from scratchnet.inference import Segmenter
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.run import BEST
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.signatures import signature
+from scratchnet.visualization.overlays import overlay
+
+IMAGES, SIZE, MAGNIFICATION, SEED = 480, 64, 1.3, 2015
+
+
+@dataclass(frozen=True)
+class DemoArguments:
+    """Draw blood smears, train a small DeconvNet to find the stained cells, and measure it on unseen smears."""
+
+    out: str = "demo"
+    """Folder for images, checkpoint, masks and report."""
+    device: DeviceName = "cpu"
+    """cpu, or gpu (NVIDIA's, through CuPy)."""
+    quick: bool = False
+    """A sixth of the images and one pass over them: shows that everything works, not how well."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    arguments = parse(DemoArguments, words, "demo", "scratchnet demo --out demo")
+    array_module(arguments.device)  # a GPU that is not there shows before anything is drawn
+    out = Path(arguments.out)
+    count = IMAGES // 6 if arguments.quick else IMAGES
+    _draw(out, count)
+    settings = _settings(out, arguments)
+    train(settings, title="A small DeconvNet on generated blood cells", restart=True)
+    _write_pictures(out)
+    if arguments.quick:
+        say("--quick only shows that everything runs: after one epoch a network is no better than no network at all")
+    say(
+        f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
+        f"{out / 'examples.png'}; {out / 'journey.gif'} shows one image on its way through the network"
+    )
+    return 0
+
+
+def _settings(out: Path, arguments: DemoArguments) -> TrainSettings:
+    settings = read_settings("demo")
+    training = replace(settings.training, device=arguments.device)
+    training = replace(training, epochs=1) if arguments.quick else training
+    return replace(settings, out=str(out), data=replace(settings.data, data=str(out / "data")), training=training)
+
+
+def _draw(out: Path, count: int) -> None:
+    """Draw the images, unless an earlier demo has drawn the same ones."""
+    stamp, images = out / "demo.txt", out / "data"
+    note = f"{count} images, {SIZE} px, magnification {MAGNIFICATION}, seed {SEED}\n"
+    if not stamp.exists():
+        if out.exists() and any(out.iterdir()):
+            raise UserError(f"{out}: holds files that are not a demo's; choose another folder with --out")
+        with atomic_write(stamp) as file:  # first, so that a demo that is interrupted while it draws can start again
+            file.write(note.encode())
+    if stamp.read_text(encoding="utf-8") != note:
+        raise UserError(f"{out}: holds a demo of another size; delete it or choose another folder with --out")
+    if (images / "splits" / "val.txt").exists():  # the last file that is written
+        return
+    if images.exists():
+        shutil.rmtree(images)
+    say(f"drawing {count} blood smears of {SIZE}×{SIZE} pixels")
+    write_generated("cells", images, count, SEED, SIZE, magnification=MAGNIFICATION)
+
+
+def _write_pictures(out: Path) -> None:
+    """Segment some of the unseen images, draw four of them beside the truth, and one on its way."""
+    from scratchnet.visualization.animation.forward_pass import journey_frames
+    from scratchnet.visualization.plots import examples_figure
+    from scratchnet.visualization.saving import save_animation
+
+    checkpoint = load_checkpoint(out / BEST)
+    segmenter = Segmenter(checkpoint.network, checkpoint.recipe.preprocessing)
+    val = open_dataset(out / "data", split="val")
+    rows = []
+    for index in range(min(16, len(val))):
+        image, truth = val.load(index)
+        mask = segmenter.segment(image)
+        write_mask(out / "masks" / f"{val.names[index]}.png", mask, MASK)
+        write_image(out / "masks" / f"{val.names[index]}-overlay.png", overlay(image, mask), OVERLAY)
+        rows.append((val.names[index], image, truth, mask))
+    with atomic_write(out / "examples.png", "picture") as file:
+        examples_figure(rows[:4]).savefig(file, format="png", dpi=100, metadata={"Description": signature("picture")})
+    # for the journey: something large, away from the edge
+    _, image, _, mask = max(rows, key=lambda row: int((row[3] > 0).sum()) - 9 * int((_edge(row[3]) > 0).sum()))
+    prepared = checkpoint.recipe.preprocessing.apply(image[None])
+    with atomic_write(out / "journey.gif", "animation") as file:
+        save_animation(file, journey_frames(checkpoint.network, image, prepared, mask), seconds=0.9)
+
+
+def _edge(mask: Array) -> Array:
+    """Return the outermost pixels of a mask."""
+    edge: Array = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return edge

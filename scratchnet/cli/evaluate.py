@@ -1,0 +1,211 @@
+"""``scratchnet evaluate``: how good a trained network is on images with masks, or several side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from scratchnet.cli.comparison import comparison_text, write_comparison
+from scratchnet.cli.flags import Positional
+from scratchnet.cli.objects import objects_of
+from scratchnet.cli.parsing import parse, say
+from scratchnet.cli.prediction import PredictionArguments
+from scratchnet.cli.results import baselines, results_text, write_confusion, write_metrics
+from scratchnet.cli.sources import open_split
+from scratchnet.config import DataSettings, check_data_settings
+from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
+from scratchnet.data.class_names import find_class_file
+from scratchnet.evaluation import BAND, EDGES, TOLERANCE, DetailCounter
+from scratchnet.inference import Evaluation, evaluate
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.contents import Checkpoint
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import check_writable
+from scratchnet.utils.progress import progress
+
+
+@dataclass(frozen=True)
+class EvaluateArguments(PredictionArguments):
+    """Measure a trained network on images with masks, beside two trivial baselines for two-class tasks."""
+
+    data: str
+    """Folder of the data set."""
+    checkpoint: Annotated[str | None, Positional("[CHECKPOINT]")] = None
+    """Written by `scratchnet train` as RUN/checkpoint.npz."""
+    compare: tuple[str, ...] = ()
+    """Measure these checkpoints side by side, CHECKPOINT first if it is given; the other flags go for all of them."""
+    split: str = "val"
+    """Split to measure, where the folder has splits; "all" takes every image."""
+    out: str | None = None
+    """Where metrics.json goes: a folder or a .json file. Default: beside the checkpoint; with --compare, in
+    comparison/."""
+    layout: Layout | None = None
+    """Of the data set. Default: as in training."""
+    mask_format: MaskFormat | None = None
+    """How masks are read. Default: as in training."""
+    mask_threshold: int | None = None
+    """Grey masks: values above this are class 1."""
+    boundary_tolerance: float = TOLERANCE
+    """Boundary F1: distance that still counts as a hit, as a share of the image's diagonal."""
+    band_width: float = BAND
+    """Pixels on either side of the boundaries that count for the IoU in the band."""
+    size_edges: tuple[float, float] = EDGES
+    """Where medium and large objects begin: root of the object's box over the image, in pixels."""
+
+
+class Measured(NamedTuple):
+    """One checkpoint and what was found."""
+
+    path: str
+    checkpoint: Checkpoint
+    train: Dataset | None
+    images: Dataset
+    found: Evaluation
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    arguments = parse(EvaluateArguments, words, "evaluate", "scratchnet evaluate run/checkpoint.npz --data cells")
+    paths = [path for path in (arguments.checkpoint, *arguments.compare) if path is not None]
+    _check(arguments, paths)
+    check_writable(_target(arguments, Path("comparison") if arguments.compare else Path(paths[0]).parent))
+    with arguments.computing():
+        return _compare(arguments, paths) if arguments.compare else _evaluate(arguments, paths)
+
+
+def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
+    """Measure one checkpoint."""
+    _, checkpoint, train, images, found = _measure(arguments, paths[0])
+    rivals = baselines(train, images)
+    lowest = min((pair for pair in zip(found.scores, images.names, strict=True) if pair[0] >= 0), default=None)
+    out = _target(arguments, Path(paths[0]).parent)
+    write_metrics(
+        out, found, rivals, {"checkpoint": paths[0], **_about(arguments), "lowest_image": lowest and lowest[0]}
+    )
+    picture = out.with_name("confusion.png" if out.name == "metrics.json" else f"{out.stem}-confusion.png")
+    write_confusion(picture, found, images.classes)
+    say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn} statistics{arguments.words()}\n")
+    say(results_text(found, rivals, images.classes))
+    if lowest:  # an image that is ignored as a whole has no score
+        say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
+    say(f"wrote {out} and {picture}")
+    return 0
+
+
+def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
+    """Measure several checkpoints on the same images."""
+    measured = [_measure(arguments, path) for path in paths]
+    first = measured[0]
+    for other in measured[1:]:
+        if other.images.names != first.images.names:
+            raise UserError(
+                f"{other.path} and {first.path} held back different images of {arguments.data}, so their figures "
+                "cannot be compared; use --split all on images that neither has seen, or write splits/val.txt"
+            )
+    rivals = baselines(first.train, first.images)
+    out = _target(arguments, Path("comparison"))
+    rows = [{"checkpoint": m.path, "model": m.checkpoint.recipe.model, **m.found.to_dict()} for m in measured]
+    write_comparison(out, rows, rivals, _about(arguments))
+    say(f"{len(first.images)} images, {arguments.bn} statistics{arguments.words()}\n")
+    say(comparison_text([(m.path, m.checkpoint.recipe.model, m.found) for m in measured], rivals))
+    say(f"wrote {out}")
+    return 0
+
+
+def _measure(arguments: EvaluateArguments, path: str) -> Measured:
+    """Load a checkpoint and evaluate it."""
+    checkpoint = load_checkpoint(path)
+    train, images = _open(arguments, checkpoint, path)
+    if images.classes != checkpoint.recipe.classes:
+        raise UserError(
+            f"{arguments.data}: has the classes {', '.join(images.classes)}, but {path} was trained on "
+            f"{', '.join(checkpoint.recipe.classes)}"
+        )
+    predictor = arguments.predictor(checkpoint)
+    counter = DetailCounter(
+        images.classes,
+        images.ignore_index,
+        objects_of(Path(arguments.data), images),
+        arguments.boundary_tolerance,
+        arguments.band_width,
+        arguments.size_edges,
+    )
+    what = f"evaluating {path}" if arguments.compare else "evaluating"
+    try:
+        found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter)
+    except ValueError as error:  # one pixel of a map has no statistics of its own
+        raise UserError(f"--bn {arguments.bn}: {error}") from error
+    if not found.confusion.sum():
+        raise UserError(f"{arguments.data}: no pixel of its masks counts, all are {images.ignore_index} (ignored)")
+    return Measured(path, checkpoint, train, images, found)
+
+
+def _check(arguments: EvaluateArguments, paths: Sequence[str]) -> None:
+    """Refuse values that make no sense, before anything is read."""
+    if not paths:
+        raise UserError("no checkpoint given; name one, or several behind --compare")
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise UserError(f"--compare: {twice} is named twice; leave one out")
+    small, large = arguments.size_edges
+    for flag, value, good, expected in (
+        ("boundary-tolerance", arguments.boundary_tolerance, 0 <= arguments.boundary_tolerance <= 1, "0 to 1"),
+        ("band-width", arguments.band_width, 1 <= arguments.band_width <= 10_000, "1 to 10000 pixels"),
+        (
+            "size-edges",
+            f"{small:g} {large:g}",
+            0.01 <= small < large <= 1e9,
+            "two numbers from 0.01 to 1e9, the smaller one first",
+        ),
+    ):
+        if not good:
+            raise UserError(f"--{flag} {value}: expected {expected}")
+
+
+def _target(arguments: EvaluateArguments, folder: Path) -> Path:
+    """Return the .json file to write."""
+    out = Path(arguments.out) if arguments.out else folder
+    return out if out.suffix == ".json" else out / "metrics.json"
+
+
+def _about(arguments: EvaluateArguments) -> dict[str, Any]:
+    """Return what was measured and how."""
+    return {
+        "data": arguments.data,
+        "split": arguments.split,
+        "bn": arguments.bn,
+        "prediction": arguments.chosen(),
+        "boundary_tolerance": arguments.boundary_tolerance,
+        "band_width": arguments.band_width,
+        "size_edges": list(arguments.size_edges),
+    }
+
+
+def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tuple[Dataset | None, Dataset]:
+    """Open the images to measure, and those of the training split for the threshold baseline if there are any."""
+    recipe = checkpoint.recipe
+    stored = recipe.settings.get("data", {})  # {} in a checkpoint that the library wrote
+    known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    try:
+        settings = replace(DataSettings(**known), data=arguments.data)
+    except TypeError as error:
+        raise UserError(f"{path}: was made by another version, whose data settings differ ({error})") from error
+    for name in ("layout", "mask_format", "mask_threshold"):
+        if getattr(arguments, name) is not None:
+            settings = replace(settings, **{name: getattr(arguments, name)})
+    if arguments.mask_format is not None and arguments.mask_threshold is None:
+        settings = replace(settings, mask_threshold=None)
+    named = find_class_file(Path(arguments.data)) is not None
+    settings = replace(settings, classes=None if named else len(recipe.classes))
+    check_data_settings(settings)
+    splits, train = available_splits(arguments.data, settings.layout), None
+    if splits:
+        train = open_split(settings, settings.train_split) if settings.train_split in splits else None
+        images = open_split(settings, None if arguments.split == "all" else arguments.split)
+    else:
+        images = open_split(settings, None if arguments.split in ("all", "val") else arguments.split)
+        held_out = set(recipe.data.get("held_out", ()))
+        if arguments.split == "val" and held_out and held_out <= set(images.names):
+            train = replace(images, samples=tuple(s for s in images.samples if s.name not in held_out))
+            images = replace(images, samples=tuple(s for s in images.samples if s.name in held_out))
+    return train, images if named else replace(images, classes=recipe.classes)

@@ -1,0 +1,84 @@
+"""``scratchnet explain``: one page in which a pixel can be followed through the network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from scratchnet.cli.flags import Positional
+from scratchnet.cli.parsing import parse, say
+from scratchnet.config.sizes import Size
+from scratchnet.data import read_image
+from scratchnet.inference import Segmenter
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import atomic_write, check_writable
+
+PAGE = "explorer page"
+"""Kind of the file."""
+
+
+@dataclass(frozen=True)
+class ExplainArguments:
+    """Write a web page that shows a network's layers for one image: point at a pixel and see what it is made from.
+
+    The page is one file that needs no network and no other file. The image is prepared as `scratchnet segment` does
+    it; of one with a side above 256 pixels, the page shows a part.
+    """
+
+    checkpoint: Annotated[str, Positional("CHECKPOINT")]
+    """Written by `scratchnet train` as RUN/checkpoint.npz."""
+    image: Annotated[str, Positional("IMAGE")]
+    """An image file."""
+    out: str
+    """The page to write, ending in .html."""
+    maps: int = 6
+    """Maps a layer; the strongest are shown."""
+    size: Size | None = None
+    """Largest part of the image that is shown, HxW or one number. Default: 256, or the one size that the network
+    takes."""
+    at: tuple[int, int] | None = None
+    """Row and column of the pixel in the middle of that part. Default: the image's middle."""
+    class_: str | None = None
+    """Open the page at the pixel that is surest of this class. Default: the most frequent one but the first."""
+    bn: Literal["running", "batch"] = "running"
+    """Batch norm's statistics: the running averages, or those of what is shown."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command."""
+    example = "scratchnet explain run/checkpoint.npz photo.jpg --out page.html"
+    arguments = parse(ExplainArguments, words, "explain", example)
+    if Path(arguments.out).suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{arguments.out}: the name of the page must end in .html")
+    if not 1 <= arguments.maps <= 64:
+        raise UserError(f"--maps {arguments.maps}: expected 1 to 64")
+    check_writable(arguments.out, PAGE)
+    size = arguments.size
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    recipe = checkpoint.recipe
+    wanted = _class(arguments.class_, recipe.classes)
+    image = read_image(arguments.image, recipe.preprocessing.range)
+    from scratchnet.visualization.explorer import content, explorer_page, prepare
+
+    segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn), recipe.preprocessing)
+    try:
+        view = prepare(segmenter, image, size, arguments.at)
+        found = content(segmenter.network, view, recipe.classes, arguments.maps, wanted)
+    except (UserError, ValueError) as error:
+        raise UserError(f"{arguments.image}: {error}") from error
+    notes = view.notes()
+    title = f"{Path(arguments.image).name} through {recipe.model}"
+    with atomic_write(arguments.out, PAGE) as file:
+        file.write(explorer_page(title, notes, found, PAGE).encode("utf-8"))
+    for note in notes:
+        say(note)
+    say(f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB: {len(found['layers'])} layers")
+    return 0
+
+
+def _class(name: str | None, classes: Sequence[str]) -> int | None:
+    """Return the number of a class."""
+    if name is not None and name not in classes:
+        raise UserError(f"--class {name}: no such class; choose one of: {', '.join(classes)}")
+    return None if name is None else list(classes).index(name)

@@ -1,0 +1,221 @@
+"""The flags that say how a network's results become a mask, shared by the commands that segment images."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from scratchnet.config.sizes import Side
+from scratchnet.engine.device import DeviceName, array_module, computing
+from scratchnet.engine.modes import MatrixPrecision
+from scratchnet.inference import (
+    Aggregation,
+    DenseCrf,
+    Ensemble,
+    EnsembleRule,
+    MultiScale,
+    Predictor,
+    ProposalSegmenter,
+    Refined,
+    Scorer,
+    Segmenter,
+)
+from scratchnet.inference.box_files import proposals_from_file
+from scratchnet.inference.boxes import Proposals, proposals_from_grid, proposals_from_segments
+from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.contents import Checkpoint
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.wording import pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionArguments:
+    """How pixels get their classes."""
+
+    device: DeviceName = "cpu"
+    """cpu, or gpu (NVIDIA's, through CuPy)."""
+    precision: MatrixPrecision = "float32"
+    """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
+    bn: Literal["running", "batch"] = "running"
+    """Batch norm's statistics: the running averages, or every image's own."""
+    tile: Side | None = None
+    """Cut images into tiles of this side. Default: whole up to 544 pixels, tiles of 448 above."""
+    overlap: int | None = None
+    """By how much tiles overlap. Default: a quarter of the side."""
+    mirror: bool = False
+    """Average with the result on the mirrored image."""
+    scales: tuple[float, ...] = (1.0,)
+    """Average over the image in these sizes, for example 0.75 1 1.25."""
+    proposals: str | None = None
+    """Show the network object boxes instead of the image: "grid" (squares in several sizes), "segments" (round regions
+    of like colour; needs scikit-image), or a CSV or JSON file with image, x0, y0, x1, y1 and perhaps score."""
+    aggregate: Aggregation | None = None
+    """How the scores of overlapping boxes are joined: max (default), sum, or released (as in DeconvNet's released code:
+    maximum over 0, small boxes skipped)."""
+    max_boxes: int | None = None
+    """Boxes that are looked at. Default: 50."""
+    box_size: Side | None = None
+    """Side to which boxes are resized, for networks that take any size. Default: as in training on boxes."""
+    box_context: float | None = None
+    """Make the boxes of a file this much longer and wider, for a look at the surroundings. Default: 1."""
+    ensemble: str | None = None
+    """Join the result with that of this second checkpoint, trained on the same classes."""
+    ensemble_rule: EnsembleRule | None = None
+    """mean of the probabilities (default), or product of the scores (as in DeconvNet's released code, FCN second)."""
+    crf: bool = False
+    """Put a fully connected random field on top: neighbours of like colour get like labels."""
+    crf_iterations: int | None = None
+    """Of the random field. Default: 10."""
+    crf_gaussian: tuple[float, float] | None = None
+    """Reach in pixels and weight of its smoothness kernel. Default: 3 3."""
+    crf_bilateral: tuple[float, float, float] | None = None
+    """Reach in pixels, in grey levels, and weight of its appearance kernel. Default: 20 3 5."""
+
+    def predictor(self, checkpoint: Checkpoint) -> Predictor:
+        """Return what segments images with a checkpoint's network, as the flags say.
+
+        Raises
+        ------
+        UserError
+            When the flags do not fit together, or not to the network.
+        """
+        self._check()
+        found: Predictor
+        first = self._boxed(checkpoint) if self.proposals is not None else self._whole(checkpoint)
+        if self.ensemble is None:
+            found = first
+        else:
+            other = load_checkpoint(self.ensemble)
+            if other.recipe.classes != checkpoint.recipe.classes:
+                raise UserError(
+                    f"{self.ensemble}: was trained on the classes {', '.join(other.recipe.classes)}, but the first "
+                    f"checkpoint on {', '.join(checkpoint.recipe.classes)}; an ensemble needs the same ones"
+                )
+            found = Ensemble(first, self._whole(other), self.ensemble_rule or "mean")
+        if self.crf:
+            found = Refined(found, self._field())
+        return found
+
+    def computing(self) -> AbstractContextManager[ModuleType]:
+        """Return the block in which everything is to be computed as the flags say."""
+        return computing(self.device, self.precision)
+
+    def words(self) -> str:
+        """Return in a few words what is done beside running the network, with a comma in front; "" for nothing."""
+        parts = {
+            f"boxes: {self.proposals}, {self.aggregate or 'max'}": self.proposals is not None,
+            f"scales {' '.join(f'{scale:g}' for scale in self.scales)}": self.scales != (1.0,),
+            "mirrored too": self.mirror,
+            f"{self.ensemble_rule or 'mean'} with {self.ensemble}": self.ensemble is not None,
+            "random field": self.crf,
+        }
+        return "".join(f", {words}" for words, done in parts.items() if done)
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the flags that were set, but ``bn``."""
+        every = {f.name: (getattr(self, f.name), f.default) for f in fields(PredictionArguments) if f.name != "bn"}
+        return {name: value for name, (value, default) in every.items() if value != default}
+
+    def _whole(self, checkpoint: Checkpoint) -> Scorer:
+        """Return a predictor that sees whole images, or tiles of them."""
+        preprocessing = checkpoint.recipe.preprocessing
+        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn)
+        segmenter = Segmenter(network, preprocessing, self.tile, self.overlap, self.mirror)
+        if self.scales == (1.0,):
+            return segmenter
+        if preprocessing.resize is not None:
+            h, w = preprocessing.resize
+            raise UserError(
+                f"--scales: {checkpoint.recipe.model} brings every image to {pixels(h, w)}; leave --scales out"
+            )
+        return MultiScale(segmenter, self.scales)
+
+    def _boxed(self, checkpoint: Checkpoint) -> Scorer:
+        """Return a predictor that sees boxes."""
+        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn)
+        segmenter = Segmenter(network, checkpoint.recipe.preprocessing, mirror=self.mirror)
+        limit = 50 if self.max_boxes is None else self.max_boxes
+        side = self.box_size or _side_in_training(checkpoint.recipe.settings)
+        return ProposalSegmenter(segmenter, self._boxes(limit), self.aggregate or "max", side, limit)
+
+    def _boxes(self, limit: int) -> Proposals:
+        assert self.proposals is not None
+        if self.proposals == "grid":
+            return proposals_from_grid(limit)
+        if self.proposals == "segments":
+            return proposals_from_segments(limit)
+        if not Path(self.proposals).is_file():
+            raise UserError(
+                f"--proposals {self.proposals}: no such file; expected grid, segments, or a CSV or JSON file of boxes"
+            )
+        return proposals_from_file(self.proposals, self.box_context or 1.0)
+
+    def _field(self) -> DenseCrf:
+        chosen = {
+            "gaussian": self.crf_gaussian,
+            "bilateral": self.crf_bilateral,
+            "iterations": self.crf_iterations,
+        }
+        return DenseCrf(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+
+    def _check(self) -> None:
+        """Refuse flags that do not fit together, and values that make no sense."""
+        for name, needed in _NEEDS.items():
+            if getattr(self, name) is not None and getattr(self, needed) in (None, False):
+                raise UserError(f"{_flag(name)}: has no meaning without {_flag(needed)}")
+        if self.proposals is not None:
+            for name in ("tile", "overlap", "scales"):
+                if getattr(self, name) not in (None, (1.0,)):
+                    raise UserError(f"{_flag(name)}: has no meaning with --proposals, whose boxes all get one size")
+        if self.box_context is not None and self.proposals in ("grid", "segments"):
+            raise UserError(
+                f"--box-context: has no meaning with --proposals {self.proposals}; it is for boxes of a file"
+            )
+        reach, weight = "a reach of 0.1 to 10000", "a weight of 0 to 10000"
+        gaussian, bilateral = self.crf_gaussian or (1.0, 0.0), self.crf_bilateral or (1.0, 1.0, 0.0)
+        for name, good, expected in (
+            ("scales", bool(self.scales) and all(0.1 <= s <= 4 for s in self.scales), "numbers from 0.1 to 4"),
+            ("max_boxes", self.max_boxes is None or 1 <= self.max_boxes <= 10_000, "1 to 10000"),
+            ("box_size", self.box_size is None or 1 <= self.box_size <= 10_000, "1 to 10000"),
+            ("box_context", self.box_context is None or 0.5 <= self.box_context <= 4, "0.5 to 4"),
+            ("crf_iterations", self.crf_iterations is None or 1 <= self.crf_iterations <= 1000, "1 to 1000"),
+            ("crf_gaussian", _is_kernel(gaussian), f"{reach} and {weight}"),
+            ("crf_bilateral", _is_kernel(bilateral), f"two times {reach}, and {weight}"),
+        ):
+            if not good:
+                value = getattr(self, name)
+                words = " ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else value
+                raise UserError(f"{_flag(name)} {words}: expected {expected}")
+
+
+_NEEDS = {
+    "aggregate": "proposals",
+    "max_boxes": "proposals",
+    "box_size": "proposals",
+    "box_context": "proposals",
+    "ensemble_rule": "ensemble",
+    "crf_iterations": "crf",
+    "crf_gaussian": "crf",
+    "crf_bilateral": "crf",
+}
+"""Flags that say something about what another flag asks for."""
+
+
+def _side_in_training(settings: Mapping[str, Any]) -> int | None:
+    """Return the side of the boxes that a network was trained on; None where it was trained on whole images."""
+    curriculum, crop = settings.get("curriculum", {}), settings.get("augmentation", {}).get("crop")
+    if curriculum.get("stage") is None:
+        return None
+    side: int = crop[0] if crop else curriculum["box_size"]
+    return side
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _is_kernel(values: tuple[float, ...]) -> bool:
+    *reaches, weight = values
+    return all(0.1 <= reach <= 1e4 for reach in reaches) and 0 <= weight <= 1e4

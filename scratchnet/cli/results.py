@@ -1,0 +1,142 @@
+"""What a command leaves behind about how good a network is: metrics, baselines, report."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scratchnet.arrays import Array, to_device_of, to_host
+from scratchnet.data import SampleSource, read_ahead
+from scratchnet.evaluation import BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
+from scratchnet.evaluation.metrics import number
+from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.layers import MaxPool2d
+from scratchnet.utils.files import atomic_write
+from scratchnet.utils.progress import progress
+from scratchnet.utils.signatures import METRICS, signature
+
+
+def baselines(train: SampleSource | None, val: SampleSource) -> dict[str, Metrics]:
+    """Return what trivial methods reach on ``val``: no foreground at all, and the best threshold chosen on ``train``.
+
+    Without ``train`` there is no threshold. Empty for tasks of more than two classes.
+    """
+    if len(val.classes) != 2:
+        return {}
+    threshold = None
+    if train is not None:
+        threshold = fit_threshold_baseline(_pairs(train, "fitting the threshold baseline"), train.ignore_index)
+    return baseline_metrics(_pairs(val, "measuring baselines"), threshold, val.ignore_index)
+
+
+def _pairs(dataset: SampleSource, what: str) -> Iterator[tuple[Array, Array]]:
+    return read_ahead(progress(range(len(dataset)), what), dataset.load)
+
+
+def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tuple[str, ...]) -> str:
+    """Return the table per class, and one line a baseline."""
+    text = found.metrics.table(classes, None if found.details is None else found.details.bf_per_class)
+    if found.details is not None:
+        text += f"\n\n{details_text(found.details)}"
+    if rivals:
+        width = max(map(len, (*rivals, "this network")))
+        rows = {"this network": found.metrics, **rivals}
+        text += f"\n\n{'':<{width}}  accuracy  IoU of {classes[1]}"
+        for name, m in rows.items():
+            text += f"\n{name:<{width}}  {m.accuracy:8.4f}  {m.iou[1]:.4f}"
+    return text
+
+
+def details_text(details: Details) -> str:
+    """Return a line on the outlines and a small table of objects by size."""
+    lines = [
+        f"boundary F1 {number(details.bf)}; beside the boundaries: mean IoU {number(details.band.mean_iou)}, "
+        f"pixel accuracy {number(details.band.accuracy)}",
+        "",
+        f"objects   {''.join(f'{name:>8}' for name in BINS)}",
+        f"number    {''.join(f'{details.sizes[name].objects:>8}' for name in BINS)}",
+        f"mean IoU  {''.join(f'{number(details.sizes[name].iou):>8}' for name in BINS)}",
+    ]
+    return "\n".join(lines)
+
+
+def write_confusion(path: Path, found: Evaluation, classes: tuple[str, ...]) -> None:
+    """Write the confusion matrix as a PNG."""
+    from scratchnet.visualization.plots import confusion_figure
+
+    note = {"Description": signature("confusion matrix")}
+    with atomic_write(path, "confusion matrix") as file:
+        figure = confusion_figure(found.confusion, classes)
+        figure.savefig(file, format="png", dpi=150, bbox_inches="tight", metadata=note)
+
+
+def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> None:
+    """Write ``metrics.json``: every measure, the class names, the baselines, and what was measured."""
+    content = {
+        "file": signature(METRICS),
+        **about,
+        **found.to_dict(),
+        "baselines": {name: m.to_dict() for name, m in rivals.items()},
+    }
+    with atomic_write(path, METRICS) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def write_run_report(
+    path: Path,
+    segmenter: Segmenter,
+    val: SampleSource,
+    found: Evaluation,
+    rivals: Mapping[str, Metrics],
+    log: list[dict[str, Any]],
+    configuration: Mapping[str, Any],
+    title: str,
+) -> None:
+    """Write ``report.html`` with the worst, median and best images and the switches of one of them."""
+    from scratchnet.visualization.report import Example, Report, pick_examples, write_report
+
+    examples = []
+    for group, index in pick_examples(found.scores):
+        image, mask = val.load(index)
+        examples.append(Example(val.names[index], image, mask, segmenter.segment(image), found.scores[index], group))
+    report = Report(
+        title=title,
+        class_names=val.classes,
+        images=len(val),
+        metrics=found.metrics.to_dict(),
+        baselines={name: m.to_dict() for name, m in rivals.items()},
+        confusion=found.confusion,
+        log=log,
+        examples=examples,
+        score_name=f"IoU of {val.classes[1]}" if len(val.classes) == 2 else "mean IoU",
+        switch_maps=switch_maps(segmenter, val.load(0)[0]),
+        notes=(
+            "These images were not trained on, but they chose the epoch that is kept: expect slightly less on others.",
+        ),
+        configuration=configuration,
+        ignore_index=val.ignore_index,
+    )
+    write_report(path, report)
+
+
+def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, int]]:
+    """Return, for every pooling, the switches of its liveliest channel on (a corner of) one image."""
+    network = segmenter.network
+    x = segmenter.preprocessing.apply(image[None])
+    h, w = (min(side, 256) // network.stride * network.stride for side in x.shape[1:3])
+    if network.fixed_size is not None:
+        if h < network.fixed_size[0] or w < network.fixed_size[1]:
+            return []
+        h, w = network.fixed_size
+    x = to_device_of(network.flat().values, segmenter.framed(x[:, :h, :w]))
+    pools = {s.name: s.layer for s in network.steps if isinstance(s.layer, MaxPool2d)}
+    maps = []
+    for name, value in network.walk(x, keep=True):
+        layer = pools.get(name)
+        if layer is not None and layer.switches is not None:
+            channel = int(to_host(value[0]).std(axis=(0, 1)).argmax())
+            index = to_host(layer.switches.index[0, :, :, channel])
+            maps.append((f"{name}, channel {channel}", index, layer.kernel[1]))
+    for step in network.steps:
+        step.layer.release()
+    return maps

@@ -1,0 +1,94 @@
+"""Opening the data sets that settings name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scratchnet.config import DataSettings, TrainSettings
+from scratchnet.data import (
+    BOXES,
+    Dataset,
+    ObjectBox,
+    SampleSource,
+    available_splits,
+    group_by_image,
+    open_dataset,
+    read_boxes,
+    resized,
+    split_dataset,
+    tiled,
+    training_boxes,
+    validation_boxes,
+)
+from scratchnet.data.names import find_entry
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.progress import progress
+
+
+def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
+    """Open the training and the validation images: the folder's splits, or a random division where it has none.
+
+    Raises
+    ------
+    UserError
+        When the folder is missing or has splits, but not those asked for.
+    """
+    if not settings.data:
+        raise UserError("no data set given; name its folder with --data")
+    splits = available_splits(settings.data, settings.layout)
+    if not splits:
+        return split_dataset(open_split(settings, None), settings.validation, seed)
+    train, val = open_split(settings, settings.train_split), open_split(settings, settings.val_split)
+    both = sorted({sample.image for sample in train.samples} & {sample.image for sample in val.samples})
+    if both:
+        raise UserError(
+            f"{both[0]}: is in the splits '{settings.train_split}' and '{settings.val_split}' ({len(both)} in both); a "
+            "network must be measured on images that it has not seen: take them out of one list"
+        )
+    return train, val
+
+
+def open_split(settings: DataSettings, split: str | None) -> Dataset:
+    """Open one split, or everything."""
+    return open_dataset(
+        Path(settings.data),
+        layout=settings.layout,
+        split=split,
+        classes=settings.classes,
+        value_range=settings.range,
+        **settings.masks,
+    )
+
+
+def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tuple[SampleSource, SampleSource]:
+    """Return the images as training and validation take them.
+
+    Images to train on are resized, then cut into tiles, where the settings say so. With a stage of the curriculum both
+    parts are boxes round objects.
+    """
+    d, c = settings.data, settings.curriculum
+    if c.stage is not None:
+        boxes = open_boxes(Path(d.data), train.classes, (*train.names, *val.names))
+        crop = settings.augmentation.crop or (c.box_size, c.box_size)
+        if crop[0] != crop[1]:
+            raise UserError(f"--crop {crop[0]} {crop[1]}: expected a square, with --stage all images are square boxes")
+        found = training_boxes(
+            train, c, boxes, settings.training.seed, progress(range(len(train)), "looking for objects")
+        )
+        return found, validation_boxes(val, c, crop[0], boxes)
+    source: SampleSource = train
+    if d.resize is not None:
+        source = resized(source, d.resize)
+    if d.tile is not None:
+        source = tiled(source, d.tile, d.tile_overlap)
+    return source, val
+
+
+def open_boxes(root: Path, classes: Sequence[str], names: Sequence[str]) -> dict[str, list[ObjectBox]]:
+    """Return the boxes of every image that a set's ``boxes.csv`` lists; none where there is no such file."""
+    path = find_entry(root, BOXES)
+    if not path.exists():
+        return {}
+    boxes, problems = read_boxes(path, classes)
+    if problems:
+        raise UserError(problems[0])
+    return group_by_image(boxes, names, str(path))

@@ -1,0 +1,229 @@
+"""``scratchnet train``: from a folder of images and masks to a trained network."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from scratchnet.cli.parsing import find_value, parse, say, wants_help
+from scratchnet.cli.preparing import prepare_run
+from scratchnet.cli.results import baselines, results_text, write_metrics, write_run_report
+from scratchnet.cli.sources import open_splits, training_views
+from scratchnet.config import TrainSettings, check_settings, differences, read_settings, settings_from, write_settings
+from scratchnet.data import Dataset, SampleSource
+from scratchnet.engine.capture.worker_processes import WorkerDied
+from scratchnet.engine.device import computing
+from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.training.checkpoints import stored_settings
+from scratchnet.training.distributed.mpi import processes
+from scratchnet.training.distributed.nccl import between_gpus
+from scratchnet.training.distributed.process_group import Alone, Ranks
+from scratchnet.training.run import BEST, CHECKPOINT, LAST, LOG, Run
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import alone_in, atomic_write, check_writable
+from scratchnet.utils.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
+
+EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm --epochs 30 --out run"
+
+
+CONFIG, SETTINGS = "config.toml", "settings"
+
+FILES = {
+    CONFIG: SETTINGS,
+    BEST: CHECKPOINT,
+    LAST: CHECKPOINT,
+    LOG: "log",
+    "metrics.json": METRICS,
+    "report.html": REPORT,
+}
+"""What a run leaves in its folder, and the kinds of these files."""
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train a network on a folder of images and masks."""
+
+    settings: TrainSettings
+    config: str | None = None
+    """A .toml file, or the name of a recipe that comes with scratchnet, whose settings the flags override."""
+    resume: bool = False
+    """Go on with the run in --out, whose settings the flags override."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command, in all processes if ``mpiexec`` started several."""
+    with processes() as ranks:
+        return _main(words, ranks)
+
+
+def _main(words: Sequence[str], ranks: Ranks) -> int:
+    defaults = _defaults(words)
+    if any(word.partition("=")[0] == "--mask-format" for word in words):  # a flag wins over a config's threshold
+        defaults = replace(defaults, data=replace(defaults.data, mask_threshold=None))
+    arguments = parse(TrainArguments, words, "train", EXAMPLE, TrainArguments(defaults))
+    settings = arguments.settings
+    if not settings.out:
+        raise UserError("no folder given for the run; name one with --out")
+    folder = Path(settings.out)
+    if not arguments.resume and not is_overwriting():
+        _refuse_a_run_in(folder)
+    if arguments.resume and not (folder / LAST).exists() and not (folder / "config.toml").exists():
+        raise UserError(f"{folder}: holds no run to resume; leave out --resume to start one")
+    stored = folder / CONFIG
+    if arguments.resume and not settings.data.data and not stored.exists():
+        raise UserError(f"{stored}: is missing; give the run's settings again, as flags or with --config")
+    try:
+        train(settings, arguments.resume, ranks=ranks, restart=is_overwriting())
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
+        ) from None
+    except WorkerDied as error:
+        raise UserError(
+            f"{error}; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
+        ) from error
+    return 0
+
+
+def _defaults(words: Sequence[str]) -> TrainSettings:
+    """Return the settings that flags override: a config's, a run's when it is resumed, or the defaults."""
+    if wants_help(words):
+        return TrainSettings()
+    config, out = find_value(words, "--config"), find_value(words, "--out")
+    if config is not None:
+        return read_settings(config)
+    if "--resume" in words and out is not None:
+        return _settings_of_run(Path(out))
+    return TrainSettings()
+
+
+def _settings_of_run(folder: Path) -> TrainSettings:
+    """Return the settings to resume with: those of ``config.toml``, if that is whole, or of ``last.npz``.
+
+    Raises
+    ------
+    UserError
+        When ``config.toml`` was changed or cut and no longer says what the run was made with.
+    """
+    stored, last = folder / CONFIG, folder / LAST
+    if not stored.is_file():
+        return _settings_in(last, folder) if last.is_file() else TrainSettings()
+    settings = replace(read_settings(str(stored)), out=str(folder))
+    if last.is_file() and not seal_is_intact(stored.read_bytes()):
+        changed = differences(_settings_in(last, folder), settings)
+        if changed:
+            raise UserError(
+                f"{stored}: was changed or cut; the run was made with other settings ({changed}); delete the file, and "
+                "give settings that are to change as flags beside --resume"
+            )
+    return settings
+
+
+def _settings_in(last: Path, folder: Path) -> TrainSettings:
+    return replace(settings_from(stored_settings(last), last), out=str(folder))
+
+
+def _refuse_a_run_in(folder: Path) -> None:
+    if any((folder / name).exists() for name in (BEST, LAST)):
+        raise UserError(
+            f"{folder}: holds a run already; add --resume to go on with it or --overwrite to replace it, or choose "
+            "another --out"
+        )
+
+
+def train(
+    settings: TrainSettings,
+    resume: bool = False,
+    title: str | None = None,
+    ranks: Ranks | None = None,
+    restart: bool = False,
+) -> Evaluation:
+    """Train as the settings say and leave checkpoint, log, metrics and report in ``settings.out``.
+
+    Of several processes that train together (``ranks``), the first one writes the files.
+
+    Raises
+    ------
+    UserError
+        When the data or the settings cannot be used, or the folder holds a run and is neither to be resumed nor to
+        ``restart``; nothing is written then.
+    """
+    check_settings(settings)
+    ranks, chosen = ranks or Alone(), settings.training
+    with (
+        computing(chosen.device, chosen.precision, ranks.place),
+        between_gpus(ranks) if chosen.device == "gpu" and chosen.gpu_sums == "nccl" else nullcontext(ranks) as ranks,
+    ):
+        first = ranks.rank == 0
+        with alone_in(Path(settings.out)) if first else nullcontext():
+            if first and not (resume or restart):
+                _refuse_a_run_in(Path(settings.out))
+            return _train(settings, resume, title, ranks)
+
+
+def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Ranks) -> Evaluation:
+    train_set, val_set = open_splits(settings.data, settings.training.seed)
+    views = training_views(settings, train_set, val_set)
+    run = prepare_run(settings, views, (train_set, val_set), resume, ranks)
+    if run.ranks.rank == 0:
+        for name, kind in FILES.items():
+            check_writable(Path(settings.out) / name, None if resume else kind)
+    return _fit(settings, run, views, (train_set, val_set), resume, title)
+
+
+def _write_config(settings: TrainSettings, path: Path, resume: bool) -> None:
+    """Write the run's settings; when it is resumed, only if they changed."""
+    if resume and path.is_file() and not differences(settings, read_settings(str(path))):
+        return
+    with atomic_write(path, None if resume else SETTINGS) as file:
+        file.write(sealed(write_settings(settings), SETTINGS).encode())
+
+
+def _fit(
+    settings: TrainSettings,
+    run: Run,
+    views: tuple[SampleSource, SampleSource],
+    files: tuple[Dataset, Dataset],
+    resume: bool,
+    title: str | None,
+) -> Evaluation:
+    """Train, telling how it goes, and write what a run leaves behind."""
+    train_set, val_set = files
+    folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
+    first = run.ranks.rank == 0
+    if first:
+        _write_config(settings, folder / CONFIG, resume)
+    say(
+        f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(views[0])} training and "
+        f"{len(views[1])} validation {shown}; classes {', '.join(val_set.classes)}"
+    )
+    if resume and run.state.epoch:
+        say(f"resuming after epoch {run.state.epoch}")
+    for row in run.fit():
+        foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
+        say(
+            f"epoch {row['epoch']:3d}/{run.total_epochs}  loss {row['train_loss']:.4f}  "
+            f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  mean IoU {row['val_mean_iou']:.4f}"
+            f"{foreground}  {row['seconds']:.1f} s"
+        )
+    found = run.finish()
+    if not first:
+        return found
+    rivals = baselines(train_set if settings.curriculum.stage is None else views[0], views[1])
+    write_metrics(
+        folder / "metrics.json", found, rivals, {"checkpoint": str(folder / BEST), "data": settings.data.data}
+    )
+    write_run_report(
+        folder / "report.html",
+        Segmenter(run.network, run.recipe.preprocessing),
+        views[1],
+        found,
+        rivals,
+        run.state.rows,
+        asdict(settings),
+        title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}",
+    )
+    say(f"\nbest epoch {run.state.best_epoch}, validation {shown}:\n")
+    say(results_text(found, rivals, val_set.classes))
+    say(f"\nwrote {folder / BEST}, {folder / 'metrics.json'} and {folder / 'report.html'}")
+    return found

@@ -1,0 +1,91 @@
+"""Looking through what a set says about its objects: ``boxes.csv`` and masks whose values number the objects."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data.folders import Dataset
+from scratchnet.data.names import find_entry
+from scratchnet.data.objects.separation import BOXES, ObjectBox, group_by_image, read_boxes
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.wording import pixels
+
+
+class ObjectFindings:
+    """The objects of a set, read once and compared with its masks one by one.
+
+    Parameters
+    ----------
+    root : Path
+        Of the set.
+    classes : sequence of str
+        Names of the classes.
+    names : sequence of str
+        Of the images.
+
+    Attributes
+    ----------
+    boxes : dict of str to list of ObjectBox
+        Of every image; empty where the set has no ``boxes.csv``.
+    problems : list of str
+        One line for each thing that has to be put right.
+    """
+
+    def __init__(self, root: Path, classes: Sequence[str], names: Sequence[str] = ()) -> None:
+        self.path, self.classes = find_entry(root, BOXES), classes
+        self.boxes: dict[str, list[ObjectBox]] = {}
+        self.problems: list[str] = []
+        self.numbered = 0
+        if self.path.exists():
+            try:
+                rows, self.problems = read_boxes(self.path, classes)
+                self.boxes = group_by_image(rows, names, str(self.path))
+            except UserError as error:
+                self.problems.append(str(error))
+
+    def compare_names(self, names: Collection[str]) -> None:
+        """Find boxes of images that do not exist."""
+        for name in sorted(self.boxes.keys() - set(names)):
+            self.problems.append(f"{self.path}: has boxes for {name!r}, but there is no such image; remove the lines")
+
+    def compare(self, dataset: Dataset, index: int, mask: Array) -> None:
+        """Hold one image's boxes and numbered objects against its mask (h, w)."""
+        sample = dataset.samples[index]
+        height, width = mask.shape
+        for b in self.boxes.get(sample.name, ()):
+            top, left, h, w = b.box
+            where = (
+                f"{self.path}: {sample.name}, {self.classes[b.label]} at x {left} to {left + w}, y {top} to {top + h}"
+            )
+            if top + h > height or left + w > width:
+                self.problems.append(f"{where}: reaches beyond the image of {pixels(height, width)}; correct the box")
+            elif not (mask[b.box.slices] == b.label).any():
+                self.problems.append(f"{where}: the mask has no pixel of that class there; correct the box or the mask")
+        try:
+            numbers = dataset.load_objects(index)
+        except UserError as error:
+            self.problems.append(str(error))
+            return
+        if numbers is None:
+            return
+        if numbers.shape != mask.shape:
+            h, w = numbers.shape
+            self.problems.append(
+                f"{sample.objects} is {h}×{w} but its image {height}×{width} pixels (height × width); export it alike"
+            )
+        self.numbered += len(np.setdiff1d(numbers, (0, 255)))
+
+    def lines(self) -> list[str]:
+        """Return what there is, as lines to read."""
+        lines = []
+        if rows := [b for boxes in self.boxes.values() for b in boxes]:
+            kinds = Counter(self.classes[b.label] for b in rows)
+            counts = ", ".join(f"{name} {kinds[name]}" for name in self.classes if kinds[name])
+            sides = [max(b.box.height, b.box.width) for b in rows]
+            lines.append(f"{BOXES}: {len(rows)} boxes of {min(sides)} to {max(sides)} pixels ({counts})")
+        if self.numbered:
+            lines.append(f"numbered objects: {self.numbered}")
+        return lines

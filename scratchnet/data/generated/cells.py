@@ -1,0 +1,258 @@
+"""Blood smears under the microscope, drawn: a segmentation task that no threshold solves."""
+
+from dataclasses import dataclass
+from math import hypot
+from typing import Literal, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from scratchnet.arrays import Array
+from scratchnet.data.generated.smear_shapes import bump, coverage, patch_round, relative_radius, smooth_noise
+
+CellTask: TypeAlias = Literal["stained", "red"]
+"""What counts as foreground: the stained, nucleated cells, or the red ones."""
+
+CELL_CLASSES: dict[CellTask, tuple[str, str]] = {
+    "stained": ("background", "stained cell"),
+    "red": ("background", "red cell"),
+}
+
+# Optical densities (red, green, blue light): how strongly each dye swallows which colour.
+_HAEMOGLOBIN = np.array([[0.25, 0.40, 0.22], [0.16, 0.42, 0.30], [0.34, 0.36, 0.13], [0.20, 0.34, 0.10]], np.float32)
+_CHROMATIN = np.array([[1.15, 1.90, 0.50], [0.75, 1.60, 0.30], [0.45, 1.35, 0.15]], np.float32)
+_CYTOPLASM = np.array([[0.10, 0.30, 0.06], [0.26, 0.22, 0.03], [0.16, 0.34, 0.18], [0.20, 0.30, 0.12]], np.float32)
+
+
+@dataclass(frozen=True)
+class _Stain:
+    """The look of one slide: dyes, how clearly cells are shaped, sharpness.
+
+    Attributes
+    ----------
+    red, chromatin, cytoplasm : (3,) float32
+        Optical densities of a red cell, of a nucleus and of the body round the nucleus.
+    pallor : float
+        How much thinner red cells are in the middle, 0 to 1.
+    rim : float
+        How much darker their outline is.
+    halo : float
+        Brightness of the line that a cell's edge refracts into the background.
+    """
+
+    red: Array
+    chromatin: Array
+    cytoplasm: Array
+    pallor: float
+    rim: float
+    halo: float
+
+
+def make_cells(
+    rng: np.random.Generator, size: int = 128, task: CellTask = "stained", magnification: float = 1.0
+) -> tuple[Array, Array]:
+    """Draw a stained blood smear.
+
+    Light passes through the dyes: a pixel is the lamp's light times exp(−optical density), and densities of
+    overlapping red cells add up (Beer–Lambert law). Lamp, dyes, crowding, focus and noise differ from picture to
+    picture; dark nuclei are only half of the stained cells, whose bodies are as bright as red cells or background.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    size : int
+        Side of the picture in pixels. Up to 128 the cells grow with it; beyond, the field holds more of them.
+    task : {"stained", "red"}
+        ``stained``: the mask is 1 on whole stained cells, nucleus and body; about one picture in ten has none.
+        ``red``: the mask is 1 on red cells, their pale middles included, where no stained cell lies on top.
+        The same generator state gives the same picture for both.
+    magnification : float
+        How much larger than usual the cells appear; the field is that much smaller.
+
+    Returns
+    -------
+    image : (size, size, 3) uint8
+    mask : (size, size) uint8
+    """
+    unit = min(size, 128) / 128 * magnification
+    fields = (size / (128 * unit)) ** 2
+    stain = _random_stain(rng)
+    density = np.zeros((size, size, 3), np.float32)
+    red, stained = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
+    whites = _place_white(rng, size, unit, fields)
+    for centre, radius in _place_red(rng, size, unit, whites):
+        _draw_red(rng, density, red, centre, radius, stain)
+    for _ in range(rng.poisson(2.5 * fields)):
+        _draw_platelet(rng, density, unit, stain)
+    for centre, radius in whites:
+        _draw_white(rng, density, stained, centre, radius, stain)
+    inside = stained > 0.5
+    mask = inside if task == "stained" else (red > 0.5) & ~inside
+    return _photograph(rng, density, unit), mask.astype(np.uint8)
+
+
+def _random_stain(rng: np.random.Generator) -> _Stain:
+    """Mix the dyes of one slide."""
+
+    def mix(dyes: Array, spread: float) -> Array:
+        shares = rng.dirichlet(np.full(len(dyes), 0.7)).astype(np.float32)
+        mixed: Array = shares @ dyes * np.float32(rng.uniform(1 - spread, 1 + spread))
+        return mixed
+
+    red = mix(_HAEMOGLOBIN, 0.3)
+    cytoplasm = mix(_CYTOPLASM, 0.25)
+    likeness = np.float32(rng.uniform(0.0, 0.35))
+    return _Stain(
+        red=red,
+        chromatin=mix(_CHROMATIN, 0.2),
+        cytoplasm=cytoplasm + likeness * (red - cytoplasm),
+        pallor=1 - rng.uniform(0, 0.95) ** 2,
+        rim=rng.uniform(0.1, 0.9),
+        halo=rng.uniform(0.02, 0.2),
+    )
+
+
+def _place_white(
+    rng: np.random.Generator, size: int, unit: float, fields: float
+) -> list[tuple[tuple[float, float], float]]:
+    """Choose centres and radii of the stained cells: in a field of 128 pixels mostly one, at times two or none."""
+    count = int(rng.choice(3, p=(0.1, 0.72, 0.18))) if fields < 2 else int(rng.poisson(0.6 * fields))
+    margin = 15 * unit
+    placed: list[tuple[tuple[float, float], float]] = []
+    for _ in range(count):
+        radius = rng.uniform(22, 35) * unit
+        for _ in range(20):
+            y, x = rng.uniform(margin, size - margin, 2).tolist()
+            if all(hypot(y - cy, x - cx) > 0.95 * (radius + r) for (cy, cx), r in placed):
+                placed.append(((y, x), radius))
+                break
+    return placed
+
+
+def _place_red(
+    rng: np.random.Generator, size: int, unit: float, whites: list[tuple[tuple[float, float], float]]
+) -> list[tuple[tuple[float, float], float]]:
+    """Scatter red cells: some slides are crowded and let cells overlap, others are thin."""
+    typical = rng.uniform(14, 20) * unit
+    crowding = rng.uniform(0.5, 1.3)
+    closeness = rng.uniform(0.75, 1.0)
+    placed: list[tuple[tuple[float, float], float]] = []
+    tries = int(4 * crowding * (size + 2 * typical) ** 2 / (np.pi * typical**2))
+    places = rng.uniform(-typical, size + typical, (tries, 2)).tolist()
+    radii = (typical * rng.normal(1, 0.09, tries)).tolist()
+    for (y, x), radius in zip(places, radii, strict=True):
+        near_red = any(hypot(y - cy, x - cx) < closeness * (radius + r) for (cy, cx), r in placed)
+        near_white = any(hypot(y - cy, x - cx) < 0.92 * (radius + r) for (cy, cx), r in whites)
+        if near_white or (near_red and rng.random() > 0.06):
+            continue
+        placed.append(((y, x), radius))
+        if len(placed) >= tries // 4:
+            break
+    return placed
+
+
+def _draw_red(
+    rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
+) -> None:
+    """Add a red cell: a disc, thin in the middle, dark at the rim, with a bright line round it."""
+    patch = patch_round(centre, 1.6 * radius, len(mask))
+    if 0 in patch.shape:
+        return
+    stretch = 1 + abs(rng.normal(0, 0.22))
+    relative = relative_radius(rng, patch.y, patch.x, radius, stretch, 0.08)
+    inside = coverage(relative, radius, 1.5)
+    # The hollow lies off the centre and has a shape of its own.
+    y, x = (place - np.float32(rng.normal(0, 0.08 * radius)) for place in (patch.y, patch.x))
+    hollow = relative_radius(rng, y, x, radius * rng.uniform(0.4, 0.68), rng.uniform(1, 1.7), 0)
+    pallor = np.float32(np.clip(stain.pallor + rng.normal(0, 0.15), 0, 1))
+    thickness = 1 - pallor * np.exp(-(hollow**4)) + np.float32(stain.rim) * bump(relative, 0.92, 0.09)
+    thickness = thickness * inside * np.float32(rng.uniform(0.85, 1.15))
+    thickness -= np.float32(stain.halo) * bump(relative, 1 + 3 / radius, 2 / radius)
+    density[patch.rows, patch.columns] += thickness[:, :, None] * stain.red
+    np.maximum(mask[patch.rows, patch.columns], inside, out=mask[patch.rows, patch.columns])
+
+
+def _draw_platelet(rng: np.random.Generator, density: Array, unit: float, stain: _Stain) -> None:
+    """Add a platelet, a small grainy speck of the nucleus's dye, or a crumb of dye that is nearly black."""
+    size = len(density)
+    radius = rng.uniform(1.8, 5.0) * unit
+    patch = patch_round((rng.uniform(0, size), rng.uniform(0, size)), 2.5 * radius, size)
+    if 0 in patch.shape:
+        return
+    relative = relative_radius(rng, patch.y, patch.x, radius, 1 + abs(rng.normal(0, 0.4)), 0.25)
+    grains = np.clip(0.75 + 0.3 * smooth_noise(rng, patch.shape, 2 * unit), 0.2, 1.5)
+    strength = np.float32(rng.uniform(0.25, 0.8))
+    speck = coverage(relative, radius, 2.5) * grains * strength
+    density[patch.rows, patch.columns] += speck[:, :, None] * stain.chromatin
+
+
+def _draw_white(
+    rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
+) -> None:
+    """Lay a stained cell over what is there: a pale, grainy body and a dark nucleus of one to five lobes."""
+    patch = patch_round(centre, 1.6 * radius, len(mask))
+    if 0 in patch.shape:
+        return
+    relative = relative_radius(rng, patch.y, patch.x, radius, 1 + abs(rng.normal(0, 0.13)), 0.07)
+    inside = coverage(relative, radius, 2.0)
+    nucleus = _nucleus(rng, patch.y, patch.x, radius, relative)
+    grain = np.float32(rng.uniform(0.05, 0.4)) * smooth_noise(rng, patch.shape, rng.uniform(1.6, 3.2) * radius / 26)
+    clouds = np.float32(0.14) * smooth_noise(rng, patch.shape, 0.5 * radius)
+    rim = np.float32(rng.uniform(-0.15, 0.35)) * bump(relative, 0.95, 0.12)
+    body = np.clip(1 + grain + clouds + rim, 0.15, 2)[:, :, None] * stain.cytoplasm
+    chromatin = np.clip(1 + np.float32(0.12) * smooth_noise(rng, patch.shape, 0.2 * radius), 0.5, 1.5)
+    cell = body + (nucleus * chromatin)[:, :, None] * stain.chromatin
+    below = density[patch.rows, patch.columns]
+    below += inside[:, :, None] * (cell - below)
+    np.maximum(mask[patch.rows, patch.columns], inside, out=mask[patch.rows, patch.columns])
+
+
+def _nucleus(rng: np.random.Generator, y: Array, x: Array, radius: float, cell: Array) -> Array:
+    """Return how much of each pixel the nucleus covers: round, bent, or several lobes on thin bridges."""
+    kind = rng.choice(3, p=(0.35, 0.2, 0.45))
+    distance = np.full(cell.shape, np.inf, np.float32)
+    if kind == 0:
+        lobes, lobe, orbit, span = 1, rng.uniform(0.58, 0.86), rng.uniform(0, 0.18), 0.0
+    elif kind == 1:
+        lobes, lobe, orbit, span = 5, rng.uniform(0.29, 0.38), rng.uniform(0.36, 0.46), rng.uniform(2.2, 4.2)
+    else:
+        lobes, lobe = int(rng.integers(2, 6)), rng.uniform(0.29, 0.4)
+        orbit, span = rng.uniform(0.34, 0.5), rng.uniform(3.0, 6.0)
+    start = rng.uniform(0, 2 * np.pi)
+    for number in range(lobes):
+        turn = start + span * (number / max(lobes - 1, 1))
+        own = lobe * rng.uniform(0.85, 1.12) if kind == 2 else lobe
+        away = orbit * (rng.uniform(0.8, 1.15) if kind == 2 else 1)
+        dy, dx = np.float32(radius * away * np.sin(turn)), np.float32(radius * away * np.cos(turn))
+        relative = relative_radius(rng, y - dy, x - dx, own * radius, 1 + abs(rng.normal(0, 0.2)), 0.12)
+        edge = (relative - 1) * np.float32(own * radius)
+        distance = _smooth_minimum(distance, edge, np.float32(0.09 * radius))
+    within_cell = (cell - np.float32(0.95)) * np.float32(radius)
+    covered: Array = np.clip(0.5 - np.maximum(distance, within_cell) / np.float32(2), 0, 1)
+    return covered
+
+
+def _smooth_minimum(a: Array, b: Array, blend: np.float32) -> Array:
+    """Return min(a, b), rounded off where the two are closer than ``blend``, which grows a bridge between lobes."""
+    overlap = np.maximum(blend - np.abs(a - b), 0) / blend
+    minimum: Array = np.minimum(a, b) - overlap * overlap * blend / 4
+    return minimum
+
+
+def _photograph(rng: np.random.Generator, density: Array, unit: float) -> Array:
+    """Turn optical density into a picture: uneven light, colour balance, focus, sensor noise."""
+    size = len(density)
+    axis = np.linspace(-1, 1, size, dtype=np.float32)
+    y, x = axis[:, None], axis[None, :]
+    down, across = (np.float32(rng.normal(0, 0.05)) for _ in range(2))
+    vignette = np.float32(rng.uniform(0, 0.12))
+    light: Array = 1 + down * y + across * x - vignette * (y * y + x * x)
+    light += np.float32(0.01) * smooth_noise(rng, (size, size), 0.5 * size)
+    balance = rng.normal(1, 0.025, 3) * np.array([0.98, 1.0, 0.96 - abs(rng.normal(0, 0.045))])
+    lamp = np.float32(255 * rng.uniform(0.74, 1.0)) * balance.astype(np.float32)
+    picture = lamp * light[:, :, None] * np.exp(-density)
+    blurred = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).filter(
+        ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2) * unit)
+    )
+    noise = np.float32(rng.uniform(0.8, 3.5)) * rng.standard_normal(density.shape, dtype=np.float32)
+    return np.clip(np.rint(np.asarray(blurred, np.float32) + noise), 0, 255).astype(np.uint8)

@@ -1,0 +1,129 @@
+"""Data sets that are drawn, not collected: written as folders like any other set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from scratchnet.arrays import Array, generator
+from scratchnet.data.generated.cells import CELL_CLASSES, CellTask, make_cells
+from scratchnet.data.generated.shapes import SHAPE_CLASSES, Scene, make_shapes
+from scratchnet.data.generated.squares import SQUARE_CLASSES, make_square
+from scratchnet.data.images import write_image
+from scratchnet.data.masks import write_mask
+from scratchnet.data.objects.components import boxes_round
+from scratchnet.data.objects.separation import BOXES, ObjectBox, write_boxes
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import atomic_write
+
+GeneratedKind: TypeAlias = Literal["squares", "cells", "shapes"]
+
+_DEFAULT_SIZE: dict[GeneratedKind, int] = {"squares": 512, "cells": 128, "shapes": 160}
+
+
+def generate(
+    kind: GeneratedKind,
+    index: int,
+    seed: int,
+    size: int | None = None,
+    task: CellTask = "stained",
+    magnification: float = 1.0,
+    plain: bool = False,
+) -> tuple[Array, Array]:
+    """Return image and mask number ``index`` of a generated set; it does not depend on how many the set has."""
+    if kind == "shapes":
+        scene = generate_scene(index, seed, size, plain)
+        return scene.image, scene.mask
+    rng = generator(seed, kind, index)
+    size = size or _DEFAULT_SIZE[kind]
+    return make_square(rng, size) if kind == "squares" else make_cells(rng, size, task, magnification)
+
+
+def generate_scene(index: int, seed: int, size: int | None = None, plain: bool = False) -> Scene:
+    """Return picture number ``index`` of a set of shapes with its objects."""
+    return make_shapes(generator(seed, "shapes", index), size or _DEFAULT_SIZE["shapes"], plain)
+
+
+def write_generated(
+    kind: GeneratedKind,
+    directory: Path | str,
+    count: int,
+    seed: int,
+    size: int | None = None,
+    task: CellTask = "stained",
+    validation: float = 0.2,
+    magnification: float = 1.0,
+    plain: bool = False,
+) -> None:
+    """Write a generated set in the layout ``folder``: images, palette PNG masks, class names and two splits.
+
+    Shapes also come with ``objects/``, masks whose values number the objects, and with ``boxes.csv``.
+
+    Parameters
+    ----------
+    kind : {"squares", "cells", "shapes"}
+        See `make_square`, `make_cells` and `make_shapes`.
+    directory : Path or str
+        Made when missing; must be empty.
+    count : int
+        Number of images.
+    seed : int
+        The same seed gives the same files; more images of one seed begin with the same ones.
+    size : int or None
+        Side of the images in pixels; None: 512 for squares, 128 for cells, 160 for shapes.
+    task : {"stained", "red"}
+        What counts as foreground among the cells.
+    validation : float
+        Share of the images, the last ones, that are listed in ``splits/val.txt``.
+    magnification : float
+        Of the cells, see `make_cells`.
+    plain : bool
+        Shapes without textures, see `make_shapes`.
+
+    Raises
+    ------
+    UserError
+        When the folder holds anything, or there are too few images for two splits.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory}: is not an empty folder; choose a new name, nothing is overwritten")
+    if size is not None and size < 16:
+        raise UserError(f"image size {size}: too small to draw on; choose at least 16")
+    if not 0.25 <= magnification <= 4:
+        raise UserError(f"magnification {magnification}: expected a number from 0.25 to 4")
+    if not 0 < validation < 1:
+        raise UserError(f"validation fraction {validation}: expected a number between 0 and 1, for example 0.2")
+    held_out = max(round(count * validation), 1)
+    if held_out >= count:
+        raise UserError(f"{count} images, {held_out} of them for validation, leave none to train on; make more")
+    names = [f"{kind}-{index:04d}" for index in range(count)]
+    boxes: list[ObjectBox] = []
+    for index, name in enumerate(names):
+        if kind == "shapes":
+            scene = generate_scene(index, seed, size, plain)
+            image, mask = scene.image, scene.mask
+            write_mask(directory / "objects" / f"{name}.png", scene.objects)
+            boxes += _boxes(name, scene)
+        else:
+            image, mask = generate(kind, index, seed, size, task, magnification)
+        write_image(directory / "images" / f"{name}.png", image)
+        write_mask(directory / "masks" / f"{name}.png", mask)
+    classes = {"squares": SQUARE_CLASSES, "cells": CELL_CLASSES[task], "shapes": SHAPE_CLASSES}[kind]
+    if boxes:
+        write_boxes(directory / BOXES, boxes, classes)
+    _write_lines(directory / "classes.txt", classes)
+    _write_lines(directory / "splits" / "train.txt", names[:-held_out])
+    _write_lines(directory / "splits" / "val.txt", names[-held_out:])
+
+
+def _boxes(name: str, scene: Scene) -> list[ObjectBox]:
+    """Return the boxes round what is to be seen of every object."""
+    return [
+        ObjectBox(name, scene.labels[number - 1], box, scene.sizes[number - 1])
+        for number, box in boxes_round(scene.objects).items()
+    ]
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    with atomic_write(path) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())

@@ -1,0 +1,31 @@
+"""Arrays of a program know their memory, but do not hold it: what is dead for the recorded code is used again."""
+
+from typing import Any
+
+import numpy as np
+
+from scratchnet.engine.memory.pool import Shared
+
+
+def detached(value: Any) -> Any:
+    """Return an array on the same memory that does not keep a pooled array alive, so that its memory is used again."""
+    if isinstance(value, tuple):
+        return tuple(map(detached, value))
+    if not isinstance(value, np.ndarray):
+        return value
+    value = value.view(np.ndarray)
+    owner: Any = value
+    while isinstance(owner, np.ndarray) or type(owner).__name__ == "DummyArray":
+        if owner.base is None:
+            return value
+        owner = owner.base
+    if not isinstance(owner, memoryview) or not isinstance(owner.obj, Shared):
+        return value  # not a recorder's: it must stay alive for as long as the program
+    memory: Any = owner.obj
+    offset = value.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
+    return np.ndarray(value.shape, value.dtype, memory, offset, value.strides)
+
+
+def detached_deep(value: Any) -> Any:
+    """Return nested lists and tuples of such arrays."""
+    return type(value)(map(detached_deep, value)) if isinstance(value, list | tuple) else detached(value)

@@ -1,0 +1,44 @@
+"""Who is recording at the moment, for those that have something to note down."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Writer(Protocol):
+    """What arrays and threads need of a :class:`Recorder <scratchnet.engine.capture.recorder.Recorder>`."""
+
+    def write(self, function: Callable[..., Any], *arguments: Any, **settings: Any) -> None:
+        """Note down one call."""
+
+    def shares(self, function: Callable[[Sequence[T]], R], shares: list[Sequence[T]]) -> list[R]:
+        """Run the shares one after the other, noting down a list of calls each."""
+
+
+_WRITER: ContextVar[Writer | None] = ContextVar("writer", default=None)
+
+
+def recorder() -> Writer | None:
+    """Return the recorder at work, if any."""
+    return _WRITER.get()
+
+
+@contextmanager
+def at_work(writer: Writer) -> Iterator[None]:
+    """Let all calls inside this block go to ``writer``."""
+    token = _WRITER.set(writer)
+    try:
+        yield
+    finally:
+        _WRITER.reset(token)
+
+
+def write(function: Callable[..., Any], *arguments: Any, **settings: Any) -> None:
+    """Note a call down if a recorder is at work."""
+    writer = _WRITER.get()
+    if writer is not None:
+        writer.write(function, *arguments, **settings)

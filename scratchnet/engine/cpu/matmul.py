@@ -1,0 +1,61 @@
+"""Matrix products distributed over the cores, for convolutions whose kernel does not slide."""
+
+from collections.abc import Sequence
+
+from scratchnet.arrays import Array, namespace
+from scratchnet.engine.cpu.parallel import for_each, share_out, thread_count
+from scratchnet.engine.memory.pool import zeros
+
+SMALL = 1 << 18
+"""Multiply-adds up to which a BLAS takes a transposed matrix as it lies. It copies it for a larger product, which takes
+longer than a product with a few rows."""
+
+NARROWEST = 32
+"""Columns that are worth a product of their own."""
+
+
+def product(a: Array, b: Array, out: Array) -> None:
+    """Write ``a · b`` to ``out``; each core computes some of its rows, or of its columns if there are more of them.
+
+    Parameters
+    ----------
+    a : (rows, k)
+    b : (k, columns)
+    out : (rows, columns)
+    """
+    xp = namespace(a)
+    rows, columns = out.shape
+    pieces = _pieces(max(rows, columns))
+    if 1 < rows < columns and b.strides[0] < b.strides[1]:
+        step = max(NARROWEST, SMALL // max(1, a.size))
+        pieces = [slice(begin, begin + step) for begin in range(0, columns, step)]
+
+    def multiply(piece: slice) -> None:
+        if rows >= columns:
+            xp.matmul(a[piece], b, out=out[piece])
+        else:
+            xp.matmul(a, b[:, piece], out=out[:, piece])
+
+    for_each(multiply, pieces, a.size * columns)
+
+
+def product_over_rows(a: Array, b: Array) -> Array:
+    """Return ``aᵀ · b`` for tall matrices (rows, k) and (rows, columns); each core sums over some of the rows."""
+    xp = namespace(a)
+
+    def multiply(share: Sequence[slice]) -> Array:
+        total = zeros(a, (a.shape[1], b.shape[1]))
+        for piece in share:
+            total += xp.matmul(a[piece].T, b[piece])
+        return total
+
+    total, *others = share_out(multiply, _pieces(len(a)), a.size * b.shape[1])
+    for other in others:
+        total += other
+    return total
+
+
+def _pieces(length: int) -> list[slice]:
+    """Cut ``length`` into one piece per core."""
+    count = min(thread_count(), length)
+    return [slice(k * length // count, (k + 1) * length // count) for k in range(count)]

@@ -1,0 +1,163 @@
+"""Batch norm with its ReLU on a GPU (see ``normalization.cu``): three passes over memory forward, five backward.
+
+Nothing is written over x or dy, whatever ``overwrite`` says: the kernels promise the compiler that their arrays are
+apart.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch, rows_and_numbers
+from scratchnet.engine.cuda.sums import Chunks
+from scratchnet.engine.memory.pool import empty
+from scratchnet.ops.normalization import Normalized
+
+FILE = "normalization"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled(Normalized):
+    """What the kernels of the backward pass need; ``y`` is None, whether or not a ReLU was part of it.
+
+    Attributes
+    ----------
+    scale, shift : (c,)
+        The output is ``scale·x + shift``
+    relu : bool
+        … and 0 in place of what is negative.
+    """
+
+    scale: Array
+    shift: Array
+    relu: bool
+
+    def positive(self) -> Array | None:
+        """Return where a ReLU let its input through; None where there was none."""
+        passed: Array = self.x * self.scale + self.shift > 0
+        return passed if self.relu else None
+
+    def without_relu(self) -> "Scaled":
+        """Return what the backward pass needs of a gradient that comes from behind the ReLU's own."""
+        return replace(self, relu=False)
+
+
+def batch_norm(
+    x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False, overwrite: bool = False
+) -> tuple[Array, Scaled]:
+    """Normalise by the batch's own statistics; as :func:`scratchnet.ops.normalization.batch_norm`."""
+    (x,) = contiguous(x)
+    return batch_norm_fixed(x, gamma, beta, *batch_statistics(x), eps, relu)
+
+
+def batch_statistics(x: Array) -> tuple[Array, Array]:
+    """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
+    (x,) = contiguous(x)
+    chunks = Chunks.of(x)
+    parts, c, pixels = chunks.parts(x, 2), chunks.channels, np.int64(chunks.pixels)
+    mean, variance = empty(x, (c,)), empty(x, (c,))
+    launch(FILE, "chunk_moments", x.dtype, chunks.first, chunks.block, x, parts, pixels, chunks.size, c)
+    sizes = pixels, chunks.count, chunks.size, c
+    launch(FILE, "finish_moments", x.dtype, chunks.second, chunks.block, parts, mean, variance, *sizes)
+    return mean, variance
+
+
+def batch_norm_fixed(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    variance: Array,
+    eps: float = 1e-5,
+    relu: bool = False,
+) -> tuple[Array, Scaled]:
+    """Normalise by given statistics; as :func:`scratchnet.ops.normalization.batch_norm_fixed`."""
+    x, gamma, beta, mean, variance = contiguous(x, gamma, beta, mean, variance)
+    n, h, w, c = x.shape
+    inverse_std, scale, shift = (empty(x, (c,)) for _ in range(3))
+    given = gamma, beta, mean, variance, inverse_std, scale, shift, float(eps), c
+    launch(FILE, "scale_and_shift", x.dtype, (-(-c // THREADS),), (THREADS,), *given)
+    y = empty(x, x.shape)
+    grid, block = rows_and_numbers(n * h, w * c)
+    launch(FILE, "apply", x.dtype, grid, block, x, y, scale, shift, n * h, w * c, c, relu)
+    return y, Scaled(x, None, mean, variance, inverse_std, scale=scale, shift=shift, relu=relu)
+
+
+def batch_norm_backward(
+    dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
+) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm`."""
+    return _backward(dy, normalized, fixed=False)
+
+
+def batch_norm_fixed_backward(
+    dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
+) -> tuple[Array, Array, Array]:
+    """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`."""
+    return _backward(dy, normalized, fixed=True)
+
+
+def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, Array]:
+    """Go back; what is kept holds γ already."""
+    if not isinstance(kept, Scaled):  # the forward pass was in textbook mode
+        return NotImplemented  # type: ignore[no-any-return]
+    (dy,) = contiguous(dy)
+    dgamma, dbeta, a, b = _slopes(dy, kept, fixed)
+    return _combine(dy, kept, a, b), dgamma, dbeta
+
+
+def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = False) -> tuple[Array, Array, Array]:
+    """Return dy, dgamma (c,) and dbeta (c,): :func:`input_gradient` sees to the ReLU."""
+    if not isinstance(normalized, Scaled):
+        return NotImplemented  # type: ignore[no-any-return]
+    (dy,) = contiguous(dy)
+    dgamma, dbeta, _, _ = _slopes(dy, normalized, fixed=True)
+    return dy, dgamma, dbeta
+
+
+def input_gradient(
+    dz: Array,
+    normalized: Normalized,
+    gamma: Array,
+    dgamma: Array,
+    dbeta: Array,
+    count: Any,
+    overwrite: bool = False,
+) -> Array:
+    """Return dx (n, h, w, c), by sums over ``count`` pixels of which these may be a part."""
+    if not isinstance(normalized, Scaled):
+        return NotImplemented  # type: ignore[no-any-return]
+    a = -normalized.scale * normalized.inverse_std * dgamma / count
+    b = -normalized.scale * dbeta / count - a * normalized.mean
+    return _combine(dz, normalized, a, b)
+
+
+def _slopes(dy: Array, kept: Scaled, fixed: bool) -> tuple[Array, Array, Array, Array]:
+    """Return dgamma, dbeta, and the a and b of dx = scale·dz + a·x + b, (c,) each."""
+    chunks = Chunks.of(dy)
+    c, parts, pixels = chunks.channels, chunks.parts(dy, 2), np.int64(chunks.pixels)
+    sizes = pixels, chunks.size, c, kept.relu
+    launch(
+        FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block,
+        dy, kept.x, kept.mean, kept.scale, kept.shift, parts, *sizes,
+    )  # fmt: skip
+    dgamma, dbeta, a, b = (empty(dy, (c,)) for _ in range(4))
+    launch(
+        FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block,
+        parts, kept.mean, kept.inverse_std, kept.scale, dgamma, dbeta, a, b, pixels, chunks.count, c, fixed,
+    )  # fmt: skip
+    return dgamma, dbeta, a, b
+
+
+def _combine(dy: Array, kept: Scaled, a: Array, b: Array) -> Array:
+    """Return dx."""
+    n, h, w, c = dy.shape
+    dx = empty(dy, dy.shape)
+    grid, block = rows_and_numbers(n * h, w * c)
+    launch(
+        FILE, "combine", dy.dtype, grid, block,
+        dy, kept.x, kept.scale, kept.shift, a, b, dx, n * h, w * c, c, kept.relu,
+    )  # fmt: skip
+    return dx

@@ -1,0 +1,1 @@
+"""Reuse of the memory of large arrays."""

@@ -1,0 +1,60 @@
+"""Recomputing batch norm's statistics over a data set.
+
+The running averages of a training are averages over past batches, seen by past weights; after a short training, or
+one with a batch of a single image, they fit the final weights badly, and the network fails at test time although it
+did well in training. SegNet's authors therefore run the finished network over the training set once more and average
+the means and variances of all batches (the released ``compute_bn_statistics``).
+
+A mean over batches drawn at random does not get much better after a few hundred of them, and a set of boxes may have
+hundreds of thousands: DeconvNet's second stage sees each of its boxes about once in the whole training. So a run takes
+:data:`ENOUGH` batches, or one pass over the set where that is less.
+"""
+
+from collections.abc import Iterable
+
+from scratchnet.arrays import Array, namespace, to_device_of
+from scratchnet.network import Network
+from scratchnet.training.distributed.process_group import forward_without_images
+
+ENOUGH = 256
+"""Batches that a run averages over at most."""
+
+
+def recalibrate(network: Network, batches: Iterable[Array]) -> int:
+    """Replace the running statistics, unless frozen, by the mean of the batches' means and variances.
+
+    Parameters
+    ----------
+    network : Network
+        Left in evaluation mode, with running statistics in use.
+    batches : iterable of (n, h, w, c)
+        Preprocessed images, batched as in training; without images where other processes have all of a batch.
+
+    Returns
+    -------
+    int
+        How many batches were averaged.
+    """
+    layers = {name: norm for name, norm in network.eval().batch_norms().items() if not norm.frozen}
+    for layer in layers.values():
+        layer.statistics = "batch"
+    there = network.flat().values
+    xp = namespace(there)
+    totals = {name: [xp.zeros(layer.channels), xp.zeros(layer.channels)] for name, layer in layers.items()}
+    count = 0
+    for x in batches:
+        if len(x):
+            network.forward(to_device_of(there, x), keep=False)
+        else:  # other processes have all of this batch
+            forward_without_images(network)
+        for name, layer in layers.items():
+            assert layer.last is not None  # it has just run
+            totals[name][0] += layer.last[0]
+            totals[name][1] += layer.last[1]
+        count += 1
+    network.use_statistics("running")
+    for name, layer in layers.items():
+        if count:
+            layer.buffers["running_mean"].value[...] = totals[name][0] / count
+            layer.buffers["running_var"].value[...] = totals[name][1] / count
+    return count

@@ -1,0 +1,1 @@
+"""Animations of convolutions and of a network's forward pass."""

@@ -1,0 +1,128 @@
+"""Frames for animations: numbers in coloured cells, drawn with Pillow.
+
+Matplotlib takes a tenth of a second per picture, too long for an animation of two dozen. Here a frame
+takes a few milliseconds, and few colours keep the file small. `scratchnet.visualization.style` defines the colours.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from scratchnet.arrays import Array
+from scratchnet.ops.geometry import Pair
+from scratchnet.visualization.style import INK, MUTED, ROLES
+
+CELL = 32
+"""Pixels of a cell's side."""
+TITLE = 24
+"""Pixels above a matrix for its title."""
+MARGIN = 16
+RGB = np.array([1 << 16, 1 << 8, 1], np.int32)
+"""Makes one number of a colour."""
+
+
+class Sheet:
+    """One frame.
+
+    Parameters
+    ----------
+    width, height : int
+        Pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.image = Image.new("RGB", (width, height), "white")
+        self._draw = ImageDraw.Draw(self.image)
+
+    def matrix(
+        self,
+        at: Pair,
+        values: Array,
+        roles: Array | str,
+        title: str = "",
+        shown: Array | None = None,
+        frame: tuple[int, int, int, int] | None = None,
+        tints: Array | float = 0.5,
+    ) -> None:
+        """Draw a matrix of numbers.
+
+        Parameters
+        ----------
+        at : (x, y)
+            Pixel of the top left corner of the first cell; the title stands above it.
+        values : (rows, columns)
+        roles : (rows, columns) of str, or one for all
+            Keys of `scratchnet.visualization.style.ROLES`, or "" for a white cell.
+        title : str
+        shown : (rows, columns) bool or None
+            Cells that are filled in; the others are empty squares. None: all.
+        frame : (row, column, rows, columns) or None
+            A heavy frame round these cells.
+        tints : (rows, columns) or float
+            Share of the role's colour in a cell, 0 to 1.
+        """
+        x, y = at
+        rows, columns = values.shape
+        named, strength = (np.broadcast_to(np.asarray(one), values.shape) for one in (roles, tints))
+        for row, column in np.ndindex(rows, columns):
+            left, top = x + column * CELL, y + row * CELL
+            filled = shown is None or shown[row, column]
+            colour = tint(str(named[row, column]) if filled else "", float(strength[row, column]))
+            self._draw.rectangle((left, top, left + CELL, top + CELL), fill=colour, outline=MUTED)
+            if filled:
+                middle = (left + CELL / 2, top + CELL / 2)
+                self._draw.text(middle, number(float(values[row, column])), fill=INK, font=font(13), anchor="mm")
+        if frame is not None:
+            row, column, high, wide = frame
+            left, top = x + column * CELL, y + row * CELL
+            self._draw.rectangle((left, top, left + wide * CELL, top + high * CELL), outline=INK, width=3)
+        self.text((x, y - 7), title)
+
+    def text(self, at: Pair, words: str, size: int = 13, anchor: str = "ls") -> None:
+        """Write a line; ``anchor`` says where ``at`` lies in it, in Pillow's letters ("ls": left, on the baseline)."""
+        self._draw.text(at, words, fill=INK, font=font(size), anchor=anchor)
+
+
+def number(value: float) -> str:
+    """Return a number with at most two decimals and a true minus sign."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text.replace("-", "−")
+
+
+def tint(role: str, share: float) -> tuple[int, int, int]:
+    """Return white blended with a role's colour."""
+    if not role:
+        return 255, 255, 255
+    red, green, blue, *_ = (round(255 + share * (part - 255)) for part in ImageColor.getrgb(ROLES[role]))
+    return red, green, blue
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the font of matplotlib's figures."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
+def animation(frames: Sequence[Image.Image], colours: int = 64) -> list[Image.Image]:
+    """Return the frames in one palette, their most frequent colours, so that the GIF is small and nothing flickers."""
+    count: Counter[Any] = Counter()
+    for frame in frames:
+        count.update({colour: times for times, colour in frame.getcolors(frame.width * frame.height) or ()})
+    found = np.array([colour for colour, _ in count.most_common()])  # (all, 3)
+    palette = found[:colours]
+    nearest = ((found[:, None] - palette) ** 2).sum(axis=2).argmin(axis=1)
+    place = np.zeros(1 << 24, np.uint8)
+    place[found @ RGB] = nearest
+    return [_with_palette(place[np.asarray(frame, np.int32) @ RGB], palette) for frame in frames]
+
+
+def _with_palette(places: Array, palette: Array) -> Image.Image:
+    image = Image.fromarray(places)
+    image.putpalette(palette.ravel().tolist())
+    return image

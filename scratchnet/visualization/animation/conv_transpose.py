@@ -1,0 +1,116 @@
+"""Animation of a transposed convolution: every input value adds a scaled copy of the kernel to the output.
+
+Stamps lie s cells apart and are summed where they overlap; padding p then cuts p cells off every side.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from scratchnet.arrays import Array
+from scratchnet.ops.geometry import Pair, pair
+from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Sheet, animation, number
+
+GAP = 2 * MARGIN
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Contribution of one input value.
+
+    Attributes
+    ----------
+    row, column : int
+        Position of the input value.
+    top, left : int
+        Output cell of the stamp's corner.
+    values : (kh, kw)
+        The kernel times the input value.
+    sums : (oh, ow)
+        The uncropped output so far, including this stamp.
+    count : (oh, ow)
+        Number of stamps on each cell so far.
+    """
+
+    row: int
+    column: int
+    top: int
+    left: int
+    values: Array
+    sums: Array
+    count: Array
+
+
+def stamps(image: Array, kernel: Array, stride: int | Pair = 1) -> Iterator[Stamp]:
+    """Yield the stamps of a transposed convolution of one map with one kernel, row by row.
+
+    Parameters
+    ----------
+    image : (h, w)
+    kernel : (kh, kw)
+    stride : int or (vertical, horizontal)
+
+    Examples
+    --------
+    >>> *_, last = stamps(np.array([[1, 10]]), np.array([[1, 2, 3]]), stride=(1, 2))
+    >>> last.sums, last.count
+    (array([[ 1,  2, 13, 20, 30]]), array([[1, 1, 2, 1, 1]]))
+    """
+    (h, w), (kh, kw), (sh, sw) = image.shape, kernel.shape, pair(stride, "stride", 1)
+    size = ((h - 1) * sh + kh, (w - 1) * sw + kw)
+    sums, count = np.zeros(size, np.result_type(image, kernel)), np.zeros(size, np.int64)
+    for row, column in np.ndindex(h, w):
+        top, left, values = row * sh, column * sw, image[row, column] * kernel
+        sums[top : top + kh, left : left + kw] += values
+        count[top : top + kh, left : left + kw] += 1
+        yield Stamp(row, column, top, left, values, sums.copy(), count.copy())
+
+
+def transposed_frames(
+    image: Array, kernel: Array, stride: int | Pair = 1, padding: int | Pair = 0
+) -> list[Image.Image]:
+    """Return one picture per stamp, and one of the result cropped by the padding.
+
+    Cells with more stamps are darker.
+
+    Parameters
+    ----------
+    image : (h, w)
+    kernel : (kh, kw)
+    stride, padding : int or (vertical, horizontal)
+        Of the convolution that is transposed.
+
+    Returns
+    -------
+    list of h·w + 1 PIL images
+        For `scratchnet.visualization.keep`.
+    """
+    ph, pw = pair(padding, "padding", 0)
+    every = list(stamps(image, kernel, stride))
+    (h, w), (kh, kw), (oh, ow) = image.shape, kernel.shape, every[0].sums.shape
+    left, middle = MARGIN, MARGIN + max(w, 3) * CELL + GAP
+    right = middle + max(kw, 4) * CELL + GAP
+    width, top = right + ow * CELL + MARGIN, MARGIN + TITLE
+    height = top + max(oh, h, 2 * kh + 1) * CELL + MARGIN
+    most = int(every[-1].count.max())
+    frames = []
+    for stamp in every:
+        sheet = Sheet(width, height)
+        sheet.matrix((left, top), image, "image", "input", frame=(stamp.row, stamp.column, 1, 1))
+        value = number(image[stamp.row, stamp.column])
+        sheet.matrix((middle, top), kernel, "weight", "kernel")
+        sheet.matrix((middle, top + (kh + 1) * CELL), stamp.values, "weight", f"kernel × {value}")
+        frame, shades = (stamp.top, stamp.left, kh, kw), 0.3 + 0.6 * (stamp.count - 1) / max(1, most - 1)
+        sheet.matrix((right, top), stamp.sums, "output", "output: sum of stamps", stamp.count > 0, frame, shades)
+        frames.append(sheet.image)
+    sheet, last = Sheet(width, height), every[-1]
+    sheet.matrix((left, top), image, "image", "input")
+    sheet.matrix((middle, top), kernel, "weight", "kernel")
+    kept = np.zeros((oh, ow), bool)
+    kept[ph : oh - ph, pw : ow - pw] = True
+    words = "output" if kept.all() else f"output: {oh - 2 * ph}×{ow - 2 * pw} left"
+    roles = np.where(kept, "output", "")
+    sheet.matrix((right, top), last.sums, roles, words, frame=(ph, pw, oh - 2 * ph, ow - 2 * pw))
+    return animation([*frames, sheet.image])

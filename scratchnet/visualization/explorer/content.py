@@ -1,0 +1,199 @@
+"""Data of the explorer page: the layers, their links, a few maps of each, switches and kernels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data.masks import PALETTE
+from scratchnet.layers import BilinearTranspose2d, Conv2d, ConvTranspose2d, MaxPool2d
+from scratchnet.losses import probabilities
+from scratchnet.network import Network
+from scratchnet.visualization.explorer.maps import choose_maps
+from scratchnet.visualization.explorer.packing import Packer, quantize
+from scratchnet.visualization.explorer.stages import Stage, stages
+from scratchnet.visualization.explorer.view import View
+from scratchnet.visualization.html import hex_colour
+from scratchnet.visualization.overlays import overlay, switch_colours
+
+MOST_CLASSES = 24
+"""Maximum number of classes with probabilities on the page; beyond it, only the most probable are kept."""
+
+
+def content(
+    network: Network, view: View, class_names: Sequence[str], most: int, start_class: int | None = None
+) -> dict[str, Any]:
+    """Run a network on a part of an image and return the page's data, ready for JSON.
+
+    Parameters
+    ----------
+    network : Network
+        In evaluation mode.
+    view : View
+    class_names : sequence of str
+    most : int
+        Maximum number of maps per layer.
+    start_class : int or None
+        The page opens at the pixel with the highest probability of this class; None takes the most frequent class
+        other than class 0.
+    """
+    h, w = view.size
+    values, switches = _run(network, view.x)
+    found = stages(network, (view.x.shape[1], view.x.shape[2]))
+    p: Array = probabilities(values[found[-1].value])[0, :h, :w]
+    chosen = choose_maps(found, values, most, _likely(p, found[-1]))
+    packer = Packer()
+    layers = [_layer(i, found, chosen, values, switches, packer) for i in range(len(found))]
+    layers[0]["photo"] = packer.add_bytes(view.photo)
+    layers.append(_classes(p, view, network.border, found, packer))
+    kernels = {stage.layer.kernel[1] for stage in found if isinstance(stage.layer, MaxPool2d)}
+    return {
+        "layers": layers,
+        "classes": [{"name": name, "colour": hex_colour(PALETTE[i])} for i, name in enumerate(class_names)],
+        "switches": {kernel: [hex_colour(colour) for colour in switch_colours(kernel)] for kernel in kernels},
+        "colours": view.colours,
+        "start": _start(p, start_class),
+        "arrays": packer.text(),
+    }
+
+
+def _run(network: Network, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the output of every step, and the switches of every pool."""
+    pools = {step.name: step.layer for step in network.steps if isinstance(step.layer, MaxPool2d)}
+    values, switches = {"input": x}, {}
+    for name, value in network.walk(x, keep=True):
+        values[name] = value
+        pooled = pools[name].switches if name in pools else None
+        if pooled is not None:
+            switches[name] = pooled.index[0]
+    for step in network.steps:
+        step.layer.release()
+    return values, switches
+
+
+def _layer(
+    i: int,
+    found: Sequence[Stage],
+    chosen: Sequence[Sequence[int]],
+    values: Mapping[str, Array],
+    switches: Mapping[str, Array],
+    packer: Packer,
+) -> dict[str, Any]:
+    """Return the data of one layer."""
+    stage, channels = found[i], chosen[i]
+    number = {name: j for j, other in enumerate(found) for name in (other.value, f"{other.name}.switches")}
+    maps, scale, zero = quantize(values[stage.value][0][:, :, channels])
+    layer: dict[str, Any] = {
+        **_box(stage),
+        "channels": channels,
+        "maps": packer.add_bytes(maps),
+        "scale": scale,
+        "zero": zero,
+        "links": [],
+    }
+    first = 0
+    for link in stage.links:
+        source = number[link.source]
+        layer["links"].append(
+            {
+                "from": source,
+                "kernel": link.kernel,
+                "stride": link.stride,
+                "padding": link.padding,
+                "dilation": link.dilation,
+                "transposed": link.transposed,
+                "switches": link.source.endswith(".switches"),
+                "first": first,
+            }
+        )
+        if stage.kind == "concat":
+            first += found[source].shape[3]
+        weights = _weights(stage, channels, chosen[source])
+        if weights is not None:
+            layer["weights"] = packer.add_floats(weights)
+    if stage.name in switches:
+        layer["switches"] = packer.add_bytes(switches[stage.name][:, :, channels].transpose(2, 0, 1))
+    return layer
+
+
+def _box(stage: Stage) -> dict[str, Any]:
+    """Return the fields of a layer that the drawing needs."""
+    return {
+        "name": stage.name,
+        "value": stage.value,
+        "kind": stage.kind,
+        "words": stage.words,
+        "after": stage.after,
+        "size": stage.shape[1:],
+        "keeps": stage.keeps_channels,
+        "level": stage.level,
+        "part": stage.part,
+        "over": stage.middles,
+    }
+
+
+def _weights(stage: Stage, outputs: Sequence[int], inputs: Sequence[int]) -> Array | None:
+    """Return the weights (outputs, inputs, kh, kw) between the maps that are shown; 0 between separate groups.
+
+    An interpolation has one kernel for all maps, (1, 1, kh, kw).
+    """
+    layer = stage.layer
+    if isinstance(layer, BilinearTranspose2d):
+        tent = 1 - np.abs(np.arange(2 * layer.factor) - layer.factor + 0.5) / layer.factor
+        whole: Array = np.outer(tent, tent)[None, None]
+        return whole
+    if not isinstance(layer, Conv2d | ConvTranspose2d):
+        return None
+    weight = layer.parameters[
+        "weight"
+    ].value  # (kh, kw, inputs of a group, outputs), the last two swapped if transposed
+    small, large = (inputs, outputs) if isinstance(layer, Conv2d) else (outputs, inputs)
+    taken, given = np.array(small)[:, None], np.array(large)[None, :]
+    per_small, per_large = weight.shape[2], weight.shape[3] // layer.groups
+    same = taken // per_small == given // per_large
+    found = np.where(same, weight[:, :, taken % per_small, given], 0)  # (kh, kw, small, large)
+    return found.transpose(3, 2, 0, 1) if isinstance(layer, Conv2d) else found.transpose(2, 3, 0, 1)
+
+
+def _classes(p: Array, view: View, border: int, found: Sequence[Stage], packer: Packer) -> dict[str, Any]:
+    """Return the probabilities (h, w, classes) and the mask as a last layer."""
+    (h, w, count), last = p.shape, found[-1]
+    channels = np.sort(np.argsort(-p.mean(axis=(0, 1)), kind="stable")[:MOST_CLASSES]).tolist()
+    mask = p.argmax(axis=2).astype(np.uint8)
+    image = view.photo[border : border + h, border : border + w]
+    one = {"kernel": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "transposed": False}
+    return {
+        "name": "classes",
+        "value": "classes",
+        "kind": "classes",
+        "words": "sigmoid" if last.shape[3] == 1 else "softmax",
+        "after": (),
+        "size": (h, w, count),
+        "keeps": last.shape[3] > 1,
+        "level": last.level,
+        "part": last.part,
+        "over": last.middles,
+        "channels": channels,
+        "maps": packer.add_bytes(np.rint(255 * p[:, :, channels]).astype(np.uint8).transpose(2, 0, 1)),
+        "scale": [1 / 255] * len(channels),
+        "zero": 0,
+        "links": [{**one, "from": len(found) - 1, "switches": False, "first": 0}],
+        "mask": packer.add_bytes(mask),
+        "photo": packer.add_bytes(overlay(image, mask)),
+    }
+
+
+def _likely(p: Array, last: Stage) -> Array | None:
+    """Return the weights of the score maps, the mean class probabilities, or None for a single score map."""
+    mean: Array = p.mean(axis=(0, 1))
+    return mean if last.shape[3] == p.shape[2] else None
+
+
+def _start(p: Array, wanted: int | None) -> dict[str, int]:
+    """Return the pixel with the highest probability of a class."""
+    if wanted is None:
+        frequent = np.bincount(p.argmax(axis=2).ravel(), minlength=p.shape[2])
+        wanted = int(frequent[1:].argmax()) + 1 if frequent[1:].any() else 0
+    y, x = np.unravel_index(int(p[:, :, wanted].argmax()), p.shape[:2])
+    return {"class": wanted, "y": int(y), "x": int(x)}

@@ -1,0 +1,1 @@
+"""Drawings of a network's structure: boxes, connections and receptive fields."""

@@ -1,0 +1,135 @@
+"""Pieces of a self-contained web page: nothing in it points to another file or to the network."""
+
+import base64
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from PIL import Image
+
+from scratchnet.arrays import Array
+from scratchnet.utils.signatures import signature
+from scratchnet.visualization.style import INK
+
+# A browser that follows this policy refuses every request, and every script but the page's own, so nothing can leak.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(title: str, body: str, *, kind: str = "page", style: str = "", script: str = "") -> str:
+    """Return a whole HTML document with its style sheet and script inside.
+
+    Parameters
+    ----------
+    title : str
+        Text.
+    body : str
+        HTML.
+    kind : str
+        Kind of file, by which a later command recognises files that it may replace.
+    style : str
+        CSS added after that of all pages.
+    script : str
+        JavaScript that runs after the body is loaded.
+    """
+    policy, code = POLICY, ""
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+        policy, code = f"{POLICY}; script-src 'sha256-{digest}'", f"\n<script>{script}</script>"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="{escape(signature(kind))}">
+<title>{escape(title)}</title>
+<style>
+{asset("report.css")}{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>{code}
+</body>
+</html>
+"""
+
+
+def asset(name: str) -> str:
+    """Return the text of a style sheet or script that comes with this package."""
+    return files("scratchnet.visualization").joinpath(name).read_text("utf-8")
+
+
+def picture(array: Array, text: str, *, photograph: bool = False) -> str:
+    """Return an ``<img>`` that carries its pixels within itself.
+
+    Parameters
+    ----------
+    array : Array
+        (h, w, 3) uint8.
+    text : str
+        Alternative text.
+    photograph : bool
+        A photograph of more than 128 pixels is stored as JPEG, a tenth of the size; all else is stored exactly, as PNG.
+    """
+    height, width, _ = array.shape
+    small = max(height, width) <= 128
+    buffer = io.BytesIO()
+    if photograph and not small:
+        kind = "jpeg"
+        Image.fromarray(array).save(buffer, "JPEG", quality=85, optimize=True)
+    else:
+        kind = "png"
+        Image.fromarray(array).save(buffer, "PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    look = ' class="pixels"' if max(height, width) <= 256 else ""
+    return f'<img{look} src="data:image/{kind};base64,{data}" width="{width}" height="{height}" alt="{escape(text)}">'
+
+
+def figure_svg(figure: Figure, text: str) -> str:
+    """Return a matplotlib figure as inline SVG whose lettering takes the page's font and text colour.
+
+    ``text`` is the alternative text.
+    """
+    buffer = io.StringIO()
+    # The ids of clip paths are made from the salt: two figures on one page must not share them.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": text}):
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", svg)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(text)}"', 1).strip()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, style: str = "") -> str:
+    """Return a table; its cells are HTML already. The first column is a heading, the others are aligned as numbers."""
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    lines = [
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
+        for first, *others in rows
+    ]
+    return f'<table class="{style}"><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def legend(title: str, colours: Mapping[str, Sequence[int]]) -> str:
+    """Return a line of coloured chips with their names."""
+    chips = " ".join(chip(colour, name) for name, colour in colours.items())
+    return f'<p class="legend"><b>{escape(title)}</b><span>{chips}</span></p>'
+
+
+def chip(colour: Sequence[int], name: str) -> str:
+    """Return a small square of an (r, g, b) colour, 0 to 255, and its name."""
+    return f'<span class="chip"><i style="background:{hex_colour(colour)}"></i>{escape(name)}</span>'
+
+
+def hex_colour(colour: Sequence[int]) -> str:
+    """Return "#rrggbb"."""
+    return "#" + "".join(f"{int(part):02x}" for part in colour)

@@ -1,0 +1,55 @@
+"""Drawings of small arrays as grids of numbers."""
+
+from collections.abc import Collection
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from scratchnet.arrays import Array
+from scratchnet.visualization.style import INK, MUTED, ROLES
+
+
+def draw_matrix(
+    axes: Axes,
+    values: Array,
+    role: str = "image",
+    title: str = "",
+    marked: Collection[tuple[int, int]] = (),
+    zeros: bool = True,
+) -> None:
+    """Draw a matrix of numbers, the cells tinted in the colour of its role.
+
+    Parameters
+    ----------
+    axes : Axes
+        Is cleared of ticks and frame.
+    values : Array
+        (rows, columns); whole numbers are written plain, others with two decimals at most.
+    role : str
+        Key of `scratchnet.visualization.style.ROLES`: the colour of the tint, stronger for larger magnitudes.
+    title : str
+    marked : collection of (row, column)
+        Cells with a heavy frame in the colour of switches.
+    zeros : bool
+        Whether to write zeros; blanks are clearer if most cells are zero.
+    """
+    rows, columns = values.shape
+    largest = max((abs(float(value)) for value in values.ravel()), default=0.0) or 1.0
+    for row in range(rows):
+        for column in range(columns):
+            value = float(values[row, column])
+            tint = 0.55 * abs(value) / largest
+            axes.add_patch(
+                Rectangle((column, row), 1, 1, facecolor=(ROLES[role], tint), edgecolor=MUTED, linewidth=0.6)
+            )
+            if value or zeros:
+                text = f"{value:.2f}".rstrip("0").rstrip(".").replace("-", "−")
+                text = "0" if text == "−0" else text
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9, color=INK)
+    for row, column in marked:
+        axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=ROLES["switch"], linewidth=2.2, zorder=3))
+    axes.set_xlim(-0.05, columns + 0.05)
+    axes.set_ylim(rows + 0.05, -0.05)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=10, color=INK, parse_math=False)

@@ -1,0 +1,129 @@
+import importlib.util
+import json
+import os
+
+import pytest
+
+from scratchnet.bench.timing import Method
+from scratchnet.engine.cpu.parallel import thread_count
+
+TINY = ["--model", "squares", "--width", "4", "--size", "16", "--quick"]
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """One block of one call, and small matrices for the ceiling."""
+    monkeypatch.setattr("scratchnet.bench.session.QUICK", Method(1, 0.0, 0.0, 0))
+    monkeypatch.setattr("scratchnet.bench.session.SIDES", (64,))
+    monkeypatch.setenv("SCRATCHNET_THREADS", "1")
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """No PyTorch, and no other library either."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "torch" else find(name, *a))
+
+
+def test_a_step_without_pytorch(call, alone, tmp_path):
+    code, said, err = call("bench", "step", *TINY, "--batch", "1", "2", "--no-memory", "--json", tmp_path / "a.json")
+    assert (code, err) == (0, "")
+    lines = said.splitlines()
+    assert "PyTorch is not installed: scratchnet alone" in lines[0]
+    assert lines[1].startswith("GEMM ceiling ")
+    assert [line.split()[:2] for line in lines if line.startswith("squares")] == [
+        ["squares,", "1×16×16"],
+        ["squares,", "2×16×16"],
+    ]
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert [row["network"]["batch"] for row in content["rows"]] == [1, 2]
+    assert list(content["rows"][0]["contestants"]) == ["scratchnet"]
+    assert content["rows"][0]["ratio"] is None
+    assert set(content["versions"]) >= {"scratchnet", "python", "numpy"}
+    assert content["machine"]["threads"] == thread_count()
+    assert content["date"]
+    assert content["gemm_ceiling_gflops"]["scratchnet"] > 0
+
+
+def test_a_step_beside_pytorch(call):
+    pytest.importorskip("torch")
+    code, said, err = call("bench", "step", *TINY, "--batch", "2", "--no-memory", "--optimizer", "adam")
+    assert (code, err) == (0, "")
+    (row,) = (line.split() for line in said.splitlines() if line.startswith("squares"))
+    assert len(row) >= 2 + 8  # time, quartiles, two layouts, two ratios, rate, share
+
+
+def test_operations(call, alone, tmp_path):
+    code, said, err = call(
+        "bench", "ops", "adam", "depthwise", "--batch", "1", "--quick", "--json", tmp_path / "a.json"
+    )
+    assert (code, err) == (0, "")
+    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert [row["case"] for row in rows] == [
+        "conv 3×3 depthwise 128→128, 56² forward",
+        "conv 3×3 depthwise 128→128, 56² backward",
+        "adam, 10M numbers update",
+    ]
+    assert all(row["case"] in said for row in rows)
+
+
+def test_segmenting(call, alone, tmp_path):
+    code, said, err = call("bench", "segment", *TINY, "--no-memory", "--json", tmp_path / "a.json")
+    assert (code, err) == (0, "")
+    assert "squares, 1×16×16" in said
+    assert json.loads((tmp_path / "a.json").read_text())["rows"][0]["flops"] > 0
+
+
+def test_peers_that_are_missing_are_named(call, monkeypatch):
+    monkeypatch.setattr("scratchnet.cli.bench.installed", list)
+    code, said, err = call("bench", "peers", "--quick")
+    assert (code, err) == (0, "")
+    assert said.splitlines() == [
+        "DeZero is not installed and left out (`pip install dezero`)",
+        "MyGrad is not installed and left out (`pip install mygrad`)",
+    ]
+
+
+def test_threads_are_passed_on(call, alone):
+    assert call("bench", "ops", "sigmoid", "--batch", "1", "--quick", "--threads", "3")[0] == 0
+    assert os.environ["SCRATCHNET_THREADS"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["opps"], "'bench opps' is no command; did you mean ops?; choose one of: ops, step, segment, peers"),
+        (["ops", "cnov"], "no operation is named like 'cnov'"),
+        (["ops", "--batch", "0"], "--batch 0: expected 1 to 100000"),
+        (["ops", "--threads", "0"], "--threads 0: expected the number of cores to use, 1 to 256"),
+        (["ops", "--repeats", "0"], "--repeats 0: expected 1 to 100000"),
+        (["step", "--batch", "4", "0"], "--batch 0: expected 1 to 100000"),
+        (["step", "--classes", "0"], "--classes 0: expected 2 to 256"),
+        (["step", "--model", "cells"], "model 'cells' does not exist; choose one of: "),
+        (["step", "--size", "big"], "--size big: expected HxW"),
+        (["step", "--model", "squares", "--unpool", "nearest"], "model 'squares' has no option 'unpool'"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_measured(call, words, error):
+    code, said, err = call("bench", *words)
+    assert (code, said) == (2, "")
+    assert error in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["ops"], ["step"], ["segment"]], ids=" ".join)
+def test_a_file_that_cannot_be_written_shows_before_measuring(call, words, tmp_path, monkeypatch):
+    monkeypatch.setattr("scratchnet.cli.bench.open_session", None)  # called, it would end in a TypeError
+    (tmp_path / "file").write_text("mine")
+    for name, error in (("file/a.json", "file/a.json: cannot be written"), (".", "is a folder, expected the name")):
+        code, said, err = call("bench", *words, "--json", tmp_path / name)
+        assert (code, said) == (2, "")
+        assert error in err
+        assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_help(call):
+    assert call("bench")[1] == call("bench", "--help")[1]
+    assert "scratchnet bench step" in call("bench")[1]

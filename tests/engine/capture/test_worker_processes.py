@@ -1,0 +1,290 @@
+"""Processes that share a program: who does what, in which order, and what happens when one of them or all end."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from scratchnet.engine.capture import Program
+from scratchnet.engine.capture import worker_processes as crews
+from scratchnet.engine.capture.worker_processes import Crew, can_fork
+from scratchnet.engine.memory.pool import shared_zeros
+from tests.processes import alive, children, environment, fork
+
+pytestmark = [
+    pytest.mark.skipif(not can_fork(), reason="processes cannot be forked on this system"),
+    pytest.mark.usefixtures("deadline"),
+]
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left():
+    before = children()
+    yield
+    if not children() <= before:
+        gc.collect()
+    assert children() <= before
+
+
+def program(*sections):
+    result = Program()
+    result.sections = [[list(calls) for calls in section] for section in sections]
+    return result
+
+
+def add(target, amount):
+    target += amount
+
+
+def nothing():
+    pass
+
+
+def call(function, *arguments):
+    return lambda: function(*arguments)
+
+
+def test_every_list_is_done_by_a_process_of_its_own():
+    pids = shared_zeros((3,), np.int64)
+
+    def sign(k):
+        pids[k] = os.getpid()
+
+    crew = Crew(program([[call(sign, k)] for k in range(3)]))
+    crew.run()
+    assert pids.tolist() == [os.getpid(), *crew.pids]
+    assert len(set(pids.tolist())) == 3
+
+
+def test_a_section_begins_when_all_of_the_one_before_are_done():
+    """Every process doubles what its neighbour wrote: a process ahead of the others would read an old number."""
+    a, b = shared_zeros((3,), np.float64), shared_zeros((3,), np.float64)
+    a += [1, 2, 3]
+
+    def copy(source, target, k):
+        target[k] = 1 + source[(k + 1) % 3]
+
+    there = [[call(copy, a, b, k)] for k in range(3)]
+    back = [[call(copy, b, a, k)] for k in range(3)]
+    between = [[call(add, b, 1)]]  # one list: the leader alone
+    crew = Crew(program(there, between, back))
+    expected = np.array([1.0, 2, 3])
+    for _ in range(300):
+        crew.run()
+        expected = np.roll(expected, -2) + 3
+    np.testing.assert_array_equal(a, expected)
+
+
+def test_sections_may_have_different_numbers_of_lists():
+    counts = shared_zeros((4,), np.int64)
+    sections = [[[call(add, counts[k : k + 1], 1)] for k in range(count)] for count in (2, 4, 1, 3)]
+    crew = Crew(program(*sections))
+    for _ in range(5):
+        crew.run()
+    assert counts.tolist() == [20, 15, 10, 5]
+
+
+def test_one_crew_for_several_programs_in_any_order():
+    """A process with nothing to do in one program waits for the next."""
+    counts = shared_zeros((3,), np.int64)
+
+    def adding(*numbers):
+        return [[[call(add, counts[k : k + 1], n)] for k in range(count)] for count, n in numbers]
+
+    crew = Crew(program(*adding((2, 1), (1, 10), (2, 1))), program(*adding((3, 100), (2, 100))))
+    for number in (0, 1, 1, 0, 0, 1, 0):
+        crew.run(number)
+    assert counts.tolist() == [4 * 12 + 600, 4 * 2 + 600, 300]
+
+
+def test_more_processes_than_a_page_of_memory_has_semaphores():
+    done = shared_zeros((33,), np.int64)  # two semaphores of 64 bytes each
+    crew = Crew(program([[call(add, done[k : k + 1], 1)] for k in range(33)]))
+    crew.run()
+    crew.run()
+    assert (done == 2).all()
+
+
+@pytest.mark.parametrize("how", ["close", "forget"])
+def test_processes_end_with_the_crew(how):
+    crew = Crew(program([[nothing], [nothing], [nothing]]))
+    crew.run()
+    pids = crew.pids.copy()
+    assert all(map(alive, pids))
+    if how == "close":
+        crew.close()
+        crew.close()  # a second time does no harm
+    else:
+        del crew
+    assert not set(pids) & children()
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_the_death_of_a_process_is_an_error_and_no_endless_wait(monkeypatch, when):
+    monkeypatch.setattr(crews, "_PATIENCE", 0.1)
+
+    def end():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    crew = Crew(program([[nothing], [end if when == "during" else nothing], [nothing]]))
+    if when == "before":
+        os.kill(crew.pids[0], signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"worker process \d+ has died in the middle of a pass"):
+        crew.run()
+    assert not crew.ready
+    assert not set(crew.pids) & children()
+
+
+def test_a_process_that_died_while_it_waited_is_noticed_before_work_begins():
+    crew = Crew(program([[nothing], [nothing]]))
+    crew.run()
+    assert not crew.lost()
+    os.kill(crew.pids[0], signal.SIGKILL)
+    end = time.time() + 10
+    while not crew.lost() and time.time() < end:
+        time.sleep(0.01)
+    assert crew.lost()
+    crew.close()
+
+
+def test_waiting_does_not_depend_on_the_wall_clock(monkeypatch):
+    """A clock that is set back by an hour must not keep the leader waiting for an hour."""
+    monkeypatch.setattr(crews, "_PATIENCE", 0.1)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    crew = Crew(program([[nothing], [nothing]]))
+    if not hasattr(crew._library, "sem_clockwait"):
+        pytest.skip("this C library waits by the wall clock only")
+    os.kill(crew.pids[0], signal.SIGKILL)
+    begin = time.monotonic()
+    with pytest.raises(RuntimeError, match="has died"):
+        crew.run()
+    assert time.monotonic() - begin < 5
+
+
+def test_an_error_in_a_process_reaches_the_leader(monkeypatch):
+    monkeypatch.setattr(crews, "_PATIENCE", 0.1)
+    crew = Crew(program([[nothing], [call(np.add, 1, np.zeros(2), np.zeros(3))]]))
+    with pytest.raises(RuntimeError, match="has died"):
+        crew.run()
+
+
+def test_a_process_that_somebody_else_waited_for_counts_as_dead(monkeypatch):
+    monkeypatch.setattr(crews, "_PATIENCE", 0.1)
+    crew = Crew(program([[nothing], [nothing]]))
+    os.kill(crew.pids[0], signal.SIGKILL)
+    os.waitpid(crew.pids[0], 0)
+    with pytest.raises(RuntimeError, match="has died"):
+        crew.run()
+
+
+def test_after_an_interruption_nobody_writes_any_more_and_the_crew_is_closed():
+    """The others stood in the middle of the program: the next run would have begun where they were."""
+    done = shared_zeros((1,), np.int64)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    def slowly():
+        time.sleep(0.1)
+        add(done, 1)
+
+    crew = Crew(program([[interrupt], [slowly]], [[nothing], [call(add, done, 100)]]))
+    with pytest.raises(KeyboardInterrupt):
+        crew.run()
+    assert done[0] == 1
+    assert not crew.ready
+    assert not set(crew.pids) & children()
+
+
+def test_ctrl_c_is_for_the_leader_alone():
+    done = shared_zeros((1,), np.int64)
+    crew = Crew(program([[nothing], [call(add, done, 1)]]))
+    crew.run()
+    os.kill(crew.pids[0], signal.SIGINT)
+    crew.run()
+    assert done[0] == 2
+
+
+def test_infinities_do_not_end_a_process():
+    x, y = shared_zeros((2,), np.float64), shared_zeros((2,), np.float64)
+    with np.errstate(all="raise"):
+        crew = Crew(program([[nothing], [call(np.divide, 1.0, x, y)]]))
+        crew.run()
+    assert np.isinf(y).all()
+
+
+def test_the_thread_that_forked_may_end():
+    """Linux can tell children of their parent's death, but takes the *thread* that forked for the parent."""
+    done, made = shared_zeros((1,), np.int64), []
+    thread = threading.Thread(target=lambda: made.append(Crew(program([[nothing], [call(add, done, 1)]]))))
+    thread.start()
+    thread.join()
+    time.sleep(0.05)
+    made[0].run()
+    assert done[0] == 1
+
+
+def test_a_fork_of_the_leader_does_not_send_the_processes_home():
+    done = shared_zeros((1,), np.int64)
+    crew = Crew(program([[nothing], [call(add, done, 1)]]))
+    pid = fork()
+    if pid == 0:
+        try:
+            crew.close()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    crew.run()
+    assert done[0] == 1
+
+
+ORPHANS = """
+import os, signal, sys, threading
+from scratchnet import crew
+crew._PATIENCE = 0.1
+program = crew.Program()
+program.sections = [[[lambda: None]] * 3]
+made = []
+thread = threading.Thread(target=lambda: made.append(crew.Crew(program)))
+if sys.argv[1] == "main thread":
+    thread.run()
+else:
+    thread.start()
+    thread.join()
+made[0].run()
+print(*made[0].pids, flush=True)
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("where", "how"), [("main thread", "killed"), ("a thread", "killed"), ("a thread", "returns")])
+def test_no_process_outlives_the_leader(where, how):
+    leader = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ORPHANS, where, how],
+        env=environment(), capture_output=True, text=True, check=False, timeout=50,
+    )  # fmt: skip
+    assert (leader.returncode, leader.stderr) == (-signal.SIGKILL if how == "killed" else 0, "")
+    pids = list(map(int, leader.stdout.split()))
+    assert len(pids) == 2
+    end = time.time() + 10
+    while any(map(alive, pids)) and time.time() < end:
+        time.sleep(0.02)
+    assert not any(map(alive, pids))
+
+
+def test_other_systems_have_no_crews(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    crews._library.cache_clear()
+    try:
+        assert not can_fork()
+        with pytest.raises(RuntimeError, match="processes cannot be forked on this system"):
+            Crew(program([[nothing], [nothing]]))
+    finally:
+        crews._library.cache_clear()

@@ -1,0 +1,131 @@
+"""Which form of the convolution is chosen for which shape: forward, and for both gradients."""
+
+import numpy as np
+import pytest
+
+from scratchnet.engine.cpu.conv_algorithm import FEWEST_CHANNELS, FEWEST_TILES, Form, choose
+from scratchnet.engine.modes import precise, textbook
+from scratchnet.ops import convolution
+from scratchnet.ops.convolution import conv2d, conv2d_input_gradient
+from scratchnet.ops.geometry import Convolution
+from tests.compare import numbers
+
+
+def chosen(x, weight, dtype=np.float32, precise=False, **settings):
+    """Choose for arrays that are never touched."""
+    arrays = [np.broadcast_to(np.zeros((), dtype), shape) for shape in (x, weight)]
+    settings = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | settings
+    conv = Convolution.of(arrays[1], **settings)
+    return choose(*arrays, conv, x[1:3], conv.output_size(*x[1:3]), precise)
+
+
+SAME = {"padding": 1}
+
+# x, weight, settings, form in float32, form without Winograd
+CASES = {
+    "3×3 of a VGG": ((1, 56, 56, 128), (3, 3, 128, 128), SAME, Form.WINOGRAD4, Form.DIRECT),
+    "3×3 unpadded": ((1, 58, 58, 64), (3, 3, 64, 64), {}, Form.WINOGRAD4, Form.DIRECT),
+    "3×3 padded by 2": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 2}, Form.WINOGRAD4, Form.DIRECT),
+    "3×3 padded by 3": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 3}, Form.DIRECT, Form.DIRECT),
+    "14×14 wastes a tile of 4 on the edge": ((8, 14, 14, 512), (3, 3, 512, 512), SAME, Form.WINOGRAD4, Form.DIRECT),
+    "maps of 2 fit the small tile": ((64, 2, 2, 64), (3, 3, 64, 64), SAME, Form.WINOGRAD2, Form.DIRECT),
+    "maps of 6 fit the small tile": ((64, 6, 6, 64), (3, 3, 64, 64), SAME, Form.WINOGRAD2, Form.DIRECT),
+    "few tiles": ((1, 14, 14, 512), (3, 3, 512, 512), SAME, Form.DIRECT, Form.DIRECT),
+    "few channels in": ((1, 224, 224, 3), (3, 3, 3, 64), SAME, Form.DIRECT, Form.DIRECT),
+    "few channels out": ((1, 224, 224, 64), (3, 3, 64, 2), SAME, Form.FEW, Form.FEW),
+    "few channels both ways": ((1, 224, 224, 7), (3, 3, 7, 7), SAME, Form.DIRECT, Form.DIRECT),
+    "7×7 to few": ((1, 64, 64, 64), (7, 7, 64, 4), {"padding": 3}, Form.FEW, Form.FEW),
+    "dilated to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"padding": 2, "dilation": 2}, Form.FEW, Form.FEW),
+    "strided to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"stride": 2}, Form.DIRECT, Form.DIRECT),
+    "stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"stride": 2, "padding": 1}, Form.DIRECT, Form.DIRECT),
+    "dilation 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"dilation": 2, "padding": 2}, Form.WINOGRAD4, Form.DIRECT),
+    "dilation 4": ((1, 24, 24, 64), (3, 3, 64, 64), {"dilation": 4, "padding": 4}, Form.WINOGRAD2, Form.DIRECT),
+    "phases of one pixel": ((1, 8, 8, 64), (3, 3, 64, 64), {"dilation": 8, "padding": 8}, Form.DIRECT, Form.DIRECT),
+    "dilated 7×7": ((1, 56, 56, 64), (7, 7, 64, 64), {"dilation": 4}, Form.DIRECT, Form.DIRECT),
+    "dilation 2, stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"dilation": 2, "stride": 2}, Form.DIRECT, Form.DIRECT),
+    "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Form.WINOGRAD4, Form.DIRECT),
+    "7×7": ((1, 56, 56, 32), (7, 7, 32, 32), {"padding": 3}, Form.WINOGRAD4, Form.DIRECT),
+    "7×7 of few channels": ((1, 56, 56, 31), (7, 7, 31, 64), {"padding": 3}, Form.DIRECT, Form.DIRECT),
+    "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Form.DIRECT, Form.DIRECT),
+    "4×4, mostly zeros in pieces": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Form.DIRECT, Form.DIRECT),
+    "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Form.DIRECT, Form.DIRECT),
+    "1×1": ((1, 56, 56, 64), (1, 1, 64, 256), {}, Form.PRODUCT, Form.PRODUCT),
+    "1×1 to one": ((1, 56, 56, 64), (1, 1, 64, 1), {}, Form.PRODUCT, Form.PRODUCT),
+    "1×1 stride 2": ((1, 56, 56, 64), (1, 1, 64, 256), {"stride": 2}, Form.DIRECT, Form.DIRECT),
+    "1×1 padded": ((1, 56, 56, 64), (1, 1, 64, 256), {"padding": 1}, Form.DIRECT, Form.DIRECT),
+    "fully connected": ((2, 7, 7, 512), (7, 7, 512, 4096), {}, Form.PRODUCT, Form.PRODUCT),
+    "3×3 over a map of 3": ((2, 3, 3, 64), (3, 3, 64, 64), {}, Form.PRODUCT, Form.PRODUCT),
+    "as large as the map, padded": ((2, 7, 7, 64), (7, 7, 64, 64), {"padding": 3}, Form.DIRECT, Form.DIRECT),
+    "depthwise": ((1, 56, 56, 64), (3, 3, 1, 64), {"padding": 1, "groups": 64}, Form.DEPTHWISE, Form.DEPTHWISE),
+    "two filters a channel": ((1, 56, 56, 64), (3, 3, 1, 128), {"groups": 64}, Form.DIRECT, Form.DIRECT),
+    "two groups": ((1, 56, 56, 64), (3, 3, 32, 64), {"groups": 2}, Form.DIRECT, Form.DIRECT),
+    "1×1 in groups": ((1, 56, 56, 64), (1, 1, 32, 64), {"groups": 2}, Form.DIRECT, Form.DIRECT),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_form_for_a_shape(case):
+    x, weight, settings, fast, plain = CASES[case]
+    assert chosen(x, weight, **settings) is fast
+    assert chosen(x, weight, precise=True, **settings) is plain
+    assert chosen(x, weight, np.float64, **settings) is plain  # float64 is there to be compared with
+    with precise():
+        assert chosen(x, weight, **settings) is plain
+    with textbook():
+        assert chosen(x, weight, **settings) is Form.DIRECT
+    assert chosen(x, weight, **settings) is fast
+
+
+def test_the_thresholds():
+    c = FEWEST_CHANNELS
+    assert chosen((1, 64, 64, c), (3, 3, c, c), **SAME) is Form.WINOGRAD4
+    assert chosen((1, 64, 64, c - 1), (3, 3, c - 1, c), **SAME) is Form.DIRECT
+    assert chosen((1, 64, 64, 4 * c), (3, 3, 4 * c, c - 1), **SAME) is Form.FEW
+    assert chosen((1, 64, 64, c), (3, 3, c, c - 1), **SAME) is Form.DIRECT
+    assert chosen((FEWEST_TILES, 4, 4, 64), (3, 3, 64, 64), **SAME) is Form.WINOGRAD4
+    assert chosen((FEWEST_TILES - 1, 4, 4, 64), (3, 3, 64, 64), **SAME) is Form.DIRECT
+
+
+def test_only_winograds_forms_have_a_tile():
+    assert (Form.WINOGRAD2.tile, Form.WINOGRAD4.tile) == (2, 4)
+
+
+@pytest.mark.parametrize("form", ["winograd", "dilated", "large", "few", "depthwise", "product", "subpixel"])
+def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
+    """The forms are made to fail, and must not be asked."""
+
+    def fail(*_, **__):
+        raise AssertionError("this form was used")
+
+    shapes = {
+        "winograd": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 1}),
+        "dilated": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 2, "dilation": 2}),
+        "large": ((1, 32, 32, 32), (5, 5, 32, 32), {"padding": 2}),
+        "few": ((1, 16, 16, 8), (3, 3, 8, 1), {"padding": 1}),
+        "depthwise": ((1, 16, 16, 8), (3, 3, 1, 8), {"padding": 1, "groups": 8}),
+        "product": ((1, 16, 16, 8), (1, 1, 8, 8), {}),
+        "subpixel": ((1, 16, 16, 8), (4, 4, 8, 8), {"padding": 1, "stride": 2}),
+    }
+    x, weight, settings = shapes[form]
+    x, weight = numbers(*x, dtype=np.float32), numbers(*weight, seed=1, dtype=np.float32)
+    y = conv2d(x, weight, **settings)
+
+    def run():
+        conv2d(x, weight, **settings)
+        conv2d_input_gradient(y, weight, x.shape[1:3], **settings)
+        convolution.conv2d_weight_gradient(y, x, weight, **settings)
+
+    names = {
+        "winograd": ("conv3x3", "conv3x3_weight_gradient"),
+        "subpixel": ("input_gradient",),
+        "product": ("product", "product_over_rows"),
+    }.get(form, ("convolve", "weight_gradient"))
+    for name in names:
+        monkeypatch.setattr(convolution if form == "product" else getattr(convolution, form), name, fail)
+    with pytest.raises(AssertionError, match="this form was used"):
+        run()
+    with textbook():
+        run()
+    if form in ("winograd", "dilated", "large"):
+        with precise():
+            run()

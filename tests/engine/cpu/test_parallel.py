@@ -1,0 +1,202 @@
+"""Sharing work between cores: the same results, errors that arrive, and the BLAS left as it was."""
+
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+from scratchnet.engine.cpu import blas, parallel
+from scratchnet.engine.cpu.blas import one_blas_thread
+from scratchnet.engine.cpu.parallel import ENOUGH, WORTH, over_rows, share_out
+from scratchnet.ops.convolution import conv2d
+
+
+@pytest.fixture(autouse=True)
+def every_blas():
+    """Hold the libraries that earlier tests have loaded as well: SciPy brings an OpenBLAS of its own."""
+    blas._libraries.cache_clear()
+    yield
+    blas._libraries.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def three_threads(monkeypatch):
+    monkeypatch.setattr(parallel, "thread_count", lambda: 3)
+
+
+def test_every_item_is_done_once_and_shares_are_neighbours_in_order():
+    assert share_out(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
+
+
+def test_shares_run_in_different_threads():
+    barrier = threading.Barrier(3, timeout=10)  # passes only if all three shares run at the same time
+    names = share_out(lambda share: (barrier.wait(), threading.current_thread().name)[1], [1, 2, 3], ENOUGH)
+    assert len(set(names)) == 3
+    assert names[0] == threading.current_thread().name
+
+
+def test_little_work_stays_with_the_caller():
+    def where(share):
+        return list(share), threading.current_thread().name
+
+    here = threading.current_thread().name
+    assert share_out(where, range(8), WORTH - 1) == [(list(range(8)), here)]
+    # From here on it is cut up as in a replay, so that sums come out alike; the caller still does it all.
+    assert share_out(where, range(8), ENOUGH - 1) == [([0, 1], here), ([2, 3, 4], here), ([5, 6, 7], here)]
+
+
+def test_a_share_inside_a_share_runs_in_place():
+    def outer(share):
+        mine = threading.current_thread().name
+        return all(share_out(lambda _: threading.current_thread().name == mine, [1, 2, 3], ENOUGH) for _ in share)
+
+    assert share_out(outer, range(6), ENOUGH) == [True, True, True]
+
+
+def test_the_shares_are_the_same_while_another_thread_has_the_workers():
+    """Sums over shares must not depend on what else a program does."""
+    begun, finish, found = threading.Event(), threading.Event(), []
+
+    def long(share):
+        begun.set()
+        assert finish.wait(10)
+        return list(share)
+
+    other = threading.Thread(target=lambda: found.append(share_out(long, range(5), ENOUGH)))
+    other.start()
+    assert begun.wait(10)
+    meanwhile = share_out(list, range(8), ENOUGH)
+    finish.set()
+    other.join()
+    assert meanwhile == [[0, 1], [2, 3, 4], [5, 6, 7]]
+    assert found == [[[0], [1, 2], [3, 4]]]
+    assert share_out(list, range(3), ENOUGH) == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("operations", [WORTH, ENOUGH])
+def test_a_share_inside_a_share_is_one(operations):
+    inside = share_out(lambda share: share_out(list, range(4), ENOUGH), range(3), operations)
+    assert inside == [[[0, 1, 2, 3]]] * 3
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_an_error_in_any_share_arrives_and_the_next_call_works(bad):
+    def work(share):
+        if bad in share:
+            raise ZeroDivisionError("share")
+        return len(share)
+
+    with pytest.raises(ZeroDivisionError, match="share"):
+        share_out(work, range(6), ENOUGH)
+    assert share_out(len, range(6), ENOUGH) == [2, 2, 2]
+
+
+def test_ctrl_c_in_the_callers_share_waits_for_the_others():
+    finished = []
+
+    def work(share):
+        if 0 in share:
+            raise KeyboardInterrupt
+        threading.Event().wait(0.05)
+        finished.append(share)
+
+    with pytest.raises(KeyboardInterrupt):
+        share_out(work, range(3), ENOUGH)
+    assert len(finished) == 2
+
+
+def test_errstate_of_the_caller_holds_in_every_share():
+    huge = np.full(3, 1e300)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        share_out(lambda share: [huge[i] * huge[i] for i in share if i], range(3), ENOUGH)
+    with np.errstate(over="ignore"):
+        share_out(lambda share: [huge[i] * huge[i] for i in share], range(3), ENOUGH)
+
+
+def test_the_blas_is_held_at_one_thread_only_meanwhile():
+    def counts():
+        return [info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+
+    before = counts()
+    inside = share_out(lambda share: counts(), range(3), ENOUGH)
+    assert all(count == 1 for share in inside for count in share)
+    assert counts() == before
+
+
+def blas_threads():
+    return [info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_overlapping_holds_leave_the_blas_as_it_was(order):
+    """Holds of several threads end in any order; the last one to end gives back the number from before the first."""
+    with threadpoolctl.threadpool_limits(3, user_api="blas"):
+        before = blas_threads()
+        holds = [one_blas_thread() for _ in range(3)]
+        for hold in holds:
+            hold.__enter__()
+        for place in order:
+            assert all(count == 1 for count in blas_threads())
+            holds[place].__exit__(None, None, None)
+        assert blas_threads() == before
+
+
+def test_threads_that_compute_at_once_leave_the_blas_as_it_was_and_get_the_same_bits():
+    x = np.random.default_rng(0).standard_normal((2, 40, 40, 48))
+    weight = np.random.default_rng(1).standard_normal((5, 5, 48, 48))
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        expected = conv2d(x, weight, None, 1, 2)
+        found, start = [], threading.Barrier(4, timeout=20)
+
+        def compute():
+            start.wait()
+            found.append(conv2d(x, weight, None, 1, 2))
+
+        together = [threading.Thread(target=compute) for _ in range(4)]
+        for thread in together:
+            thread.start()
+        for thread in together:
+            thread.join()
+        assert blas_threads() == before
+    for y in found:
+        np.testing.assert_array_equal(y, expected)
+    assert len(found) == 4
+
+
+def test_the_caller_does_what_threads_that_cannot_be_started_would_have_done(monkeypatch):
+    monkeypatch.setattr(parallel, "_queues", [])
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert share_out(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (3, 40, 33, 8)])
+def test_over_rows_covers_every_row_once(monkeypatch, shape):
+    monkeypatch.setattr(parallel, "PIECE_BYTES", 1 << 12)
+    monkeypatch.setattr(parallel, "ENOUGH", 0)
+    x = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
+    y = np.zeros(shape)
+
+    def double(x, y):
+        np.multiply(x, 2, out=y)
+        firsts.append(x.ravel()[0])
+
+    firsts = []
+    over_rows(double, x, y)
+    np.testing.assert_array_equal(y, 2 * x)
+    assert len(set(firsts)) == len(firsts) == len(parallel.row_pieces(x))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2", 2), ("", None), ("0", None), ("many", None)])
+def test_the_environment_sets_the_number_of_threads(monkeypatch, text, expected):
+    monkeypatch.undo()
+    monkeypatch.setenv("SCRATCHNET_THREADS", text)
+    parallel._cores.cache_clear()
+    count = parallel.thread_count()
+    parallel._cores.cache_clear()
+    assert count == expected if expected else count >= 1

@@ -1,0 +1,295 @@
+"""Joined steps give the numbers of single ones, and nothing is joined whose value is wanted."""
+
+import numpy as np
+import pytest
+
+from scratchnet.engine.modes import textbook
+from scratchnet.layers import (
+    BatchNorm2d,
+    Concatenate,
+    Conv2d,
+    ConvTranspose2d,
+    Crop,
+    Dropout,
+    MaxPool2d,
+    MaxUnpool2d,
+    ReLU,
+)
+from scratchnet.network import Network, fusion
+from scratchnet.ops.convolution import conv2d, conv2d_backward
+from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d_backward
+from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
+from tests.compare import assert_close, numbers
+
+
+def chain(*layers, taken=(), training=True, dtype=np.float64):
+    """Steps one after the other; the values ``taken`` are taken once more, at the end."""
+    net = Network(3)
+    for i, layer in enumerate(layers):
+        net.add(f"s{i}", layer)
+    if taken:
+        net.add("join", Concatenate(), *taken, f"s{len(layers) - 1}")
+    net.allocate(0, dtype)
+    net.flat().values[...] += numbers(net.parameter_count(), dtype=dtype) * 0.1
+    return net.train(training)
+
+
+def step_of(net, x, dy):
+    """Output, gradients and statistics of a training step."""
+    net.zero_grad()
+    y = net.forward(x, keep=True)
+    kept = y.copy()
+    dx = net.backward(dy.copy(), need_dx=True)
+    np.testing.assert_array_equal(y, kept)  # the backward pass leaves the output alone
+    return [kept, dx, net.flat().grads.copy(), *(b.value.copy() for b in net.state().values())]
+
+
+def conv(c=3, c_out=4):
+    return Conv2d(c, c_out, 3, padding=1)
+
+
+def unpooled(c=4):
+    """Batch norm and ReLU on both sides of a pool and an unpool."""
+    net = chain(conv(3, c), BatchNorm2d(c), ReLU(), MaxPool2d(2), conv(c, c), BatchNorm2d(c), ReLU())
+    net.add("unpool", MaxUnpool2d(), "s6", "s3.switches")
+    net.add("last", conv(c))
+    net.allocate(0, np.float64)
+    net.flat().values[...] += numbers(net.parameter_count()) * 0.1
+    return net.train()
+
+
+JOINED = {
+    "batch norm and ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU()),
+    "frozen batch norm and ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU()).freeze_batch_norm(),
+    "batch norm outside training": lambda: chain(conv(), BatchNorm2d(4), ReLU(), training=False),
+    "convolution and ReLU": lambda: chain(conv(), ReLU(), conv(4)),
+    "deconvolution and ReLU": lambda: chain(ConvTranspose2d(3, 4, 4, 2, 1), ReLU()),
+    "cropped deconvolution": lambda: chain(ConvTranspose2d(3, 4, 3, 2, 1), ReLU()),
+    "first step": lambda: chain(BatchNorm2d(3), ReLU(), conv()),
+    "two in a row": lambda: chain(conv(), ReLU(), ReLU(), BatchNorm2d(4), ReLU(), ReLU()),
+    "pool behind": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(2), conv(4), ReLU(), MaxPool2d(2)),
+    "dropout behind": lambda: chain(conv(), ReLU(), Dropout(0.5), conv(4), BatchNorm2d(4), ReLU(), Dropout(0.5)),
+    "taken behind the ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU(), taken=("s2", "s4")),
+    "taken before the ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU(), taken=("s1", "s3")),
+    "wide layers": lambda: chain(
+        conv(3, 64), BatchNorm2d(64), ReLU(), conv(64, 64), BatchNorm2d(64), ReLU(), ConvTranspose2d(64, 4, 3)
+    ),
+    "wide layers, frozen": lambda: chain(
+        conv(3, 64), BatchNorm2d(64), ReLU(), conv(64, 64), BatchNorm2d(64), ReLU(), conv(64)
+    ).freeze_batch_norm(),
+    "overlapping windows behind": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(3, 2, 1), BatchNorm2d(4)),
+    "pool taken twice": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(1), conv(4), taken=("s3",)),
+    "unpool behind": unpooled,
+    "wide unpool behind": lambda: unpooled(64),
+    "input behind the ReLU": lambda: chain(ReLU(), conv(), ReLU(), taken=("input",)),
+}
+
+
+@pytest.mark.parametrize("case", JOINED)
+def test_joined_steps_give_the_numbers_of_single_ones(case):
+    """The plain way, and the walk, join nothing."""
+    net, plain = JOINED[case](), JOINED[case]()
+    x = numbers(2, 6, 8, 3)
+    given = x.copy()
+    shape = net.shapes((6, 8), 2)[net.steps[-1].name]
+    dy = numbers(*shape, seed=1)
+    for seed in range(2):
+        net.reseed(seed)
+        plain.reseed(seed)
+        with textbook():
+            expected = step_of(plain, x, dy)
+        for a, b in zip(step_of(net, x, dy), expected, strict=True):
+            assert_close(a, b)
+    np.testing.assert_array_equal(x, given)
+    net.reseed(7)
+    plain.reseed(7)
+    assert_close(net.forward(x), [value for _, value in plain.walk(x)][-1])
+    assert not any(getattr(step.layer, "joined", False) for step in net.steps)
+
+
+def joined_during(net):
+    """The names of the steps that know of being joined, and of those that are passed by."""
+    with fusion.joined(net.steps) as joins:
+        joined = [step.name for step in net.steps if getattr(step.layer, "joined", False)]
+        return joined, [step.name for step in net.steps if step.layer in joins.skipped]
+
+
+def test_what_is_joined():
+    assert joined_during(chain(conv(), BatchNorm2d(4), ReLU())) == (["s1"], ["s2"])
+    assert joined_during(chain(conv(), ReLU())) == (["s1"], [])  # overwrites its input
+    assert joined_during(chain(ConvTranspose2d(3, 4, 3), ReLU())) == (["s1"], [])
+    assert joined_during(chain(ReLU(), conv())) == ([], [])  # the input is the caller's
+    assert joined_during(chain(conv(), MaxPool2d(2), ReLU())) == ([], [])
+    assert joined_during(chain(conv(), ReLU(), ReLU())) == (["s1"], [])
+    with textbook():
+        assert joined_during(chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU())) == ([], [])
+
+
+def told(net, again=True):
+    """What steps are told, as {attribute: steps}."""
+    names = {step.layer: step.name for step in net.steps}
+    found = {}
+    for layer, what in fusion.find(net.steps, again).told:
+        found.setdefault(what, []).append(names[layer])
+    return found
+
+
+def test_what_steps_are_told():
+    wide = [conv(3, 64), BatchNorm2d(64), ReLU(), conv(64, 4), BatchNorm2d(4), ReLU(), MaxPool2d(2), BatchNorm2d(4)]
+    assert told(chain(*wide)) == {
+        "overwrites_input": ["s1", "s4"],  # not that of s7, which the pool keeps
+        "bias_is_lost": ["s0", "s3"],
+        "joined": ["s1", "s4"],
+        "overwrites_gradient": ["s1", "s4"],  # not that of s7, which is the caller's
+        "masked": ["s4"],
+        "masks": ["s6"],
+        "forgets": ["s1"],
+    }
+    assert "forgets" not in told(chain(*wide), again=False)
+    assert "bias_is_lost" not in told(chain(*wide).freeze_batch_norm())
+    assert "bias_is_lost" not in told(chain(*wide, training=False))
+    narrow = told(chain(conv(), BatchNorm2d(4), ReLU(), conv(4)))
+    assert narrow == {
+        "overwrites_input": ["s1"],
+        "bias_is_lost": ["s0"],
+        "joined": ["s1"],
+        "overwrites_gradient": ["s1"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("taken", "untold"),
+    [("s0", {"overwrites_input": "s1", "bias_is_lost": "s0"}), ("s2", {"forgets": "s1", "overwrites_gradient": "s1"})],
+)
+def test_steps_are_told_nothing_that_would_spoil_a_value_for_others(taken, untold):
+    net = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64), taken=(taken,))
+    found = told(net)
+    for what, step in untold.items():
+        assert step not in found.get(what, [])
+
+
+LAST = {"ReLU": ReLU, "conv": lambda: conv(64), "pool": lambda: MaxPool2d(1), "norm": lambda: BatchNorm2d(64)}
+
+
+@pytest.mark.parametrize("last", LAST)
+@pytest.mark.parametrize("taken", ["conv", "norm", "relu"])
+def test_who_takes_a_value_last_is_not_alone_with_it(taken, last):
+    """Another layer has taken it before, and keeps it."""
+
+    def build():
+        net = Network(3)
+        net.add("conv", conv(3, 64))
+        net.add("norm", BatchNorm2d(64))
+        net.add("relu", ReLU())
+        net.add("first", conv(64), taken)
+        net.add("last", LAST[last](), taken)
+        net.add("both", Concatenate(), "first", "last")
+        net.allocate(0, np.float64)
+        net.flat().values[...] += numbers(net.parameter_count()) * 0.1
+        return net.train()
+
+    x, dy = numbers(2, 6, 8, 3), numbers(*build().shapes((6, 8), 2)["both"], seed=1)
+    with textbook():
+        expected = step_of(build(), x, dy)
+    for a, b in zip(step_of(build(), x, dy), expected, strict=True):
+        assert_close(a, b)
+
+
+class OwnConv(Conv2d):
+    """A student's, which keeps what it likes and hands on the gradient that it was given."""
+
+    def forward(self, x):
+        self.keep(x)
+        return super().forward(x)
+
+    def backward(self, dy):
+        super().backward(dy)
+        return dy
+
+
+def test_a_layer_of_your_own_is_left_alone():
+    wide = [conv(3, 64), BatchNorm2d(64), ReLU(), OwnConv(64, 64, 3, padding=1), BatchNorm2d(64), ReLU()]
+    found = told(chain(*wide))
+    assert found == {"overwrites_input": ["s1"], "bias_is_lost": ["s0"], "joined": ["s1", "s4"]}
+
+
+def test_an_unpooled_map_is_made_again_for_a_wide_convolution():
+    assert told(unpooled(64))["forgets"] == ["unpool"]
+    assert "forgets" not in told(unpooled())
+
+
+def test_a_gradient_that_comes_as_it_went_is_not_overwritten():
+    """Adding and joining pass their gradient on; somebody else may hold it too."""
+    net = chain(conv(), BatchNorm2d(4), Dropout(0.0), training=False)
+    assert "overwrites_gradient" not in told(net)
+
+
+def test_a_bias_in_front_of_batch_norm_has_the_gradient_0():
+    net = chain(conv(), BatchNorm2d(4), ReLU(), conv(4))
+    *_, grads, _, _ = step_of(net, numbers(2, 6, 8, 3), numbers(2, 6, 8, 4))
+    del grads
+    assert not net.parameters()["s0.bias"].grad.any()
+    assert net.parameters()["s3.bias"].grad.all()
+
+
+def test_what_is_kept_of_a_wide_layer():
+    """Its output is gone after the forward pass, and comes back to the bit."""
+    net = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64))
+    x = numbers(2, 6, 8, 3)
+    net.forward(x, keep=True)
+    norm, last = net.steps[1].layer, net.steps[3].layer
+    assert last.kept[0] is None
+    assert norm.kept[0].y is None
+    again = norm.output_again()
+    assert_close(again, next(value.copy() for name, value in chain_like(net).walk(x) if name == "s2"))
+
+
+def chain_like(net):
+    """A twin with the same numbers."""
+    twin = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64))
+    twin.flat().values[...] = net.flat().values
+    return twin
+
+
+def test_a_value_that_another_step_takes_is_not_joined():
+    layers = [conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU()]
+    assert joined_during(chain(*layers, taken=("s1", "s3"))) == ([], [])
+    layers = [conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU()]
+    assert joined_during(chain(*layers, taken=("s2", "s4"))) == (["s1", "s4"], ["s2"])
+    net = Network(3)
+    net.add("conv", conv())
+    net.add("relu", ReLU())
+    net.add("crop", Crop(), "relu", "conv")  # takes the size only; the value must be there all the same
+    assert joined_during(net) == ([], [])
+
+
+def test_an_error_leaves_nothing_joined():
+    net = chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU())
+    net.steps[3].layer.forward = None
+    with pytest.raises(TypeError):
+        net.forward(numbers(1, 4, 4, 3))
+    assert not any(getattr(step.layer, "joined", False) for step in net.steps)
+
+
+def test_a_walk_shows_what_is_before_a_relu():
+    net = chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU())
+    seen = {name: value.copy() for name, value in net.walk(numbers(2, 6, 8, 3))}
+    assert seen["s1"].min() < 0
+    assert seen["s3"].min() < 0
+    np.testing.assert_array_equal(seen["s2"], np.maximum(seen["s1"], 0))
+    np.testing.assert_array_equal(seen["s4"], np.maximum(seen["s3"], 0))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("kernel", "padding", "groups"), [(1, 0, 1), (2, 0, 1), (3, 1, 1), (3, 2, 4), (4, 1, 1)])
+def test_what_may_be_written_over_lies_together(kernel, stride, padding, groups):
+    """Of a map with gaps, the rows that a pass writes to would be a copy."""
+    weight, settings = numbers(kernel, kernel, 4 // groups, 4), {"stride": stride, "padding": padding, "groups": groups}
+    x = numbers(2, 7, 8, 4)
+    for forward, backward in ((conv2d, conv2d_backward), (conv_transpose2d, conv_transpose2d_backward)):
+        y = forward(x, weight, **settings)
+        assert y.flags.c_contiguous
+        assert backward(y, x, weight, **settings)[0].flags.c_contiguous
+    y, switches = max_pool2d(x, kernel, stride)
+    assert max_pool2d_backward(y, switches).flags.c_contiguous
+    assert max_unpool2d_backward(x, switches).flags.c_contiguous

@@ -1,0 +1,79 @@
+"""A network with every kind of layer that the explorer draws, and a page about it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnet.data import Preprocessing
+from scratchnet.inference import Segmenter
+from scratchnet.layers import (
+    Add,
+    BatchNorm2d,
+    BilinearTranspose2d,
+    Concatenate,
+    Conv2d,
+    ConvTranspose2d,
+    Crop,
+    Dropout,
+    LocalResponseNorm,
+    MaxPool2d,
+    MaxUnpool2d,
+    ReLU,
+    UpsampleNearest,
+)
+from scratchnet.network import Network
+from scratchnet.visualization.explorer import content, prepare
+from scratchnet.visualization.explorer.stages import stages
+
+CLASSES = ("ground", "<cell>", "dust")
+
+
+def network():
+    """Two pools, one undone by switches and one by an interpolation, a skip beside and a skip added."""
+    net = Network(3, stride=4)
+    net.add("lrn", LocalResponseNorm(5))
+    net.add("conv1", Conv2d(3, 8, 3, padding=1))
+    net.add("conv1_bn", BatchNorm2d(8))
+    net.add("conv1_relu", ReLU())
+    net.add("pool1", MaxPool2d(2))
+    net.add("depthwise", Conv2d(8, 8, 3, padding=2, dilation=2, groups=8))
+    net.add("conv2", Conv2d(8, 12, 3, padding=1))
+    net.add("conv2_relu", ReLU())
+    net.add("conv2_drop", Dropout(0.5))
+    net.add("pool2", MaxPool2d(3, 2, 1, ceil_mode=True))
+    net.add("conv3", Conv2d(12, 12, 1))
+    net.add("tent", BilinearTranspose2d(2))
+    net.add("tent_crop", Crop(1), "tent", "conv2_drop")
+    net.add("sum", Add(), "tent_crop", "conv2_drop")
+    net.add("repeat", UpsampleNearest(2), "pool2")
+    net.add("repeat_crop", Crop(0), "repeat", "sum")
+    net.add("both", Concatenate(), "sum", "repeat_crop")
+    net.add("deconv2", ConvTranspose2d(24, 8, 3, padding=1))
+    net.add("unpool1", MaxUnpool2d(), "deconv2", "pool1.switches")
+    net.add("deconv1", ConvTranspose2d(8, 6, 4, 2, 1), "unpool1")
+    net.add("back", Conv2d(6, 6, 2, 2))
+    net.add("score", Conv2d(6, len(CLASSES), 3, padding=1))
+    return net.allocate(3).eval()
+
+
+@dataclass
+class Made:
+    """A page's content with what it was made from."""
+
+    net: Network
+    view: object
+    content: dict
+    values: dict
+    switches: dict
+    stages: list
+
+
+def made(net=None, size=(20, 24), most=4, **options):
+    """Run a network on a noisy image and make the content of its page."""
+    net = net or network()
+    image = np.random.default_rng(5).integers(0, 256, (*size, 3), np.uint8)
+    view = prepare(Segmenter(net, Preprocessing("dataset", (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))), image, **options)
+    values = {"input": view.x, **{name: value.copy() for name, value in net.walk(view.x, keep=True)}}
+    pools = {step.name: step.layer for step in net.steps if isinstance(step.layer, MaxPool2d)}
+    switches = {name: pool.switches.index[0] for name, pool in pools.items()}
+    return Made(net, view, content(net, view, CLASSES, most), values, switches, stages(net, tuple(view.x.shape[1:3])))
