@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.cpu import parallel
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
@@ -72,7 +72,7 @@ def every_other(items, count):
 def stepper():
     """Return a function that makes one training step, as in ``tricks.py``."""
     net, loss, optimizer = build("deconvnet-small", 2, size=128).allocate(0).train(), PixelLoss(2), SGD(0.9)
-    passes = Replay(net)
+    passes = CapturedNetwork(net)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, 128, 128, 3), dtype=np.float32)
     target = rng.integers(0, 2, (8, 128, 128)).astype(np.uint8)

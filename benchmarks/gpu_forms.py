@@ -22,9 +22,9 @@ import numpy as np
 
 from scratchnet.bench.machine import occasion
 from scratchnet.engine.cuda import convolution, forms
-from scratchnet.engine.cuda.forms import Form, Thresholds
+from scratchnet.engine.cuda.forms import Algorithm, Thresholds
 from scratchnet.engine.modes import MatrixPrecision, matrix_precision
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 
 LAYERS = [
     (16, 224, 64, 64), (16, 112, 64, 128), (16, 112, 128, 128), (16, 56, 256, 256), (16, 28, 512, 512),
@@ -34,7 +34,7 @@ LAYERS = [
 ]  # fmt: skip
 """Images, height and width, channels in and out: the paper's 3×3 convolutions, layers of few channels, small maps."""
 
-FORMS = (Form.IMPLICIT, Form.SHIFTED, Form.WINOGRAD, Form.COLUMNS)
+FORMS = (Algorithm.IMPLICIT, Algorithm.SHIFTED, Algorithm.WINOGRAD, Algorithm.COLUMNS)
 
 PRECISIONS: tuple[MatrixPrecision, ...] = ("float32", "tf32", "bf16")
 
@@ -49,7 +49,7 @@ TRIED = {
 }
 """Thresholds to choose from; the estimated one first, which wins where others do no better."""
 
-CONV = Convolution((3, 3), (1, 1), (1, 1), (1, 1), 1)
+CONV = ConvSpec((3, 3), (1, 1), (1, 1), (1, 1), 1)
 
 
 def main():
@@ -133,8 +133,8 @@ def fit(rows, precision):
     """Return the thresholds that cost the least: the mean over layers of log(time / quickest time)."""
     layers = {}
     for row in rows:
-        if row["precision"] == precision and row["form"] in Form.__members__:
-            layers.setdefault(tuple(row["layer"]), {})[Form[row["form"]]] = row["milliseconds"]
+        if row["precision"] == precision and row["form"] in Algorithm.__members__:
+            layers.setdefault(tuple(row["layer"]), {})[Algorithm[row["form"]]] = row["milliseconds"]
     best, least = None, math.inf
     with matrix_precision(precision):
         for values in itertools.product(*TRIED.values()):
@@ -149,7 +149,7 @@ def taken(layer, times, given):
     """Return the time of a layer's three products in the forms that the thresholds choose."""
     n, size, c, c_out = layer
     there, back = (chosen(n, size, *channels, given) for channels in ((c, c_out), (c_out, c)))
-    by_weight = forms.choose_products(CONV, c, given) if there is Form.IMPLICIT else there
+    by_weight = forms.choose_products(CONV, c, given) if there is Algorithm.IMPLICIT else there
     return times[there][0] + times[by_weight][1] + times[back][2]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.contestants import make_batch, started
 from scratchnet.data import share_of
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import computing
 from scratchnet.engine.modes import matrix_precision
 from scratchnet.losses import PixelLoss
@@ -25,7 +25,7 @@ from scratchnet.training import SGD
 from scratchnet.training.accumulation import Part, gradient
 from scratchnet.training.distributed.mpi import processes
 from scratchnet.training.distributed.nccl import between_gpus
-from scratchnet.training.distributed.process_group import Alone, share_batches, sum_gradients
+from scratchnet.training.distributed.process_group import SingleProcess, share_batches, sum_gradients
 
 
 class Training:
@@ -35,7 +35,7 @@ class Training:
         self.xp, self.ranks, self.loss, self.optimizer = xp, ranks, PixelLoss(case.classes), SGD()
         self.network = started(case, dtype).train().to(xp)
         share_batches(self.network, ranks)
-        self.passes, batch, self.first = Replay(self.network), make_batch(case, dtype), own.start
+        self.passes, batch, self.first = CapturedNetwork(self.network), make_batch(case, dtype), own.start
         self.x, self.target = batch.x[own], batch.target[own]
 
     def step(self):
@@ -59,7 +59,7 @@ def compare(ranks, xp):
     """Print by how much the parameters of all GPUs together are off those of one, after three updates."""
     case = network_case("deconvnet-small", (64, 64), 2 * ranks.size, options={"width": 8})
     together = Training(case, ranks, xp, share_of(case.batch, ranks.rank, ranks.size), np.float64)
-    alone = Training(case, Alone(), xp, slice(0, case.batch), np.float64)
+    alone = Training(case, SingleProcess(), xp, slice(0, case.batch), np.float64)
     start = xp.asnumpy(alone.network.flat().values)
     for training in (together, alone):
         for _ in range(3):
@@ -74,7 +74,7 @@ def compare(ranks, xp):
 def measure(ranks, xp, options):
     """Print the times of a step, alone and together, and of the sum of the gradient."""
     case = network_case(options.model, (options.size, options.size), options.batch, 21)
-    alone = Training(case, Alone(), xp, slice(0, case.batch))
+    alone = Training(case, SingleProcess(), xp, slice(0, case.batch))
     one = alone.seconds(alone.step, options.repeats) if ranks.rank == 0 else 0.0
     ranks.wait()
     del alone

@@ -25,13 +25,13 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["SCRATCHNET_THREADS"] = "1"
 import numpy as np
 
 from scratchnet.data import share_of
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training import Adam
 from scratchnet.training.accumulation import Part, gradient
 from scratchnet.training.distributed.mpi import processes
-from scratchnet.training.distributed.process_group import Alone, share_batches
+from scratchnet.training.distributed.process_group import SingleProcess, share_batches
 
 
 class Counting:
@@ -41,10 +41,10 @@ class Counting:
         self.rank, self.size, self.place, self._ranks = ranks.rank, size, ranks.place, ranks
         self.messages, self.seconds, self.worked = [], 0.0, 0.0
 
-    def sum_(self, array):
+    def allreduce(self, array):
         """Add up, and note the bytes and the times, those of waiting included."""
         begin, worked = time.perf_counter(), time.process_time()
-        self._ranks.sum_(array)
+        self._ranks.allreduce(array)
         self.seconds += time.perf_counter() - begin
         self.worked += time.process_time() - worked
         self.messages.append(array.nbytes)
@@ -60,7 +60,7 @@ class Training:
     def __init__(self, options, ranks, images):
         settings = {"width": options.width} | ({"size": options.size} if "deconvnet" in options.model else {})
         self.network = build(options.model, 2, **settings).allocate(0).train()
-        self.ranks, self.passes, self.optimizer, self.number = ranks, Replay(self.network), Adam(), 0
+        self.ranks, self.passes, self.optimizer, self.number = ranks, CapturedNetwork(self.network), Adam(), 0
         self.loss = PixelLoss(2, "cross-entropy+dice")
         share_batches(self.network, ranks)
         rng = np.random.default_rng(0)
@@ -86,7 +86,7 @@ class Training:
 
 def messages_of(options):
     """Return the bytes of every message of a step."""
-    ranks = Counting(Alone(), 2)
+    ranks = Counting(SingleProcess(), 2)
     training = Training(options, ranks, 1)
     training.step()
     return ranks.messages, training.network
@@ -113,7 +113,7 @@ def message_seconds_here(ranks, messages, repeats=30):
         for _ in range(repeats):
             ranks.wait()
             begin = time.perf_counter()
-            ranks.sum_(array)
+            ranks.allreduce(array)
             times.append(time.perf_counter() - begin)
         least[size] = min(times)
     return sum(least[size] for size in messages)
@@ -122,7 +122,7 @@ def message_seconds_here(ranks, messages, repeats=30):
 def measure(ranks, options):
     """Print the efficiency of the processes that there are."""
     counting = Counting(ranks, ranks.size)
-    shared, alone = Training(options, counting, None), Training(options, Alone(), options.batch)
+    shared, alone = Training(options, counting, None), Training(options, SingleProcess(), options.batch)
     if ranks.rank == 0:
         alone.seconds(3)
     asleep(ranks.communicator)
@@ -170,7 +170,7 @@ def estimate(options):
     for count in (1, *options.counts):
         images = ceil(options.batch / count)
         if images not in times:
-            training = Training(options, Alone() if count == 1 else Counting(Alone(), 2), images)
+            training = Training(options, SingleProcess() if count == 1 else Counting(SingleProcess(), 2), images)
             training.seconds(3)
             times[images] = min(training.seconds(options.steps)[1] for _ in range(options.rounds))
         sent = message_seconds(messages, count, options) if count > 1 else 0.0

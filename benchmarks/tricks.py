@@ -14,6 +14,7 @@ from statistics import median
 import numpy as np
 
 from scratchnet.engine.capture import captured_network
+from scratchnet.engine.memory import pool
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
@@ -51,7 +52,7 @@ VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
 def stepper(make: Callable[[], Network], replayed: bool) -> Callable[[], None]:
     """Return a function that makes one training step."""
     net, loss, optimizer = make().allocate(0).train(), PixelLoss(2), SGD(0.9)
-    passes = captured_network.Replay(net) if replayed else net
+    passes = captured_network.CapturedNetwork(net) if replayed else net
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, 128, 128, 3), dtype=np.float32)
     target = rng.integers(0, 2, (8, 128, 128)).astype(np.uint8)

@@ -233,7 +233,7 @@ def backward(weights: dict, kept: list, dscores: np.ndarray) -> dict[str, np.nda
         x, memory = layers[i]
         dz, gradients[f"gamma{i}"], gradients[f"beta{i}"] = batch_norm_backward(dy, memory, weights[f"gamma{i}"])
         dy, gradients[f"kernel{i}"], _ = conv2d_backward(
-            dz, x, weights[f"kernel{i}"], padding=KERNEL // 2, need_dx=i > 0
+            dz, x, weights[f"kernel{i}"], padding=KERNEL // 2, needs_input_grad=i > 0
         )
     return gradients
 

@@ -175,7 +175,7 @@ net.zero_grad()
 y_ours, dx_ours = ours.forward(x), ours.backward(upstream)
 gradients_ours = net.flat().grads.copy()  # every layer has accumulated its gradients there
 net.zero_grad()
-y_package, dx_package = net.forward(x), net.backward(upstream, need_dx=True)
+y_package, dx_package = net.forward(x), net.backward(upstream, needs_input_grad=True)
 assert np.allclose(y_ours, y_package, atol=1e-4)
 assert np.allclose(dx_ours, dx_package, atol=1e-4)
 assert np.allclose(gradients_ours, net.flat().grads, atol=1e-3)

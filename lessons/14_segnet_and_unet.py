@@ -100,7 +100,7 @@ net.add("up", UpsampleNearest(2))
 net.add("beside", Concatenate(), "up", "input")
 net.allocate(dtype=np.float64).train()
 assert (net.forward(x) == beside).all()
-assert np.allclose(net.backward(upstream, need_dx=True), analytic)
+assert np.allclose(net.backward(upstream, needs_input_grad=True), analytic)
 
 # %%
 # What must be remembered

@@ -21,6 +21,7 @@ You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -313,7 +314,7 @@ print(f"into a new array {1000 * fresh_time:.2f} ms, into a used one {1000 * use
 # --------------------------------------
 # We time one forward and one backward pass of the small DeconvNet of lesson 15 in two versions. With ``textbook()`` the
 # package computes every layer separately, directly from its formula. The fast version uses everything above, and one
-# thing more: a ``Replay`` records the array operations of one training step and then repeats the recorded list, because
+# thing more: ``scratchnet.compile`` records the array operations of one training step and then repeats the list, because
 # every step performs the same operations on other values.
 
 one_core.restore_original_limits()
@@ -321,11 +322,10 @@ os.environ.pop("SCRATCHNET_THREADS")
 if threads_before is not None:
     os.environ["SCRATCHNET_THREADS"] = threads_before
 
+import scratchnet
 from scratchnet import textbook
-from scratchnet.engine.capture.captured_network import Replay
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.network import Network
 
 side = 32 if FAST else 64
 net = build("deconvnet-small", classes=2, size=side).allocate(seed=0).train()
@@ -334,7 +334,7 @@ labels = (images.sum(axis=3) > 0).astype(np.uint8)
 loss = PixelLoss(classes=2)
 
 
-def step_of(passes: Network | Replay) -> Callable[[], None]:
+def step_of(passes: Any) -> Callable[[], None]:
     """Return a function that runs one forward and one backward pass."""
 
     def step() -> None:
@@ -346,7 +346,7 @@ def step_of(passes: Network | Replay) -> Callable[[], None]:
 
 with textbook():
     plain = seconds(step_of(net))
-fast_step = step_of(Replay(net))
+fast_step = step_of(scratchnet.compile(net))
 fast_step()  # the normal forward and backward pass
 fast_step()  # recorded
 fast = seconds(fast_step)  # replayed

@@ -190,16 +190,16 @@ assert (gathered == max_unpool2d(ones, shared)[0, :, :, 0]).all()
 # Most of the package has no GPU kernel. **CuPy** is a library with NumPy's functions for arrays on a GPU. Each function
 # looks up which library its array belongs to, and continues with that module:
 
-from scratchnet.arrays import namespace
+from scratchnet.arrays import get_array_module
 
 
 def leaky(x):
     """Return x where it is positive and x/10 elsewhere, on x's device."""
-    xp = namespace(x)  # NumPy, or CuPy
+    xp = get_array_module(x)  # NumPy, or CuPy
     return xp.where(x > 0, x, x * x.dtype.type(0.1))
 
 
-assert namespace(x) is np
+assert get_array_module(x) is np
 print(leaky(np.array([-1, 2], np.float32)))
 
 # %%

@@ -13,12 +13,16 @@ oh, ow  height and width of an output map
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scratchnet.engine.modes import precise, textbook
 
+if TYPE_CHECKING:
+    from scratchnet.engine.capture.captured_network import CapturedNetwork
+    from scratchnet.network import Network
+
 __version__ = "0.1.0"
-__all__ = ["precise", "textbook"]
+__all__ = ["compile", "precise", "textbook"]
 
 PUBLIC = (
     "config",
@@ -26,19 +30,36 @@ PUBLIC = (
     "evaluation",
     "gradcheck",
     "inference",
-    "initialization",
     "interop",
     "layers",
+    "layers.initialization",
     "losses",
     "models",
     "network",
+    "network.summary",
     "ops",
-    "replay",
-    "summary",
     "training",
-    "viewing",
+    "visualization",
 )
 """The public modules; ``docs/public.md`` lists what is public in each. All else may change without notice."""
+
+
+def compile(network: "Network") -> "CapturedNetwork":
+    """Return the network in a form that records its passes once and then repeats them, without Python in between.
+
+    Parameters
+    ----------
+    network : Network
+        With memory (:meth:`Network.allocate`). It may still be changed: any change leads to a new recording.
+
+    Returns
+    -------
+    CapturedNetwork
+        With the network's ``forward`` and ``backward``; results are bit-identical to the network's own.
+    """
+    from scratchnet.engine.capture.captured_network import CapturedNetwork
+
+    return CapturedNetwork(network)
 
 
 def __getattr__(name: str) -> Any:
@@ -50,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Return the names of the module, the public modules included."""
-    return sorted({*globals(), *PUBLIC})
+    return sorted({*globals(), *(name.partition(".")[0] for name in PUBLIC)})

@@ -12,12 +12,12 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array, or a CuPy array with the same interface."""
 
-SumOverRanks: TypeAlias = Callable[[Array], None]
+AllReduce: TypeAlias = Callable[[Array], None]
 """Replaces an array in place by its sum over all processes (ranks) that share a batch, identically in each of them.
 All must pass the same shape and dtype, on the same kind of device."""
 
 
-def namespace(array: Array) -> ModuleType:
+def get_array_module(array: Array) -> ModuleType:
     """Return the module (NumPy or CuPy) whose functions work on ``array``."""
     return np if isinstance(array, np.ndarray) else _cupy()
 
@@ -31,7 +31,7 @@ def to_device_of(like: Array, array: Array) -> Array:
     """Return ``array`` on the device of ``like``, copied only if it is on another device."""
     if on_gpu(like) == on_gpu(array):
         return array
-    return to_host(array) if on_gpu(array) else namespace(like).asarray(array)
+    return to_host(array) if on_gpu(array) else get_array_module(like).asarray(array)
 
 
 def to_host(array: Array) -> Array:
@@ -66,7 +66,7 @@ def _on_device(numbers: tuple[float, ...], dtype: str, module: ModuleType) -> Ar
 
 def constants(numbers: tuple[float, ...], like: Array) -> Array:
     """Return constant numbers as an array like ``like``; they are copied to a GPU once, not in every step."""
-    return _on_device(numbers, like.dtype.str, namespace(like))
+    return _on_device(numbers, like.dtype.str, get_array_module(like))
 
 
 def _cupy() -> ModuleType:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
-from scratchnet.arrays import Array, SumOverRanks, constants, namespace
+from scratchnet.arrays import AllReduce, Array, constants, get_array_module
 from scratchnet.engine.arguments import FLOATS
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.dice import dice_loss
@@ -95,7 +95,7 @@ class PixelLoss:
         target: Array,
         pixel_weights: Array | None = None,
         share: Share | None = None,
-        over_ranks: SumOverRanks | None = None,
+        over_ranks: AllReduce | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to the logits.
 
@@ -149,18 +149,18 @@ class PixelLoss:
         """Raise a ValueError if a label is out of range; labels on a GPU are checked nowhere else."""
         check_labels(target, self.classes, self.ignore_index)
 
-    def without_images(self, over_ranks: SumOverRanks, like: Array) -> None:
+    def without_images(self, over_ranks: AllReduce, like: Array) -> None:
         """Join the sums over processes, on the device of ``like``, for a batch of which this process has no image."""
         if "dice" in self.name:
-            over_ranks(namespace(like).zeros((3, self.classes), np.float64))
+            over_ranks(get_array_module(like).zeros((3, self.classes), np.float64))
         elif self.name == "tversky":
-            over_ranks(namespace(like).zeros((4, self.classes), np.float64))
+            over_ranks(get_array_module(like).zeros((4, self.classes), np.float64))
 
     def shares(
         self,
         targets: Sequence[Array],
         pixel_weights: Sequence[Array | None],
-        over_ranks: SumOverRanks | None = None,
+        over_ranks: AllReduce | None = None,
     ) -> list[Share]:
         """Return the shares with which the losses of several batches add up to the loss of one large batch.
 
@@ -187,7 +187,7 @@ class PixelLoss:
 
     def _divisor(self, target: Array, pixel_weights: Array | None) -> float:
         """Return the divisor of the sum over a batch's pixels."""
-        xp = namespace(target)
+        xp = get_array_module(target)
         counts = xp.ones(target.shape, bool) if self.ignore_index is None else target != self.ignore_index
         if self.normalization == "pixels":
             return float(counts.sum())
@@ -225,7 +225,7 @@ def class_scores(logits: Array) -> Array:
     """Return (…, classes) scores whose softmax gives the probabilities; one channel z becomes two, 0 and z."""
     if logits.shape[-1] > 1:
         return logits
-    xp = namespace(logits)
+    xp = get_array_module(logits)
     both: Array = xp.concatenate([xp.zeros_like(logits), logits], axis=-1)
     return both
 
@@ -235,5 +235,5 @@ def probabilities(logits: Array) -> Array:
     if logits.shape[-1] > 1:
         return softmax(logits)
     p = sigmoid(logits)
-    both: Array = namespace(logits).concatenate([1 - p, p], axis=-1)
+    both: Array = get_array_module(logits).concatenate([1 - p, p], axis=-1)
     return both

@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from scratchnet.engine.memory.arena import Workspace
+from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import Pool
 
 LARGE = 1_000_000
@@ -78,7 +78,7 @@ def _counting_products(costs):
 @contextmanager
 def _counting_blocks(costs):
     """Count the memory of recycled arrays that came from the system: a pool's blocks, a workspace's new pages."""
-    fresh, take, touched = Pool._fresh, Workspace._take, {}
+    fresh, take, touched = Pool._fresh, Arena._take, {}
 
     def counting(pool, size):
         if size >= LARGE:
@@ -96,11 +96,11 @@ def _counting_blocks(costs):
         costs.block_bytes += new
         return number, begin
 
-    Pool._fresh, Workspace._take = counting, counting_pages
+    Pool._fresh, Arena._take = counting, counting_pages
     try:
         yield
     finally:
-        Pool._fresh, Workspace._take = fresh, take
+        Pool._fresh, Arena._take = fresh, take
 
 
 # NumPy asks a table of functions for the memory of its arrays (NEP 49). The table is put in through the C interface,

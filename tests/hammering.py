@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from scratchnet.engine.memory.pool import LARGE, empty, using
+from scratchnet.engine.memory.pool import LARGE, pooled_empty, using
 
 
 def hammer(memory):
@@ -19,7 +19,7 @@ def hammer(memory):
         with using(memory):
             held = []
             for _ in range(300):
-                array = empty(np.zeros(0), (int(rng.integers(1, 6)) * LARGE,), np.uint8)
+                array = pooled_empty(np.zeros(0), (int(rng.integers(1, 6)) * LARGE,), np.uint8)
                 array.fill(number)
                 held.append(array[rng.integers(0, 1000) :])
                 if len(held) > 4:

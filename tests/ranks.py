@@ -12,15 +12,15 @@ class ThreadRanks:
         self.rank, self.size, self.place, self._shared = rank, size, rank, shared
         self.calls, self.bytes = 0, 0
 
-    def sum_(self, array):
+    def allreduce(self, array):
         assert array.flags.c_contiguous
         assert type(array) is np.ndarray
         arrays, barrier = self._shared
         arrays[self.rank] = array
-        barrier.wait()
+        barrier.barrier()
         assert len({(a.shape, a.dtype) for a in arrays}) == 1, [a.shape for a in arrays]
         whole = sum(arrays[1:], arrays[0])
-        barrier.wait()  # everyone has read all of them
+        barrier.barrier()  # everyone has read all of them
         array[...] = whole
         self.calls += 1
         self.bytes += array.nbytes
@@ -29,13 +29,13 @@ class ThreadRanks:
         """Return the values of all threads."""
         values, barrier = self._shared
         values[self.rank] = value
-        barrier.wait()
+        barrier.barrier()
         found = list(values)
-        barrier.wait()
+        barrier.barrier()
         return found
 
-    def wait(self):
-        self._shared[1].wait()
+    def barrier(self):
+        self._shared[1].barrier()
 
 
 def together(size, function):

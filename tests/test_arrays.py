@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.arrays import generator, namespace
+from scratchnet.arrays import generator, get_array_module
 
 
 def draw(*args):
@@ -34,4 +34,4 @@ def test_neighbouring_streams_are_independent():
 
 
 def test_numpy_arrays_belong_to_numpy():
-    assert namespace(np.zeros(3)) is np
+    assert get_array_module(np.zeros(3)) is np

@@ -13,6 +13,7 @@ import pytest
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.contestants import build_ours
 from scratchnet.bench.step import step_flops
+from scratchnet.engine.cpu import parallel
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.network.summary import summarize
 from tests.costs import LARGE, counted

@@ -7,7 +7,7 @@ import numpy as np
 from scratchnet.config import TrainingSettings
 from scratchnet.data import Augmentation, Preprocessing, write_image, write_mask
 from scratchnet.losses import PixelLoss
-from scratchnet.training import Recipe
+from scratchnet.training import ModelSpec
 from scratchnet.training.run import Run
 
 BLOODCELL = {"width": 0.1}
@@ -55,7 +55,7 @@ def source(count=4, height=16, width=16, first=0):
 def recipe(model="bloodcell", options=None, classes=("ground", "square"), **preprocessing):
     """What a checkpoint says about a network."""
     chosen = BLOODCELL if options is None and model == "bloodcell" else options or {}
-    return Recipe(model, chosen, classes, Preprocessing(**{"normalization": "none", **preprocessing}))
+    return ModelSpec(model, chosen, classes, Preprocessing(**{"normalization": "none", **preprocessing}))
 
 
 def network(model="bloodcell", options=None, seed=0, dtype=np.float32, **preprocessing):

@@ -27,7 +27,7 @@ assert np.allclose(dbias, packaged[2])
 
 # %%
 # 3. dx: no layer comes before this convolution, and the image is not learned. This saves one of the two products.
-assert conv2d_backward(dy, x, weight, need_dx=False)[0] is None
+assert conv2d_backward(dy, x, weight, needs_input_grad=False)[0] is None
 
 # %%
 # 4. Row 7, the last. It is in no window, so the loss does not depend on it.

@@ -13,7 +13,7 @@ from scratchnet.arrays import Array, generator
 from scratchnet.bench.cases import NetworkCase
 from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.config import OptimizerName
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.training.optimizers import SGD, Adam
@@ -57,7 +57,7 @@ class OurStep:
 
     def __init__(self, network: Network, batch: Batch, classes: int, optimizer: OptimizerName) -> None:
         self.network, self.batch, self.loss = network.train(), batch, PixelLoss(classes)
-        self.passes = Replay(self.network)
+        self.passes = CapturedNetwork(self.network)
         self.optimizer = SGD(MOMENTUM, DECAY) if optimizer == "sgd" else Adam(DECAY)
 
     def gradients(self) -> tuple[Array, float]:
@@ -137,7 +137,7 @@ class OurForward:
     """scratchnet's forward pass outside training."""
 
     def __init__(self, network: Network, x: Array) -> None:
-        self.passes, self.x = Replay(network.eval()), x
+        self.passes, self.x = CapturedNetwork(network.eval()), x
 
     def __call__(self) -> Array:
         """Return the logits, (n, h, w, classes)."""

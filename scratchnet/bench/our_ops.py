@@ -10,7 +10,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.bench.problems import Kind, Problem, Solution, labels
 from scratchnet.engine.capture import Program, Recorder, traced
-from scratchnet.engine.capture.worker_processes import Crew, can_fork
+from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.cpu.parallel import replay
 from scratchnet.losses import PixelLoss
@@ -42,7 +42,7 @@ def _replayed(function: Callable[..., Any], *arrays: Array) -> Callable[[], Any]
     with Recorder().writing(program):
         made = function(*map(traced, arrays))
     several = can_fork() and any(len(section) > 1 for section in program.sections)
-    run = Crew(program).run if several else partial(replay, program)
+    run = WorkerProcesses(program).run if several else partial(replay, program)
 
     def again() -> Any:
         with one_blas_thread():

@@ -104,6 +104,6 @@ def step_flops(case: NetworkCase) -> int:
     for step in network.steps:
         below = any(learns.get(name, False) for name in step.inputs)
         learns[step.name] = below or bool(step.layer.parameters)
-        products = step.layer.products(*(shapes[name] for name in step.inputs))
+        products = step.layer.multiply_adds(*(shapes[name] for name in step.inputs))
         total += 2 * products * (1 + bool(step.layer.parameters) + below)
     return total

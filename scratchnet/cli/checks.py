@@ -60,7 +60,7 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
     if t.device == "gpu" or free is None:
         return None
     h, w = crop or max((train.size(index) for index in range(len(train))), key=prod)
-    size = tuple(-(-side // network.stride) * network.stride + 2 * network.border for side in (h, w))
+    size = tuple(-(-side // network.stride) * network.stride + 2 * network.valid_margin for side in (h, w))
     held = network.held((size[0], size[1]), min(t.batch_size, len(train)), again=not t.recompute)
     values = peak_bytes(held, plan(held) if t.recompute else (range(len(held)),))
     numbers = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
@@ -121,7 +121,7 @@ def _check_batch_norm(network: Network, name: str, size: tuple[int, int], batch:
     """Refuse a batch that shrinks to a single pixel, which has no variance."""
     if batch > 1:
         return
-    h, w = (-(-side // network.stride) * network.stride + 2 * network.border for side in size)
+    h, w = (-(-side // network.stride) * network.stride + 2 * network.valid_margin for side in size)
     shapes = network.shapes((h, w))
     for step in network.batch_norms():
         if shapes[step][:3] == (1, 1, 1):

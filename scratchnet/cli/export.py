@@ -16,7 +16,7 @@ from scratchnet.interop.onnx_export import Exported, export_onnx
 from scratchnet.interop.onnx_graph import OPSET, check_that_onnx_is_installed
 from scratchnet.network import Network
 from scratchnet.training.checkpoints import load_checkpoint
-from scratchnet.training.contents import Recipe
+from scratchnet.training.contents import ModelSpec
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 
@@ -81,7 +81,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _compare(exported: Exported, network: Network, recipe: Recipe, size: tuple[int, int]) -> Comparison:
+def _compare(exported: Exported, network: Network, recipe: ModelSpec, size: tuple[int, int]) -> Comparison:
     """Compare the file with the network on two random images."""
     images = generator(0, "export").integers(0, 256, (2, *size, 3), np.uint8)
     return compare(exported, network, recipe.preprocessing, images)

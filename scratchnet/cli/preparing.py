@@ -11,9 +11,9 @@ from scratchnet.data import CAMVID_WEIGHTS, BorderWeights, Dataset, SampleSource
 from scratchnet.interop.vgg16 import read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.training.contents import Recipe
-from scratchnet.training.distributed.process_group import Ranks
-from scratchnet.training.run import LAST, Run
+from scratchnet.training.contents import ModelSpec
+from scratchnet.training.distributed.process_group import ProcessGroup
+from scratchnet.training.run import LAST, TrainingRun
 from scratchnet.training.setup import freeze
 from scratchnet.training.warm_start import load_matching_parameters
 from scratchnet.utils.errors import UserError
@@ -24,8 +24,8 @@ def prepare_run(
     views: tuple[SampleSource, SampleSource],
     files: tuple[Dataset, Dataset],
     resume: bool,
-    ranks: Ranks | None = None,
-) -> Run:
+    ranks: ProcessGroup | None = None,
+) -> TrainingRun:
     """Check that data and network fit together, and set up the run.
 
     Parameters
@@ -59,9 +59,9 @@ def prepare_run(
     about: dict[str, Any] = {"held_out": list(files[1].names)}
     if files[0].colours is not None:
         about["colours"] = [list(colour) for colour in files[0].colours]
-    recipe = Recipe(model, options, classes, preprocessing, about, asdict(settings))
+    recipe = ModelSpec(model, options, classes, preprocessing, about, asdict(settings))
     loss, border = _loss(settings, views[0])
-    run = Run(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border, ranks)
+    run = TrainingRun(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border, ranks)
     if start is not None:
         start.apply(run.network)
         say(

@@ -17,8 +17,8 @@ from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.training.checkpoints import stored_settings
 from scratchnet.training.distributed.mpi import processes
 from scratchnet.training.distributed.nccl import between_gpus
-from scratchnet.training.distributed.process_group import Alone, Ranks
-from scratchnet.training.run import BEST, CHECKPOINT, LAST, LOG, Run
+from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
+from scratchnet.training.run import BEST, CHECKPOINT, LAST, LOG, TrainingRun
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import alone_in, atomic_write, check_writable
 from scratchnet.utils.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> int:
         return _main(words, ranks)
 
 
-def _main(words: Sequence[str], ranks: Ranks) -> int:
+def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
     defaults = _defaults(words)
     if any(word.partition("=")[0] == "--mask-format" for word in words):  # a flag wins over a config's threshold
         defaults = replace(defaults, data=replace(defaults.data, mask_threshold=None))
@@ -135,7 +135,7 @@ def train(
     settings: TrainSettings,
     resume: bool = False,
     title: str | None = None,
-    ranks: Ranks | None = None,
+    ranks: ProcessGroup | None = None,
     restart: bool = False,
 ) -> Evaluation:
     """Train as the settings say and leave checkpoint, log, metrics and report in ``settings.out``.
@@ -149,9 +149,9 @@ def train(
         ``restart``; nothing is written then.
     """
     check_settings(settings)
-    ranks, chosen = ranks or Alone(), settings.training
+    ranks, chosen = ranks or SingleProcess(), settings.training
     with (
-        computing(chosen.device, chosen.precision, ranks.place),
+        computing(chosen.device, chosen.precision, ranks.local_rank),
         between_gpus(ranks) if chosen.device == "gpu" and chosen.gpu_sums == "nccl" else nullcontext(ranks) as ranks,
     ):
         first = ranks.rank == 0
@@ -161,7 +161,7 @@ def train(
             return _train(settings, resume, title, ranks)
 
 
-def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Ranks) -> Evaluation:
+def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: ProcessGroup) -> Evaluation:
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
     run = prepare_run(settings, views, (train_set, val_set), resume, ranks)
@@ -181,7 +181,7 @@ def _write_config(settings: TrainSettings, path: Path, resume: bool) -> None:
 
 def _fit(
     settings: TrainSettings,
-    run: Run,
+    run: TrainingRun,
     views: tuple[SampleSource, SampleSource],
     files: tuple[Dataset, Dataset],
     resume: bool,

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace
-from scratchnet.engine.capture import Recorded
-from scratchnet.engine.memory.pool import empty
+from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.capture import TracedArray
+from scratchnet.engine.memory.pool import pooled_empty
 
 
 def copy_pixels(source: Array, target: Array) -> None:
@@ -15,7 +15,7 @@ def copy_pixels(source: Array, target: Array) -> None:
     If the channels of a pixel are contiguous, they are copied as one element of c values: otherwise NumPy would restart
     its inner loop at every pixel, which takes longer than copying so few values.
     """
-    if namespace(source) is np and source.strides[-1] == target.strides[-1] == source.itemsize:
+    if get_array_module(source) is np and source.strides[-1] == target.strides[-1] == source.itemsize:
         pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
         source, target = source.view(pixel), target.view(pixel)
     target[...] = source
@@ -24,7 +24,7 @@ def copy_pixels(source: Array, target: Array) -> None:
 def contiguous_copy(array: Array, dtype: Any = None) -> Array:
     """Return a copy in C order and native byte order, converted to ``dtype`` if it is given."""
     dtype = array.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
-    copied = empty(array, array.shape, dtype)
+    copied = pooled_empty(array, array.shape, dtype)
     if dtype == array.dtype and array.ndim > 1 and array.size:
         copy_pixels(array, copied)
     else:
@@ -62,4 +62,4 @@ def without_subclass(array: Array, operation: str, name: str) -> Array:
     """
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{operation}: {name} is a masked array; use {name}.filled(…)")
-    return array if isinstance(array, Recorded) else array.view(np.ndarray)
+    return array if isinstance(array, TracedArray) else array.view(np.ndarray)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 
 
 def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index: int | None = 255) -> Array:
@@ -45,7 +45,7 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"confusion_matrix: truth has shape {truth.shape} but prediction {prediction.shape}")
-    xp = namespace(truth)
+    xp = get_array_module(truth)
     true, predicted = truth.ravel().astype(xp.int64), prediction.ravel().astype(xp.int64)
     if ignore_index is not None:
         counted = true != ignore_index

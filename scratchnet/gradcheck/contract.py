@@ -73,7 +73,7 @@ class Subject:
         kept = to_host(output).copy()
         for parameter in self.parameters.values():
             parameter.grad[...] = 7.0 if start is None else start
-            parameter.outdated = start is None
+            parameter.grad_is_stale = start is None
         given = self.send(dy.copy(order="K"))
         sent = self.backward(given)
         arrays = {"the output": output, "the dy": given} | {f"dx ({k})": v for k, v in sent.items()}
@@ -154,7 +154,7 @@ def _adds(subject: Subject, dy: Array, first: Outcome) -> Iterator[str]:
         return
     added = subject.run(dy, start=2.5).gradients
     if names := _different(added, {name: gradient + 2.5 for name, gradient in right.items()}):
-        yield f"backward does not add to the gradient of {names}: use parameter.accumulate(g) or grad[...] += g"
+        yield f"backward does not add to the gradient of {names}: use parameter.add_grad(g) or grad[...] += g"
         return
     replaced = subject.run(dy, start=None).gradients
     if names := _different(replaced, right, 2.5):

@@ -28,16 +28,16 @@ Maxima = dict[int, Array]
 
 def decisions(layer: Layer, maxima: Maxima) -> Decisions:
     """Return the branches of the last forward pass: ReLU masks and the positions of maxima."""
-    if layer.kept is None:
+    if layer.saved is None:
         return []
     if isinstance(layer, ReLU):
-        return [_positive(y) for y in layer.kept[:1] if _is_map(y)]
+        return [_positive(y) for y in layer.saved[:1] if _is_map(y)]
     if isinstance(layer, BatchNorm2d) and builtin_base(layer) is BatchNorm2d:  # others may keep anything
         positive = layer.positive()  # of a ReLU that is fused into it
         return [] if positive is None else [to_host(positive)]
     if isinstance(layer, MaxPool2d) and layer.switches is not None:
         chosen = maxima.get(id(layer), to_host(layer.switches.index))
-        return [chosen, *(_positive(y) for y in layer.kept[1:] if _is_map(y))]  # y: see MaxPool2d.masks
+        return [chosen, *(_positive(y) for y in layer.saved[1:] if _is_map(y))]  # y: see MaxPool2d.masks
     return []
 
 

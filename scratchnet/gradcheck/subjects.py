@@ -76,11 +76,11 @@ def layer_problem(
         return zeros | {key: part for key, part in zip(given, parts, strict=True) if part is not None}
 
     def without_dx(dy: Array) -> None:
-        layer.need_dx = False
+        layer.needs_input_grad = False
         try:
             layer.backward(dy)
         finally:
-            layer.need_dx = True
+            layer.needs_input_grad = True
 
     def output_shape(arrays: Mapping[str, Any]) -> tuple[int, ...]:
         return layer.output_shape(*(_shape(arrays[key]) for key in given))
@@ -112,8 +112,8 @@ def network_problem(network: Network, image: Array, seed: int, xp: ModuleType) -
         return network.forward(sent(arrays["image"], xp), keep=True)
 
     def backward(dy: Array) -> dict[str, Array]:
-        stale = any(parameter.outdated for parameter in learned.values())
-        dx = network.backward(dy, need_dx=True, **({"add": False} if stale else {}))
+        stale = any(parameter.grad_is_stale for parameter in learned.values())
+        dx = network.backward(dy, needs_input_grad=True, **({"add": False} if stale else {}))
         return {} if dx is None else {"image": dx}
 
     def without_dx(dy: Array) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace, to_device_of, to_host
+from scratchnet.arrays import Array, get_array_module, to_device_of, to_host
 from scratchnet.data import SampleSource, read_ahead
 from scratchnet.data.image_rows import ImageRows
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
@@ -84,7 +84,7 @@ def evaluate(
             scores.append(image_score(confusion))
             if counter is not None:
                 counter.add(name, mask, to_host(prediction))
-        xp = namespace(chosen)
+        xp = get_array_module(chosen)
         chosen = chosen[to_device_of(chosen, counted)]
         loss -= float(xp.log(xp.maximum(chosen, 1e-12), dtype=xp.float64).sum())
         pixels += int(counted.sum())
@@ -111,7 +111,7 @@ def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels
 
 def _looked_up(maps: Array, labels: Array) -> tuple[Array, Array]:
     """Return the most probable class, and the label's probability, of maps (…, classes) and labels (…)."""
-    xp = namespace(maps)
+    xp = get_array_module(maps)
     places = to_device_of(maps, labels[..., None]).astype(xp.int64)
     return to_mask(maps), xp.take_along_axis(maps, places, axis=-1)[..., 0]
 

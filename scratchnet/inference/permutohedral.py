@@ -12,7 +12,7 @@ slice and rank are theirs.
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.engine.cpu.parallel import for_each
+from scratchnet.engine.cpu.parallel import parallel_for
 
 
 class PermutohedralLattice:
@@ -40,7 +40,7 @@ class PermutohedralLattice:
         def work(row: int) -> None:
             filtered[row] = self._filter_one(maps[row])
 
-        for_each(work, range(len(maps)), len(maps) * self._weights.size * 64)
+        parallel_for(work, range(len(maps)), len(maps) * self._weights.size * 64)
         return filtered
 
     def _filter_one(self, values: Array) -> Array:

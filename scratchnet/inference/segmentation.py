@@ -21,7 +21,7 @@ from scratchnet.arrays import Array, to_device_of, to_host
 from scratchnet.data import Preprocessing, tile_grid
 from scratchnet.data.image_rows import ImageRows
 from scratchnet.data.tiling import stitched_rows
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.inference.maps import resize_maps
 from scratchnet.losses import class_scores, probabilities
 from scratchnet.network import Network
@@ -68,10 +68,10 @@ class Segmenter:
     tile: int | None = None
     overlap: int | None = None
     mirror: bool = False
-    _passes: Replay = field(init=False, repr=False, compare=False)
+    _passes: CapturedNetwork = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_passes", Replay(self.network))
+        object.__setattr__(self, "_passes", CapturedNetwork(self.network))
         stride, fixed = self.network.stride, self.network.fixed_size
         if self.tile is None and self.overlap is None:
             return
@@ -178,12 +178,12 @@ class Segmenter:
 
     def framed(self, x: Array) -> Array:
         """Return preprocessed images with a border of their reflection, as wide as the network takes away."""
-        b = self.network.border
+        b = self.network.valid_margin
         return np.pad(x, [(0, 0), (b, b), (b, b), (0, 0)], mode="symmetric") if b else x
 
     def continued(self, x: Array) -> Array:
         """Return framed images continued by reflection, at the bottom and right, to a size that the network takes."""
-        both = 2 * self.network.border
+        both = 2 * self.network.valid_margin
         height, width = self.network.fixed_size or self._multiples(x.shape[1] - both, x.shape[2] - both)
         return _reflected(x, (height + both, width + both))
 
@@ -206,7 +206,7 @@ class Segmenter:
         size = self._tile_size(h, w)
         assert size is not None
         height, width = self._multiples(h, w)
-        windows, b = tile_grid(height, width, *size), self.network.border
+        windows, b = tile_grid(height, width, *size), self.network.valid_margin
         rows, columns = _reflected_places(h, height, b), _reflected_places(w, width, b)
 
         def maps() -> Iterator[Array]:
@@ -241,7 +241,7 @@ class Segmenter:
         return maps
 
     def _pass(self, x: Array, output: Output) -> Array:
-        both = 2 * self.network.border
+        both = 2 * self.network.valid_margin
         h, w = x.shape[1] - both, x.shape[2] - both
         there = to_device_of(self.network.flat().values, self.continued(x))
         logits = self._passes.forward(there, keep=False)
@@ -259,10 +259,10 @@ def _reflected(x: Array, size: Sequence[int]) -> Array:
     return np.pad(x, extra, mode="symmetric") if extra[1][1] or extra[2][1] else x
 
 
-def _reflected_places(length: int, continued: int, border: int) -> Array:
+def _reflected_places(length: int, continued: int, valid_margin: int) -> Array:
     """Return which pixel stands at each place of a side that is continued by reflection, then framed by it."""
     places = np.pad(np.arange(length), (0, continued - length), mode="symmetric")
-    return np.pad(places, border, mode="symmetric")
+    return np.pad(places, valid_margin, mode="symmetric")
 
 
 def _parts_of(x: Array) -> Part:

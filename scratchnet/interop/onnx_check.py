@@ -82,7 +82,7 @@ def compare(exported: Exported, network: Network, preprocessing: Preprocessing, 
     said = _run(exported, images)
     h, w = images.shape[1:3]
     height, width = taken_size(network, (h, w))
-    b = network.border
+    b = network.valid_margin
     x = replace(preprocessing, resize=None).apply(images)
     x = np.pad(x, [(0, 0), (b, b), (b, b), (0, 0)], mode="symmetric")
     x = np.pad(x, [(0, 0), (0, height - h - 2 * b), (0, width - w - 2 * b), (0, 0)], mode="symmetric")

@@ -110,7 +110,7 @@ def export_onnx(
 
 def taken_size(network: Network, size: Pair) -> Pair:
     """Return the size in which the network sees an image of ``size``: framed, and a multiple of its stride."""
-    s, both = network.stride, 2 * network.border
+    s, both = network.stride, 2 * network.valid_margin
     return -(-size[0] // s) * s + both, -(-size[1] // s) * s + both
 
 

@@ -45,7 +45,7 @@ def _normalize_each(g: Graph, x: str) -> str:
 
 def frame(g: Graph, network: Network, x: str) -> str:
     """Continue an image (n, 3, h, w) by reflection to a size that the network can take."""
-    border, stride = network.border, network.stride
+    border, stride = network.valid_margin, network.stride
     for axis in ROWS_AND_COLUMNS:
         size = g.node("Shape", x, start=axis, end=axis + 1)
         if border:

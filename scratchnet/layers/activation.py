@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.engine.capture import perform
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.capture import record_call
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.ops.activation import dropout, dropout_mask, relu, relu_backward
 from scratchnet.utils.philox import skip
@@ -25,7 +25,7 @@ class ReLU(Layer):
         Whether the gradient comes from a pooling that already applies this layer's backward pass.
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class ReLU(Layer):
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
         y = relu(x, x if self.joined else None)
-        self.keep(None if self.masked else y)
+        self.save_for_backward(None if self.masked else y)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx: dy where the output was positive."""
-        (y,) = self.take()
+        (y,) = self.take_saved()
         return dy if y is None else relu_backward(dy, y)
 
     def output_shape(self, x: Shape) -> Shape:
@@ -56,7 +56,7 @@ class Dropout(Layer):
         The fraction of elements that are set to 0.
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
@@ -74,21 +74,21 @@ class Dropout(Layer):
         """(n, h, w, c) → the same shape."""
         if not self.training:
             self._before = None
-            self.keep(None)
+            self.save_for_backward(None)
             return x
         return self._multiply(x, self._draw)
 
     def forward_again(self, x: Array) -> Array:
         """Repeat the last forward pass with the same mask."""
         if self._before is None:
-            self.keep(None)
+            self.save_for_backward(None)
             return x
         return self._multiply(x, self._draw_again)
 
     def _multiply(self, x: Array, draw: Callable[[Array], None]) -> Array:
-        mask = empty(x, x.shape)
-        perform(draw, mask)
-        self.keep(mask)
+        mask = pooled_empty(x, x.shape)
+        record_call(draw, mask)
+        self.save_for_backward(mask)
         return dropout(x, mask)
 
     def _draw(self, mask: Array) -> None:
@@ -106,7 +106,7 @@ class Dropout(Layer):
 
     def backward(self, dy: Array) -> Array:
         """Return dx: dy where the element was kept, with the same scale."""
-        (mask,) = self.take()
+        (mask,) = self.take_saved()
         return dy if mask is None else dropout(dy, mask)
 
     def output_shape(self, x: Shape) -> Shape:
@@ -121,7 +121,7 @@ class Dropout(Layer):
 class Scale(Layer):
     """Multiply by a constant, which brings maps of different magnitude to one scale (FCN-8s trained all at once)."""
 
-    recordable = True
+    capturable = True
 
     def __init__(self, factor: float) -> None:
         super().__init__()

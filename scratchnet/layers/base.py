@@ -37,7 +37,7 @@ class Parameter:
         self._arrays: tuple[Array, Array] | None = None
         self.place_id: object = None
         """A new object after every :meth:`place`."""
-        self.outdated = False
+        self.grad_is_stale = False
         """Whether the next gradient replaces the current one, as if that were 0."""
         self.frozen = False
         """Whether it is used but not learned: it gets no gradient and no update. See :meth:`Network.freeze`."""
@@ -64,31 +64,31 @@ class Parameter:
     @property
     def grad(self) -> Array:
         """The gradient of the loss with respect to the value; by default every backward pass adds to it."""
-        self.clear_outdated()
+        self.clear_stale_grad()
         return self._placed()[1]
 
     @grad.setter
     def grad(self, numbers: Array) -> None:
         _write(numbers, self.grad, "grad")
 
-    def clear_outdated(self) -> None:
+    def clear_stale_grad(self) -> None:
         """Set an outdated gradient to 0."""
-        if self.outdated:
-            self.outdated = False
+        if self.grad_is_stale:
+            self.grad_is_stale = False
             self._placed()[1][...] = 0
 
-    def room(self) -> Array | None:
-        """Return the gradient buffer if it may be overwritten before :meth:`accumulate`, else None."""
-        return self._placed()[1] if self.outdated else None
+    def grad_buffer(self) -> Array | None:
+        """Return the gradient buffer if it may be overwritten before :meth:`add_grad`, else None."""
+        return self._placed()[1] if self.grad_is_stale else None
 
-    def accumulate(self, gradient: Array, room: Array | None = None) -> None:
-        """Add to the gradient; do nothing if it was already written to ``room``, or if the parameter is frozen."""
+    def add_grad(self, gradient: Array, buffer: Array | None = None) -> None:
+        """Add to the gradient; do nothing if it was already written to ``buffer``, or if the parameter is frozen."""
         if self.frozen:
             return
-        outdated, self.outdated = self.outdated, False
-        if outdated and gradient is not room:
+        grad_is_stale, self.grad_is_stale = self.grad_is_stale, False
+        if grad_is_stale and gradient is not buffer:
             copy_to(self.grad, gradient)
-        elif not outdated:
+        elif not grad_is_stale:
             add_to(self.grad, gradient)
 
     def _placed(self) -> tuple[Array, Array]:
@@ -132,15 +132,15 @@ class Layer:
 
     and, if ``forward`` draws random values or changes the layer, ``forward_again(*inputs)``.
 
-    A class may set ``recordable = True``. ``scratchnet.compile(net)`` then repeats the array calls of
+    A class may set ``capturable = True``. ``scratchnet.compile(net)`` then repeats the array calls of
     its passes without running the Python code again, so ``forward`` and ``backward`` must
 
     - compute with the given arrays, using NumPy functions, operators and the package's ops: values extracted with
       ``np.asarray``, ``np.array``, ``memoryview`` or SciPy become constants of the recording;
-    - allocate new arrays with ``scratchnet.engine.memory.pool.empty`` or ``zeros``;
-    - call functions of other libraries, and draw random values, through ``scratchnet.engine.capture.perform``;
+    - allocate new arrays with ``scratchnet.engine.memory.pool.pooled_empty`` or ``pooled_zeros``;
+    - call functions of other libraries, and draw random values, through ``scratchnet.engine.capture.record_call``;
     - make the same calls for all values: no ``if x.max() > 0``;
-    - change no attribute: values for backward go into ``self.keep``, statistics into buffers;
+    - change no attribute: values for backward go into ``self.save_for_backward``, statistics into buffers;
     - depend only on inputs, attributes, parameters and buffers: not on global variables or the time.
 
     All attributes, including lists, dicts and arrays up to 1 MB, are compared at every call, and a change triggers a
@@ -149,7 +149,7 @@ class Layer:
     branch that only later inputs take cannot be detected.
     """
 
-    recordable = False
+    capturable = False
     """Whether a replay may repeat the passes, see above. It is not inherited: each class must set it."""
 
     forward: Callable[..., Array]
@@ -169,14 +169,14 @@ class Layer:
         self.parameters: dict[str, Parameter] = {}
         self.buffers: dict[str, Buffer] = {}
         self.training = False
-        self.need_dx = True
+        self.needs_input_grad = True
         """Whether ``backward`` must return dx; a network disables it if no earlier layer learns."""
-        self.kept: tuple[Any, ...] | None = None
+        self.saved: tuple[Any, ...] | None = None
         """Values saved by the last forward pass for ``backward``."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state to copy or pickle: everything except the values saved for a backward pass."""
-        return vars(self) | {"kept": None}
+        return vars(self) | {"saved": None}
 
     def forward_again(self, *inputs: Any) -> Array:
         """Repeat the last forward pass for the same inputs, saving the values that ``backward`` needs.
@@ -185,16 +185,16 @@ class Layer:
         """
         return self.forward(*inputs)
 
-    def keep(self, *values: Any) -> None:
+    def save_for_backward(self, *values: Any) -> None:
         """Save values for ``backward``."""
-        self.kept = values
+        self.saved = values
 
-    def take(self) -> tuple[Any, ...]:
+    def take_saved(self) -> tuple[Any, ...]:
         """Return the saved values and discard them."""
-        if self.kept is None:
+        if self.saved is None:
             raise RuntimeError(f"{type(self).__name__}.backward was called without a forward before it")
-        kept, self.kept = self.kept, None
-        return kept
+        saved, self.saved = self.saved, None
+        return saved
 
     def learns(self) -> bool:
         """Return whether any of its parameters is learned; frozen ones are not."""
@@ -202,12 +202,12 @@ class Layer:
 
     def release(self) -> None:
         """Discard the saved values if no backward pass will follow."""
-        self.kept = None
+        self.saved = None
 
     def seed(self, rng: np.random.Generator, first: int = 0) -> None:
         """Set a new random stream, starting at image ``first`` of a batch; only used by random layers (dropout)."""
 
-    def products(self, *shapes: Shape) -> int:
+    def multiply_adds(self, *shapes: Shape) -> int:
         """Return the multiply-adds of one forward pass; 0 for layers without matrix products."""
         return 0
 

@@ -1,9 +1,9 @@
 """Convolution and transposed convolution as layers."""
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu.channel_sums import column_sums
+from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.layers.base import Layer, Parameter, Shape
-from scratchnet.layers.initialization import Initializer, constant, msra, msra_transposed
+from scratchnet.layers.initialization import Initializer, constant, he_normal, he_normal_transposed
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Pair, transposed_size, windows
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
@@ -45,27 +45,27 @@ class _Kernel(Layer):
         """Whether the next layer cancels the bias, so that its gradient is 0; set by a network."""
 
     def _keep(self, x: Array) -> None:
-        self.keep(x, "bias" in self.parameters and not self.bias_is_lost)
+        self.save_for_backward(x, "bias" in self.parameters and not self.bias_is_lost)
 
     def forget_input(self) -> None:
         """Drop the saved input; :meth:`remember_input` restores it before :meth:`backward`."""
-        _, bias_learns = self.take()
-        self.keep(None, bias_learns)
+        _, bias_learns = self.take_saved()
+        self.save_for_backward(None, bias_learns)
 
     def remember_input(self, x: Array) -> None:
         """Restore the input of the last forward pass."""
-        _, bias_learns = self.take()
-        self.keep(x, bias_learns)
+        _, bias_learns = self.take_saved()
+        self.save_for_backward(x, bias_learns)
 
     def _numbers(self) -> tuple[Array, Array | None]:
         """Return the weight, and the bias or None."""
         return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
 
-    def _learn(self, dweight: Array | None, dbias: Array | None, room: Array | None) -> None:
+    def _learn(self, dweight: Array | None, dbias: Array | None, buffer: Array | None) -> None:
         if dweight is not None:
-            self.parameters["weight"].accumulate(dweight, room)
+            self.parameters["weight"].add_grad(dweight, buffer)
         if dbias is not None:
-            self.parameters["bias"].accumulate(dbias)
+            self.parameters["bias"].add_grad(dbias)
 
     def _check(self, x: Shape) -> None:
         if x[3] != self.channels[0]:
@@ -94,7 +94,7 @@ class Conv2d(_Kernel):
         Of the weight (kh, kw, in_channels / groups, out_channels); the bias starts at 0.
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Conv2d(_Kernel):
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
-        start: Initializer = msra,
+        start: Initializer = he_normal,
     ) -> None:
         channels, between = (in_channels, out_channels), (in_channels, out_channels)
         super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
@@ -118,15 +118,15 @@ class Conv2d(_Kernel):
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
-        x, bias_learns = self.take()
+        x, bias_learns = self.take_saved()
         bias_learns = bias_learns and not self.parameters["bias"].frozen
-        weight, room = self._numbers()[0], self.parameters["weight"].room()
+        weight, buffer = self._numbers()[0], self.parameters["weight"].grad_buffer()
         settings = self.stride, self.padding, self.dilation, self.groups
         if self.parameters["weight"].frozen:
-            self._learn(None, column_sums(dy) if bias_learns else None, None)
-            return conv2d_input_gradient(dy, weight, x.shape[1:3], *settings) if self.need_dx else None
-        dx, dweight, dbias = conv2d_backward(dy, x, weight, *settings, self.need_dx, bias_learns, out=room)
-        self._learn(dweight, dbias, room)
+            self._learn(None, channel_sums(dy) if bias_learns else None, None)
+            return conv2d_input_gradient(dy, weight, x.shape[1:3], *settings) if self.needs_input_grad else None
+        dx, dweight, dbias = conv2d_backward(dy, x, weight, *settings, self.needs_input_grad, bias_learns, out=buffer)
+        self._learn(dweight, dbias, buffer)
         return dx
 
     def output_shape(self, x: Shape) -> Shape:
@@ -138,7 +138,7 @@ class Conv2d(_Kernel):
         ]
         return n, size[0], size[1], self.channels[1]
 
-    def products(self, x: Shape) -> int:  # type: ignore[override]
+    def multiply_adds(self, x: Shape) -> int:  # type: ignore[override]
         """Return the multiply-adds: kh·kw·c_in/groups per output element."""
         n, oh, ow, _ = self.output_shape(x)
         return n * oh * ow * self.parameters["weight"].size
@@ -162,7 +162,7 @@ class ConvTranspose2d(_Kernel):
         Of the weight (kh, kw, out_channels / groups, in_channels); the bias starts at 0.
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class ConvTranspose2d(_Kernel):
         groups: int = 1,
         bias: bool = True,
         dilation: int | Pair = 1,
-        start: Initializer = msra_transposed,
+        start: Initializer = he_normal_transposed,
     ) -> None:
         channels, between = (in_channels, out_channels), (out_channels, in_channels)
         super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
@@ -190,15 +190,17 @@ class ConvTranspose2d(_Kernel):
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
-        x, bias_learns = self.take()
+        x, bias_learns = self.take_saved()
         bias_learns = bias_learns and not self.parameters["bias"].frozen
-        weight, room = self._numbers()[0], self.parameters["weight"].room()
+        weight, buffer = self._numbers()[0], self.parameters["weight"].grad_buffer()
         settings = self.stride, self.padding, self.dilation, self.groups
         if self.parameters["weight"].frozen:
-            self._learn(None, column_sums(dy) if bias_learns else None, None)
-            return conv2d(dy, weight, None, *settings) if self.need_dx else None
-        dx, dweight, dbias = conv_transpose2d_backward(dy, x, weight, *settings, self.need_dx, bias_learns, out=room)
-        self._learn(dweight, dbias, room)
+            self._learn(None, channel_sums(dy) if bias_learns else None, None)
+            return conv2d(dy, weight, None, *settings) if self.needs_input_grad else None
+        dx, dweight, dbias = conv_transpose2d_backward(
+            dy, x, weight, *settings, self.needs_input_grad, bias_learns, out=buffer
+        )
+        self._learn(dweight, dbias, buffer)
         return dx
 
     def output_shape(self, x: Shape) -> Shape:
@@ -213,7 +215,7 @@ class ConvTranspose2d(_Kernel):
         ]
         return n, size[0], size[1], self.channels[1]
 
-    def products(self, x: Shape) -> int:  # type: ignore[override]
+    def multiply_adds(self, x: Shape) -> int:  # type: ignore[override]
         """Return the multiply-adds: kh·kw·c_out/groups per input element."""
         n, h, w, _ = x
         return n * h * w * self.parameters["weight"].size

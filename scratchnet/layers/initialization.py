@@ -45,7 +45,7 @@ def gaussian(std: float) -> Initializer:
     return Gaussian(std)
 
 
-def msra(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Draw from N(0, 2 / fan-in), which preserves the variance across ReLU layers (He et al. 2015, section 2.2).
 
     ``shape`` is (kh, kw, c_in, c_out); the fan-in is ``kh·kw·c_in``.
@@ -53,8 +53,8 @@ def msra(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return gaussian(sqrt(2 / prod(shape[:-1])))(rng, shape)
 
 
-def msra_transposed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Draw as :func:`msra` for a transposed convolution at stride 1, whose shape is (kh, kw, c_out, c_in)."""
+def he_normal_transposed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw as :func:`he_normal` for a transposed convolution at stride 1, whose shape is (kh, kw, c_out, c_in)."""
     kh, kw, _, c_in = shape
     return gaussian(sqrt(2 / (kh * kw * c_in)))(rng, shape)
 

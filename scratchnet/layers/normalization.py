@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scratchnet.arrays import Array, SumOverRanks, namespace
+from scratchnet.arrays import AllReduce, Array, get_array_module
 from scratchnet.engine.capture import traced
-from scratchnet.engine.memory.pool import zeros
+from scratchnet.engine.memory.pool import pooled_zeros
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.initialization import constant
 from scratchnet.ops.normalization import (
@@ -51,7 +51,7 @@ class BatchNorm2d(Layer):
         Initial values of γ and β.
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(
         self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: float = 1.0, shift: float = 0.0
@@ -63,14 +63,14 @@ class BatchNorm2d(Layer):
         self.frozen = False
         self.joined = self.masked = self.forgets = self.overwrites_input = self.overwrites_gradient = False
         """What a network says of the neighbours: whether to do the ReLU that follows in the same passes; whether the
-        gradient has been through that ReLU's backward pass when it comes; whether :meth:`output_again` will be asked
-        for; whether the input, and the gradient that comes, are nobody else's."""
+        gradient has been through that ReLU's backward pass when it comes; whether :meth:`recompute_output` is called;
+        whether the input, and the gradient that comes, are nobody else's."""
         self.last: tuple[Array, Array, Any] | None = None
         """Mean and variance that the last forward pass used, and of how many pixels they are: an int, of several
         processes an array (1,), of running averages None. Recalibration reads them."""
         self._moved: tuple[Array, Array] | None = None
         """The value that the last forward pass subtracted from its input, and the mean of the difference."""
-        self.over_ranks: SumOverRanks | None = None
+        self.over_ranks: AllReduce | None = None
         """Given if several processes share every batch; the statistics are then those of the whole batch."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(number(scale, "BatchNorm2d: scale")))
         self.parameters["shift"] = Parameter((channels,), "shift", constant(number(shift, "BatchNorm2d: shift")))
@@ -108,22 +108,22 @@ class BatchNorm2d(Layer):
     def _keep(self, normalized: Normalized, count: Any) -> None:
         if self.masked or self.forgets:
             normalized = normalized.without_relu()
-        self.keep(normalized, count, self.overwrites_gradient, self.forgets)
+        self.save_for_backward(normalized, count, self.overwrites_gradient, self.forgets)
 
-    def output_again(self) -> Array:
+    def recompute_output(self) -> Array:
         """Return once more what :meth:`forward` returned, ReLU included, between it and :meth:`backward`."""
-        normalized, count, mine, _ = self.take()
+        normalized, count, mine, _ = self.take_saved()
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance = normalized.mean_of_x, normalized.variance
         y, again = batch_norm_fixed(normalized.x, gamma, beta, mean, variance, self.eps, relu=True)
-        self.keep(replace(again, mean=normalized.mean, moved=normalized.moved), count, mine, False)
+        self.save_for_backward(replace(again, mean=normalized.mean, moved=normalized.moved), count, mine, False)
         return y
 
     def positive(self) -> Array | None:
         """Return the mask of positive outputs of the last forward pass's ReLU, or None if it was not kept."""
-        assert self.kept is not None  # asked between forward and backward
-        normalized, _, _, forgotten = self.kept
-        return self.output_again() > 0 if forgotten else normalized.positive()
+        assert self.saved is not None  # asked between forward and backward
+        normalized, _, _, forgotten = self.saved
+        return self.recompute_output() > 0 if forgotten else normalized.positive()
 
     def forward_again(self, x: Array) -> Array:
         """Normalise by the statistics of the last forward pass: no average moves, nothing is summed."""
@@ -145,7 +145,7 @@ class BatchNorm2d(Layer):
         if isinstance(count, int):
             unbias = mean.dtype.type(count / max(1, count - 1))
         else:
-            unbias = count / namespace(mean).maximum(count - 1, 1)
+            unbias = count / get_array_module(mean).maximum(count - 1, 1)
         running_mean, running_var = self._averages()
         running_mean += mean.dtype.type(self.momentum) * (mean - running_mean)
         running_var += mean.dtype.type(self.momentum) * (variance * unbias - running_var)
@@ -154,7 +154,7 @@ class BatchNorm2d(Layer):
         """Join the sums over processes for a batch of which this process has no image."""
         if self.uses_batch and self.over_ranks is not None:
             scale = self.parameters["scale"].value
-            sums = zeros(scale, (2 * self.channels + 1,), np.float64)
+            sums = pooled_zeros(scale, (2 * self.channels + 1,), np.float64)
             mean, variance, count = whole_statistics(sums, scale.dtype, self.over_ranks)
             self.last = mean, variance, count
             if self.training:
@@ -163,11 +163,11 @@ class BatchNorm2d(Layer):
     def backward_without_images(self) -> None:
         """Join the sums of the backward pass for such a batch."""
         if self.uses_batch and self.over_ranks is not None:
-            self.over_ranks(zeros(self.parameters["scale"].value, (2, self.channels), np.float64))
+            self.over_ranks(pooled_zeros(self.parameters["scale"].value, (2, self.channels), np.float64))
 
     def backward(self, dy: Array) -> Array:
         """Add dscale and dshift, return dx."""
-        normalized, count, mine, _ = self.take()
+        normalized, count, mine, _ = self.take_saved()
         scale, shift = self.parameters["scale"], self.parameters["shift"]
         if count is None:
             dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value, mine)
@@ -175,8 +175,8 @@ class BatchNorm2d(Layer):
             dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value, mine)
         else:
             dx, dscale, dshift = shared_batch_norm_backward(dy, normalized, scale.value, count, self.over_ranks, mine)
-        scale.accumulate(dscale)
-        shift.accumulate(dshift)
+        scale.add_grad(dscale)
+        shift.add_grad(dshift)
         return dx
 
     def output_shape(self, x: Shape) -> Shape:
@@ -193,7 +193,7 @@ class BatchNorm2d(Layer):
 class LocalResponseNorm(Layer):
     """Divide each element by a power of the energy in nearby channels (Krizhevsky et al. 2012, section 3.3)."""
 
-    recordable = True
+    capturable = True
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> None:
         super().__init__()
@@ -206,13 +206,17 @@ class LocalResponseNorm(Layer):
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
         y, scale = local_response_norm(x, self.size, self.alpha, self.beta)
-        self.keep(x, scale)
+        self.save_for_backward(x, scale)
         return y
 
     def backward(self, dy: Array) -> Array | None:
         """Return dx."""
-        x, scale = self.take()
-        return local_response_norm_backward(dy, x, scale, self.size, self.alpha, self.beta) if self.need_dx else None
+        x, scale = self.take_saved()
+        return (
+            local_response_norm_backward(dy, x, scale, self.size, self.alpha, self.beta)
+            if self.needs_input_grad
+            else None
+        )
 
     def output_shape(self, x: Shape) -> Shape:
         """Return the input's shape."""

@@ -32,7 +32,7 @@ class MaxPool2d(Layer):
         Whether to keep a last, incomplete window.
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(
         self,
@@ -54,14 +54,14 @@ class MaxPool2d(Layer):
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, oh, ow, c)."""
         y, self.switches = max_pool2d(x, self.kernel, self.stride, self.padding, self.ceil_mode)
-        self.keep(self.switches, y if self.masks else None)
+        self.save_for_backward(self.switches, y if self.masks else None)
         if (observe := OBSERVER.get()) is not None:
             observe(self, x, y)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx: route each gradient to the pixel that was the maximum."""
-        switches, y = self.take()
+        switches, y = self.take_saved()
         self.switches = None
         return max_pool2d_backward(dy, switches, y)
 
@@ -87,27 +87,27 @@ class MaxPool2d(Layer):
 class MaxUnpool2d(Layer):
     """Switch unpooling: takes a map and the switches of an earlier pooling, restores that pooling's input size."""
 
-    recordable = True
+    capturable = True
 
     def __init__(self) -> None:
         super().__init__()
         self.forgets = False
-        """Whether :meth:`output_again` will be called; set by a network."""
+        """Whether :meth:`recompute_output` will be called; set by a network."""
 
     def forward(self, x: Array, switches: Switches) -> Array:
         """(n, oh, ow, c) → (n, h, w, c)."""
-        self.keep(switches, x if self.forgets else None)
+        self.save_for_backward(switches, x if self.forgets else None)
         return max_unpool2d(x, switches)
 
-    def output_again(self) -> Array:
+    def recompute_output(self) -> Array:
         """Return once more what :meth:`forward` returned, between it and :meth:`backward`."""
-        switches, x = self.take()
-        self.keep(switches, None)
+        switches, x = self.take_saved()
+        self.save_for_backward(switches, None)
         return max_unpool2d(x, switches)
 
     def backward(self, dy: Array) -> tuple[Array, None]:
         """Return dx, read at the switches; switches themselves have no gradient."""
-        switches, _ = self.take()
+        switches, _ = self.take_saved()
         return max_unpool2d_backward(dy, switches), None
 
     def output_shape(self, x: Shape, restored: Shape) -> Shape:

@@ -19,7 +19,7 @@ from scratchnet.utils.validation import integer, pair
 class UpsampleNearest(Layer):
     """Repeat every pixel ``scale`` times in both directions."""
 
-    recordable = True
+    capturable = True
 
     def __init__(self, scale: int | Pair = 2) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class UpsampleNearest(Layer):
 class BedOfNails(UpsampleNearest):
     """Place every pixel in the upper left corner of a block of zeros."""
 
-    recordable = True
+    capturable = True
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, h·sh, w·sw, c)."""
@@ -63,7 +63,7 @@ class BedOfNails(UpsampleNearest):
 class UpsampleBilinear(Layer):
     """Interpolate linearly to ``scale`` times the size."""
 
-    recordable = True
+    capturable = True
 
     def __init__(self, scale: int | Pair = 2) -> None:
         super().__init__()
@@ -72,12 +72,12 @@ class UpsampleBilinear(Layer):
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → (n, h·sh, w·sw, c)."""
         n, h, w, c = x.shape
-        self.keep((h, w))
+        self.save_for_backward((h, w))
         return upsample_bilinear(x, self.output_shape((n, h, w, c))[1:3])
 
     def backward(self, dy: Array) -> Array:
         """Return dx through the transposed interpolation."""
-        (size,) = self.take()
+        (size,) = self.take_saved()
         return upsample_bilinear_backward(dy, size)
 
     def output_shape(self, x: Shape) -> Shape:
@@ -96,7 +96,7 @@ class BilinearTranspose2d(Layer):
     the multiplications by its zeros.
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(self, factor: int) -> None:
         super().__init__()

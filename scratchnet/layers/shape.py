@@ -10,16 +10,16 @@ from scratchnet.utils.validation import pair
 class Concatenate(Layer):
     """Concatenate maps along the channels (U-Net)."""
 
-    recordable = True
+    capturable = True
 
     def forward(self, *maps: Array) -> Array:
         """(n, h, w, c1), (n, h, w, c2), … → (n, h, w, c1 + c2 + …)."""
-        self.keep([m.shape[3] for m in maps])
+        self.save_for_backward([m.shape[3] for m in maps])
         return concatenate(*maps)
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
         """Return each map's piece of the gradient."""
-        (channels,) = self.take()
+        (channels,) = self.take_saved()
         return tuple(concatenate_backward(dy, channels))
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -33,16 +33,16 @@ class Concatenate(Layer):
 class Add(Layer):
     """Sum maps of one shape (FCN)."""
 
-    recordable = True
+    capturable = True
 
     def forward(self, *maps: Array) -> Array:
         """Any number of (n, h, w, c) → (n, h, w, c)."""
-        self.keep(len(maps))
+        self.save_for_backward(len(maps))
         return add(*maps)
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
         """Return the gradient once for each map."""
-        (count,) = self.take()
+        (count,) = self.take_saved()
         return tuple(dy for _ in range(count))
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -63,7 +63,7 @@ class Crop(Layer):
         Pixels on each side by which the crop is smaller than the second map (removed by unpadded convolutions).
     """
 
-    recordable = True
+    capturable = True
 
     def __init__(self, offset: int | Pair | None = None, margin: int = 0) -> None:
         super().__init__()
@@ -74,12 +74,12 @@ class Crop(Layer):
         """(n, h, w, c), (n, ch, cw, …) → (n, ch, cw, c)."""
         _, h, w, _ = self.output_shape(x.shape, like.shape)  # raises an error for shapes that do not match
         offset = self.begin(x.shape, like.shape)
-        self.keep(offset, x.shape[1:3])
+        self.save_for_backward(offset, x.shape[1:3])
         return crop2d(x, offset, (h, w))
 
     def backward(self, dy: Array) -> tuple[Array, None]:
         """Return dx, zero outside the crop; the second map gets no gradient, only its size is used."""
-        offset, size = self.take()
+        offset, size = self.take_saved()
         return crop2d_backward(dy, offset, size), None
 
     def output_shape(self, x: Shape, like: Shape) -> Shape:
@@ -108,7 +108,7 @@ class Crop(Layer):
 class Pad(Layer):
     """Pad all four sides with ``padding`` zeros."""
 
-    recordable = True
+    capturable = True
 
     def __init__(self, padding: int | Pair) -> None:
         super().__init__()

@@ -63,7 +63,7 @@ def sliding_window(
         Only the image form can be trained; the window form uses its parameters.
     """
     whole = form == "image"
-    net = Network(channels, border=WINDOW // 2) if whole else Network(channels, fixed_size=(WINDOW, WINDOW))
+    net = Network(channels, valid_margin=WINDOW // 2) if whole else Network(channels, fixed_size=(WINDOW, WINDOW))
     spread, c_in = 1, channels
     for (name, kernel, _, step), c in zip(LAYERS, scaled((f for _, _, f, _ in LAYERS), width), strict=True):
         net.add(name, Conv2d(c_in, c, kernel, dilation=spread) if whole else Conv2d(c_in, c, kernel, step))

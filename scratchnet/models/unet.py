@@ -12,7 +12,7 @@ Every convolution is 3×3 with ReLU; ``up`` is a 2×2 transposed convolution wit
 inputs of one output value.
 
 ``unet`` is the paper's network: convolutions are unpadded, each removes one pixel on every side, and 572×572 becomes
-388×388, 92 pixels less on every side (``border``). Training and inference pad the image by reflection, and large images
+388×388, 92 pixels less on every side (``valid_margin``). Training and inference pad images by reflection; large images
 are cut into tiles that include their true surroundings (the overlap-tile strategy). ``unet_same`` pads its convolutions
 so that the output has the image's size; this is the more common form.
 
@@ -60,7 +60,7 @@ def unet(
     ValueError
         If there are more than eight pools.
     """
-    return _unet(Network(channels, border=6 * 2**depth - 4), classes, width, depth, batch_norm, dropout)
+    return _unet(Network(channels, valid_margin=6 * 2**depth - 4), classes, width, depth, batch_norm, dropout)
 
 
 def unet_same(
@@ -78,7 +78,7 @@ def unet_same(
 def _unet(net: Network, classes: int, width: float, depth: int, batch_norm: bool, dropout: bool) -> Network:
     if depth > DEEPEST:
         raise ValueError(f"depth is {depth}; expected 1 to {DEEPEST} pools")
-    padding = 0 if net.border else 1
+    padding = 0 if net.valid_margin else 1
     filters = scaled((64 * 2**level for level in range(depth + 1)), width)
     finish = batch_norm_relu if batch_norm else relu
 
@@ -100,15 +100,15 @@ def _unet(net: Network, classes: int, width: float, depth: int, batch_norm: bool
         below, c = filters[level], filters[level - 1]
         net.add(f"up{level}", up_convolution(below, c), last)
         up, skip = finish(net, f"up{level}", c), skips[level]
-        if net.border:
+        if net.valid_margin:
             skip = net.add(f"crop{level}", Crop(_lost_below(level, depth)), skip, up)
         else:
             up = net.add(f"crop{level}", Crop(0), up, skip)
         net.add(f"cat{level}", Concatenate(), up, skip)
         last = pair(f"decode{level}", 2 * c, c)
     net.add("score", Conv2d(filters[0], classes, 1))
-    if net.border:
-        net.add("whole", Crop(0, margin=net.border), "score", "input")
+    if net.valid_margin:
+        net.add("whole", Crop(0, margin=net.valid_margin), "score", "input")
     return net
 
 

@@ -41,7 +41,7 @@ from scratchnet.network.step import Step
 
 
 @dataclass(frozen=True)
-class Held:
+class StepMemory:
     """One step, as far as memory is concerned.
 
     Attributes
@@ -63,7 +63,7 @@ class Held:
 
 
 @dataclass
-class Stored:
+class SegmentInputs:
     """A segment whose steps have forgotten what they saw: its steps, and the values that it takes."""
 
     steps: range
@@ -78,7 +78,9 @@ class _Need:
     whole: int
 
 
-def held(steps: Sequence[Step], shapes: Mapping[str, Shape], itemsize: int, again: bool = False) -> tuple[Held, ...]:
+def held(
+    steps: Sequence[Step], shapes: Mapping[str, Shape], itemsize: int, again: bool = False
+) -> tuple[StepMemory, ...]:
     """Return what every step holds, given the shapes of all values and the bytes of a number.
 
     What steps leave out because of their neighbours is left out here too; ``again`` as in :func:`joining.find
@@ -87,25 +89,25 @@ def held(steps: Sequence[Step], shapes: Mapping[str, Shape], itemsize: int, agai
     joins = find(steps, again)
     told, free = {(id(layer), what) for layer, what in joins.told}, not_kept(steps, again)
     made_again = {id(layer) for layer in joins.again}
-    found: list[Held] = []
+    found: list[StepMemory] = []
     same: dict[str, str] = {}
     for step in steps:
         layer, takes = step.layer, tuple(same.get(name, name) for name in step.inputs)
         if joins.skips(layer) or (isinstance(layer, ReLU) and (id(layer), "joined") in told):
             same[step.name] = takes[0]
-            found.append(Held((), takes, begins=False))
+            found.append(StepMemory((), takes, begins=False))
             continue
         count = prod(shapes[step.name])
         value = (step.name, 0 if step.name in free else count * itemsize, count * itemsize)
         switches = [(f"{step.name}.switches", count, 0)] if isinstance(layer, MaxPool2d) else []
         begins = (id(layer), "overwrites_input") not in told and (id(layer), "masks") not in told
         again_bytes = prod(shapes[step.inputs[0]]) * itemsize if id(layer) in made_again else 0
-        found.append(Held((value, *switches), takes, begins, again_bytes))
+        found.append(StepMemory((value, *switches), takes, begins, again_bytes))
     return tuple(found)
 
 
 @lru_cache(maxsize=32)
-def plan(steps: tuple[Held, ...]) -> tuple[range, ...]:
+def plan(steps: tuple[StepMemory, ...]) -> tuple[range, ...]:
     """Return the segments that need the least memory.
 
     >>> chain = tuple(Held(((str(i), 1, 0),), (str(i - 1) if i else "input",), True) for i in range(9))
@@ -127,7 +129,7 @@ def plan(steps: tuple[Held, ...]) -> tuple[range, ...]:
     return found
 
 
-def peak_bytes(steps: Sequence[Held], segments: Sequence[range]) -> int:
+def peak_bytes(steps: Sequence[StepMemory], segments: Sequence[range]) -> int:
     """Return the bytes of values and gradients at the worst moment of a training step.
 
     A value that several segments take counts for each of them; in memory it is there once.
@@ -159,7 +161,7 @@ def _fits(needs: dict[int, dict[int, _Need]], count: int, limit: int) -> tuple[r
     return tuple(range(begin, end) for begin, end in pairwise(cuts))
 
 
-def _needs(steps: Sequence[Held]) -> dict[int, dict[int, _Need]]:
+def _needs(steps: Sequence[StepMemory]) -> dict[int, dict[int, _Need]]:
     """Return the bytes of every possible segment, by its first step and by the step behind its last."""
     cuts = [i for i, step in enumerate(steps) if step.begins and i] + [len(steps)]
     size = {name: (bytes_, gradient) for step in steps for name, bytes_, gradient in step.makes}

@@ -29,13 +29,13 @@ OWN: dict[str, type[Layer]] = {
 """scratchnet's own layers by name."""
 
 INITIALIZERS: dict[str, Callable[..., Any]] = {
-    "msra": initialization.msra,
-    "msra_transposed": initialization.msra_transposed,
+    "he_normal": initialization.he_normal,
+    "he_normal_transposed": initialization.he_normal_transposed,
     "identity": initialization.identity,
     "bilinear": initialization.bilinear,
 }
-_SETTINGS = ("channels", "stride", "fixed_size", "border", "recompute")
-_OF_A_PASS = ("training", "need_dx", "kept", "arguments")
+_SETTINGS = ("channels", "stride", "fixed_size", "valid_margin", "recompute")
+_OF_A_PASS = ("training", "needs_input_grad", "saved", "arguments")
 """Attributes that a network sets while it runs."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Shape
 from scratchnet.layers.pooling import MaxPool2d
-from scratchnet.network.checkpointing import Stored
+from scratchnet.network.checkpointing import SegmentInputs
 from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.fusion import Joins, joined
 from scratchnet.network.step import Step
@@ -31,7 +31,7 @@ class Pass:
         self, steps: Sequence[Step], joins: Joins | None = None, segments: Sequence[range] | None = None
     ) -> None:
         self.steps = steps
-        self.stored: dict[int, Stored] = {}
+        self.stored: dict[int, SegmentInputs] = {}
         """What is to be computed again, by the number of a segment's last step."""
         self._joins = joins or Joins()
         self._segments = segments
@@ -54,7 +54,7 @@ class Pass:
         for segment in (*segments, last):
             if segment is not last:
                 wanted = {name for i in segment for name in self.steps[i].inputs}
-                self.stored[segment[-1]] = Stored(segment, {n: v for n, v in values.items() if n in wanted})
+                self.stored[segment[-1]] = SegmentInputs(segment, {n: v for n, v in values.items() if n in wanted})
             for i in segment:
                 self._compute(self.steps[i], values)
                 if not keep or segment is not last:
@@ -63,11 +63,11 @@ class Pass:
                 self._output = values[self.steps[i].name].shape
                 yield self.steps[i].name, values[self.steps[i].name]
 
-    def backward(self, dy: Array, need_dx: bool) -> Array | None:
+    def backward(self, dy: Array, needs_input_grad: bool) -> Array | None:
         """Walk the list in reverse, adding to every parameter's gradient; return the gradient by x if it is wanted."""
         if self._output is not None and dy.shape != self._output:
             raise ValueError(f"network: the gradient {dy.shape} must have the shape of the last output {self._output}")
-        learns = learning_values(self.steps, need_dx)
+        learns = learning_values(self.steps, needs_input_grad)
         if self.seen is not None:
             self.seen.check(
                 [step for step in self.steps if learns[step.name]], [s.inputs for s in self.stored.values()]
@@ -83,7 +83,7 @@ class Pass:
             if gradient is None or not learns[step.name]:
                 step.layer.release()
                 continue
-            step.layer.need_dx = any(learns[name] for name in step.inputs)
+            step.layer.needs_input_grad = any(learns[name] for name in step.inputs)
             self._joins.remember_input(step.layer)
             sent = gradient if self._joins.skips(step.layer) else _run(step, step.layer.backward, gradient)
             del gradient
@@ -108,7 +108,7 @@ class Pass:
             if name.partition(".")[0] != self.steps[i].name:
                 del values[name]
 
-    def _compute_again(self, stored: Stored) -> None:
+    def _compute_again(self, stored: SegmentInputs) -> None:
         """Repeat the forward pass of a segment, saving the values for its backward pass."""
         values = stored.inputs
         last_use = {name: i for i in stored.steps for name in self.steps[i].inputs}
@@ -132,9 +132,9 @@ def _run(step: Step, function: Callable[..., Any], *inputs: Any) -> Any:
     return result
 
 
-def learning_values(steps: Sequence[Step], need_dx: bool = False) -> dict[str, bool]:
+def learning_values(steps: Sequence[Step], needs_input_grad: bool = False) -> dict[str, bool]:
     """Return for each value whether its gradient is of use: whether anything up to it learns."""
-    learns = {"input": need_dx}
+    learns = {"input": needs_input_grad}
     for step in steps:
         learns[step.name] = step.layer.learns() or any(learns[name] for name in step.inputs)
         learns[f"{step.name}.switches"] = False

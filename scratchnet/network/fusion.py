@@ -60,7 +60,7 @@ class Joins:
     def remember_input(self, layer: Layer) -> None:
         """Recompute that input before the layer's backward pass."""
         if self._forgets_input(layer):
-            layer.remember_input(self.again[layer].output_again())
+            layer.remember_input(self.again[layer].recompute_output())
 
     def skips(self, layer: Layer) -> bool:
         """Return whether batch norm does the work of this layer; of exact types only, as others may not hash."""

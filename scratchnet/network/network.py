@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scratchnet.arrays import Array, generator, namespace
+from scratchnet.arrays import Array, generator, get_array_module
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.layers.activation import Dropout
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
-from scratchnet.network.checkpointing import Held, held, plan
+from scratchnet.network.checkpointing import StepMemory, held, plan
 from scratchnet.network.execution import Pass
 from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.freezing import matching, set_frozen
@@ -36,13 +36,15 @@ class Network(Owner):
     fixed_size : (h, w) or None
         The only input size that makes sense, where there is one (DeconvNet's fully connected layers see the whole
         image); inference cuts larger images into tiles of it.
-    border : int
+    valid_margin : int
         By how many pixels the output is smaller than the input on every side, where convolutions are not padded
         (U-Net: 92). Training and inference continue an image by reflection, so that its every pixel is labelled.
     """
 
-    def __init__(self, channels: int = 3, stride: int = 1, fixed_size: Pair | None = None, border: int = 0) -> None:
-        self.channels, self.stride, self.fixed_size, self.border = channels, stride, fixed_size, border
+    def __init__(
+        self, channels: int = 3, stride: int = 1, fixed_size: Pair | None = None, valid_margin: int = 0
+    ) -> None:
+        self.channels, self.stride, self.fixed_size, self.valid_margin = channels, stride, fixed_size, valid_margin
         self.steps: list[Step] = []
         self.training = False
         self.buffers: FlatBuffers | None = None
@@ -133,7 +135,7 @@ class Network(Owner):
 
         What layers keep for a backward pass is forgotten.
         """
-        if namespace(self.flat().values) is xp:
+        if get_array_module(self.flat().values) is xp:
             return self
         self.buffers = self.flat().to(xp)
         self.buffers.place(self.parameters())
@@ -149,7 +151,7 @@ class Network(Owner):
         vars(self).update(state)
         self._last = Pass(self.steps)
         if self.buffers is not None:
-            self.buffers = self.buffers.to(namespace(self.buffers.values))
+            self.buffers = self.buffers.to(get_array_module(self.buffers.values))
             self.buffers.place(self.parameters())
         for step in self.steps:
             claim(self, step)
@@ -283,7 +285,7 @@ class Network(Owner):
         self._last = Pass(self.steps)
         return self._last.forward(x, keep)
 
-    def backward(self, dy: Array, need_dx: bool = False, add: bool = True) -> Array | None:
+    def backward(self, dy: Array, needs_input_grad: bool = False, add: bool = True) -> Array | None:
         """Walk the list in reverse, adding to every parameter's gradient.
 
         Parameters
@@ -308,15 +310,15 @@ class Network(Owner):
         """
         parameters = [parameter for step in self.steps for parameter in step.layer.parameters.values()]
         for parameter in parameters:
-            parameter.outdated = not add and not parameter.frozen
+            parameter.grad_is_stale = not add and not parameter.frozen
         try:
             with one_blas_thread():
-                dx = self._last.backward(dy, need_dx)
+                dx = self._last.backward(dy, needs_input_grad)
             for parameter in parameters:
-                parameter.clear_outdated()  # of those that nothing came to
+                parameter.clear_stale_grad()  # of those that nothing came to
         finally:  # after an error, too, nothing later may be taken for this pass's
             for parameter in parameters:
-                parameter.outdated = False
+                parameter.grad_is_stale = False
         return dx
 
     # Shapes -------------------------------------------------------------------------------------------------------
@@ -343,7 +345,7 @@ class Network(Owner):
                 shapes[f"{step.name}.switches"] = taken[0]  # the size that they restore
         return shapes
 
-    def held(self, size: Pair, n: int = 1, again: bool = False) -> tuple[Held, ...]:
+    def held(self, size: Pair, n: int = 1, again: bool = False) -> tuple[StepMemory, ...]:
         """Return what every step holds of a training step on ``n`` images of ``size`` (h, w).
 
         For :func:`plan`, or with ``again`` for the ordinary step, in which some layers make their input again.

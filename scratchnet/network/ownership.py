@@ -107,7 +107,7 @@ def parts_of(layer: Layer) -> Iterator[Layer | Parameter]:
         if isinstance(part, Layer):
             yield part
             yield from part.parameters.values()
-            waiting += [value for name, value in vars(part).items() if name not in ("kept", "parameters", "buffers")]
+            waiting += [value for name, value in vars(part).items() if name not in ("saved", "parameters", "buffers")]
         elif isinstance(part, Mapping):
             waiting += part.values()
         elif isinstance(part, list | tuple):

@@ -106,7 +106,7 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
                 step.layer.describe(),
                 shape,
                 sum(p.size for p in step.layer.parameters.values()),
-                step.layer.products(*(shapes[name] for name in step.inputs)),
+                step.layer.multiply_adds(*(shapes[name] for name in step.inputs)),
                 0 if id(step.layer) in in_place or step.name in free else 4 * prod(shape),
                 prod(shape) if isinstance(step.layer, MaxPool2d) else 0,
                 "in place" if id(step.layer) in in_place else "not kept",
@@ -125,7 +125,7 @@ def table(network: Network) -> str:
     If no size is valid, the table lists only the names of steps and layers.
     """
     stride = network.stride
-    sides = (-(-side // stride) * stride + 2 * network.border for side in SIDES)
+    sides = (-(-side // stride) * stride + 2 * network.valid_margin for side in SIDES)
     for size in [network.fixed_size] if network.fixed_size else [(side, side) for side in sides]:
         try:
             return summarize(network, size).text() if network.steps else repr(network)

@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.arguments import written
-from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.cpu.parallel import parallel_rows
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.selection import keep_where_positive
 from scratchnet.utils.philox import uniform
 
@@ -16,9 +16,9 @@ from scratchnet.utils.philox import uniform
 @operation(x="n h w c", out=written("n h w c"))
 def relu(x: Array, out: Array | None = None) -> Array:
     """Return max(x, 0), written to ``out`` if it is given; ``out`` may be ``x`` itself."""
-    xp = namespace(x)
-    y = empty(x, x.shape) if out is None else out
-    over_rows(lambda x, y: xp.maximum(x, _zeros(x), out=y), x, y)
+    xp = get_array_module(x)
+    y = pooled_empty(x, x.shape) if out is None else out
+    parallel_rows(lambda x, y: xp.maximum(x, _zeros(x), out=y), x, y)
     return y
 
 
@@ -28,20 +28,20 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
     The derivative at exactly 0 is taken to be 0.
     """
-    dx = empty(dy, dy.shape)
-    over_rows(lambda dy, y, dx: keep_where_positive(dy, y, dx, dx), dy, y, dx)
+    dx = pooled_empty(dy, dy.shape)
+    parallel_rows(lambda dy, y, dx: keep_where_positive(dy, y, dx, dx), dy, y, dx)
     return dx
 
 
 def keep_positive(y: Array) -> None:
     """Set the negative elements of ``y`` to 0, in place."""
-    namespace(y).maximum(y, _zeros(y), out=y)
+    get_array_module(y).maximum(y, _zeros(y), out=y)
 
 
 def _zeros(like: Array) -> Array:
     """Return an array of zeros: NumPy's maximum is three times as fast with an array as with the scalar 0."""
-    if namespace(like) is not np or like.size > _MANY:
-        few: Array = namespace(like).zeros(1, like.dtype)
+    if get_array_module(like) is not np or like.size > _MANY:
+        few: Array = get_array_module(like).zeros(1, like.dtype)
         return few
     return _many_zeros(like.dtype.str)[: like.size].reshape(like.shape)
 
@@ -59,7 +59,7 @@ def _many_zeros(dtype: str) -> Array:
 @operation(x="*")
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + e⁻ˣ), as ½ + ½·tanh(x/2), which cannot overflow."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     half = x.dtype.type(0.5)
     y: Array = half + half * xp.tanh(half * x)
     return y
@@ -68,7 +68,7 @@ def sigmoid(x: Array) -> Array:
 @operation(x="*")
 def softmax(x: Array) -> Array:
     """Return e^x / Σ e^x over the last axis; the maximum is subtracted first, so nothing overflows."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     y: Array = xp.exp(x - x.max(axis=-1, keepdims=True))
     y /= y.sum(axis=-1, keepdims=True)
     return y
@@ -86,7 +86,7 @@ def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014), section 4; the
     scaling is done here during training instead of at test time.
     """
-    xp = namespace(mask)
+    xp = get_array_module(mask)
     draws = rng.random(mask.shape, dtype=np.float32) if xp is np else uniform(rng, mask.shape, xp)
     mask[...] = (draws >= rate).astype(mask.dtype) * mask.dtype.type(1 / (1 - rate))
 
@@ -97,12 +97,12 @@ def dropout(x: Array, mask: Array) -> Array:
 
     With the incoming gradient as ``x``, this is also the backward pass.
     """
-    xp = namespace(x)
-    y = empty(x, x.shape)
+    xp = get_array_module(x)
+    y = pooled_empty(x, x.shape)
 
     def apply(x: Array, mask: Array, y: Array) -> None:
         keep_where_positive(x, mask, y, y)
         xp.multiply(y, mask, out=y)
 
-    over_rows(apply, x, mask, y)
+    parallel_rows(apply, x, mask, y)
     return y

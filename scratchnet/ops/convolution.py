@@ -18,17 +18,17 @@ splits the channels into independent convolutions; a dilation ``d`` spreads the 
 
 from typing import Any
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.arguments import Argument, written
 from scratchnet.engine.cpu import depthwise, dilated, few_filters, im2col, subpixel, winograd, winograd_decomposed
-from scratchnet.engine.cpu.channel_sums import column_sums
-from scratchnet.engine.cpu.conv_algorithm import Form, choose, has_few_pixels, winograd_tile
+from scratchnet.engine.cpu.channel_sums import channel_sums
+from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, has_few_pixels, winograd_tile
 from scratchnet.engine.cpu.matmul import product, product_over_rows
-from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.cpu.parallel import parallel_rows
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.modes import is_textbook
-from scratchnet.ops.geometry import Convolution, Pair, pair
+from scratchnet.ops.geometry import ConvSpec, Pair, pair
 from scratchnet.ops.shape import row_of
 
 
@@ -45,7 +45,7 @@ def check_backward(
 ) -> None:
     """Raise a ValueError if the shapes of x, weight and dy do not belong to one convolution."""
     check_channels("conv2d_backward", x, weight, groups)
-    _check_gradient("conv2d_backward", dy, Convolution.of(weight, stride, padding, dilation, groups), x.shape[1:3])
+    _check_gradient("conv2d_backward", dy, ConvSpec.of(weight, stride, padding, dilation, groups), x.shape[1:3])
 
 
 def _check_input_gradient(
@@ -59,11 +59,11 @@ def _check_input_gradient(
     *_: Any,
     **__: Any,
 ) -> None:
-    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     _check_gradient("conv2d_input_gradient", dy, conv, pair(size, "size", 1))
 
 
-def _check_gradient(name: str, dy: Array, conv: Convolution, size: Pair) -> None:
+def _check_gradient(name: str, dy: Array, conv: ConvSpec, size: Pair) -> None:
     output = conv.output_size(*size)
     if dy.shape[1:3] != output:
         raise ValueError(
@@ -116,18 +116,18 @@ def conv2d(
            [4., 6., 6., 4.]])
     """
     check_channels("conv2d", x, weight, groups)
-    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     size = x.shape[1:3]
     output = conv.output_size(*size)
     form = choose(x, weight, conv, size, output, precise)
-    if form in (Form.WINOGRAD2, Form.WINOGRAD4):
+    if form in (Algorithm.WINOGRAD2, Algorithm.WINOGRAD4):
         return _winograd(x, weight, bias, conv, output, form.tile)
-    if form is Form.PRODUCT:
-        y = empty(x, (len(x), *output, weight.shape[3]))
+    if form is Algorithm.PRODUCT:
+        y = pooled_empty(x, (len(x), *output, weight.shape[3]))
         k = weight[..., 0].size
         product(x.reshape(-1, k), weight.reshape(k, -1), out=y.reshape(-1, y.shape[3]))
-    elif form in (Form.DEPTHWISE, Form.FEW):
-        y = (depthwise if form is Form.DEPTHWISE else few_filters).convolve(x, weight, conv, output)
+    elif form in (Algorithm.DEPTHWISE, Algorithm.FEW):
+        y = (depthwise if form is Algorithm.DEPTHWISE else few_filters).convolve(x, weight, conv, output)
     else:
         return im2col.convolve(x, weight, conv, output, bias)
     if bias is not None:
@@ -144,8 +144,8 @@ def conv2d_backward(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
-    need_dx: bool = True,
-    need_dbias: bool = True,
+    needs_input_grad: bool = True,
+    needs_bias_grad: bool = True,
     precise: bool = False,
     out: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
@@ -173,15 +173,15 @@ def conv2d_backward(
     dbias : (c_out,) or None
     """
     size = x.shape[1:3]
-    dbias = column_sums(dy) if need_dbias else None
-    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    dbias = channel_sums(dy) if needs_bias_grad else None
+    conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     back = as_convolution(dy, conv, size)
-    tile = winograd_tile(dy, weight, back, size, precise) if need_dx and back is not None else None
+    tile = winograd_tile(dy, weight, back, size, precise) if needs_input_grad and back is not None else None
     if back is not None and tile is not None:  # both gradients from the same transformed patches of dy
-        dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, turned=True, out=out)
+        dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, flipped=True, out=out)
         return dx, dweight, dbias
     dweight = conv2d_weight_gradient(dy, x, weight, stride, padding, dilation, groups, precise, out)
-    if not need_dx:
+    if not needs_input_grad:
         return None, dweight, dbias
     dx = conv2d_input_gradient(dy, weight, size, stride, padding, dilation, groups, precise)
     return dx, dweight, dbias
@@ -203,20 +203,20 @@ def conv2d_weight_gradient(
 
     The result may be written to ``out``, as in :func:`conv2d_backward`.
     """
-    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     form = choose(x, weight, conv, x.shape[1:3], dy.shape[1:3], precise)
-    if form in (Form.WINOGRAD2, Form.WINOGRAD4):
+    if form in (Algorithm.WINOGRAD2, Algorithm.WINOGRAD4):
         return _winograd_weight_gradient(dy, x, weight, conv, form.tile, out)
-    if form is Form.DEPTHWISE:
+    if form is Algorithm.DEPTHWISE:
         return depthwise.weight_gradient(dy, x, weight, conv)
-    if form is Form.FEW:
+    if form is Algorithm.FEW:
         return few_filters.weight_gradient(dy, x, weight, conv)
-    if form is not Form.PRODUCT:
+    if form is not Algorithm.PRODUCT:
         return im2col.weight_gradient(dy, x, weight, conv)
     rows, slopes = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
     if len(rows) > rows.shape[1]:
         return product_over_rows(rows, slopes).reshape(weight.shape)
-    dweight = empty(x, weight.shape) if out is None else out
+    dweight = pooled_empty(x, weight.shape) if out is None else out
     product(rows.T, slopes, out=dweight.reshape(rows.shape[1], -1))
     return dweight
 
@@ -239,14 +239,14 @@ def conv2d_input_gradient(
     a dilation, the products ``dY · Wᵀ`` are added to each output's receptive field (col2im, see ``direct``).
     """
     size = pair(size, "size", 1)
-    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     form = choose(dy, weight, conv, size, dy.shape[1:3], precise)
-    if form is Form.PRODUCT:
+    if form is Algorithm.PRODUCT:
         k = weight[..., 0].size
-        dx = empty(dy, (len(dy), *size, weight.shape[2]))
+        dx = pooled_empty(dy, (len(dy), *size, weight.shape[2]))
         product(dy.reshape(-1, dy.shape[3]), weight.reshape(k, -1).T, out=dx.reshape(-1, k))
         return dx
-    if form is Form.DEPTHWISE:
+    if form is Algorithm.DEPTHWISE:
         return depthwise.input_gradient(dy, weight, size, conv)
     back = as_convolution(dy, conv, size)
     if back is not None:
@@ -256,37 +256,37 @@ def conv2d_input_gradient(
     return im2col.input_gradient(dy, weight, size, conv)
 
 
-def as_convolution(dy: Array, conv: Convolution, size: Pair) -> Convolution | None:
+def as_convolution(dy: Array, conv: ConvSpec, size: Pair) -> ConvSpec | None:
     """Return the convolution of ``dy`` that gives the gradient of an input of ``size``, or None if there is none."""
     grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
     if conv.stride != (1, 1) or min(grown) < 0 or dy.shape[1:3] != conv.output_size(*size) or is_textbook():
         return None
-    return Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, conv.groups)
+    return ConvSpec(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, conv.groups)
 
 
-def _convolve_back(dy: Array, weight: Array, conv: Convolution, back: Convolution, size: Pair, precise: bool) -> Array:
+def _convolve_back(dy: Array, weight: Array, conv: ConvSpec, back: ConvSpec, size: Pair, precise: bool) -> Array:
     """Return dx as the convolution ``back`` of ``dy`` with the rotated kernel."""
     form = choose(dy, weight, back, dy.shape[1:3], size, precise)
-    if form in (Form.WINOGRAD2, Form.WINOGRAD4) and conv.kernel == (3, 3):
-        return _winograd(dy, weight, None, back, size, form.tile, turned=True)
-    if form is Form.DIRECT and has_few_pixels(dy, conv.groups):
+    if form in (Algorithm.WINOGRAD2, Algorithm.WINOGRAD4) and conv.kernel == (3, 3):
+        return _winograd(dy, weight, None, back, size, form.tile, flipped=True)
+    if form is Algorithm.DIRECT and has_few_pixels(dy, conv.groups):
         return im2col.input_gradient_by_channel(dy, weight, size, conv)
     return conv2d(dy, _turn(weight, conv.groups), None, 1, back.padding, back.dilation, conv.groups, precise)
 
 
 def _winograd(
-    x: Array, weight: Array, bias: Array | None, conv: Convolution, size: Pair, tile: int, turned: bool = False
+    x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: Pair, tile: int, flipped: bool = False
 ) -> Array:
     """Convolve with Winograd's transform: on every d-th pixel for a dilation d, in pieces if the kernel is not 3×3."""
     if conv.dilation != (1, 1):
-        return dilated.convolve(x, weight, bias, conv, size, tile, turned)
+        return dilated.convolve(x, weight, bias, conv, size, tile, flipped)
     if conv.kernel != (3, 3):
         return winograd_decomposed.convolve(x, weight, bias, conv, size, tile)
-    return winograd.conv3x3(x, weight, bias, conv.padding, tile, turned)
+    return winograd.conv3x3(x, weight, bias, conv.padding, tile, flipped)
 
 
 def _winograd_weight_gradient(
-    dy: Array, x: Array, weight: Array, conv: Convolution, tile: int, out: Array | None
+    dy: Array, x: Array, weight: Array, conv: ConvSpec, tile: int, out: Array | None
 ) -> Array:
     if conv.dilation != (1, 1):
         return dilated.weight_gradient(dy, x, conv, tile)
@@ -298,8 +298,8 @@ def _winograd_weight_gradient(
 def _turn(weight: Array, groups: int) -> Array:
     """Rotate the kernel by 180° and exchange its channel axes: (kh, kw, c_out / groups, c_in)."""
     kh, kw, cg, c_out = weight.shape
-    turned = weight[::-1, ::-1].reshape(kh, kw, cg, groups, c_out // groups)
-    flat: Array = turned.transpose(0, 1, 4, 3, 2).reshape(kh, kw, c_out // groups, groups * cg)
+    flipped = weight[::-1, ::-1].reshape(kh, kw, cg, groups, c_out // groups)
+    flat: Array = flipped.transpose(0, 1, 4, 3, 2).reshape(kh, kw, c_out // groups, groups * cg)
     return flat
 
 
@@ -307,7 +307,7 @@ def _turn(weight: Array, groups: int) -> Array:
 def add_bias(y: Array, bias: Array) -> None:
     """Add the bias to every pixel of ``y``, in place."""
     row = row_of(bias, y.shape[2])
-    over_rows(lambda part: namespace(part).add(part, row, out=part), y)
+    parallel_rows(lambda part: get_array_module(part).add(part, row, out=part), y)
 
 
 def check_channels(name: str, x: Array, weight: Array, groups: int) -> None:

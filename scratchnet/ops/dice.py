@@ -11,7 +11,7 @@ Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum ins
 
 import numpy as np
 
-from scratchnet.arrays import Array, SumOverRanks, namespace, number
+from scratchnet.arrays import AllReduce, Array, get_array_module, number
 from scratchnet.engine.arguments import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
@@ -20,7 +20,7 @@ from scratchnet.ops.selection import keep_where
 
 @operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
 def dice_loss(
-    logits: Array, labels: Array, factors: Array, smooth: float = 1.0, over_ranks: SumOverRanks | None = None
+    logits: Array, labels: Array, factors: Array, smooth: float = 1.0, over_ranks: AllReduce | None = None
 ) -> tuple[float, Array]:
     """Return the Dice loss over the batch and its gradient with respect to the logits.
 
@@ -43,7 +43,7 @@ def dice_loss(
         With ``over_ranks``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
-    xp = namespace(logits)
+    xp = get_array_module(logits)
     binary = logits.shape[-1] == 1
     counted = (factors != 0)[..., None]
     logits = keep_where(logits, counted)  # ignored logits may be infinite or NaN

@@ -18,7 +18,7 @@ Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture" (2016),
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace, number
+from scratchnet.arrays import Array, get_array_module, number
 from scratchnet.engine.arguments import labels as labels_of
 from scratchnet.engine.dispatch import operation
 
@@ -41,7 +41,7 @@ def focal_loss(logits: Array, labels: Array, factors: Array, gamma: float = 2.0)
         Summed in float64; on a GPU a zero-dimensional array, which stays on the device.
     dlogits : as ``logits``
     """
-    xp, scalar = namespace(logits), logits.dtype.type
+    xp, scalar = get_array_module(logits), logits.dtype.type
     truth, exps, shifted = _softmax_parts(logits, labels)
     total = exps.sum(axis=-1)
     u = xp.where(truth, scalar(0), exps).sum(axis=-1) / total
@@ -74,7 +74,7 @@ def smoothed_cross_entropy(logits: Array, labels: Array, factors: Array, smoothi
     loss : float
     dlogits : as ``logits``
     """
-    xp, scalar = namespace(logits), logits.dtype.type
+    xp, scalar = get_array_module(logits), logits.dtype.type
     truth, exps, shifted = _softmax_parts(logits, labels)
     total = exps.sum(axis=-1, keepdims=True)
     q = xp.where(truth, scalar(1 - smoothing + smoothing / truth.shape[-1]), scalar(smoothing / truth.shape[-1]))
@@ -85,7 +85,7 @@ def smoothed_cross_entropy(logits: Array, labels: Array, factors: Array, smoothi
 
 def _softmax_parts(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
     """Return the one-hot labels, e^(z − m) and z − m, m = max z: (n, h, w, classes); one channel gives two classes."""
-    xp = namespace(logits)
+    xp = get_array_module(logits)
     z = xp.concatenate([xp.zeros_like(logits), logits], axis=-1) if logits.shape[-1] == 1 else logits
     truth = labels[..., None] == xp.arange(z.shape[-1])
     shifted = z - z.max(axis=-1, keepdims=True)
@@ -94,7 +94,7 @@ def _softmax_parts(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
 
 def _as_channels(logits: Array, dz: Array, factors: Array) -> Array:
     """Return the gradient with respect to the logits: 0 at ignored pixels, that of class 1 for a single channel."""
-    xp = namespace(logits)
+    xp = get_array_module(logits)
     dz = xp.where(factors[..., None] == 0, logits.dtype.type(0), dz)
     dlogits: Array = dz[..., 1:] if logits.shape[-1] == 1 else dz
     return dlogits

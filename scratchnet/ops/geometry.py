@@ -111,7 +111,7 @@ def tap(offset: int, size: int, count: int, stride: int, padding: int, start: in
 
 
 @dataclass(frozen=True)
-class Convolution:
+class ConvSpec:
     """The settings of a convolution, checked once."""
 
     kernel: Pair
@@ -123,7 +123,7 @@ class Convolution:
     @classmethod
     def of(
         cls, weight: Array, stride: int | Pair, padding: int | Pair, dilation: int | Pair, groups: int
-    ) -> "Convolution":
+    ) -> "ConvSpec":
         """Take the kernel size from the weight's shape and check the other settings."""
         kh, kw, _, c_out = weight.shape
         groups = integer(groups, "groups", 1)

@@ -23,11 +23,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace, number, on_gpu
+from scratchnet.arrays import Array, get_array_module, number, on_gpu
 from scratchnet.engine.arguments import labels as labels_of
-from scratchnet.engine.cpu.parallel import PER_NUMBER, PIECE_BYTES, for_each
+from scratchnet.engine.cpu.parallel import PER_ELEMENT, PIECE_BYTES, parallel_for
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.modes import is_whole
 from scratchnet.ops.activation import sigmoid
 from scratchnet.ops.selection import keep_where
@@ -56,7 +56,7 @@ def _check_booleans(name: str, target: Array, classes: int) -> None:
 
 def _weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) -> Array:
     """Return real weights of any dtype as an array of ``shape``, with the dtype and module of ``like``."""
-    array = namespace(like).asarray(weights)
+    array = get_array_module(like).asarray(weights)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"pixel_factors: {name} are {array.dtype}; expected real numbers")
     if array.shape != shape:
@@ -67,7 +67,7 @@ def _weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) -> Ar
 
 def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
     """Return the labels as int64, with the ignore label replaced by 0, and a mask of the pixels that count."""
-    xp = namespace(target)
+    xp = get_array_module(target)
     labels = target.astype(xp.int64)
     counts: Array = xp.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
     return labels * counts, counts
@@ -119,7 +119,7 @@ def pixel_factors(
         If a label is neither a class index nor the ignore label. Labels on a GPU are not checked, to avoid waiting for
         the device; call :func:`check_labels` while they are still on the host.
     """
-    xp = namespace(like)
+    xp = get_array_module(like)
     _check_booleans("pixel_factors", target, classes)
     if normalization not in get_args(Normalization):
         raise ValueError(
@@ -163,8 +163,8 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     >>> round(loss, 6), dlogits.ravel()
     (40.0, array([ 1., -1.]))
     """
-    xp = namespace(logits)
-    classes, dlogits = logits.shape[3], empty(logits, logits.shape)
+    xp = get_array_module(logits)
+    classes, dlogits = logits.shape[3], pooled_empty(logits, logits.shape)
     maps = logits.reshape(-1, classes), labels.reshape(-1), factors.reshape(-1), dlogits.reshape(-1, classes)
     pieces = _pieces(labels.size, classes * logits.itemsize)
     losses = xp.zeros(len(pieces), xp.float64)
@@ -177,7 +177,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
             losses[place] = _special_softmax(z, label, factor, dz)
             return
         # Classes first: a sum over two or twenty adjacent values is slow, a sum over whole planes is fast.
-        planes, product = empty(z, z.T.shape), empty(z, z.T.shape)
+        planes, product = pooled_empty(z, z.T.shape), pooled_empty(z, z.T.shape)
         planes[...] = z.T
         planes -= planes.max(axis=0)
         truth = label == xp.arange(classes)[:, None]
@@ -196,7 +196,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
         else:
             dz[...] = planes.T
 
-    for_each(work, list(enumerate(pieces)), PER_NUMBER * logits.size)
+    parallel_for(work, list(enumerate(pieces)), PER_ELEMENT * logits.size)
     return number(losses.sum()), dlogits
 
 
@@ -205,7 +205,7 @@ def _special_softmax(z: Array, label: Array, factor: Array, dz: Array) -> Any:
 
     The fast version multiplies by zeros, and ``inf · 0`` is NaN; this version selects instead.
     """
-    xp = namespace(z)
+    xp = get_array_module(z)
     counts = factor != 0
     z = xp.where(counts[:, None], z, 0)
     z -= z.max(axis=1, keepdims=True)
@@ -241,7 +241,7 @@ def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     """
     if logits.shape[3] != 1:
         raise ValueError(f"sigmoid_cross_entropy: logits {logits.shape} must have one channel")
-    xp = namespace(logits)
+    xp = get_array_module(logits)
     z = logits[..., 0]
     truth = labels.astype(z.dtype)
     wrong = z * (1 - 2 * truth)  # how far the logit is on the wrong side; z·t would be NaN for an infinite z

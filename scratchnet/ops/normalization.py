@@ -28,12 +28,12 @@ sample variance" (1983), on shifted sums. Krizhevsky, Sutskever, Hinton (2012), 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.arguments import Argument, overwritten, written
 from scratchnet.engine.cpu.channel_sums import sum_rows, sum_rows_exactly, sums_over_rows
-from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.cpu.parallel import parallel_rows
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.activation import keep_positive
 from scratchnet.ops.geometry import integer
 from scratchnet.ops.selection import keep_where_positive
@@ -131,7 +131,7 @@ def batch_norm(
 def take_off(x: Array, near: Array) -> None:
     """Subtract one value per channel, (c,), in place."""
     row = row_of(near, x.shape[2])
-    over_rows(lambda x: namespace(x).subtract(x, row, out=x), x)
+    parallel_rows(lambda x: get_array_module(x).subtract(x, row, out=x), x)
 
 
 @operation(x="n h w c")
@@ -152,12 +152,12 @@ def moments(x: Array, overwrite: bool = False) -> tuple[Array, Array, Array]:
 
     With ``overwrite``, that value is subtracted from ``x`` in place.
     """
-    xp = namespace(x)
+    xp = get_array_module(x)
     near = _sample_mean(x)
     row = row_of(near, x.shape[2])
 
     def sums(both: Array, x: Array) -> None:
-        square = empty(x, x.shape)
+        square = pooled_empty(x, x.shape)
         moved = x if overwrite else square
         xp.subtract(x, row, out=moved)
         sum_rows_exactly(moved, both[0])
@@ -171,7 +171,7 @@ def moments(x: Array, overwrite: bool = False) -> tuple[Array, Array, Array]:
 def _sample_mean(x: Array) -> Array:
     """Return the mean of every channel over a part of the rows: (c,)."""
     rows = x[:, :: SAMPLE if x.size > SMALL else 1]
-    near = empty(x, (x.shape[3],))
+    near = pooled_empty(x, (x.shape[3],))
     if rows.size <= 4 * SMALL:
         sum_rows(rows, near)
     else:
@@ -191,9 +191,9 @@ def batch_norm_fixed(
     relu: bool = False,
 ) -> tuple[Array, Normalized]:
     """Normalise by given statistics: running averages at test time, or frozen ones."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     inverse_std = 1 / xp.sqrt(variance + x.dtype.type(eps))
-    y = empty(x, x.shape)
+    y = pooled_empty(x, x.shape)
     scale = gamma * inverse_std
     scale_row, shift_row = row_of(scale, x.shape[2]), row_of(beta - mean * scale, x.shape[2])
 
@@ -203,7 +203,7 @@ def batch_norm_fixed(
         if relu:
             keep_positive(y)
 
-    over_rows(apply, x, y)
+    parallel_rows(apply, x, y)
     return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
 
 
@@ -241,7 +241,7 @@ def input_gradient(
     overwrite : bool
         Whether to write dx to ``dz``.
     """
-    xp = namespace(dz)
+    xp = get_array_module(dz)
     # dx = s·(dy − mean(dy) − x̂·mean(dy·x̂)) with x̂ = (x − μ)/σ is s·dy + a·x + b.
     s = gamma * normalized.inverse_std
     share = -s / count
@@ -250,14 +250,14 @@ def input_gradient(
     s_row, a_row, b_row = (row_of(v, dz.shape[2]) for v in (s, a, b))
 
     def combine(dx: Array, dz: Array, x: Array) -> None:
-        term = empty(x, x.shape)
+        term = pooled_empty(x, x.shape)
         xp.multiply(x, a_row, out=term)
         xp.add(term, b_row, out=term)
         xp.multiply(dz, s_row, out=dx)
         xp.add(dx, term, out=dx)
 
-    dx = dz if overwrite else empty(dz, dz.shape)
-    over_rows(combine, dx, dz, normalized.x)
+    dx = dz if overwrite else pooled_empty(dz, dz.shape)
+    parallel_rows(combine, dx, dz, normalized.x)
     return dx
 
 
@@ -266,11 +266,11 @@ def batch_norm_fixed_backward(
     dy: Array, normalized: Normalized, gamma: Array, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), dgamma (c,), dbeta (c,) for :func:`batch_norm_fixed`; ``dy`` may become dx."""
-    xp = namespace(dy)
+    xp = get_array_module(dy)
     dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
-    dx = dz if overwrite or dz is not dy else empty(dy, dy.shape)
+    dx = dz if overwrite or dz is not dy else pooled_empty(dy, dy.shape)
     factor = row_of(gamma * normalized.inverse_std, dy.shape[2])
-    over_rows(lambda dz, dx: xp.multiply(dz, factor, out=dx), dz, dx)
+    parallel_rows(lambda dz, dx: xp.multiply(dz, factor, out=dx), dz, dx)
     return dx, dgamma, dbeta
 
 
@@ -280,12 +280,12 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
 
     The first is ``dy`` itself without a ReLU or with ``overwrite``, else a new array.
     """
-    xp = namespace(dy)
+    xp = get_array_module(dy)
     centred = normalized.moved is not None
     mean_row = None if centred else row_of(normalized.mean, dy.shape[2])
 
     def sums(both: Array, dz: Array, dy: Array, x: Array, y: Array | None = None) -> None:
-        product = empty(x, x.shape)
+        product = pooled_empty(x, x.shape)
         if y is not None:
             keep_where_positive(dy, y, product, dz)
         if mean_row is not None:
@@ -295,7 +295,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
         sum_rows(dz, both[1])
 
     y = normalized.positive() if normalized.y is None else normalized.y  # a mask also works
-    dz = dy if y is None or overwrite else empty(dy, dy.shape)
+    dz = dy if y is None or overwrite else pooled_empty(dy, dy.shape)
     totals = sums_over_rows(sums, 2, dz, dy, normalized.x, *(() if y is None else (y,)))
     by_product, dbeta = totals[0], totals[1]
     if centred:  # Σ dy·(x − μ) = Σ dy·x − μ·Σ dy, where μ is near 0

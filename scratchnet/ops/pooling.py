@@ -22,12 +22,12 @@ The rules, each of which is tested:
 from dataclasses import dataclass
 from functools import partial
 
-from scratchnet.arrays import Array, namespace, on_gpu
+from scratchnet.arrays import Array, get_array_module, on_gpu
 from scratchnet.engine.arguments import Argument
-from scratchnet.engine.capture import perform
-from scratchnet.engine.cpu.parallel import PER_NUMBER, for_each, thread_count
+from scratchnet.engine.capture import record_call
+from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for, thread_count
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty, zeros
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.engine.modes import is_textbook, is_whole
 from scratchnet.ops.activation import relu_backward
@@ -146,9 +146,9 @@ def max_pool2d(
     def work(block: Block) -> None:
         pool(x, y, switches, block)
         here = slice(block.n0, block.n1), slice(block.r0, block.r1)
-        perform(partial(_point_to_nan, switches, block), y[here], switches.index[here], x[block.n0 : block.n1])
+        record_call(partial(_point_to_nan, switches, block), y[here], switches.index[here], x[block.n0 : block.n1])
 
-    for_each(work, switches.blocks(), PER_NUMBER * x.size)
+    parallel_for(work, switches.blocks(), PER_ELEMENT * x.size)
     return y, switches
 
 
@@ -159,16 +159,16 @@ def prepare(
     k = pair(kernel, "kernel", 1)
     s, p = pair(k if stride is None else stride, "stride", 1), pair(padding, "padding", 0)
     check_padding(k, p)
-    xp = namespace(x)
+    xp = get_array_module(x)
     n, h, w, c = x.shape
     shape = (n, windows(h, k[0], s[0], p[0], 1, ceil_mode), windows(w, k[1], s[1], p[1], 1, ceil_mode), c)
-    index = empty(x, shape, xp.uint8 if k[0] * k[1] <= 256 else xp.uint16)
-    return empty(x, shape), Switches(index, (h, w), k, s, p)
+    index = pooled_empty(x, shape, xp.uint8 if k[0] * k[1] <= 256 else xp.uint16)
+    return pooled_empty(x, shape), Switches(index, (h, w), k, s, p)
 
 
 def _pool(x: Array, y: Array, switches: Switches, block: Block) -> None:
     """Loop over the positions in the window, keeping the maximum so far and its position."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     best, where = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (y, switches.index))
     best.fill(-xp.inf)
     _point_inside(where, switches, block)
@@ -206,7 +206,7 @@ def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: A
     """
     if not on_gpu(y) and (not y.size or y.max() == y.max()):  # no NaN; on a GPU the check would wait for the device
         return
-    xp = namespace(x)
+    xp = get_array_module(x)
     for j, v, u in switches.taps(block):
         chosen = where[:, v.out, u.out]
         value = x[:, v.source, u.source]
@@ -220,18 +220,18 @@ def _pool_2x2(x: Array, y: Array, switches: Switches, block: Block) -> None:
     column also wins a tie if its maximum is in the first row and the other one is in the second, because it then comes
     first in reading order.
     """
-    xp = namespace(x)
+    xp = get_array_module(x)
     images, rows = slice(block.n0, block.n1), slice(block.r0, block.r1)
     best, where = y[images, rows], switches.index[images, rows]
     width = 2 * best.shape[2]
     top = x[images, 2 * block.r0 : 2 * block.r1 : 2, :width]
     bottom = x[images, 2 * block.r0 + 1 : 2 * block.r1 : 2, :width]
-    lower, tall = empty(x, top.shape, bool), empty(x, top.shape)
+    lower, tall = pooled_empty(x, top.shape, bool), pooled_empty(x, top.shape)
     xp.greater(bottom, top, out=lower)
     xp.maximum(top, bottom, out=tall)
     left_tall, right_tall = _by_column(tall)
     left_lower, right_lower = _by_column(lower)
-    right, tie, row = (empty(x, best.shape, bool) for _ in range(3))
+    right, tie, row = (pooled_empty(x, best.shape, bool) for _ in range(3))
     xp.greater(right_tall, left_tall, out=right)
     xp.equal(right_tall, left_tall, out=tie)
     xp.maximum(left_tall, right_tall, out=best)
@@ -249,7 +249,7 @@ def _pool_2x2(x: Array, y: Array, switches: Switches, block: Block) -> None:
 def _by_column(x: Array) -> Array:
     """Separate the left and the right columns of all windows: (2, n, rows, ow, c)."""
     n, rows, width, c = x.shape
-    halves = empty(x, (2, n, rows, width // 2, c))
+    halves = pooled_empty(x, (2, n, rows, width // 2, c))
     copy_pixels(x.reshape(n, rows, width // 2, 2, c).transpose(3, 0, 1, 2, 4), halves)
     return halves
 
@@ -336,18 +336,18 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
     """
     if switches.tiling:
         return _unpool_tiles(x, switches)
-    y = zeros(x, (len(x), *switches.size, x.shape[3]))
+    y = pooled_zeros(x, (len(x), *switches.size, x.shape[3]))
 
     def unpool(part: list[Block]) -> None:
         for block in part:
-            chosen = empty(x, x[block.n0 : block.n1, block.r0 : block.r1].shape)
+            chosen = pooled_empty(x, x[block.n0 : block.n1, block.r0 : block.r1].shape)
             for j, v, u in switches.taps(block):
                 here, target = chosen[:, v.out, u.out], y[block.n0 : block.n1, v.source, u.source]
                 _values_where(x, switches, block, j, v, u, here, target if not switches.overlapping else here)
                 if switches.overlapping:
                     target += here
 
-    for_each(unpool, _apart(switches), PER_NUMBER * y.size)
+    parallel_for(unpool, _apart(switches), PER_ELEMENT * y.size)
     return y
 
 
@@ -356,41 +356,41 @@ def _unpool_tiles(x: Array, switches: Switches, mask: Array | None = None) -> Ar
 
     Values where ``mask`` is not positive count as 0.
     """
-    y = empty(x, (len(x), *switches.size, x.shape[3]))
+    y = pooled_empty(x, (len(x), *switches.size, x.shape[3]))
 
     def unpool(block: Block) -> None:
         here = slice(block.n0, block.n1), slice(block.r0, block.r1)
         index, values = switches.index[here], x[here]
         if mask is not None:
-            values = empty(x, values.shape)
+            values = pooled_empty(x, values.shape)
             keep_where_positive(x[here], mask[here], values, values)
         pixels = switches.pixels(y, block)
-        found = empty(x, pixels.shape)
+        found = pooled_empty(x, pixels.shape)
         for j, part in enumerate(found.reshape(-1, *values.shape)):
             keep_where_equal(values, index, index.dtype.type(j), part, part)
         copy_pixels(found, pixels)
 
-    for_each(unpool, switches.blocks(), PER_NUMBER * y.size)
+    parallel_for(unpool, switches.blocks(), PER_ELEMENT * y.size)
     return y
 
 
 def _gather_tiles(dy: Array, switches: Switches) -> Array:
     """Read the gradient at each switch, for adjacent, non-overlapping windows."""
-    xp = namespace(dy)
-    dx = empty(dy, switches.index.shape)
+    xp = get_array_module(dy)
+    dx = pooled_empty(dy, switches.index.shape)
 
     def gather(block: Block) -> None:
         index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
         pixels = switches.pixels(dy, block)
-        slopes = empty(dy, pixels.shape)
+        slopes = pooled_empty(dy, pixels.shape)
         copy_pixels(pixels, slopes)
-        chosen = empty(dy, sums.shape)
+        chosen = pooled_empty(dy, sums.shape)
         for j, part in enumerate(slopes.reshape(-1, *sums.shape)):
             keep_where_equal(part, index, index.dtype.type(j), chosen, part if j else sums)
             if j:
                 xp.add(sums, part, out=sums)
 
-    for_each(gather, switches.blocks(), PER_NUMBER * dy.size)
+    parallel_for(gather, switches.blocks(), PER_ELEMENT * dy.size)
     return dx
 
 
@@ -416,11 +416,11 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Return dx (n, oh, ow, c): read the gradient at each switch, the exact adjoint of :func:`max_unpool2d`."""
     if switches.tiling:
         return _gather_tiles(dy, switches)
-    dx = empty(dy, switches.index.shape)
+    dx = pooled_empty(dy, switches.index.shape)
 
     def gather(block: Block) -> None:
         index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
-        chosen = empty(dy, sums.shape)
+        chosen = pooled_empty(dy, sums.shape)
         sums.fill(0)
         for j, v, u in switches.taps(block):
             here, total = chosen[:, v.out, u.out], sums[:, v.out, u.out]
@@ -428,5 +428,5 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
             keep_where_equal(read, index[:, v.out, u.out], index.dtype.type(j), here, here)
             total += here
 
-    for_each(gather, switches.blocks(), PER_NUMBER * dy.size)
+    parallel_for(gather, switches.blocks(), PER_ELEMENT * dy.size)
     return dx

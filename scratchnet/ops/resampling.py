@@ -5,10 +5,10 @@ sums the gradients of a pixel's copies, for a bed of nails it reads the gradient
 applies the transposed weights.
 """
 
-from scratchnet.arrays import Array, namespace
-from scratchnet.engine.cpu.parallel import PER_NUMBER, for_each, row_pieces
+from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for, row_pieces
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty, zeros
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.ops.geometry import Pair, integer, pair
 
@@ -26,7 +26,7 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
     """
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
-    y = empty(x, (n, h, sh * w * sw, c))  # all copies of a row
+    y = pooled_empty(x, (n, h, sh * w * sw, c))  # all copies of a row
     pixels, copies = x.reshape(n * h, w, c), y.reshape(n * h, sh, w, sw, c)
 
     def repeat(rows: slice) -> None:
@@ -35,21 +35,21 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
             copy_pixels(pixels[rows], first[:, :, j])
         copies[rows, 1:] = first[:, None]
 
-    for_each(repeat, row_pieces(y), PER_NUMBER * y.size)
+    parallel_for(repeat, row_pieces(y), PER_ELEMENT * y.size)
     return y.reshape(n, h * sh, w * sw, c)
 
 
 @operation(dy="n h w c")
 def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
     """Sum the gradients of the copies of each pixel: rows first, in long runs of memory."""
-    xp = namespace(dy)
+    xp = get_array_module(dy)
     sh, sw = _scale(dy, scale, "upsample_nearest_backward")
     n, h, w, c = len(dy), dy.shape[1] // sh, dy.shape[2] // sw, dy.shape[3]
-    dx, copies = empty(dy, (n, h, w, c)), dy.reshape(n * h, sh, w * sw * c)
+    dx, copies = pooled_empty(dy, (n, h, w, c)), dy.reshape(n * h, sh, w * sw * c)
     sums = dx.reshape(n * h, w, c)
 
     def add(rows: slice) -> None:
-        tall = empty(dy, (rows.stop - rows.start, w * sw * c))
+        tall = pooled_empty(dy, (rows.stop - rows.start, w * sw * c))
         tall[...] = copies[rows, 0]
         for i in range(1, sh):
             xp.add(tall, copies[rows, i], out=tall)
@@ -58,7 +58,7 @@ def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
         for j in range(1, sw):
             xp.add(sums[rows], beside[:, :, j], out=sums[rows])
 
-    for_each(add, row_pieces(dy.reshape(n, h, sh * w * sw, c)), PER_NUMBER * dy.size)
+    parallel_for(add, row_pieces(dy.reshape(n, h, sh * w * sw, c)), PER_ELEMENT * dy.size)
     return dx
 
 
@@ -67,7 +67,7 @@ def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     """Place every pixel in the upper left corner of a block of zeros: (n, h, w, c) → (n, h·sh, w·sw, c)."""
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
-    y = zeros(x, (n, h * sh, w * sw, c))
+    y = pooled_zeros(x, (n, h * sh, w * sw, c))
     y[:, ::sh, ::sw] = x
     return y
 
@@ -121,7 +121,7 @@ def upsample_bilinear_backward(dy: Array, size: Pair) -> Array:
 
 def interpolation_matrix(like: Array, size: int, new: int) -> Array:
     """Return the (new, size) matrix of linear interpolation; every row sums to 1. Module and dtype follow ``like``."""
-    xp = namespace(like)
+    xp = get_array_module(like)
     position = (xp.arange(new) + 0.5) * (size / new) - 0.5
     distance = xp.abs(xp.clip(position, 0, size - 1)[:, None] - xp.arange(size)[None, :])
     matrix: Array = xp.maximum(0, 1 - distance).astype(like.dtype)
@@ -170,10 +170,10 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
     factor = integer(factor, "factor", 1)
     near, far = _tent(x, factor)
     n, h, w, c = x.shape
-    rows = zeros(x, (n, h + 2, 1, w * c))  # a row of zeros above and below
+    rows = pooled_zeros(x, (n, h + 2, 1, w * c))  # a row of zeros above and below
     rows[:, 1:-1, 0] = x.reshape(n, h, w * c)
     tall = near[:, None] * rows[:, 1:] + far[:, None] * rows[:, :-1]  # (n, h + 1, f, w·c)
-    columns = zeros(x, (n * (h + 1) * factor, w + 2, 1, c))
+    columns = pooled_zeros(x, (n * (h + 1) * factor, w + 2, 1, c))
     columns[:, 1:-1, 0] = tall.reshape(-1, w, c)
     y: Array = near[:, None] * columns[:, 1:] + far[:, None] * columns[:, :-1]  # (…, w + 1, f, c)
     return y.reshape(n, (h + 1) * factor, (w + 1) * factor, c)
@@ -199,6 +199,6 @@ def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
 
 def _tent(like: Array, factor: int) -> tuple[Array, Array]:
     """Return the rising and the falling half of the tent, ``factor`` values each."""
-    xp = namespace(like)
+    xp = get_array_module(like)
     rising = ((xp.arange(factor) + 0.5) / factor).astype(like.dtype)
     return rising, rising[::-1]

@@ -1,9 +1,9 @@
 """Crop, pad, concatenate and add feature maps."""
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.arguments import Argument
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty, zeros
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import Pair, integer, pair
 
 
@@ -12,7 +12,7 @@ def row_of(pixel: Array, count: int) -> Array:
 
     NumPy then multiplies a whole row in one run instead of restarting its inner loop at every pixel.
     """
-    row = empty(pixel, (count, len(pixel)))
+    row = pooled_empty(pixel, (count, len(pixel)))
     row[...] = pixel
     return row.reshape(-1)
 
@@ -41,7 +41,7 @@ def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     n, h, w, c = dy.shape
     if top + h > size[0] or left + w > size[1]:
         raise ValueError(f"crop2d_backward: dy {dy.shape} at ({top}, {left}) does not fit into {size[0]}×{size[1]}")
-    dx = zeros(dy, (n, *size, c))
+    dx = pooled_zeros(dy, (n, *size, c))
     dx[:, top : top + h, left : left + w] = dy
     return dx
 
@@ -51,7 +51,7 @@ def pad2d(x: Array, padding: int | Pair) -> Array:
     """Pad all four sides with ``padding`` (vertical, horizontal) zeros."""
     ph, pw = pair(padding, "padding", 0)
     n, h, w, c = x.shape
-    y = zeros(x, (n, h + 2 * ph, w + 2 * pw, c))
+    y = pooled_zeros(x, (n, h + 2 * ph, w + 2 * pw, c))
     y[:, ph : ph + h, pw : pw + w] = x
     return y
 
@@ -79,7 +79,7 @@ def concatenate(*maps: Array) -> Array:
     sizes = {m.shape[:3] for m in maps}
     if len(sizes) != 1:
         raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(str(m.shape) for m in maps)}")
-    y = empty(maps[0], (*maps[0].shape[:3], sum(m.shape[3] for m in maps)))
+    y = pooled_empty(maps[0], (*maps[0].shape[:3], sum(m.shape[3] for m in maps)))
     end = 0
     for m in maps:
         y[..., end : end + m.shape[3]] = m
@@ -104,11 +104,11 @@ def add(*maps: Array) -> Array:
         raise ValueError("add: expected at least one map, got none")
     if len({m.shape for m in maps}) != 1:
         raise ValueError(f"add: maps must have one shape, got {', '.join(str(m.shape) for m in maps)}")
-    y = empty(maps[0], maps[0].shape)
+    y = pooled_empty(maps[0], maps[0].shape)
     if len(maps) == 1:
         y[...] = maps[0]
         return y
-    namespace(y).add(maps[0], maps[1], out=y)
+    get_array_module(y).add(maps[0], maps[1], out=y)
     for m in maps[2:]:
         y += m
     return y

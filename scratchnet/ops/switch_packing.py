@@ -10,7 +10,7 @@ Cipolla 2015, section 3).
 from dataclasses import dataclass
 from math import prod
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.arguments import Argument
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.geometry import Pair
@@ -67,7 +67,7 @@ def pack_switches(switches: Switches) -> PackedSwitches:
             f"pack_switches: a window of {switches.kernel[0]}×{switches.kernel[1]} has more than four positions, and "
             "two bits tell four apart"
         )
-    xp = namespace(switches.index)
+    xp = get_array_module(switches.index)
     flat = switches.index.ravel()
     four = xp.zeros((packed_bytes(flat.size), PER_BYTE), xp.uint8)
     four.reshape(-1)[: flat.size] = flat
@@ -82,7 +82,7 @@ def pack_switches(switches: Switches) -> PackedSwitches:
 @operation(stored=PACKED)
 def unpack_switches(stored: PackedSwitches) -> Switches:
     """Unpack the switches to one byte each, ready for unpooling."""
-    xp, size = namespace(stored.packed), packed_bytes(prod(stored.shape))
+    xp, size = get_array_module(stored.packed), packed_bytes(prod(stored.shape))
     if stored.packed.dtype != xp.uint8 or stored.packed.shape != (size,):
         raise ValueError(
             f"unpack_switches: packed is {stored.packed.dtype} {stored.packed.shape}; {stored.shape} switches are "

@@ -12,11 +12,11 @@ dβ remain each process's share, like the gradients of all other parameters. The
 
 from typing import Any
 
-from scratchnet.arrays import Array, SumOverRanks, namespace, on_gpu
+from scratchnet.arrays import AllReduce, Array, get_array_module, on_gpu
 from scratchnet.engine.arguments import overwritten
-from scratchnet.engine.capture import perform
+from scratchnet.engine.capture import record_call
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.normalization import (
     NORMALIZED,
     Normalized,
@@ -30,7 +30,7 @@ from scratchnet.ops.normalization import (
 
 @operation(x="n h w c", gamma="c", beta="c")
 def shared_batch_norm(
-    x: Array, gamma: Array, beta: Array, over_ranks: SumOverRanks, eps: float = 1e-5, relu: bool = False
+    x: Array, gamma: Array, beta: Array, over_ranks: AllReduce, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Array, Normalized, Array]:
     """Normalise one process's share by the statistics of the whole batch.
 
@@ -53,8 +53,8 @@ def shared_batch_norm(
     count : (1,)
         Pixels of the whole batch.
     """
-    xp, c = namespace(x), x.shape[3]
-    own = empty(x, (2 * c + 1,), xp.float64)
+    xp, c = get_array_module(x), x.shape[3]
+    own = pooled_empty(x, (2 * c + 1,), xp.float64)
     if on_gpu(x):
         own[:c], own[c:-1] = batch_statistics(x)
     else:  # a mean rounded to float32 would add its error to the variance between processes
@@ -68,7 +68,7 @@ def shared_batch_norm(
     return *batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu), count
 
 
-def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple[Array, Array, Array]:
+def whole_statistics(sums: Array, dtype: Any, over_ranks: AllReduce) -> tuple[Array, Array, Array]:
     """Return mean (c,), variance (c,) and number of pixels (1,) of the whole batch.
 
     Parameters
@@ -80,9 +80,9 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple
     over_ranks : SumOverRanks
     """
     c = len(sums) // 2
-    perform(over_ranks, sums)
+    record_call(over_ranks, sums)
     count = sums[-1:]
-    xp = namespace(sums)
+    xp = get_array_module(sums)
     divisor = xp.maximum(count, 1)  # 0 if no process has an image
     mean = sums[:c] / divisor
     variance = xp.maximum(sums[c:-1] / divisor - mean * mean, 0)
@@ -91,14 +91,14 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: SumOverRanks) -> tuple
 
 @operation(dy=overwritten("n h w c"), normalized=NORMALIZED, gamma="c", count="_one")
 def shared_batch_norm_backward(
-    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: SumOverRanks, overwrite: bool = False
+    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: AllReduce, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,); ``dy`` may become dx."""
     dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
-    sums = empty(dy, (2, dy.shape[3]), namespace(dy).float64)
+    sums = pooled_empty(dy, (2, dy.shape[3]), get_array_module(dy).float64)
     sums[0], sums[1] = dgamma, dbeta
-    perform(over_ranks, sums)
+    record_call(over_ranks, sums)
     whole = sums.astype(dy.dtype)
     mine = overwrite or dz is not dy
-    pixels = namespace(count).maximum(count, 1)
+    pixels = get_array_module(count).maximum(count, 1)
     return input_gradient(dz, normalized, gamma, whole[0], whole[1], pixels, mine), dgamma, dbeta

@@ -18,11 +18,11 @@ from typing import Any
 from scratchnet.arrays import Array
 from scratchnet.engine.arguments import Argument
 from scratchnet.engine.cpu import winograd
-from scratchnet.engine.cpu.channel_sums import column_sums
+from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.conv_algorithm import winograd_tile
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.convolution import add_bias, as_convolution, conv2d, conv2d_input_gradient, conv2d_weight_gradient
-from scratchnet.ops.geometry import Convolution, Pair, integer, pair, transposed_size
+from scratchnet.ops.geometry import ConvSpec, Pair, integer, pair, transposed_size
 
 
 def _check_channels(name: str, weight: Array, groups: int, what: str, channels: tuple[int, ...]) -> None:
@@ -60,7 +60,7 @@ def _check_backward(
     *_: Any,
     **__: Any,
 ) -> None:
-    conv = Convolution.of(weight, stride, padding, dilation, groups)
+    conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     _check_channels("conv_transpose2d_backward", weight, conv.groups, "dy", dy.shape)
     if conv.output_size(*dy.shape[1:3]) != x.shape[1:3]:
         raise ValueError(f"conv_transpose2d_backward: dy {dy.shape} does not fit x {x.shape} with these settings")
@@ -120,10 +120,10 @@ def conv_transpose2d(
         raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than the stride {s}")
     p = pair(padding, "padding", 0)
     h, w = (transposed_size(x.shape[1 + i], weight.shape[i], s[i], p[i], d[i], extra[i]) for i in (0, 1))
-    back = as_convolution(x, Convolution.of(weight, s, p, d, groups), (h, w))
+    back = as_convolution(x, ConvSpec.of(weight, s, p, d, groups), (h, w))
     tile = None if back is None else winograd_tile(x, weight, back, (h, w), precise)
     if back is not None and tile is not None:
-        return winograd.conv3x3(x, weight, bias, back.padding, tile, turned=True)
+        return winograd.conv3x3(x, weight, bias, back.padding, tile, flipped=True)
     y = conv2d_input_gradient(x, weight, (h, w), s, p, d, groups, precise)
     if bias is not None:
         add_bias(y, bias)
@@ -145,8 +145,8 @@ def conv_transpose2d_backward(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
-    need_dx: bool = True,
-    need_dbias: bool = True,
+    needs_input_grad: bool = True,
+    needs_bias_grad: bool = True,
     precise: bool = False,
     out: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
@@ -172,12 +172,12 @@ def conv_transpose2d_backward(
         The weight gradient of that convolution, with ``dy`` as its input and ``x`` as its output gradient.
     dbias : (c_out,) or None
     """
-    dbias = column_sums(dy) if need_dbias else None
-    conv = Convolution.of(weight, stride, padding, dilation, groups)
-    tile = winograd_tile(dy, weight, conv, x.shape[1:3], precise) if need_dx else None
+    dbias = channel_sums(dy) if needs_bias_grad else None
+    conv = ConvSpec.of(weight, stride, padding, dilation, groups)
+    tile = winograd_tile(dy, weight, conv, x.shape[1:3], precise) if needs_input_grad else None
     if tile is not None:  # both gradients from the same transformed patches of dy
-        both = winograd.conv3x3_backward(dy, x, weight, conv.padding, tile, turned=False, out=out)
+        both = winograd.conv3x3_backward(dy, x, weight, conv.padding, tile, flipped=False, out=out)
         return *both, dbias
-    dx = conv2d(dy, weight, None, stride, padding, dilation, groups, precise) if need_dx else None
+    dx = conv2d(dy, weight, None, stride, padding, dilation, groups, precise) if needs_input_grad else None
     dweight = conv2d_weight_gradient(x, dy, weight, stride, padding, dilation, groups, precise, out)
     return dx, dweight, dbias

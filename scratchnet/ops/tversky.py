@@ -12,7 +12,7 @@ networks" (2017), equations 1 to 4; they recommend α = 0.3 and β = 0.7.
 
 import numpy as np
 
-from scratchnet.arrays import Array, SumOverRanks, namespace, number
+from scratchnet.arrays import AllReduce, Array, get_array_module, number
 from scratchnet.engine.arguments import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
@@ -26,7 +26,7 @@ def tversky_loss(
     alpha: float = 0.3,
     beta: float = 0.7,
     smooth: float = 1.0,
-    over_ranks: SumOverRanks | None = None,
+    over_ranks: AllReduce | None = None,
 ) -> tuple[float, Array]:
     """Return the Tversky loss over the batch and its gradient with respect to the logits.
 
@@ -51,7 +51,7 @@ def tversky_loss(
         With ``over_ranks``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
-    xp, scalar = namespace(logits), logits.dtype.type
+    xp, scalar = get_array_module(logits), logits.dtype.type
     binary = logits.shape[-1] == 1
     counted = (factors != 0)[..., None]
     p = xp.where(counted, sigmoid(logits) if binary else softmax(logits), scalar(0))

@@ -1,10 +1,10 @@
 """Optimizer updates: compute new parameters from gradients, in place and without large temporary arrays."""
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.arguments import written
-from scratchnet.engine.cpu.parallel import over_rows
+from scratchnet.engine.cpu.parallel import parallel_rows
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 
 
 @operation(total=written("*"))
@@ -13,9 +13,9 @@ def add_to(total: Array, term: Array) -> None:
 
     The gradient of a user-defined layer is not checked here; use ``scratchnet.gradcheck``.
     """
-    xp = namespace(total)
+    xp = get_array_module(total)
     if total.ndim == 4:
-        over_rows(lambda total, term: xp.add(total, term, out=total), total, term)
+        parallel_rows(lambda total, term: xp.add(total, term, out=total), total, term)
     else:
         total += term
 
@@ -24,7 +24,7 @@ def add_to(total: Array, term: Array) -> None:
 def copy_to(total: Array, term: Array) -> None:
     """Replace the sum of gradients by a gradient; arguments as for :func:`add_to`."""
     if total.ndim == 4:
-        over_rows(lambda total, term: namespace(total).copyto(total, term), total, term)
+        parallel_rows(lambda total, term: get_array_module(total).copyto(total, term), total, term)
     else:
         total[...] = term
 
@@ -42,8 +42,8 @@ def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay
     rate, momentum, decay : float
         The learning rate, μ and λ.
     """
-    xp, scalar = namespace(w), w.dtype.type
-    term = empty(w, w.shape)
+    xp, scalar = get_array_module(w), w.dtype.type
+    term = pooled_empty(w, w.shape)
     xp.multiply(m, scalar(momentum), out=m)
     xp.add(m, g, out=m)
     if decay:
@@ -61,8 +61,8 @@ def nesterov_update(w: Array, g: Array, m: Array, rate: float, momentum: float, 
 
     Parameters as :func:`sgd_update`.
     """
-    xp, scalar = namespace(w), w.dtype.type
-    slope, term = empty(w, w.shape), empty(w, w.shape)
+    xp, scalar = get_array_module(w), w.dtype.type
+    slope, term = pooled_empty(w, w.shape), pooled_empty(w, w.shape)
     xp.multiply(w, scalar(decay), out=slope)
     xp.add(slope, g, out=slope)
     xp.multiply(m, scalar(momentum), out=m)
@@ -76,15 +76,15 @@ def nesterov_update(w: Array, g: Array, m: Array, rate: float, momentum: float, 
 @operation(w=written("*"))
 def shrink(w: Array, rate: float) -> None:
     """Apply decoupled weight decay, w ← w − rate·w (Loshchilov and Hutter 2019, algorithm 2)."""
-    xp = namespace(w)
+    xp = get_array_module(w)
     xp.multiply(w, w.dtype.type(1 - rate), out=w)
 
 
 @operation(average=written("*"), w="*")
 def average_update(average: Array, w: Array, decay: float) -> None:
     """Update an exponential moving average of the parameters, a ← a + (1 − d)·(w − a)."""
-    xp = namespace(w)
-    term = empty(w, w.shape)
+    xp = get_array_module(w)
+    term = pooled_empty(w, w.shape)
     xp.subtract(w, average, out=term)
     xp.multiply(term, w.dtype.type(1 - decay), out=term)
     xp.add(average, term, out=average)
@@ -120,8 +120,8 @@ def adam_update(
     decay : float
         λ; λ·w is added to g.
     """
-    xp, scalar = namespace(w), w.dtype.type
-    term, decayed = empty(w, w.shape), empty(w, w.shape)
+    xp, scalar = get_array_module(w), w.dtype.type
+    term, decayed = pooled_empty(w, w.shape), pooled_empty(w, w.shape)
     if decay:
         xp.multiply(w, scalar(decay), out=decayed)
         xp.add(decayed, g, out=decayed)

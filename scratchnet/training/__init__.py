@@ -3,7 +3,7 @@
 from scratchnet.config import TrainingSettings
 from scratchnet.training.batch_norm_calibration import recalibrate
 from scratchnet.training.checkpoints import load_checkpoint, load_network, save_checkpoint, save_network
-from scratchnet.training.contents import Checkpoint, Recipe
+from scratchnet.training.contents import Checkpoint, ModelSpec
 from scratchnet.training.optimizers import SGD, Adam, AdamW, WeightAverage
 from scratchnet.training.schedules import Schedule
 from scratchnet.training.trainer import Trainer
@@ -14,7 +14,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Checkpoint",
-    "Recipe",
+    "ModelSpec",
     "Schedule",
     "Trainer",
     "TrainingSettings",

@@ -7,10 +7,10 @@ import numpy as np
 
 from scratchnet.arrays import Array, on_gpu, to_device_of
 from scratchnet.data import BorderWeights, read_ahead
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.training.distributed.process_group import (
-    Alone,
-    Ranks,
+    ProcessGroup,
+    SingleProcess,
     over_ranks,
     step_without_images,
     sum_gradients,
@@ -22,7 +22,7 @@ Batch: TypeAlias = tuple[Array, Array, Array | None]
 """Images (n, h, w, 3), masks (n, h, w), and the weights of their pixels (n, h, w) if they have any."""
 
 
-class Part(NamedTuple):
+class MicroBatch(NamedTuple):
     """What passes through the network at once.
 
     Attributes
@@ -50,7 +50,9 @@ def weighted(batches: Iterable[tuple[Array, Array]], border_weights: BorderWeigh
     return read_ahead(batches, lambda batch: (*batch, border_weights(batch[1])))
 
 
-def cut(number: int, x: Array, target: Array, weights: Array | None, alone: int = 0, first: int = 0) -> list[Part]:
+def cut(
+    number: int, x: Array, target: Array, weights: Array | None, alone: int = 0, first: int = 0
+) -> list[MicroBatch]:
     """Return a prepared batch as one part or, with the number of its images as ``alone``, image by image.
 
     A rank has the images from ``first`` on; image by image, the parts of all others have none. Preparing may have made
@@ -61,18 +63,23 @@ def cut(number: int, x: Array, target: Array, weights: Array | None, alone: int 
         weights = np.pad(weights, [(0, new - old) for new, old in grown], mode="edge")
     places = range(-first, alone - first)
     parts = [slice(i, i + 1) if 0 <= i < len(x) else slice(0, 0) for i in places] if alone else [slice(0, len(x))]
-    return [Part(number, x[p], target[p], None if weights is None else weights[p], first) for p in parts]
+    return [MicroBatch(number, x[p], target[p], None if weights is None else weights[p], first) for p in parts]
 
 
 def gradient(
-    passes: Replay, loss: Objective, parts: Sequence[Part], seed: int, epoch: int, ranks: Ranks | None = None
+    passes: CapturedNetwork,
+    loss: Objective,
+    parts: Sequence[MicroBatch],
+    seed: int,
+    epoch: int,
+    ranks: ProcessGroup | None = None,
 ) -> float:
     """Leave in a network the gradient of the parts as if they were one batch; return that batch's loss.
 
     The parts go to the network's device; a loss on a GPU stays there (see `scratchnet.arrays.number`). Where ``ranks``
     train together, the parts are one's shares of those of all, and so is nothing of the result.
     """
-    ranks = ranks or Alone()
+    ranks = ranks or SingleProcess()
     everywhere = over_ranks(ranks)
     shares = loss.shares([part.target for part in parts], [part.weights for part in parts], everywhere)
     network = passes.network

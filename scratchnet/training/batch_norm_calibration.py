@@ -12,7 +12,7 @@ hundreds of thousands: DeconvNet's second stage sees each of its boxes about onc
 
 from collections.abc import Iterable
 
-from scratchnet.arrays import Array, namespace, to_device_of
+from scratchnet.arrays import Array, get_array_module, to_device_of
 from scratchnet.network import Network
 from scratchnet.training.distributed.process_group import forward_without_images
 
@@ -39,7 +39,7 @@ def recalibrate(network: Network, batches: Iterable[Array]) -> int:
     for layer in layers.values():
         layer.statistics = "batch"
     there = network.flat().values
-    xp = namespace(there)
+    xp = get_array_module(there)
     totals = {name: [xp.zeros(layer.channels), xp.zeros(layer.channels)] for name, layer in layers.items()}
     count = 0
     for x in batches:

@@ -25,7 +25,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import describe, rebuild
-from scratchnet.training.contents import OWN_MODEL, Checkpoint, Recipe
+from scratchnet.training.contents import OWN_MODEL, Checkpoint, ModelSpec
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.npz import open_npz
@@ -97,7 +97,7 @@ def save_network(
         When the file cannot be written.
     """
     if classes and preprocessing is not None:
-        save_checkpoint(path, Checkpoint(Recipe(OWN_MODEL, {}, tuple(classes), preprocessing), network))
+        save_checkpoint(path, Checkpoint(ModelSpec(OWN_MODEL, {}, tuple(classes), preprocessing), network))
     else:
         _write(path, network, {"classes": list(classes), "preprocessing": None, "network": describe(network)}, {})
 
@@ -257,7 +257,7 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Seq
         raise ValueError("its data settings have another form")
     if not all(isinstance(name, str) for name in header["classes"]) or len(header["classes"]) < 2:
         raise ValueError(f"its classes are {header['classes']}")
-    recipe = Recipe(
+    recipe = ModelSpec(
         header["model"],
         header["options"],
         tuple(header["classes"]),
@@ -273,7 +273,10 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Seq
 
 
 def _network(
-    header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Sequence[type[Layer]], recipe: Recipe | None = None
+    header: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    layers: Sequence[type[Layer]],
+    recipe: ModelSpec | None = None,
 ) -> Network:
     """Build the network that a header describes, or else the model that it names, and fill it."""
     if header.get("network") is not None:

@@ -13,7 +13,7 @@ OWN_MODEL = "network"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ModelSpec:
     """All that is needed to build a network and to feed it, besides its numbers.
 
     Attributes
@@ -58,7 +58,7 @@ class Checkpoint:
         The optimiser's arrays; empty in a file that is only for use.
     """
 
-    recipe: Recipe
+    recipe: ModelSpec
     network: Network
     progress: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Array] = field(default_factory=dict)

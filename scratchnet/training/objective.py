@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from scratchnet.arrays import Array, SumOverRanks
+from scratchnet.arrays import AllReduce, Array
 from scratchnet.losses import Share
 
 LossFunction: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
@@ -26,18 +26,18 @@ class Objective(Protocol):
         target: Array,
         pixel_weights: Array | None = None,
         share: Share | None = None,
-        over_ranks: SumOverRanks | None = None,
+        over_ranks: AllReduce | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to the logits."""
 
     def check(self, target: Array) -> None:
         """Raise a ValueError when a label is out of range."""
 
-    def without_images(self, over_ranks: SumOverRanks, like: Array) -> None:
+    def without_images(self, over_ranks: AllReduce, like: Array) -> None:
         """Take part in the sums over processes for a batch of which this one has no image."""
 
     def shares(
-        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: SumOverRanks | None = None
+        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: AllReduce | None = None
     ) -> list[Share]:
         """Return the shares of several batches in one update."""
 
@@ -66,7 +66,7 @@ class AnyLoss:
         target: Array,
         pixel_weights: Array | None = None,
         share: Share | None = None,
-        over_ranks: SumOverRanks | None = None,
+        over_ranks: AllReduce | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to the logits, times the share.
 
@@ -90,11 +90,11 @@ class AnyLoss:
     def check(self, target: Array) -> None:
         """Accept all labels."""
 
-    def without_images(self, over_ranks: SumOverRanks, like: Array) -> None:
+    def without_images(self, over_ranks: AllReduce, like: Array) -> None:
         """Do nothing: there are no sums."""
 
     def shares(
-        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: SumOverRanks | None = None
+        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: AllReduce | None = None
     ) -> list[Share]:
         """Return each batch's share of the images."""
         whole = np.array([float(sum(len(target) for target in targets))])

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
-from scratchnet.arrays import Array, namespace, on_gpu
-from scratchnet.engine.cpu.parallel import PER_NUMBER, for_each
+from scratchnet.arrays import Array, get_array_module, on_gpu
+from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for
 from scratchnet.engine.memory.pool import shared_zeros
 from scratchnet.layers.base import Kind
 from scratchnet.network import FlatBuffers
@@ -193,7 +193,7 @@ def _memory(arrays: dict[str, Array], name: str, like: Array) -> Array:
     On the host it is shared with forked processes: of any other memory they would keep a copy as it was at the fork.
     """
     if name not in arrays:
-        arrays[name] = namespace(like).zeros_like(like) if on_gpu(like) else shared_zeros(like.shape, like.dtype)
+        arrays[name] = get_array_module(like).zeros_like(like) if on_gpu(like) else shared_zeros(like.shape, like.dtype)
     return arrays[name]
 
 
@@ -211,4 +211,4 @@ def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, Kind], None]) -> 
         for piece in pieces:
             update(*piece)
     else:
-        for_each(lambda piece: update(*piece), pieces, PER_NUMBER * buffers.values.size)
+        parallel_for(lambda piece: update(*piece), pieces, PER_ELEMENT * buffers.values.size)

@@ -6,16 +6,20 @@ from scratchnet.arrays import Array
 
 
 def pad_to_stride(
-    x: Array, masks: Array, stride: int, ignore_index: int | None, border: int = 0
+    x: Array, masks: Array, stride: int, ignore_index: int | None, valid_margin: int = 0
 ) -> tuple[Array, Array]:
     """Continue a batch up to the next multiple of the stride: images by reflection, masks by the ignore label.
 
-    Images get a further ``border`` on every side, which the network takes away again.
+    Images get a further ``valid_margin`` on every side, which the network takes away again.
     """
     bottom, right = -x.shape[1] % stride, -x.shape[2] % stride
     if bottom or right:
         filler = {"mode": "symmetric"} if ignore_index is None else {"constant_values": ignore_index}
         masks = np.pad(masks, [(0, 0), (0, bottom), (0, right)], **filler)
-    if bottom or right or border:
-        x = np.pad(x, [(0, 0), (border, bottom + border), (border, right + border), (0, 0)], mode="symmetric")
+    if bottom or right or valid_margin:
+        x = np.pad(
+            x,
+            [(0, 0), (valid_margin, bottom + valid_margin), (valid_margin, right + valid_margin), (0, 0)],
+            mode="symmetric",
+        )
     return x, masks

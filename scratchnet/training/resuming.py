@@ -5,11 +5,11 @@ from pathlib import Path
 
 from scratchnet.network import Network
 from scratchnet.network.description import describe
-from scratchnet.training.contents import Checkpoint, Recipe
+from scratchnet.training.contents import Checkpoint, ModelSpec
 from scratchnet.utils.errors import UserError
 
 
-def check_same(path: Path, last: Checkpoint, wanted: Recipe, memory: Sequence[str], own: Network | None) -> None:
+def check_same(path: Path, last: Checkpoint, wanted: ModelSpec, memory: Sequence[str], own: Network | None) -> None:
     """Refuse to go on from a checkpoint that belongs to another run.
 
     Parameters

@@ -19,7 +19,7 @@ import numpy as np
 from scratchnet.arrays import Array, read_numbers
 from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
 from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches, share_of
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import array_module
 from scratchnet.engine.memory.pool import shared_copy
 from scratchnet.engine.modes import matrix_precision
@@ -27,10 +27,10 @@ from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.network import Network
 from scratchnet.network.description import own_layers
 from scratchnet.training import batch_norm_calibration
-from scratchnet.training.accumulation import Batch, Part, cut, gradient, weighted
+from scratchnet.training.accumulation import Batch, MicroBatch, cut, gradient, weighted
 from scratchnet.training.checkpoints import load_checkpoint, save_checkpoint
-from scratchnet.training.contents import Checkpoint, Recipe
-from scratchnet.training.distributed.process_group import Alone, Ranks, evaluate_together, share_batches
+from scratchnet.training.contents import Checkpoint, ModelSpec
+from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess, evaluate_together, share_batches
 from scratchnet.training.logs import summary, write_log
 from scratchnet.training.objective import Objective
 from scratchnet.training.optimizers import WeightAverage
@@ -76,7 +76,7 @@ class State:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Run:
+class TrainingRun:
     """Trains a network on one set of images, validates on another, and keeps its folder in order.
 
     Parameters
@@ -106,7 +106,7 @@ class Run:
     def __init__(
         self,
         folder: Path,
-        recipe: Recipe,
+        recipe: ModelSpec,
         settings: TrainingSettings,
         augmentation: Augmentation,
         train: SampleSource,
@@ -114,13 +114,13 @@ class Run:
         loss: Objective,
         resume: bool = False,
         border_weights: BorderWeights | None = None,
-        ranks: Ranks | None = None,
+        ranks: ProcessGroup | None = None,
         network: Network | None = None,
     ) -> None:
-        self.ranks = ranks or Alone()
+        self.ranks = ranks or SingleProcess()
         self.folder, self.recipe, self.settings, self.augmentation = folder, recipe, settings, augmentation
         self.train, self.val, self.loss, self.border_weights = train, val, loss, border_weights
-        self.xp = array_module(settings.device, self.ranks.place)
+        self.xp = array_module(settings.device, self.ranks.local_rank)
         self.own = network
         self._use(network or recipe.build().allocate(settings.seed))
         self.optimizer, self.schedule = make_optimizer(settings), make_schedule(settings)
@@ -133,7 +133,7 @@ class Run:
 
     def _use(self, network: Network) -> None:
         """Train ``network`` from now on, on the device that the settings name."""
-        self.network, self.passes = network.to(self.xp), Replay(network)
+        self.network, self.passes = network.to(self.xp), CapturedNetwork(network)
         network.recompute = self.settings.recompute
         if self.own is None or self.settings.freeze:
             freeze(network, self.settings)
@@ -191,7 +191,7 @@ class Run:
 
     def finish(self) -> Evaluation:
         """Load the best checkpoint, recalibrate batch norm if wanted, write it back, and return its evaluation."""
-        self.ranks.wait()  # until the first one has written it
+        self.ranks.barrier()  # until the first one has written it
         best = self._load(self.folder / BEST)
         self._use(best.network)
         if self.settings.recalibrate and self.network.batch_norms():
@@ -264,7 +264,7 @@ class Run:
                 raise self._diverged(loss, f"epoch {self.state.epoch + 1}, batch {batch}")
         return losses
 
-    def _parts(self, number: int, batch: Batch) -> list[Part]:
+    def _parts(self, number: int, batch: Batch) -> list[MicroBatch]:
         """Return batch ``number`` as it passes through the network: whole, or with mixed statistics one by one."""
         images, masks, weights = batch
         alone = self.settings.mixed_statistics and number % 2 == 0
@@ -275,7 +275,7 @@ class Run:
         """Return a batch as the network takes it."""
         # The training images are resized already, and a window of one keeps its own size.
         x = replace(self.recipe.preprocessing, resize=None).apply(images)
-        return pad_to_stride(x, masks, self.network.stride, self.loss.ignore_index, self.network.border)
+        return pad_to_stride(x, masks, self.network.stride, self.loss.ignore_index, self.network.valid_margin)
 
     def _diverged(self, loss: float, where: str) -> UserError:
         return UserError(
@@ -317,7 +317,7 @@ class Run:
         wanted, stored = self.recipe, last.recipe
         names = (*self.optimizer.names, *(() if self.average is None else ("average",)))
         check_same(path, last, wanted, names, self.own)
-        self.recipe = Recipe(
+        self.recipe = ModelSpec(
             wanted.model, wanted.options, wanted.classes, stored.preprocessing, wanted.data, wanted.settings
         )
         self._use(last.network)

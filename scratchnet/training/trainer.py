@@ -22,9 +22,9 @@ from scratchnet.inference import Segmenter
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.training.checkpoints import save_network
-from scratchnet.training.contents import OWN_MODEL, Recipe
+from scratchnet.training.contents import OWN_MODEL, ModelSpec
 from scratchnet.training.objective import AnyLoss, LossFunction, Objective
-from scratchnet.training.run import Run
+from scratchnet.training.run import TrainingRun
 
 Source: TypeAlias = SampleSource | tuple[Sequence[Array] | Array, Sequence[Array] | Array]
 """A set of labelled images, or a tuple (images, masks) as :class:`~scratchnet.data.ArraySource` takes them."""
@@ -101,9 +101,9 @@ class Trainer:
     def fit(self) -> list[dict[str, Any]]:
         """Train to the end and return the log; the network has the best epoch's weights then, in evaluation mode."""
         with self._folder() as folder, computing(self.settings.device, self.settings.precision):
-            recipe = Recipe(OWN_MODEL, {}, self.train.classes, self.preprocessing)
+            recipe = ModelSpec(OWN_MODEL, {}, self.train.classes, self.preprocessing)
             arguments = folder, recipe, self.settings, self.augmentation, self.train, self.val, self.loss
-            run = Run(*arguments, self.resume, network=self.network)
+            run = TrainingRun(*arguments, self.resume, network=self.network)
             for _ in run.fit():
                 pass
             run.finish()

@@ -65,7 +65,7 @@ def test_a_step_has_three_products_but_the_first_layer_two():
     # On 2 images: conv1 3→3 at 32×32 has no gradient by its input; by hand from the layers' table.
     network = CASE.network()
     shapes = network.shapes(CASE.size, CASE.batch)
-    products = {s.name: s.layer.products(*(shapes[i] for i in s.inputs)) for s in network.steps}
+    products = {s.name: s.layer.multiply_adds(*(shapes[i] for i in s.inputs)) for s in network.steps}
     row = measured(session=replace(SESSION, torch=False))
     assert row.flops == 2 * (3 * sum(products.values()) - products["conv1"])
 

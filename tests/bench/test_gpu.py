@@ -22,7 +22,7 @@ from scratchnet.bench.torch_twin import TorchTwin, parameter_values
 from scratchnet.cli.main import main
 from scratchnet.engine import dispatch
 from scratchnet.engine.cuda import compiled, convolution, forms
-from scratchnet.engine.cuda.forms import Form
+from scratchnet.engine.cuda.forms import Algorithm
 from scratchnet.engine.modes import matrix_precision, matrix_precision_in_use
 from tests.engine.cuda import shim
 from tests.standin import kernels
@@ -186,13 +186,13 @@ def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, m
     for name in ("forms.json", "implicit.cu"):
         (tmp_path / name).write_text((Path(compiled.__file__).parent / name).read_text())
     forms.table.cache_clear()
-    times = {Form.IMPLICIT: 3, Form.SHIFTED: 2, Form.WINOGRAD: 1, Form.COLUMNS: 4}
+    times = {Algorithm.IMPLICIT: 3, Algorithm.SHIFTED: 2, Algorithm.WINOGRAD: 1, Algorithm.COLUMNS: 4}
 
     def milliseconds(call):
         call()
         slow = matrix_precision_in_use() == "tf32"
         form = convolution.choose()
-        return 1 if slow and form is Form.COLUMNS else times[form]
+        return 1 if slow and form is Algorithm.COLUMNS else times[form]
 
     layers = [(1, 4, 8, 9), (4, 8, 3, 2)]
     shapes = []
@@ -218,7 +218,7 @@ def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, m
     forms.table.cache_clear()
     assert forms.table().gpu == "no GPU"
     x, weight = np.empty((1, 4, 4, 8), np.float32), np.empty((3, 3, 8, 9), np.float32)
-    for precision, form in (("float32", Form.WINOGRAD), ("tf32", Form.COLUMNS), ("bf16", Form.SHIFTED)):
+    for precision, form in (("float32", Algorithm.WINOGRAD), ("tf32", Algorithm.COLUMNS), ("bf16", Algorithm.SHIFTED)):
         with matrix_precision(precision):
             assert forms.choose(x, weight, script["CONV"], (4, 4), (4, 4), False) is form
 

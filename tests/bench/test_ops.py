@@ -83,7 +83,7 @@ def test_names_are_unique_and_sizes_right():
         layer = kind(x[3], problem.output[3], weight[:2], **problem.settings)
         assert layer.parameters["weight"].shape == weight
         assert layer.output_shape(x) == problem.output
-        assert layer.products(x) == problem.products
+        assert layer.multiply_adds(x) == problem.products
         assert (problem.flops("forward"), problem.flops("backward")) == (2 * problem.products, 4 * problem.products)
 
 

@@ -68,7 +68,7 @@ def test_size_and_pixels_agree_whatever_the_orientation(tmp_path: Path, format: 
     image = read_image(path)
     assert image_size(path) == image.shape[:2] == ((24, 40) if orientation < 5 else (40, 24))
     assert inspect_image(path).orientation == orientation
-    turned = {
+    flipped = {
         1: PICTURE,
         2: PICTURE[:, ::-1],
         3: PICTURE[::-1, ::-1],
@@ -78,7 +78,7 @@ def test_size_and_pixels_agree_whatever_the_orientation(tmp_path: Path, format: 
         7: PICTURE[::-1, ::-1].swapaxes(0, 1),
         8: np.rot90(PICTURE),
     }[orientation]
-    assert np.abs(image.astype(int) - turned).mean() < (1 if format in {"TIFF", "PNG", "WEBP"} else 30)
+    assert np.abs(image.astype(int) - flipped).mean() < (1 if format in {"TIFF", "PNG", "WEBP"} else 30)
 
 
 def test_a_tiff_whose_orientation_pillow_undoes_is_one_size(tmp_path: Path) -> None:

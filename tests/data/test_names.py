@@ -196,7 +196,7 @@ def test_lists_of_other_systems(full: Path, encoding: str, end: str) -> None:
     assert dataset.classes == ("Straße", "Äcker")
 
 
-def turned(path: Path, size: tuple[int, int], orientation: int) -> None:
+def flipped(path: Path, size: tuple[int, int], orientation: int) -> None:
     exif = Image.Exif()
     exif[274] = orientation
     Image.new("L", size[::-1]).save(path, exif=exif)
@@ -205,14 +205,14 @@ def turned(path: Path, size: tuple[int, int], orientation: int) -> None:
 def test_a_photo_that_its_camera_turned_and_a_mask_that_is_not(make_folder: MakeFolder) -> None:
     root = make_folder("ab")
     (root / "images" / "a.png").unlink()
-    turned(root / "images" / "a.jpg", (6, 8), 6)
+    flipped(root / "images" / "a.jpg", (6, 8), 6)
     with pytest.raises(UserError, match=r"photo is turned by its camera's note \(EXIF orientation 6\).*turn the mask"):
         open_dataset(root).load(0)
     write_mask(root / "masks" / "a.png", np.ones((8, 6), np.uint8))
     assert open_dataset(root).load(0)[1].shape == (8, 6)
     assert any("turned by the camera's note (EXIF): 1 (a)" in line for line in check_dataset(root).remarks)
     write_image(root / "images" / "b.png", np.zeros((8, 6, 3), np.uint8))
-    turned(root / "masks" / "b.png", (8, 6), 8)
+    flipped(root / "masks" / "b.png", (8, 6), 8)
     with pytest.raises(UserError, match=r"the mask's file notes a turn \(orientation 8\)"):
         open_dataset(root).load(1)
 

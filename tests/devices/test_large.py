@@ -6,7 +6,7 @@ import pytest
 from scratchnet.arrays import to_host
 from scratchnet.engine.cpu import channel_sums
 from scratchnet.engine.cuda import convolution
-from scratchnet.engine.cuda.forms import Form
+from scratchnet.engine.cuda.forms import Algorithm
 from scratchnet.engine.device import array_module
 from scratchnet.engine.modes import matrix_precision, precise, textbook
 from scratchnet.ops import losses, normalization
@@ -64,7 +64,7 @@ def test_convolutions(xp, shape, weights, stride, padding, name, tolerance):
     for i in range(0, len(x), 2):
         with textbook():
             part = (a[i : i + 2].astype(np.float64) for a in (dy, x))
-            total = total + conv2d_backward(*part, wide, stride, padding, need_dx=False)[1]
+            total = total + conv2d_backward(*part, wide, stride, padding, needs_input_grad=False)[1]
     assert_close(dweight, total, tolerance)
     assert_close(dbias, dy.sum(axis=(0, 1, 2), dtype=np.float64))
 
@@ -92,7 +92,7 @@ def test_batch_norm(xp):
     assert_close(normalized.variance[:4], to_host(x[..., :4]).var(axis=(0, 1, 2), dtype=np.float64))
     for found, expected in zip(normalization.batch_norm_backward(dy, normalized, gamma), back, strict=True):
         assert_close(found, expected, 2e-3)  # textbook sums are of float32, and masks differ where y is nearly 0
-    assert_close(channel_sums.column_sums(dy), dy.sum(axis=(0, 1, 2), dtype=np.float64), 1e-5)
+    assert_close(channel_sums.channel_sums(dy), dy.sum(axis=(0, 1, 2), dtype=np.float64), 1e-5)
 
 
 @pytest.mark.parametrize("settings", [(2,), (3, 2, 1)])
@@ -136,14 +136,14 @@ def test_more_numbers_than_32_bits_count(xp, monkeypatch):
     up = max_unpool2d(y, switches)
     assert float(up.sum(dtype=np.float64)) == 64
     assert float(up[-1, -2, -2, -1]) == 1
-    assert float(channel_sums.column_sums(x)[-1]) == 4
+    assert float(channel_sums.channel_sums(x)[-1]) == 4
     del y, up, switches
     ones = xp.ones(64, np.float32)
     y, _ = normalization.batch_norm_fixed(x, ones, 0 * ones, 0 * ones, ones, 0.0, relu=True)
     assert float(y.sum(dtype=np.float64)) == 4 * 64
     del y
     weight = xp.ones((3, 3, 64, 2), np.float32)
-    for form in (Form.IMPLICIT, Form.SHIFTED, Form.WINOGRAD, Form.COLUMNS):
+    for form in (Algorithm.IMPLICIT, Algorithm.SHIFTED, Algorithm.WINOGRAD, Algorithm.COLUMNS):
         monkeypatch.setattr(convolution, "choose", lambda *_, form=form: form)
         y = conv2d(x, weight, None, 1, 1)
         assert abs(float(y[-1, -1, -1, -1]) - 4 * 64) < 0.1, form

@@ -6,19 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.training.test_mpi import mpiexec, needs_mpi
 
 from scratchnet.arrays import on_gpu, to_host
 from scratchnet.cli import main
 from scratchnet.data import share_of
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import array_module
 from scratchnet.losses import PixelLoss
 from scratchnet.training import load_checkpoint
 from scratchnet.training.accumulation import Part, gradient
 from scratchnet.training.distributed.mpi import MPIRanks
 from scratchnet.training.distributed.nccl import NCCLRanks, between_gpus
-from scratchnet.training.distributed.process_group import Alone, share_batches
+from scratchnet.training.distributed.process_group import SingleProcess, share_batches
 from scratchnet.training.run import LAST
 from scratchnet.utils.errors import UserError
 from tests.ranks import together
@@ -26,6 +25,7 @@ from tests.standin import nccl
 from tests.standin.array import counted
 from tests.standin.module import cupy as standin
 from tests.tiny import recipe, sample, write_set
+from tests.training.distributed.test_mpi import mpiexec, needs_mpi
 
 NORMED = {"width": 0.1, "batch_norm": True}
 
@@ -35,7 +35,7 @@ class Hosts(MPIRanks):
 
     def __init__(self, threads):
         self.rank, self.size, self.place = threads.rank, threads.size, threads.place
-        self.sum_, self.wait = threads.sum_, threads.wait
+        self.allreduce, self.barrier = threads.allreduce, threads.barrier
         self.communicator = SimpleNamespace(allgather=threads.gather, bcast=lambda value: threads.gather(value)[0])
         self.neighbours = self.communicator
 
@@ -69,11 +69,11 @@ def test_a_step_waits_for_nothing(cards):
         share_batches(network, ranks)
         x, target = (np.stack(part)[ranks.rank :][:1] for part in zip(*(sample(i) for i in range(2)), strict=True))
         parts = [Part(1, x.astype(np.float32), target, None, ranks.rank)]
-        ranks.wait()
+        ranks.barrier()
         with counted() as counts:
-            ranks.wait()
-            loss = gradient(Replay(network), PixelLoss(2, "cross-entropy+dice"), parts, 0, 0, ranks)
-            ranks.wait()
+            ranks.barrier()
+            loss = gradient(CapturedNetwork(network), PixelLoss(2, "cross-entropy+dice"), parts, 0, 0, ranks)
+            ranks.barrier()
         return loss, counts
 
     for loss, counts in on_cards(2, work):
@@ -91,10 +91,10 @@ def test_a_rank_without_images_takes_part_in_all_sums(cards):
         share_batches(network, ranks)
         own = share_of(2, ranks.rank, ranks.size)
         parts = [Part(1, x[own].astype(np.float64), target[own], None, own.start)]
-        value = gradient(Replay(network), loss, parts, 0, 0, ranks)
+        value = gradient(CapturedNetwork(network), loss, parts, 0, 0, ranks)
         return float(value), to_host(network.flat().grads), [to_host(b.value) for b in network.state().values()]
 
-    expected = work(Alone(), np)
+    expected = work(SingleProcess(), np)
     for value, grads, state in on_cards(3, work):
         assert value == pytest.approx(expected[0], abs=1e-9)
         np.testing.assert_allclose(grads, expected[1], rtol=0, atol=1e-9 * np.abs(expected[1]).max())
@@ -124,8 +124,8 @@ def test_what_nccl_cannot_add_up_is_refused_by_the_stand_in(monkeypatch):
 
 def test_one_process_alone_needs_no_nccl(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with between_gpus(Alone()) as ranks:
-        assert type(ranks) is Alone
+    with between_gpus(SingleProcess()) as ranks:
+        assert type(ranks) is SingleProcess
 
 
 def refused(size=2):

@@ -5,7 +5,7 @@ import pytest
 
 import scratchnet
 from scratchnet.arrays import generator, to_host
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training.optimizers import SGD, Adam
@@ -29,7 +29,7 @@ def step(case, dtype, xp, recompute=False):
     net = build(model, 3, 3, **options).allocate(0, dtype)
     net.flat().values += 0.02 * generator(0, "off").standard_normal(net.flat().values.shape).astype(dtype)
     net.to(xp).train().recompute = recompute
-    passes, loss = Replay(net), PixelLoss(3, "cross-entropy+dice", class_weights=(0.5, 1.0, 2.0))
+    passes, loss = CapturedNetwork(net), PixelLoss(3, "cross-entropy+dice", class_weights=(0.5, 1.0, 2.0))
     x = numbers(2, size, size, 3, dtype=dtype)
     labels = generator(0, "labels").integers(0, 3, net.shapes((size, size), 2)[net.steps[-1].name][:3]).astype(np.uint8)
     labels[0, :2] = 255
@@ -97,7 +97,7 @@ def test_layers_keep_dtype_and_device(case, xp):
     for module in (np, xp):
         net = prepared(CASES[case], np.float32).to(module).train()
         y = net.forward(up(x, module))
-        dx = net.backward(up(numbers(*y.shape, seed=9, dtype=np.float32), module), need_dx=True)
+        dx = net.backward(up(numbers(*y.shape, seed=9, dtype=np.float32), module), needs_input_grad=True)
         assert {y.dtype, dx.dtype, net.flat().grads.dtype} == {np.dtype(np.float32)}
         results.append(down((y, dx, net.flat().grads)))
     assert_same(results[1], results[0])

@@ -180,7 +180,7 @@ CASES = {
     "sigmoid": lambda: (activation.sigmoid, (numbers(*X),)),
     "softmax": lambda: (activation.softmax, (numbers(*X),)),
     "dropout": lambda: (dropped, (numbers(3, 5, 7, 3),)),
-    "column sums": lambda: (channel_sums.column_sums, (numbers(*X),)),
+    "column sums": lambda: (channel_sums.channel_sums, (numbers(*X),)),
     "softmax cross-entropy": lambda: loss(losses.softmax_cross_entropy, 3),
     "softmax cross-entropy, weights": lambda: loss(losses.softmax_cross_entropy, 3, normalization="weights"),
     "sigmoid cross-entropy, sum": lambda: loss(losses.sigmoid_cross_entropy, 1, normalization="sum"),

@@ -155,8 +155,8 @@ class Bounced(MPIRanks):
 
     def __init__(self, threads):
         self.rank, self.size, self.place = threads.rank, threads.size, threads.place
-        self.wait, self._in_place = threads.wait, None
-        self.communicator = SimpleNamespace(Allreduce=lambda _, array: threads.sum_(array))
+        self.barrier, self._in_place = threads.barrier, None
+        self.communicator = SimpleNamespace(Allreduce=lambda _, array: threads.allreduce(array))
 
 
 def test_ranks_take_turns_with_the_devices(monkeypatch):

@@ -163,7 +163,7 @@ def _check_dropout(case):
     layer.training = True
     with working(case["mode"], case["cores"]), unchanged(x):
         y = layer.forward(x)
-        mask = layer.kept[0]
+        mask = layer.saved[0]
         dx = layer.backward(x)
     kept = np.array(1 / (1 - case["rate"]), case["dtype"])
     assert np.isin(mask, [0, kept]).all()

@@ -9,23 +9,23 @@ from scratchnet.bench import torch_twin
 class LeakyReLU(layers.ReLU):
     """Keeps a tenth of what is negative: not the ReLU that it inherits from."""
 
-    recordable = True
+    capturable = True
 
     def forward(self, x):
         """(n, h, w, c) → the same shape."""
-        self.keep(x)
+        self.save_for_backward(x)
         return np.maximum(x, x * x.dtype.type(0.1))
 
     def backward(self, dy):
         """Return dx."""
-        (x,) = self.take()
+        (x,) = self.take_saved()
         return dy * ((x > 0) * dy.dtype.type(0.9) + dy.dtype.type(0.1))
 
 
 class DoubledConv2d(layers.Conv2d):
     """A convolution whose output is multiplied by 2."""
 
-    recordable = True
+    capturable = True
 
     def forward(self, x):
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
@@ -42,12 +42,12 @@ class Tanh(layers.Layer):
     def forward(self, x):
         """(n, h, w, c) → the same shape."""
         y = np.tanh(x)
-        self.keep(y)
+        self.save_for_backward(y)
         return y
 
     def backward(self, dy):
         """Return dx."""
-        (y,) = self.take()
+        (y,) = self.take_saved()
         return dy * (1 - y * y)
 
     def output_shape(self, x):

@@ -7,7 +7,7 @@ import numpy as np
 
 from scratchnet import layers
 from scratchnet.bench import torch_twin
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from tests.differential.arrays import laid_out
 from tests.differential.judging import agree, working
 from tests.differential.networks import build
@@ -43,7 +43,7 @@ def _check_same_bits(case, x, dy):
         again.recompute = True
         _same("recompute", _run(again, x, dy, again)[0], plain)
         net, recorded = build(case), build(case)
-        fast = Replay(recorded)
+        fast = CapturedNetwork(recorded)
         try:
             for call in range(CALLS):
                 x, dy = _input(case, net, call)
@@ -68,7 +68,7 @@ def _run(net, x, dy, runner):
     net.reseed(5)
     net.zero_grad()
     found = {"output": runner.forward(x, True).copy()}
-    masks = {s.name: s.layer.kept[0] for s in net.steps if isinstance(s.layer, layers.Dropout) and s.layer.kept}
+    masks = {s.name: s.layer.saved[0] for s in net.steps if isinstance(s.layer, layers.Dropout) and s.layer.saved}
     masks = {name: np.array(mask) for name, mask in masks.items() if mask is not None}
     found["dx"] = runner.backward(dy, True).copy()
     found |= {f"gradient of {name}": p.grad.copy() for name, p in net.parameters().items()}

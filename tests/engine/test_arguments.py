@@ -19,7 +19,7 @@ from scratchnet.losses import PixelLoss
 from scratchnet.ops import resampling, shape
 from scratchnet.ops.activation import relu
 from scratchnet.ops.convolution import conv2d
-from scratchnet.ops.geometry import Convolution, pair
+from scratchnet.ops.geometry import ConvSpec, pair
 from tests import naive
 from tests.compare import assert_close, numbers
 from tests.ops.operation_cases import CASES, HOST_LAYOUTS, LAYOUTS, copied, leaves, with_leaves
@@ -152,7 +152,7 @@ def test_channel_slices_of_images_in_every_mode(layout, mode):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_forms_of_a_convolution_take_strided_maps_too(layout):
-    conv = Convolution((3, 3), (1, 1), (1, 1), (1, 1), 1)
+    conv = ConvSpec((3, 3), (1, 1), (1, 1), (1, 1), 1)
     x, dy, weight = numbers(2, 9, 8, 4), numbers(2, 9, 8, 5, seed=1), numbers(3, 3, 4, 5)
     sx, sdy, sw = map(LAYOUTS[layout], (x, dy, weight))
     expected, dweight = naive.conv2d(x, weight, padding=1), naive.conv2d_backward(dy, x, weight, padding=1)[1]

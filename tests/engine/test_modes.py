@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scratchnet
-from scratchnet.engine.cpu.parallel import ENOUGH, share_out, thread_count
+from scratchnet.engine.cpu.parallel import ENOUGH, parallel_map, thread_count
 from scratchnet.engine.modes import is_precise, is_textbook, precise, textbook
 from scratchnet.models import MODELS, build
 from tests.compare import numbers
@@ -51,11 +51,11 @@ def test_a_mode_reaches_the_workers_and_no_other_thread(cores, mode):
         thread = threading.Thread(target=lambda: seen.append(states()))
         thread.start()
         thread.join()
-        inside = share_out(lambda share: states(), range(3), ENOUGH)
+        inside = parallel_map(lambda share: states(), range(3), ENOUGH)
         assert set(inside) == {states()}
         assert len(inside) == (1 if mode is textbook else 3)  # the plain way has one thread
     assert seen == [(False, False)]
-    assert share_out(lambda share: states(), range(3), ENOUGH) == [(False, False)] * 3
+    assert parallel_map(lambda share: states(), range(3), ENOUGH) == [(False, False)] * 3
 
 
 def test_two_threads_may_be_in_different_modes():
@@ -87,7 +87,7 @@ def step(net, x):
     net.reseed(1)
     net.zero_grad()
     y = net.forward(x)
-    dx = net.backward(numbers(*y.shape, seed=5, dtype=y.dtype), need_dx=True)
+    dx = net.backward(numbers(*y.shape, seed=5, dtype=y.dtype), needs_input_grad=True)
     return [y, dx, net.flat().grads.copy(), *(b.value.copy() for b in net.state().values())]
 
 

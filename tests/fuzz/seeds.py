@@ -61,8 +61,8 @@ def _saved(image, form, **how):
 def _images():
     """Return images of 24×20 pixels in every format that can be written here, and in many forms."""
     colour = Image.fromarray(sample(0, 20, 24)[0])
-    turned = Image.Exif()
-    turned[274] = 6
+    flipped = Image.Exif()
+    flipped[274] = 6
     grey16 = Image.fromarray((np.arange(480, dtype=np.uint16) * 100).reshape(20, 24))
     forms = {
         "rgb.png": (colour, {}),
@@ -72,9 +72,9 @@ def _images():
         "bits.png": (colour.convert("1"), {}),
         "deep.png": (grey16, {}),
         "moving.png": (colour, {"save_all": True, "append_images": [colour.rotate(90)]}),
-        "photo.jpg": (colour, {"exif": turned}),
+        "photo.jpg": (colour, {"exif": flipped}),
         "progressive.jpg": (colour, {"progressive": True}),
-        "plain.tif": (colour, {"exif": turned}),
+        "plain.tif": (colour, {"exif": flipped}),
         "lzw.tif": (colour, {"compression": "tiff_lzw"}),
         "jpeg.tif": (colour, {"compression": "jpeg"}),
         "deflate.tif": (grey16, {"compression": "tiff_adobe_deflate"}),

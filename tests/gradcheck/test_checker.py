@@ -285,11 +285,11 @@ class Keeps(Layer):
         super().__init__()
 
     def forward(self, x):
-        self.keep("a word", x.shape, [1])
+        self.save_for_backward("a word", x.shape, [1])
         return 3 * x
 
     def backward(self, dy):
-        self.take()
+        self.take_saved()
         return 3 * dy
 
     def output_shape(self, x):
@@ -311,12 +311,12 @@ def test_a_subclass_may_keep_what_it_likes(base):
 def test_the_callers_arrays_stay_as_they_are():
     class Squares(Keeps):
         def forward(self, x):
-            self.keep(x.copy())
+            self.save_for_backward(x.copy())
             x *= x
             return x
 
         def backward(self, dy):
-            (x,) = self.take()
+            (x,) = self.take_saved()
             dy *= 2 * x
             return dy
 

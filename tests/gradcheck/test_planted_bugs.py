@@ -228,7 +228,7 @@ def double_sigmoid(right):
 
 def mask_twice(right):
     def wrong(self, dy):
-        (mask,) = self.kept
+        (mask,) = self.saved
         return mask * right(self, dy)
 
     return wrong
@@ -237,7 +237,7 @@ def mask_twice(right):
 def overwriting_backward(right):
     """Walk back like Network.backward, but let the last user of a value overwrite the others."""
 
-    def wrong(self, dy, need_dx=False):
+    def wrong(self, dy, needs_input_grad=False):
         gradients = {self.steps[-1].name: dy}
         for step in reversed(self.steps):
             sent = step.layer.backward(gradients.pop(step.name))
@@ -248,7 +248,7 @@ def overwriting_backward(right):
 
 
 def overwriting_accumulate(right):
-    def wrong(self, gradient, room=None):
+    def wrong(self, gradient, buffer=None):
         self.grad[...] = gradient
 
     return wrong
@@ -260,8 +260,8 @@ LOSS, OPS = "scratchnet.losses.", "scratchnet.gradcheck.cases."
 
 BUGS = [
     # convolution
-    Bug("bias gradient forgotten", CONV + "column_sums", lambda f: lambda x: 0 * f(x), "op/conv2d"),
-    Bug("bias gradient is the mean", CONV + "column_sums", lambda f: lambda x: x.mean((0, 1, 2)), "layer/Conv2d"),
+    Bug("bias gradient forgotten", CONV + "channel_sums", lambda f: lambda x: 0 * f(x), "op/conv2d"),
+    Bug("bias gradient is the mean", CONV + "channel_sums", lambda f: lambda x: x.mean((0, 1, 2)), "layer/Conv2d"),
     Bug("kernel not turned in the input gradient", CONV + "conv2d_input_gradient", turned_kernel, "op/conv2d"),
     Bug("… nor at stride 2", CONV + "conv2d_input_gradient", turned_kernel, "op/conv2d stride 2"),
     Bug("stride ignored by dx", CONV + "conv2d_input_gradient", without(stride=1), "op/conv2d stride 2"),
@@ -345,7 +345,7 @@ BUGS = [
     Bug("fork overwritten", "scratchnet.network.Network.backward", overwriting_backward, "network/fork"),
     Bug(
         "gradients overwritten instead of gathered",
-        "scratchnet.layers.base.Parameter.accumulate",
+        "scratchnet.layers.base.Parameter.add_grad",
         overwriting_accumulate,
         "network/two passes",
     ),
@@ -429,13 +429,13 @@ class Tanh(Layer):
 
     def forward(self, x):
         t = np.tanh(x)
-        self.keep(t)
+        self.save_for_backward(t)
         return t * self.parameters["w"].value + self.parameters["b"].value
 
     def backward(self, dy):
-        (t,) = self.take()
-        self.parameters["w"].accumulate((dy * t).sum((0, 1, 2)))
-        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        (t,) = self.take_saved()
+        self.parameters["w"].add_grad((dy * t).sum((0, 1, 2)))
+        self.parameters["b"].add_grad(dy.sum((0, 1, 2)))
         return self.dx(dy, t)
 
     def dx(self, dy, t):
@@ -488,9 +488,9 @@ class RoundsAParametersGradient(Tanh):
         return super().backward(dy) if False else self._rounded(dy)
 
     def _rounded(self, dy):
-        (t,) = self.take()
-        self.parameters["w"].accumulate((dy * t).astype(np.float32).sum((0, 1, 2)))
-        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        (t,) = self.take_saved()
+        self.parameters["w"].add_grad((dy * t).astype(np.float32).sum((0, 1, 2)))
+        self.parameters["b"].add_grad(dy.sum((0, 1, 2)))
         return self.dx(dy, t)
 
 
@@ -501,9 +501,9 @@ class CastsOutput(Tanh):
 
 class Overwrites(Tanh):
     def backward(self, dy):
-        (t,) = self.take()
+        (t,) = self.take_saved()
         self.parameters["w"].grad[...] = (dy * t).sum((0, 1, 2))
-        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        self.parameters["b"].add_grad(dy.sum((0, 1, 2)))
         return self.dx(dy, t)
 
 
@@ -564,9 +564,9 @@ class FirstImageOnly(Tanh):
 
 class SumsFirstImage(Tanh):
     def backward(self, dy):
-        (t,) = self.take()
-        self.parameters["w"].accumulate((dy * t)[0].sum((0, 1)))
-        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        (t,) = self.take_saved()
+        self.parameters["w"].add_grad((dy * t)[0].sum((0, 1)))
+        self.parameters["b"].add_grad(dy.sum((0, 1, 2)))
         return self.dx(dy, t)
 
 
@@ -577,9 +577,9 @@ class MixesImages(Tanh):
 
 class MeanOfImages(Tanh):
     def backward(self, dy):
-        (t,) = self.take()
-        self.parameters["w"].accumulate((dy * t).sum((1, 2)).mean(0))
-        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        (t,) = self.take_saved()
+        self.parameters["w"].add_grad((dy * t).sum((1, 2)).mean(0))
+        self.parameters["b"].add_grad(dy.sum((0, 1, 2)))
         return self.dx(dy, t)
 
 
@@ -617,7 +617,7 @@ class UsesOldInput(Tanh):
 
     def forward(self, x):
         y = super().forward(x)
-        self.first = self.__dict__.get("first", self.kept[0])
+        self.first = self.__dict__.get("first", self.saved[0])
         return y
 
     def dx(self, dy, t):
@@ -673,10 +673,10 @@ class ReusesDy(Tanh):
 
 class NeedsDx(Tanh):
     def backward(self, dy):
-        (t,) = self.take()
-        if self.need_dx:
-            self.parameters["w"].accumulate((dy * t).sum((0, 1, 2)))
-        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        (t,) = self.take_saved()
+        if self.needs_input_grad:
+            self.parameters["w"].add_grad((dy * t).sum((0, 1, 2)))
+        self.parameters["b"].add_grad(dy.sum((0, 1, 2)))
         return self.dx(dy, t)
 
 
@@ -694,9 +694,9 @@ class ReadsDyInOrder(Tanh):
 
 class Broadcasts(Tanh):
     def backward(self, dy):
-        (t,) = self.take()
-        self.parameters["w"].accumulate((dy * t).sum())
-        self.parameters["b"].accumulate(dy.sum((0, 1, 2)))
+        (t,) = self.take_saved()
+        self.parameters["w"].add_grad((dy * t).sum())
+        self.parameters["b"].add_grad(dy.sum((0, 1, 2)))
         return self.dx(dy, t)
 
 

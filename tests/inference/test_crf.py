@@ -64,12 +64,12 @@ def test_the_smoothness_kernel_is_exact():
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_the_appearance_kernel_is_as_wide_as_it_is_high(turned):
+def test_the_appearance_kernel_is_as_wide_as_it_is_high(flipped):
     """On a plain image it is a Gaussian of places alone, 3 pixels wide here."""
     field = DenseCrf(gaussian=(1, 0), bilateral=(3, 20, 6), iterations=4)
     _, probabilities, _ = picture(8, 20, 36)
     image = np.full((20, 36, 3), 100, np.uint8)
-    if turned:
+    if flipped:
         image, probabilities = image.transpose(1, 0, 2), probabilities.transpose(1, 0, 2)
     found, expected = field.refine(image, probabilities), exact(image, probabilities, field)
     assert np.abs(found - expected).mean() < 0.01

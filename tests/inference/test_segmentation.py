@@ -217,8 +217,8 @@ def test_mirroring_makes_the_result_symmetric(size, tile):
     plain = Segmenter(local(), PLAIN, tile=tile)
     for kind in ("scores", "probabilities"):
         found = getattr(segmenter, kind)(images)
-        turned = getattr(segmenter, kind)(np.ascontiguousarray(images[:, :, ::-1]))
-        np.testing.assert_allclose(found, turned[:, :, ::-1], atol=1e-5)
+        flipped = getattr(segmenter, kind)(np.ascontiguousarray(images[:, :, ::-1]))
+        np.testing.assert_allclose(found, flipped[:, :, ::-1], atol=1e-5)
         both = getattr(plain, kind)(images), getattr(plain, kind)(np.ascontiguousarray(images[:, :, ::-1]))[:, :, ::-1]
         np.testing.assert_allclose(found, (both[0] + both[1]) / 2, atol=1e-5)
         assert np.abs(found - both[0]).max() > 1e-3
@@ -265,7 +265,7 @@ def test_rows_are_the_whole_result_bit_for_bit(model, size, mirror):
     assert len(rows) > 1 or size[0] <= 32
     np.testing.assert_array_equal(np.concatenate(rows), segmenter.probabilities(image[None])[0])
     x = segmenter.preprocessing.apply(image[None])  # as if the tiles were cut out of the whole preprocessed image
-    b, (h, w) = segmenter.network.border, segmenter._multiples(*size)
+    b, (h, w) = segmenter.network.valid_margin, segmenter._multiples(*size)
     x = segmenter.framed(np.pad(x, ((0, 0), (0, h - size[0]), (0, w - size[1]), (0, 0)), mode="symmetric"))
     windows = tile_grid(h, w, *segmenter._tile_size(*size))
     maps = [segmenter._run(x[:, t : t + r + 2 * b, c : c + k + 2 * b], probabilities)[0] for t, c, r, k in windows]

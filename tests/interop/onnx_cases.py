@@ -23,6 +23,6 @@ def network(name, on, preprocessing=DATASET, classes=2, **options):
             parameter.value[...] += 0.2 * rng.standard_normal(parameter.shape).astype(np.float32)
     for layer in net.batch_norms().values():
         layer.momentum = 1.0
-    framed = (side + 2 * net.border for side in on)
+    framed = (side + 2 * net.valid_margin for side in on)
     net.train().forward(preprocessing.apply(photos(*framed, n=4, seed=1)), keep=False)
     return net.eval()

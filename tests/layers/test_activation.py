@@ -17,13 +17,13 @@ def test_dropout_does_nothing_outside_training():
     x = numbers(2, 4, 4, 3)
     net = dropout_net("drop").eval()
     np.testing.assert_array_equal(net.forward(x, keep=True), x)
-    np.testing.assert_array_equal(net.backward(x, need_dx=True), x)
+    np.testing.assert_array_equal(net.backward(x, needs_input_grad=True), x)
 
 
 def test_dropout_sends_gradients_through_the_same_mask():
     net = dropout_net("drop").train()
     y = net.forward(np.ones((2, 5, 5, 3)))
-    dx = net.backward(np.ones((2, 5, 5, 3)), need_dx=True)
+    dx = net.backward(np.ones((2, 5, 5, 3)), needs_input_grad=True)
     np.testing.assert_array_equal(dx, y)
     assert set(np.unique(dx)) == {0, 2}
 

@@ -110,15 +110,15 @@ def test_a_backward_uses_up_what_the_forward_kept(name):
     layer = allocate(make())
     layer.training = True
     y = layer.forward(numbers(*X), *others(np.float64))
-    remembers = layer.kept is not None
+    remembers = layer.saved is not None
     layer.backward(np.ones_like(y))
-    assert layer.kept is None
+    assert layer.saved is None
     if remembers:
         with pytest.raises(RuntimeError, match=f"{type(layer).__name__}.backward was called without a forward"):
             layer.backward(np.ones_like(y))
         layer.forward(numbers(*X), *others(np.float64))
         layer.release()
-        assert layer.kept is None
+        assert layer.saved is None
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -143,7 +143,7 @@ def test_a_parameter_has_no_memory_before_it_is_placed():
     with pytest.raises(RuntimeError, match=r"no memory yet: call allocate\(\)"):
         _ = parameter.value
     with pytest.raises(RuntimeError, match="no memory yet"):
-        parameter.accumulate(np.ones((2, 3)))
+        parameter.add_grad(np.ones((2, 3)))
 
 
 def test_a_parameter_lives_where_it_is_placed_and_its_gradients_add_up():
@@ -151,8 +151,8 @@ def test_a_parameter_lives_where_it_is_placed_and_its_gradients_add_up():
     parameter = Parameter((2, 3), "weight", constant(0))
     parameter.place(values, grads)
     parameter.value[1, 2] = 7
-    parameter.accumulate(np.ones((2, 3)))
-    parameter.accumulate(np.full((2, 3), 2.0))
+    parameter.add_grad(np.ones((2, 3)))
+    parameter.add_grad(np.full((2, 3), 2.0))
     assert values.tolist() == [0, 0, 0, 0, 0, 7]
     assert grads.tolist() == [3] * 6
 
@@ -175,6 +175,6 @@ def test_parameters_may_be_assigned_to_in_place():
 def test_an_outdated_gradient_is_not_added_to():
     parameter = Parameter((2,), "bias", constant(0))
     parameter.place(np.ones(2), np.full(2, 7.0))
-    parameter.outdated = True
+    parameter.grad_is_stale = True
     parameter.grad += np.ones(2)
     np.testing.assert_array_equal(parameter.grad, 1)

@@ -24,7 +24,7 @@ def test_conv2d_passes_all_its_settings_on():
     y = net.forward(x)
     assert_close(y, naive.conv2d(x, weight, bias, **settings))
     dy = numbers(*y.shape, seed=1)
-    dx = net.backward(dy, need_dx=True)
+    dx = net.backward(dy, needs_input_grad=True)
     expected = naive.conv2d_backward(dy, x, weight, **settings)
     for actual, wanted in zip(
         (dx, layer.parameters["weight"].grad, layer.parameters["bias"].grad), expected, strict=True
@@ -43,7 +43,7 @@ def test_conv_transpose2d_passes_all_its_settings_on():
     y = net.forward(x)
     assert_close(y, naive.conv_transpose2d(x, weight, bias, output_padding=(2, 1), **settings))
     dy = numbers(*y.shape, seed=1)
-    dx = net.backward(dy, need_dx=True)
+    dx = net.backward(dy, needs_input_grad=True)
     expected = naive.conv_transpose2d_backward(dy, x, weight, **settings)
     for actual, wanted in zip(
         (dx, layer.parameters["weight"].grad, layer.parameters["bias"].grad), expected, strict=True
@@ -56,7 +56,7 @@ def test_need_dx_false_returns_none(make):
     layer = make(2, 3, 3, padding=1)
     net = one(layer, 2)
     y = net.forward(numbers(1, 5, 5, 2))
-    layer.need_dx = False
+    layer.needs_input_grad = False
     assert layer.backward(np.ones_like(y)) is None
     assert layer.parameters["weight"].grad.any()
 
@@ -70,7 +70,7 @@ def test_need_dx_false_returns_none(make):
     ],
 )
 def test_products_are_counted(layer, shape, products):
-    assert layer.products(shape) == products
+    assert layer.multiply_adds(shape) == products
 
 
 @pytest.mark.parametrize(

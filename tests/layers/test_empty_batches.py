@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.losses import PixelLoss
 from tests.layer_cases import CASES, EVEN, C
 
@@ -13,7 +13,7 @@ def check(net, run):
     x = np.zeros((0, *EVEN, C))
     with np.errstate(all="raise"):
         y = run.forward(x)
-        dx = run.backward(np.zeros(y.shape), need_dx=True)
+        dx = run.backward(np.zeros(y.shape), needs_input_grad=True)
     assert (y.shape[0], dx.shape, y.dtype, dx.dtype) == (0, x.shape, np.float64, np.float64)
     assert not net.flat().grads.any()
     for step in net.steps:
@@ -32,7 +32,7 @@ def test_networks(name):
 @pytest.mark.parametrize("name", CASES)
 def test_replays(name):
     net = CASES[name]().allocate(0, np.float64).train()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for _ in range(3):
         check(net, fast)
 

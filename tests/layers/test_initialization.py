@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.layers.initialization import bilinear, constant, gaussian, identity, msra, msra_transposed
+from scratchnet.layers.initialization import bilinear, constant, gaussian, he_normal, he_normal_transposed, identity
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.resampling import upsample_bilinear
 from scratchnet.ops.transposed import conv_transpose2d
@@ -14,8 +14,8 @@ def rng():
 
 @pytest.mark.parametrize(
     "start",
-    [constant(0.5), gaussian(0.1), msra, msra_transposed, bilinear, identity],
-    ids=["constant", "gaussian", "msra", "msra_transposed", "bilinear", "identity"],
+    [constant(0.5), gaussian(0.1), he_normal, he_normal_transposed, bilinear, identity],
+    ids=["constant", "gaussian", "he_normal", "he_normal_transposed", "bilinear", "identity"],
 )
 def test_starts_have_the_shape_asked_for_in_float32(start):
     values = start(rng(), (4, 4, 3, 3))
@@ -32,16 +32,16 @@ def test_constant_and_gaussian():
 
 
 def test_msra_counts_what_one_output_sees():
-    assert abs(msra(rng(), (3, 3, 32, 64)).std() / np.sqrt(2 / (9 * 32)) - 1) < 0.02
-    assert abs(msra_transposed(rng(), (3, 3, 64, 32)).std() / np.sqrt(2 / (9 * 32)) - 1) < 0.02
+    assert abs(he_normal(rng(), (3, 3, 32, 64)).std() / np.sqrt(2 / (9 * 32)) - 1) < 0.02
+    assert abs(he_normal_transposed(rng(), (3, 3, 64, 32)).std() / np.sqrt(2 / (9 * 32)) - 1) < 0.02
 
 
 def test_msra_keeps_the_energy_of_relu_layers_level():
     """x ≥ 0 has E[x²] = half the energy of what went into the ReLU, so weights of variance 2/fan-in restore it."""
     x = np.maximum(numbers(1, 24, 24, 32), 0)
-    y = conv2d(x, msra(rng(), (3, 3, 32, 64)).astype(np.float64))
+    y = conv2d(x, he_normal(rng(), (3, 3, 32, 64)).astype(np.float64))
     assert 0.8 < (y**2).mean() / (2 * (x**2).mean()) < 1.2
-    y = conv_transpose2d(x, msra_transposed(rng(), (3, 3, 64, 32)).astype(np.float64), padding=2)
+    y = conv_transpose2d(x, he_normal_transposed(rng(), (3, 3, 64, 32)).astype(np.float64), padding=2)
     assert 0.8 < (y**2).mean() / (2 * (x**2).mean()) < 1.2
 
 

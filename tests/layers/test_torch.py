@@ -41,7 +41,7 @@ def test_layers_agree(case, size, training, channels_last, dtype):
     dy = numbers(*y.shape, seed=1, dtype=dtype)
     ty.backward(planes(dy, learn=False))
     net.zero_grad()
-    agree(net.backward(dy, need_dx=True), maps(tx.grad), "dx")
+    agree(net.backward(dy, needs_input_grad=True), maps(tx.grad), "dx")
     for name, gradient in twin.gradients().items():
         agree(net.parameters()[name].grad, gradient, name)
     for name, buffer in net.state().items():

@@ -52,7 +52,7 @@ def torch_loss(p, x, labels):
 def test_gradients_are_pytorchs():
     net, x, labels = unet().train(), numbers(2, 12, 16, 3), np.arange(384).reshape(2, 12, 16) % 3
     loss, dlogits = PixelLoss(3)(net.forward(x), labels)
-    dx = net.backward(dlogits, need_dx=True)
+    dx = net.backward(dlogits, needs_input_grad=True)
 
     arrays = {f"{s.name}.{k}": p for s in net.steps for k, p in s.layer.parameters.items()}
     theirs = {name: torch.tensor(p.value, requires_grad=True) for name, p in arrays.items()}
@@ -76,7 +76,7 @@ def test_the_readmes_unet_has_pytorchs_gradients():
             exec(example.source, names | {"Network": Network}, names)
     net, x, labels = names["unet"].allocate(0, np.float64).train(), numbers(2, 12, 16, 3), np.arange(384) % 2
     loss, dlogits = PixelLoss(2)(net.forward(x), labels.reshape(2, 12, 16))
-    dx = net.backward(dlogits, need_dx=True)
+    dx = net.backward(dlogits, needs_input_grad=True)
 
     f = torch.nn.functional
     p = {name: torch.tensor(parameter.value, requires_grad=True) for name, parameter in net.parameters().items()}

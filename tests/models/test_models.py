@@ -44,7 +44,7 @@ def convolution_numbers(net):
 
 def framed(net, size):
     """The size of the input that makes an output of ``size``."""
-    return tuple(v + 2 * net.border for v in size)
+    return tuple(v + 2 * net.valid_margin for v in size)
 
 
 def stirred(net, dtype=np.float32):

@@ -47,7 +47,7 @@ def test_a_model_learns_a_picture_by_heart(key):
     for step in net.steps:
         if isinstance(step.layer, Dropout):
             step.layer.rate = 0.0  # a narrow net without half of its numbers says something else every time
-    flat, border = net.flat(), net.border
+    flat, border = net.flat(), net.valid_margin
     x = np.pad(x, [(0, 0), (border, border), (border, border), (0, 0)], mode="symmetric")
     mean, square, losses = np.zeros_like(flat.values), np.zeros_like(flat.values), []
     for step in range(1, steps + 1):

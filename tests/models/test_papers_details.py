@@ -91,7 +91,7 @@ def test_fcn8s_at_once_scales_the_pools_before_they_are_scored():
 @pytest.mark.parametrize(("depth", "border"), [(1, 8), (2, 20), (3, 44), (4, 92), (5, 188)])
 def test_unets_border_is_what_its_convolutions_take(depth, border):
     net = build("unet", 2, depth=depth)
-    assert net.border == border
+    assert net.valid_margin == border
     side = 2**depth * 40 + 2 * border - 4 * (2**depth - 1)  # such that every pool sees an even size
     shapes = net.shapes((side, side))
     assert all(shapes[f"pool{i}.switches"][1] % 2 == 0 for i in range(1, depth + 1))

@@ -81,7 +81,7 @@ ALIGNED = [
 def test_every_score_sits_on_its_pixel_and_joined_maps_lie_on_one_another(name, options):
     net = build(name, 2, width=1 if name in ("squares", "deconvnet-small") else 1 / 64, **options)
     found = grids_of(net)
-    assert found[net.steps[-1].name] == (1.0, net.border)
+    assert found[net.steps[-1].name] == (1.0, net.valid_margin)
 
 
 def test_a_crop_off_by_one_would_be_noticed():

@@ -74,7 +74,7 @@ def test_training_steps_agree(case, dtype):
     target = (numbers(n, size, size, seed=9) > 0).astype(np.uint8)
     bound = 1e-9 if dtype == np.float64 else 1e-3 if case in DEEP else 1e-4
     for seed in range(1 if dtype == np.float32 else 2):
-        x = numbers(n, *(2 * [size + 2 * net.border]), 3, seed=seed, dtype=dtype)
+        x = numbers(n, *(2 * [size + 2 * net.valid_margin]), 3, seed=seed, dtype=dtype)
         scores = twin.forward(twin.batch(x))
         expected = torch_loss(scores, target)
         logits = net.forward(x)

@@ -5,12 +5,12 @@ from itertools import chain, combinations, pairwise
 import numpy as np
 import pytest
 
-from scratchnet.engine.capture.captured_network import Replay
-from scratchnet.engine.memory.arena import Workspace
+from scratchnet.engine.capture.captured_network import CapturedNetwork
+from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import using
 from scratchnet.layers import BatchNorm2d, Dropout
 from scratchnet.models import build
-from scratchnet.network.checkpointing import Held, peak_bytes, plan
+from scratchnet.network.checkpointing import StepMemory, peak_bytes, plan
 from scratchnet.training.distributed.process_group import share_batches
 from tests.compare import numbers
 from tests.costs import counted
@@ -47,16 +47,16 @@ def itself(net):
 # The same bits --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("passes", [itself, Replay])
+@pytest.mark.parametrize("passes", [itself, CapturedNetwork])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_recomputed_step_is_the_ordinary_one_bit_for_bit(cores, name, passes):
     """Outputs, gradients and running statistics; each step goes on where the one before has updated to."""
-    cores(2 if passes is Replay else 1)
+    cores(2 if passes is CapturedNetwork else 1)
     net, twin, shape = pair_of(name)
     assert len(segments_of(net, shape)) > 1
     fast = passes(net)
-    for seed in range(4 if passes is Replay else 3):
-        same_step(fast, net, twin, batch(seed, shape), seed, need_dx=True)
+    for seed in range(4 if passes is CapturedNetwork else 3):
+        same_step(fast, net, twin, batch(seed, shape), seed, needs_input_grad=True)
 
 
 @pytest.mark.parametrize("name", ["fcn8s", "bloodcell"])
@@ -64,7 +64,7 @@ def test_other_modes_and_passes_in_between(cores, name):
     """Recorded with and without, frozen statistics, evaluation between two steps, gradients that add up."""
     cores(1)
     net, twin, shape = pair_of(name)
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(8):
         net.recompute = seed % 4 != 3
         for each in (net, twin):
@@ -171,7 +171,7 @@ def bytes_of_a_step(model, size, recompute):
     net.recompute = recompute
     held = net.held((size, size), 2, again=not recompute)
     x = batch(0, (2, size, size, 3))
-    with counted() as costs, using(Workspace()):
+    with counted() as costs, using(Arena()):
         y = net.forward(x)
         net.backward(np.ones_like(y))
     return costs.block_bytes, peak_bytes(held, plan(held) if recompute else (range(len(held)),))
@@ -195,7 +195,7 @@ def random_chain(seed):
     for i in range(8):
         takes = {"input"} if i == 0 else {str(i - 1), str(rng.integers(i))}
         size = int(rng.integers(1, 20))
-        steps.append(Held(((str(i), size, size),), tuple(sorted(takes)), bool(rng.integers(4))))
+        steps.append(StepMemory(((str(i), size, size),), tuple(sorted(takes)), bool(rng.integers(4))))
     return tuple(steps)
 
 
@@ -220,7 +220,7 @@ def test_memory_of_one_plan_by_hand():
     b: a is stored (8), b's value (4), the gradients of a (8, from c) and of b (4), and that by a from b (8).
     """
     steps = tuple(
-        Held(((name, size, size),), takes, begins=True)
+        StepMemory(((name, size, size),), takes, begins=True)
         for name, size, takes in (("a", 8, ("input",)), ("b", 4, ("a",)), ("c", 2, ("a", "b")))
     )
     assert peak_bytes(steps, (range(3),)) == 8 + 4 + 2 + 2 + 12

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.layers import BatchNorm2d, Conv2d, LocalResponseNorm, MaxPool2d, ReLU, Scale
 from scratchnet.network import Network
 from tests.compare import numbers
@@ -46,7 +46,7 @@ def trained(first, change=None, recompute=False, dtype=np.float32):
     y = net.forward(x)
     if change is not None:
         CHANGES[change](x)
-    dx = net.backward(np.ones_like(y), need_dx=True)
+    dx = net.backward(np.ones_like(y), needs_input_grad=True)
     return np.append(net.flat().grads, dx)
 
 
@@ -75,7 +75,7 @@ def test_a_changed_output_is_an_error_where_it_was_kept(change):
         net.backward(dy)
 
 
-@pytest.mark.parametrize("passes", [lambda net: net, Replay])
+@pytest.mark.parametrize("passes", [lambda net: net, CapturedNetwork])
 def test_changed_parameters_are_an_error(passes):
     """An optimizer's step, a load, or a single small parameter; of a replay too."""
     changes = [
@@ -112,7 +112,7 @@ def test_what_nobody_kept_may_be_changed():
     x *= 0
     net.flat().values[...] = 1
     net.train()
-    fast, twin = Replay(chain(Conv2d(3, 4, 3), ReLU())), chain(Conv2d(3, 4, 3), ReLU())
+    fast, twin = CapturedNetwork(chain(Conv2d(3, 4, 3), ReLU())), chain(Conv2d(3, 4, 3), ReLU())
     for call in range(4):
         x = image()
         y, expected = fast.forward(x), twin.forward(x.copy())

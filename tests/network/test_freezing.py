@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.modes import textbook
 from scratchnet.gradcheck import check_gradients
 from scratchnet.gradcheck.problems import from_network
@@ -12,7 +12,7 @@ from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.training import SGD, Adam
 from scratchnet.training.accumulation import Part, gradient
-from scratchnet.training.distributed.process_group import Alone, share_batches
+from scratchnet.training.distributed.process_group import SingleProcess, share_batches
 from tests.compare import numbers
 from tests.ranks import together
 
@@ -94,7 +94,7 @@ def test_a_pattern_without_a_match_is_refused_with_close_names(pattern, text):
 def test_frozen_parameters_stay_and_the_others_get_the_same_gradients(optimizer, patterns, way):
     free, net = hourglass().allocate(1).train(), hourglass().allocate(1).train().freeze(*patterns)
     net.recompute = way == "recompute"
-    passes = Replay(net) if way == "replay" else net
+    passes = CapturedNetwork(net) if way == "replay" else net
     x, truth = batch(0)
     for one, run in ((free, free), (net, passes)):
         for _ in range(3 if one is net else 1):  # the third is a replay
@@ -132,7 +132,7 @@ def test_an_optimizers_memory_of_frozen_parameters_stays(optimizer):
 
 def test_a_replay_notices_freezing_and_unfreezing():
     net, other = hourglass().allocate(), hourglass().allocate()
-    passes, update, expected = Replay(net), SGD(), SGD()
+    passes, update, expected = CapturedNetwork(net), SGD(), SGD()
     for patterns in ((), ("score", "bn1"), (), ("conv1",)):
         for one in (net, other):
             one.unfreeze()
@@ -150,7 +150,7 @@ def test_gradients_below_the_lowest_learning_step_are_not_computed(monkeypatch):
 
         def backward(dy, layer=step.layer, name=step.name, original=step.layer.backward):
             called.append(name)
-            wanted[name] = layer.need_dx
+            wanted[name] = layer.needs_input_grad
             return original(dy)
 
         monkeypatch.setattr(step.layer, "backward", backward)
@@ -160,7 +160,7 @@ def test_gradients_below_the_lowest_learning_step_are_not_computed(monkeypatch):
     assert called == ["score", "unpool1", "deconv1"]
     assert wanted["deconv1"] is False
     net.forward(x)
-    assert net.backward(dlogits, need_dx=True).shape == x.shape
+    assert net.backward(dlogits, needs_input_grad=True).shape == x.shape
 
 
 @pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d"])
@@ -230,10 +230,10 @@ def test_ranks_agree_on_what_learns(cores, patterns, images):
             x, truth = batch(number, images)
             own = slice(None) if ranks.size == 1 else slice(ranks.rank, min(ranks.rank + 1, images))
             part = Part(number + 1, x[own].astype(np.float64), truth[own], None, ranks.rank)
-            gradient(Replay(net), PixelLoss(2), [part], 0, 0, ranks)
+            gradient(CapturedNetwork(net), PixelLoss(2), [part], 0, 0, ranks)
             update.step(net.flat(), 0.1)
         return net.flat().values.copy()
 
-    expected = trained(Alone())
+    expected = trained(SingleProcess())
     for values in together(2, trained):
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)

@@ -39,7 +39,7 @@ def step_of(net, x, dy):
     net.zero_grad()
     y = net.forward(x, keep=True)
     kept = y.copy()
-    dx = net.backward(dy.copy(), need_dx=True)
+    dx = net.backward(dy.copy(), needs_input_grad=True)
     np.testing.assert_array_equal(y, kept)  # the backward pass leaves the output alone
     return [kept, dx, net.flat().grads.copy(), *(b.value.copy() for b in net.state().values())]
 
@@ -199,7 +199,7 @@ class OwnConv(Conv2d):
     """A student's, which keeps what it likes and hands on the gradient that it was given."""
 
     def forward(self, x):
-        self.keep(x)
+        self.save_for_backward(x)
         return super().forward(x)
 
     def backward(self, dy):
@@ -238,9 +238,9 @@ def test_what_is_kept_of_a_wide_layer():
     x = numbers(2, 6, 8, 3)
     net.forward(x, keep=True)
     norm, last = net.steps[1].layer, net.steps[3].layer
-    assert last.kept[0] is None
-    assert norm.kept[0].y is None
-    again = norm.output_again()
+    assert last.saved[0] is None
+    assert norm.saved[0].y is None
+    again = norm.recompute_output()
     assert_close(again, next(value.copy() for name, value in chain_like(net).walk(x) if name == "s2"))
 
 

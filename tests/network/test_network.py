@@ -267,9 +267,9 @@ def test_a_forward_outside_training_leaves_nothing_behind(keep):
     net = hourglass().allocate().train()
     x = numbers(1, 4, 4, 3, dtype=np.float32)
     net.forward(x)
-    assert any(step.layer.kept is not None for step in net.steps)
+    assert any(step.layer.saved is not None for step in net.steps)
     net.eval().forward(x, keep=keep)
-    assert all(step.layer.kept is None for step in net.steps)
+    assert all(step.layer.saved is None for step in net.steps)
     pool = next(step.layer for step in net.steps if step.name == "pool1")
     assert pool.switches is None
 
@@ -286,7 +286,7 @@ def test_gradients_of_a_fork_are_summed():
     x = numbers(1, 3, 3, 2)
     net.forward(x, keep=True)
     dy = numbers(1, 3, 3, 8, seed=1)
-    dx = net.backward(dy, need_dx=True)
+    dx = net.backward(dy, needs_input_grad=True)
     p, q, r, s = (dy[..., i : i + 2] for i in range(0, 8, 2))
     assert_close(dx, 2 * p + q + 2 * r + s)
     np.testing.assert_array_equal(dy, numbers(1, 3, 3, 8, seed=1))
@@ -296,7 +296,7 @@ def test_backward_of_the_whole_hourglass_by_directional_differences():
     net = hourglass(batch_norm=False).allocate(1, np.float64).train()
     x, dy = distinct(2, 4, 6, 3), numbers(2, 4, 6, 2, seed=2)
     net.forward(x)
-    dx = net.backward(dy, need_dx=True)
+    dx = net.backward(dy, needs_input_grad=True)
     step = 1e-6 * numbers(*x.shape, seed=3)
     change = ((net.forward(x + step) - net.forward(x - step)) * dy).sum() / 2
     assert change == pytest.approx((dx * step).sum(), rel=1e-6)
@@ -324,11 +324,11 @@ class Scaled(Layer):
         self.parameters["by"] = Parameter((1,), "scale", constant(3))
 
     def forward(self, x):
-        self.keep(x)
+        self.save_for_backward(x)
         return x * self.parameters["by"].value
 
     def backward(self, dy):
-        self.parameters["by"].grad[...] += (dy * self.take()[0]).sum()
+        self.parameters["by"].grad[...] += (dy * self.take_saved()[0]).sum()
         return dy * self.parameters["by"].value
 
     def output_shape(self, x):
@@ -368,12 +368,12 @@ def test_dx_is_computed_only_when_it_is_wanted():
     x, dy = numbers(1, 4, 4, 3), numbers(1, 4, 4, 2)
     net.forward(x)
     assert net.backward(dy) is None
-    assert not first.need_dx
+    assert not first.needs_input_grad
     without = net.flat().grads.copy()
     net.zero_grad()
     net.forward(x)
-    assert net.backward(dy, need_dx=True).shape == x.shape
-    assert first.need_dx
+    assert net.backward(dy, needs_input_grad=True).shape == x.shape
+    assert first.needs_input_grad
     np.testing.assert_array_equal(net.flat().grads, without)
 
 
@@ -386,7 +386,7 @@ def test_layers_before_the_first_parameter_are_not_run_backwards():
     net.steps[1].layer.backward = None  # would fail if it were called
     assert net.backward(np.ones((1, 2, 2, 1))) is None
     assert net.parameters()["conv.weight"].grad.any()
-    assert all(step.layer.kept is None for step in net.steps)  # memory is given back all the same
+    assert all(step.layer.saved is None for step in net.steps)  # memory is given back all the same
 
 
 def test_a_value_that_lends_only_its_size_gets_no_gradient():
@@ -395,7 +395,7 @@ def test_a_value_that_lends_only_its_size_gets_no_gradient():
     net.add("crop", Crop((1, 0)), "pad", "input")
     net.allocate(0, np.float64)
     net.forward(numbers(1, 3, 3, 1), keep=True)
-    dx = net.backward(np.ones((1, 3, 3, 1)), need_dx=True)
+    dx = net.backward(np.ones((1, 3, 3, 1)), needs_input_grad=True)
     assert dx[0, :, :, 0].tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
 
 
@@ -416,7 +416,7 @@ def test_a_training_pass_frees_what_it_kept():
     net = hourglass().allocate(0, np.float64).train()
     net.forward(numbers(1, 4, 4, 3))
     net.backward(numbers(1, 4, 4, 2))
-    assert all(step.layer.kept is None for step in net.steps)
+    assert all(step.layer.saved is None for step in net.steps)
 
 
 def test_reseed_reaches_every_dropout():

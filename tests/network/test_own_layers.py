@@ -24,24 +24,24 @@ from tests.compare import assert_close, numbers
 
 
 def leaky(layer, x):
-    layer.keep(x)
+    layer.save_for_backward(x)
     return np.where(x > 0, x, 0.1 * x)
 
 
 def leaky_back(layer, dy):
-    (x,) = layer.take()
+    (x,) = layer.take_saved()
     return np.where(x > 0, dy, 0.1 * dy)
 
 
 class Leaky(ReLU):
-    recordable = True
+    capturable = True
     forward, backward = leaky, leaky_back
 
 
 class Keeping(Conv2d):
     """Keeps its output, which a ReLU behind it would overwrite."""
 
-    recordable = True
+    capturable = True
 
     def forward(self, x):
         self.output = super().forward(x)
@@ -52,7 +52,7 @@ class Keeping(Conv2d):
 
 
 class Renamed(ReLU):
-    recordable = True
+    capturable = True
 
 
 def patched(layer, **methods):
@@ -96,9 +96,9 @@ def test_a_layer_of_ones_own_computes_what_it_says(case, monkeypatch):
         dy = numbers(*net.shapes((8, 10), 2)["last"], seed=1)
         if mode:
             with textbook():
-                y, dx = net.forward(x).copy(), net.backward(dy, need_dx=True)
+                y, dx = net.forward(x).copy(), net.backward(dy, needs_input_grad=True)
         else:
-            y, dx = net.forward(x).copy(), net.backward(dy, need_dx=True)
+            y, dx = net.forward(x).copy(), net.backward(dy, needs_input_grad=True)
         found.append((y, dx, net.flat().grads.copy()))
     for fast, plain in zip(*found, strict=True):
         assert_close(fast, plain)
@@ -108,7 +108,7 @@ def test_a_layer_of_ones_own_computes_what_it_says(case, monkeypatch):
 @pytest.mark.parametrize("how", ["subclass", "object"])
 def test_only_exact_types_are_fused(kind, how):
     """Whatever a wide network's layer is told, nobody is told anything once each is a subclass or was patched."""
-    own = type(kind.__name__, (kind,), {"recordable": True}) if how == "subclass" else kind
+    own = type(kind.__name__, (kind,), {"capturable": True}) if how == "subclass" else kind
 
     def made(cls, *arguments, **settings):
         layer = (own if cls is kind else cls)(*arguments, **settings)
@@ -351,5 +351,5 @@ def test_layers_inside_a_layer_are_switched_and_reseeded():
     np.testing.assert_array_equal(net.forward(x), first)
     net.reseed(4)
     assert not np.array_equal(net.forward(x), first)
-    assert not np.array_equal(net.steps[0].layer.inner[0].kept[0], net.steps[1].layer.inner[0].kept[0])
+    assert not np.array_equal(net.steps[0].layer.inner[0].saved[0], net.steps[1].layer.inner[0].saved[0])
     np.testing.assert_array_equal(net.eval().forward(x), x)

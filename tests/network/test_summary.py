@@ -79,7 +79,7 @@ def test_activations_are_what_a_training_step_keeps(model, options):
     net = build(model, 2, 3, **options).allocate().train()
     x = numbers(2, 64, 64, 3, dtype=np.float32)
     y = net.forward(x)
-    kept = [y, x, *(array for step in net.steps for array in arrays_in(step.layer.kept))]
+    kept = [y, x, *(array for step in net.steps for array in arrays_in(step.layer.saved))]
     places = {array.__array_interface__["data"][0]: array.nbytes for array in kept}  # many are kept by two layers
     summary = summarize(net, (64, 64), n=2)
     counted = summary.activation_bytes + summary.switch_bytes + x.nbytes

@@ -180,7 +180,7 @@ def simple():
         "statistics": case(normalization.batch_statistics, anyhow, x=x),
         "lrn": case(normalization.local_response_norm, anyhow, x=x, size=3),
         "lrn backward": case(normalization.local_response_norm_backward, dy=dy, x=x, scale=lrn_scale, size=3),
-        "column sums": case(channel_sums.column_sums, anyhow, x=x),
+        "column sums": case(channel_sums.channel_sums, anyhow, x=x),
         "add to": case(updates.add_to, total=x.copy(), term=dy),
         "add to, one axis": case(updates.add_to, total=numbers(5), term=numbers(5, seed=1)),
         "copy to": case(updates.copy_to, total=x.copy(), term=dy),

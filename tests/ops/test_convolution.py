@@ -3,10 +3,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu import im2col, winograd
+from scratchnet.engine.cpu import im2col, parallel, winograd
 from scratchnet.ops import convolution
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, numbers
@@ -75,7 +75,7 @@ def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, s
 def test_input_gradient_channels_apart(monkeypatch, cores):
     monkeypatch.setattr(im2col, "thread_count", lambda: cores)
     monkeypatch.setattr(im2col, "ENOUGH_CHANNELS", 2)
-    conv = Convolution((3, 2), (2, 1), (1, 1), (1, 2), 1)
+    conv = ConvSpec((3, 2), (2, 1), (1, 1), (1, 2), 1)
     x, weight = numbers(2, 6, 5, 7), numbers(3, 2, 7, 5, seed=1)
     dy = numbers(2, *conv.output_size(6, 5), 5, seed=2)
     for scratch in (1, 1 << 20):
@@ -128,7 +128,7 @@ def test_a_large_image_needs_little_more_memory_than_its_output(monkeypatch, c_i
 def test_need_dx_false_skips_the_input_gradient():
     x, weight = numbers(1, 4, 4, 2), numbers(3, 3, 2, 3)
     dy = numbers(1, 2, 2, 3)
-    dx, dweight, dbias = conv2d_backward(dy, x, weight, need_dx=False)
+    dx, dweight, dbias = conv2d_backward(dy, x, weight, needs_input_grad=False)
     assert dx is None
     assert_close(dweight, naive.conv2d_backward(dy, x, weight)[1])
     assert_close(dbias, dy.sum((0, 1, 2)))
@@ -148,7 +148,7 @@ def test_the_gradient_of_a_large_kernel_is_written_where_it_is_wanted(case):
     y = conv2d(x, weight, **settings)
     dy = numbers(*y.shape, seed=2, dtype=np.float32)
     ways = [lambda out: conv2d_backward(dy, x, weight, out=out, **settings)]
-    ways += [lambda out: conv2d_backward(dy, x, weight, need_dx=False, out=out, **settings)]
+    ways += [lambda out: conv2d_backward(dy, x, weight, needs_input_grad=False, out=out, **settings)]
     ways += [lambda out: conv_transpose2d_backward(x, dy, weight, out=out, **settings)]
     for way in ways:
         out = np.full(shape, np.nan, np.float32)
@@ -186,8 +186,8 @@ def test_views_work_like_copies():
     whole = numbers(2, 9, 8, 6)
     x, weight = whole[:, 1:8, 2:, 1:4], numbers(3, 3, 3, 2, seed=1)
     np.testing.assert_array_equal(conv2d(x, weight, padding=1), conv2d(x.copy(), weight, padding=1))
-    turned = numbers(2, 3, 3, 3, seed=1).transpose(1, 2, 3, 0)
-    np.testing.assert_allclose(conv2d(x, turned), conv2d(x, turned.copy()), rtol=0, atol=1e-12)
+    flipped = numbers(2, 3, 3, 3, seed=1).transpose(1, 2, 3, 0)
+    np.testing.assert_allclose(conv2d(x, flipped), conv2d(x, flipped.copy()), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,9 @@ def test_ranks_share_the_tversky_loss(channels):
     def part(ranks):
         own = slice(ranks.rank, ranks.rank + 1)
         if ranks.rank == 2:
-            loss.without_images(ranks.sum_, logits)
+            loss.without_images(ranks.allreduce, logits)
             return 0.0, logits[:0]
-        return loss(logits[own], target[own], None, None, ranks.sum_)
+        return loss(logits[own], target[own], None, None, ranks.allreduce)
 
     found = together(3, part)
     assert sum(value for value, _ in found) == pytest.approx(expected[0], rel=1e-12)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.modes import textbook
 from scratchnet.interop.switches import to_torch
 from scratchnet.layers import Conv2d, MaxPool2d
@@ -206,7 +206,7 @@ def test_a_replay_finds_nan_that_was_not_there_when_it_was_recorded(pool):
         return net.allocate(0).train()
 
     plain, fast = network(), network()
-    replay = Replay(fast)
+    replay = CapturedNetwork(fast)
     for x in (finite(2, 8, 8, 4, dtype=np.float32),) * 4 + (special(2, 8, 8, 4, dtype=np.float32),):
         expected, found = plain.forward(x.copy()), replay.forward(x.copy())
         np.testing.assert_array_equal(found, expected)

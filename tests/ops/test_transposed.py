@@ -67,7 +67,7 @@ def test_output_padding_chooses_between_the_sizes_that_shrink_to_one(extra, size
 def test_need_dx_false_skips_the_input_gradient():
     x, weight = numbers(1, 3, 3, 2), numbers(3, 3, 4, 2)
     dy = numbers(1, 5, 5, 4)
-    dx, dweight, _ = conv_transpose2d_backward(dy, x, weight, need_dx=False)
+    dx, dweight, _ = conv_transpose2d_backward(dy, x, weight, needs_input_grad=False)
     assert dx is None
     assert_close(dweight, naive.conv_transpose2d_backward(dy, x, weight)[1])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Preprocessing
-from scratchnet.training import Checkpoint, Recipe, load_checkpoint, save_checkpoint
+from scratchnet.training import Checkpoint, ModelSpec, load_checkpoint, save_checkpoint
 from scratchnet.training import checkpoints as module
 from scratchnet.utils.errors import UserError
 from tests.compare import numbers
@@ -19,7 +19,7 @@ OPTIONS = {"bloodcell": {"width": 0.1, "batch_norm": True}, "deconvnet-small": {
 
 def checkpoint(model="bloodcell", seed=0, dtype=np.float32):
     """A checkpoint whose every number is drawn, statistics and memory included."""
-    made = Recipe(
+    made = ModelSpec(
         model,
         OPTIONS[model],
         ("ground", "Zelle – セル"),

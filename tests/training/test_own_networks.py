@@ -12,7 +12,7 @@ from scratchnet.layers import initialization as starts
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import OWN, describe, rebuild
-from scratchnet.training import Checkpoint, Recipe, load_checkpoint, load_network, save_checkpoint, save_network
+from scratchnet.training import Checkpoint, ModelSpec, load_checkpoint, load_network, save_checkpoint, save_network
 from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 
@@ -44,10 +44,10 @@ ARGUMENTS = {
 STARTS = [
     starts.constant(0.5),
     starts.gaussian(0.1),
-    starts.msra,
+    starts.he_normal,
     starts.bilinear,
     starts.identity,
-    starts.msra_transposed,
+    starts.he_normal_transposed,
 ]
 
 
@@ -259,7 +259,7 @@ def test_files_that_do_not_fit_are_told_in_one_line(tmp_path, case):
 
 def test_save_checkpoint_never_writes_what_nothing_can_load(tmp_path):
     net = filled(own())
-    made = Recipe("mine", {}, ("ground", "square"), Preprocessing("none"))
+    made = ModelSpec("mine", {}, ("ground", "square"), Preprocessing("none"))
     save_checkpoint(tmp_path / "a.npz", Checkpoint(made, net))
     found = load_checkpoint(tmp_path / "a.npz")
     assert_same(found.network, net)
@@ -267,7 +267,7 @@ def test_save_checkpoint_never_writes_what_nothing_can_load(tmp_path):
     changed_model = build("squares", 2, width=2)
     changed_model.add("more", ReLU())
     save_checkpoint(
-        tmp_path / "b.npz", Checkpoint(Recipe("squares", {"width": 2}, *_about()), changed_model.allocate())
+        tmp_path / "b.npz", Checkpoint(ModelSpec("squares", {"width": 2}, *_about()), changed_model.allocate())
     )
     assert load_checkpoint(tmp_path / "b.npz").network.steps[-1].name == "more"
 

@@ -8,7 +8,7 @@ import pytest
 
 from scratchnet.data import Augmentation, BorderWeights, epoch_batches
 from scratchnet.losses import PixelLoss
-from scratchnet.training import load_checkpoint, recalibrate, save_checkpoint
+from scratchnet.training import batch_norm_calibration, load_checkpoint, recalibrate, save_checkpoint
 from scratchnet.training.accumulation import gradient, weighted
 from scratchnet.training.run import BEST, LAST, LOG, pad_to_stride, summary, write_log
 from scratchnet.utils.errors import UserError
@@ -522,10 +522,10 @@ def test_padding_without_an_ignore_label_reflects_the_mask_too():
 
 def test_a_border_surrounds_the_image_and_not_the_mask():
     x, masks = numbers(2, 5, 6, 3), np.ones((2, 5, 6), np.uint8)
-    padded, target = pad_to_stride(x, masks, 1, 255, border=4)
+    padded, target = pad_to_stride(x, masks, 1, 255, valid_margin=4)
     assert target is masks
     np.testing.assert_array_equal(padded, np.pad(x, [(0, 0), (4, 4), (4, 4), (0, 0)], mode="symmetric"))
-    padded, target = pad_to_stride(x, masks, 4, 255, border=4)
+    padded, target = pad_to_stride(x, masks, 4, 255, valid_margin=4)
     assert (padded.shape, target.shape) == ((2, 16, 16, 3), (2, 8, 8))
     np.testing.assert_array_equal(padded[:, 4:9, 4:10], x)
 

@@ -29,7 +29,7 @@ class Gain(Layer):
 
     def backward(self, dy):
         (x,) = self.take()
-        self.parameters["gain"].accumulate(np.array([(x * dy).sum()], x.dtype))
+        self.parameters["gain"].add_grad(np.array([(x * dy).sum()], x.dtype))
         return dy * self.parameters["gain"].value
 
     def output_shape(self, x):

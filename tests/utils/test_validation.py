@@ -43,7 +43,7 @@ CONVOLUTION = {
     "dilation": pair(1),
     "groups": [*integer(1), 3],
     "bias": FLAG,
-    "start": [None, 3, "msra"],
+    "start": [None, 3, "he_normal"],
 }
 OPTIMIZER = {"weight_decay": real(-0.1), "bias_rate": real(-1)}
 

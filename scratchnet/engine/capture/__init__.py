@@ -11,23 +11,23 @@ they stay in a core's cache.
 
 What is recorded: ufuncs (with their operators, in-place forms and reductions), assignments, NumPy functions, copies.
 What cannot be: asking for a number (``float``, ``bool``, ``if x > 0``), because the answer would be frozen in. Then
-:class:`CannotRecord` is raised.
+:class:`CannotCapture` is raised.
 """
 
-from scratchnet.engine.capture.program import Call, CannotRecord, Program, Section, reason_of
+from scratchnet.engine.capture.program import Call, CannotCapture, Program, Stage, reason_of
 from scratchnet.engine.capture.recorder import Recorder
-from scratchnet.engine.capture.traced_array import Recorded, perform, traced
+from scratchnet.engine.capture.traced_array import TracedArray, record_call, traced
 from scratchnet.engine.capture.writer import recorder
 
 __all__ = [
     "Call",
-    "CannotRecord",
+    "CannotCapture",
     "Program",
-    "Recorded",
     "Recorder",
-    "Section",
-    "perform",
+    "Stage",
+    "TracedArray",
     "reason_of",
+    "record_call",
     "recorder",
     "traced",
 ]

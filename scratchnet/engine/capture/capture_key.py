@@ -33,7 +33,7 @@ from scratchnet.network import Network
 LARGEST_SETTING = 1 << 20
 """Bytes up to which an array among a layer's settings is compared: that is a pass over it at every call."""
 
-_MEMORY = frozenset({"kept", "need_dx", "parameters", "buffers", "arguments"})
+_MEMORY = frozenset({"saved", "needs_input_grad", "parameters", "buffers", "arguments"})
 _OWN_MEMORY: dict[type[Layer], frozenset[str]] = {
     Dropout: frozenset({"rng", "_behind", "_before"}),
     MaxPool2d: frozenset({"switches"}),
@@ -198,7 +198,7 @@ def _numbers(value: Any) -> Any:
     if value.nbytes > LARGEST_SETTING:
         raise NotComparable(
             f"is an array of {value.nbytes / 1e6:.1f} MB, too large to compare at every call (put constants into a "
-            "Buffer, and what backward needs into self.keep)"
+            "Buffer, and what backward needs into self.save_for_backward)"
         )
     if isinstance(value, np.generic):
         return value.dtype.str, value.tobytes()

@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.capture import Program, Recorder, reason_of, traced
 from scratchnet.engine.capture.capture_key import NotComparable, changed_settings, digest, settings_of
 from scratchnet.engine.capture.first_replay import State, Trail, learns_in_place
 from scratchnet.engine.capture.trial import FROZEN, Trial, try_forward
-from scratchnet.engine.capture.worker_processes import Crew, can_fork
+from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.cpu.parallel import replay, thread_count
-from scratchnet.engine.memory.arena import Workspace
+from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import common_pool, shared_copy, using
 from scratchnet.engine.memory_layout import contiguous_copy
 from scratchnet.engine.modes import is_precise, is_textbook
@@ -41,7 +41,7 @@ KEPT = 4
 
 
 @dataclass
-class Tape:
+class Capture:
     """One recording: the programs, and the arrays through which numbers go in and out."""
 
     x: Array
@@ -51,8 +51,8 @@ class Tape:
     dy: Array | None = None
     backward: Program | None = None
     dx: Array | None = None
-    need_dx: bool = False
-    crew: Crew | None = None
+    needs_input_grad: bool = False
+    crew: WorkerProcesses | None = None
     by_threads: bool = False
     """Whether a worker process was lost, so that threads replay from then on."""
     start: State | None = None
@@ -66,9 +66,9 @@ class Tape:
         """Return whether a replay on ``x`` need not be compared with a plain pass any more."""
         return True in self.proven or (False in self.proven and digest(x) == self.recorded_x)
 
-    def check_gradient(self, dy: Array, need_dx: bool) -> None:
+    def check_gradient(self, dy: Array, needs_input_grad: bool) -> None:
         """Refuse a gradient that is not like the recorded one, and a wish for dx that was not recorded."""
-        if need_dx and not self.need_dx:
+        if needs_input_grad and not self.needs_input_grad:
             raise ValueError("replay: this shape was recorded without dx; ask for dx from the first call on")
         assert self.dy is not None  # set with the program
         if (dy.shape, dy.dtype) != (self.dy.shape, self.dy.dtype):
@@ -93,7 +93,7 @@ class Tape:
             else:
                 crew.run(0 if program is self.forward else 1)
 
-    def _ready_crew(self) -> Crew | None:
+    def _ready_crew(self) -> WorkerProcesses | None:
         """Return the processes of both programs, forking them if need be; None where threads must do."""
         if self.crew is not None and self.crew.lost():
             self.crew.close()
@@ -103,19 +103,21 @@ class Tape:
             return None
         if can_fork() and (self.crew is None or not self.crew.ready):
             try:
-                self.crew = Crew(*(program for program in (self.forward, self.backward) if program is not None))
+                self.crew = WorkerProcesses(
+                    *(program for program in (self.forward, self.backward) if program is not None)
+                )
             except OSError:  # the system grants no more processes
                 return None
         return self.crew if can_fork() else None
 
 
-class Replay:
+class CapturedNetwork:
     """A network whose passes are recorded and replayed.
 
     Parameters
     ----------
     network : Network
-        Layers of your own run as always, and so does the whole network then, unless their class says ``recordable``.
+        Layers of your own run as always, and so does the whole network then, unless their class says ``capturable``.
         Then the first replay on new numbers is compared with a plain pass, which takes the time and, until the backward
         pass is over, the memory of one plain pass more. Where they differ, a warning names the layer, and the network
         runs without recordings from then on.
@@ -123,9 +125,9 @@ class Replay:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._tapes: OrderedDict[Any, Tape | None] = OrderedDict()
-        self._last: Tape | None = None
-        self._first = Workspace()
+        self._tapes: OrderedDict[Any, Capture | None] = OrderedDict()
+        self._last: Capture | None = None
+        self._first = Arena()
         """Of calls that are not recorded. It is no larger than a recording's, and gone when one begins."""
         self._process = os.getpid()
         self._own = self._gave_up = self._changed = False
@@ -160,7 +162,7 @@ class Replay:
         if tape is None and not learns_in_place(self.network):
             return self.network.forward(x, keep)
         if tape is None:
-            tape = Tape(shared_copy(x))
+            tape = Capture(shared_copy(x))
             self._remember(key, tape)
         np.copyto(tape.x, x)
         # What layers keep for the first backward may have been kept in another pass since: record both in one go.
@@ -173,7 +175,7 @@ class Replay:
         assert tape.y is not None  # set with the program
         return _copy(tape.y)
 
-    def backward(self, dy: Array, need_dx: bool = False, add: bool = True) -> Array | None:
+    def backward(self, dy: Array, needs_input_grad: bool = False, add: bool = True) -> Array | None:
         """Return what :meth:`Network.backward` returns; the gradients are added to, or replaced, as there.
 
         Raises
@@ -184,21 +186,21 @@ class Replay:
         tape = self._last
         if tape is None:
             with using(self._first) if self._recordable(dy) else nullcontext():
-                dx = self.network.backward(dy, need_dx, add)
+                dx = self.network.backward(dy, needs_input_grad, add)
             return None if dx is None else _copy(dx) if isinstance(dx, np.ndarray) else dx
         if tape.backward is not None:
-            tape.check_gradient(dy, need_dx)
+            tape.check_gradient(dy, needs_input_grad)
         if self._parameters is not None:
             check_parameters(self._parameters)
         grads = self.network.flat().grads
         before = grads.copy() if add else None  # what is recorded replaces them
         if tape.backward is None:
-            dx = self._record_backward(tape, dy, need_dx, before)
+            dx = self._record_backward(tape, dy, needs_input_grad, before)
         else:
             assert tape.dy is not None  # set with the program
             np.copyto(tape.dy, dy)
             if self._trial is not None:
-                dx = self._try_backward(self._trial, need_dx)
+                dx = self._try_backward(self._trial, needs_input_grad)
             else:
                 tape.run(tape.backward)
                 dx = tape.dx
@@ -206,14 +208,14 @@ class Replay:
             for part in self.network.flat().stretches():  # those of frozen parameters were not replaced
                 grads[part] += before[part]
         self._last = self._trial = None  # what the layers kept is used up
-        return None if dx is None or not need_dx else _copy(dx)
+        return None if dx is None or not needs_input_grad else _copy(dx)
 
     # Recording ----------------------------------------------------------------------------------------------------
 
-    def _record_forward(self, tape: Tape, key: Any, keep: bool) -> Array:
+    def _record_forward(self, tape: Capture, key: Any, keep: bool) -> Array:
         """Run the network while a recorder writes its calls down."""
         program = Program()
-        self._first = Workspace()  # a recording has memory of its own
+        self._first = Arena()  # a recording has memory of its own
         common_pool().forget()
         tape.start = State(self.network) if self._own else None
         tape.trails = [Trail(program)]
@@ -233,14 +235,14 @@ class Replay:
             self._last = tape if keep else None
         return _copy(tape.y)
 
-    def _record_backward(self, tape: Tape, dy: Array, need_dx: bool, before: Array | None) -> Array | None:
+    def _record_backward(self, tape: Capture, dy: Array, needs_input_grad: bool, before: Array | None) -> Array | None:
         """Run the network backward while a recorder writes its calls down."""
-        tape.dy, tape.need_dx = shared_copy(dy), need_dx
+        tape.dy, tape.needs_input_grad = shared_copy(dy), needs_input_grad
         program, start = Program(), tape.start
         tape.trails.append(Trail(program))
         try:
             with tape.recorder.writing(program), self._watched(tape.trails[1]):
-                tape.dx = self.network.backward(traced(tape.dy), need_dx, add=False)
+                tape.dx = self.network.backward(traced(tape.dy), needs_input_grad, add=False)
         except Exception as error:
             if start is None:
                 raise
@@ -248,13 +250,13 @@ class Replay:
             start.restore()
             self.network.forward(tape.x, keep=True)  # what was kept is partly used up
             now.restore_numbers()
-            dx = self.network.backward(dy, need_dx, add=False)
+            dx = self.network.backward(dy, needs_input_grad, add=False)
             self._give_up(*reason_of(error))
             return dx
         tape.backward, tape.recorded_dy, tape.start = program, digest(dy) if self._own else b"", None
         return tape.dx
 
-    def _try_forward(self, tape: Tape, keep: bool) -> Array:
+    def _try_forward(self, tape: Capture, keep: bool) -> Array:
         """Replay a forward pass beside a plain one; keep to plain passes where they differ."""
         trial = try_forward(self.network, tape, keep)
         if trial.odd is not None:
@@ -263,9 +265,9 @@ class Replay:
             self._trial, self._last = trial, tape
         return _copy(trial.y)
 
-    def _try_backward(self, trial: Trial, need_dx: bool) -> Array | None:
+    def _try_backward(self, trial: Trial, needs_input_grad: bool) -> Array | None:
         """Replay a backward pass beside a plain one; keep to plain passes where they differ."""
-        dx = trial.backward(need_dx)
+        dx = trial.backward(needs_input_grad)
         if trial.odd is not None:
             self._give_up(trial.odd, FROZEN)
         return dx
@@ -301,9 +303,9 @@ class Replay:
         """Drop all recordings and their memory."""
         self._tapes.clear()
         self._last = self._trial = None
-        self._first = Workspace()
+        self._first = Arena()
 
-    def _remember(self, key: Any, tape: Tape | None) -> None:
+    def _remember(self, key: Any, tape: Capture | None) -> None:
         """Keep the last few recordings; memory is only held by those."""
         self._tapes.pop(key, None)
         self._tapes[key] = tape
@@ -314,13 +316,13 @@ class Replay:
 
     def _recordable(self, x: Array) -> bool:
         """Return whether every layer may be replayed: the package's own, and those whose class itself says so."""
-        if self._gave_up or namespace(x) is not np or is_textbook() or x.size == 0:
+        if self._gave_up or get_array_module(x) is not np or is_textbook() or x.size == 0:
             return False
         own = [step.layer for step in self.network.steps if not is_builtin(step.layer)]
         self._own = bool(own)
         if own and any(norm.over_ranks is not None for norm in self.network.batch_norms().values()):
             return False  # processes would not all compare at the same call
-        return all("recordable" in vars(type(a)) and a.recordable and not is_patched(a) for a in own)
+        return all("capturable" in vars(type(a)) and a.capturable and not is_patched(a) for a in own)
 
     def _key(self, x: Array, keep: bool) -> Any:
         """Return all that a recording depends on, besides the numbers; None where that cannot be compared."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.capture import CannotRecord, Program, Recorded
+from scratchnet.engine.capture import CannotCapture, Program, TracedArray
 from scratchnet.engine.capture.capture_key import digest
 from scratchnet.engine.capture.detached import detached
 from scratchnet.layers.base import Layer
@@ -86,8 +86,8 @@ class Trail:
         if self.program is None:
             self.digests.append((step.name, b"".join(map(digest, arrays))))
             return
-        if not all(isinstance(a, Recorded) for a in arrays):
-            raise CannotRecord("it returned an array that was made without a trace (np.asarray, np.array, SciPy, …)")
+        if not all(isinstance(a, TracedArray) for a in arrays):
+            raise CannotCapture("it returned an array that was made without a trace (np.asarray, np.array, SciPy, …)")
         self.marks.append((step.name, self.program.count(), [detached(a) for a in arrays]))
 
     def first_difference(self, plain: "Trail") -> str | None:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 Call = Callable[[], Any]
-Section = list[list[Call]]
+Stage = list[list[Call]]
 """What the threads do between two meetings: a list of calls each."""
 
 
-class CannotRecord(RuntimeError):
+class CannotCapture(RuntimeError):
     """A computation depends on its numbers in a way that a replay could not follow."""
 
     step = ""
@@ -17,7 +17,7 @@ class CannotRecord(RuntimeError):
 
 def reason_of(error: Exception) -> tuple[str, str]:
     """Return the step in which a recording failed, "" where that is not known, and why."""
-    said = str(error) if isinstance(error, CannotRecord) else f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, CannotCapture) else f"{type(error).__name__}: {error}"
     return getattr(error, "step", ""), said
 
 
@@ -25,7 +25,7 @@ class Program:
     """Sections of calls, to be made one section after the other."""
 
     def __init__(self) -> None:
-        self.sections: list[Section] = []
+        self.sections: list[Stage] = []
 
     def count(self) -> int:
         """Return the number of calls, of all threads."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.capture.detached import detached
-from scratchnet.engine.capture.program import Call, Program, Section
-from scratchnet.engine.capture.traced_array import Recorded
+from scratchnet.engine.capture.program import Call, Program, Stage
+from scratchnet.engine.capture.traced_array import TracedArray
 from scratchnet.engine.capture.writer import at_work
-from scratchnet.engine.memory.arena import Workspace
+from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import using
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.program = Program()
-        self.spaces = [Workspace(Recorded)]
+        self.spaces = [Arena(TracedArray)]
         self._calls: list[Call] | None = None  # of the share that is being recorded
         self._known: dict[Any, Array] = {}
         """The arrays of the calls so far: most are those of an earlier call, and one object serves them all."""
@@ -62,12 +62,12 @@ class Recorder:
 
     def shares(self, function: Callable[[Sequence[T]], R], shares: list[Sequence[T]]) -> list[R]:
         """Run the shares one after the other, noting down a list of calls each."""
-        section: Section = []
+        section: Stage = []
         results = []
         for k, share in enumerate(shares, 1):
             self._calls = []
             if len(self.spaces) <= k:
-                self.spaces.append(Workspace(Recorded))
+                self.spaces.append(Arena(TracedArray))
             try:
                 with using(self.spaces[k]):
                     results.append(function(share))

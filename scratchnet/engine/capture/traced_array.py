@@ -8,9 +8,9 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.capture.detached import detached, detached_deep
-from scratchnet.engine.capture.program import CannotRecord
+from scratchnet.engine.capture.program import CannotCapture
 from scratchnet.engine.capture.writer import recorder, write
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 
 _OUT_BY_NAME = {np.maximum, np.minimum}
 """Functions that want ``out`` by its name, which takes as long as adding up a hundred numbers."""
@@ -18,19 +18,19 @@ _OUT_BY_NAME = {np.maximum, np.minimum}
 
 def traced(array: Array) -> Array:
     """Return a view of ``array`` whose calls are written down, while a recorder is at work."""
-    if recorder() is None or isinstance(array, Recorded):
+    if recorder() is None or isinstance(array, TracedArray):
         return array
-    return array.view(Recorded)
+    return array.view(TracedArray)
 
 
-def perform(function: Callable[..., None], *arrays: Array) -> None:
+def record_call(function: Callable[..., None], *arrays: Array) -> None:
     """Call a function that writes into arrays, now and in every replay: for what is no array call, such as a draw."""
     _check_followed(arrays)
     function(*map(_plain, arrays))
     write(function, *arrays)
 
 
-class Recorded(np.ndarray[Any, Any]):
+class TracedArray(np.ndarray[Any, Any]):
     """An array that notes down what is done to it."""
 
     def __array_ufunc__(
@@ -60,13 +60,13 @@ class Recorded(np.ndarray[Any, Any]):
             write(func, *plain_args, **plain_kwargs)
             return None
         if kwargs.get("out") is not None:
-            raise CannotRecord(f"numpy.{func.__name__} with out= cannot be recorded; assign its result")
+            raise CannotCapture(f"numpy.{func.__name__} with out= cannot be recorded; assign its result")
         result = func(*plain_args, **plain_kwargs)
         if _is_view(result, plain_args):
             return traced(result)
         result = _own(result)
         if isinstance(result, tuple):
-            raise CannotRecord(f"numpy.{func.__name__} makes several arrays; a replay follows one")
+            raise CannotCapture(f"numpy.{func.__name__} makes several arrays; a replay follows one")
         again = partial(func, *detached_deep(plain_args), **{k: detached_deep(v) for k, v in plain_kwargs.items()})
         write(_assign, _plain(result), again)
         return result
@@ -80,7 +80,7 @@ class Recorded(np.ndarray[Any, Any]):
         if not isinstance(target, np.ndarray):  # one number
             target = plain[(*key, None) if isinstance(key, tuple) else (key, None)]
         if not np.may_share_memory(target, plain):
-            raise CannotRecord("assigning to chosen elements cannot be recorded; use slices")
+            raise CannotCapture("assigning to chosen elements cannot be recorded; use slices")
         np.copyto(target, _plain(value))
         write(np.copyto, target, _plain(value))
 
@@ -91,11 +91,11 @@ class Recorded(np.ndarray[Any, Any]):
         if not isinstance(result, np.ndarray):
             if recorder() is None:
                 return result
-            raise CannotRecord("a single number was read out of an array; a replay could not read it again")
+            raise CannotCapture("a single number was read out of an array; a replay could not read it again")
         if np.may_share_memory(result, plain) or result.size == 0:
-            return result.view(Recorded)
-        if any(isinstance(k, Recorded) and k.dtype == bool for k in (key if isinstance(key, tuple) else (key,))):
-            raise CannotRecord("how many elements a mask chooses depends on the numbers; multiply by the mask")
+            return result.view(TracedArray)
+        if any(isinstance(k, TracedArray) and k.dtype == bool for k in (key if isinstance(key, tuple) else (key,))):
+            raise CannotCapture("how many elements a mask chooses depends on the numbers; multiply by the mask")
         result = _own(result)
         write(_assign, _plain(result), partial(_take, detached(plain), detached(_plain(key))))
         return result
@@ -104,10 +104,10 @@ class Recorded(np.ndarray[Any, Any]):
         """Return the array in another shape; where that takes a copy, the copy is recorded."""
         plain = _plain(self)
         if settings.get("order", "C") != "C":
-            raise CannotRecord("only a reshape in C order can be recorded")
+            raise CannotCapture("only a reshape in C order can be recorded")
         result = plain.reshape(*shape, **settings)
         if np.may_share_memory(result, plain) or result.size == 0:
-            return result.view(Recorded)
+            return result.view(TracedArray)
         own = _own(result)
         write(np.copyto, _plain(own).reshape(plain.shape), plain)
         return own
@@ -144,7 +144,7 @@ def _refusing(name: str) -> Callable[..., Any]:
     def method(self: Array, *arguments: Any, **settings: Any) -> Any:
         if recorder() is None:
             return getattr(_plain(self), name)(*arguments, **settings)
-        raise CannotRecord(
+        raise CannotCapture(
             f"{name} was called while recording; a replay could not ask again (numpy.… in place of a method may work)"
         )
 
@@ -157,13 +157,13 @@ _UNSEEN = (
     "repeat resize searchsorted setfield sort take trace"  # NumPy does these without telling a subclass
 )
 for _name in _UNSEEN.split():
-    setattr(Recorded, _name, _refusing(_name))
+    setattr(TracedArray, _name, _refusing(_name))
 
 
 def _check_followed(targets: Sequence[Any]) -> None:
     """Refuse to write to an ordinary array: how it was made is not on record, and processes would not share it."""
-    if recorder() is not None and not all(isinstance(target, Recorded) for target in targets):
-        raise CannotRecord("an array is written to that was made without a trace; make it by recycling.empty or zeros")
+    if recorder() is not None and not all(isinstance(target, TracedArray) for target in targets):
+        raise CannotCapture("an array is written to that was made without a trace; make it by recycling.empty or zeros")
 
 
 def _own(result: Any) -> Any:
@@ -173,19 +173,19 @@ def _own(result: Any) -> Any:
     if not isinstance(result, np.ndarray):
         if recorder() is None:
             return result
-        raise CannotRecord("a sum over everything gives one number; keep an axis (keepdims) while recording")
+        raise CannotCapture("a sum over everything gives one number; keep an axis (keepdims) while recording")
     if recorder() is None:
-        return result.view(Recorded)
+        return result.view(TracedArray)
     if result.dtype.hasobject:
-        raise CannotRecord("an array of Python objects was made; a replay follows numbers")
-    adopted = empty(result, result.shape)  # in the program's own memory
+        raise CannotCapture("an array of Python objects was made; a replay follows numbers")
+    adopted = pooled_empty(result, result.shape)  # in the program's own memory
     np.copyto(adopted.view(np.ndarray), result)
     return adopted
 
 
 def _plain(value: Any) -> Any:
     """Return the ordinary array behind a recorded one."""
-    if isinstance(value, Recorded):
+    if isinstance(value, TracedArray):
         return value.view(np.ndarray)
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 

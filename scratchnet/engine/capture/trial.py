@@ -9,13 +9,14 @@ from scratchnet.arrays import Array
 from scratchnet.engine.capture import Program
 from scratchnet.engine.capture.capture_key import digest
 from scratchnet.engine.capture.first_replay import State, Trail, same_bits
-from scratchnet.engine.memory.arena import Workspace
+from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import using
 from scratchnet.network import Network
 from scratchnet.network.watching import watched_by
 
 if TYPE_CHECKING:
-    from scratchnet.engine.capture.captured_network import Tape
+    from scratchnet.engine.capture.captured_network import Capture
+
 
 FROZEN = (
     "a replay gave other numbers than a plain pass, so some of them were frozen into the recording (np.asarray, "
@@ -30,7 +31,7 @@ class Trial:
     Attributes
     ----------
     network : Network
-    tape : Tape
+    tape : Capture
         The recording.
     y : Array
         Result of the plain pass.
@@ -43,14 +44,14 @@ class Trial:
     """
 
     network: Network
-    tape: "Tape"
+    tape: "Capture"
     y: Array
     start: State
     plain: State
     other: bool
     odd: str | None = None
 
-    def backward(self, need_dx: bool) -> Array | None:
+    def backward(self, needs_input_grad: bool) -> Array | None:
         """Do the same with the backward pass of ``tape.dy``; return dx. The gradients take the place of others.
 
         Where all agreed, the layers are as after a replay, else as after the plain pass.
@@ -59,13 +60,13 @@ class Trial:
         assert dy is not None  # set with the program
         grads, start, trail = self.network.flat().grads, State(self.network), Trail()
         self.plain.restore_attributes()
-        with using(Workspace()), watched_by(trail):
-            dx = self.network.backward(dy, need_dx, add=False)
+        with using(Arena()), watched_by(trail):
+            dx = self.network.backward(dy, needs_input_grad, add=False)
         plain, expected = State(self.network), grads.copy()
         start.restore()
         self._run(program)
         replayed, result = State(self.network), grads.copy()
-        same = same_bits(result, expected) and (not need_dx or same_bits(dx, self.tape.dx))
+        same = same_bits(result, expected) and (not needs_input_grad or same_bits(dx, self.tape.dx))
         if same and replayed.numbers() == plain.numbers():
             if digest(dy) != self.tape.recorded_dy or self._is_linear(dy, expected, dx):
                 self.tape.proven.add(self.other)
@@ -101,7 +102,7 @@ class Trial:
         return ""
 
 
-def try_forward(network: Network, tape: "Tape", keep: bool) -> Trial:
+def try_forward(network: Network, tape: "Capture", keep: bool) -> Trial:
     """Make the forward pass of ``tape.x`` plainly, and replay it.
 
     Where both agreed, the layers are as after a replay, else as after the plain pass.
@@ -109,7 +110,7 @@ def try_forward(network: Network, tape: "Tape", keep: bool) -> Trial:
     assert tape.forward is not None  # it was recorded
     tape.prepare()
     x, start, trail = tape.x, State(network), Trail()
-    with using(Workspace()), watched_by(trail):
+    with using(Arena()), watched_by(trail):
         y = network.forward(x, keep)
     trial = Trial(network, tape, y, start, State(network), digest(x) != tape.recorded_x)
     start.restore()

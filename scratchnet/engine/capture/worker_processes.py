@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.engine.capture import Call, Program, Section
+from scratchnet.engine.capture import Call, Program, Stage
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.cpu.forks import sharing
 from scratchnet.utils.errors import UserError
@@ -57,7 +57,7 @@ def can_fork() -> bool:
     return _library() is not None
 
 
-class Crew:
+class WorkerProcesses:
     """The processes of one program.
 
     Parameters
@@ -116,7 +116,7 @@ class Crew:
             self.close()
             raise
 
-    def _lead(self, sections: list[Section]) -> None:
+    def _lead(self, sections: list[Stage]) -> None:
         """Go through the sections, one's own lists among them."""
         for section in sections:
             others = range(1, len(section))

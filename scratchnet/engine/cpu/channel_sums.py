@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace, on_gpu
-from scratchnet.engine.cpu.parallel import over_numbered_rows, row_pieces
+from scratchnet.arrays import Array, get_array_module, on_gpu
+from scratchnet.engine.cpu.parallel import parallel_numbered_rows, row_pieces
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 
 GROUP = 256
 """Pixels that :func:`sum_rows_exactly` adds up one after the other."""
 
 
 @operation(x="n h w c")
-def column_sums(x: Array) -> Array:
+def channel_sums(x: Array) -> Array:
     """Sum (n, h, w, c) over everything but the channels: (c,), in the dtype of ``x``."""
     total: Array = sums_over_rows(lambda sums, piece: sum_rows(piece, sums[0]), 1, x)[0]
     return total
@@ -37,9 +37,9 @@ def sums_over_rows(function: Callable[..., None], count: int, *maps: Array, dtyp
         Dtype of the result; defaults to that of the maps.
     """
     x = maps[0]
-    partial = empty(x, (len(row_pieces(x)), count, x.shape[3]))
-    over_numbered_rows(lambda number, *pieces: function(partial[number], *pieces), *maps)
-    total: Array = partial.sum(axis=0, dtype=namespace(x).float64).astype(dtype or x.dtype)
+    partial = pooled_empty(x, (len(row_pieces(x)), count, x.shape[3]))
+    parallel_numbered_rows(lambda number, *pieces: function(partial[number], *pieces), *maps)
+    total: Array = partial.sum(axis=0, dtype=get_array_module(x).float64).astype(dtype or x.dtype)
     return total
 
 
@@ -51,7 +51,7 @@ def sum_rows(piece: Array, out: Array) -> None:
     """
     pixels = piece.reshape(-1, len(out))
     if on_gpu(pixels):
-        out[...] = pixels.sum(axis=0, dtype=namespace(pixels).float64)
+        out[...] = pixels.sum(axis=0, dtype=get_array_module(pixels).float64)
     else:
         np.matmul(_ones(len(pixels), piece.dtype), pixels, out=out)
 
@@ -63,7 +63,7 @@ def sum_rows_exactly(piece: Array, out: Array) -> None:
     if on_gpu(pixels) or groups < 4:
         sum_rows(piece, out)
         return
-    sums = empty(pixels, (groups + (rest > 0), len(out)))
+    sums = pooled_empty(pixels, (groups + (rest > 0), len(out)))
     np.matmul(_ones(GROUP, piece.dtype), pixels[: groups * GROUP].reshape(groups, GROUP, -1), out=sums[:groups])
     if rest:
         np.matmul(_ones(rest, piece.dtype), pixels[groups * GROUP :], out=sums[groups])

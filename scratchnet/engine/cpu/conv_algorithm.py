@@ -8,7 +8,7 @@ from math import ceil
 
 from scratchnet.arrays import Array
 from scratchnet.engine.modes import is_precise, is_textbook, is_whole
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.ops.geometry import ConvSpec, Pair
 
 FEWEST_TILES = 48
 """Below this number of tiles, transforming the kernels costs more than the multiplications it saves."""
@@ -23,7 +23,7 @@ PIECE_CHANNELS = 32
 """Below this number of channels, fewer taps take as long."""
 
 
-class Form(Enum):
+class Algorithm(Enum):
     """How to compute a convolution."""
 
     DIRECT = "tiled im2col"
@@ -36,10 +36,10 @@ class Form(Enum):
     @property
     def tile(self) -> int:
         """Winograd's m."""
-        return {Form.WINOGRAD2: 2, Form.WINOGRAD4: 4}[self]
+        return {Algorithm.WINOGRAD2: 2, Algorithm.WINOGRAD4: 4}[self]
 
 
-def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair, precise: bool) -> Form:
+def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair, output: Pair, precise: bool) -> Algorithm:
     """Choose the form for an input of ``size`` and an output of ``output`` pixels.
 
     Parameters
@@ -53,25 +53,25 @@ def choose(x: Array, weight: Array, conv: Convolution, size: Pair, output: Pair,
     """
     c, c_out = weight.shape[2:]
     if is_textbook() or (conv.groups > 1 and (conv.groups, 1) != (c_out, c)):
-        return Form.DIRECT
+        return Algorithm.DIRECT
     if conv.groups > 1:
-        return Form.DEPTHWISE
+        return Algorithm.DEPTHWISE
     covers = conv.kernel == size and conv.dilation == (1, 1)  # one window that sees the whole map
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
-        return Form.PRODUCT
+        return Algorithm.PRODUCT
     if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < FEWEST_CHANNELS and 4 * c_out <= c:
-        return Form.FEW
+        return Algorithm.FEW
     if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not _suits_winograd(conv, min(c, c_out)):
-        return Form.DIRECT
+        return Algorithm.DIRECT
     d_h, d_w = conv.dilation  # the map splits into d_h·d_w maps, each of every d-th pixel
     return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)))
 
 
-def winograd_tile(x: Array, weight: Array, conv: Convolution, output: Pair, precise: bool) -> int | None:
+def winograd_tile(x: Array, weight: Array, conv: ConvSpec, output: Pair, precise: bool) -> int | None:
     """Return the tile if an ordinary 3×3 convolution of ``x`` uses Winograd's form, else None."""
     form = choose(x, weight, conv, x.shape[1:3], output, precise)
     ordinary = conv.kernel == (3, 3) and conv.dilation == (1, 1)
-    return form.tile if ordinary and form in (Form.WINOGRAD2, Form.WINOGRAD4) else None
+    return form.tile if ordinary and form in (Algorithm.WINOGRAD2, Algorithm.WINOGRAD4) else None
 
 
 def has_few_pixels(dy: Array, groups: int) -> bool:
@@ -80,7 +80,7 @@ def has_few_pixels(dy: Array, groups: int) -> bool:
     return groups == 1 and 0 < n * oh * ow < c_out and not is_whole()
 
 
-def _suits_winograd(conv: Convolution, channels: int) -> bool:
+def _suits_winograd(conv: ConvSpec, channels: int) -> bool:
     """Return whether the kernel is 3×3 at stride 1, or can be reduced to that (see ``dilated`` and ``large``)."""
     kh, kw = conv.kernel
     if conv.stride != (1, 1) or channels < FEWEST_CHANNELS:
@@ -91,13 +91,13 @@ def _suits_winograd(conv: Convolution, channels: int) -> bool:
     return conv.dilation == (1, 1) and channels >= PIECE_CHANNELS and pieces * PIECE_TAPS <= kh * kw
 
 
-def _winograd(n: int, output: Pair) -> Form:
+def _winograd(n: int, output: Pair) -> Algorithm:
     """Choose the tile that needs fewer products, or none if there are few tiles or the direct sum needs no more."""
     products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}
     m = 2 if products[2] <= products[4] else 4
     if n * _tiles(output, m) < FEWEST_TILES or products[m] >= 9 * output[0] * output[1]:
-        return Form.DIRECT
-    return Form.WINOGRAD2 if m == 2 else Form.WINOGRAD4
+        return Algorithm.DIRECT
+    return Algorithm.WINOGRAD2 if m == 2 else Algorithm.WINOGRAD4
 
 
 def _tiles(output: Pair, m: int) -> int:

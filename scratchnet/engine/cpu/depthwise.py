@@ -9,20 +9,20 @@ Reference: Howard et al., "MobileNets" (2017), section 3.1.
 
 from collections.abc import Iterator, Sequence
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.channel_sums import sum_rows
-from scratchnet.engine.cpu.parallel import PER_NUMBER, for_each, share_out, thread_count
-from scratchnet.engine.memory.pool import empty, zeros
-from scratchnet.ops.geometry import Block, Convolution, Pair, Tap, blocks, tap
+from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for, parallel_map, thread_count
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.ops.geometry import Block, ConvSpec, Pair, Tap, blocks, tap
 
 PIECE_BYTES = 1 << 19
 """Size of the rows that are processed together."""
 
 
-def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
+def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
     """Return the convolution without bias, ``(n, *size, c)``: the sum over all taps of shifted x · w."""
-    xp = namespace(x)
-    y = empty(x, (len(x), *size, x.shape[3]))
+    xp = get_array_module(x)
+    y = pooled_empty(x, (len(x), *size, x.shape[3]))
     rows = _rows(weight, size[1])
 
     def add(block: Block) -> None:
@@ -33,7 +33,7 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
             taps.insert(0, taps.pop(whole[0]))
         else:
             part.fill(0)
-        scratch = empty(x, part.shape)
+        scratch = pooled_empty(x, part.shape)
         for k, (i, j, v, u) in enumerate(taps):
             target = part[:, v.out, u.out]
             term = scratch[:, v.out, u.out] if k or not whole else target
@@ -42,53 +42,53 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
             if term is not target:
                 target += term
 
-    for_each(add, _blocks(y), _operations(y, conv))
+    parallel_for(add, _blocks(y), _operations(y, conv))
     return y
 
 
-def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return dx ``(n, *size, c)``: every tap adds dy · w to the pixels that it read."""
     if conv.stride == (1, 1):  # what every pixel gets is then a convolution again, with the kernel turned by 180°
         down, across = (d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
-        back = Convolution(conv.kernel, (1, 1), (down, across), conv.dilation, conv.groups)
+        back = ConvSpec(conv.kernel, (1, 1), (down, across), conv.dilation, conv.groups)
         return convolve(dy, weight[::-1, ::-1], back, size)
-    xp = namespace(dy)
-    dx = zeros(dy, (len(dy), *size, dy.shape[3]))
+    xp = get_array_module(dy)
+    dx = pooled_zeros(dy, (len(dy), *size, dy.shape[3]))
     rows = _rows(weight, dy.shape[2])
 
     def add(share: Sequence[int]) -> None:  # the rows that two blocks read overlap: one image, one core
         for n in share:
             for block in blocks(1, dy.shape[1], dy.shape[2], _limit(dy)):
                 part = dy[n : n + 1, block.r0 : block.r1]
-                scratch = empty(dy, part.shape)
+                scratch = pooled_empty(dy, part.shape)
                 for i, j, v, u in _taps(conv, dx.shape, block):
                     slopes, term = part[:, v.out, u.out], scratch[:, v.out, u.out]
                     xp.multiply(slopes, rows[i, j, : slopes.shape[2]], out=term)
                     target = dx[n : n + 1, v.source, u.source]
                     target += term
 
-    share_out(add, range(len(dy)), _operations(dy, conv))
+    parallel_map(add, range(len(dy)), _operations(dy, conv))
     return dx
 
 
-def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW: for every tap the sum over all pixels of shifted x · dy; only the shape of ``weight`` is used."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     c = x.shape[3]
 
     def multiply(share: Sequence[Block]) -> Array:
-        total, sums = zeros(x, weight.shape), empty(x, (c,))
+        total, sums = pooled_zeros(x, weight.shape), pooled_empty(x, (c,))
         for block in share:
             part = dy[block.n0 : block.n1, block.r0 : block.r1]
             for i, j, v, u in _taps(conv, x.shape, block):
                 slopes = part[:, v.out, u.out]
-                term = empty(x, slopes.shape)
+                term = pooled_empty(x, slopes.shape)
                 xp.multiply(x[block.n0 : block.n1, v.source, u.source], slopes, out=term)
                 sum_rows(term.reshape(-1, c), sums)
                 total[i, j, 0] += sums
         return total
 
-    total, *others = share_out(multiply, _blocks(dy), _operations(dy, conv))
+    total, *others = parallel_map(multiply, _blocks(dy), _operations(dy, conv))
     for other in others:
         total += other
     return total
@@ -99,12 +99,12 @@ def _rows(weight: Array, w: int) -> Array:
 
     With only c values the inner loop would restart at every pixel, which costs as much as the multiplication.
     """
-    rows = empty(weight, (*weight.shape[:2], w, weight.shape[3]))
+    rows = pooled_empty(weight, (*weight.shape[:2], w, weight.shape[3]))
     rows[...] = weight
     return rows
 
 
-def _taps(conv: Convolution, shape: tuple[int, ...], block: Block) -> Iterator[tuple[int, int, Tap, Tap]]:
+def _taps(conv: ConvSpec, shape: tuple[int, ...], block: Block) -> Iterator[tuple[int, int, Tap, Tap]]:
     """Yield every kernel tap with the rows and columns of the block and of the input (n, h, w, c) that it connects."""
     for i in range(conv.kernel[0]):
         v = tap(i * conv.dilation[0], shape[1], block.r1 - block.r0, conv.stride[0], conv.padding[0], block.r0)
@@ -126,5 +126,5 @@ def _blocks(y: Array) -> list[Block]:
     return blocks(n, h, w, max(w, min(_limit(y), -(-n * h // thread_count()) * w)))
 
 
-def _operations(y: Array, conv: Convolution) -> int:
-    return PER_NUMBER * y.size * conv.kernel[0] * conv.kernel[1] // 4
+def _operations(y: Array, conv: ConvSpec) -> int:
+    return PER_ELEMENT * y.size * conv.kernel[0] * conv.kernel[1] // 4

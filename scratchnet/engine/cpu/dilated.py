@@ -17,19 +17,19 @@ from itertools import product
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd
-from scratchnet.engine.cpu.parallel import PER_NUMBER, share_out
-from scratchnet.engine.memory.pool import empty, zeros
-from scratchnet.ops.geometry import Convolution, Pair, tap
+from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_map
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
 
 def convolve(
-    x: Array, weight: Array, bias: Array | None, conv: Convolution, size: Pair, tile: int, turned: bool = False
+    x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: Pair, tile: int, flipped: bool = False
 ) -> Array:
     """Return the convolution at stride 1 with a 3×3 kernel, ``(n, *size, c_out)``; see :func:`winograd.conv3x3`."""
     dh, dw = conv.dilation
     small, seen = _phase_sizes(conv, size)
-    maps = winograd.conv3x3(_split(x, conv, conv.padding, seen), weight, bias, (0, 0), tile, turned)
-    y = empty(x, (len(x), *size, maps.shape[3]))
+    maps = winograd.conv3x3(_split(x, conv, conv.padding, seen), weight, bias, (0, 0), tile, flipped)
+    y = pooled_empty(x, (len(x), *size, maps.shape[3]))
     phases = maps.reshape(dh, dw, len(x), *small, -1)
 
     def interleave(share: Sequence[Pair]) -> None:
@@ -37,34 +37,34 @@ def convolve(
             target = y[:, f::dh, g::dw]
             target[...] = phases[f, g, :, : target.shape[1], : target.shape[2]]
 
-    share_out(interleave, list(product(range(dh), range(dw))), PER_NUMBER * y.size)
+    parallel_map(interleave, list(product(range(dh), range(dw))), PER_ELEMENT * y.size)
     return y
 
 
-def weight_gradient(dy: Array, x: Array, conv: Convolution, tile: int) -> Array:
+def weight_gradient(dy: Array, x: Array, conv: ConvSpec, tile: int) -> Array:
     """Return dW (3, 3, c_in, c_out) for :func:`convolve`: the sum over all phases."""
     small, seen = _phase_sizes(conv, dy.shape[1:3])
     slopes, maps = _split(dy, conv, (0, 0), small), _split(x, conv, conv.padding, seen)
     return winograd.conv3x3_weight_gradient(slopes, maps, (0, 0), tile)
 
 
-def _phase_sizes(conv: Convolution, size: Pair) -> tuple[Pair, Pair]:
+def _phase_sizes(conv: ConvSpec, size: Pair) -> tuple[Pair, Pair]:
     """Return the largest size of a phase for an output of ``size``, and the size of the input that it reads."""
     h, w = -(-size[0] // conv.dilation[0]), -(-size[1] // conv.dilation[1])
     return (h, w), (h + 2, w + 2)
 
 
-def _split(x: Array, conv: Convolution, padding: Pair, size: Pair) -> Array:
+def _split(x: Array, conv: ConvSpec, padding: Pair, size: Pair) -> Array:
     """Return all phases as images of ``size``, with zeros outside ``x``: (d·d·n, *size, c)."""
     n, h, w, c = x.shape
     dh, dw = conv.dilation
-    phases = zeros(x, (dh, dw, n, *size, c))
+    phases = pooled_zeros(x, (dh, dw, n, *size, c))
 
     def copy(share: Sequence[Pair]) -> None:
         for f, g in share:
             v, u = tap(f, h, size[0], dh, padding[0]), tap(g, w, size[1], dw, padding[1])
             phases[f, g][:, v.out, u.out] = x[:, v.source, u.source]
 
-    share_out(copy, list(product(range(dh), range(dw))), PER_NUMBER * phases.size)
+    parallel_map(copy, list(product(range(dh), range(dw))), PER_ELEMENT * phases.size)
     maps: Array = phases.reshape(-1, *size, c)
     return maps

@@ -12,22 +12,22 @@ The gradient with respect to the weight copies the few channels of dy instead of
 
 from collections.abc import Sequence
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.im2col import columns
-from scratchnet.engine.cpu.parallel import for_each, share_out, thread_count
-from scratchnet.engine.memory.pool import empty, zeros
-from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
+from scratchnet.engine.cpu.parallel import parallel_for, parallel_map, thread_count
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.ops.geometry import Block, ConvSpec, Pair, blocks, tap
 
 SCRATCH_BYTES = 2 << 20
 """Size of the products that are held at one time."""
 
 
-def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
+def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
     """Return the convolution without bias, ``(n, *size, c_out)``, at stride 1 and without groups."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     kh, kw, c, c_out = weight.shape
     h, w = x.shape[1:3]
-    y = zeros(x, (len(x), *size, c_out))
+    y = pooled_zeros(x, (len(x), *size, c_out))
     matrix = weight.transpose(2, 0, 1, 3).reshape(c, -1)  # (c, kh·kw·c_out)
 
     def add(block: Block) -> None:
@@ -35,7 +35,7 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
         last = min(h, block.r1 - 1 - conv.padding[0] + conv.dilation[0] * (kh - 1) + 1)
         if last <= first:  # a block that contains only padding
             return
-        products = empty(x, (block.n1 - block.n0, last - first, w, kh, kw, c_out))
+        products = pooled_empty(x, (block.n1 - block.n0, last - first, w, kh, kw, c_out))
         pixels = x[block.n0 : block.n1, first:last]
         xp.matmul(pixels.reshape(-1, c), matrix, out=products.reshape(-1, matrix.shape[1]))
         target = y[block.n0 : block.n1, block.r0 : block.r1]
@@ -47,25 +47,25 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair) -> Array:
                 part = target[:, v.out, u.out]
                 part += products[:, rows, u.source, i, j]
 
-    for_each(add, _blocks(y.shape, weight), y.size * weight[..., 0].size)
+    parallel_for(add, _blocks(y.shape, weight), y.size * weight[..., 0].size)
     return y
 
 
-def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW = xᵀ · columns(dy), rotated by 180°; of ``weight`` only the shape is used."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     kh, kw, c, c_out = weight.shape
     grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
-    back = Convolution(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, 1)
+    back = ConvSpec(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, 1)
 
     def multiply(share: Sequence[Block]) -> Array:
-        total = zeros(x, (c, kh * kw * c_out))
+        total = pooled_zeros(x, (c, kh * kw * c_out))
         for block in share:
             pixels = x[block.n0 : block.n1, block.r0 : block.r1].reshape(-1, c)
             total += xp.matmul(pixels.T, columns(dy, back, block)[0])
         return total
 
-    total, *others = share_out(multiply, _blocks(x.shape, weight), dy.size * weight[..., 0].size)
+    total, *others = parallel_map(multiply, _blocks(x.shape, weight), dy.size * weight[..., 0].size)
     for other in others:
         total += other
     dweight: Array = total.reshape(c, kh, kw, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)

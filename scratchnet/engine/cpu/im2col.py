@@ -16,12 +16,12 @@ Reference: Chellapilla, Puri, Simard, "High performance convolutional neural net
 
 from collections.abc import Sequence
 
-from scratchnet.arrays import Array, namespace
-from scratchnet.engine.cpu.parallel import for_each, share_out, thread_count
-from scratchnet.engine.memory.pool import empty, zeros
+from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.cpu.parallel import parallel_for, parallel_map, thread_count
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.engine.modes import is_textbook
-from scratchnet.ops.geometry import Block, Convolution, Pair, blocks, tap
+from scratchnet.ops.geometry import Block, ConvSpec, Pair, blocks, tap
 from scratchnet.ops.shape import row_of
 
 SCRATCH_BYTES = 1 << 20
@@ -34,14 +34,14 @@ ENOUGH_CHANNELS = 64
 """Channels that are worth a matrix product of their own."""
 
 
-def convolve(x: Array, weight: Array, conv: Convolution, size: Pair, bias: Array | None = None) -> Array:
+def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | None = None) -> Array:
     """Return the convolution, ``(n, *size, c_out)``.
 
     ``conv.padding`` is the padding above and to the left; it may be negative. The output ``size`` determines how many
     zeros are added below and to the right.
     """
-    xp = namespace(x)
-    y = empty(x, (len(x), *size, weight.shape[3]))
+    xp = get_array_module(x)
+    y = pooled_empty(x, (len(x), *size, weight.shape[3]))
     matrices = _weight_matrices(weight, conv.groups)  # (groups, kh·kw·c/groups, c_out/groups)
     row = None if bias is None else row_of(bias, size[1])
 
@@ -57,26 +57,26 @@ def convolve(x: Array, weight: Array, conv: Convolution, size: Pair, bias: Array
             if bias is not None:
                 target += bias
 
-    for_each(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
+    parallel_for(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
     return y
 
 
-def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW = columns(x)ᵀ · dY, summed over the blocks; shape as ``weight``, of which only the shape is used."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     groups = conv.groups
 
     def multiply(share: Sequence[Block]) -> Array:
         shape = groups, weight[..., 0].size, dy.shape[3] // groups
-        total = empty(x, shape) if share else zeros(x, shape)
+        total = pooled_empty(x, shape) if share else pooled_zeros(x, shape)
         for i, block in enumerate(share):
-            term = empty(x, total.shape) if i else total
+            term = pooled_empty(x, total.shape) if i else total
             xp.matmul(columns(x, conv, block).swapaxes(1, 2), _group(_view(dy, block), groups), out=term)
             if i:
                 total += term
         return total
 
-    total, *others = share_out(multiply, _blocks(dy.shape, x, weight), dy.size * weight[..., 0].size)
+    total, *others = parallel_map(multiply, _blocks(dy.shape, x, weight), dy.size * weight[..., 0].size)
     for other in others:
         total += other
     kh, kw, cg, _ = weight.shape
@@ -84,12 +84,12 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
     return dweight
 
 
-def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return dx ``(n, *size, c_in)``: add ``dY · Wᵀ`` to the receptive field of each output pixel (col2im)."""
-    xp = namespace(dy)
+    xp = get_array_module(dy)
     n, oh, ow, _ = dy.shape
     kh, kw, cg, _ = weight.shape
-    dx = zeros(dy, (n, *size, cg * conv.groups))
+    dx = pooled_zeros(dy, (n, *size, cg * conv.groups))
     matrices = _weight_matrices(weight, conv.groups).swapaxes(1, 2)  # (groups, c_out/groups, kh·kw·c_in/groups)
     by_image: dict[int, list[Block]] = {}  # blocks of one image overlap in dx, so one thread adds all of them
     for block in _blocks((n, oh, ow, 0), dx, weight):
@@ -107,11 +107,11 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> A
                     target = dx[block.n0 : block.n1, v.source, u.source]
                     target.reshape(*target.shape[:3], conv.groups, cg)[...] += products[:, v.out, u.out, i, j]
 
-    share_out(scatter, list(by_image.values()), n * oh * ow * weight.size)
+    parallel_map(scatter, list(by_image.values()), n * oh * ow * weight.size)
     return dx
 
 
-def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return what :func:`input_gradient` returns, for one group and maps with fewer pixels than channels.
 
     The weights then take most of the memory, so they are multiplied without a copy, and every core computes its own
@@ -119,7 +119,7 @@ def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: Convol
     """
     n, oh, ow, c_out = dy.shape
     kh, kw, c, _ = weight.shape
-    dx = zeros(dy, (n, *size, c))
+    dx = pooled_zeros(dy, (n, *size, c))
     rows, taps = dy.reshape(-1, c_out), weight.reshape(kh * kw, c, c_out)
     width = max(ENOUGH_CHANNELS, SCRATCH_BYTES // (kh * kw * len(rows) * dy.itemsize))
     width = min(width, -(-c // thread_count()))
@@ -127,16 +127,16 @@ def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: Convol
 
     def scatter(share: Sequence[slice]) -> None:
         for part in share:
-            products = empty(dy, (kh, kw, n, oh, ow, part.stop - part.start))
+            products = pooled_empty(dy, (kh, kw, n, oh, ow, part.stop - part.start))
             flat = products.reshape(kh * kw, len(rows), -1)
-            namespace(dy).matmul(rows, taps[:, part].swapaxes(1, 2), out=flat)
+            get_array_module(dy).matmul(rows, taps[:, part].swapaxes(1, 2), out=flat)
             for i in range(kh):
                 v = tap(i * conv.dilation[0], size[0], oh, conv.stride[0], conv.padding[0])
                 for j in range(kw):
                     u = tap(j * conv.dilation[1], size[1], ow, conv.stride[1], conv.padding[1])
                     dx[:, v.source, u.source, part] += products[i, j, :, v.out, u.out]
 
-    share_out(scatter, parts, n * oh * ow * weight.size)
+    parallel_map(scatter, parts, n * oh * ow * weight.size)
     return dx
 
 
@@ -152,16 +152,16 @@ def _blocks(shape: tuple[int, ...], x: Array, weight: Array) -> list[Block]:
 def _weight_matrices(weight: Array, groups: int) -> Array:
     """Reshape the weight to one matrix per group: (groups, kh·kw·c_in/groups, c_out/groups)."""
     if not weight.flags.c_contiguous:  # a rotated kernel
-        laid_out = empty(weight, weight.shape)
+        laid_out = pooled_empty(weight, weight.shape)
         laid_out[...] = weight
         weight = laid_out
     matrices: Array = weight.reshape(-1, groups, weight.shape[3] // groups).swapaxes(0, 1)
     return matrices
 
 
-def columns(x: Array, conv: Convolution, block: Block) -> Array:
+def columns(x: Array, conv: ConvSpec, block: Block) -> Array:
     """Gather each output pixel's receptive field as a row: (groups, positions, kh·kw·c_in/groups)."""
-    xp = namespace(x)
+    xp = get_array_module(x)
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.stride, conv.dilation
     images, rows, cols = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
     source = _window(x, conv, block)
@@ -173,12 +173,12 @@ def columns(x: Array, conv: Convolution, block: Block) -> Array:
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
     else:
         patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))
-    copied = empty(x, patches.shape)
+    copied = pooled_empty(x, patches.shape)
     copy_pixels(patches, copied)
     return copied.reshape(conv.groups, images * rows * cols, kh * kw * cg)
 
 
-def _window(x: Array, conv: Convolution, block: Block) -> Array:
+def _window(x: Array, conv: ConvSpec, block: Block) -> Array:
     """Return the part of ``x`` that ``block`` of the output reads, padded with zeros where it extends past the edge."""
     h, w = x.shape[1:3]
     spans = []
@@ -189,7 +189,7 @@ def _window(x: Array, conv: Convolution, block: Block) -> Array:
     (top, bottom), (left, right) = spans
     if top >= 0 and left >= 0 and bottom <= h and right <= w:
         return x[block.n0 : block.n1, top:bottom, left:right]
-    padded = zeros(x, (block.n1 - block.n0, bottom - top, right - left, x.shape[3]))
+    padded = pooled_zeros(x, (block.n1 - block.n0, bottom - top, right - left, x.shape[3]))
     v, u = tap(0, h, bottom - top, 1, -top), tap(0, w, right - left, 1, -left)
     padded[:, v.out, u.out] = x[block.n0 : block.n1, v.source, u.source]
     return padded

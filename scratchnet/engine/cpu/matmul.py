@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from scratchnet.arrays import Array, namespace
-from scratchnet.engine.cpu.parallel import for_each, share_out, thread_count
-from scratchnet.engine.memory.pool import zeros
+from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.cpu.parallel import parallel_for, parallel_map, thread_count
+from scratchnet.engine.memory.pool import pooled_zeros
 
 SMALL = 1 << 18
 """Multiply-adds up to which a BLAS takes a transposed matrix as it lies. It copies it for a larger product, which takes
@@ -23,7 +23,7 @@ def product(a: Array, b: Array, out: Array) -> None:
     b : (k, columns)
     out : (rows, columns)
     """
-    xp = namespace(a)
+    xp = get_array_module(a)
     rows, columns = out.shape
     pieces = _pieces(max(rows, columns))
     if 1 < rows < columns and b.strides[0] < b.strides[1]:
@@ -36,20 +36,20 @@ def product(a: Array, b: Array, out: Array) -> None:
         else:
             xp.matmul(a, b[:, piece], out=out[:, piece])
 
-    for_each(multiply, pieces, a.size * columns)
+    parallel_for(multiply, pieces, a.size * columns)
 
 
 def product_over_rows(a: Array, b: Array) -> Array:
     """Return ``aᵀ · b`` for tall matrices (rows, k) and (rows, columns); each core sums over some of the rows."""
-    xp = namespace(a)
+    xp = get_array_module(a)
 
     def multiply(share: Sequence[slice]) -> Array:
-        total = zeros(a, (a.shape[1], b.shape[1]))
+        total = pooled_zeros(a, (a.shape[1], b.shape[1]))
         for piece in share:
             total += xp.matmul(a[piece].T, b[piece])
         return total
 
-    total, *others = share_out(multiply, _pieces(len(a)), a.size * b.shape[1])
+    total, *others = parallel_map(multiply, _pieces(len(a)), a.size * b.shape[1])
     for other in others:
         total += other
     return total

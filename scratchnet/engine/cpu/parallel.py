@@ -5,7 +5,7 @@ operations on all cores. One persistent worker per additional core waits on a qu
 pool's bookkeeping, costs more than a small layer), and the caller computes a share itself.
 
 Each thread multiplies its own blocks, with the BLAS limited to one thread: BLAS threads split a small product
-inefficiently and would compete with these threads for the cores. Outside of :func:`share_out` and
+inefficiently and would compete with these threads for the cores. Outside of :func:`parallel_map` and
 :func:`one_blas_thread` the BLAS settings are unchanged.
 
 After a fork (``multiprocessing`` on Linux before Python 3.14) the child has none of these threads. It starts its own
@@ -58,11 +58,11 @@ WORTH = 4_000_000
 """Operations from which on sharing pays in a replay, which has no Python in between. Below ENOUGH the shares are the
 same without a replay, but done one after the other, so that sums come out alike."""
 
-PER_NUMBER = 16
+PER_ELEMENT = 16
 """Operations that one number of an element-wise pass counts for; such passes wait for the memory."""
 
 
-def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operations: int) -> list[R]:
+def parallel_map(function: Callable[[Sequence[T]], R], items: Sequence[T], operations: int) -> list[R]:
     """Call ``function`` with a share of the items on every core and return the results in the order of the shares.
 
     Shares are contiguous. Items are in the order of images and rows, so each core continues with data that it computed
@@ -74,7 +74,7 @@ def share_out(function: Callable[[Sequence[T]], R], items: Sequence[T], operatio
     function : (sequence of items) -> result
     items : sequence
     operations : int
-        Multiply-adds of the whole work, or :data:`PER_NUMBER` times the numbers it touches. Less than :data:`WORTH` is
+        Multiply-adds of the whole work, or :data:`PER_ELEMENT` times the numbers it touches. Less than :data:`WORTH` is
         one share; less than :data:`ENOUGH` is done share by share in the caller.
     """
     if _IN_SHARE.get():
@@ -105,7 +105,7 @@ def stretches(items: Sequence[T], count: int) -> list[Sequence[T]]:
     return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
 
 
-def for_each(function: Callable[[T], None], items: Sequence[T], operations: int) -> None:
+def parallel_for(function: Callable[[T], None], items: Sequence[T], operations: int) -> None:
     """Call ``function`` with every item, distributed over the cores.
 
     The arrays allocated for one item are freed before the next item, which then reuses the same memory in the cache.
@@ -115,7 +115,7 @@ def for_each(function: Callable[[T], None], items: Sequence[T], operations: int)
         for item in share:
             function(item)
 
-    share_out(go_through, items, operations)
+    parallel_map(go_through, items, operations)
 
 
 def _run(shares: list[Sequence[T]], function: Callable[[Sequence[T]], R]) -> list[R]:
@@ -210,7 +210,7 @@ def row_pieces(x: Any) -> list[slice]:
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
 
 
-def over_rows(function: Callable[..., None], *maps: Any) -> None:
+def parallel_rows(function: Callable[..., None], *maps: Any) -> None:
     """Call ``function`` on matching pieces of maps, on all cores.
 
     Parameters
@@ -220,11 +220,11 @@ def over_rows(function: Callable[..., None], *maps: Any) -> None:
     maps : arrays (n, h, w, c) of one shape
         Those that are written to must be contiguous.
     """
-    over_numbered_rows(lambda _, *pieces: function(*pieces), *maps)
+    parallel_numbered_rows(lambda _, *pieces: function(*pieces), *maps)
 
 
-def over_numbered_rows(function: Callable[..., None], *maps: Any) -> None:
-    """Like :func:`over_rows`, but ``function`` takes the index of the piece in :func:`row_pieces` first."""
+def parallel_numbered_rows(function: Callable[..., None], *maps: Any) -> None:
+    """Like :func:`parallel_rows`, but ``function`` takes the index of the piece in :func:`row_pieces` first."""
     n, h, w, c = maps[0].shape
     views = [m.reshape(n * h, w * c) for m in maps]
 
@@ -232,4 +232,4 @@ def over_numbered_rows(function: Callable[..., None], *maps: Any) -> None:
         number, piece = numbered
         function(number, *(view[piece] for view in views))
 
-    for_each(work, list(enumerate(row_pieces(maps[0]))), PER_NUMBER * n * h * w * c)
+    parallel_for(work, list(enumerate(row_pieces(maps[0]))), PER_ELEMENT * n * h * w * c)

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu import im2col
-from scratchnet.engine.memory.pool import empty, zeros
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.ops.geometry import ConvSpec, Pair
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,26 @@ class Phases:
     shift: int
 
 
-def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return dx ``(n, *size, c_in)`` for a convolution of one group without dilation."""
     (sh, sw), c = conv.stride, weight.shape[2]
     n = len(dy)
     whole = (-(-size[0] // sh), -(-size[1] // sw))  # pixels of every phase; the last ones may hang over
     fits = (whole[0] * sh, whole[1] * sw) == tuple(size)
     covered = min(conv.kernel[0] - sh, conv.kernel[1] - sw) >= 0  # every phase has a tap
-    dx = (empty if covered else zeros)(dy, (n, whole[0] * sh, whole[1] * sw, c))
+    dx = (pooled_empty if covered else pooled_zeros)(dy, (n, whole[0] * sh, whole[1] * sw, c))
     grid = dx.reshape(n, whole[0], sh, whole[1], sw, c)
     for down, across in product(_phases(conv, 0), _phases(conv, 1)):
         kernel = _kernel(weight, conv.stride, down, across)
         before = (down.taps - 1 - down.shift, across.taps - 1 - across.shift)
-        small = Convolution((down.taps, across.taps), (1, 1), before, (1, 1), 1)
+        small = ConvSpec((down.taps, across.taps), (1, 1), before, (1, 1), 1)
         maps = im2col.convolve(dy, kernel, small, whole).reshape(n, *whole, down.count, across.count, c)
         target = grid[:, :, down.first : down.first + down.count, :, across.first : across.first + across.count]
         target[...] = maps.transpose(0, 1, 3, 2, 4, 5)
     return dx if fits else dx[:, : size[0], : size[1]].copy()
 
 
-def _phases(conv: Convolution, axis: int) -> Iterator[Phases]:
+def _phases(conv: ConvSpec, axis: int) -> Iterator[Phases]:
     """Group the phases of one axis that share a matrix product; skip phases without taps."""
     k, s, p = conv.kernel[axis], conv.stride[axis], conv.padding[axis]
     found: list[Phases] = []
@@ -81,7 +81,7 @@ def _phases(conv: Convolution, axis: int) -> Iterator[Phases]:
 
 def _kernel(weight: Array, stride: Pair, down: Phases, across: Phases) -> Array:
     """Return the taps of all phases of a group as one kernel: (taps, taps, c_out, phases · phases · c_in)."""
-    xp = namespace(weight)
+    xp = get_array_module(weight)
 
     def taps(axis: int, phases: Phases, f: int) -> slice:
         start = phases.start + f
@@ -94,5 +94,5 @@ def _kernel(weight: Array, stride: Pair, down: Phases, across: Phases) -> Array:
         ],
         axis=2,
     )  # (taps, taps, phases, phases, c_in, c_out)
-    turned: Array = kernel[::-1, ::-1].transpose(0, 1, 5, 2, 3, 4)
-    return turned.reshape(down.taps, across.taps, weight.shape[3], -1)
+    flipped: Array = kernel[::-1, ::-1].transpose(0, 1, 5, 2, 3, 4)
+    return flipped.reshape(down.taps, across.taps, weight.shape[3], -1)

@@ -37,11 +37,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu import winograd_transforms
-from scratchnet.engine.cpu.parallel import for_each, over_rows, share_out, thread_count
+from scratchnet.engine.cpu.parallel import parallel_for, parallel_map, parallel_rows, thread_count
 from scratchnet.engine.cpu.winograd_transforms import ALL, Matrices
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import Block, Pair, blocks
 
 SCRATCH_BYTES = 2 << 20
@@ -63,7 +63,7 @@ FEWEST_ROWS = 256
 """Tiles that are held of a wide layer all the same, so that fetching the kernels pays."""
 
 
-def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, turned: bool = False) -> Array:
+def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, flipped: bool = False) -> Array:
     """Convolve ``x`` (n, h, w, c_in) with ``weight`` (3, 3, c_in, c_out) at stride 1.
 
     Parameters
@@ -79,13 +79,13 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
     (n, h + 2·padding − 2, w + 2·padding − 2, c_out)
     """
     n, h, w, _ = x.shape
-    y = empty(x, (n, h + 2 * padding[0] - 2, w + 2 * padding[1] - 2, weight.shape[2 if turned else 3]))
-    _run(Work(x, padding, winograd_transforms.matrices(tile, x), weight, bias, turned, y=y))
+    y = pooled_empty(x, (n, h + 2 * padding[0] - 2, w + 2 * padding[1] - 2, weight.shape[2 if flipped else 3]))
+    _run(Work(x, padding, winograd_transforms.matrices(tile, x), weight, bias, flipped, y=y))
     return y
 
 
 def conv3x3_backward(
-    dy: Array, x: Array, weight: Array, padding: Pair, tile: int, turned: bool, out: Array | None = None
+    dy: Array, x: Array, weight: Array, padding: Pair, tile: int, flipped: bool, out: Array | None = None
 ) -> tuple[Array, Array]:
     """Return both gradients of a layer whose gradient with respect to the input is a convolution of ``dy``.
 
@@ -95,7 +95,7 @@ def conv3x3_backward(
     x : (n, h, w, c_in)
         The layer's input.
     weight, padding, tile, turned
-        Arguments with ``dx = conv3x3(dy, weight, None, padding, tile, turned)``: turned for a convolution with padding
+        Arguments with ``dx = conv3x3(dy, weight, None, padding, tile, flipped)``: turned for a convolution with padding
         2 − ``padding``, not turned for a transposed convolution.
     out : as ``weight``, or None
         Array that a wide layer writes dweight to.
@@ -105,9 +105,9 @@ def conv3x3_backward(
     dx : as ``x``
     dweight : as ``weight``
     """
-    dx = empty(dy, x.shape)
+    dx = pooled_empty(dy, x.shape)
     (dweight,) = _run(
-        Work(dy, padding, winograd_transforms.matrices(tile, dy), weight, None, turned, y=dx, met=x, out=out)
+        Work(dy, padding, winograd_transforms.matrices(tile, dy), weight, None, flipped, y=dx, met=x, out=out)
     )
     return dx, dweight
 
@@ -141,7 +141,7 @@ class Work:
     constants: Matrices
     weight: Array | None = None
     bias: Array | None = None
-    turned: bool = False
+    flipped: bool = False
     y: Array | None = None
     met: Array | None = None
     out: Array | None = None
@@ -173,12 +173,12 @@ class Work:
 
     def room(self, count: int, like: Array) -> Array:
         """Allocate memory for ``count`` transformed tiles with the channels of ``like``."""
-        return empty(self.x, (self.constants.patch**2, count, like.shape[3]))
+        return pooled_empty(self.x, (self.constants.patch**2, count, like.shape[3]))
 
     def kernels(self, part: slice) -> Array:
         """Return the transformed kernels, for some of the frequencies."""
         assert self.weight is not None
-        return winograd_transforms.transform_kernel(self.weight, self.constants, part, self.turned)
+        return winograd_transforms.transform_kernel(self.weight, self.constants, part, self.flipped)
 
     def transform(self, block: Block, patches: Array, others: Array | None) -> None:
         """Transform the patches of a block, and the tiles that they are multiplied with."""
@@ -193,13 +193,13 @@ class Work:
 
     def in_order(self, patches: Array, others: Array) -> tuple[Array, Array]:
         """Return the two in the order of the kernel's axes."""
-        return (others, patches) if self.turned else (patches, others)
+        return (others, patches) if self.flipped else (patches, others)
 
 
 def products_of(left: Array, right: Array) -> Array:
     """Sum the products of patches and tiles: a kernel's gradient, still transformed."""
-    products = empty(left, (len(left), left.shape[2], right.shape[2]))
-    namespace(left).matmul(left.swapaxes(1, 2), right, out=products)
+    products = pooled_empty(left, (len(left), left.shape[2], right.shape[2]))
+    get_array_module(left).matmul(left.swapaxes(1, 2), right, out=products)
     return products
 
 
@@ -208,7 +208,7 @@ def _run(work: Work) -> list[Array]:
     wide = _is_wide(work.x.shape[3], work.tiled.shape[3])
     dweights = (_by_frequency if wide else _by_block)(work)
     for other in dweights[1:]:
-        over_rows(lambda a, b: namespace(a).add(a, b, out=a), dweights[0], other)
+        parallel_rows(lambda a, b: get_array_module(a).add(a, b, out=a), dweights[0], other)
     return dweights[:1]
 
 
@@ -225,11 +225,11 @@ def _by_block(work: Work) -> list[Array]:
         total = None
         for block in share:
             total = _through(work, block, kernels, total)
-        return [] if total is None else [winograd_transforms.kernel_gradient(total, work.constants, work.turned)]
+        return [] if total is None else [winograd_transforms.kernel_gradient(total, work.constants, work.flipped)]
 
     channels = work.x.shape[3] + work.tiled.shape[3]
     limit = max(min(channels, FEWEST_TILES), SCRATCH_BYTES // work.tile_bytes)
-    found = share_out(go_through, work.blocks(limit, 2 * thread_count()), work.operations)
+    found = parallel_map(go_through, work.blocks(limit, 2 * thread_count()), work.operations)
     return [dweight for dweights in found for dweight in dweights]
 
 
@@ -241,7 +241,7 @@ def _through(work: Work, block: Block, kernels: Array | None, total: Array | Non
     work.transform(block, patches, others)
     if work.y is not None:
         products = work.room(count, work.y)
-        namespace(products).matmul(patches, kernels, out=products)
+        get_array_module(products).matmul(patches, kernels, out=products)
         work.write(products, block)
         del products
     if others is None:
@@ -274,15 +274,15 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
         block, place = placed
         work.transform(block, patches[:, place], None if others is None else others[:, place])
 
-    for_each(transform, turn, work.operations)
+    parallel_for(transform, turn, work.operations)
     if work.y is not None:
         products = work.room(count, work.y)
 
         def multiply(part: slice) -> None:
-            namespace(products).matmul(patches[part], work.kernels(part), out=products[part])
+            get_array_module(products).matmul(patches[part], work.kernels(part), out=products[part])
 
-        for_each(multiply, [slice(f, f + a) for f in range(0, a * a, a)], work.operations)
-        for_each(lambda placed: work.write(products[:, placed[1]], placed[0]), turn, work.operations)
+        parallel_for(multiply, [slice(f, f + a) for f in range(0, a * a, a)], work.operations)
+        parallel_for(lambda placed: work.write(products[:, placed[1]], placed[0]), turn, work.operations)
     return None if others is None else _kernel_gradient(work, patches, others, dweight)
 
 
@@ -290,18 +290,18 @@ def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | 
     """Return the kernel's gradient, that of turns ``before`` included: every core has its own columns of it."""
     left, right = work.in_order(patches, others)
     shape = 3, 3, left.shape[2], right.shape[2]
-    dweight = before if before is not None else empty(left, shape) if work.out is None else work.out
+    dweight = before if before is not None else pooled_empty(left, shape) if work.out is None else work.out
 
     def add(columns: slice) -> None:
         total = products_of(left, right[:, :, columns])
-        term = winograd_transforms.kernel_gradient(total, work.constants, work.turned)
+        term = winograd_transforms.kernel_gradient(total, work.constants, work.flipped)
         if before is None:
             dweight[..., columns] = term
         else:
             dweight[..., columns] += term
 
     parts = [slice(c, c + COLUMNS) for c in range(0, right.shape[2], COLUMNS)]
-    for_each(add, parts, work.operations)
+    parallel_for(add, parts, work.operations)
     return dweight
 
 

@@ -2,26 +2,26 @@
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
-from scratchnet.engine.memory.pool import empty
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.ops.geometry import ConvSpec, Pair
 
 
-def im2col(x: Array, conv: Convolution, output: Pair) -> Array:
+def im2col(x: Array, conv: ConvSpec, output: Pair) -> Array:
     """Return what each of ``output`` (oh, ow) pixels sees, a row each: (n·oh·ow, kh·kw·c)."""
     (x,) = contiguous(x)
     n, h, w, c = x.shape
-    columns = empty(x, (n * output[0] * output[1], conv.kernel[0] * conv.kernel[1] * c))
+    columns = pooled_empty(x, (n * output[0] * output[1], conv.kernel[0] * conv.kernel[1] * c))
     grid, block = rows_and_numbers(*columns.shape)
     launch("columns", "im2col", x.dtype, grid, block, x, columns, len(columns), h, w, c, *output, *_settings(conv))
     return columns
 
 
-def col2im(columns: Array, conv: Convolution, output: Pair, dx: Array) -> None:
+def col2im(columns: Array, conv: ConvSpec, output: Pair, dx: Array) -> None:
     """Write to ``dx`` (n, h, w, c) the sum of all entries of ``columns`` that :func:`im2col` takes from a number."""
     n, h, w, c = dx.shape
     grid, block = rows_and_numbers(n * h, w * c)
     launch("columns", "col2im", dx.dtype, grid, block, columns, dx, n * h, h, w, c, *output, *_settings(conv))
 
 
-def _settings(conv: Convolution) -> tuple[int, ...]:
+def _settings(conv: ConvSpec) -> tuple[int, ...]:
     return (*conv.kernel, *conv.stride, *conv.padding, *conv.dilation)

@@ -3,19 +3,19 @@
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
 from scratchnet.engine.cuda.sums import Chunks, finish
-from scratchnet.engine.memory.pool import empty
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.ops.geometry import ConvSpec, Pair
 
 
-def fits(weight: Array, conv: Convolution) -> bool:
+def fits(weight: Array, conv: ConvSpec) -> bool:
     """Return whether every channel has one kernel of its own."""
     return weight.shape[2:] == (1, conv.groups)
 
 
-def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, output: Pair) -> Array:
+def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, output: Pair) -> Array:
     """Return the convolution, ``(n, *output, c)``."""
     x, weight = contiguous(x, weight)
-    y = empty(x, (len(x), *output, x.shape[3]))
+    y = pooled_empty(x, (len(x), *output, x.shape[3]))
     rows = len(x) * output[0]
     sizes = _sizes(rows, x.shape, output, conv)
     launch("depthwise", "depthwise", x.dtype, *rows_and_numbers(rows, output[1] * x.shape[3]), x, weight, y, *sizes)
@@ -24,10 +24,10 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, out
     return y
 
 
-def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> Array:
+def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return dx ``(n, *size, c)``."""
     dy, weight = contiguous(dy, weight)
-    dx = empty(dy, (len(dy), *size, dy.shape[3]))
+    dx = pooled_empty(dy, (len(dy), *size, dy.shape[3]))
     rows = len(dy) * size[0]
     sizes = _sizes(rows, dx.shape, dy.shape[1:3], conv)
     shape = rows_and_numbers(rows, size[1] * dy.shape[3])
@@ -35,7 +35,7 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: Convolution) -> A
     return dx
 
 
-def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW as ``weight``, of which only the shape is used."""
     dy, x = contiguous(dy, x)
     taps, chunks = conv.kernel[0] * conv.kernel[1], Chunks.of(dy)
@@ -47,6 +47,6 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
     return finish(parts, dy).reshape(weight.shape)
 
 
-def _sizes(rows: int, shape: tuple[int, ...], output: Pair, conv: Convolution) -> tuple[int, ...]:
+def _sizes(rows: int, shape: tuple[int, ...], output: Pair, conv: ConvSpec) -> tuple[int, ...]:
     """Return what the kernels call SIZES, for an input of ``shape``."""
     return (rows, *shape[1:], *output, *conv.kernel, *conv.stride, *conv.padding, *conv.dilation)

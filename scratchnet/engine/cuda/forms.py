@@ -26,12 +26,12 @@ from typing import Any
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda import implicit, shifted, winograd
 from scratchnet.engine.modes import is_precise, matrix_precision_in_use
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.ops.geometry import ConvSpec, Pair
 
 TABLE = "forms.json"
 
 
-class Form(Enum):
+class Algorithm(Enum):
     """How to compute a convolution."""
 
     PRODUCT = "one matrix product"
@@ -100,12 +100,12 @@ def thresholds(x: Array) -> Thresholds:
 def choose(
     x: Array,
     weight: Array,
-    conv: Convolution,
+    conv: ConvSpec,
     size: Pair,
     output: Pair,
     precise: bool,
     given: Thresholds | None = None,
-) -> Form:
+) -> Algorithm:
     """Choose the form for an input of ``size`` and an output of ``output`` pixels; of ``x`` count images and dtype.
 
     The thresholds are the table's, if none are ``given``.
@@ -113,20 +113,22 @@ def choose(
     c, c_out = weight.shape[2:]
     covers = conv.kernel == size and conv.dilation == (1, 1)
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
-        return Form.PRODUCT
+        return Algorithm.PRODUCT
     limits = given or thresholds(x)
     tiles = len(x) * -(-output[0] // 4) * -(-output[1] // 4)
     wide = min(c, c_out) >= limits.winograd_channels and tiles >= limits.winograd_tiles
     exact = precise or is_precise() or x.dtype.itemsize == 8
     if winograd.fits(conv) and wide and not exact and matrix_precision_in_use() == "float32":
-        return Form.WINOGRAD
+        return Algorithm.WINOGRAD
     many = implicit.tiles(len(x), output) >= limits.implicit_tiles
     thin = min(c, c_out) <= limits.implicit_channels
     if many and thin and implicit.fits(conv, size, output, c, c_out, x.dtype.itemsize):
-        return Form.IMPLICIT
+        return Algorithm.IMPLICIT
     return choose_products(conv, c, limits)
 
 
-def choose_products(conv: Convolution, c: int, limits: Thresholds) -> Form:
+def choose_products(conv: ConvSpec, c: int, limits: Thresholds) -> Algorithm:
     """Choose between the forms that live on cuBLAS's products, for every convolution."""
-    return Form.SHIFTED if shifted.fits(conv) and conv.kernel[1] * c >= limits.shifted_numbers else Form.COLUMNS
+    return (
+        Algorithm.SHIFTED if shifted.fits(conv) and conv.kernel[1] * c >= limits.shifted_numbers else Algorithm.COLUMNS
+    )

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.modes import matrix_precision_in_use
 
 REAL = {"float32": 0, "float64": 1}
@@ -119,7 +119,7 @@ def product_over_rows(a: Array, b: Array) -> Array:
     """
     (rows, k), columns = a.shape, b.shape[1]
     parts, size = cut_rows(rows, k, columns)
-    sums = empty(a, (parts, k, columns))
+    sums = pooled_empty(a, (parts, k, columns))
     whole = rows // size
     left, right = Matrices(a, size, k, apart=size * k), Matrices(b, size, columns, apart=size * columns)
     multiply(left, right, Matrices(sums, k, columns, apart=k * columns), whole, turn_a=True)

@@ -40,9 +40,9 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import THREADS, bias_or, contiguous, launch
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.modes import matrix_precision_in_use
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.ops.geometry import ConvSpec, Pair
 
 TILE = 16
 """Pixels of a block's tile along each side."""
@@ -87,7 +87,7 @@ class Blocking:
         return None
 
 
-def fits(conv: Convolution, size: Pair, output: Pair, c: int, c_out: int, itemsize: int) -> bool:
+def fits(conv: ConvSpec, size: Pair, output: Pair, c: int, c_out: int, itemsize: int) -> bool:
     """Return whether a convolution can be computed so: stride 1, no dilation, a small kernel, 32-bit offsets."""
     plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1 and max(conv.kernel) <= LARGEST_KERNEL
     (h, w), (oh, ow), (kh, kw) = size, output, conv.kernel
@@ -100,12 +100,12 @@ def tiles(n: int, output: Pair) -> int:
     return n * -(-output[0] // TILE) * -(-output[1] // TILE)
 
 
-def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, output: Pair) -> Array:
+def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, output: Pair) -> Array:
     """Return the convolution, ``(n, *output, c_out)``."""
     x, weight = contiguous(x, weight)
     n, h, w, c = x.shape
     c_out, (kh, kw) = weight.shape[3], conv.kernel
-    y = empty(x, (n, *output, c_out))
+    y = pooled_empty(x, (n, *output, c_out))
     blocking = Blocking.of(conv.kernel, c_out, x.itemsize)
     assert blocking is not None  # see fits
     shortened = x.dtype == np.float32 and matrix_precision_in_use() != "float32"

@@ -4,7 +4,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 
 TILE_BYTES = 40960
 """Shared memory for the logits of a block's pixels."""
@@ -26,8 +26,8 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     if most == 0:
         raise ValueError(f"softmax_cross_entropy: {classes} classes are more than a GPU's shared memory holds")
     threads = min(THREADS // 2, 1 << (most.bit_length() - 1))
-    dlogits = empty(logits, logits.shape)
-    parts, loss = empty(logits, (-(-pixels // threads),), np.float64), empty(logits, (), np.float64)
+    dlogits = pooled_empty(logits, logits.shape)
+    parts, loss = pooled_empty(logits, (-(-pixels // threads),), np.float64), pooled_empty(logits, (), np.float64)
     given = logits, labels, factors, dlogits, parts, np.int64(pixels), classes, pitch
     launch("losses", "softmax_cross_entropy", logits.dtype, (len(parts),), (threads,), *given)
     launch("losses", "add_parts", logits.dtype, (1,), (THREADS,), parts, loss, len(parts))

@@ -12,7 +12,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch, rows_and_numbers
 from scratchnet.engine.cuda.sums import Chunks
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.normalization import Normalized
 
 FILE = "normalization"
@@ -57,7 +57,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     (x,) = contiguous(x)
     chunks = Chunks.of(x)
     parts, c, pixels = chunks.parts(x, 2), chunks.channels, np.int64(chunks.pixels)
-    mean, variance = empty(x, (c,)), empty(x, (c,))
+    mean, variance = pooled_empty(x, (c,)), pooled_empty(x, (c,))
     launch(FILE, "chunk_moments", x.dtype, chunks.first, chunks.block, x, parts, pixels, chunks.size, c)
     sizes = pixels, chunks.count, chunks.size, c
     launch(FILE, "finish_moments", x.dtype, chunks.second, chunks.block, parts, mean, variance, *sizes)
@@ -76,10 +76,10 @@ def batch_norm_fixed(
     """Normalise by given statistics; as :func:`scratchnet.ops.normalization.batch_norm_fixed`."""
     x, gamma, beta, mean, variance = contiguous(x, gamma, beta, mean, variance)
     n, h, w, c = x.shape
-    inverse_std, scale, shift = (empty(x, (c,)) for _ in range(3))
+    inverse_std, scale, shift = (pooled_empty(x, (c,)) for _ in range(3))
     given = gamma, beta, mean, variance, inverse_std, scale, shift, float(eps), c
     launch(FILE, "scale_and_shift", x.dtype, (-(-c // THREADS),), (THREADS,), *given)
-    y = empty(x, x.shape)
+    y = pooled_empty(x, x.shape)
     grid, block = rows_and_numbers(n * h, w * c)
     launch(FILE, "apply", x.dtype, grid, block, x, y, scale, shift, n * h, w * c, c, relu)
     return y, Scaled(x, None, mean, variance, inverse_std, scale=scale, shift=shift, relu=relu)
@@ -143,7 +143,7 @@ def _slopes(dy: Array, kept: Scaled, fixed: bool) -> tuple[Array, Array, Array, 
         FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block,
         dy, kept.x, kept.mean, kept.scale, kept.shift, parts, *sizes,
     )  # fmt: skip
-    dgamma, dbeta, a, b = (empty(dy, (c,)) for _ in range(4))
+    dgamma, dbeta, a, b = (pooled_empty(dy, (c,)) for _ in range(4))
     launch(
         FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block,
         parts, kept.mean, kept.inverse_std, kept.scale, dgamma, dbeta, a, b, pixels, chunks.count, c, fixed,
@@ -154,7 +154,7 @@ def _slopes(dy: Array, kept: Scaled, fixed: bool) -> tuple[Array, Array, Array, 
 def _combine(dy: Array, kept: Scaled, a: Array, b: Array) -> Array:
     """Return dx."""
     n, h, w, c = dy.shape
-    dx = empty(dy, dy.shape)
+    dx = pooled_empty(dy, dy.shape)
     grid, block = rows_and_numbers(n * h, w * c)
     launch(
         FILE, "combine", dy.dtype, grid, block,

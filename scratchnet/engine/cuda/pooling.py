@@ -2,7 +2,7 @@
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import Pair
 from scratchnet.ops.pooling import Switches, check_shape, prepare
 
@@ -25,7 +25,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
     """Put every value where its switch says, zeros elsewhere, sums where several windows chose one pixel."""
     check_shape(x, switches)
     x, index = contiguous(x, switches.index)
-    y = empty(x, (len(x), *switches.size, x.shape[3]))
+    y = pooled_empty(x, (len(x), *switches.size, x.shape[3]))
     _launch("max_unpool", y, switches, x, index, y)
     return y
 
@@ -33,7 +33,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
 def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
     """Read the gradient at each switch."""
     dy, index = contiguous(dy, switches.index)
-    dx = empty(dy, index.shape)
+    dx = pooled_empty(dy, index.shape)
     _launch("max_unpool_backward", dx, switches, dy, index, dx)
     return dx
 

@@ -28,17 +28,17 @@ belong to, and multiplied with the runs. That by the input is a convolution with
 
 from dataclasses import dataclass
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cuda.compiled import bias_or, contiguous, in_turns, launch, rows_and_numbers
 from scratchnet.engine.cuda.gemm import Matrices, add_parts, cut_rows, multiply
-from scratchnet.engine.memory.pool import empty
-from scratchnet.ops.geometry import Convolution, Pair
+from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.ops.geometry import ConvSpec, Pair
 
 WORKSPACE = 1 << 30
 """Bytes of products that are held at one time; more images than fit are done in turns."""
 
 
-def fits(conv: Convolution) -> bool:
+def fits(conv: ConvSpec) -> bool:
     """Return whether a convolution can be computed so: stride 1, kernel rows in one run, every window over the map."""
     reach = tuple(d * (k - 1) for k, d in zip(conv.kernel, conv.dilation, strict=True))
     padded = conv.padding[0] <= reach[0] and conv.padding[1] <= reach[1]
@@ -71,7 +71,7 @@ class Grid:
     rows: int
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], conv: Convolution, parts: int = 1) -> "Grid":
+    def of(cls, shape: tuple[int, ...], conv: ConvSpec, parts: int = 1) -> "Grid":
         """Lay out a map of ``shape`` (n, h, w, c); the runs come in so many equal parts."""
         n, h, w, _ = shape
         kw, (ph, pw) = conv.kernel[1], conv.padding
@@ -84,18 +84,18 @@ class Grid:
         return cls(height, width, front, start, runs, -(-last // width))
 
 
-def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, output: Pair) -> Array:
+def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, output: Pair) -> Array:
     """Return the convolution, ``(n, *output, c_out)``."""
     (x,) = contiguous(x)
     c, (kh, kw) = x.shape[3], conv.kernel
     c_out = weight.shape[3]
-    side_by_side = namespace(x).ascontiguousarray(weight.transpose(1, 2, 0, 3)).reshape(kw * c, kh * c_out)
-    y = empty(x, (len(x), *output, c_out))
+    side_by_side = get_array_module(x).ascontiguousarray(weight.transpose(1, 2, 0, 3)).reshape(kw * c, kh * c_out)
+    y = pooled_empty(x, (len(x), *output, c_out))
     for images in _turns(x, conv, c_out):
         part, target = x[images], y[images]
         grid = Grid.of(part.shape, conv)
         runs = Matrices(_put_border(part, grid), grid.runs, kw * c, offset=grid.start * c, apart=c)
-        products = empty(x, (grid.runs * kw, kh * c_out))
+        products = pooled_empty(x, (grid.runs * kw, kh * c_out))
         out = Matrices(products, grid.runs, kh * c_out, step=kw * kh * c_out, apart=kh * c_out)
         multiply(runs, Matrices(side_by_side, kw * c, kh * c_out), out, kw)
         rows = len(part) * output[0]
@@ -105,7 +105,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: Convolution, out
     return y
 
 
-def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Array:
+def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW as ``weight``, of which only the shape is used.
 
     The sum goes over all places, so it is cut into a batch of parts, which are added in the end.
@@ -119,7 +119,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
         parts, _ = cut_rows(Grid.of(x[images].shape, conv).runs, kw * c, width)
         grid = Grid.of(x[images].shape, conv, parts)
         bordered, slopes = _put_border(x[images], grid), _stack(dy[images], grid, conv)
-        sums = empty(x, (parts, kw * c, width))
+        sums = pooled_empty(x, (parts, kw * c, width))
         size = grid.runs // parts
         for s in range(kw):
             runs = Matrices(bordered, size, kw * c, offset=(grid.start + s) * c, apart=size * kw * c)
@@ -128,11 +128,11 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: Convolution) -> Ar
         term = add_parts(sums, 0)
         total = term if total is None else total + term
     assert total is not None  # there is an image
-    dweight: Array = namespace(x).ascontiguousarray(total.reshape(kw, c, kh, c_out).transpose(2, 0, 1, 3))
+    dweight: Array = get_array_module(x).ascontiguousarray(total.reshape(kw, c, kh, c_out).transpose(2, 0, 1, 3))
     return dweight
 
 
-def _turns(x: Array, conv: Convolution, c_out: int) -> list[slice]:
+def _turns(x: Array, conv: ConvSpec, c_out: int) -> list[slice]:
     """Cut a batch so that the products of so many images fit into the workspace."""
     n, h, w, _ = x.shape
     places = (h + conv.padding[0]) * (w + conv.padding[1])
@@ -142,17 +142,17 @@ def _turns(x: Array, conv: Convolution, c_out: int) -> list[slice]:
 def _put_border(x: Array, grid: Grid) -> Array:
     """Return the places of the grid with the map on it: (rows · width, c)."""
     n, h, w, c = x.shape
-    bordered = empty(x, (grid.rows * grid.width, c))
+    bordered = pooled_empty(x, (grid.rows * grid.width, c))
     sizes = grid.rows, grid.front, grid.height, grid.width, n, h, w, c
     launch("shifted", "put_border", x.dtype, *rows_and_numbers(grid.rows, grid.width * c), x, bordered, *sizes)
     return bordered
 
 
-def _stack(dy: Array, grid: Grid, conv: Convolution) -> Array:
+def _stack(dy: Array, grid: Grid, conv: ConvSpec) -> Array:
     """Return the gradients at the places whose products they belong to: (places, kh · c_out)."""
     (n, h, w, c), kh = dy.shape, conv.kernel[0]
     rows = -(-grid.runs * conv.kernel[1] // grid.width)
-    stacked = empty(dy, (rows * grid.width, kh * c))
+    stacked = pooled_empty(dy, (rows * grid.width, kh * c))
     sizes = rows, grid.height, grid.width, n, h, w, c, kh, conv.dilation[0]
     shape = rows_and_numbers(rows, grid.width * kh * c)
     launch("shifted", "stack_kernel_rows", dy.dtype, *shape, dy, stacked, *sizes)

@@ -7,7 +7,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import THREADS, Sizes, contiguous, launch
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 
 LARGEST_CHUNK = 4096
 """Pixels that one block adds up: few enough for sums in float32, many enough for the second stage to be short."""
@@ -53,10 +53,10 @@ class Chunks:
 
     def parts(self, like: Array, sums: int) -> Array:
         """Return memory for so many sums a chunk and channel."""
-        return empty(like, (self.count, sums, self.channels), np.float64)
+        return pooled_empty(like, (self.count, sums, self.channels), np.float64)
 
 
-def column_sums(x: Array) -> Array:
+def channel_sums(x: Array) -> Array:
     """Sum (n, h, w, c) over everything but the channels: (c,), in the dtype of ``x``."""
     (x,) = contiguous(x)
     chunks = Chunks.of(x)
@@ -69,7 +69,7 @@ def column_sums(x: Array) -> Array:
 def finish(parts: Array, like: Array) -> Array:
     """Add up the sums of all chunks (chunks, sums, c): (sums · c,), in the dtype of ``like``."""
     chunks, count = len(parts), parts.shape[1] * parts.shape[2]
-    sums = empty(like, (count,))
+    sums = pooled_empty(like, (count,))
     across, groups = channels_together(count)
     launch("sums", "finish_sums", like.dtype, (groups,), (across, THREADS // across), parts, sums, chunks, count)
     return sums

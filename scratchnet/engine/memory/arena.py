@@ -31,7 +31,7 @@ Gap: TypeAlias = tuple[int, int, int]
 """Index of the stretch, start and end of the gap."""
 
 
-class Workspace:
+class Arena:
     """Memory that a forked process shares, and does not get a copy of.
 
     Parameters

@@ -1,7 +1,7 @@
 """Reuse the memory of large arrays.
 
 A training step allocates and frees the same arrays over and over. The system clears fresh memory page by page at its
-first use, which costs more than the arithmetic that fills it. So :func:`empty` keeps the memory of large NumPy arrays
+first use, which costs more than the arithmetic that fills it. :func:`pooled_empty` keeps the memory of large arrays
 when they are freed, and reuses it for the next array of about the same size. This is automatic: as soon as an array and
 all its views are freed, its memory can be reused.
 """
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from scratchnet.arrays import Array, namespace
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.forks import in_every_child
 
 LARGE = 1 << 16
@@ -144,9 +144,9 @@ def common_pool() -> Pool:
     return _COMMON
 
 
-def empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
+def pooled_empty(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     """Return an uninitialised array on the device of ``like``; the dtype defaults to that of ``like``."""
-    xp = namespace(like)
+    xp = get_array_module(like)
     dtype = np.dtype(like.dtype if dtype is None else dtype)
     if xp is not np:
         fresh: Array = xp.empty(shape, dtype)
@@ -186,9 +186,9 @@ def shared_copy(array: Array) -> Array:
     return result
 
 
-def zeros(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
+def pooled_zeros(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     """Return an array of zeros on the device of ``like``."""
-    array = empty(like, shape, dtype)
+    array = pooled_empty(like, shape, dtype)
     array.fill(0)
     return array
 

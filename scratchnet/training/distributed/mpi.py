@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from scratchnet.arrays import Array, on_gpu, to_device_of, to_host
 from scratchnet.engine.cpu.parallel import MOST
-from scratchnet.training.distributed.process_group import Alone, Ranks
+from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
 from scratchnet.utils.errors import UserError, explain
 
 _LAUNCHERS = (("PMI_SIZE", "PMI_RANK"), ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"))
@@ -50,17 +50,17 @@ class MPIRanks:
         self.communicator, self._in_place = communicator, MPI.IN_PLACE
         self.neighbours = communicator.Split_type(MPI.COMM_TYPE_SHARED)
         self.rank, self.size = int(communicator.Get_rank()), int(communicator.Get_size())
-        self.place = int(self.neighbours.Get_rank())
+        self.local_rank = int(self.neighbours.Get_rank())
         self._failures = communicator.Dup()
 
-    def sum_(self, array: Array) -> None:
+    def allreduce(self, array: Array) -> None:
         """Replace an array by its sum over all ranks; one on a GPU goes by way of the host."""
         host = to_host(array)
         self.communicator.Allreduce(self._in_place, host)
         if on_gpu(array):
             array[...] = to_device_of(array, host)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Return when all ranks have come here."""
         self.communicator.Barrier()
 
@@ -92,7 +92,7 @@ def launched(variables: Mapping[str, str]) -> tuple[int, int]:
 
 
 @contextmanager
-def processes() -> Iterator[Ranks]:
+def processes() -> Iterator[ProcessGroup]:
     """Yield the processes that train together: those of ``mpiexec``, or the only one there is.
 
     Inside, ranks other than the first print nothing, and an error in any of them ends them all.
@@ -104,7 +104,7 @@ def processes() -> Iterator[Ranks]:
     """
     rank, size = launched(os.environ)
     if size == 1:
-        yield Alone()
+        yield SingleProcess()
         return
     try:
         ranks = _connect(size)

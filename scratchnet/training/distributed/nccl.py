@@ -6,7 +6,7 @@ in front of those that read them, and the host goes on to fill the queue. MPI st
 their GPUs to each other, and adds up what is on the host.
 
 Two things are needed. Every process has a GPU for itself, and all of them hand in their sums in the same order, those
-of a batch in which one has no image included (see :class:`scratchnet.training.distributed.process_group.Ranks`).
+of a batch in which one has no image included (see :class:`scratchnet.training.distributed.process_group.ProcessGroup`).
 """
 
 import warnings
@@ -17,7 +17,7 @@ from typing import Any
 
 from scratchnet.arrays import Array, on_gpu
 from scratchnet.training.distributed.mpi import MPIRanks
-from scratchnet.training.distributed.process_group import Ranks
+from scratchnet.training.distributed.process_group import ProcessGroup
 from scratchnet.utils.errors import UserError
 
 _OTHERWISE = "or add --gpu-sums mpi, which goes by way of the host and is slower"
@@ -40,7 +40,7 @@ class NCCLRanks:
     def __init__(self, hosts: MPIRanks) -> None:
         import cupy
 
-        self.hosts, self.rank, self.size, self.place = hosts, hosts.rank, hosts.size, hosts.place
+        self.hosts, self.rank, self.size, self.local_rank = hosts, hosts.rank, hosts.size, hosts.local_rank
         self._stream = cupy.cuda.get_current_stream
         nccl = _nccl()
         shared = _shared(hosts)
@@ -58,18 +58,18 @@ class NCCLRanks:
                 f"makes it say more, {_OTHERWISE}"
             ) from error
 
-    def sum_(self, array: Array) -> None:
+    def allreduce(self, array: Array) -> None:
         """Replace an array by its sum over all ranks; on a GPU it is done when the GPU comes to it."""
         if not on_gpu(array):
-            self.hosts.sum_(array)
+            self.hosts.allreduce(array)
             return
         place: int = array.data.ptr  # type: ignore[attr-defined]
         kind = self._types[array.dtype.name]
         self._gpus.allReduce(place, place, array.size, kind, self._sum, self._stream().ptr)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Return when all ranks have come here."""
-        self.hosts.wait()
+        self.hosts.barrier()
 
     def leave(self) -> None:
         """Give up all sums that others have not joined; this process could not end before them."""
@@ -77,7 +77,7 @@ class NCCLRanks:
 
 
 @contextmanager
-def between_gpus(ranks: Ranks) -> Iterator[Ranks]:
+def between_gpus(ranks: ProcessGroup) -> Iterator[ProcessGroup]:
     """Yield ranks that sum between their GPUs; one process alone has nothing to sum.
 
     Raises

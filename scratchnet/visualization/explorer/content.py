@@ -46,7 +46,7 @@ def content(
     packer = Packer()
     layers = [_layer(i, found, chosen, values, switches, packer) for i in range(len(found))]
     layers[0]["photo"] = packer.add_bytes(view.photo)
-    layers.append(_classes(p, view, network.border, found, packer))
+    layers.append(_classes(p, view, network.valid_margin, found, packer))
     kernels = {stage.layer.kernel[1] for stage in found if isinstance(stage.layer, MaxPool2d)}
     return {
         "layers": layers,

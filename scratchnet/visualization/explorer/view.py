@@ -107,7 +107,7 @@ def _size(size: Pair | None, segmenter: Segmenter) -> Pair:
 def _step(segmenter: Segmenter) -> int:
     """Return the step of valid part offsets, which keeps pooling windows aligned with those of the whole image."""
     network = segmenter.network
-    side = 8 * network.stride + 2 * network.border
+    side = 8 * network.stride + 2 * network.valid_margin
     size = network.fixed_size or (side, side)
     return round(max(rows.jump for rows, _ in middles(network, size).values()))
 

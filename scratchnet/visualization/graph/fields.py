@@ -64,7 +64,7 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
         raise ValueError(f"effective_field: '{name}' has {h}×{w} pixels; {pixel} is none of them")
     dy = np.zeros_like(value)
     dy[:, pixel[0], pixel[1]] = np.random.default_rng(0).standard_normal((len(images), value.shape[3]))
-    dx = first.backward(dy, need_dx=True)
+    dx = first.backward(dy, needs_input_grad=True)
     grads[...] = before
     if dx is None:
         raise RuntimeError("effective_field: nothing came back to the image")

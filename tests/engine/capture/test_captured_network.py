@@ -12,7 +12,7 @@ import pytest
 
 from scratchnet.engine.capture import captured_network as replays
 from scratchnet.engine.capture import worker_processes as crews
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.capture.worker_processes import can_fork
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.layers import BatchNorm2d, Conv2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU
@@ -63,7 +63,7 @@ def recordings(fast):
     return sum(tape is not None for tape in fast._tapes.values())
 
 
-def same_step(fast, net, twin, x, seed, need_dx=False):
+def same_step(fast, net, twin, x, seed, needs_input_grad=False):
     """Do one training step on both and compare all numbers, then update both."""
     for each in (net, twin):
         each.reseed(seed)
@@ -71,8 +71,8 @@ def same_step(fast, net, twin, x, seed, need_dx=False):
     y, expected = fast.forward(x), twin.forward(x)
     np.testing.assert_array_equal(y, expected)
     dy = numbers(*y.shape, seed=100 + seed, dtype=y.dtype)
-    dx, expected_dx = fast.backward(dy, need_dx), twin.backward(dy, need_dx)
-    if need_dx:
+    dx, expected_dx = fast.backward(dy, needs_input_grad), twin.backward(dy, needs_input_grad)
+    if needs_input_grad:
         np.testing.assert_array_equal(dx, expected_dx)
     else:
         assert dx is None
@@ -97,7 +97,7 @@ def test_every_model_trains_bit_for_bit(cores, name, count):
     cores(count)
     options, size = SMALL[name][-1]
     net, twin = (stirred(build(name, 3, 3, **options)).train() for _ in range(2))
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(4):
         same_step(fast, net, twin, batch(seed, (2, *framed(net, size), 3)), seed)
     assert len(programs_of(fast)) == 2
@@ -108,27 +108,27 @@ def test_every_model_trains_bit_for_bit(cores, name, count):
     assert recordings(fast) == 2
 
 
-@pytest.mark.parametrize("need_dx", [False, True])
-def test_the_gradient_by_the_image_comes_where_it_is_wanted(cores, dtype, need_dx):
+@pytest.mark.parametrize("needs_input_grad", [False, True])
+def test_the_gradient_by_the_image_comes_where_it_is_wanted(cores, dtype, needs_input_grad):
     cores(2)
     net, twin = small(dtype), small(dtype)
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(4):
-        same_step(fast, net, twin, batch(seed, dtype=dtype), seed, need_dx)
+        same_step(fast, net, twin, batch(seed, dtype=dtype), seed, needs_input_grad)
 
 
 def test_the_gradient_by_the_image_need_not_be_taken(cores):
     cores(1)
     net, twin = small(), small()
-    fast = Replay(net)
-    for seed, need_dx in enumerate([True, True, True, False]):
-        same_step(fast, net, twin, batch(seed), seed, need_dx)
+    fast = CapturedNetwork(net)
+    for seed, needs_input_grad in enumerate([True, True, True, False]):
+        same_step(fast, net, twin, batch(seed), seed, needs_input_grad)
 
 
 def test_dropout_draws_as_it_would_have(cores):
     cores(3)
     net, twin = small(dropout=0.5), small(dropout=0.5)
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in (0, 1, 2, 3, 2):
         same_step(fast, net, twin, batch(0), seed)
     first, second = fast.forward(batch(0)), fast.forward(batch(0))  # without a new seed the stream goes on
@@ -139,7 +139,7 @@ def test_dropout_draws_as_it_would_have(cores):
 def test_all_ways_to_choose_statistics(cores, count):
     cores(count)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     modes = [
         lambda n: n.train().freeze_batch_norm(False),
         lambda n: n.train().freeze_batch_norm(),
@@ -161,7 +161,7 @@ def test_all_ways_to_choose_statistics(cores, count):
 def test_gradients_add_up_until_they_are_zeroed(cores):
     cores(2)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(5):
         for each in (fast, twin):
             each.forward(batch(seed))
@@ -174,7 +174,7 @@ def test_gradients_take_the_place_of_others_where_they_are_not_to_be_added(cores
     cores(2)
     for order in ([False, True, False, True, True, False], [True, True, True, False, False, True]):
         net, twin = small(), small()
-        fast = Replay(net)
+        fast = CapturedNetwork(net)
         for seed, add in enumerate(order):
             x = batch(seed)
             dy = numbers(*fast.forward(x).shape, seed=seed, dtype=x.dtype)
@@ -190,7 +190,7 @@ def test_gradients_take_the_place_of_others_where_they_are_not_to_be_added(cores
 def test_a_mode_holds_for_the_calls_inside_it(cores, mode):
     cores(2)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(3):
         same_step(fast, net, twin, batch(seed), seed)
         with mode():
@@ -202,7 +202,7 @@ def test_threads_replay_where_processes_cannot_be_forked(cores, monkeypatch):
     cores(3)
     monkeypatch.setattr(replays, "can_fork", lambda: False)
     net, twin = small(), small()
-    fast, before = Replay(net), children()
+    fast, before = CapturedNetwork(net), children()
     for seed in range(4):
         same_step(fast, net, twin, batch(seed), seed)
     assert children() == before
@@ -216,7 +216,7 @@ def test_threads_replay_where_the_system_grants_no_more_processes(cores, monkeyp
 
     monkeypatch.setattr(os, "fork", refuse)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(4):
         same_step(fast, net, twin, batch(seed), seed)
 
@@ -225,7 +225,7 @@ def test_threads_replay_where_the_system_grants_no_more_processes(cores, monkeyp
 def test_several_cores_replay_in_several_processes(cores):
     cores(3)
     net, twin = small(), small()
-    fast, before = Replay(net), children()
+    fast, before = CapturedNetwork(net), children()
     for seed in range(3):
         same_step(fast, net, twin, batch(seed), seed)
     assert len(children() - before) == 2  # beside the leader, for both passes
@@ -258,7 +258,7 @@ def change_statistics(net):
 def test_changes_of_the_network_are_followed(cores, change):
     cores(2)
     net, twin = small(dropout=0.5), small(dropout=0.5)
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(9):
         if seed in (3, 5, 6):
             for each in (net, twin):
@@ -269,7 +269,7 @@ def test_changes_of_the_network_are_followed(cores, change):
 def test_a_step_added_later_is_run(cores):
     cores(1)
     net = small().eval()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(3):
         fast.forward(batch(seed))
     net.add("relu2", ReLU())
@@ -282,7 +282,7 @@ def test_a_step_added_later_is_run(cores):
 def test_every_shape_has_its_recording(cores):
     cores(2)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(3):
         for shape in ((2, 12, 16, 3), (1, 12, 16, 3), (2, 8, 10, 3)):
             same_step(fast, net, twin, batch(seed, shape), seed)
@@ -292,7 +292,7 @@ def test_every_shape_has_its_recording(cores):
 def test_wrong_inputs_are_refused_as_by_the_network(cores):
     cores(1)
     net = small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for _ in range(3):
         with pytest.raises(ValueError, match=r"expected float32 input, got float64"):
             fast.forward(batch(0, dtype=np.float64))
@@ -304,7 +304,7 @@ def test_wrong_inputs_are_refused_as_by_the_network(cores):
 def test_a_gradient_of_another_shape_is_refused_and_the_right_one_still_taken(cores, times):
     cores(1)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(times - 1):
         same_step(fast, net, twin, batch(seed), seed)
     for each in (fast, twin):
@@ -318,7 +318,7 @@ def test_a_gradient_of_another_shape_is_refused_and_the_right_one_still_taken(co
 
 def test_a_gradient_of_another_dtype_is_refused(cores):
     cores(1)
-    fast = Replay(small())
+    fast = CapturedNetwork(small())
     for _ in range(2):
         fast.backward(np.zeros_like(fast.forward(batch(0))))
     y = fast.forward(batch(0))
@@ -330,7 +330,7 @@ def test_a_gradient_of_another_dtype_is_refused(cores):
 def test_backward_needs_a_forward_that_kept(cores, times):
     cores(1)
     net = small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     dy = numbers(2, 12, 16, 2, dtype=np.float32)
     for _ in range(times):
         fast.forward(batch(0))
@@ -344,12 +344,12 @@ def test_backward_needs_a_forward_that_kept(cores, times):
 
 def test_dx_must_be_asked_for_from_the_first_call_on(cores):
     cores(1)
-    fast = Replay(small())
+    fast = CapturedNetwork(small())
     for _ in range(2):
         fast.backward(np.zeros_like(fast.forward(batch(0))))
     y = fast.forward(batch(0))
     with pytest.raises(ValueError, match="recorded without dx; ask for dx from the first call on"):
-        fast.backward(y, need_dx=True)
+        fast.backward(y, needs_input_grad=True)
 
 
 @pytest.mark.parametrize("between", [(1, 8, 10, 3), (2, 12, 16, 3)])
@@ -357,7 +357,7 @@ def test_a_forward_without_backward_does_not_mislead_the_next(cores, between):
     """The first backward is recorded from what the layers hold: that must be what the replayed forward kept."""
     cores(2)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for each in (fast, twin):
         each.forward(batch(0))
         each.forward(batch(1))  # recorded; no backward
@@ -374,7 +374,7 @@ def test_a_forward_without_backward_does_not_mislead_the_next(cores, between):
 def test_passes_of_the_network_itself_may_come_in_between(cores):
     cores(2)
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(5):
         same_step(fast, net, twin, batch(seed), seed)
         for each in (net, twin):
@@ -400,7 +400,7 @@ class Threshold(ReLU):
 class Careless(Threshold):
     """Says so, wrongly."""
 
-    recordable = True
+    capturable = True
 
 
 def with_layer(layer):
@@ -414,7 +414,7 @@ def with_layer(layer):
 def test_layers_of_ones_own_run_as_always(cores):
     cores(2)
     net, twin = with_layer(Threshold()), with_layer(Threshold())
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(4):
         same_step(fast, net, twin, batch(seed) * np.float32(1 + seed), seed)
     assert recordings(fast) == 0
@@ -423,7 +423,7 @@ def test_layers_of_ones_own_run_as_always(cores):
 def test_a_layer_that_promised_too_much_is_told_so_and_runs_plainly(cores):
     cores(1)
     net, twin = with_layer(Careless()), with_layer(Careless())
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     same_step(fast, net, twin, batch(0), 0)
     with pytest.warns(RuntimeWarning, match=r"step 'own' \(Careless\) cannot be captured: .* while recording"):
         same_step(fast, net, twin, batch(1), 1)
@@ -435,7 +435,7 @@ def test_a_recordable_layer_of_ones_own_is_replayed(cores):
     cores(2)
 
     class Doubling(Layer):
-        recordable = True
+        capturable = True
 
         def forward(self, x):
             return x + x
@@ -444,7 +444,7 @@ def test_a_recordable_layer_of_ones_own_is_replayed(cores):
             return 2 * dy
 
     net, twin = with_layer(Doubling()), with_layer(Doubling())
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(4):
         same_step(fast, net, twin, batch(seed), seed)
     assert recordings(fast) == 1
@@ -456,11 +456,11 @@ def test_a_recordable_layer_of_ones_own_is_replayed(cores):
 def test_arrays_given_away_are_never_written_to_again(cores):
     cores(2)
     shape = (2, 96, 96, 3)  # over the size from which on memory is used again
-    fast = Replay(small())
+    fast = CapturedNetwork(small())
     given = []
     for seed in range(5):
         y = fast.forward(batch(seed, shape))
-        dx = fast.backward(numbers(*y.shape, seed=seed, dtype=np.float32), need_dx=True)
+        dx = fast.backward(numbers(*y.shape, seed=seed, dtype=np.float32), needs_input_grad=True)
         given += [(y, y.copy()), (dx, dx.copy())]
         assert type(y) is type(dx) is np.ndarray
     for array, copy in given:
@@ -469,7 +469,7 @@ def test_arrays_given_away_are_never_written_to_again(cores):
 
 def test_arguments_are_left_alone(cores):
     cores(1)
-    fast = Replay(small())
+    fast = CapturedNetwork(small())
     for seed in range(4):
         x, dy = batch(seed), numbers(2, 12, 16, 2, seed=seed, dtype=np.float32)
         copies = x.copy(), dy.copy()
@@ -484,7 +484,7 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
     cores(2)
     monkeypatch.setattr(replays, "KEPT", 2)
     net, twin = small().eval(), small().eval()
-    fast, before, memory = Replay(net), children(), []
+    fast, before, memory = CapturedNetwork(net), children(), []
     shapes = [(1, 16 + 2 * i, 16, 3) for i in range(6)]
     gc.disable()  # memory must not wait for the garbage collector
     try:
@@ -507,7 +507,7 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
 def test_no_process_is_left_when_the_recordings_go(cores, how):
     cores(3)
     net, twin = small(), small()
-    fast, before = Replay(net), children()
+    fast, before = CapturedNetwork(net), children()
     for seed in range(3):
         same_step(fast, net, twin, batch(seed), seed)
     assert not can_fork() or children() != before
@@ -523,7 +523,7 @@ def test_no_process_is_left_when_the_recordings_go(cores, how):
 def test_many_replays_side_by_side(cores):
     cores(2)
     pairs = [(small(), small()) for _ in range(4)]
-    fasts = [Replay(net) for net, _ in pairs]
+    fasts = [CapturedNetwork(net) for net, _ in pairs]
     for seed in range(3):
         for i, (net, twin) in enumerate(pairs):
             same_step(fasts[i], net, twin, batch(10 * seed + i), seed)
@@ -537,7 +537,7 @@ def test_many_replays_side_by_side(cores):
 def test_threads_go_on_with_the_work_of_a_killed_process(cores):
     cores(2)
     net, twin = small(), small()
-    fast, before = Replay(net), children()
+    fast, before = CapturedNetwork(net), children()
     for seed in range(3):
         same_step(fast, net, twin, batch(seed), seed)
     (pid,) = children() - before
@@ -554,9 +554,9 @@ def test_threads_go_on_with_the_work_of_a_killed_process(cores):
 def test_a_process_that_is_killed_in_the_middle_of_a_pass_is_an_error_once(cores, monkeypatch):
     cores(2)
     monkeypatch.setattr(crews, "_PATIENCE", 0.1)
-    monkeypatch.setattr(crews.Crew, "lost", lambda self: False)
+    monkeypatch.setattr(crews.WorkerProcesses, "lost", lambda self: False)
     net, twin = small().eval(), small().eval()
-    fast, before = Replay(net), children()
+    fast, before = CapturedNetwork(net), children()
     for seed in range(3):
         fast.forward(batch(seed))
     (pid,) = children() - before
@@ -573,7 +573,7 @@ def test_ctrl_c_leaves_everything_usable(cores, monkeypatch, processes):
     cores(3)
     monkeypatch.setattr(replays, "can_fork", lambda: processes and can_fork())
     net, twin = small(), small()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(3):
         same_step(fast, net, twin, batch(seed), seed)
 
@@ -598,7 +598,7 @@ def test_ctrl_c_leaves_everything_usable(cores, monkeypatch, processes):
 def test_a_replay_in_a_thread_that_ends(cores):
     cores(2)
     net, twin = small().eval(), small().eval()
-    fast, found = Replay(net), []
+    fast, found = CapturedNetwork(net), []
     for seed in range(4):
         thread = threading.Thread(target=lambda seed=seed: found.append(fast.forward(batch(seed))))
         thread.start()
@@ -610,7 +610,7 @@ def test_a_replay_in_a_thread_that_ends(cores):
 def test_a_fork_of_the_process_replays_for_itself(cores):
     cores(2)
     net, twin = small().eval(), small().eval()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(3):
         fast.forward(batch(seed))
     expected = twin.forward(batch(7))
@@ -630,7 +630,7 @@ def test_a_fork_of_the_process_replays_for_itself(cores):
 def test_infinite_numbers_are_reported_and_go_on(cores):
     cores(2)
     net = small().eval()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(3):
         fast.forward(batch(seed))
     with np.errstate(all="ignore"):

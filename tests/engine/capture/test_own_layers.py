@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from scipy import ndimage, special
 
-from scratchnet.engine.capture import perform
+from scratchnet.engine.capture import record_call
 from scratchnet.engine.capture import trial as trials
-from scratchnet.engine.capture.captured_network import Replay
-from scratchnet.engine.memory.arena import Workspace
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.capture.captured_network import CapturedNetwork
+from scratchnet.engine.memory.arena import Arena
+from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.layers import BatchNorm2d, Conv2d, Dropout, ReLU
 from scratchnet.layers.base import Buffer, Layer, Parameter
 from scratchnet.network import Network
@@ -31,10 +31,10 @@ pytestmark = pytest.mark.usefixtures("deadline")
 class Own(Layer):
     """Multiplies by 2, by default."""
 
-    recordable = True
+    capturable = True
 
     def __init_subclass__(cls):
-        cls.recordable = True  # which is not inherited
+        cls.capturable = True  # which is not inherited
 
     def forward(self, x):
         return x * x.dtype.type(2)
@@ -89,17 +89,17 @@ class FromBuffer(Own):
 class Scipy(Own):
     def forward(self, x):
         y = special.expit(np.asarray(x))
-        self.keep(y)
+        self.save_for_backward(y)
         return ndimage.uniform_filter(y, (1, 3, 3, 1)).astype(x.dtype)
 
     def backward(self, dy):
-        (y,) = self.take()
+        (y,) = self.take_saved()
         return ndimage.uniform_filter(np.asarray(dy), (1, 3, 3, 1)) * y * (1 - y)
 
 
 class ScipyOut(Own):
     def forward(self, x):
-        y = empty(x, x.shape)
+        y = pooled_empty(x, x.shape)
         ndimage.uniform_filter(x, (1, 3, 3, 1), output=y)
         return y
 
@@ -151,8 +151,8 @@ class Followed(OwnStream):
     """As it should be done."""
 
     def forward(self, x):
-        noise = empty(x, x.shape)
-        perform(self.draw, noise)
+        noise = pooled_empty(x, x.shape)
+        record_call(self.draw, noise)
         return x + noise
 
     def draw(self, noise):
@@ -200,11 +200,11 @@ class FrozenMask(Own):
     """Only its backward pass is stale."""
 
     def forward(self, x):
-        self.keep(np.array(x) > 0)
+        self.save_for_backward(np.array(x) > 0)
         return np.maximum(x, x.dtype.type(0))
 
     def backward(self, dy):
-        (mask,) = self.take()
+        (mask,) = self.take_saved()
         return dy * mask
 
 
@@ -221,12 +221,12 @@ class FrozenLearning(Own):
         self.parameters["scale"] = Parameter((8,), "scale", lambda rng, shape: np.ones(shape, np.float32))
 
     def forward(self, x):
-        self.keep(np.array(x), x)
+        self.save_for_backward(np.array(x), x)
         return x * self.parameters["scale"].value
 
     def backward(self, dy):
-        frozen, _ = self.take()
-        self.parameters["scale"].accumulate((dy * frozen).sum(axis=(0, 1, 2)))
+        frozen, _ = self.take_saved()
+        self.parameters["scale"].add_grad((dy * frozen).sum(axis=(0, 1, 2)))
         return dy * self.parameters["scale"].value
 
 
@@ -321,7 +321,7 @@ def steps_of(make, passes, count, seeds, training=True, same_dy=False):
         found.append(runner.forward(x).copy())
         if training:
             dy = numbers(*SHAPE[:3], 2, seed=3 if same_dy else 50 + seeds[i], dtype=np.float32)
-            found.append(runner.backward(dy, need_dx=True).copy())
+            found.append(runner.backward(dy, needs_input_grad=True).copy())
             found.append(net.flat().grads.copy())
             if i % 2:
                 net.zero_grad()
@@ -333,7 +333,7 @@ def steps_of(make, passes, count, seeds, training=True, same_dy=False):
 
 def compared(make, count=6, seeds=range(6), **how):
     expected, _, _ = steps_of(make, lambda net: net, count, seeds, **how)
-    got, net, fast = steps_of(make, Replay, count, seeds, **how)
+    got, net, fast = steps_of(make, CapturedNetwork, count, seeds, **how)
     for i, (a, b) in enumerate(zip(got, expected, strict=True)):
         np.testing.assert_array_equal(a, b, err_msg=str(i))
         assert type(a) is np.ndarray
@@ -390,7 +390,7 @@ def test_a_recording_is_compared_once(cores, seeds, same_dy):
 
     net = with_layer(Told())
     net.eval()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in seeds:
         x = numbers(*SHAPE, seed=seed, dtype=np.float32)
         y = fast.forward(x, keep=True)
@@ -403,14 +403,14 @@ def test_comparing_leaves_no_memory(cores):
     cores(1)
     net, spaces = with_layer(Own()), []
 
-    class Counted(Workspace):
+    class Counted(Arena):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             spaces.append(weakref.ref(self))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trials, "Workspace", Counted)
-        fast = Replay(net)
+        fast = CapturedNetwork(net)
         for seed in range(4):
             fast.backward(fast.forward(numbers(*SHAPE, seed=seed, dtype=np.float32)))
     assert [space() for space in spaces] == [None, None]
@@ -433,14 +433,16 @@ def test_the_layer_at_fault_is_named_among_others(cores, bad, recompute):
         return stirred(net).train()
 
     net, twin = build(), build()
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
 
     def run():
         for seed in range(5):
             x = numbers(*SHAPE, seed=seed, dtype=np.float32)
             y, expected = fast.forward(x), twin.forward(x)
             np.testing.assert_array_equal(y, expected)
-            np.testing.assert_array_equal(fast.backward(y, need_dx=True), twin.backward(expected, need_dx=True))
+            np.testing.assert_array_equal(
+                fast.backward(y, needs_input_grad=True), twin.backward(expected, needs_input_grad=True)
+            )
             np.testing.assert_array_equal(net.flat().grads, twin.flat().grads)
 
     with pytest.warns(RuntimeWarning, match="step 'bad'") as told:
@@ -529,7 +531,7 @@ def test_every_setting_is_followed(cores, case, monkeypatch):
     monkeypatch.setattr(OwnClass, "shared", 1.0)
     layer = OwnClass(value, read)
     net = with_layer(layer, training=False)
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(8):
         if seed == 4:
             before = read(layer)
@@ -544,7 +546,7 @@ def test_every_setting_is_followed(cores, case, monkeypatch):
 def test_parameters_that_move_are_followed(cores, what):
     cores(1)
     net, twin = (with_layer(Own()) for _ in range(2))
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     for seed in range(8):
         if seed == 4:
             for each in (net, twin):
@@ -587,7 +589,7 @@ class Surroundings(Own):
 def test_global_variables_that_a_method_names_are_settings(monkeypatch, cores, what):
     cores(1)
     net = with_layer(Surroundings(), training=False)
-    fast, x = Replay(net), numbers(*SHAPE, dtype=np.float32)
+    fast, x = CapturedNetwork(net), numbers(*SHAPE, dtype=np.float32)
     for i in range(8):
         if i >= 4 and what == "variable":
             monkeypatch.setitem(OUTSIDE, "factor", 1.0 + i // 2)
@@ -637,7 +639,7 @@ def test_what_fails_by_itself_fails_in_its_own_words(cores):
 
     cores(1)
     layer = Failing()
-    fast, x = Replay(with_layer(layer, training=False)), numbers(*SHAPE, dtype=np.float32)
+    fast, x = CapturedNetwork(with_layer(layer, training=False)), numbers(*SHAPE, dtype=np.float32)
     fast.forward(x)
     layer.fails = True
     for _ in range(3):
@@ -649,7 +651,7 @@ def test_gradients_of_frozen_parameters_are_not_added_twice(cores):
     cores(1)
     net = with_layer(Own())
     net.freeze("conv.weight", "norm")
-    fast = Replay(net)
+    fast = CapturedNetwork(net)
     net.flat().grads[...] = 1
     for seed in range(5):
         fast.backward(fast.forward(numbers(*SHAPE, seed=seed, dtype=np.float32)))

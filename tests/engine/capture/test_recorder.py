@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from scratchnet.engine import capture
-from scratchnet.engine.capture import CannotRecord, Program, Recorded, Recorder, perform, traced
-from scratchnet.engine.cpu.parallel import ENOUGH, share_out
-from scratchnet.engine.memory.pool import empty, shared_zeros, zeros
+from scratchnet.engine.capture import CannotCapture, Program, Recorder, TracedArray, record_call, traced
+from scratchnet.engine.cpu import parallel
+from scratchnet.engine.cpu.parallel import ENOUGH, parallel_map
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros, shared_zeros
 from tests.compare import numbers
 
 A, B, C = (4, 6), (4, 6), (6, 3)
@@ -71,7 +72,7 @@ def in_place(a, b, c):
 
 
 def into_out(a, b, c):
-    y = empty(a, (4, 3))
+    y = pooled_empty(a, (4, 3))
     np.matmul(a, c, out=y)
     np.maximum(y, 0, out=y)
     return y
@@ -80,14 +81,14 @@ def into_out(a, b, c):
 def through_scratch(a, b, c):
     """Arrays that die and whose memory the next ones take."""
     for _ in range(5):
-        term = empty(a, a.shape)
+        term = pooled_empty(a, a.shape)
         np.multiply(a, b, out=term)
         a = a + term
     return a
 
 
 def slices(a, b, c):
-    y = zeros(a, (6, 8))
+    y = pooled_zeros(a, (6, 8))
     y[1:5, 1:7] = a
     y[0] = 7
     y[:, 0] += 1
@@ -105,7 +106,7 @@ def overlapping(a, b, c):
 
 
 def mask_into(a, b, c):
-    y = empty(a, a.shape)
+    y = pooled_empty(a, a.shape)
     np.greater(a, b, out=y, casting="unsafe")
     return y * a
 
@@ -116,7 +117,7 @@ def several_outputs(a, b, c):
 
 
 def filled(a, b, c):
-    y = empty(a, a.shape)
+    y = pooled_empty(a, a.shape)
     y.fill(3)
     y += a
     y.fill(4)
@@ -214,12 +215,12 @@ def test_what_the_arguments_were_made_of_stays_alive():
     """A recycled array that is only read: its memory must not be handed out while the program reads it."""
 
     def adds_threes():
-        constant = empty(np.zeros(0), (50, 400))
+        constant = pooled_empty(np.zeros(0), (50, 400))
         constant[...] = 3
         return lambda a: a + constant
 
     result, taken, program = recorded(adds_threes(), np.zeros((50, 400)))
-    others = [empty(np.zeros(0), (50, 400)) for _ in range(4)]
+    others = [pooled_empty(np.zeros(0), (50, 400)) for _ in range(4)]
     for other in others:
         other.fill(np.nan)
     taken[0][...] = 1
@@ -305,22 +306,22 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_a_replay_could_not_follow_is_refused(case):
-    with pytest.raises(CannotRecord):
+    with pytest.raises(CannotCapture):
         recorded(REFUSED[case], np.abs(inputs(0)[0]) + 1)
 
 
 def test_no_recorder_is_left_at_work_after_an_error():
-    with pytest.raises(CannotRecord):
+    with pytest.raises(CannotCapture):
         recorded(lambda a: float(a[0, 0:1]), inputs(0)[0])
     assert capture.recorder() is None
     assert type(traced(np.zeros(3))) is np.ndarray
-    assert type(empty(np.zeros(0), (3,))) is np.ndarray
+    assert type(pooled_empty(np.zeros(0), (3,))) is np.ndarray
 
 
 def test_afterwards_recorded_arrays_answer_like_others():
     """Layers may hold on to what they saw while it was recorded."""
     result, _, program = recorded(lambda a: a + 1, np.arange(6, dtype=np.float32).reshape(2, 3))
-    assert isinstance(result, Recorded)
+    assert isinstance(result, TracedArray)
     length = sum(len(calls) for section in program.sections for calls in section)
     assert float(result[0, 1]) == 2
     assert result[0].tolist() == [1, 2, 3]
@@ -342,8 +343,8 @@ def test_perform_draws_again_in_every_replay():
         target[...] = rng.random(target.shape, np.float32)
 
     def noisy(a):
-        noise = empty(a, a.shape)
-        perform(draw, noise)
+        noise = pooled_empty(a, a.shape)
+        record_call(draw, noise)
         return a + noise
 
     result, _, program = recorded(noisy, np.zeros((3, 4), np.float32))
@@ -358,7 +359,7 @@ def test_perform_draws_again_in_every_replay():
 
 def test_perform_outside_of_a_recorder_is_a_call():
     target = np.zeros(3)
-    perform(lambda a: a.fill(2), target)
+    record_call(lambda a: a.fill(2), target)
     assert target.tolist() == [2, 2, 2]
 
 
@@ -372,19 +373,19 @@ def three(monkeypatch):
 
 def shared_work(x, rows):
     """Every share takes scratch memory, gives it back, and takes it again."""
-    y = empty(x, x.shape)
+    y = pooled_empty(x, x.shape)
 
     def work(share):
         first = x[share[0]] + 1
         for row in share:
-            scratch = empty(x, rows.shape[1:])
+            scratch = pooled_empty(x, rows.shape[1:])
             np.multiply(x[row], rows[row], out=scratch)
             np.add(scratch, 1, out=scratch)
             np.multiply(scratch, scratch, out=y[row])
             del scratch
         return first
 
-    return y, share_out(work, range(len(x)), ENOUGH)
+    return y, parallel_map(work, range(len(x)), ENOUGH)
 
 
 @pytest.mark.parametrize("length", [50, 1 << 15])  # small arrays, and such as are handed out again
@@ -419,8 +420,8 @@ def test_results_of_shares_stay_until_they_are_used(three):
                 scratch -= 1
             return scratch
 
-        sums = share_out(first, range(3), ENOUGH)
-        share_out(second, range(3), ENOUGH)
+        sums = parallel_map(first, range(3), ENOUGH)
+        parallel_map(second, range(3), ENOUGH)
         return sums[0] + sums[1] + sums[2]
 
     x = numbers(3, 1 << 15, dtype=np.float32)
@@ -432,13 +433,13 @@ def test_results_of_shares_stay_until_they_are_used(three):
 
 def test_shares_inside_shares_are_one_list(three):
     def outer(x):
-        y = empty(x, x.shape)
+        y = pooled_empty(x, x.shape)
 
         def work(share):
             for k in share:
-                share_out(lambda inner, k=k: [np.add(x[k, i], 1, out=y[k, i]) for i in inner], range(4), ENOUGH)
+                parallel_map(lambda inner, k=k: [np.add(x[k, i], 1, out=y[k, i]) for i in inner], range(4), ENOUGH)
 
-        share_out(work, range(3), ENOUGH)
+        parallel_map(work, range(3), ENOUGH)
         return y
 
     result, (place,), program = recorded(outer, numbers(3, 4, 5))
@@ -450,9 +451,9 @@ def test_shares_inside_shares_are_one_list(three):
 
 def test_an_error_in_a_share_arrives(three):
     def work(x):
-        return share_out(lambda share: float(x[share[0]][:1]), range(3), ENOUGH)
+        return parallel_map(lambda share: float(x[share[0]][:1]), range(3), ENOUGH)
 
-    with pytest.raises(CannotRecord):
+    with pytest.raises(CannotCapture):
         recorded(work, numbers(3, 4))
     assert capture.recorder() is None
 

@@ -13,7 +13,7 @@ import pytest
 
 from scratchnet.engine.capture import Program
 from scratchnet.engine.capture import worker_processes as crews
-from scratchnet.engine.capture.worker_processes import Crew, can_fork
+from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.memory.pool import shared_zeros
 from tests.processes import alive, children, environment, fork
 
@@ -56,7 +56,7 @@ def test_every_list_is_done_by_a_process_of_its_own():
     def sign(k):
         pids[k] = os.getpid()
 
-    crew = Crew(program([[call(sign, k)] for k in range(3)]))
+    crew = WorkerProcesses(program([[call(sign, k)] for k in range(3)]))
     crew.run()
     assert pids.tolist() == [os.getpid(), *crew.pids]
     assert len(set(pids.tolist())) == 3
@@ -73,7 +73,7 @@ def test_a_section_begins_when_all_of_the_one_before_are_done():
     there = [[call(copy, a, b, k)] for k in range(3)]
     back = [[call(copy, b, a, k)] for k in range(3)]
     between = [[call(add, b, 1)]]  # one list: the leader alone
-    crew = Crew(program(there, between, back))
+    crew = WorkerProcesses(program(there, between, back))
     expected = np.array([1.0, 2, 3])
     for _ in range(300):
         crew.run()
@@ -84,7 +84,7 @@ def test_a_section_begins_when_all_of_the_one_before_are_done():
 def test_sections_may_have_different_numbers_of_lists():
     counts = shared_zeros((4,), np.int64)
     sections = [[[call(add, counts[k : k + 1], 1)] for k in range(count)] for count in (2, 4, 1, 3)]
-    crew = Crew(program(*sections))
+    crew = WorkerProcesses(program(*sections))
     for _ in range(5):
         crew.run()
     assert counts.tolist() == [20, 15, 10, 5]
@@ -97,7 +97,7 @@ def test_one_crew_for_several_programs_in_any_order():
     def adding(*numbers):
         return [[[call(add, counts[k : k + 1], n)] for k in range(count)] for count, n in numbers]
 
-    crew = Crew(program(*adding((2, 1), (1, 10), (2, 1))), program(*adding((3, 100), (2, 100))))
+    crew = WorkerProcesses(program(*adding((2, 1), (1, 10), (2, 1))), program(*adding((3, 100), (2, 100))))
     for number in (0, 1, 1, 0, 0, 1, 0):
         crew.run(number)
     assert counts.tolist() == [4 * 12 + 600, 4 * 2 + 600, 300]
@@ -105,7 +105,7 @@ def test_one_crew_for_several_programs_in_any_order():
 
 def test_more_processes_than_a_page_of_memory_has_semaphores():
     done = shared_zeros((33,), np.int64)  # two semaphores of 64 bytes each
-    crew = Crew(program([[call(add, done[k : k + 1], 1)] for k in range(33)]))
+    crew = WorkerProcesses(program([[call(add, done[k : k + 1], 1)] for k in range(33)]))
     crew.run()
     crew.run()
     assert (done == 2).all()
@@ -113,7 +113,7 @@ def test_more_processes_than_a_page_of_memory_has_semaphores():
 
 @pytest.mark.parametrize("how", ["close", "forget"])
 def test_processes_end_with_the_crew(how):
-    crew = Crew(program([[nothing], [nothing], [nothing]]))
+    crew = WorkerProcesses(program([[nothing], [nothing], [nothing]]))
     crew.run()
     pids = crew.pids.copy()
     assert all(map(alive, pids))
@@ -132,7 +132,7 @@ def test_the_death_of_a_process_is_an_error_and_no_endless_wait(monkeypatch, whe
     def end():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    crew = Crew(program([[nothing], [end if when == "during" else nothing], [nothing]]))
+    crew = WorkerProcesses(program([[nothing], [end if when == "during" else nothing], [nothing]]))
     if when == "before":
         os.kill(crew.pids[0], signal.SIGKILL)
     with pytest.raises(RuntimeError, match=r"worker process \d+ has died in the middle of a pass"):
@@ -142,7 +142,7 @@ def test_the_death_of_a_process_is_an_error_and_no_endless_wait(monkeypatch, whe
 
 
 def test_a_process_that_died_while_it_waited_is_noticed_before_work_begins():
-    crew = Crew(program([[nothing], [nothing]]))
+    crew = WorkerProcesses(program([[nothing], [nothing]]))
     crew.run()
     assert not crew.lost()
     os.kill(crew.pids[0], signal.SIGKILL)
@@ -157,7 +157,7 @@ def test_waiting_does_not_depend_on_the_wall_clock(monkeypatch):
     """A clock that is set back by an hour must not keep the leader waiting for an hour."""
     monkeypatch.setattr(crews, "_PATIENCE", 0.1)
     monkeypatch.setattr(time, "time", lambda: 4e9)
-    crew = Crew(program([[nothing], [nothing]]))
+    crew = WorkerProcesses(program([[nothing], [nothing]]))
     if not hasattr(crew._library, "sem_clockwait"):
         pytest.skip("this C library waits by the wall clock only")
     os.kill(crew.pids[0], signal.SIGKILL)
@@ -169,14 +169,14 @@ def test_waiting_does_not_depend_on_the_wall_clock(monkeypatch):
 
 def test_an_error_in_a_process_reaches_the_leader(monkeypatch):
     monkeypatch.setattr(crews, "_PATIENCE", 0.1)
-    crew = Crew(program([[nothing], [call(np.add, 1, np.zeros(2), np.zeros(3))]]))
+    crew = WorkerProcesses(program([[nothing], [call(np.add, 1, np.zeros(2), np.zeros(3))]]))
     with pytest.raises(RuntimeError, match="has died"):
         crew.run()
 
 
 def test_a_process_that_somebody_else_waited_for_counts_as_dead(monkeypatch):
     monkeypatch.setattr(crews, "_PATIENCE", 0.1)
-    crew = Crew(program([[nothing], [nothing]]))
+    crew = WorkerProcesses(program([[nothing], [nothing]]))
     os.kill(crew.pids[0], signal.SIGKILL)
     os.waitpid(crew.pids[0], 0)
     with pytest.raises(RuntimeError, match="has died"):
@@ -194,7 +194,7 @@ def test_after_an_interruption_nobody_writes_any_more_and_the_crew_is_closed():
         time.sleep(0.1)
         add(done, 1)
 
-    crew = Crew(program([[interrupt], [slowly]], [[nothing], [call(add, done, 100)]]))
+    crew = WorkerProcesses(program([[interrupt], [slowly]], [[nothing], [call(add, done, 100)]]))
     with pytest.raises(KeyboardInterrupt):
         crew.run()
     assert done[0] == 1
@@ -204,7 +204,7 @@ def test_after_an_interruption_nobody_writes_any_more_and_the_crew_is_closed():
 
 def test_ctrl_c_is_for_the_leader_alone():
     done = shared_zeros((1,), np.int64)
-    crew = Crew(program([[nothing], [call(add, done, 1)]]))
+    crew = WorkerProcesses(program([[nothing], [call(add, done, 1)]]))
     crew.run()
     os.kill(crew.pids[0], signal.SIGINT)
     crew.run()
@@ -214,7 +214,7 @@ def test_ctrl_c_is_for_the_leader_alone():
 def test_infinities_do_not_end_a_process():
     x, y = shared_zeros((2,), np.float64), shared_zeros((2,), np.float64)
     with np.errstate(all="raise"):
-        crew = Crew(program([[nothing], [call(np.divide, 1.0, x, y)]]))
+        crew = WorkerProcesses(program([[nothing], [call(np.divide, 1.0, x, y)]]))
         crew.run()
     assert np.isinf(y).all()
 
@@ -222,7 +222,7 @@ def test_infinities_do_not_end_a_process():
 def test_the_thread_that_forked_may_end():
     """Linux can tell children of their parent's death, but takes the *thread* that forked for the parent."""
     done, made = shared_zeros((1,), np.int64), []
-    thread = threading.Thread(target=lambda: made.append(Crew(program([[nothing], [call(add, done, 1)]]))))
+    thread = threading.Thread(target=lambda: made.append(WorkerProcesses(program([[nothing], [call(add, done, 1)]]))))
     thread.start()
     thread.join()
     time.sleep(0.05)
@@ -232,7 +232,7 @@ def test_the_thread_that_forked_may_end():
 
 def test_a_fork_of_the_leader_does_not_send_the_processes_home():
     done = shared_zeros((1,), np.int64)
-    crew = Crew(program([[nothing], [call(add, done, 1)]]))
+    crew = WorkerProcesses(program([[nothing], [call(add, done, 1)]]))
     pid = fork()
     if pid == 0:
         try:
@@ -285,6 +285,6 @@ def test_other_systems_have_no_crews(monkeypatch):
     try:
         assert not can_fork()
         with pytest.raises(RuntimeError, match="processes cannot be forked on this system"):
-            Crew(program([[nothing], [nothing]]))
+            WorkerProcesses(program([[nothing], [nothing]]))
     finally:
         crews._library.cache_clear()

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu.channel_sums import column_sums
+from scratchnet.engine.cpu.channel_sums import channel_sums
 from tests.compare import assert_close, numbers
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 3), (3, 5, 7, 2), (2, 300, 100, 5), (1, 1, 4097, 1)])
 def test_column_sums_of_any_shape(shape, pieces, dtype):
     x = numbers(*shape, dtype=dtype)
-    assert_close(column_sums(x), x.sum((0, 1, 2), dtype=np.float64), dtype)
+    assert_close(channel_sums(x), x.sum((0, 1, 2), dtype=np.float64), dtype)
 
 
 def test_column_sums_of_views_with_gaps():
     x = numbers(3, 8, 9, 6)[:, 1:7, 2:, 1:4]
-    assert_close(column_sums(x), x.sum((0, 1, 2)))
+    assert_close(channel_sums(x), x.sum((0, 1, 2)))
 
 
 def test_column_sums_of_float32_keep_what_a_running_sum_loses():
@@ -25,4 +25,4 @@ def test_column_sums_of_float32_keep_what_a_running_sum_loses():
     right = x.sum(dtype=np.float64)
     running = abs(np.add.accumulate(x.ravel())[-1] / right - 1)
     assert running > 0.03
-    assert abs(column_sums(x)[0] / right - 1) < running / 500
+    assert abs(channel_sums(x)[0] / right - 1) < running / 500

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu.conv_algorithm import FEWEST_CHANNELS, FEWEST_TILES, Form, choose
+from scratchnet.engine.cpu.conv_algorithm import FEWEST_CHANNELS, FEWEST_TILES, Algorithm, choose
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.ops import convolution
 from scratchnet.ops.convolution import conv2d, conv2d_input_gradient
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests.compare import numbers
 
 
@@ -15,7 +15,7 @@ def chosen(x, weight, dtype=np.float32, precise=False, **settings):
     """Choose for arrays that are never touched."""
     arrays = [np.broadcast_to(np.zeros((), dtype), shape) for shape in (x, weight)]
     settings = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | settings
-    conv = Convolution.of(arrays[1], **settings)
+    conv = ConvSpec.of(arrays[1], **settings)
     return choose(*arrays, conv, x[1:3], conv.output_size(*x[1:3]), precise)
 
 
@@ -23,43 +23,79 @@ SAME = {"padding": 1}
 
 # x, weight, settings, form in float32, form without Winograd
 CASES = {
-    "3×3 of a VGG": ((1, 56, 56, 128), (3, 3, 128, 128), SAME, Form.WINOGRAD4, Form.DIRECT),
-    "3×3 unpadded": ((1, 58, 58, 64), (3, 3, 64, 64), {}, Form.WINOGRAD4, Form.DIRECT),
-    "3×3 padded by 2": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 2}, Form.WINOGRAD4, Form.DIRECT),
-    "3×3 padded by 3": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 3}, Form.DIRECT, Form.DIRECT),
-    "14×14 wastes a tile of 4 on the edge": ((8, 14, 14, 512), (3, 3, 512, 512), SAME, Form.WINOGRAD4, Form.DIRECT),
-    "maps of 2 fit the small tile": ((64, 2, 2, 64), (3, 3, 64, 64), SAME, Form.WINOGRAD2, Form.DIRECT),
-    "maps of 6 fit the small tile": ((64, 6, 6, 64), (3, 3, 64, 64), SAME, Form.WINOGRAD2, Form.DIRECT),
-    "few tiles": ((1, 14, 14, 512), (3, 3, 512, 512), SAME, Form.DIRECT, Form.DIRECT),
-    "few channels in": ((1, 224, 224, 3), (3, 3, 3, 64), SAME, Form.DIRECT, Form.DIRECT),
-    "few channels out": ((1, 224, 224, 64), (3, 3, 64, 2), SAME, Form.FEW, Form.FEW),
-    "few channels both ways": ((1, 224, 224, 7), (3, 3, 7, 7), SAME, Form.DIRECT, Form.DIRECT),
-    "7×7 to few": ((1, 64, 64, 64), (7, 7, 64, 4), {"padding": 3}, Form.FEW, Form.FEW),
-    "dilated to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"padding": 2, "dilation": 2}, Form.FEW, Form.FEW),
-    "strided to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"stride": 2}, Form.DIRECT, Form.DIRECT),
-    "stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"stride": 2, "padding": 1}, Form.DIRECT, Form.DIRECT),
-    "dilation 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"dilation": 2, "padding": 2}, Form.WINOGRAD4, Form.DIRECT),
-    "dilation 4": ((1, 24, 24, 64), (3, 3, 64, 64), {"dilation": 4, "padding": 4}, Form.WINOGRAD2, Form.DIRECT),
-    "phases of one pixel": ((1, 8, 8, 64), (3, 3, 64, 64), {"dilation": 8, "padding": 8}, Form.DIRECT, Form.DIRECT),
-    "dilated 7×7": ((1, 56, 56, 64), (7, 7, 64, 64), {"dilation": 4}, Form.DIRECT, Form.DIRECT),
-    "dilation 2, stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"dilation": 2, "stride": 2}, Form.DIRECT, Form.DIRECT),
-    "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Form.WINOGRAD4, Form.DIRECT),
-    "7×7": ((1, 56, 56, 32), (7, 7, 32, 32), {"padding": 3}, Form.WINOGRAD4, Form.DIRECT),
-    "7×7 of few channels": ((1, 56, 56, 31), (7, 7, 31, 64), {"padding": 3}, Form.DIRECT, Form.DIRECT),
-    "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Form.DIRECT, Form.DIRECT),
-    "4×4, mostly zeros in pieces": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Form.DIRECT, Form.DIRECT),
-    "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Form.DIRECT, Form.DIRECT),
-    "1×1": ((1, 56, 56, 64), (1, 1, 64, 256), {}, Form.PRODUCT, Form.PRODUCT),
-    "1×1 to one": ((1, 56, 56, 64), (1, 1, 64, 1), {}, Form.PRODUCT, Form.PRODUCT),
-    "1×1 stride 2": ((1, 56, 56, 64), (1, 1, 64, 256), {"stride": 2}, Form.DIRECT, Form.DIRECT),
-    "1×1 padded": ((1, 56, 56, 64), (1, 1, 64, 256), {"padding": 1}, Form.DIRECT, Form.DIRECT),
-    "fully connected": ((2, 7, 7, 512), (7, 7, 512, 4096), {}, Form.PRODUCT, Form.PRODUCT),
-    "3×3 over a map of 3": ((2, 3, 3, 64), (3, 3, 64, 64), {}, Form.PRODUCT, Form.PRODUCT),
-    "as large as the map, padded": ((2, 7, 7, 64), (7, 7, 64, 64), {"padding": 3}, Form.DIRECT, Form.DIRECT),
-    "depthwise": ((1, 56, 56, 64), (3, 3, 1, 64), {"padding": 1, "groups": 64}, Form.DEPTHWISE, Form.DEPTHWISE),
-    "two filters a channel": ((1, 56, 56, 64), (3, 3, 1, 128), {"groups": 64}, Form.DIRECT, Form.DIRECT),
-    "two groups": ((1, 56, 56, 64), (3, 3, 32, 64), {"groups": 2}, Form.DIRECT, Form.DIRECT),
-    "1×1 in groups": ((1, 56, 56, 64), (1, 1, 32, 64), {"groups": 2}, Form.DIRECT, Form.DIRECT),
+    "3×3 of a VGG": ((1, 56, 56, 128), (3, 3, 128, 128), SAME, Algorithm.WINOGRAD4, Algorithm.DIRECT),
+    "3×3 unpadded": ((1, 58, 58, 64), (3, 3, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
+    "3×3 padded by 2": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
+    "3×3 padded by 3": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 3}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "14×14 wastes a tile of 4 on the edge": (
+        (8, 14, 14, 512),
+        (3, 3, 512, 512),
+        SAME,
+        Algorithm.WINOGRAD4,
+        Algorithm.DIRECT,
+    ),
+    "maps of 2 fit the small tile": ((64, 2, 2, 64), (3, 3, 64, 64), SAME, Algorithm.WINOGRAD2, Algorithm.DIRECT),
+    "maps of 6 fit the small tile": ((64, 6, 6, 64), (3, 3, 64, 64), SAME, Algorithm.WINOGRAD2, Algorithm.DIRECT),
+    "few tiles": ((1, 14, 14, 512), (3, 3, 512, 512), SAME, Algorithm.DIRECT, Algorithm.DIRECT),
+    "few channels in": ((1, 224, 224, 3), (3, 3, 3, 64), SAME, Algorithm.DIRECT, Algorithm.DIRECT),
+    "few channels out": ((1, 224, 224, 64), (3, 3, 64, 2), SAME, Algorithm.FEW, Algorithm.FEW),
+    "few channels both ways": ((1, 224, 224, 7), (3, 3, 7, 7), SAME, Algorithm.DIRECT, Algorithm.DIRECT),
+    "7×7 to few": ((1, 64, 64, 64), (7, 7, 64, 4), {"padding": 3}, Algorithm.FEW, Algorithm.FEW),
+    "dilated to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"padding": 2, "dilation": 2}, Algorithm.FEW, Algorithm.FEW),
+    "strided to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"stride": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"stride": 2, "padding": 1}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "dilation 2": (
+        (1, 56, 56, 64),
+        (3, 3, 64, 64),
+        {"dilation": 2, "padding": 2},
+        Algorithm.WINOGRAD4,
+        Algorithm.DIRECT,
+    ),
+    "dilation 4": (
+        (1, 24, 24, 64),
+        (3, 3, 64, 64),
+        {"dilation": 4, "padding": 4},
+        Algorithm.WINOGRAD2,
+        Algorithm.DIRECT,
+    ),
+    "phases of one pixel": (
+        (1, 8, 8, 64),
+        (3, 3, 64, 64),
+        {"dilation": 8, "padding": 8},
+        Algorithm.DIRECT,
+        Algorithm.DIRECT,
+    ),
+    "dilated 7×7": ((1, 56, 56, 64), (7, 7, 64, 64), {"dilation": 4}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "dilation 2, stride 2": (
+        (1, 56, 56, 64),
+        (3, 3, 64, 64),
+        {"dilation": 2, "stride": 2},
+        Algorithm.DIRECT,
+        Algorithm.DIRECT,
+    ),
+    "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
+    "7×7": ((1, 56, 56, 32), (7, 7, 32, 32), {"padding": 3}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
+    "7×7 of few channels": ((1, 56, 56, 31), (7, 7, 31, 64), {"padding": 3}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "4×4, mostly zeros in pieces": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "1×1": ((1, 56, 56, 64), (1, 1, 64, 256), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
+    "1×1 to one": ((1, 56, 56, 64), (1, 1, 64, 1), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
+    "1×1 stride 2": ((1, 56, 56, 64), (1, 1, 64, 256), {"stride": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "1×1 padded": ((1, 56, 56, 64), (1, 1, 64, 256), {"padding": 1}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "fully connected": ((2, 7, 7, 512), (7, 7, 512, 4096), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
+    "3×3 over a map of 3": ((2, 3, 3, 64), (3, 3, 64, 64), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
+    "as large as the map, padded": ((2, 7, 7, 64), (7, 7, 64, 64), {"padding": 3}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "depthwise": (
+        (1, 56, 56, 64),
+        (3, 3, 1, 64),
+        {"padding": 1, "groups": 64},
+        Algorithm.DEPTHWISE,
+        Algorithm.DEPTHWISE,
+    ),
+    "two filters a channel": ((1, 56, 56, 64), (3, 3, 1, 128), {"groups": 64}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "two groups": ((1, 56, 56, 64), (3, 3, 32, 64), {"groups": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "1×1 in groups": ((1, 56, 56, 64), (1, 1, 32, 64), {"groups": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
 }
 
 
@@ -72,22 +108,22 @@ def test_the_form_for_a_shape(case):
     with precise():
         assert chosen(x, weight, **settings) is plain
     with textbook():
-        assert chosen(x, weight, **settings) is Form.DIRECT
+        assert chosen(x, weight, **settings) is Algorithm.DIRECT
     assert chosen(x, weight, **settings) is fast
 
 
 def test_the_thresholds():
     c = FEWEST_CHANNELS
-    assert chosen((1, 64, 64, c), (3, 3, c, c), **SAME) is Form.WINOGRAD4
-    assert chosen((1, 64, 64, c - 1), (3, 3, c - 1, c), **SAME) is Form.DIRECT
-    assert chosen((1, 64, 64, 4 * c), (3, 3, 4 * c, c - 1), **SAME) is Form.FEW
-    assert chosen((1, 64, 64, c), (3, 3, c, c - 1), **SAME) is Form.DIRECT
-    assert chosen((FEWEST_TILES, 4, 4, 64), (3, 3, 64, 64), **SAME) is Form.WINOGRAD4
-    assert chosen((FEWEST_TILES - 1, 4, 4, 64), (3, 3, 64, 64), **SAME) is Form.DIRECT
+    assert chosen((1, 64, 64, c), (3, 3, c, c), **SAME) is Algorithm.WINOGRAD4
+    assert chosen((1, 64, 64, c - 1), (3, 3, c - 1, c), **SAME) is Algorithm.DIRECT
+    assert chosen((1, 64, 64, 4 * c), (3, 3, 4 * c, c - 1), **SAME) is Algorithm.FEW
+    assert chosen((1, 64, 64, c), (3, 3, c, c - 1), **SAME) is Algorithm.DIRECT
+    assert chosen((FEWEST_TILES, 4, 4, 64), (3, 3, 64, 64), **SAME) is Algorithm.WINOGRAD4
+    assert chosen((FEWEST_TILES - 1, 4, 4, 64), (3, 3, 64, 64), **SAME) is Algorithm.DIRECT
 
 
 def test_only_winograds_forms_have_a_tile():
-    assert (Form.WINOGRAD2.tile, Form.WINOGRAD4.tile) == (2, 4)
+    assert (Algorithm.WINOGRAD2.tile, Algorithm.WINOGRAD4.tile) == (2, 4)
 
 
 @pytest.mark.parametrize("form", ["winograd", "dilated", "large", "few", "depthwise", "product", "subpixel"])

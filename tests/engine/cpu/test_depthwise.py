@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scratchnet.engine.cpu import depthwise, im2col
 from scratchnet.ops.convolution import conv2d, conv2d_backward
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -28,7 +28,7 @@ CASES = {
 
 def problem(case, dtype=np.float64):
     (n, h, w, c), kernel, stride, padding, dilation = CASES[case]
-    conv = Convolution(kernel, stride, padding, dilation, c)
+    conv = ConvSpec(kernel, stride, padding, dilation, c)
     x, weight = numbers(n, h, w, c, dtype=dtype), numbers(*kernel, 1, c, seed=1, dtype=dtype)
     settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": c}
     return x, weight, conv, numbers(n, *conv.output_size(h, w), c, seed=2, dtype=dtype), settings
@@ -54,7 +54,7 @@ def test_it_agrees_with_loops(monkeypatch, cores, case, piece, count, dtype):
 )  # fmt: skip
 def test_any_geometry(n, h, w, kh, kw, s, p, d, piece):
     h, w = max(h, d * (kh - 1) + 1 - 2 * p), max(w, d * (kw - 1) + 1 - 2 * p)
-    conv = Convolution((kh, kw), (s, s), (p, p), (d, d), 3)
+    conv = ConvSpec((kh, kw), (s, s), (p, p), (d, d), 3)
     x, weight = numbers(n, h, w, 3), numbers(kh, kw, 1, 3, seed=1)
     size = conv.output_size(h, w)
     dy = numbers(n, *size, 3, seed=2)

@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.engine.cpu import dilated, winograd
 from scratchnet.ops.convolution import conv2d, conv2d_backward
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -23,7 +23,7 @@ CASES = {
 
 def problem(case, dtype):
     n, h, w, padding, d = CASES[case]
-    conv = Convolution((3, 3), (1, 1), padding, d, 1)
+    conv = ConvSpec((3, 3), (1, 1), padding, d, 1)
     x, weight = numbers(n, h, w, 4, dtype=dtype), numbers(3, 3, 4, 5, seed=1, dtype=dtype)
     return x, weight, conv, numbers(n, *conv.output_size(h, w), 5, seed=2, dtype=dtype)
 
@@ -42,8 +42,8 @@ def test_it_agrees_with_loops(cores, case, tile, count):
     assert_close(dilated.weight_gradient(dy, x, conv, tile), dweight)
     down, across = (2 * d - p for d, p in zip(conv.dilation, conv.padding, strict=True))
     if min(down, across) >= 0:
-        back = Convolution((3, 3), (1, 1), (down, across), conv.dilation, 1)
-        assert_close(dilated.convolve(dy, weight, None, back, x.shape[1:3], tile, turned=True), dx)
+        back = ConvSpec((3, 3), (1, 1), (down, across), conv.dilation, 1)
+        assert_close(dilated.convolve(dy, weight, None, back, x.shape[1:3], tile, flipped=True), dx)
 
 
 def test_it_is_what_a_dilated_convolution_uses(monkeypatch):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchnet.engine.cpu import few_filters, im2col
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -27,7 +27,7 @@ CASES = {
 def problem(case, dtype=np.float64):
     x_shape, kernel, c_out, padding, dilation = CASES[case]
     x, weight = numbers(*x_shape, dtype=dtype), numbers(*kernel, x_shape[3], c_out, seed=1, dtype=dtype)
-    conv = Convolution(kernel, (1, 1), padding, dilation, 1)
+    conv = ConvSpec(kernel, (1, 1), padding, dilation, 1)
     size = conv.output_size(*x_shape[1:3])
     return x, weight, conv, size, numbers(x_shape[0], *size, c_out, seed=2, dtype=dtype)
 
@@ -52,7 +52,7 @@ def test_it_agrees_with_loops(monkeypatch, cores, case, scratch, count, dtype):
 )  # fmt: skip
 def test_any_geometry(n, h, w, kh, kw, ph, pw, d, scratch):
     h, w = max(h, d * (kh - 1) + 1 - 2 * ph), max(w, d * (kw - 1) + 1 - 2 * pw)
-    conv = Convolution((kh, kw), (1, 1), (ph, pw), (d, d), 1)
+    conv = ConvSpec((kh, kw), (1, 1), (ph, pw), (d, d), 1)
     x, weight = numbers(n, h, w, 3), numbers(kh, kw, 3, 2, seed=1)
     size = conv.output_size(h, w)
     dy = numbers(n, *size, 2, seed=2)

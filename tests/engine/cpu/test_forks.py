@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.cpu import blas, forks
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.cpu.forks import sharing
-from scratchnet.engine.cpu.parallel import ENOUGH, share_out
+from scratchnet.engine.cpu.parallel import ENOUGH, parallel_map
 from scratchnet.engine.memory.pool import shared_copy, shared_zeros
 from scratchnet.training.optimizers import SGD
 from tests.compare import numbers
@@ -50,7 +50,7 @@ def in_child(function):
 
 
 def shares():
-    assert share_out(list, range(4), ENOUGH) == [[0, 1], [2, 3]]
+    assert parallel_map(list, range(4), ENOUGH) == [[0, 1], [2, 3]]
 
 
 def test_a_child_of_a_process_that_has_computed_computes(cores):
@@ -71,7 +71,7 @@ def test_a_child_forked_while_another_thread_computes(cores):
 
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        other = threading.Thread(target=share_out, args=(long, range(4), ENOUGH))
+        other = threading.Thread(target=parallel_map, args=(long, range(4), ENOUGH))
         other.start()
         assert begun.wait(10)
 
@@ -118,8 +118,8 @@ def test_a_child_that_trains_a_network_does_not_change_the_parents(cores):
     """Parameters live in memory that worker processes share; other children must have a copy of it."""
     cores(2)
     net, twin = small(), small()
-    fast, optimizer = Replay(net), SGD(0.9)
-    plain, other = Replay(twin), SGD(0.9)
+    fast, optimizer = CapturedNetwork(net), SGD(0.9)
+    plain, other = CapturedNetwork(twin), SGD(0.9)
     for seed in range(3):
         step(net, fast, optimizer, seed)
         step(twin, plain, other, seed)

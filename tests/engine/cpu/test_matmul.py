@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from scratchnet.engine.cpu.matmul import product, product_over_rows
-from scratchnet.engine.memory.pool import empty
+from scratchnet.engine.memory.pool import pooled_empty
 from tests.compare import assert_close, numbers
 
 SHAPES = [(1, 1, 1), (7, 5, 3), (3, 5, 7), (40, 9, 40), (200, 3, 2), (2, 3, 200), (1, 300, 4), (4, 300, 1)]
@@ -24,7 +24,7 @@ def test_products_are_matrix_products(cores, rows, k, columns, count, dtype):
 def test_views_and_transposes(cores):
     cores(3)
     a, b = numbers(60, 50)[::2, 1:31].T, numbers(40, 30)[:, ::-1].T
-    whole = empty(a, (60, 90))
+    whole = pooled_empty(a, (60, 90))
     whole.fill(7)
     product(a, b, whole[20:50, 30:70])
     assert_close(np.ascontiguousarray(whole[20:50, 30:70]), a @ b)

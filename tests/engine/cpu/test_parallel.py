@@ -8,7 +8,7 @@ import threadpoolctl
 
 from scratchnet.engine.cpu import blas, parallel
 from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.engine.cpu.parallel import ENOUGH, WORTH, over_rows, share_out
+from scratchnet.engine.cpu.parallel import ENOUGH, WORTH, parallel_map, parallel_rows
 from scratchnet.ops.convolution import conv2d
 
 
@@ -26,12 +26,12 @@ def three_threads(monkeypatch):
 
 
 def test_every_item_is_done_once_and_shares_are_neighbours_in_order():
-    assert share_out(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
+    assert parallel_map(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
 
 
 def test_shares_run_in_different_threads():
     barrier = threading.Barrier(3, timeout=10)  # passes only if all three shares run at the same time
-    names = share_out(lambda share: (barrier.wait(), threading.current_thread().name)[1], [1, 2, 3], ENOUGH)
+    names = parallel_map(lambda share: (barrier.wait(), threading.current_thread().name)[1], [1, 2, 3], ENOUGH)
     assert len(set(names)) == 3
     assert names[0] == threading.current_thread().name
 
@@ -41,17 +41,17 @@ def test_little_work_stays_with_the_caller():
         return list(share), threading.current_thread().name
 
     here = threading.current_thread().name
-    assert share_out(where, range(8), WORTH - 1) == [(list(range(8)), here)]
+    assert parallel_map(where, range(8), WORTH - 1) == [(list(range(8)), here)]
     # From here on it is cut up as in a replay, so that sums come out alike; the caller still does it all.
-    assert share_out(where, range(8), ENOUGH - 1) == [([0, 1], here), ([2, 3, 4], here), ([5, 6, 7], here)]
+    assert parallel_map(where, range(8), ENOUGH - 1) == [([0, 1], here), ([2, 3, 4], here), ([5, 6, 7], here)]
 
 
 def test_a_share_inside_a_share_runs_in_place():
     def outer(share):
         mine = threading.current_thread().name
-        return all(share_out(lambda _: threading.current_thread().name == mine, [1, 2, 3], ENOUGH) for _ in share)
+        return all(parallel_map(lambda _: threading.current_thread().name == mine, [1, 2, 3], ENOUGH) for _ in share)
 
-    assert share_out(outer, range(6), ENOUGH) == [True, True, True]
+    assert parallel_map(outer, range(6), ENOUGH) == [True, True, True]
 
 
 def test_the_shares_are_the_same_while_another_thread_has_the_workers():
@@ -63,20 +63,20 @@ def test_the_shares_are_the_same_while_another_thread_has_the_workers():
         assert finish.wait(10)
         return list(share)
 
-    other = threading.Thread(target=lambda: found.append(share_out(long, range(5), ENOUGH)))
+    other = threading.Thread(target=lambda: found.append(parallel_map(long, range(5), ENOUGH)))
     other.start()
     assert begun.wait(10)
-    meanwhile = share_out(list, range(8), ENOUGH)
+    meanwhile = parallel_map(list, range(8), ENOUGH)
     finish.set()
     other.join()
     assert meanwhile == [[0, 1], [2, 3, 4], [5, 6, 7]]
     assert found == [[[0], [1, 2], [3, 4]]]
-    assert share_out(list, range(3), ENOUGH) == [[0], [1], [2]]
+    assert parallel_map(list, range(3), ENOUGH) == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("operations", [WORTH, ENOUGH])
 def test_a_share_inside_a_share_is_one(operations):
-    inside = share_out(lambda share: share_out(list, range(4), ENOUGH), range(3), operations)
+    inside = parallel_map(lambda share: parallel_map(list, range(4), ENOUGH), range(3), operations)
     assert inside == [[[0, 1, 2, 3]]] * 3
 
 
@@ -88,8 +88,8 @@ def test_an_error_in_any_share_arrives_and_the_next_call_works(bad):
         return len(share)
 
     with pytest.raises(ZeroDivisionError, match="share"):
-        share_out(work, range(6), ENOUGH)
-    assert share_out(len, range(6), ENOUGH) == [2, 2, 2]
+        parallel_map(work, range(6), ENOUGH)
+    assert parallel_map(len, range(6), ENOUGH) == [2, 2, 2]
 
 
 def test_ctrl_c_in_the_callers_share_waits_for_the_others():
@@ -102,16 +102,16 @@ def test_ctrl_c_in_the_callers_share_waits_for_the_others():
         finished.append(share)
 
     with pytest.raises(KeyboardInterrupt):
-        share_out(work, range(3), ENOUGH)
+        parallel_map(work, range(3), ENOUGH)
     assert len(finished) == 2
 
 
 def test_errstate_of_the_caller_holds_in_every_share():
     huge = np.full(3, 1e300)
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        share_out(lambda share: [huge[i] * huge[i] for i in share if i], range(3), ENOUGH)
+        parallel_map(lambda share: [huge[i] * huge[i] for i in share if i], range(3), ENOUGH)
     with np.errstate(over="ignore"):
-        share_out(lambda share: [huge[i] * huge[i] for i in share], range(3), ENOUGH)
+        parallel_map(lambda share: [huge[i] * huge[i] for i in share], range(3), ENOUGH)
 
 
 def test_the_blas_is_held_at_one_thread_only_meanwhile():
@@ -119,7 +119,7 @@ def test_the_blas_is_held_at_one_thread_only_meanwhile():
         return [info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
 
     before = counts()
-    inside = share_out(lambda share: counts(), range(3), ENOUGH)
+    inside = parallel_map(lambda share: counts(), range(3), ENOUGH)
     assert all(count == 1 for share in inside for count in share)
     assert counts() == before
 
@@ -172,7 +172,7 @@ def test_the_caller_does_what_threads_that_cannot_be_started_would_have_done(mon
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert share_out(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
+    assert parallel_map(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (3, 40, 33, 8)])
@@ -187,7 +187,7 @@ def test_over_rows_covers_every_row_once(monkeypatch, shape):
         firsts.append(x.ravel()[0])
 
     firsts = []
-    over_rows(double, x, y)
+    parallel_rows(double, x, y)
     np.testing.assert_array_equal(y, 2 * x)
     assert len(set(firsts)) == len(firsts) == len(parallel.row_pieces(x))
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from scratchnet.engine.cpu import im2col, subpixel
 from scratchnet.engine.cpu.subpixel import Phases
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -31,7 +31,7 @@ CASES = {
 
 
 def problem(kernel, stride, padding, size, dtype):
-    conv = Convolution(kernel, stride, padding, (1, 1), 1)
+    conv = ConvSpec(kernel, stride, padding, (1, 1), 1)
     weight = numbers(*kernel, 3, 2, dtype=dtype)
     return numbers(2, *conv.output_size(*size), 2, seed=1, dtype=dtype), weight, size, conv
 
@@ -68,12 +68,12 @@ def test_any_geometry(down, across):
 
 
 def test_a_4x4_kernel_at_stride_2_is_four_2x2_convolutions():
-    conv = Convolution((4, 4), (2, 2), (1, 1), (1, 1), 1)
+    conv = ConvSpec((4, 4), (2, 2), (1, 1), (1, 1), 1)
     assert list(subpixel._phases(conv, 0)) == [Phases(0, 1, 1, 2, 0), Phases(1, 1, 0, 2, 1)]
 
 
 def test_phases_that_see_the_same_pixels_share_a_product():
-    conv = Convolution((16, 16), (8, 8), (4, 4), (1, 1), 1)
+    conv = ConvSpec((16, 16), (8, 8), (4, 4), (1, 1), 1)
     assert list(subpixel._phases(conv, 0)) == [Phases(0, 4, 4, 2, 0), Phases(4, 4, 0, 2, 1)]
 
 
@@ -81,7 +81,7 @@ def test_phases_that_see_the_same_pixels_share_a_product():
 @pytest.mark.parametrize("stride", range(1, 7))
 @pytest.mark.parametrize("padding", range(4))
 def test_every_tap_belongs_to_one_phase(kernel, stride, padding):
-    conv = Convolution((kernel, 1), (stride, 1), (padding, 0), (1, 1), 1)
+    conv = ConvSpec((kernel, 1), (stride, 1), (padding, 0), (1, 1), 1)
     taps, found = [], set()
     for phases in subpixel._phases(conv, 0):
         for f in range(phases.count):

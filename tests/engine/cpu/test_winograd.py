@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.engine.cpu import im2col, winograd
+from scratchnet.engine.cpu import im2col, winograd, winograd_transforms
 from scratchnet.ops import geometry
 from scratchnet.ops.convolution import _turn, conv2d_backward
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from scratchnet.ops.transposed import conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, numbers
@@ -30,12 +30,12 @@ def problem(x_shape, c_out, padding, dtype=np.float64):
 
 def the_sum(x, weight, padding):
     """The direct sum in float64."""
-    conv = Convolution(weight.shape[:2], (1, 1), padding, (1, 1), 1)
+    conv = ConvSpec(weight.shape[:2], (1, 1), padding, (1, 1), 1)
     return im2col.convolve(x.astype(np.float64), weight.astype(np.float64), conv, conv.output_size(*x.shape[1:3]))
 
 
 def its_gradient(dy, x, weight, padding):
-    conv = Convolution((3, 3), (1, 1), padding, (1, 1), 1)
+    conv = ConvSpec((3, 3), (1, 1), padding, (1, 1), 1)
     return im2col.weight_gradient(dy.astype(np.float64), x.astype(np.float64), weight, conv)
 
 
@@ -43,19 +43,19 @@ def check(x, weight, dy, padding, tile, scale=1.0):
     """Compare the convolution, the one with the kernel turned, the weight gradient, and both gradients at once."""
     y = winograd.conv3x3(x, weight, None, padding, tile)
     assert_close(y, the_sum(x, weight, padding), x.dtype, scale)
-    turned = weight.transpose(0, 1, 3, 2)[::-1, ::-1]
-    back = np.ascontiguousarray(turned)
+    flipped = weight.transpose(0, 1, 3, 2)[::-1, ::-1]
+    back = np.ascontiguousarray(flipped)
     np.testing.assert_array_equal(_turn(back, 1), weight)
     assert_close(
-        winograd.conv3x3(x, back, None, padding, tile, turned=True), the_sum(x, weight, padding), x.dtype, scale
+        winograd.conv3x3(x, back, None, padding, tile, flipped=True), the_sum(x, weight, padding), x.dtype, scale
     )
     slope = its_gradient(dy, x, weight, padding)
     assert_close(winograd.conv3x3_weight_gradient(dy, x, padding, tile), slope, x.dtype, scale)
     grown = (2 - padding[0], 2 - padding[1])
-    dx, dweight = winograd.conv3x3_backward(dy, x, weight, grown, tile, turned=True)
+    dx, dweight = winograd.conv3x3_backward(dy, x, weight, grown, tile, flipped=True)
     assert_close(dx, the_sum(dy, back, grown), x.dtype, scale)
     assert_close(dweight, slope, x.dtype, scale)
-    dy, dweight = winograd.conv3x3_backward(x, dy, weight, padding, tile, turned=False)  # of a transposed convolution
+    dy, dweight = winograd.conv3x3_backward(x, dy, weight, padding, tile, flipped=False)  # of a transposed convolution
     assert_close(dy, the_sum(x, weight, padding), x.dtype, scale)
     assert_close(dweight, slope, x.dtype, scale)
 
@@ -72,7 +72,7 @@ def test_against_loops(tile):
     assert_close(winograd.conv3x3(x, weight, bias, (1, 1), tile), naive.conv2d(x, weight, bias, padding=1))
     dx, dweight, _ = naive.conv2d_backward(dy, x, weight, padding=1)
     assert_close(winograd.conv3x3_weight_gradient(dy, x, (1, 1), tile), dweight)
-    assert_close(winograd.conv3x3(dy, weight, None, (1, 1), tile, turned=True), dx)
+    assert_close(winograd.conv3x3(dy, weight, None, (1, 1), tile, flipped=True), dx)
 
 
 @given(

@@ -6,7 +6,7 @@ import pytest
 from scratchnet.engine.cpu import winograd, winograd_decomposed
 from scratchnet.engine.cpu.conv_algorithm import PIECE_CHANNELS
 from scratchnet.ops.convolution import conv2d, conv2d_backward
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -27,7 +27,7 @@ CASES = {
 def test_it_agrees_with_loops(cores, case, tile, count):
     cores(count)
     n, h, w, kernel, padding = CASES[case]
-    conv = Convolution(kernel, (1, 1), padding, (1, 1), 1)
+    conv = ConvSpec(kernel, (1, 1), padding, (1, 1), 1)
     x, weight, bias = numbers(n, h, w, 3), numbers(*kernel, 3, 4, seed=1), numbers(4, seed=2)
     dy = numbers(n, *conv.output_size(h, w), 4, seed=3)
     y = winograd_decomposed.convolve(x, weight, bias, conv, dy.shape[1:3], tile)

@@ -6,7 +6,7 @@ import pytest
 from scratchnet.engine.cpu import im2col
 from scratchnet.engine.cuda import columns as cuda
 from scratchnet.engine.cuda import compiled
-from scratchnet.ops.geometry import Block, Convolution
+from scratchnet.ops.geometry import Block, ConvSpec
 from tests.compare import assert_close, numbers
 from tests.engine.cuda import shim
 
@@ -22,7 +22,7 @@ CASES = [
 
 @pytest.mark.parametrize(("shape", "kernel", "stride", "padding", "dilation"), CASES)
 def test_columns_and_their_adjoint(kernels, dtype, shape, kernel, stride, padding, dilation):
-    conv = Convolution(kernel, stride, padding, dilation, 1)
+    conv = ConvSpec(kernel, stride, padding, dilation, 1)
     output = conv.output_size(*shape[1:3])
     x = numbers(*shape, dtype=dtype)
     found = cuda.im2col(x, conv, output)

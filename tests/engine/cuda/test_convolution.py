@@ -5,10 +5,10 @@ import pytest
 
 from scratchnet.engine.cuda import compiled, gemm, shifted, winograd
 from scratchnet.engine.cuda import convolution as cuda
-from scratchnet.engine.cuda.convolution import Form
+from scratchnet.engine.cuda.convolution import Algorithm
 from scratchnet.engine.modes import matrix_precision, precise
 from scratchnet.ops import convolution
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests.compare import numbers
 from tests.engine.cuda import cublas
 
@@ -31,15 +31,15 @@ CASES = {
     "one window": ((3, 4, 5, 6), (4, 5, 6, 8), 1, 0, 1),
 }
 FORMS = {
-    "3×3": Form.SHIFTED,
-    "wide": Form.SHIFTED,
-    "dilated down": Form.SHIFTED,
-    "dilated": Form.COLUMNS,
-    "padded more than it sees": Form.COLUMNS,
-    "image": Form.COLUMNS,
-    "strided": Form.COLUMNS,
-    "1×1": Form.PRODUCT,
-    "one window": Form.PRODUCT,
+    "3×3": Algorithm.SHIFTED,
+    "wide": Algorithm.SHIFTED,
+    "dilated down": Algorithm.SHIFTED,
+    "dilated": Algorithm.COLUMNS,
+    "padded more than it sees": Algorithm.COLUMNS,
+    "image": Algorithm.COLUMNS,
+    "strided": Algorithm.COLUMNS,
+    "1×1": Algorithm.PRODUCT,
+    "one window": Algorithm.PRODUCT,
 }
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
@@ -81,7 +81,7 @@ def test_every_shape(kernels, dtype, shape, weights, stride, padding, dilation):
 def test_the_form_of_a_shape(name):
     case = CASES[name]
     shape, weights, *settings = case if type(case) is tuple else case.values
-    conv = Convolution.of(np.empty(weights), *settings, 1)
+    conv = ConvSpec.of(np.empty(weights), *settings, 1)
     output = conv.output_size(*shape[1:3])
     assert cuda.choose(np.empty(shape), np.empty(weights), conv, shape[1:3], output, False) is FORMS[name]
 
@@ -90,7 +90,7 @@ def test_the_form_of_a_shape(name):
 @pytest.mark.parametrize("maps", [(3, 8, 8), (2, 5, 10), pytest.param((7, 4, 4), marks=pytest.mark.sanitized)])
 def test_winograd(kernels, dtype, monkeypatch, padding, maps):
     monkeypatch.setattr(winograd, "WORKSPACE", 20_000)  # two turns for the larger maps, a tile of zeros for the small
-    monkeypatch.setattr(cuda, "choose", lambda *_: Form.WINOGRAD)
+    monkeypatch.setattr(cuda, "choose", lambda *_: Algorithm.WINOGRAD)
     check((*maps, 5), (3, 3, 5, 6), (1, padding), dtype, {"float32": 2e-5, "float64": 1e-12}[dtype.name])
 
 
@@ -106,26 +106,26 @@ def test_columns_in_turns(kernels, monkeypatch):
 
 def test_winograd_is_chosen_for_large_maps_in_full_precision():
     x, weight = np.zeros((4, 64, 64, 64), np.float32), np.empty((3, 3, 64, 64))
-    given = weight, Convolution.of(weight, 1, 1, 1, 1), (64, 64), (64, 64)
-    assert cuda.choose(x, *given, False) is Form.WINOGRAD
-    assert cuda.choose(x, *given, True) is Form.SHIFTED
-    assert cuda.choose(x.astype(np.float64), *given, False) is Form.SHIFTED
+    given = weight, ConvSpec.of(weight, 1, 1, 1, 1), (64, 64), (64, 64)
+    assert cuda.choose(x, *given, False) is Algorithm.WINOGRAD
+    assert cuda.choose(x, *given, True) is Algorithm.SHIFTED
+    assert cuda.choose(x.astype(np.float64), *given, False) is Algorithm.SHIFTED
     with matrix_precision("tf32"):
-        assert cuda.choose(x, *given, False) is Form.SHIFTED
+        assert cuda.choose(x, *given, False) is Algorithm.SHIFTED
 
 
 def test_few_channels_on_large_maps_write_no_columns():
     def form(n, size, c, c_out):
         x, weight = np.broadcast_to(np.float32(0), (n, size, size, c)), np.broadcast_to(0, (3, 3, c, c_out))
-        return cuda.choose(x, weight, Convolution.of(weight, 1, 1, 1, 1), (size, size), (size, size), False)
+        return cuda.choose(x, weight, ConvSpec.of(weight, 1, 1, 1, 1), (size, size), (size, size), False)
 
-    assert form(16, 224, 3, 64) is Form.IMPLICIT
-    assert form(16, 224, 64, 64) is Form.WINOGRAD
+    assert form(16, 224, 3, 64) is Algorithm.IMPLICIT
+    assert form(16, 224, 64, 64) is Algorithm.WINOGRAD
     with matrix_precision("tf32"):
-        assert form(16, 224, 64, 64) is Form.IMPLICIT
-        assert form(16, 112, 64, 128) is Form.IMPLICIT
-        assert form(16, 112, 128, 128) is Form.SHIFTED
-        assert form(16, 28, 64, 64) is Form.SHIFTED
+        assert form(16, 224, 64, 64) is Algorithm.IMPLICIT
+        assert form(16, 112, 64, 128) is Algorithm.IMPLICIT
+        assert form(16, 112, 128, 128) is Algorithm.SHIFTED
+        assert form(16, 28, 64, 64) is Algorithm.SHIFTED
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 
 from scratchnet.engine.cuda import convolution as cuda
 from scratchnet.engine.cuda import implicit
-from scratchnet.engine.cuda.convolution import Form
+from scratchnet.engine.cuda.convolution import Algorithm
 from scratchnet.engine.modes import matrix_precision, precise
 from scratchnet.ops import convolution
-from scratchnet.ops.geometry import Convolution
+from scratchnet.ops.geometry import ConvSpec
 from tests.compare import numbers
 from tests.engine.cuda import cublas, shim
 
@@ -22,7 +22,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def _always(monkeypatch):
-    monkeypatch.setattr(cuda, "choose", lambda *_: Form.IMPLICIT)
+    monkeypatch.setattr(cuda, "choose", lambda *_: Algorithm.IMPLICIT)
 
 
 def followed_by_nan(a):
@@ -109,6 +109,6 @@ def test_blocks_fit_into_shared_memory(kernel, c_out, itemsize, blocking):
     ],
 )
 def test_what_it_is_made_for(kernel, settings, size, fits):
-    conv = Convolution.of(np.empty((kernel, kernel, 64, 64)), *settings)
+    conv = ConvSpec.of(np.empty((kernel, kernel, 64, 64)), *settings)
     size = size, size
     assert implicit.fits(conv, size, conv.output_size(*size), 64, 64, 4) is fits

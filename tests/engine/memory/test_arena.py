@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from scratchnet.engine.memory import arena
-from scratchnet.engine.memory.arena import Workspace
-from scratchnet.engine.memory.pool import LARGE, empty, using
+from scratchnet.engine.memory.arena import Arena
+from scratchnet.engine.memory.pool import LARGE, pooled_empty, using
 from tests.hammering import hammer
 from tests.processes import fork
 
@@ -20,7 +20,7 @@ PAGE = mmap.PAGESIZE
 def space(monkeypatch):
     """A workspace in stretches of 64 arrays of the smallest large size."""
     monkeypatch.setattr(arena, "STRETCH", 64 * LARGE)
-    made = Workspace()
+    made = Arena()
     with using(made):
         yield made
 
@@ -35,12 +35,12 @@ def gaps(space):
 
 
 def bytes_of(count):
-    return empty(LIKE, (count,), np.uint8)
+    return pooled_empty(LIKE, (count,), np.uint8)
 
 
 def test_small_shared_arrays_lie_apart_and_are_never_used_again():
-    with using(Workspace()):
-        made = [empty(LIKE, (n,)) for n in range(1, 200)]
+    with using(Arena()):
+        made = [pooled_empty(LIKE, (n,)) for n in range(1, 200)]
         for k, array in enumerate(made):
             array.fill(k)
         for k, array in enumerate(made):
@@ -48,12 +48,12 @@ def test_small_shared_arrays_lie_apart_and_are_never_used_again():
         where = {place(array) for array in made}
         assert len(where) == len(made)
         del made, array
-        assert not {place(empty(LIKE, (n,))) for n in range(1, 200)} & where
+        assert not {place(pooled_empty(LIKE, (n,))) for n in range(1, 200)} & where
 
 
 def test_more_small_shared_arrays_than_one_piece_holds():
-    with using(Workspace()):
-        made = [empty(LIKE, (16_000,)) for _ in range(150)]  # 9.6 MB in pieces of 4
+    with using(Arena()):
+        made = [pooled_empty(LIKE, (16_000,)) for _ in range(150)]  # 9.6 MB in pieces of 4
         for k, array in enumerate(made):
             array.fill(k)
         assert [array[0] for array in made] == [array[-1] for array in made] == list(range(150))
@@ -109,7 +109,7 @@ def test_where_the_system_promises_little_arrays_get_what_they_need(monkeypatch)
         return taken(size)
 
     monkeypatch.setattr(arena, "Shared", stingy)
-    with using(space := Workspace()):
+    with using(space := Arena()):
         array = bytes_of(5 * LARGE)
         array.fill(3)
         assert [len(stretch) for stretch in space.stretches] == [5 * LARGE]

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from scratchnet.engine.capture import Recorded
+from scratchnet.engine.capture import TracedArray
 from scratchnet.engine.memory import pool as pool_module
-from scratchnet.engine.memory.arena import Workspace
-from scratchnet.engine.memory.pool import LARGE, Pool, empty, shared_copy, shared_zeros, using, zeros
+from scratchnet.engine.memory.arena import Arena
+from scratchnet.engine.memory.pool import LARGE, Pool, pooled_empty, pooled_zeros, shared_copy, shared_zeros, using
 from tests.compare import numbers
 from tests.hammering import hammer
 
@@ -28,7 +28,7 @@ def pool():
         yield made
 
 
-@pytest.fixture(params=[Pool, Workspace])
+@pytest.fixture(params=[Pool, Arena])
 def memory(request):
     """Both kinds of memory that arrays are made in."""
     made = request.param()
@@ -42,7 +42,7 @@ def place(array):
 
 def fill_others(count=6):
     """Take and overwrite whatever memory is free."""
-    others = [empty(LIKE, SHAPE) for _ in range(count)]
+    others = [pooled_empty(LIKE, SHAPE) for _ in range(count)]
     for other in others:
         other.fill(np.nan)
     return others
@@ -64,7 +64,7 @@ VIEWS = {
     "transposed": lambda a: a.transpose(2, 0, 1)[5:],
     "reshaped": lambda a: a.reshape(-1, 4)[7],
     "another dtype": lambda a: a.view(np.uint32)[2],
-    "a subclass": lambda a: a.view(Recorded).view(np.ndarray)[1:],
+    "a subclass": lambda a: a.view(TracedArray).view(np.ndarray)[1:],
     "as_strided": lambda a: np.lib.stride_tricks.as_strided(a, (3, 4), (8, 16)),
     "sliding windows": lambda a: np.lib.stride_tricks.sliding_window_view(a, 3, axis=0)[2],
     "broadcast": lambda a: np.broadcast_to(a[0], (5, *a.shape[1:]))[3:],
@@ -82,7 +82,7 @@ VIEWS = {
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_memory_is_not_handed_out_while_a_view_lives(memory, view):
-    array = empty(LIKE, SHAPE)
+    array = pooled_empty(LIKE, SHAPE)
     array[...] = np.arange(array.size, dtype=np.float32).reshape(SHAPE)
     seen = VIEWS[view](array)
     expected = np.array(seen, copy=True)
@@ -95,7 +95,7 @@ def test_memory_is_not_handed_out_while_a_view_lives(memory, view):
 
 def test_the_view_may_be_anywhere(memory):
     """In a container, in a cycle, in a call that is still to be made."""
-    array = zeros(LIKE, SHAPE)
+    array = pooled_zeros(LIKE, SHAPE)
     cycle = {"view": array[2]}
     cycle["self"] = cycle
     closure = partial(np.copy, array[3])
@@ -109,23 +109,23 @@ def test_the_view_may_be_anywhere(memory):
 
 
 def test_memory_of_a_dead_array_is_used_again(memory):
-    first = empty(LIKE, SHAPE)
+    first = pooled_empty(LIKE, SHAPE)
     where = place(first)
     view = first[1:].T
     del first
-    assert place(empty(LIKE, SHAPE)) != where
+    assert place(pooled_empty(LIKE, SHAPE)) != where
     del view
-    assert place(empty(LIKE, SHAPE)) == where
-    assert place(empty(LIKE, SHAPE[::-1])) == where  # another shape of that size
-    assert place(empty(LIKE, (64, 16, 16), np.float64)) == where
-    assert place(empty(LIKE, (SHAPE[0], SHAPE[1], SHAPE[2] - 1))) == where  # a little less
+    assert place(pooled_empty(LIKE, SHAPE)) == where
+    assert place(pooled_empty(LIKE, SHAPE[::-1])) == where  # another shape of that size
+    assert place(pooled_empty(LIKE, (64, 16, 16), np.float64)) == where
+    assert place(pooled_empty(LIKE, (SHAPE[0], SHAPE[1], SHAPE[2] - 1))) == where  # a little less
 
 
 def test_a_hundred_steps_take_the_memory_of_one(memory):
     def step():
-        a = empty(LIKE, SHAPE)
-        b = empty(LIKE, SHAPE)
-        c = [empty(LIKE, (100_000,)) for _ in range(3)]
+        a = pooled_empty(LIKE, SHAPE)
+        b = pooled_empty(LIKE, SHAPE)
+        c = [pooled_empty(LIKE, (100_000,)) for _ in range(3)]
         return {place(x) for x in (a, b, *c)}
 
     first = step()
@@ -133,7 +133,7 @@ def test_a_hundred_steps_take_the_memory_of_one(memory):
 
 
 def test_results_of_arithmetic_own_their_memory(memory):
-    array = zeros(LIKE, SHAPE)
+    array = pooled_zeros(LIKE, SHAPE)
     result = array + 1
     copy = array[:2].copy()
     del array
@@ -145,7 +145,7 @@ def test_results_of_arithmetic_own_their_memory(memory):
 @pytest.mark.parametrize("dtype", [np.uint8, bool, np.float32, np.float64, np.complex128])
 @pytest.mark.parametrize("shape", [(3,), (), (5, 0, 7), (257, 3, 129), (1 << 18,)])
 def test_shape_dtype_and_alignment(memory, shape, dtype):
-    made = [empty(LIKE, shape, dtype) for _ in range(5)]
+    made = [pooled_empty(LIKE, shape, dtype) for _ in range(5)]
     for array in made:
         assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
         assert array.flags.c_contiguous
@@ -155,13 +155,13 @@ def test_shape_dtype_and_alignment(memory, shape, dtype):
             assert place(array) % 64 == 0
     bounds = sorted((place(array), place(array) + array.nbytes) for array in made)
     assert all(end <= begin for (_, end), (begin, _) in pairwise(bounds))
-    zeroed = zeros(LIKE, shape, dtype)
+    zeroed = pooled_zeros(LIKE, shape, dtype)
     assert not zeroed.any()
 
 
 def test_the_dtype_is_that_of_the_example():
-    assert empty(np.zeros(0, np.float64), (3,)).dtype == np.float64
-    assert zeros(np.zeros(0, np.uint8), (3,)).dtype == np.uint8
+    assert pooled_empty(np.zeros(0, np.float64), (3,)).dtype == np.float64
+    assert pooled_zeros(np.zeros(0, np.uint8), (3,)).dtype == np.uint8
 
 
 @pytest.mark.parametrize("size", [LARGE, LARGE + 1, 100_000, 1_000_003, (1 << 20) - 1, 1 << 20, 123_456_789])
@@ -178,58 +178,58 @@ def test_there_are_few_sizes():
 
 def test_idle_memory_is_let_go_when_nobody_asks_for_its_size(pool, monkeypatch):
     monkeypatch.setattr(pool_module, "PATIENCE", 20)
-    large = empty(LIKE, (4 << 20,), np.uint8)
-    kept = empty(LIKE, (2 << 20,), np.uint8)
+    large = pooled_empty(LIKE, (4 << 20,), np.uint8)
+    kept = pooled_empty(LIKE, (2 << 20,), np.uint8)
     del large
     assert sum(map(len, pool.idle.values())) == 1
     held = []
     for k in range(60):
-        held.append(empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
+        held.append(pooled_empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
     assert (4 << 20) not in pool.idle
     del kept  # comes back all the same, and goes in its turn
     assert (2 << 20) in pool.idle
-    empty(LIKE, (2 << 20,), np.uint8)
+    pooled_empty(LIKE, (2 << 20,), np.uint8)
     for k in range(60):
-        held.append(empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
+        held.append(pooled_empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
     assert (2 << 20) not in pool.idle
 
 
 def test_memory_that_comes_back_after_its_size_was_forgotten_is_let_go_in_its_turn(pool, monkeypatch):
     monkeypatch.setattr(pool_module, "PATIENCE", 20)
-    array = empty(LIKE, (4 << 20,), np.uint8)
-    held = [empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
+    array = pooled_empty(LIKE, (4 << 20,), np.uint8)
+    held = [pooled_empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
     assert (4 << 20) not in pool.last_asked
     del array
     assert (4 << 20) in pool.idle
-    held += [empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
+    held += [pooled_empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
     assert (4 << 20) not in pool.idle
 
 
 @pytest.mark.parametrize("slack", [1, 1.5, 16])
 def test_a_larger_block_may_serve_within_the_slack(pool, slack, monkeypatch):
     monkeypatch.setattr(pool_module, "SLACK", slack)
-    first = empty(LIKE, (10 * LARGE,), np.uint8)
+    first = pooled_empty(LIKE, (10 * LARGE,), np.uint8)
     where = place(first)
     del first
-    assert (place(empty(LIKE, (8 * LARGE,), np.uint8)) == where) == (slack > 1.25)
-    assert (place(empty(LIKE, (LARGE,), np.uint8)) == where) == (slack > 10)
-    small = empty(LIKE, (10 * LARGE - 100,), np.uint8)
+    assert (place(pooled_empty(LIKE, (8 * LARGE,), np.uint8)) == where) == (slack > 1.25)
+    assert (place(pooled_empty(LIKE, (LARGE,), np.uint8)) == where) == (slack > 10)
+    small = pooled_empty(LIKE, (10 * LARGE - 100,), np.uint8)
     assert place(small) == where  # it kept its size
     small.fill(1)
 
 
 def test_the_smallest_block_that_fits_serves(pool, monkeypatch):
     monkeypatch.setattr(pool_module, "SLACK", 16)
-    made = [empty(LIKE, (k * LARGE,), np.uint8) for k in (8, 2, 4)]
+    made = [pooled_empty(LIKE, (k * LARGE,), np.uint8) for k in (8, 2, 4)]
     where = [place(array) for array in made]
     del made
-    assert place(empty(LIKE, (LARGE,), np.uint8)) == where[1]
+    assert place(pooled_empty(LIKE, (LARGE,), np.uint8)) == where[1]
 
 
 def test_idle_memory_may_be_forgotten():
     pool = Pool()
     with using(pool):
-        alive, dead = zeros(LIKE, SHAPE), empty(LIKE, SHAPE)
+        alive, dead = pooled_zeros(LIKE, SHAPE), pooled_empty(LIKE, SHAPE)
         del dead
         pool.forget()
         assert not pool.idle
@@ -243,7 +243,7 @@ def test_a_pool_that_is_dropped_lets_go_at_once():
     try:
         dropped = Pool()
         with using(dropped):
-            alive, dead = zeros(LIKE, SHAPE), empty(LIKE, SHAPE)
+            alive, dead = pooled_zeros(LIKE, SHAPE), pooled_empty(LIKE, SHAPE)
         memory, pool_ = weakref.ref(owner_of(dead)), weakref.ref(dropped)
         del dead
         assert memory() is not None  # idle
@@ -259,9 +259,9 @@ def test_a_pool_that_is_dropped_lets_go_at_once():
 def test_a_workspace_that_is_dropped_goes_with_its_last_array():
     gc.disable()
     try:
-        dropped = Workspace()
+        dropped = Arena()
         with using(dropped):
-            alive = zeros(LIKE, SHAPE)
+            alive = pooled_zeros(LIKE, SHAPE)
         memory, space = weakref.ref(owner_of(alive)), weakref.ref(dropped)
         del dropped
         assert space() is None
@@ -272,27 +272,27 @@ def test_a_workspace_that_is_dropped_goes_with_its_last_array():
         gc.enable()
 
 
-@pytest.mark.parametrize("kind", [Pool, Workspace])
+@pytest.mark.parametrize("kind", [Pool, Arena])
 def test_pools_do_not_mix(kind):
     one, other = kind(), kind()
     with using(one):
-        array = empty(LIKE, SHAPE)
+        array = pooled_empty(LIKE, SHAPE)
         where = place(array)
         with using(other):
             del array  # comes back to the pool that it is from
-            assert place(empty(LIKE, SHAPE)) != where
-        assert place(empty(LIKE, SHAPE)) == where
-    assert place(empty(LIKE, SHAPE)) != where
+            assert place(pooled_empty(LIKE, SHAPE)) != where
+        assert place(pooled_empty(LIKE, SHAPE)) == where
+    assert place(pooled_empty(LIKE, SHAPE)) != where
 
 
 def test_the_memory_in_use_is_restored_after_an_error():
-    before = type(empty(LIKE, SHAPE))
-    with using(Workspace(Recorded)):
-        assert type(empty(LIKE, SHAPE)) is type(empty(LIKE, (3,))) is Recorded
-    assert type(empty(LIKE, SHAPE)) is before
-    with pytest.raises(ValueError, match="negative"), using(Workspace(Recorded)):
-        empty(LIKE, (-1,))
-    assert type(empty(LIKE, SHAPE)) is before is np.ndarray
+    before = type(pooled_empty(LIKE, SHAPE))
+    with using(Arena(TracedArray)):
+        assert type(pooled_empty(LIKE, SHAPE)) is type(pooled_empty(LIKE, (3,))) is TracedArray
+    assert type(pooled_empty(LIKE, SHAPE)) is before
+    with pytest.raises(ValueError, match="negative"), using(Arena(TracedArray)):
+        pooled_empty(LIKE, (-1,))
+    assert type(pooled_empty(LIKE, SHAPE)) is before is np.ndarray
 
 
 def test_threads_never_share_memory():
@@ -324,6 +324,6 @@ def test_a_shared_copy_is_no_view():
 
 def test_a_pointer_alone_does_not_keep_memory():
     """The rule of NumPy's own arrays: whoever hands a bare pointer to C keeps the array."""
-    array = zeros(LIKE, SHAPE)
+    array = pooled_zeros(LIKE, SHAPE)
     pointer = ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_float))
     assert pointer[0] == 0

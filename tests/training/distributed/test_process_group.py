@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Augmentation, BorderWeights, epoch_batches, share_of
-from scratchnet.engine.capture.captured_network import Replay
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.layers import BatchNorm2d, Conv2d, Dropout, ReLU
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
@@ -15,9 +15,9 @@ from scratchnet.ops.normalization import batch_norm, batch_norm_backward
 from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward
 from scratchnet.training import SGD, Adam, load_checkpoint
 from scratchnet.training import run as runs
-from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.accumulation import MicroBatch, gradient
 from scratchnet.training.distributed import process_group as parallels
-from scratchnet.training.distributed.process_group import Alone, share_batches, sum_gradients
+from scratchnet.training.distributed.process_group import SingleProcess, share_batches, sum_gradients
 from scratchnet.training.run import BEST, LAST, LOG
 from tests.compare import assert_close, numbers
 from tests.ranks import together
@@ -40,13 +40,13 @@ def hard_batch(number, batch, dtype):
 def train(ranks, loss, optimizer="sgd", batch=4, steps=4, dtype=np.float64, options=NORMED):
     """Make some updates with one's share of every batch; return all that came of it."""
     network = recipe(options=options).build().allocate(0, dtype).train()
-    passes = Replay(network)
+    passes = CapturedNetwork(network)
     share_batches(network, ranks)
     kind, rate = OPTIMIZERS[optimizer]
     update, losses, own = kind(), [], share_of(batch, ranks.rank, ranks.size)
     for number in range(1, steps + 1):
         x, target = hard_batch(number, batch, dtype)
-        parts = [Part(number, x[own], target[own], None, own.start)]
+        parts = [MicroBatch(number, x[own], target[own], None, own.start)]
         losses.append(gradient(passes, loss, parts, 0, 0, ranks))
         update.step(network.flat(), rate)
     assert not any(tape is None for tape in passes._tapes.values())  # recorded, and replayed from then on
@@ -71,8 +71,8 @@ def assert_as_alone(found, expected, of_loss=1e-5, **tolerance):
 def test_ranks_train_the_network_that_one_process_trains(cores, size, batch, optimizer):
     cores(1)
     loss = PixelLoss(2, class_weights=(0.3, 2.0), normalization="weights")
-    expected = train(Alone(), loss, optimizer, batch)
-    moved = np.abs(expected[0] - train(Alone(), loss, optimizer, batch, steps=0)[0]).max()
+    expected = train(SingleProcess(), loss, optimizer, batch)
+    moved = np.abs(expected[0] - train(SingleProcess(), loss, optimizer, batch, steps=0)[0]).max()
     assert moved > 1e-3
     found = together(size, lambda ranks: train(ranks, loss, optimizer, batch))
     assert_as_alone(found, expected, rtol=0, atol=1e-10 if optimizer == "sgd" else 1e-9)  # Adam divides by gradients
@@ -87,7 +87,7 @@ def test_every_loss_is_that_of_the_whole_batch(cores, name, normalization):
     loss = PixelLoss(2, name, (0.3, 2.0), normalization=normalization)
     rate = "slow" if normalization == "sum" else "sgd"
     found = together(4, lambda ranks: train(ranks, loss, rate, batch=3, steps=3))
-    assert_as_alone(found, train(Alone(), loss, rate, batch=3, steps=3), rtol=0, atol=1e-10)
+    assert_as_alone(found, train(SingleProcess(), loss, rate, batch=3, steps=3), rtol=0, atol=1e-10)
 
 
 def test_softmax_and_dice_over_several_classes(cores):
@@ -99,10 +99,12 @@ def test_softmax_and_dice_over_several_classes(cores):
         share_batches(network, ranks)
         own = share_of(3, ranks.rank, ranks.size)
         x, target = hard_batch(0, 3, np.float64)
-        value = gradient(Replay(network), loss, [Part(1, x[own], target[own], None, own.start)], 0, 0, ranks)
+        value = gradient(
+            CapturedNetwork(network), loss, [MicroBatch(1, x[own], target[own], None, own.start)], 0, 0, ranks
+        )
         return value, network.flat().grads.copy()
 
-    expected = squares(Alone())
+    expected = squares(SingleProcess())
     for value, grads in together(4, squares):
         assert value == pytest.approx(expected[0], abs=1e-12)
         np.testing.assert_allclose(grads, expected[1], rtol=0, atol=1e-12)
@@ -111,7 +113,7 @@ def test_softmax_and_dice_over_several_classes(cores):
 def test_float32_differs_by_rounding_alone(cores):
     cores(1)
     loss = PixelLoss(2)
-    expected = train(Alone(), loss, dtype=np.float32)
+    expected = train(SingleProcess(), loss, dtype=np.float32)
     found = together(2, lambda ranks: train(ranks, loss, dtype=np.float32))
     assert_as_alone(found, expected, of_loss=3e-5, rtol=0, atol=2e-4)  # each is within 1e-5 of float64's
 
@@ -126,16 +128,16 @@ def normalized(ranks, x, dy, gamma, beta, counts):
     if ranks.size == 1:
         y, kept = batch_norm(x, gamma, beta)
         return y, kept.mean, kept.variance, *batch_norm_backward(dy, kept, gamma)
-    y, kept, count = shared_batch_norm(x[own], gamma, beta, ranks.sum_)
+    y, kept, count = shared_batch_norm(x[own], gamma, beta, ranks.allreduce)
     assert count == x.size / x.shape[3]
-    return y, kept.mean, kept.variance, *shared_batch_norm_backward(dy[own], kept, gamma, count, ranks.sum_)
+    return y, kept.mean, kept.variance, *shared_batch_norm_backward(dy[own], kept, gamma, count, ranks.allreduce)
 
 
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_synchronised_batch_norm_is_that_of_the_whole_batch(dtype, offset):
     x, dy = numbers(6, 4, 5, 3, dtype=dtype) + dtype.type(offset), numbers(6, 4, 5, 3, seed=1, dtype=dtype)
     gamma, beta = numbers(3, seed=2, dtype=dtype), numbers(3, seed=3, dtype=dtype)
-    expected = normalized(Alone(), x, dy, gamma, beta, [6])
+    expected = normalized(SingleProcess(), x, dy, gamma, beta, [6])
     found = together(3, lambda ranks: normalized(ranks, x, dy, gamma, beta, [1, 3, 2]))
     for place in (0, 3):
         whole = np.concatenate([each[place] for each in found])
@@ -177,12 +179,12 @@ def test_a_single_pixel_a_rank_is_enough():
         share_batches(network, ranks)
         return network.forward(numbers(2, 1, 1, 3, dtype=np.float64)[share_of(2, ranks.rank, ranks.size)])
 
-    np.testing.assert_allclose(np.concatenate(together(2, pass_through)), pass_through(Alone()), atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(together(2, pass_through)), pass_through(SingleProcess()), atol=1e-12)
 
 
 def test_nothing_is_summed_without_other_ranks():
     network = recipe(options=NORMED).build()
-    share_batches(network, Alone())
+    share_batches(network, SingleProcess())
     assert all(layer.over_ranks is None for layer in network.batch_norms().values())
 
 
@@ -206,7 +208,7 @@ def test_every_image_is_dropped_out_of_alike(size, batch):
             found.append([network.forward(x[i : i + step]) for i in range(0, len(x), step)])
         return found
 
-    whole = outputs(Alone())
+    whole = outputs(SingleProcess())
     found = together(size, outputs)
     for number in (0, 1):
         images = [image for each in found for image in each[number]]
@@ -289,7 +291,7 @@ def test_a_run_of_four_ranks_is_that_of_one_process(tmp_path, cores, monkeypatch
         "augmentation": Augmentation(flip_horizontal=True, noise=0.05),
         **RUNS[name],
     }
-    expected = whole_run(tmp_path / "one", Alone(), settings)
+    expected = whole_run(tmp_path / "one", SingleProcess(), settings)
     for file, write in ((name, getattr(runs, name)) for name in ("save_checkpoint", "write_log")):
         monkeypatch.setattr(
             runs, file, lambda *given, write=write: (writers.add(threading.current_thread().name), write(*given))
@@ -308,7 +310,7 @@ def test_a_run_of_four_ranks_is_that_of_one_process(tmp_path, cores, monkeypatch
 def test_a_run_goes_on_with_another_number_of_ranks(tmp_path, cores):
     cores(1)
     settings = {"made": recipe(options=NORMED), "train": source(8), "batch_size": 4, "optimizer": "sgd"}
-    expected = whole_run(tmp_path / "one", Alone(), settings)
+    expected = whole_run(tmp_path / "one", SingleProcess(), settings)
     first = together(2, lambda ranks: next(iter(run(tmp_path / "parts", ranks=ranks, **settings).fit())))
     assert first[0]["epoch"] == 1
     for found in together(4, lambda ranks: whole_run(tmp_path / "parts", ranks, settings, resume=True)):

@@ -71,7 +71,7 @@ def gradient(net, size, pixel, draws):
         y = net.forward(np.random.default_rng(seed).standard_normal((1, *size, 2)), keep=True)
         dy = np.zeros_like(y)
         dy[0, *pixel] = np.random.default_rng(seed).standard_normal(y.shape[3])
-        seen |= (net.backward(dy, need_dx=True) != 0).any(axis=(0, 3))
+        seen |= (net.backward(dy, needs_input_grad=True) != 0).any(axis=(0, 3))
     return seen
 
 
@@ -134,7 +134,7 @@ def test_outputs_lie_over_the_image(name):
     rows, columns = middles(net, size)[net.steps[-1].name]
     for axis in (rows, columns):
         assert axis.jump == 1
-        assert axis.start == pytest.approx(net.border, abs=0.5)
+        assert axis.start == pytest.approx(net.valid_margin, abs=0.5)
 
 
 @pytest.mark.parametrize(
