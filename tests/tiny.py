@@ -8,7 +8,7 @@ from scratchnet.config import TrainingSettings
 from scratchnet.data import Augmentation, Preprocessing, write_image, write_mask
 from scratchnet.losses import PixelLoss
 from scratchnet.training import ModelSpec
-from scratchnet.training.run import Run
+from scratchnet.training.run import TrainingRun
 
 BLOODCELL = {"width": 0.1}
 """3 to 16 filters, stride 16, sigmoid, no batch norm."""
@@ -80,7 +80,7 @@ def run(
     """A run on small images; 4 of them in batches of 2 if nothing else is said."""
     made = made or recipe()
     settings = {"epochs": 2, "batch_size": 2, "learning_rate": 0.01, **settings}
-    return Run(
+    return TrainingRun(
         folder,
         made,
         TrainingSettings(**settings),

@@ -1,20 +1,23 @@
-"""Entry point of every operation: check the array arguments and run on their device.
+"""Entry point of every operation: check the array arguments, then run the fast form for their device or the plain one.
 
-An operation is written in array code that runs on NumPy and CuPy arrays. :func:`operation` makes its arguments
-contiguous and checks their dtypes and shapes (see ``arguments``). The optimisations for a CPU, cutting maps into blocks
-that fit a cache and distributing them over threads, would only slow down a GPU, so on CuPy arrays
+An operation in ``ops`` is plain array code, the textbook form of its formula on NumPy and CuPy arrays.
+:func:`operation` makes its arguments contiguous, checks their dtypes and shapes (see ``arguments``), and looks up a
+fast form with the same name and signature: ``engine.cpu.pooling.max_pool2d`` for ``ops.pooling.max_pool2d`` on NumPy
+arrays, and ``engine.cuda.pooling.max_pool2d`` on CuPy arrays. The plain form runs
 
-- the kernel of the same name is called if there is one: for ``ops.pooling.max_pool2d`` that is
-  ``ops.cuda.pooling.max_pool2d``. It takes the same arguments and returns the same result, or ``NotImplemented`` for
-  arguments that it does not support;
-- otherwise the operation's own code runs on whole arrays (see ``modes.whole``).
+- if there is no fast form, or it returns ``NotImplemented`` for arguments that it does not support;
+- in ``textbook()`` mode;
+- on a GPU for batches without images, because a kernel cannot be launched with nothing to do.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache, wraps
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
+from scratchnet.arrays import get_array_module
 from scratchnet.engine.arguments import Argument, Arguments, Call
 from scratchnet.engine.modes import is_textbook, whole
 
@@ -47,7 +50,7 @@ def operation(
             call = arguments.admit(given, settings)
             if check is not None:
                 check(*call.given, **call.settings)
-            result = _on_gpu(function, call) if call.host is False else function(*call.given, **call.settings)
+            result = _compute(function, call)
             return result if call.written is None else arguments.finish(result, call.written)
 
         return run
@@ -55,24 +58,36 @@ def operation(
     return decorate
 
 
-def _on_gpu(function: Callable[..., R], call: Call) -> R:
-    """Call the operation's CUDA kernel if there is one, else the operation; kernels are not called on empty batches."""
-    kernel = None if is_textbook() or call.empty else find_kernel(function.__module__, function.__name__)
-    if kernel is not None:
-        result: R = kernel(*call.given, **call.settings)
-        if result is not NotImplemented:
-            return result
-    with whole():
-        return function(*call.given, **call.settings)
+def _compute(function: Callable[..., R], call: Call) -> R:
+    """Call the fast form of an operation if there is one for these arguments, else the plain form."""
+    device = "cuda" if call.host is False else "cpu"
+    if not is_textbook() and not (call.empty and device == "cuda"):
+        fast = find_fast_form(device, function.__module__, function.__name__)
+        if fast is not None:
+            result: R = fast(*call.given, **call.settings)
+            if result is not NotImplemented:
+                return result
+    with whole() if device == "cuda" else nullcontext():
+        result = _contiguous(function(*call.given, **call.settings))
+    return result
+
+
+def _contiguous(result: Any) -> Any:
+    """Return the result of a plain form with contiguous arrays: later layers may work in place."""
+    if type(result) is tuple:
+        return tuple(map(_contiguous, result))
+    if hasattr(result, "flags") and not result.flags.c_contiguous:
+        return get_array_module(result).ascontiguousarray(result)
+    return result
 
 
 @cache
-def find_kernel(module: str, name: str) -> Callable[..., Any] | None:
-    """Return the function of ``ops.cuda`` that implements an operation, or None."""
-    place = f"{__package__}.cuda.{module.rpartition('.')[2]}"
-    try:
-        return getattr(import_module(place), name, None)
-    except ModuleNotFoundError as error:
-        if error.name is None or not place.startswith(error.name):  # something that the kernels need
-            raise
+def find_fast_form(device: str, module: str, name: str) -> Callable[..., Any] | None:
+    """Return the function of ``engine.cpu`` or ``engine.cuda`` that implements an operation, or None."""
+    package, _, file = module.rpartition(".")
+    if device == "cpu" and not package.endswith(".ops"):  # an operation of the engine's own
         return None
+    place = f"{__package__}.{device}.{file}"
+    if find_spec(place) is None:
+        return None
+    return getattr(import_module(place), name, None)

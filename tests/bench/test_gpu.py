@@ -57,7 +57,7 @@ def device(monkeypatch):
     monkeypatch.setattr(standin.cuda.runtime, "getDeviceProperties", lambda i: properties, raising=False)
     monkeypatch.setattr(standin.cuda.runtime, "runtimeGetVersion", lambda: 13000, raising=False)
     monkeypatch.setattr(standin, "get_default_memory_pool", lambda: pool, raising=False)
-    monkeypatch.setattr(dispatch, "find_kernel", lambda module, name: None)
+    monkeypatch.setattr(dispatch, "find_fast_form", lambda device, module, name: None)
     monkeypatch.setitem(sys.modules, "cupy", standin)
 
 

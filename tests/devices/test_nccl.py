@@ -14,7 +14,7 @@ from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import array_module
 from scratchnet.losses import PixelLoss
 from scratchnet.training import load_checkpoint
-from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.accumulation import MicroBatch, gradient
 from scratchnet.training.distributed.mpi import MPIRanks
 from scratchnet.training.distributed.nccl import NCCLRanks, between_gpus
 from scratchnet.training.distributed.process_group import SingleProcess, share_batches
@@ -68,7 +68,7 @@ def test_a_step_waits_for_nothing(cards):
         network = recipe(options=NORMED).build().allocate(0).train().to(cards)
         share_batches(network, ranks)
         x, target = (np.stack(part)[ranks.rank :][:1] for part in zip(*(sample(i) for i in range(2)), strict=True))
-        parts = [Part(1, x.astype(np.float32), target, None, ranks.rank)]
+        parts = [MicroBatch(1, x.astype(np.float32), target, None, ranks.rank)]
         ranks.barrier()
         with counted() as counts:
             ranks.barrier()
@@ -90,7 +90,7 @@ def test_a_rank_without_images_takes_part_in_all_sums(cards):
         network = recipe(options=NORMED).build().allocate(0, np.float64).train().to(xp)
         share_batches(network, ranks)
         own = share_of(2, ranks.rank, ranks.size)
-        parts = [Part(1, x[own].astype(np.float64), target[own], None, own.start)]
+        parts = [MicroBatch(1, x[own].astype(np.float64), target[own], None, own.start)]
         value = gradient(CapturedNetwork(network), loss, parts, 0, 0, ranks)
         return float(value), to_host(network.flat().grads), [to_host(b.value) for b in network.state().values()]
 
@@ -186,7 +186,7 @@ from tests.standin import module, nccl
 
 module.cupy.cuda.runtime.getDeviceCount = lambda: 2
 nccl.Threads = nccl.Processes
-dispatch.find_kernel = lambda module, name: None
+dispatch.find_fast_form = lambda device, module, name: None
 sys.modules |= {"cupy": module.cupy, "cupy.cuda.nccl": nccl.module()}
 code = main(sys.argv[1:])
 if nccl.sums:

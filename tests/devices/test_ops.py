@@ -255,7 +255,7 @@ def test_a_kernel_takes_over_where_there_is_one_and_it_can(xp, monkeypatch):
     def kernel(x):
         return NotImplemented if x.dtype == np.float32 else "by the kernel"
 
-    monkeypatch.setattr(dispatch, "find_kernel", lambda module, name: kernel if name == "sigmoid" else None)
+    monkeypatch.setattr(dispatch, "find_fast_form", lambda device, module, name: kernel if name == "sigmoid" else None)
     assert activation.sigmoid(xp.asarray(x)) == "by the kernel"
     for y in (
         down(activation.sigmoid(xp.asarray(x.astype(np.float32)))),
@@ -267,7 +267,7 @@ def test_a_kernel_takes_over_where_there_is_one_and_it_can(xp, monkeypatch):
 
 
 def test_a_kernel_is_found_by_the_name_of_its_operation():
-    assert dispatch.find_kernel("scratchnet.ops.nothing", "such_a_thing") is None
+    assert dispatch.find_fast_form("cuda", "scratchnet.ops.nothing", "such_a_thing") is None
 
 
 IN_PLACE = ("momentum", "Adam", "dropout")

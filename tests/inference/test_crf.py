@@ -63,7 +63,7 @@ def test_the_smoothness_kernel_is_exact():
     np.testing.assert_allclose(field.refine(image, probabilities), exact(image, probabilities, field), atol=2e-5)
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("flipped", [False, True])
 def test_the_appearance_kernel_is_as_wide_as_it_is_high(flipped):
     """On a plain image it is a Gaussian of places alone, 3 pixels wide here."""
     field = DenseCrf(gaussian=(1, 0), bilateral=(3, 20, 6), iterations=4)

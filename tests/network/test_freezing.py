@@ -11,7 +11,7 @@ from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, M
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.training import SGD, Adam
-from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.accumulation import MicroBatch, gradient
 from scratchnet.training.distributed.process_group import SingleProcess, share_batches
 from tests.compare import numbers
 from tests.ranks import together
@@ -229,7 +229,7 @@ def test_ranks_agree_on_what_learns(cores, patterns, images):
         for number in range(2):
             x, truth = batch(number, images)
             own = slice(None) if ranks.size == 1 else slice(ranks.rank, min(ranks.rank + 1, images))
-            part = Part(number + 1, x[own].astype(np.float64), truth[own], None, ranks.rank)
+            part = MicroBatch(number + 1, x[own].astype(np.float64), truth[own], None, ranks.rank)
             gradient(CapturedNetwork(net), PixelLoss(2), [part], 0, 0, ranks)
             update.step(net.flat(), 0.1)
         return net.flat().values.copy()

@@ -1,8 +1,8 @@
 """Depthwise convolution on a GPU (see ``depthwise.cu``)."""
 
 from scratchnet.arrays import Array
+from scratchnet.engine.cuda.channel_sums import Chunks, finish
 from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
-from scratchnet.engine.cuda.sums import Chunks, finish
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import ConvSpec, Pair
 

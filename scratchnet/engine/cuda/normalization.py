@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.engine.cuda.channel_sums import Chunks
 from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch, rows_and_numbers
-from scratchnet.engine.cuda.sums import Chunks
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.normalization import Normalized
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.cuda import channel_sums
 from scratchnet.engine.cuda import normalization as cuda
-from scratchnet.engine.cuda import sums
 from scratchnet.ops import normalization
 from tests.compare import assert_close, numbers
 
@@ -19,7 +19,7 @@ SHAPES = [
 
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch):
-    monkeypatch.setattr(sums, "LARGEST_CHUNK", 300)
+    monkeypatch.setattr(channel_sums, "LARGEST_CHUNK", 300)
 
 
 @pytest.mark.parametrize("relu", [False, True])

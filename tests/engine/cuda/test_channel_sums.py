@@ -3,7 +3,7 @@
 import pytest
 
 from scratchnet.engine.cpu import channel_sums
-from scratchnet.engine.cuda import sums as cuda
+from scratchnet.engine.cuda import channel_sums as cuda
 from tests.compare import assert_close, numbers
 
 SHAPES = [(1, 1, 1, 1), (2, 9, 7, 3), (1, 40, 33, 33), pytest.param((2, 13, 5, 64), marks=pytest.mark.sanitized)]
