@@ -18,8 +18,10 @@ from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
 from scratchnet.arrays import get_array_module
-from scratchnet.engine.arguments import Argument, Arguments, Call
+from scratchnet.engine.arguments import Argument, Arguments, Call, labels, overwritten, written
 from scratchnet.engine.modes import is_textbook, whole
+
+__all__ = ["OPERATIONS", "Argument", "find_fast_form", "labels", "operation", "overwritten", "written"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -5,9 +5,8 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.arguments import written
 from scratchnet.engine.cpu.parallel import parallel_rows
-from scratchnet.engine.dispatch import operation
+from scratchnet.engine.dispatch import operation, written
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.selection import keep_where_positive
 from scratchnet.utils.philox import uniform

@@ -12,7 +12,7 @@ Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum ins
 import numpy as np
 
 from scratchnet.arrays import AllReduce, Array, get_array_module, number
-from scratchnet.engine.arguments import labels as labels_of
+from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.selection import keep_where

@@ -19,7 +19,7 @@ Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture" (2016),
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module, number
-from scratchnet.engine.arguments import labels as labels_of
+from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 
 

@@ -24,8 +24,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module, number, on_gpu
-from scratchnet.engine.arguments import labels as labels_of
 from scratchnet.engine.cpu.parallel import PER_ELEMENT, PIECE_BYTES, parallel_for
+from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.modes import is_whole

@@ -23,10 +23,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from scratchnet.arrays import Array, get_array_module, on_gpu
-from scratchnet.engine.arguments import Argument
 from scratchnet.engine.capture import record_call
 from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for, thread_count
-from scratchnet.engine.dispatch import operation
+from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.engine.modes import is_textbook, is_whole

@@ -1,8 +1,7 @@
 """Crop, pad, concatenate and add feature maps."""
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.arguments import Argument
-from scratchnet.engine.dispatch import operation
+from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import Pair, integer, pair
 

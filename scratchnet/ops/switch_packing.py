@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.arguments import Argument
-from scratchnet.engine.dispatch import operation
+from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.ops.geometry import Pair
 from scratchnet.ops.pooling import SWITCHES, Switches, check_switches
 

@@ -13,9 +13,8 @@ dβ remain each process's share, like the gradients of all other parameters. The
 from typing import Any
 
 from scratchnet.arrays import AllReduce, Array, get_array_module, on_gpu
-from scratchnet.engine.arguments import overwritten
 from scratchnet.engine.capture import record_call
-from scratchnet.engine.dispatch import operation
+from scratchnet.engine.dispatch import operation, overwritten
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.normalization import (
     NORMALIZED,

@@ -16,11 +16,10 @@ the convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_tran
 from typing import Any
 
 from scratchnet.arrays import Array
-from scratchnet.engine.arguments import Argument
 from scratchnet.engine.cpu import winograd
 from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.conv_algorithm import winograd_tile
-from scratchnet.engine.dispatch import operation
+from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.ops.convolution import add_bias, as_convolution, conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.geometry import ConvSpec, Pair, integer, pair, transposed_size
 

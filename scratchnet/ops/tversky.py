@@ -13,7 +13,7 @@ networks" (2017), equations 1 to 4; they recommend α = 0.3 and β = 0.7.
 import numpy as np
 
 from scratchnet.arrays import AllReduce, Array, get_array_module, number
-from scratchnet.engine.arguments import labels as labels_of
+from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
 
