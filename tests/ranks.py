@@ -9,7 +9,7 @@ class ThreadRanks:
     """One of several threads that add up their arrays; all must do so in the same order, as with MPI."""
 
     def __init__(self, rank, size, shared):
-        self.rank, self.size, self.place, self._shared = rank, size, rank, shared
+        self.rank, self.size, self.local_rank, self._shared = rank, size, rank, shared
         self.calls, self.bytes = 0, 0
 
     def allreduce(self, array):
@@ -17,10 +17,10 @@ class ThreadRanks:
         assert type(array) is np.ndarray
         arrays, barrier = self._shared
         arrays[self.rank] = array
-        barrier.barrier()
+        barrier.wait()
         assert len({(a.shape, a.dtype) for a in arrays}) == 1, [a.shape for a in arrays]
         whole = sum(arrays[1:], arrays[0])
-        barrier.barrier()  # everyone has read all of them
+        barrier.wait()  # everyone has read all of them
         array[...] = whole
         self.calls += 1
         self.bytes += array.nbytes
@@ -29,13 +29,13 @@ class ThreadRanks:
         """Return the values of all threads."""
         values, barrier = self._shared
         values[self.rank] = value
-        barrier.barrier()
+        barrier.wait()
         found = list(values)
-        barrier.barrier()
+        barrier.wait()
         return found
 
     def barrier(self):
-        self._shared[1].barrier()
+        self._shared[1].wait()
 
 
 def together(size, function):

@@ -17,8 +17,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
-from scratchnet.arrays import get_array_module
 from scratchnet.engine.arguments import Argument, Arguments, Call, labels, overwritten, written
+from scratchnet.engine.memory_layout import contiguous_copy
 from scratchnet.engine.modes import is_textbook, whole
 
 __all__ = ["OPERATIONS", "Argument", "find_fast_form", "labels", "operation", "overwritten", "written"]
@@ -46,13 +46,14 @@ def operation(
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         arguments = Arguments(function, expected)
         OPERATIONS[f"{function.__module__}.{function.__name__}"] = arguments
+        views = any(argument.role == "view" for argument in arguments.expected.values())
 
         @wraps(function)
         def run(*given: P.args, **settings: P.kwargs) -> R:
             call = arguments.admit(given, settings)
             if check is not None:
                 check(*call.given, **call.settings)
-            result = _compute(function, call)
+            result = _compute(function, call, views)
             return result if call.written is None else arguments.finish(result, call.written)
 
         return run
@@ -60,8 +61,11 @@ def operation(
     return decorate
 
 
-def _compute(function: Callable[..., R], call: Call) -> R:
-    """Call the fast form of an operation if there is one for these arguments, else the plain form."""
+def _compute(function: Callable[..., R], call: Call, views: bool) -> R:
+    """Call the fast form of an operation if there is one for these arguments, else the plain form.
+
+    Later layers may work in place, so the plain form's results are made contiguous, unless they may be ``views``.
+    """
     device = "cuda" if call.host is False else "cpu"
     if not is_textbook() and not (call.empty and device == "cuda"):
         fast = find_fast_form(device, function.__module__, function.__name__)
@@ -70,16 +74,16 @@ def _compute(function: Callable[..., R], call: Call) -> R:
             if result is not NotImplemented:
                 return result
     with whole() if device == "cuda" else nullcontext():
-        result = _contiguous(function(*call.given, **call.settings))
-    return result
+        result = function(*call.given, **call.settings)
+    return result if views else _contiguous(result)
 
 
 def _contiguous(result: Any) -> Any:
-    """Return the result of a plain form with contiguous arrays: later layers may work in place."""
+    """Return the result of a plain form with contiguous arrays."""
     if type(result) is tuple:
         return tuple(map(_contiguous, result))
     if hasattr(result, "flags") and not result.flags.c_contiguous:
-        return get_array_module(result).ascontiguousarray(result)
+        return contiguous_copy(result)
     return result
 
 

@@ -110,7 +110,7 @@ def held(
 def plan(steps: tuple[StepMemory, ...]) -> tuple[range, ...]:
     """Return the segments that need the least memory.
 
-    >>> chain = tuple(Held(((str(i), 1, 0),), (str(i - 1) if i else "input",), True) for i in range(9))
+    >>> chain = tuple(StepMemory(((str(i), 1, 0),), (str(i - 1) if i else "input",), True) for i in range(9))
     >>> plan(chain)
     (range(0, 4), range(4, 7), range(7, 9))
     >>> peak_bytes(chain, plan(chain)), peak_bytes(chain, (range(9),))

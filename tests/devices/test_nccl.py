@@ -34,7 +34,7 @@ class Hosts(MPIRanks):
     """What `mpiexec` starts, with threads in the place of its processes; they add up arrays of the host alone."""
 
     def __init__(self, threads):
-        self.rank, self.size, self.place = threads.rank, threads.size, threads.place
+        self.rank, self.size, self.local_rank = threads.rank, threads.size, threads.local_rank
         self.allreduce, self.barrier = threads.allreduce, threads.barrier
         self.communicator = SimpleNamespace(allgather=threads.gather, bcast=lambda value: threads.gather(value)[0])
         self.neighbours = self.communicator
@@ -55,7 +55,7 @@ def on_cards(size, work):
     """Call ``work(ranks)`` in threads that have a device each."""
 
     def start(threads):
-        array_module("gpu", threads.place)
+        array_module("gpu", threads.local_rank)
         return work(NCCLRanks(Hosts(threads)))
 
     return together(size, start)
@@ -169,7 +169,7 @@ def test_a_rank_that_fails_gives_up_its_sums(cards):
         pass
 
     def work(threads):
-        array_module("gpu", threads.place)
+        array_module("gpu", threads.local_rank)
         with pytest.raises(Failed), between_gpus(Hosts(threads)) as ranks:
             raise Failed
         return ranks

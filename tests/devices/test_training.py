@@ -154,7 +154,7 @@ class Bounced(MPIRanks):
     """What `mpiexec` starts, with threads in the place of its processes."""
 
     def __init__(self, threads):
-        self.rank, self.size, self.place = threads.rank, threads.size, threads.place
+        self.rank, self.size, self.local_rank = threads.rank, threads.size, threads.local_rank
         self.barrier, self._in_place = threads.barrier, None
         self.communicator = SimpleNamespace(Allreduce=lambda _, array: threads.allreduce(array))
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from scratchnet.layers import Dropout
 from scratchnet.ops import activation, normalization, resampling
+from scratchnet.ops import shape as ops_shape
 from tests.differential.arrays import FINITE, NON_FINITE, array_words, make
 from tests.differential.convolutions import BATCH, CORES, DTYPES, pairs
 from tests.differential.judging import ROUNDING, agree, unchanged, working
@@ -242,17 +243,17 @@ def check_arrangement(case):
     offset = case["cut"][0] % h, case["cut"][1] % w
     part = (slice(None), slice(offset[0], h), slice(offset[1], w))
     with working(case["mode"], case["cores"]), unchanged(*xs), np.errstate(invalid="ignore"):
-        joined = shape.concatenate(*xs)
+        joined = ops_shape.concatenate(*xs)
         agree("concatenate", joined, np.concatenate(xs, 3), dtype, 0)
-        for x, piece in zip(xs, shape.concatenate_backward(joined, [case["c"]] * len(xs)), strict=True):
+        for x, piece in zip(xs, ops_shape.concatenate_backward(joined, [case["c"]] * len(xs)), strict=True):
             agree("concatenate's dx", piece, x, dtype, 0)
         sizes = sum(np.where(np.isfinite(x), np.abs(x), 0).astype(np.float64) for x in xs)
-        agree("add", shape.add(*xs), sum(x.astype(np.float64) for x in xs), dtype, sizes)
-        padded = shape.pad2d(xs[0], padding)
+        agree("add", ops_shape.add(*xs), sum(x.astype(np.float64) for x in xs), dtype, sizes)
+        padded = ops_shape.pad2d(xs[0], padding)
         agree("pad", padded, np.pad(xs[0], border), dtype, 0)
-        agree("pad's dx", shape.pad2d_backward(padded, padding), xs[0], dtype, 0)
-        cut = shape.crop2d(xs[0], offset, (h - offset[0], w - offset[1]))
+        agree("pad's dx", ops_shape.pad2d_backward(padded, padding), xs[0], dtype, 0)
+        cut = ops_shape.crop2d(xs[0], offset, (h - offset[0], w - offset[1]))
         agree("crop", cut, xs[0][part], dtype, 0)
         expected = np.zeros(shape)
         expected[part] = xs[0][part]
-        agree("crop's dx", shape.crop2d_backward(cut, offset, (h, w)), expected, dtype, 0)
+        agree("crop's dx", ops_shape.crop2d_backward(cut, offset, (h, w)), expected, dtype, 0)

@@ -53,7 +53,7 @@ def test_the_network_is_left_ready_for_use_with_its_weights_untouched():
     recalibrate(net, batches(2))
     np.testing.assert_array_equal(net.flat().values, values)
     assert not net.training
-    assert all(layer.statistics == "running" and layer.kept is None for layer in net.batch_norms().values())
+    assert all(layer.statistics == "running" and layer.saved is None for layer in net.batch_norms().values())
 
 
 def test_without_batches_the_statistics_stay():

@@ -25,7 +25,7 @@ RESUME = ["train", "--resume"]
 
 SLOWLY = """
 import sys, time
-from scratchnet import cli
+from scratchnet.cli import main as cli
 from scratchnet.training import run
 
 step = run.gradient

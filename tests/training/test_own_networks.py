@@ -60,7 +60,7 @@ class Leaky(Layer):
         self.parameters["by"] = layers.Parameter((1,), "scale", starts.constant(3))
 
     def forward(self, x):
-        self.keep(x)
+        self.save_for_backward(x)
         return np.where(x > 0, x, x * self.slope) * self.parameters["by"].value
 
     def output_shape(self, x):

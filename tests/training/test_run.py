@@ -111,7 +111,7 @@ def test_replayed_steps_train_the_same_network(tmp_path, monkeypatch, cores, cou
     assert len(programs) == 1
     assert all(len(section) <= count for section in programs[0].backward.sections)
     assert max(len(section) for section in programs[0].backward.sections) == count
-    monkeypatch.setattr("scratchnet.training.run.Replay", Plain)
+    monkeypatch.setattr("scratchnet.training.run.CapturedNetwork", Plain)
     assert_same(replayed, trained(tmp_path / "plain", **settings))
     monkeypatch.undo()
     cores(count)

@@ -24,11 +24,11 @@ class Gain(Layer):
         self.parameters["gain"] = Parameter((1,), "scale", constant(start))
 
     def forward(self, x):
-        self.keep(x)
+        self.save_for_backward(x)
         return x * self.parameters["gain"].value
 
     def backward(self, dy):
-        (x,) = self.take()
+        (x,) = self.take_saved()
         self.parameters["gain"].add_grad(np.array([(x * dy).sum()], x.dtype))
         return dy * self.parameters["gain"].value
 

@@ -409,7 +409,7 @@ def test_comparing_leaves_no_memory(cores):
             spaces.append(weakref.ref(self))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trials, "Workspace", Counted)
+        patch.setattr(trials, "Arena", Counted)
         fast = CapturedNetwork(net)
         for seed in range(4):
             fast.backward(fast.forward(numbers(*SHAPE, seed=seed, dtype=np.float32)))
