@@ -20,7 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from scratchnet.engine.capture.captured_network import CapturedNetwork
-from scratchnet.engine.cpu import parallel
+from scratchnet.engine.cpu import threads
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training.optimizers import SGD
@@ -90,13 +90,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=180)
     seconds = parser.parse_args().seconds
-    steps, cut = {}, parallel.stretches
+    steps, cut = {}, threads.split_evenly
     for name, shares in (("neighbours", cut), ("every other", every_other)):
         steps[name] = stepper()
-        parallel.stretches = shares
+        threads.split_evenly = shares
         for _ in range(3):  # the first runs, the second records, the third starts the processes
             steps[name]()
-    parallel.stretches = cut
+    threads.split_evenly = cut
     found, end = [], time.time() + seconds
     with threadpool_limits(1, "blas"):
         exchange = Exchange()

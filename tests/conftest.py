@@ -60,8 +60,8 @@ def dtype(request):
 def pieces(request, monkeypatch):
     """Element-wise work as it comes, and cut into many pieces for three threads."""
     if request.param == "in pieces":
-        monkeypatch.setattr("scratchnet.engine.cpu.parallel.PIECE_BYTES", 64)
-        monkeypatch.setattr("scratchnet.engine.cpu.parallel.thread_count", lambda: 3)
+        monkeypatch.setattr("scratchnet.engine.cpu.chunks.CHUNK_BYTES", 64)
+        monkeypatch.setattr("scratchnet.engine.cpu.threads.thread_count", lambda: 3)
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def cores(monkeypatch):
     """Set how many threads share the work, and let even a tiny network's work be shared."""
 
     def use(count):
-        monkeypatch.setattr("scratchnet.engine.cpu.parallel._cores", lambda: count)
-        monkeypatch.setattr("scratchnet.engine.cpu.parallel.WORTH", 1000)
+        monkeypatch.setattr("scratchnet.engine.cpu.threads._cores", lambda: count)
+        monkeypatch.setattr("scratchnet.engine.cpu.threads.MIN_SPLIT_OPERATIONS", 1000)
 
     return use
 

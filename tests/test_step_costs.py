@@ -13,7 +13,7 @@ import pytest
 from scratchnet.bench.cases import network_case
 from scratchnet.bench.contestants import build_ours
 from scratchnet.bench.step import step_flops
-from scratchnet.engine.cpu import parallel
+from scratchnet.engine.cpu import threads
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.network.summary import summarize
 from tests.costs import LARGE, counted
@@ -54,7 +54,7 @@ SEGMENTING = {"bloodcell": Bound(128, 2, 0, 1.0, 0.42), "vgg16-mirror": Bound(64
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Counts depend a little on how work is shared."""
-    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    monkeypatch.setattr(threads, "_cores", lambda: 1)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from scratchnet import __version__
-from scratchnet.engine.cpu.parallel import thread_count
+from scratchnet.engine.cpu.threads import thread_count
 
 
 def machine() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from scratchnet.bench.problems import Kind, Problem, Solution, labels
 from scratchnet.engine.capture import Program, Recorder, traced
 from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.engine.cpu.parallel import replay
+from scratchnet.engine.cpu.threads import replay_on_threads
 from scratchnet.losses import PixelLoss
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.activation import relu, relu_backward
@@ -41,8 +41,8 @@ def _replayed(function: Callable[..., Any], *arrays: Array) -> Callable[[], Any]
     program = Program()
     with Recorder().writing(program):
         made = function(*map(traced, arrays))
-    several = can_fork() and any(len(section) > 1 for section in program.sections)
-    run = WorkerProcesses(program).run if several else partial(replay, program)
+    several = can_fork() and any(len(stage) > 1 for stage in program.stages)
+    run = WorkerProcesses(program).run if several else partial(replay_on_threads, program)
 
     def again() -> Any:
         with one_blas_thread():

@@ -28,7 +28,7 @@ from scratchnet.bench.contestants import build_ours, build_torch, our_forward, t
 from scratchnet.bench.names import CHANNELS_LAST, OURS
 from scratchnet.bench.processes import forget_highest, highest_above_now, memory_bytes
 from scratchnet.config import OptimizerName
-from scratchnet.engine.cpu.parallel import thread_count
+from scratchnet.engine.cpu.threads import thread_count
 from scratchnet.engine.memory.system import keep_freed_memory
 from scratchnet.utils.errors import UserError
 

@@ -21,7 +21,7 @@ from scratchnet.bench.ops import measure_solutions
 from scratchnet.bench.problems import Kind, Problem, Solution, labels
 from scratchnet.bench.results import Row
 from scratchnet.bench.session import Session
-from scratchnet.engine.cpu.parallel import thread_count
+from scratchnet.engine.cpu.threads import thread_count
 
 MODULES = {"DeZero": "dezero", "MyGrad": "mygrad"}
 """The peers, and what they are called on the package index."""

@@ -10,7 +10,7 @@ from scratchnet.bench.ceiling import SIDES, gemm_ceiling
 from scratchnet.bench.machine import machine, occasion, versions
 from scratchnet.bench.names import OURS, TORCH
 from scratchnet.bench.timing import Method
-from scratchnet.engine.cpu.parallel import thread_count
+from scratchnet.engine.cpu.threads import thread_count
 
 QUICK = Method(repeats=3, block=0.03, retries=1)
 

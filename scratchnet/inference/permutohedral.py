@@ -12,7 +12,7 @@ slice and rank are theirs.
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.engine.cpu.parallel import parallel_for
+from scratchnet.engine.cpu.threads import parallel_for
 
 
 class PermutohedralLattice:

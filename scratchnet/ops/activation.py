@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.cpu.parallel import parallel_rows
+from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.dispatch import operation, written
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.selection import keep_where_positive

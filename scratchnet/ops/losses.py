@@ -24,7 +24,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module, number, on_gpu
-from scratchnet.engine.cpu.parallel import PER_ELEMENT, PIECE_BYTES, parallel_for
+from scratchnet.engine.cpu.chunks import CHUNK_BYTES
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.engine.memory.pool import pooled_empty
@@ -196,7 +197,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
         else:
             dz[...] = planes.T
 
-    parallel_for(work, list(enumerate(pieces)), PER_ELEMENT * logits.size)
+    parallel_for(work, list(enumerate(pieces)), OPERATIONS_PER_ELEMENT * logits.size)
     return number(losses.sum()), dlogits
 
 
@@ -219,7 +220,7 @@ def _special_softmax(z: Array, label: Array, factor: Array, dz: Array) -> Any:
 
 def _pieces(pixels: int, pixel_bytes: int) -> list[slice]:
     """Cut pixels into pieces that fit a core's cache, independently of the number of threads."""
-    step = max(1, pixels if is_whole() else PIECE_BYTES // max(1, pixel_bytes))
+    step = max(1, pixels if is_whole() else CHUNK_BYTES // max(1, pixel_bytes))
     return [slice(begin, begin + step) for begin in range(0, pixels, step)]
 
 

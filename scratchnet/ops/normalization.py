@@ -30,7 +30,7 @@ from typing import Any
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.channel_sums import sum_rows, sum_rows_exactly, sums_over_rows
-from scratchnet.engine.cpu.parallel import parallel_rows
+from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.dispatch import Argument, operation, overwritten, written
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.activation import keep_positive

@@ -24,7 +24,7 @@ from functools import partial
 
 from scratchnet.arrays import Array, get_array_module, on_gpu
 from scratchnet.engine.capture import record_call
-from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for, thread_count
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, thread_count
 from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
@@ -33,7 +33,7 @@ from scratchnet.ops.activation import relu_backward
 from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
 from scratchnet.ops.selection import keep_where_equal, keep_where_positive
 
-PIECE_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 19
 """Size of the part of the map that is processed at once."""
 
 
@@ -72,7 +72,7 @@ class Switches:
     def blocks(self) -> list[Block]:
         """Cut the pooled map into whole rows that fit into a core's cache with the windows they come from."""
         n, oh, ow, c = self.index.shape
-        row = ow * max(1, PIECE_BYTES // (ow * c * self.kernel[0] * self.kernel[1] * 4))
+        row = ow * max(1, CHUNK_BYTES // (ow * c * self.kernel[0] * self.kernel[1] * 4))
         return blocks(n, oh, ow, max(ow, min(row, -(-n * oh // thread_count()) * ow)))
 
     def pixels(self, map_: Array, block: Block) -> Array:
@@ -147,7 +147,7 @@ def max_pool2d(
         here = slice(block.n0, block.n1), slice(block.r0, block.r1)
         record_call(partial(_point_to_nan, switches, block), y[here], switches.index[here], x[block.n0 : block.n1])
 
-    parallel_for(work, switches.blocks(), PER_ELEMENT * x.size)
+    parallel_for(work, switches.blocks(), OPERATIONS_PER_ELEMENT * x.size)
     return y, switches
 
 
@@ -346,7 +346,7 @@ def max_unpool2d(x: Array, switches: Switches) -> Array:
                 if switches.overlapping:
                     target += here
 
-    parallel_for(unpool, _apart(switches), PER_ELEMENT * y.size)
+    parallel_for(unpool, _apart(switches), OPERATIONS_PER_ELEMENT * y.size)
     return y
 
 
@@ -369,7 +369,7 @@ def _unpool_tiles(x: Array, switches: Switches, mask: Array | None = None) -> Ar
             keep_where_equal(values, index, index.dtype.type(j), part, part)
         copy_pixels(found, pixels)
 
-    parallel_for(unpool, switches.blocks(), PER_ELEMENT * y.size)
+    parallel_for(unpool, switches.blocks(), OPERATIONS_PER_ELEMENT * y.size)
     return y
 
 
@@ -389,7 +389,7 @@ def _gather_tiles(dy: Array, switches: Switches) -> Array:
             if j:
                 xp.add(sums, part, out=sums)
 
-    parallel_for(gather, switches.blocks(), PER_ELEMENT * dy.size)
+    parallel_for(gather, switches.blocks(), OPERATIONS_PER_ELEMENT * dy.size)
     return dx
 
 
@@ -427,5 +427,5 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
             keep_where_equal(read, index[:, v.out, u.out], index.dtype.type(j), here, here)
             total += here
 
-    parallel_for(gather, switches.blocks(), PER_ELEMENT * dy.size)
+    parallel_for(gather, switches.blocks(), OPERATIONS_PER_ELEMENT * dy.size)
     return dx

@@ -6,7 +6,8 @@ applies the transposed weights.
 """
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for, row_pieces
+from scratchnet.engine.cpu.chunks import row_chunks
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.dispatch import operation
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
@@ -35,7 +36,7 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
             copy_pixels(pixels[rows], first[:, :, j])
         copies[rows, 1:] = first[:, None]
 
-    parallel_for(repeat, row_pieces(y), PER_ELEMENT * y.size)
+    parallel_for(repeat, row_chunks(y), OPERATIONS_PER_ELEMENT * y.size)
     return y.reshape(n, h * sh, w * sw, c)
 
 
@@ -58,7 +59,7 @@ def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
         for j in range(1, sw):
             xp.add(sums[rows], beside[:, :, j], out=sums[rows])
 
-    parallel_for(add, row_pieces(dy.reshape(n, h, sh * w * sw, c)), PER_ELEMENT * dy.size)
+    parallel_for(add, row_chunks(dy.reshape(n, h, sh * w * sw, c)), OPERATIONS_PER_ELEMENT * dy.size)
     return dx
 
 

@@ -1,7 +1,7 @@
 """Optimizer updates: compute new parameters from gradients, in place and without large temporary arrays."""
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.cpu.parallel import parallel_rows
+from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.dispatch import operation, written
 from scratchnet.engine.memory.pool import pooled_empty
 

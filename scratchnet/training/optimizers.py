@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
 from scratchnet.arrays import Array, get_array_module, on_gpu
-from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.memory.pool import shared_zeros
 from scratchnet.layers.base import Kind
 from scratchnet.network import FlatBuffers
@@ -211,4 +211,4 @@ def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, Kind], None]) -> 
         for piece in pieces:
             update(*piece)
     else:
-        parallel_for(lambda piece: update(*piece), pieces, PER_ELEMENT * buffers.values.size)
+        parallel_for(lambda piece: update(*piece), pieces, OPERATIONS_PER_ELEMENT * buffers.values.size)

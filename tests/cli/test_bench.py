@@ -5,7 +5,7 @@ import os
 import pytest
 
 from scratchnet.bench.timing import Method
-from scratchnet.engine.cpu.parallel import thread_count
+from scratchnet.engine.cpu.threads import thread_count
 
 TINY = ["--model", "squares", "--width", "4", "--size", "16", "--quick"]
 

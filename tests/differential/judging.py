@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 
 from scratchnet.engine import modes
-from scratchnet.engine.cpu import parallel
+from scratchnet.engine.cpu import threads
 
 ROUNDING = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-9}
 """Largest difference, relative to the sum of the absolute terms; float32's is what Winograd's transform needs."""
@@ -16,15 +16,15 @@ MODES = ("plain", "precise", "textbook")
 @contextmanager
 def working(mode, cores):
     """Compute in a mode, with even the smallest work shared by a number of threads."""
-    before = parallel._cores, parallel.WORTH, parallel.ENOUGH
-    parallel._cores, parallel.WORTH, parallel.ENOUGH = (lambda: cores), 1000, 1000
+    before = threads._cores, threads.MIN_SPLIT_OPERATIONS, threads.MIN_THREAD_OPERATIONS
+    threads._cores, threads.MIN_SPLIT_OPERATIONS, threads.MIN_THREAD_OPERATIONS = (lambda: cores), 1000, 1000
     try:
         with ExitStack() as stack:
             if mode != "plain":
                 stack.enter_context({"precise": modes.precise, "textbook": modes.textbook}[mode]())
             yield
     finally:
-        parallel._cores, parallel.WORTH, parallel.ENOUGH = before
+        threads._cores, threads.MIN_SPLIT_OPERATIONS, threads.MIN_THREAD_OPERATIONS = before
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scratchnet
-from scratchnet.engine.cpu.parallel import ENOUGH, parallel_map, thread_count
+from scratchnet.engine.cpu.threads import MIN_THREAD_OPERATIONS, parallel_map, thread_count
 from scratchnet.engine.modes import is_precise, is_textbook, precise, textbook
 from scratchnet.models import MODELS, build
 from tests.compare import numbers
@@ -51,11 +51,11 @@ def test_a_mode_reaches_the_workers_and_no_other_thread(cores, mode):
         thread = threading.Thread(target=lambda: seen.append(states()))
         thread.start()
         thread.join()
-        inside = parallel_map(lambda share: states(), range(3), ENOUGH)
+        inside = parallel_map(lambda share: states(), range(3), MIN_THREAD_OPERATIONS)
         assert set(inside) == {states()}
         assert len(inside) == (1 if mode is textbook else 3)  # the plain way has one thread
     assert seen == [(False, False)]
-    assert parallel_map(lambda share: states(), range(3), ENOUGH) == [(False, False)] * 3
+    assert parallel_map(lambda share: states(), range(3), MIN_THREAD_OPERATIONS) == [(False, False)] * 3
 
 
 def test_two_threads_may_be_in_different_modes():

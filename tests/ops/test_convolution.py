@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu import im2col, parallel, winograd
+from scratchnet.engine.cpu import im2col, threads, winograd
 from scratchnet.ops import convolution
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import ConvSpec
@@ -65,7 +65,7 @@ def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, s
     whole = conv2d_backward(dy, x, weight, **settings)
     monkeypatch.setattr(im2col, "SCRATCH_BYTES", scratch)
     monkeypatch.setattr(im2col, "thread_count", lambda: cores)
-    monkeypatch.setattr(parallel, "thread_count", lambda: cores)
+    monkeypatch.setattr(threads, "thread_count", lambda: cores)
     assert_close(conv2d(x, weight, **settings), y)
     for actual, expected in zip(conv2d_backward(dy, x, weight, **settings), whole, strict=True):
         assert_close(actual, expected)
@@ -115,7 +115,7 @@ def peak_beyond_result(function):
 def test_a_large_image_needs_little_more_memory_than_its_output(monkeypatch, c_in, c_out, groups, cores):
     monkeypatch.setattr(im2col, "SCRATCH_BYTES", 1 << 20)
     monkeypatch.setattr(im2col, "thread_count", lambda: cores)
-    monkeypatch.setattr(parallel, "thread_count", lambda: cores)
+    monkeypatch.setattr(threads, "thread_count", lambda: cores)
     x = np.ones((1, 384, 512, c_in), np.float32)
     weight = np.ones((3, 3, c_in // groups, c_out), np.float32)
     extra = peak_beyond_result(lambda: conv2d(x, weight, padding=1, groups=groups))

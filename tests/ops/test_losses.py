@@ -74,7 +74,7 @@ def test_softmax_cross_entropy_agrees_with_loops(normalization, dtype):
 @pytest.mark.parametrize("classes", [2, losses.FEW_CLASSES + 2])
 def test_the_softmax_of_many_pieces_agrees_with_loops(classes, dtype, monkeypatch):
     logits = 2 * numbers(*SHAPE, classes, dtype=dtype)
-    monkeypatch.setattr(losses, "PIECE_BYTES", 5 * classes * logits.itemsize)  # the last piece of 24 pixels has 4
+    monkeypatch.setattr(losses, "CHUNK_BYTES", 5 * classes * logits.itemsize)  # the last piece of 24 pixels has 4
     labels, factors = pixel_factors(labels_with_ignored(classes), logits, classes)
     loss, dlogits = softmax_cross_entropy(logits, labels, factors)
     slow_loss, slow_dlogits = naive.softmax_cross_entropy(logits, labels, factors)

@@ -26,7 +26,7 @@ from scratchnet.engine.capture.first_replay import State, Trail, learns_in_place
 from scratchnet.engine.capture.trial import FROZEN, Trial, try_forward
 from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.engine.cpu.parallel import replay, thread_count
+from scratchnet.engine.cpu.threads import replay_on_threads, thread_count
 from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import common_pool, shared_copy, using
 from scratchnet.engine.memory_layout import contiguous_copy
@@ -80,16 +80,16 @@ class Capture:
     def prepare(self) -> None:
         """Fork the processes now: those that are forked later would hold on to what is in memory then."""
         programs = [program for program in (self.forward, self.backward) if program is not None]
-        if any(len(section) > 1 for program in programs for section in program.sections):
+        if any(len(stage) > 1 for program in programs for stage in program.stages):
             with one_blas_thread():
                 self._ready_crew()
 
     def run(self, program: Program) -> None:
         """Replay a program on all cores."""
         with one_blas_thread():
-            crew = self._ready_crew() if any(len(section) > 1 for section in program.sections) else None
+            crew = self._ready_crew() if any(len(stage) > 1 for stage in program.stages) else None
             if crew is None:
-                replay(program)
+                replay_on_threads(program)
             else:
                 crew.run(0 if program is self.forward else 1)
 

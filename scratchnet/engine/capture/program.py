@@ -25,20 +25,20 @@ class Program:
     """Sections of calls, to be made one section after the other."""
 
     def __init__(self) -> None:
-        self.sections: list[Stage] = []
+        self.stages: list[Stage] = []
 
     def count(self) -> int:
         """Return the number of calls, of all threads."""
-        return sum(len(calls) for section in self.sections for calls in section)
+        return sum(len(calls) for stage in self.stages for calls in stage)
 
     def calls(self) -> Iterator[Call]:
         """Yield all calls in an order in which one thread may make them."""
-        for section in self.sections:
-            for calls in section:
+        for stage in self.stages:
+            for calls in stage:
                 yield from calls
 
     def add(self, call: Call) -> None:
         """Append a call that one thread makes while the others wait."""
-        if not self.sections or len(self.sections[-1]) > 1:
-            self.sections.append([[]])
-        self.sections[-1][0].append(call)
+        if not self.stages or len(self.stages[-1]) > 1:
+            self.stages.append([[]])
+        self.stages[-1][0].append(call)

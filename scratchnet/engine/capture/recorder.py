@@ -60,19 +60,19 @@ class Recorder:
             self._known[place] = detached(value)
         return self._known[place]
 
-    def shares(self, function: Callable[[Sequence[T]], R], shares: list[Sequence[T]]) -> list[R]:
-        """Run the shares one after the other, noting down a list of calls each."""
-        section: Stage = []
+    def record_parallel(self, function: Callable[[Sequence[T]], R], chunks: list[Sequence[T]]) -> list[R]:
+        """Run the chunks one after the other, recording a list of calls for each."""
+        stage: Stage = []
         results = []
-        for k, share in enumerate(shares, 1):
+        for k, chunk in enumerate(chunks, 1):
             self._calls = []
             if len(self.spaces) <= k:
                 self.spaces.append(Arena(TracedArray))
             try:
                 with using(self.spaces[k]):
-                    results.append(function(share))
-                section.append(self._calls)
+                    results.append(function(chunk))
+                stage.append(self._calls)
             finally:
                 self._calls = None
-        self.program.sections.append(section)
+        self.program.stages.append(stage)
         return results

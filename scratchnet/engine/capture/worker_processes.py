@@ -72,8 +72,8 @@ class WorkerProcesses:
         if library is None:
             raise RuntimeError("processes cannot be forked on this system")
         self._library = library
-        self._programs = [program.sections for program in programs]
-        count = max(len(section) for sections in self._programs for section in sections)
+        self._programs = [program.stages for program in programs]
+        count = max(len(stage) for stages in self._programs for stage in stages)
         self._memory = mmap.mmap(-1, _SEMAPHORE_BYTES * (2 * count + 1))
         self._stop = ctypes.c_int.from_buffer(self._memory, _SEMAPHORE_BYTES * 2 * count)
         self._number = ctypes.c_int.from_buffer(self._memory, _SEMAPHORE_BYTES * 2 * count + 8)
@@ -116,14 +116,14 @@ class WorkerProcesses:
             self.close()
             raise
 
-    def _lead(self, sections: list[Stage]) -> None:
+    def _lead(self, stages: list[Stage]) -> None:
         """Go through the sections, one's own lists among them."""
-        for section in sections:
-            others = range(1, len(section))
+        for stage in stages:
+            others = range(1, len(stage))
             for k in others:
                 self._post(self._go[k])
             try:
-                for call in section[0]:
+                for call in stage[0]:
                     call()
             finally:  # also after Ctrl-C: the others are still writing
                 for k in others:
@@ -140,7 +140,7 @@ class WorkerProcesses:
             with sharing():
                 pid = os.fork()
         if pid == 0:
-            mine = [[section[k] for section in sections if len(section) > k] for sections in self._programs]
+            mine = [[stage[k] for stage in stages if len(stage) > k] for stages in self._programs]
             self._follow(k, mine, by_main_thread)
         return pid
 

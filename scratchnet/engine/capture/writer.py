@@ -15,8 +15,8 @@ class Writer(Protocol):
     def write(self, function: Callable[..., Any], *arguments: Any, **settings: Any) -> None:
         """Note down one call."""
 
-    def shares(self, function: Callable[[Sequence[T]], R], shares: list[Sequence[T]]) -> list[R]:
-        """Run the shares one after the other, noting down a list of calls each."""
+    def record_parallel(self, function: Callable[[Sequence[T]], R], chunks: list[Sequence[T]]) -> list[R]:
+        """Run the chunks one after the other, recording a list of calls for each."""
 
 
 _WRITER: ContextVar[Writer | None] = ContextVar("writer", default=None)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module, on_gpu
-from scratchnet.engine.cpu.parallel import parallel_numbered_rows, row_pieces
+from scratchnet.engine.cpu.chunks import parallel_indexed_rows, row_chunks
 from scratchnet.engine.dispatch import operation
 from scratchnet.engine.memory.pool import pooled_empty
 
@@ -37,8 +37,8 @@ def sums_over_rows(function: Callable[..., None], count: int, *maps: Array, dtyp
         Dtype of the result; defaults to that of the maps.
     """
     x = maps[0]
-    partial = pooled_empty(x, (len(row_pieces(x)), count, x.shape[3]))
-    parallel_numbered_rows(lambda number, *pieces: function(partial[number], *pieces), *maps)
+    partial = pooled_empty(x, (len(row_chunks(x)), count, x.shape[3]))
+    parallel_indexed_rows(lambda number, *pieces: function(partial[number], *pieces), *maps)
     total: Array = partial.sum(axis=0, dtype=get_array_module(x).float64).astype(dtype or x.dtype)
     return total
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.channel_sums import sum_rows
-from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_for, parallel_map, thread_count
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import Block, ConvSpec, Pair, Tap, blocks, tap
 
-PIECE_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 19
 """Size of the rows that are processed together."""
 
 
@@ -116,7 +116,7 @@ def _taps(conv: ConvSpec, shape: tuple[int, ...], block: Block) -> Iterator[tupl
 def _limit(y: Array) -> int:
     """Return the number of pixels to process together: whole rows."""
     _, _, w, c = y.shape
-    rows: int = max(1, PIECE_BYTES // (w * c * y.itemsize))
+    rows: int = max(1, CHUNK_BYTES // (w * c * y.itemsize))
     return int(w * rows)
 
 
@@ -127,4 +127,4 @@ def _blocks(y: Array) -> list[Block]:
 
 
 def _operations(y: Array, conv: ConvSpec) -> int:
-    return PER_ELEMENT * y.size * conv.kernel[0] * conv.kernel[1] // 4
+    return OPERATIONS_PER_ELEMENT * y.size * conv.kernel[0] * conv.kernel[1] // 4

@@ -17,7 +17,7 @@ from itertools import product
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd
-from scratchnet.engine.cpu.parallel import PER_ELEMENT, parallel_map
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_map
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
@@ -37,7 +37,7 @@ def convolve(
             target = y[:, f::dh, g::dw]
             target[...] = phases[f, g, :, : target.shape[1], : target.shape[2]]
 
-    parallel_map(interleave, list(product(range(dh), range(dw))), PER_ELEMENT * y.size)
+    parallel_map(interleave, list(product(range(dh), range(dw))), OPERATIONS_PER_ELEMENT * y.size)
     return y
 
 
@@ -65,6 +65,6 @@ def _split(x: Array, conv: ConvSpec, padding: Pair, size: Pair) -> Array:
             v, u = tap(f, h, size[0], dh, padding[0]), tap(g, w, size[1], dw, padding[1])
             phases[f, g][:, v.out, u.out] = x[:, v.source, u.source]
 
-    parallel_map(copy, list(product(range(dh), range(dw))), PER_ELEMENT * phases.size)
+    parallel_map(copy, list(product(range(dh), range(dw))), OPERATIONS_PER_ELEMENT * phases.size)
     maps: Array = phases.reshape(-1, *size, c)
     return maps

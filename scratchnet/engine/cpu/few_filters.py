@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.im2col import columns
-from scratchnet.engine.cpu.parallel import parallel_for, parallel_map, thread_count
+from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import Block, ConvSpec, Pair, blocks, tap
 

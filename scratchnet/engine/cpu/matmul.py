@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.cpu.parallel import parallel_for, parallel_map, thread_count
+from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_zeros
 
 SMALL = 1 << 18

@@ -39,7 +39,8 @@ from math import ceil, prod
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu import winograd_transforms
-from scratchnet.engine.cpu.parallel import parallel_for, parallel_map, parallel_rows, thread_count
+from scratchnet.engine.cpu.chunks import parallel_rows
+from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.cpu.winograd_transforms import ALL, Matrices
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import Block, Pair, blocks

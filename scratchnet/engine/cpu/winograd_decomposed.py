@@ -14,7 +14,7 @@ from itertools import product
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu import winograd
-from scratchnet.engine.cpu.parallel import parallel_rows
+from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
 

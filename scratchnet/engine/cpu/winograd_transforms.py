@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.cpu.parallel import parallel_for, thread_count
+from scratchnet.engine.cpu.threads import parallel_for, thread_count
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.ops.geometry import Block, Pair, tap

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from scratchnet.arrays import Array, on_gpu, to_device_of, to_host
-from scratchnet.engine.cpu.parallel import MOST
+from scratchnet.engine.cpu.threads import DEFAULT_MAX_THREADS
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
 from scratchnet.utils.errors import UserError, explain
 
@@ -149,7 +149,7 @@ def _divide_cores(ranks: MPIRanks) -> None:
     """Share the cores of each machine between its ranks, unless the number of threads was set."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     sharing = ranks.neighbours.allgather(cores).count(cores)  # those that mpiexec has bound to cores are alone there
-    os.environ.setdefault("SCRATCHNET_THREADS", str(max(1, min(MOST, len(cores) // sharing))))
+    os.environ.setdefault("SCRATCHNET_THREADS", str(max(1, min(DEFAULT_MAX_THREADS, len(cores) // sharing))))
 
 
 @contextmanager

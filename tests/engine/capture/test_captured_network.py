@@ -582,8 +582,8 @@ def test_ctrl_c_leaves_everything_usable(cores, monkeypatch, processes):
 
     running = [b.value.copy() for b in net.state().values()]
     for program in programs_of(fast):
-        shared = [i for i, section in enumerate(program.sections) if len(section) > 1]
-        calls = program.sections[shared[len(shared) // 2]][0]  # the leader's share, in the middle of the program
+        shared = [i for i, stage in enumerate(program.stages) if len(stage) > 1]
+        calls = program.stages[shared[len(shared) // 2]][0]  # the leader's share, in the middle of the program
         kept = list(calls)
         calls.insert(len(calls) // 2, interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -9,8 +9,8 @@ import pytest
 
 from scratchnet.engine import capture
 from scratchnet.engine.capture import CannotCapture, Program, Recorder, TracedArray, record_call, traced
-from scratchnet.engine.cpu import parallel
-from scratchnet.engine.cpu.parallel import ENOUGH, parallel_map
+from scratchnet.engine.cpu import threads
+from scratchnet.engine.cpu.threads import MIN_THREAD_OPERATIONS, parallel_map
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros, shared_zeros
 from tests.compare import numbers
 
@@ -38,8 +38,8 @@ def recorded(function, *arrays):
 
 
 def play(program):
-    for section in program.sections:
-        for calls in section:
+    for stage in program.stages:
+        for calls in stage:
             for call in calls:
                 call()
 
@@ -322,7 +322,7 @@ def test_afterwards_recorded_arrays_answer_like_others():
     """Layers may hold on to what they saw while it was recorded."""
     result, _, program = recorded(lambda a: a + 1, np.arange(6, dtype=np.float32).reshape(2, 3))
     assert isinstance(result, TracedArray)
-    length = sum(len(calls) for section in program.sections for calls in section)
+    length = sum(len(calls) for stage in program.stages for calls in stage)
     assert float(result[0, 1]) == 2
     assert result[0].tolist() == [1, 2, 3]
     assert result.item(5) == 6
@@ -333,7 +333,7 @@ def test_afterwards_recorded_arrays_answer_like_others():
     result[0, 0] = 0
     assert result.dot(np.ones(3)).tolist() == [7, 18]
     assert f"{result[1, 2]:.1f}" == "7.0"
-    assert sum(len(calls) for section in program.sections for calls in section) == length
+    assert sum(len(calls) for stage in program.stages for calls in stage) == length
 
 
 def test_perform_draws_again_in_every_replay():
@@ -368,7 +368,7 @@ def test_perform_outside_of_a_recorder_is_a_call():
 
 @pytest.fixture
 def three(monkeypatch):
-    monkeypatch.setattr(parallel, "_cores", lambda: 3)
+    monkeypatch.setattr(threads, "_cores", lambda: 3)
 
 
 def shared_work(x, rows):
@@ -385,7 +385,7 @@ def shared_work(x, rows):
             del scratch
         return first
 
-    return y, parallel_map(work, range(len(x)), ENOUGH)
+    return y, parallel_map(work, range(len(x)), MIN_THREAD_OPERATIONS)
 
 
 @pytest.mark.parametrize("length", [50, 1 << 15])  # small arrays, and such as are handed out again
@@ -393,11 +393,11 @@ def test_lists_may_run_in_any_order_and_interleaved(three, length):
     """Scratch memory of two shares that was the same would be overwritten between its writing and its reading."""
     x, rows = (numbers(7, length, seed=s, dtype=np.float32) for s in (0, 1))
     (y, parts), (place, other), program = recorded(shared_work, x, rows)
-    assert [len(section) for section in program.sections if len(section) > 1] == [3]
+    assert [len(stage) for stage in program.stages if len(stage) > 1] == [3]
     for seed in (2, 3, 4):
         place[...], other[...] = (numbers(7, length, seed=seed + i, dtype=np.float32) for i in (0, 5))
-        for section in program.sections:
-            lists = [list(calls) for calls in section]
+        for stage in program.stages:
+            lists = [list(calls) for calls in stage]
             rng = np.random.default_rng(seed)
             while any(lists):
                 waiting = [calls for calls in lists if calls]
@@ -420,8 +420,8 @@ def test_results_of_shares_stay_until_they_are_used(three):
                 scratch -= 1
             return scratch
 
-        sums = parallel_map(first, range(3), ENOUGH)
-        parallel_map(second, range(3), ENOUGH)
+        sums = parallel_map(first, range(3), MIN_THREAD_OPERATIONS)
+        parallel_map(second, range(3), MIN_THREAD_OPERATIONS)
         return sums[0] + sums[1] + sums[2]
 
     x = numbers(3, 1 << 15, dtype=np.float32)
@@ -435,15 +435,17 @@ def test_shares_inside_shares_are_one_list(three):
     def outer(x):
         y = pooled_empty(x, x.shape)
 
-        def work(share):
-            for k in share:
-                parallel_map(lambda inner, k=k: [np.add(x[k, i], 1, out=y[k, i]) for i in inner], range(4), ENOUGH)
+        def work(chunk):
+            for k in chunk:
+                parallel_map(
+                    lambda inner, k=k: [np.add(x[k, i], 1, out=y[k, i]) for i in inner], range(4), MIN_THREAD_OPERATIONS
+                )
 
-        parallel_map(work, range(3), ENOUGH)
+        parallel_map(work, range(3), MIN_THREAD_OPERATIONS)
         return y
 
     result, (place,), program = recorded(outer, numbers(3, 4, 5))
-    assert [len(section) for section in program.sections] == [3]
+    assert [len(stage) for stage in program.stages] == [3]
     place[...] = 7
     play(program)
     assert (plain(result) == 8).all()
@@ -451,7 +453,7 @@ def test_shares_inside_shares_are_one_list(three):
 
 def test_an_error_in_a_share_arrives(three):
     def work(x):
-        return parallel_map(lambda share: float(x[share[0]][:1]), range(3), ENOUGH)
+        return parallel_map(lambda share: float(x[share[0]][:1]), range(3), MIN_THREAD_OPERATIONS)
 
     with pytest.raises(CannotCapture):
         recorded(work, numbers(3, 4))
@@ -460,5 +462,5 @@ def test_an_error_in_a_share_arrives(three):
 
 def test_calls_of_one_list_are_put_together():
     _, _, program = recorded(lambda a: (a + 1) * 2 - a, numbers(3, 4))
-    assert [len(section) for section in program.sections] == [1]
-    assert len(program.sections[0][0]) == 3
+    assert [len(stage) for stage in program.stages] == [1]
+    assert len(program.stages[0][0]) == 3

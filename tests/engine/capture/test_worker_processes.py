@@ -32,9 +32,9 @@ def nobody_is_left():
     assert children() <= before
 
 
-def program(*sections):
+def program(*stages):
     result = Program()
-    result.sections = [[list(calls) for calls in section] for section in sections]
+    result.stages = [[list(calls) for calls in stage] for stage in stages]
     return result
 
 
@@ -83,8 +83,8 @@ def test_a_section_begins_when_all_of_the_one_before_are_done():
 
 def test_sections_may_have_different_numbers_of_lists():
     counts = shared_zeros((4,), np.int64)
-    sections = [[[call(add, counts[k : k + 1], 1)] for k in range(count)] for count in (2, 4, 1, 3)]
-    crew = WorkerProcesses(program(*sections))
+    stages = [[[call(add, counts[k : k + 1], 1)] for k in range(count)] for count in (2, 4, 1, 3)]
+    crew = WorkerProcesses(program(*stages))
     for _ in range(5):
         crew.run()
     assert counts.tolist() == [20, 15, 10, 5]
@@ -249,7 +249,7 @@ import os, signal, sys, threading
 from scratchnet import crew
 crew._PATIENCE = 0.1
 program = crew.Program()
-program.sections = [[[lambda: None]] * 3]
+program.stages = [[[lambda: None]] * 3]
 made = []
 thread = threading.Thread(target=lambda: made.append(crew.Crew(program)))
 if sys.argv[1] == "main thread":

@@ -39,7 +39,7 @@ def problem(case, dtype=np.float64):
 @pytest.mark.parametrize("case", CASES)
 def test_it_agrees_with_loops(monkeypatch, cores, case, piece, count, dtype):
     cores(count)
-    monkeypatch.setattr(depthwise, "PIECE_BYTES", piece)
+    monkeypatch.setattr(depthwise, "CHUNK_BYTES", piece)
     x, weight, conv, dy, settings = problem(case, dtype)
     expected = naive.conv2d(x, weight, None, **settings)
     assert_close(depthwise.convolve(x, weight, conv, dy.shape[1:3]), expected, dtype)
@@ -59,7 +59,7 @@ def test_any_geometry(n, h, w, kh, kw, s, p, d, piece):
     size = conv.output_size(h, w)
     dy = numbers(n, *size, 3, seed=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(depthwise, "PIECE_BYTES", piece)
+        patch.setattr(depthwise, "CHUNK_BYTES", piece)
         assert_close(depthwise.convolve(x, weight, conv, size), im2col.convolve(x, weight, conv, size))
         dx = im2col.input_gradient(dy, weight, (h, w), conv)
         assert_close(depthwise.input_gradient(dy, weight, (h, w), conv), dx)

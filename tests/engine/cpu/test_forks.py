@@ -12,7 +12,7 @@ from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.cpu import blas, forks
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.cpu.forks import sharing
-from scratchnet.engine.cpu.parallel import ENOUGH, parallel_map
+from scratchnet.engine.cpu.threads import MIN_THREAD_OPERATIONS, parallel_map
 from scratchnet.engine.memory.pool import shared_copy, shared_zeros
 from scratchnet.training.optimizers import SGD
 from tests.compare import numbers
@@ -50,7 +50,7 @@ def in_child(function):
 
 
 def shares():
-    assert parallel_map(list, range(4), ENOUGH) == [[0, 1], [2, 3]]
+    assert parallel_map(list, range(4), MIN_THREAD_OPERATIONS) == [[0, 1], [2, 3]]
 
 
 def test_a_child_of_a_process_that_has_computed_computes(cores):
@@ -71,7 +71,7 @@ def test_a_child_forked_while_another_thread_computes(cores):
 
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        other = threading.Thread(target=parallel_map, args=(long, range(4), ENOUGH))
+        other = threading.Thread(target=parallel_map, args=(long, range(4), MIN_THREAD_OPERATIONS))
         other.start()
         assert begun.wait(10)
 
@@ -155,4 +155,4 @@ def test_sharing_is_for_those_who_ask_for_it():
 
 def test_everything_that_keeps_threads_or_locks_says_how_to_start_again():
     modules = {function.__module__ for function in forks._FUNCTIONS}
-    assert modules == {"scratchnet.engine.cpu.blas", "scratchnet.engine.memory.pool", "scratchnet.engine.cpu.parallel"}
+    assert modules == {"scratchnet.engine.cpu.blas", "scratchnet.engine.memory.pool", "scratchnet.engine.cpu.threads"}

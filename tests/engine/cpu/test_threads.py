@@ -1,4 +1,4 @@
-"""Sharing work between cores: the same results, errors that arrive, and the BLAS left as it was."""
+"""Threads give the same results, pass errors on, and leave the BLAS settings unchanged."""
 
 import threading
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from scratchnet.engine.cpu import blas, parallel
+from scratchnet.engine.cpu import blas, threads
 from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.engine.cpu.parallel import ENOUGH, WORTH, parallel_map, parallel_rows
+from scratchnet.engine.cpu.threads import MIN_SPLIT_OPERATIONS, MIN_THREAD_OPERATIONS, parallel_map
 from scratchnet.ops.convolution import conv2d
 
 
@@ -22,96 +22,105 @@ def every_blas():
 
 @pytest.fixture(autouse=True)
 def three_threads(monkeypatch):
-    monkeypatch.setattr(parallel, "thread_count", lambda: 3)
+    monkeypatch.setattr(threads, "thread_count", lambda: 3)
 
 
-def test_every_item_is_done_once_and_shares_are_neighbours_in_order():
-    assert parallel_map(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
+def test_every_item_is_done_once_in_contiguous_ordered_chunks():
+    assert parallel_map(list, range(8), MIN_THREAD_OPERATIONS) == [[0, 1], [2, 3, 4], [5, 6, 7]]
 
 
-def test_shares_run_in_different_threads():
-    barrier = threading.Barrier(3, timeout=10)  # passes only if all three shares run at the same time
-    names = parallel_map(lambda share: (barrier.wait(), threading.current_thread().name)[1], [1, 2, 3], ENOUGH)
+def test_chunks_run_in_different_threads():
+    barrier = threading.Barrier(3, timeout=10)  # passes only if all three chunks run at the same time
+    names = parallel_map(
+        lambda chunk: (barrier.wait(), threading.current_thread().name)[1], [1, 2, 3], MIN_THREAD_OPERATIONS
+    )
     assert len(set(names)) == 3
     assert names[0] == threading.current_thread().name
 
 
 def test_little_work_stays_with_the_caller():
-    def where(share):
-        return list(share), threading.current_thread().name
+    def where(chunk):
+        return list(chunk), threading.current_thread().name
 
     here = threading.current_thread().name
-    assert parallel_map(where, range(8), WORTH - 1) == [(list(range(8)), here)]
-    # From here on it is cut up as in a replay, so that sums come out alike; the caller still does it all.
-    assert parallel_map(where, range(8), ENOUGH - 1) == [([0, 1], here), ([2, 3, 4], here), ([5, 6, 7], here)]
+    assert parallel_map(where, range(8), MIN_SPLIT_OPERATIONS - 1) == [(list(range(8)), here)]
+    # From here on work is split as in a captured program, so that sums round alike; the caller still does all of it.
+    assert parallel_map(where, range(8), MIN_THREAD_OPERATIONS - 1) == [
+        ([0, 1], here),
+        ([2, 3, 4], here),
+        ([5, 6, 7], here),
+    ]
 
 
-def test_a_share_inside_a_share_runs_in_place():
-    def outer(share):
+def test_a_nested_call_runs_in_place():
+    def outer(chunk):
         mine = threading.current_thread().name
-        return all(parallel_map(lambda _: threading.current_thread().name == mine, [1, 2, 3], ENOUGH) for _ in share)
+        return all(
+            parallel_map(lambda _: threading.current_thread().name == mine, [1, 2, 3], MIN_THREAD_OPERATIONS)
+            for _ in chunk
+        )
 
-    assert parallel_map(outer, range(6), ENOUGH) == [True, True, True]
+    assert parallel_map(outer, range(6), MIN_THREAD_OPERATIONS) == [True, True, True]
 
 
-def test_the_shares_are_the_same_while_another_thread_has_the_workers():
-    """Sums over shares must not depend on what else a program does."""
+def test_the_chunks_are_the_same_while_another_thread_has_the_workers():
+    """Sums over chunks must not depend on what else a program does."""
     begun, finish, found = threading.Event(), threading.Event(), []
 
-    def long(share):
+    def long(chunk):
         begun.set()
         assert finish.wait(10)
-        return list(share)
+        return list(chunk)
 
-    other = threading.Thread(target=lambda: found.append(parallel_map(long, range(5), ENOUGH)))
+    other = threading.Thread(target=lambda: found.append(parallel_map(long, range(5), MIN_THREAD_OPERATIONS)))
     other.start()
     assert begun.wait(10)
-    meanwhile = parallel_map(list, range(8), ENOUGH)
+    meanwhile = parallel_map(list, range(8), MIN_THREAD_OPERATIONS)
     finish.set()
     other.join()
     assert meanwhile == [[0, 1], [2, 3, 4], [5, 6, 7]]
     assert found == [[[0], [1, 2], [3, 4]]]
-    assert parallel_map(list, range(3), ENOUGH) == [[0], [1], [2]]
+    assert parallel_map(list, range(3), MIN_THREAD_OPERATIONS) == [[0], [1], [2]]
 
 
-@pytest.mark.parametrize("operations", [WORTH, ENOUGH])
-def test_a_share_inside_a_share_is_one(operations):
-    inside = parallel_map(lambda share: parallel_map(list, range(4), ENOUGH), range(3), operations)
+@pytest.mark.parametrize("operations", [MIN_SPLIT_OPERATIONS, MIN_THREAD_OPERATIONS])
+def test_a_chunk_inside_a_chunk_is_one(operations):
+    inside = parallel_map(lambda chunk: parallel_map(list, range(4), MIN_THREAD_OPERATIONS), range(3), operations)
     assert inside == [[[0, 1, 2, 3]]] * 3
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_an_error_in_any_share_arrives_and_the_next_call_works(bad):
-    def work(share):
-        if bad in share:
-            raise ZeroDivisionError("share")
-        return len(share)
+def test_an_error_in_any_chunk_arrives_and_the_next_call_works(bad):
+    def work(chunk):
+        if bad in chunk:
+            raise ZeroDivisionError("chunk")
+        return len(chunk)
 
-    with pytest.raises(ZeroDivisionError, match="share"):
-        parallel_map(work, range(6), ENOUGH)
-    assert parallel_map(len, range(6), ENOUGH) == [2, 2, 2]
+    with pytest.raises(ZeroDivisionError, match="chunk"):
+        parallel_map(work, range(6), MIN_THREAD_OPERATIONS)
+    assert parallel_map(len, range(6), MIN_THREAD_OPERATIONS) == [2, 2, 2]
 
 
-def test_ctrl_c_in_the_callers_share_waits_for_the_others():
+def test_ctrl_c_in_the_callers_chunk_waits_for_the_others():
     finished = []
 
-    def work(share):
-        if 0 in share:
+    def work(chunk):
+        if 0 in chunk:
             raise KeyboardInterrupt
         threading.Event().wait(0.05)
-        finished.append(share)
+        finished.append(chunk)
 
     with pytest.raises(KeyboardInterrupt):
-        parallel_map(work, range(3), ENOUGH)
+        parallel_map(work, range(3), MIN_THREAD_OPERATIONS)
     assert len(finished) == 2
 
 
-def test_errstate_of_the_caller_holds_in_every_share():
+def test_errstate_of_the_caller_holds_in_every_chunk():
     huge = np.full(3, 1e300)
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        parallel_map(lambda share: [huge[i] * huge[i] for i in share if i], range(3), ENOUGH)
+        parallel_map(lambda chunk: [huge[i] * huge[i] for i in chunk if i], range(3), MIN_THREAD_OPERATIONS)
     with np.errstate(over="ignore"):
-        parallel_map(lambda share: [huge[i] * huge[i] for i in share], range(3), ENOUGH)
+        parallel_map(lambda chunk: [huge[i] * huge[i] for i in chunk], range(3), MIN_THREAD_OPERATIONS)
 
 
 def test_the_blas_is_held_at_one_thread_only_meanwhile():
@@ -119,8 +128,8 @@ def test_the_blas_is_held_at_one_thread_only_meanwhile():
         return [info["num_threads"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
 
     before = counts()
-    inside = parallel_map(lambda share: counts(), range(3), ENOUGH)
-    assert all(count == 1 for share in inside for count in share)
+    inside = parallel_map(lambda chunk: counts(), range(3), MIN_THREAD_OPERATIONS)
+    assert all(count == 1 for chunk in inside for count in chunk)
     assert counts() == before
 
 
@@ -166,37 +175,20 @@ def test_threads_that_compute_at_once_leave_the_blas_as_it_was_and_get_the_same_
 
 
 def test_the_caller_does_what_threads_that_cannot_be_started_would_have_done(monkeypatch):
-    monkeypatch.setattr(parallel, "_queues", [])
+    monkeypatch.setattr(threads, "_queues", [])
 
     def refuse(thread):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert parallel_map(list, range(8), ENOUGH) == [[0, 1], [2, 3, 4], [5, 6, 7]]
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (3, 40, 33, 8)])
-def test_over_rows_covers_every_row_once(monkeypatch, shape):
-    monkeypatch.setattr(parallel, "PIECE_BYTES", 1 << 12)
-    monkeypatch.setattr(parallel, "ENOUGH", 0)
-    x = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
-    y = np.zeros(shape)
-
-    def double(x, y):
-        np.multiply(x, 2, out=y)
-        firsts.append(x.ravel()[0])
-
-    firsts = []
-    parallel_rows(double, x, y)
-    np.testing.assert_array_equal(y, 2 * x)
-    assert len(set(firsts)) == len(firsts) == len(parallel.row_pieces(x))
+    assert parallel_map(list, range(8), MIN_THREAD_OPERATIONS) == [[0, 1], [2, 3, 4], [5, 6, 7]]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("2", 2), ("", None), ("0", None), ("many", None)])
 def test_the_environment_sets_the_number_of_threads(monkeypatch, text, expected):
     monkeypatch.undo()
     monkeypatch.setenv("SCRATCHNET_THREADS", text)
-    parallel._cores.cache_clear()
-    count = parallel.thread_count()
-    parallel._cores.cache_clear()
+    threads._cores.cache_clear()
+    count = threads.thread_count()
+    threads._cores.cache_clear()
     assert count == expected if expected else count >= 1
