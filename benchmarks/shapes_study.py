@@ -47,7 +47,7 @@ WHOLE: dict[str, list[str]] = {"whole": []}
 BOXES = {
     "regions": ["--proposals", "segments"],
     "true boxes": ["--proposals", BOXES_FILE, "--box-context", "1.1"],
-    "one box": ["--proposals", "grid", "--max-boxes", "1"],
+    "one box": ["--proposals", "grid", "--max-proposals", "1"],
 }
 SIZES = {"small": "small", "medium": "medium", "large": "large"}
 MEASURES = SIZES | {"mean_iou": "mean IoU", "bf": "BF", "accuracy": "accuracy"}
@@ -100,7 +100,7 @@ def draw_data(folder: Path) -> None:
         if not (folder / name).exists():
             made = folder / f"{name}-made"
             rmtree(made, ignore_errors=True)  # of an interrupted run
-            words = f"--plain --size {SIDE} --count {count} --seed {seed} --validation 0.0476".split()
+            words = f"--plain --size {SIDE} --count {count} --seed {seed} --val-fraction 0.0476".split()
             scratchnet("data", "make", "shapes", str(made), *words, log=folder / "log")
             simplify(made, np.random.default_rng(seed))
             made.rename(folder / name)

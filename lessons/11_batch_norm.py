@@ -352,10 +352,11 @@ for name, score in cured.items():
 #
 # - Running averages lag: recompute them (`scratchnet.training.batch_norm_calibration`), or train longer.
 # - The network uses the statistics as information: no averaging helps. Put the information into the input, and use
-#   batches of more than one image; or test with each image's own statistics (``--bn batch``), as in training.
+#   batches of more than one image; or test with each image's own statistics (``--bn-statistics batch``), as in
+#   training.
 #
 # There is also a compromise: process every second batch image by image, so that the network learns to work with both
-# kinds of statistics. This is ``--mixed-statistics`` of ``scratchnet train``. Our settings for full-size squares use
+# kinds of statistics. This is ``--per-image-bn`` of ``scratchnet train``. Our settings for full-size squares use
 # it, after normalising the images.
 
 if not FAST:  # repeat with other initial weights

@@ -191,7 +191,7 @@ def centred(scenes: Scenes, index: int, number: int) -> tuple[np.ndarray, np.nda
     return resize_image(piece, (BOX, BOX)), resize_mask(labels, (BOX, BOX))
 
 
-stage1 = training_boxes(learned, Curriculum(stage=1, box_size=BOX, least_object=3), {}, seed=0)
+stage1 = training_boxes(learned, Curriculum(stage=1, box_size=BOX, min_object_size=3), {}, seed=0)
 for index in range(6):
     example = stage1.examples[index]
     ours, packaged = centred(learned, example.image, example.number), stage1.load(index)
@@ -206,7 +206,7 @@ print(len(stage1), "boxes; ours and the package's agree in every pixel")
 # examples of rare classes are repeated. Training on easy examples first and realistic ones later is called a
 # **curriculum**.
 
-stage2 = training_boxes(learned, Curriculum(stage=2, box_size=BOX, least_object=3, boxes_per_object=2), {}, seed=0)
+stage2 = training_boxes(learned, Curriculum(stage=2, box_size=BOX, min_object_size=3, boxes_per_object=2), {}, seed=0)
 counts = [sum(example.label == label for example in stage2.examples) for label in (1, 2)]
 print(len(stage2), "boxes, of round and cornered objects:", counts)
 assert counts[0] == counts[1]

@@ -55,7 +55,7 @@ class NetworkCase:
     classes : int
     options : dict
         Of the model.
-    recompute : bool
+    activation_checkpointing : bool
         Whether training computes most values a second time, see :mod:`scratchnet.network.checkpointing`; PyTorch does
         not.
     """
@@ -65,19 +65,19 @@ class NetworkCase:
     batch: int
     classes: int = 2
     options: Mapping[str, Any] = field(default_factory=dict)
-    recompute: bool = False
+    activation_checkpointing: bool = False
 
     @property
     def name(self) -> str:
         """Model and images (n×h×w)."""
-        how = ", recomputed" if self.recompute else ""
+        how = ", recomputed" if self.activation_checkpointing else ""
         return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}{how}"
 
     def network(self) -> Network:
         """Build the network, without memory."""
         mirror = self.model == MIRROR
         network = vgg16_mirror(self.classes) if mirror else build(self.model, self.classes, **self.options)
-        network.recompute = self.recompute
+        network.activation_checkpointing = self.activation_checkpointing
         return network
 
     def plain(self) -> dict[str, Any]:

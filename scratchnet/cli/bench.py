@@ -72,7 +72,8 @@ def _peers(words: Sequence[str]) -> int:
 def _step(words: Sequence[str]) -> int:
     a = parse(StepArguments, words, "bench step", "scratchnet bench step --model bloodcell --batch 8 --json step.json")
     _check(a, batch=min(a.batch, default=1))
-    cases = [replace(case, recompute=a.recompute) for case in a.cases(DEFAULTS, None, a.batch or (None,))]
+    found = a.cases(DEFAULTS, None, a.batch or (None,))
+    cases = [replace(case, activation_checkpointing=a.activation_checkpointing) for case in found]
     if a.device == "gpu":
         return _step_on_gpu(a, cases)
     session = _open(a)

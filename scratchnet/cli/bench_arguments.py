@@ -70,7 +70,7 @@ class StepArguments(NetworkArguments):
     """Images a batch; several numbers measure each. Default: 8, or 1 for images above 128x128."""
     optimizer: OptimizerName = "sgd"
     """sgd (with momentum and weight decay) or adam."""
-    recompute: bool = False
+    activation_checkpointing: bool = False
     """Measure our step with recomputation: less memory, up to a third more time (see `scratchnet train --help`)."""
     compile: bool = False
     """Let torch.compile take part; it needs a C++ compiler and minutes."""

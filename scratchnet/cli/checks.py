@@ -61,14 +61,15 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
         return None
     h, w = crop or max((train.size(index) for index in range(len(train))), key=prod)
     size = tuple(-(-side // network.stride) * network.stride + 2 * network.valid_margin for side in (h, w))
-    held = network.held((size[0], size[1]), min(t.batch_size, len(train)), again=not t.recompute)
-    values = peak_bytes(held, plan(held) if t.recompute else (range(len(held)),))
+    held = network.held((size[0], size[1]), min(t.batch_size, len(train)), again=not t.activation_checkpointing)
+    values = peak_bytes(held, plan(held) if t.activation_checkpointing else (range(len(held)),))
     numbers = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
     if values + numbers < free:
         return None
     return (
         f"careful: a training step needs about {(values + numbers) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
-        "are free; --recompute, a smaller --batch-size (with --accumulate) or a smaller --width needs less"
+        "are free; --activation-checkpointing, a smaller --batch-size (with --gradient-accumulation) or a smaller "
+        "--width needs less"
     )
 
 
@@ -100,7 +101,7 @@ def _check_training_sizes(settings: TrainSettings, network: Network, train: Samp
                 f"{name} is {size[0]}×{size[1]} pixels but {first} is {h}×{w} (height × width), and "
                 "a batch needs one size; use --crop, --tile, --resize or --batch-size 1"
             )
-        _check_batch_norm(network, name, size, 1 if settings.training.mixed_statistics else batch)
+        _check_batch_norm(network, name, size, 1 if settings.training.per_image_bn else batch)
 
 
 def _check_size(model: str, network: Network, name: str, size: tuple[int, int]) -> None:

@@ -36,7 +36,7 @@ class MakeArguments:
     """cells: how much larger than usual they appear."""
     plain: bool = False
     """shapes: one colour an object and one for the ground, no textures; far easier to learn."""
-    validation: float = 0.2
+    val_fraction: float = 0.2
     """Share of the images listed in splits/val.txt."""
 
 
@@ -107,12 +107,12 @@ def _make(words: Sequence[str]) -> int:
     for flag, value, good, expected in (
         ("count", a.count, 2 <= a.count <= 1_000_000, "2 to 1000000"),
         ("size", a.size, a.size is None or 16 <= a.size <= 10_000, "16 to 10000"),
-        ("validation", a.validation, 0 < a.validation < 1, "a number between 0 and 1, for example 0.2"),
+        ("val-fraction", a.val_fraction, 0 < a.val_fraction < 1, "a number between 0 and 1, for example 0.2"),
         ("magnification", a.magnification, 0.25 <= a.magnification <= 4, "a number from 0.25 to 4"),
     ):
         if not good:
             raise UserError(f"--{flag} {value}: expected {expected}")
-    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.validation, a.magnification, a.plain)
+    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.val_fraction, a.magnification, a.plain)
     say(f"wrote {a.count} images and masks to {a.directory}")
     return 0
 

@@ -84,7 +84,7 @@ def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
     )
     picture = out.with_name("confusion.png" if out.name == "metrics.json" else f"{out.stem}-confusion.png")
     write_confusion(picture, found, images.classes)
-    say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn} statistics{arguments.words()}\n")
+    say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
     say(results_text(found, rivals, images.classes))
     if lowest:  # an image that is ignored as a whole has no score
         say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
@@ -106,7 +106,7 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
     out = _target(arguments, Path("comparison"))
     rows = [{"checkpoint": m.path, "model": m.checkpoint.recipe.model, **m.found.to_dict()} for m in measured]
     write_comparison(out, rows, rivals, _about(arguments))
-    say(f"{len(first.images)} images, {arguments.bn} statistics{arguments.words()}\n")
+    say(f"{len(first.images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
     say(comparison_text([(m.path, m.checkpoint.recipe.model, m.found) for m in measured], rivals))
     say(f"wrote {out}")
     return 0
@@ -134,7 +134,7 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     try:
         found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter)
     except ValueError as error:  # one pixel of a map has no statistics of its own
-        raise UserError(f"--bn {arguments.bn}: {error}") from error
+        raise UserError(f"--bn-statistics {arguments.bn_statistics}: {error}") from error
     if not found.confusion.sum():
         raise UserError(f"{arguments.data}: no pixel of its masks counts, all are {images.ignore_index} (ignored)")
     return Measured(path, checkpoint, train, images, found)
@@ -173,7 +173,7 @@ def _about(arguments: EvaluateArguments) -> dict[str, Any]:
     return {
         "data": arguments.data,
         "split": arguments.split,
-        "bn": arguments.bn,
+        "bn_statistics": arguments.bn_statistics,
         "prediction": arguments.chosen(),
         "boundary_tolerance": arguments.boundary_tolerance,
         "band_width": arguments.band_width,

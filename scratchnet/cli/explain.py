@@ -41,7 +41,7 @@ class ExplainArguments:
     """Row and column of the pixel in the middle of that part. Default: the image's middle."""
     class_: str | None = None
     """Open the page at the pixel that is surest of this class. Default: the most frequent one but the first."""
-    bn: Literal["running", "batch"] = "running"
+    bn_statistics: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or those of what is shown."""
 
 
@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> int:
     image = read_image(arguments.image, recipe.preprocessing.range)
     from scratchnet.visualization.explorer import content, explorer_page, prepare
 
-    segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn), recipe.preprocessing)
+    segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn_statistics), recipe.preprocessing)
     try:
         view = prepare(segmenter, image, size, arguments.at)
         found = content(segmenter.network, view, recipe.classes, arguments.maps, wanted)

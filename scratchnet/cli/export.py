@@ -42,7 +42,7 @@ class ExportArguments:
     """The file to write."""
     size: Size | None = None
     """Take images of this size only, HxW or one number. Default: any size, where the network allows it."""
-    bn: Literal["running", "batch"] = "running"
+    bn_statistics: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or every image's own."""
 
 
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     check_writable(arguments.file, ONNX)
     checkpoint = load_checkpoint(arguments.checkpoint)
     network, recipe = checkpoint.network, checkpoint.recipe
-    network.use_statistics(arguments.bn)
+    network.use_statistics(arguments.bn_statistics)
     wanted = arguments.size
     size = wanted or network.fixed_size or CHECKED
     try:

@@ -54,7 +54,7 @@ class Flag:
     @property
     def name(self) -> str:
         """The flag as it is typed, or what a positional argument is called."""
-        return self.metavar if self.positional else f"--{self.path[-1].rstrip('_').replace('_', '-')}"
+        return self.metavar if self.positional else flag_name(self.path[-1])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,6 +67,15 @@ class Flag:
     def required(self) -> bool:
         """Whether the command cannot do without."""
         return self.default is MISSING
+
+
+def flag_name(field: str) -> str:
+    """Return the flag of a field.
+
+    >>> flag_name("batch_size")
+    '--batch-size'
+    """
+    return f"--{field.rstrip('_').replace('_', '-')}"
 
 
 def flags_of(kind: type, default: Any = None, path: tuple[str, ...] = (), group: str = "") -> list[Flag]:

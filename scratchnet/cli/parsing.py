@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
-from scratchnet.cli.flags import Flag, flags_of
+from scratchnet.cli.flags import Flag, flag_name, flags_of
 from scratchnet.cli.help_text import help_text
 from scratchnet.cli.values import choices, is_bool, is_number, read_words, words_taken
+from scratchnet.config.renamed import RENAMED
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.spelling import closest_name
 
@@ -95,11 +96,7 @@ class _Reader:
         name, equals, value = word.partition("=")
         name = name.replace("_", "-")
         if name not in self.by_name:
-            guess = (
-                closest_name(name, [*self.by_name, "--threads", "--overwrite", "--help"])
-                or f"; `scratchnet {self.command} --help` lists them"
-            )
-            raise UserError(f"{name}: no such option of `scratchnet {self.command}`{guess}")
+            raise UserError(f"{name}: no such option of `scratchnet {self.command}`{self._guess(name)}")
         flag = self.by_name[name]
         if flag.path in self.found:
             raise UserError(f"{name}: is given twice; leave one out")
@@ -116,6 +113,16 @@ class _Reader:
         taken = [value] if equals else ahead[: words_taken(flag.hint, ahead)]
         del rest[: 0 if equals else len(taken)]
         self.found[flag.path] = _value(flag, taken)
+
+    def _guess(self, name: str) -> str:
+        """Return what to use instead of an unknown flag: its new name, one spelt alike, or the help."""
+        renamed = flag_name(RENAMED.get(name[2:].replace("-", "_"), ""))
+        if renamed in self.by_name:
+            return f"; it is called {renamed} now"
+        return (
+            closest_name(name, [*self.by_name, "--threads", "--overwrite", "--help"])
+            or f"; `scratchnet {self.command} --help` lists them"
+        )
 
     def _positional(self, words: list[str]) -> None:
         for flag in self.positional:

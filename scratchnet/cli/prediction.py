@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from scratchnet.cli.flags import flag_name
 from scratchnet.config.sizes import Side
 from scratchnet.engine.device import DeviceName, array_module, computing
 from scratchnet.engine.modes import MatrixPrecision
@@ -38,13 +39,13 @@ class PredictionArguments:
     """cpu, or gpu (NVIDIA's, through CuPy)."""
     precision: MatrixPrecision = "float32"
     """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
-    bn: Literal["running", "batch"] = "running"
+    bn_statistics: Literal["running", "batch"] = "running"
     """Batch norm's statistics: the running averages, or every image's own."""
     tile: Side | None = None
     """Cut images into tiles of this side. Default: whole up to 544 pixels, tiles of 448 above."""
     overlap: int | None = None
     """By how much tiles overlap. Default: a quarter of the side."""
-    mirror: bool = False
+    flip: bool = False
     """Average with the result on the mirrored image."""
     scales: tuple[float, ...] = (1.0,)
     """Average over the image in these sizes, for example 0.75 1 1.25."""
@@ -54,7 +55,7 @@ class PredictionArguments:
     aggregate: Aggregation | None = None
     """How the scores of overlapping boxes are joined: max (default), sum, or released (as in DeconvNet's released code:
     maximum over 0, small boxes skipped)."""
-    max_boxes: int | None = None
+    max_proposals: int | None = None
     """Boxes that are looked at. Default: 50."""
     box_size: Side | None = None
     """Side to which boxes are resized, for networks that take any size. Default: as in training on boxes."""
@@ -107,22 +108,22 @@ class PredictionArguments:
         parts = {
             f"boxes: {self.proposals}, {self.aggregate or 'max'}": self.proposals is not None,
             f"scales {' '.join(f'{scale:g}' for scale in self.scales)}": self.scales != (1.0,),
-            "mirrored too": self.mirror,
+            "flipped too": self.flip,
             f"{self.ensemble_rule or 'mean'} with {self.ensemble}": self.ensemble is not None,
             "random field": self.crf,
         }
         return "".join(f", {words}" for words, done in parts.items() if done)
 
     def chosen(self) -> dict[str, Any]:
-        """Return the flags that were set, but ``bn``."""
-        every = {f.name: (getattr(self, f.name), f.default) for f in fields(PredictionArguments) if f.name != "bn"}
-        return {name: value for name, (value, default) in every.items() if value != default}
+        """Return the flags that were set, except ``bn_statistics``."""
+        shown = [f for f in fields(PredictionArguments) if f.name != "bn_statistics"]
+        return {f.name: getattr(self, f.name) for f in shown if getattr(self, f.name) != f.default}
 
     def _whole(self, checkpoint: Checkpoint) -> Scorer:
         """Return a predictor that sees whole images, or tiles of them."""
         preprocessing = checkpoint.recipe.preprocessing
-        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn)
-        segmenter = Segmenter(network, preprocessing, self.tile, self.overlap, self.mirror)
+        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn_statistics)
+        segmenter = Segmenter(network, preprocessing, self.tile, self.overlap, self.flip)
         if self.scales == (1.0,):
             return segmenter
         if preprocessing.resize is not None:
@@ -134,9 +135,9 @@ class PredictionArguments:
 
     def _boxed(self, checkpoint: Checkpoint) -> Scorer:
         """Return a predictor that sees boxes."""
-        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn)
-        segmenter = Segmenter(network, checkpoint.recipe.preprocessing, mirror=self.mirror)
-        limit = 50 if self.max_boxes is None else self.max_boxes
+        network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn_statistics)
+        segmenter = Segmenter(network, checkpoint.recipe.preprocessing, flip=self.flip)
+        limit = 50 if self.max_proposals is None else self.max_proposals
         side = self.box_size or _side_in_training(checkpoint.recipe.settings)
         return ProposalSegmenter(segmenter, self._boxes(limit), self.aggregate or "max", side, limit)
 
@@ -164,11 +165,11 @@ class PredictionArguments:
         """Refuse flags that do not fit together, and values that make no sense."""
         for name, needed in _NEEDS.items():
             if getattr(self, name) is not None and getattr(self, needed) in (None, False):
-                raise UserError(f"{_flag(name)}: has no meaning without {_flag(needed)}")
+                raise UserError(f"{flag_name(name)}: has no meaning without {flag_name(needed)}")
         if self.proposals is not None:
             for name in ("tile", "overlap", "scales"):
                 if getattr(self, name) not in (None, (1.0,)):
-                    raise UserError(f"{_flag(name)}: has no meaning with --proposals, whose boxes all get one size")
+                    raise UserError(f"{flag_name(name)}: has no meaning with --proposals, whose boxes all get one size")
         if self.box_context is not None and self.proposals in ("grid", "segments"):
             raise UserError(
                 f"--box-context: has no meaning with --proposals {self.proposals}; it is for boxes of a file"
@@ -177,7 +178,7 @@ class PredictionArguments:
         gaussian, bilateral = self.crf_gaussian or (1.0, 0.0), self.crf_bilateral or (1.0, 1.0, 0.0)
         for name, good, expected in (
             ("scales", bool(self.scales) and all(0.1 <= s <= 4 for s in self.scales), "numbers from 0.1 to 4"),
-            ("max_boxes", self.max_boxes is None or 1 <= self.max_boxes <= 10_000, "1 to 10000"),
+            ("max_proposals", self.max_proposals is None or 1 <= self.max_proposals <= 10_000, "1 to 10000"),
             ("box_size", self.box_size is None or 1 <= self.box_size <= 10_000, "1 to 10000"),
             ("box_context", self.box_context is None or 0.5 <= self.box_context <= 4, "0.5 to 4"),
             ("crf_iterations", self.crf_iterations is None or 1 <= self.crf_iterations <= 1000, "1 to 1000"),
@@ -187,12 +188,12 @@ class PredictionArguments:
             if not good:
                 value = getattr(self, name)
                 words = " ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else value
-                raise UserError(f"{_flag(name)} {words}: expected {expected}")
+                raise UserError(f"{flag_name(name)} {words}: expected {expected}")
 
 
 _NEEDS = {
     "aggregate": "proposals",
-    "max_boxes": "proposals",
+    "max_proposals": "proposals",
     "box_size": "proposals",
     "box_context": "proposals",
     "ensemble_rule": "ensemble",
@@ -210,10 +211,6 @@ def _side_in_training(settings: Mapping[str, Any]) -> int | None:
         return None
     side: int = crop[0] if crop else curriculum["box_size"]
     return side
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _is_kernel(values: tuple[float, ...]) -> bool:

@@ -36,7 +36,7 @@ def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
         raise UserError("no data set given; name its folder with --data")
     splits = available_splits(settings.data, settings.layout)
     if not splits:
-        return split_dataset(open_split(settings, None), settings.validation, seed)
+        return split_dataset(open_split(settings, None), settings.val_fraction, seed)
     train, val = open_split(settings, settings.train_split), open_split(settings, settings.val_split)
     both = sorted({sample.image for sample in train.samples} & {sample.image for sample in val.samples})
     if both:

@@ -152,7 +152,7 @@ def train(
     ranks, chosen = ranks or SingleProcess(), settings.training
     with (
         computing(chosen.device, chosen.precision, ranks.local_rank),
-        between_gpus(ranks) if chosen.device == "gpu" and chosen.gpu_sums == "nccl" else nullcontext(ranks) as ranks,
+        between_gpus(ranks) if chosen.device == "gpu" and chosen.allreduce == "nccl" else nullcontext(ranks) as ranks,
     ):
         first = ranks.rank == 0
         with alone_in(Path(settings.out)) if first else nullcontext():

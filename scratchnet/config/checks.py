@@ -34,8 +34,8 @@ def check_settings(settings: TrainSettings) -> None:
 
 
 def _counts(t: TrainingSettings) -> list[Rule]:
-    required = ("batch_size", "accumulate", "every")
-    names = (*required, "epochs", "iterations", "every_updates", "patience")
+    required = ("batch_size", "gradient_accumulation", "lr_step_epochs")
+    names = (*required, "epochs", "iterations", "lr_step_updates", "patience")
     return [_count(t, name) for name in names if name in required or getattr(t, name) is not None]
 
 
@@ -51,8 +51,8 @@ def _updates(t: TrainingSettings) -> tuple[Rule, ...]:
         ("momentum", t.momentum, 0 <= t.momentum < 1, "a number from 0 to under 1"),
         ("nesterov", t.nesterov, nesterov, "--optimizer sgd with it"),
         ("weight_decay", t.weight_decay, 0 <= t.weight_decay <= 1e6, "0 to 1e6"),
-        ("bias_rate", t.bias_rate, 0 <= t.bias_rate <= 1e6, "0 to 1e6"),
-        ("factor", t.factor, 0 < t.factor <= 10, "a number above 0 up to 10, for example 0.1"),
+        ("bias_lr_multiplier", t.bias_lr_multiplier, 0 <= t.bias_lr_multiplier <= 1e6, "0 to 1e6"),
+        ("lr_decay", t.lr_decay, 0 < t.lr_decay <= 10, "a number above 0 up to 10, for example 0.1"),
         _count(t, "warmup_updates", 0),
         ("ema", t.ema, t.ema is None or 0 <= t.ema < 1, "a number from 0 to under 1, for example 0.999"),
         ("seed", t.seed, 0 <= t.seed < 1 << 63, "0 to 2⁶³ − 1"),
@@ -91,10 +91,10 @@ def _boxes(c: Curriculum, d: DataSettings) -> tuple[Rule, ...]:
     return (
         ("stage", c.stage, whole, "no --tile and no --resize with it"),
         ("box_size", c.box_size, 1 <= c.box_size <= SIDE, f"1 to {SIDE:,}"),
-        ("context", c.context, 0.01 <= c.context <= 100, "0.01 to 100, for example 1.2"),
-        ("least_overlap", c.least_overlap, 0 < c.least_overlap <= 1, "a number above 0 up to 1, for example 0.5"),
+        ("box_context", c.box_context, 0.01 <= c.box_context <= 100, "0.01 to 100, for example 1.2"),
+        ("min_iou", c.min_iou, 0 < c.min_iou <= 1, "a number above 0 up to 1, for example 0.5"),
         _count(c, "boxes_per_object", 0),
-        _count(c, "least_object"),
+        _count(c, "min_object_size"),
     )
 
 
@@ -108,7 +108,7 @@ def check_data_settings(settings: DataSettings) -> None:
     threshold, side, size = d.mask_threshold, d.tile, d.resize
     classes = len(d.classes) if isinstance(d.classes, tuple) else d.classes
     _refuse(
-        ("validation", d.validation, 0 < d.validation < 1, "a number between 0 and 1, for example 0.2"),
+        ("val_fraction", d.val_fraction, 0 < d.val_fraction < 1, "a number between 0 and 1, for example 0.2"),
         ("classes", d.classes, classes is None or 2 <= classes <= 256, "2 to 256, the background included"),
         ("mask_threshold", threshold, threshold is None or 0 <= threshold <= 254, "0 to 254"),
         ("ignore_index", d.ignore_index, 0 <= d.ignore_index <= 255, "0 to 255"),

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from scratchnet.config.renamed import RENAMED
 from scratchnet.config.settings import TrainSettings
 from scratchnet.config.sizes import read_pair
 from scratchnet.utils.errors import UserError
@@ -98,7 +99,9 @@ def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
     made: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
-            raise UserError(f"{where}: unknown setting '{key}'; known here: {', '.join(known)}")
+            renamed = RENAMED.get(key)
+            advice = f"it is called '{renamed}' now" if renamed in known else f"known here: {', '.join(known)}"
+            raise UserError(f"{where}: unknown setting '{key}'; {advice}")
         if is_dataclass(hints[key]):
             if not isinstance(value, dict):
                 raise UserError(f"{where}: '{key}' must be a table, [{key}]")

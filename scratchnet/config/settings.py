@@ -12,7 +12,7 @@ from scratchnet.ops.losses import Normalization as LossNormalization
 
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
 ScheduleName: TypeAlias = Literal["constant", "step", "poly", "cosine", "plateau"]
-GPUSums: TypeAlias = Literal["nccl", "mpi"]
+AllReduceName: TypeAlias = Literal["nccl", "mpi"]
 ClassWeights: TypeAlias = Literal["median-frequency", "camvid"]
 
 DEFAULT_EPOCHS = 20
@@ -32,7 +32,7 @@ class DataSettings:
     """Split to train on, where the folder has splits."""
     val_split: str = "val"
     """Split to validate on, where the folder has splits."""
-    validation: float = 0.2
+    val_fraction: float = 0.2
     """Share of the images held back for validation, where the folder has no splits."""
     classes: int | tuple[str, ...] | None = None
     """Number of classes, or their names, for folders without classes.txt."""
@@ -110,10 +110,10 @@ class TrainingSettings:
     """Stop after this many updates, if that comes first."""
     batch_size: int = 8
     """Images a batch."""
-    accumulate: int = 1
+    gradient_accumulation: int = 1
     """Batches that make one update together, with the gradient of one batch of all their images: large batches in the
     memory of small ones. Batch norm still sees one batch at a time."""
-    recompute: bool = False
+    activation_checkpointing: bool = False
     """Keep few of a batch's values and compute the others again when the backward pass comes to them: the same network
     to the bit in less memory, for up to a third more time (`scratchnet models NAME` counts it)."""
     optimizer: OptimizerName = "adam"
@@ -126,17 +126,17 @@ class TrainingSettings:
     """Let sgd take the gradient that its momentum leads to."""
     weight_decay: float = 0.0
     """On weights; biases and batch norm have none."""
-    bias_rate: float = 1.0
+    bias_lr_multiplier: float = 1.0
     """Factor on the learning rate of biases (Caffe's recipes: 2)."""
     schedule: ScheduleName = "constant"
-    """constant; step: times --factor after every --every epochs or --every-updates updates; poly: (1 - progress)^0.9;
-    cosine: half a cosine wave down to 0; plateau: times --factor when the validation score has not risen for --every
-    epochs."""
-    factor: float = 0.1
+    """constant; step: multiplied by --lr-decay every --lr-step-epochs epochs or --lr-step-updates updates; poly:
+    (1 - progress)^0.9; cosine: half a cosine wave down to 0; plateau: multiplied by --lr-decay when the validation
+    score has not risen for --lr-step-epochs epochs."""
+    lr_decay: float = 0.1
     """Of the schedules step and plateau."""
-    every: int = 10
+    lr_step_epochs: int = 10
     """Epochs, for the schedules step and plateau."""
-    every_updates: int | None = None
+    lr_step_updates: int | None = None
     """Updates, for the schedule step, where they count and not the epochs."""
     warmup_updates: int = 0
     """Updates at the start in which the learning rate rises to that of the schedule."""
@@ -165,7 +165,7 @@ class TrainingSettings:
     """How fast it fades with the width of the gap, in pixels."""
     patience: int | None = None
     """Stop when the validation score has not risen for this many epochs."""
-    mixed_statistics: bool = False
+    per_image_bn: bool = False
     """Normalise every second batch image by image: batch norm then works at test time with an image's own statistics as
     well as with averages."""
     recalibrate: bool = True
@@ -186,7 +186,7 @@ class TrainingSettings:
     """cpu, or gpu (NVIDIA's, through CuPy)."""
     precision: MatrixPrecision = "float32"
     """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
-    gpu_sums: GPUSums = "nccl"
+    allreduce: AllReduceName = "nccl"
     """How the processes of mpiexec add up what is on their GPUs. nccl: from GPU to GPU, every process has its own; mpi:
     by way of the host, slower, also for processes that share a GPU."""
     seed: int = 0

@@ -44,7 +44,7 @@ class Augmentation:
     """Standard deviation of Gaussian noise, as a fraction of the brightness range."""
     mosaic: float = 0.0
     """Probability that a sample is put together from four, which meet at a random point near the middle."""
-    empty: float = 0.0
+    background_crops: float = 0.0
     """Probability that a sample, or a quarter of a mosaic, shows only what lies beside the objects (class 0), continued
     by reflection. Where every training image shows an object, this teaches that there may be none."""
 
@@ -86,7 +86,7 @@ def augment(
 
 def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation) -> Pair:
     """Mirror, turn, scale and bend image and mask alike."""
-    if augmentation.empty and rng.random() < augmentation.empty:
+    if augmentation.background_crops and rng.random() < augmentation.background_crops:
         image, mask = _beside_objects(image, mask, rng)
     if augmentation.flip_horizontal and rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]

@@ -54,7 +54,7 @@ class Segmenter:
         As in training.
     tile, overlap : int or None
         Side and overlap of tiles, in pixels; None chooses as the module's text says.
-    mirror : bool
+    flip : bool
         Whether to average with the result on the mirrored image, mirrored back.
 
     Raises
@@ -67,7 +67,7 @@ class Segmenter:
     preprocessing: Preprocessing
     tile: int | None = None
     overlap: int | None = None
-    mirror: bool = False
+    flip: bool = False
     _passes: CapturedNetwork = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -236,7 +236,7 @@ class Segmenter:
     def _run(self, x: Array, output: Output) -> Array:
         """Return maps (n, h, w, classes) of framed images that fit into memory."""
         maps = self._pass(x, output)
-        if self.mirror:
+        if self.flip:
             maps = 0.5 * (maps + self._pass(np.ascontiguousarray(x[:, :, ::-1]), output)[:, :, ::-1])
         return maps
 

@@ -34,7 +34,7 @@ INITIALIZERS: dict[str, Callable[..., Any]] = {
     "identity": initialization.identity,
     "bilinear": initialization.bilinear,
 }
-_SETTINGS = ("channels", "stride", "fixed_size", "valid_margin", "recompute")
+_SETTINGS = ("channels", "stride", "fixed_size", "valid_margin", "activation_checkpointing")
 _OF_A_PASS = ("training", "needs_input_grad", "saved", "arguments")
 """Attributes that a network sets while it runs."""
 
@@ -95,7 +95,7 @@ def rebuild(description: Mapping[str, Any], own: Sequence[type[Layer]] = ()) -> 
     """
     known = {kind.__name__: kind for kind in own}
     network = Network(*(_tuples(description[name]) for name in _SETTINGS[:4]))
-    network.recompute = bool(description["recompute"])
+    network.activation_checkpointing = bool(description["activation_checkpointing"])
     for step in description["steps"]:
         try:
             network.add(step["name"], _make_layer(step["layer"], known), *step["inputs"])

@@ -49,7 +49,7 @@ class Network(Owner):
         self.training = False
         self.buffers: FlatBuffers | None = None
         self._made: set[str] = {"input"}
-        self.recompute = False
+        self.activation_checkpointing = False
         """Whether training keeps few values and computes the others again in the backward pass (:mod:`recomputing
         <scratchnet.network.checkpointing>`): the same bits, less memory, up to a third more time."""
         self._last = Pass(self.steps)
@@ -271,7 +271,7 @@ class Network(Owner):
         check_input(x, self.channels, self.flat().values)
         output = x
         keep = self.training if keep is None else keep
-        segments = plan(self.held(x.shape[1:3], len(x))) if keep and self.recompute else None
+        segments = plan(self.held(x.shape[1:3], len(x))) if keep and self.activation_checkpointing else None
         with joined(self.steps, again=keep and segments is None) as joins, one_blas_thread():
             self._last = Pass(self.steps, joins, segments)
             for _, value in self._last.forward(x, keep):

@@ -146,5 +146,5 @@ def training_memory(network: Network, size: Pair, n: int = 1) -> str:
     before, after = peak_bytes(ordinary, (range(len(ordinary)),)), peak_bytes(held, segments)
     return (
         f"a training step on {n} image{'s' * (n > 1)}: {before / 1e6:,.1f} MB of values and gradients at its worst "
-        f"moment, {after / 1e6:,.1f} MB with recompute ({len(segments)} segments)"
+        f"moment, {after / 1e6:,.1f} MB with activation checkpointing ({len(segments)} segments)"
     )

@@ -107,7 +107,7 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any] | None:
     description = describe(checkpoint.network)
     if checkpoint.recipe.model in MODELS:
         with suppress(UserError, TypeError):
-            if describe(checkpoint.recipe.build()) == description | {"recompute": False}:
+            if describe(checkpoint.recipe.build()) == description | {"activation_checkpointing": False}:
                 return None
     return description
 

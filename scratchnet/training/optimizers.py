@@ -48,7 +48,7 @@ class SGD:
         μ
     weight_decay : float
         λ, on weights alone.
-    bias_rate : float
+    bias_lr_multiplier : float
         Factor on the learning rate of biases.
     nesterov : bool
         Whether to take the gradient that momentum leads to (Sutskever, Martens, Dahl, Hinton 2013, section 2, in
@@ -58,11 +58,11 @@ class SGD:
     names: ClassVar[tuple[str, ...]] = ("momentum",)
 
     def __init__(
-        self, momentum: float = 0.9, weight_decay: float = 0.0, bias_rate: float = 1.0, nesterov: bool = False
+        self, momentum: float = 0.9, weight_decay: float = 0.0, bias_lr_multiplier: float = 1.0, nesterov: bool = False
     ) -> None:
         self.momentum = number(momentum, "SGD: momentum", 0, 1, "[)")
         self.weight_decay = number(weight_decay, "SGD: weight_decay", 0)
-        self.bias_rate = number(bias_rate, "SGD: bias_rate", 0)
+        self.bias_lr_multiplier = number(bias_lr_multiplier, "SGD: bias_lr_multiplier", 0)
         self.nesterov = flag(nesterov, "SGD: nesterov")
         if self.nesterov and self.momentum == 0:
             raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum}")
@@ -76,7 +76,8 @@ class SGD:
 
         def update(piece: slice, kind: Kind) -> None:
             w, g, m = buffers.values[piece], buffers.grads[piece], momentum[piece]
-            factor, decay = self.bias_rate if kind == "bias" else 1, self.weight_decay if kind == "weight" else 0.0
+            factor = self.bias_lr_multiplier if kind == "bias" else 1
+            decay = self.weight_decay if kind == "weight" else 0.0
             (nesterov_update if self.nesterov else sgd_update)(w, g, m, rate * factor, self.momentum, decay)
 
         _for_pieces(buffers, update)
@@ -94,7 +95,7 @@ class Adam:
     ----------
     weight_decay : float
         λ
-    bias_rate : float
+    bias_lr_multiplier : float
         Factor on the learning rate of biases.
     betas : (float, float)
     eps : float
@@ -107,13 +108,13 @@ class Adam:
     def __init__(
         self,
         weight_decay: float = 0.0,
-        bias_rate: float = 1.0,
+        bias_lr_multiplier: float = 1.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
         name = type(self).__name__
         self.weight_decay = number(weight_decay, f"{name}: weight_decay", 0)
-        self.bias_rate = number(bias_rate, f"{name}: bias_rate", 0)
+        self.bias_lr_multiplier = number(bias_lr_multiplier, f"{name}: bias_lr_multiplier", 0)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise ValueError(f"{name}: betas are {betas!r}; expected two numbers")
         beta1, beta2 = (number(beta, f"{name}: beta", 0, 1, "[)") for beta in betas)
@@ -131,7 +132,8 @@ class Adam:
 
         def update(piece: slice, kind: Kind) -> None:
             w, g, m, v = buffers.values[piece], buffers.grads[piece], mean[piece], square[piece]
-            factor, decay = self.bias_rate if kind == "bias" else 1, self.weight_decay if kind == "weight" else 0.0
+            factor = self.bias_lr_multiplier if kind == "bias" else 1
+            decay = self.weight_decay if kind == "weight" else 0.0
             if self.decoupled and decay:
                 shrink(w, rate * decay)
                 decay = 0.0

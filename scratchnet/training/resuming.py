@@ -53,5 +53,5 @@ def check_same(path: Path, last: Checkpoint, wanted: ModelSpec, memory: Sequence
     if wanted.data.get("held_out") != stored.data.get("held_out"):
         raise UserError(
             f"{path}: other images were held back for validation then (files added, removed or renamed, or another "
-            "--seed or --validation); put them back or choose another --out"
+            "--seed or --val-fraction); put them back or choose another --out"
         )

@@ -134,7 +134,7 @@ class TrainingRun:
     def _use(self, network: Network) -> None:
         """Train ``network`` from now on, on the device that the settings name."""
         self.network, self.passes = network.to(self.xp), CapturedNetwork(network)
-        network.recompute = self.settings.recompute
+        network.activation_checkpointing = self.settings.activation_checkpointing
         if self.own is None or self.settings.freeze:
             freeze(network, self.settings)
         share_batches(network, self.ranks)
@@ -142,7 +142,7 @@ class TrainingRun:
     @property
     def updates_per_epoch(self) -> int:
         """Updates in a whole epoch."""
-        return math.ceil(len(self.train) // self.batch_size / self.settings.accumulate)
+        return math.ceil(len(self.train) // self.batch_size / self.settings.gradient_accumulation)
 
     @property
     def total_updates(self) -> int:
@@ -239,7 +239,7 @@ class TrainingRun:
         most = UNREAD if settings.device == "gpu" else 1
         shown = progress(weighted(batches, self.border_weights), f"epoch {state.epoch + 1}", count)
         numbered = enumerate(shown, 1)
-        while group := list(islice(numbered, settings.accumulate)):
+        while group := list(islice(numbered, settings.gradient_accumulation)):
             parts = [part for number, batch in group for part in self._parts(number, batch)]
             loss = gradient(self.passes, self.loss, parts, settings.seed, state.epoch, self.ranks)
             unread.append((group[-1][0], loss))
@@ -267,7 +267,7 @@ class TrainingRun:
     def _parts(self, number: int, batch: Batch) -> list[MicroBatch]:
         """Return batch ``number`` as it passes through the network: whole, or with mixed statistics one by one."""
         images, masks, weights = batch
-        alone = self.settings.mixed_statistics and number % 2 == 0
+        alone = self.settings.per_image_bn and number % 2 == 0
         first = share_of(self.batch_size, self.ranks.rank, self.ranks.size).start
         return cut(number, *self._prepared(images, masks), weights, self.batch_size if alone else 0, first)
 

@@ -15,16 +15,16 @@ class Schedule:
     Attributes
     ----------
     name : "constant", "step", "poly", "cosine" or "plateau"
-        - step: times ``factor`` after every ``every`` epochs, or after every ``every_updates`` updates if that is set;
+        - step: multiplied by ``decay`` every ``step_epochs`` epochs, or every ``step_updates`` updates if that is set;
         - poly: ``rate · (1 − progress)^power``, falling to 0 at the end of the training;
         - cosine: ``rate · ½(1 + cos(π · progress))``, likewise (Loshchilov and Hutter 2017, "SGDR", without restarts);
-        - plateau: times ``factor`` when the validation score has not risen for ``every`` epochs.
+        - plateau: multiplied by ``decay`` when the validation score has not risen for ``step_epochs`` epochs.
     rate : float
         At the start.
-    factor, power : float
-    every : int
+    decay, power : float
+    step_epochs : int
         Epochs.
-    every_updates : int or None
+    step_updates : int or None
     warmup_updates : int
         Updates at the start in which the rate rises linearly from rate / (warmup_updates + 1) to the schedule's; the
         progress of cosine begins after them.
@@ -36,9 +36,9 @@ class Schedule:
 
     name: ScheduleName = "constant"
     rate: float = 0.01
-    factor: float = 0.1
-    every: int = 10
-    every_updates: int | None = None
+    decay: float = 0.1
+    step_epochs: int = 10
+    step_updates: int | None = None
     power: float = 0.9
     warmup_updates: int = 0
     drops: int = 0
@@ -46,12 +46,12 @@ class Schedule:
 
     def __post_init__(self) -> None:
         choice(self.name, "Schedule: name", get_args(ScheduleName))
-        for name in ("rate", "factor", "power"):
+        for name in ("rate", "decay", "power"):
             setattr(self, name, number(getattr(self, name), f"Schedule: {name}", 0))
-        for name, minimum in (("every", 1), ("warmup_updates", 0), ("drops", 0), ("waited", 0)):
+        for name, minimum in (("step_epochs", 1), ("warmup_updates", 0), ("drops", 0), ("waited", 0)):
             setattr(self, name, integer(getattr(self, name), f"Schedule: {name}", minimum))
-        if self.every_updates is not None:
-            self.every_updates = integer(self.every_updates, "Schedule: every_updates", 1)
+        if self.step_updates is not None:
+            self.step_updates = integer(self.step_updates, "Schedule: step_updates", 1)
 
     def at(self, epoch: int, updates: int, total: int) -> float:
         """Return the learning rate.
@@ -74,14 +74,14 @@ class Schedule:
             progress = (updates - self.warmup_updates) / max(1, total - self.warmup_updates)
             return self.rate * 0.5 * (1 + cos(pi * min(1.0, progress)))
         if self.name == "step":
-            steps = updates // self.every_updates if self.every_updates else epoch // self.every
-            return self.rate * self.factor**steps
+            steps = updates // self.step_updates if self.step_updates else epoch // self.step_epochs
+            return self.rate * self.decay**steps
         if self.name == "poly":
             return float(self.rate * max(0.0, 1 - updates / total) ** self.power)
-        return self.rate * self.factor**self.drops
+        return self.rate * self.decay**self.drops
 
     def note(self, improved: bool) -> None:
         """Take note of an epoch's validation score."""
         self.waited = 0 if improved else self.waited + 1
-        if self.name == "plateau" and self.waited >= self.every:
+        if self.name == "plateau" and self.waited >= self.step_epochs:
             self.drops, self.waited = self.drops + 1, 0

@@ -10,8 +10,8 @@ from scratchnet.utils.errors import UserError
 def make_optimizer(settings: TrainingSettings) -> Optimizer:
     """Return the optimiser that the settings ask for, without memory yet."""
     if settings.optimizer == "sgd":
-        return SGD(settings.momentum, settings.weight_decay, settings.bias_rate, settings.nesterov)
-    return (AdamW if settings.optimizer == "adamw" else Adam)(settings.weight_decay, settings.bias_rate)
+        return SGD(settings.momentum, settings.weight_decay, settings.bias_lr_multiplier, settings.nesterov)
+    return (AdamW if settings.optimizer == "adamw" else Adam)(settings.weight_decay, settings.bias_lr_multiplier)
 
 
 def make_schedule(settings: TrainingSettings) -> Schedule:
@@ -19,9 +19,9 @@ def make_schedule(settings: TrainingSettings) -> Schedule:
     return Schedule(
         settings.schedule,
         settings.learning_rate,
-        settings.factor,
-        settings.every,
-        settings.every_updates,
+        settings.lr_decay,
+        settings.lr_step_epochs,
+        settings.lr_step_updates,
         warmup_updates=settings.warmup_updates,
     )
 

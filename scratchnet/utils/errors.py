@@ -19,8 +19,8 @@ def explain(error: BaseException) -> str | None:
         message = str(error)
     elif _is_full(error):
         message = (
-            f"the GPU has not enough memory ({error}); train with a smaller --batch-size (and --accumulate) or with "
-            "--recompute, segment with a smaller --tile, or stop what else uses the GPU"
+            f"the GPU has not enough memory ({error}); train with a smaller --batch-size (and --gradient-accumulation) "
+            "or with --activation-checkpointing, segment with a smaller --tile, or stop what else uses the GPU"
         )
     elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         words = error.strerror if isinstance(error, OSError) else str(error)

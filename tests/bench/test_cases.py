@@ -69,8 +69,8 @@ def test_what_cannot_be_measured(arguments, error):
 
 
 def test_recomputing_is_part_of_the_case():
-    case = replace(network_case("squares", (64, 64)), recompute=True)
+    case = replace(network_case("squares", (64, 64)), activation_checkpointing=True)
     assert NetworkCase.of(json.loads(json.dumps(case.plain()))) == case
-    assert case.network().recompute
+    assert case.network().activation_checkpointing
     assert case.name == "squares, 8×64×64, recomputed"
-    assert not network_case("squares").network().recompute
+    assert not network_case("squares").network().activation_checkpointing

@@ -62,21 +62,12 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
 
 
 FLAGS = [
-    *(
-        "epochs",
-        "iterations",
-        "batch-size",
-        "accumulate",
-        "every",
-        "patience",
-        "seed",
-        "warmup-updates",
-        "tile",
-        "box-size",
-    ),
-    *("learning-rate", "momentum", "weight-decay", "bias-rate", "factor", "ema", "label-smoothing", "focal-gamma"),
-    *("tversky-alpha", "border-weight", "border-sigma", "elastic", "context", "boxes-per-object", "least-object"),
-    *("validation", "classes", "mask-threshold", "ignore-index", "brightness", "noise", "width"),
+    *("epochs", "iterations", "batch-size", "gradient-accumulation", "lr-step-epochs", "patience", "seed"),
+    *("warmup-updates", "tile", "box-size"),
+    *("learning-rate", "momentum", "weight-decay", "bias-lr-multiplier", "lr-decay", "ema", "label-smoothing"),
+    *("focal-gamma", "tversky-alpha", "border-weight", "border-sigma", "elastic", "box-context"),
+    *("boxes-per-object", "min-object-size"),
+    *("val-fraction", "classes", "mask-threshold", "ignore-index", "brightness", "noise", "width"),
 ]
 
 

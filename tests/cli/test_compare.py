@@ -68,11 +68,11 @@ def test_the_first_may_stand_in_its_usual_place(call, pair, finished, tmp_path):
 def test_flags_go_for_all(call, pair, finished, tmp_path):
     words = ("--data", finished / "set", "--out", tmp_path / "x.json", "--compare", *pair)
     _, plain, _ = call("evaluate", *words)
-    code, said, _ = call("evaluate", *words, "--mirror", "--scales", "0.5", "1")
+    code, said, _ = call("evaluate", *words, "--flip", "--scales", "0.5", "1")
     assert code == 0
-    assert said.splitlines()[0] == "2 images, running statistics, scales 0.5 1, mirrored too"
+    assert said.splitlines()[0] == "2 images, running statistics, scales 0.5 1, flipped too"
     assert all(a != b for a, b in zip(said.splitlines()[3:5], plain.splitlines()[3:5], strict=True))
-    assert read(tmp_path / "x.json")["prediction"] == {"mirror": True, "scales": [0.5, 1.0]}
+    assert read(tmp_path / "x.json")["prediction"] == {"flip": True, "scales": [0.5, 1.0]}
 
 
 def test_nothing_is_written_into_the_runs(call, finished, tmp_path, monkeypatch):

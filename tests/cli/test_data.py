@@ -38,7 +38,7 @@ def test_make(call, tmp_path, words, classes):
         (["--count", "1"], "--count 1: expected 2 to 1000000"),
         (["--seed", "-1"], "--seed -1: expected 0 to 2⁶³"),
         (["--size", "8"], "--size 8: expected 16 to 10000"),
-        (["--validation", "1"], "--validation 1.0: expected"),
+        (["--val-fraction", "1"], "--val-fraction 1.0: expected"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

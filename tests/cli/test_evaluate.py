@@ -45,7 +45,7 @@ def test_the_same_as_at_the_end_of_training(evaluate, finished):
 
 
 def test_batch_statistics(evaluate):
-    assert evaluate("--bn", "batch")[2]["loss"] != evaluate("--bn", "running")[2]["loss"]
+    assert evaluate("--bn-statistics", "batch")[2]["loss"] != evaluate("--bn-statistics", "running")[2]["loss"]
 
 
 @pytest.mark.parametrize(("split", "images", "baselines"), [("val", 2, 2), ("train", 4, 2), ("all", 6, 2)])
@@ -120,7 +120,7 @@ def test_other_classes(evaluate, tmp_path):
 
 
 def test_batch_statistics_of_a_single_pixel(evaluate, tmp_path):
-    code, _, err = evaluate("--bn", "batch", data=write_set(tmp_path / "new", 3, 16, 16))
+    code, _, err = evaluate("--bn-statistics", "batch", data=write_set(tmp_path / "new", 3, 16, 16))
     assert code == 2
-    assert "--bn batch: batch norm: one pixel" in err
+    assert "--bn-statistics batch: batch norm: one pixel" in err
     assert err.count("\n") == 1

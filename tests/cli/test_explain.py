@@ -39,7 +39,7 @@ def test_a_page_for_an_image_of_any_size(call, checkpoint, photo, tmp_path):
 
 
 def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
-    words = ["--size", "16x32", "--at", "40", "10", "--class", "ground", "--bn", "batch"]
+    words = ["--size", "16x32", "--at", "40", "10", "--class", "ground", "--bn-statistics", "batch"]
     code, said, _ = call("explain", checkpoint, photo, "--out", tmp_path / "page.html", *words)
     assert code == 0
     assert "Of the image's 45×70 pixels the network received only rows 16–31 and columns 0–31;" in said
@@ -55,7 +55,7 @@ def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
         (["--out", "p.html", "--size", "big"], "--size big: expected HxW, such as 128x128, or one number"),
         (["--out", "p.html", "--size", "8"], "--size 8x8: expected 16 to 544 pixels a side"),
         (["--out", "p.html", "--at", "45", "0"], "--at 45 0: the image has rows 0 to 44, columns 0 to 69"),
-        (["--out", "p.html", "--size", "16", "--bn", "batch"], "batch norm: one pixel in a batch of one"),
+        (["--out", "p.html", "--size", "16", "--bn-statistics", "batch"], "batch norm: one pixel in a batch of one"),
     ],
 )
 def test_what_a_user_gets_wrong(call, checkpoint, photo, tmp_path, monkeypatch, words, line):

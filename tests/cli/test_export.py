@@ -37,7 +37,7 @@ def test_export_writes_and_checks_a_file(call, checkpoint, finished, tmp_path):
 
 
 def test_one_size_and_statistics_of_each_image(call, checkpoint, tmp_path):
-    code, said, _ = call("export", checkpoint, tmp_path / "model.onnx", "--size", "48x37", "--bn", "batch")
+    code, said, _ = call("export", checkpoint, tmp_path / "model.onnx", "--size", "48x37", "--bn-statistics", "batch")
     assert code == 0
     assert "image          (n, 48, 37, 3) uint8" in said
     assert "InstanceNormalization" in str((tmp_path / "model.onnx").read_bytes())
@@ -76,7 +76,11 @@ def test_a_file_that_would_do_something_else_is_not_written(call, checkpoint, tm
     [
         ("model.pth", [], "model.pth: the name of the file to write must end in .onnx"),
         ("model.onnx", ["--size", "big"], "--size big: expected HxW, such as 128x128, or one number"),
-        ("model.onnx", ["--size", "16", "--bn", "batch"], "images of 16×16: batch norm: one pixel in a batch of one"),
+        (
+            "model.onnx",
+            ["--size", "16", "--bn-statistics", "batch"],
+            "images of 16×16: batch norm: one pixel in a batch",
+        ),
     ],
 )
 def test_what_a_user_gets_wrong(call, checkpoint, tmp_path, file, words, line):

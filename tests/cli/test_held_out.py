@@ -17,7 +17,7 @@ def test_a_folder_without_lists_is_measured_on_the_images_held_back(train, call,
     """Also from another directory, and when an image has come since, which would divide the folder anew."""
     data = write_set(tmp_path / "set", 6, 32, 32, split=False)
     monkeypatch.chdir(tmp_path)
-    assert train("set", "run", "--validation", "0.3")[0] == 0
+    assert train("set", "run", "--val-fraction", "0.3")[0] == 0
     held_out = round(6 * 0.3)
     monkeypatch.chdir("/")
     assert measured(call, tmp_path / "run" / "checkpoint.npz", data, tmp_path / "a.json") == held_out

@@ -28,14 +28,21 @@ def test_the_list(call):
         (["fcn32s", "--size", "3x500"], ["crop at 19", "(1, 3, 500, 2)"]),
         (
             ["deconvnet", "--size", "224", "--classes", "21", "--batch", "64"],
-            ["(64, 224, 224, 64)", "on 64 images: 9,650.3 MB of values", "4,620.5 MB with recompute (5 segments)"],
+            [
+                "(64, 224, 224, 64)",
+                "on 64 images: 9,650.3 MB of values",
+                "4,620.5 MB with activation checkpointing (5 segments)",
+            ],
         ),
-        (["deconvnet-small", "--size", "128", "--batch", "8"], ["8 images: 125.0 MB of values", "47.1 MB with recomp"]),
+        (
+            ["deconvnet-small", "--size", "128", "--batch", "8"],
+            ["8 images: 125.0 MB of values", "47.1 MB with activation"],
+        ),
         (
             ["segnet", "--size", "360x480", "--classes", "11"],
-            ["on 1 image: 460.7 MB of values", "221.3 MB with recomp"],
+            ["on 1 image: 460.7 MB of values", "221.3 MB with activation"],
         ),
-        (["unet-same", "--size", "512"], ["1,205.3 MB of values", "654.3 MB with recompute"]),
+        (["unet-same", "--size", "512"], ["1,205.3 MB of values", "654.3 MB with activation checkpointing"]),
         (["unet"], ["(1, 388, 388, 2)"]),
         (["unet-same", "--depth", "2", "--batch-norm", "--no-dropout"], ["conv3_2_bn"]),
         (["sliding-window", "--form", "window"], ["(1, 61, 61, 3)", "(1, 1, 1, 2)"]),

@@ -73,7 +73,7 @@ def expected(checkpoints, words):
     whole = segmenter(checkpoints, "any")
     box = segmenter(checkpoints, "fixed")
     return {
-        "--mirror": segmenter(checkpoints, "any", mirror=True),
+        "--flip": segmenter(checkpoints, "any", flip=True),
         "--scales 0.5 1.5": MultiScale(whole, (0.5, 1.5)),
         "--tile 32": segmenter(checkpoints, "any", tile=32),
         "--ensemble OTHER": Ensemble(whole, segmenter(checkpoints, "other")),
@@ -84,22 +84,22 @@ def expected(checkpoints, words):
         ),
         "--proposals grid --box-size 48": ProposalSegmenter(whole, grid, side=48),
         "FIXED --proposals grid": ProposalSegmenter(box, grid),
-        "FIXED --proposals grid --mirror": ProposalSegmenter(segmenter(checkpoints, "fixed", mirror=True), grid),
-        "FIXED --proposals grid --aggregate sum --max-boxes 8": ProposalSegmenter(
+        "FIXED --proposals grid --flip": ProposalSegmenter(segmenter(checkpoints, "fixed", flip=True), grid),
+        "FIXED --proposals grid --aggregate sum --max-proposals 8": ProposalSegmenter(
             box, lambda name, image: grid_boxes(48, 70, 8), "sum"
         ),
-        "FIXED --proposals grid --aggregate released --mirror --ensemble ANY --ensemble-rule product --crf": Refined(
+        "FIXED --proposals grid --aggregate released --flip --ensemble ANY --ensemble-rule product --crf": Refined(
             Ensemble(
-                ProposalSegmenter(segmenter(checkpoints, "fixed", mirror=True), grid, "released"),
-                segmenter(checkpoints, "any", mirror=True),
+                ProposalSegmenter(segmenter(checkpoints, "fixed", flip=True), grid, "released"),
+                segmenter(checkpoints, "any", flip=True),
                 "product",
             ),
             DenseCrf(),
         ),
-        "--scales 1 0.7 --mirror --ensemble OTHER --crf": Refined(
+        "--scales 1 0.7 --flip --ensemble OTHER --crf": Refined(
             Ensemble(
-                MultiScale(segmenter(checkpoints, "any", mirror=True), (1, 0.7)),
-                MultiScale(segmenter(checkpoints, "other", mirror=True), (1, 0.7)),
+                MultiScale(segmenter(checkpoints, "any", flip=True), (1, 0.7)),
+                MultiScale(segmenter(checkpoints, "other", flip=True), (1, 0.7)),
             ),
             DenseCrf(),
         ),
@@ -107,7 +107,7 @@ def expected(checkpoints, words):
 
 
 COMBINATIONS = [
-    "--mirror",
+    "--flip",
     "--scales 0.5 1.5",
     "--tile 32",
     "--ensemble OTHER",
@@ -116,10 +116,10 @@ COMBINATIONS = [
     "--crf --crf-iterations 3 --crf-gaussian 2 1 --crf-bilateral 9 20 4",
     "--proposals grid --box-size 48",
     "FIXED --proposals grid",
-    "FIXED --proposals grid --mirror",
-    "FIXED --proposals grid --aggregate sum --max-boxes 8",
-    "FIXED --proposals grid --aggregate released --mirror --ensemble ANY --ensemble-rule product --crf",
-    "--scales 1 0.7 --mirror --ensemble OTHER --crf",
+    "FIXED --proposals grid --flip",
+    "FIXED --proposals grid --aggregate sum --max-proposals 8",
+    "FIXED --proposals grid --aggregate released --flip --ensemble ANY --ensemble-rule product --crf",
+    "--scales 1 0.7 --flip --ensemble OTHER --crf",
 ]
 
 
@@ -176,7 +176,7 @@ def test_boxes_round_segments(segment):
     ("name", "words", "said"),
     [
         ("any", "--aggregate sum", "--aggregate: has no meaning without --proposals"),
-        ("any", "--max-boxes 3", "--max-boxes: has no meaning without --proposals"),
+        ("any", "--max-proposals 3", "--max-proposals: has no meaning without --proposals"),
         ("any", "--box-size 32", "--box-size: has no meaning without --proposals"),
         ("fixed", "--proposals grid --box-context 2", "--box-context: has no meaning with --proposals grid"),
         ("fixed", "--proposals x.csv --box-context 9", "--box-context 9.0: expected 0.5 to 4"),
@@ -198,7 +198,7 @@ def test_boxes_round_segments(segment):
         ("any", "--scales 1 5", "--scales 1 5: expected"),
         ("any", "--scales", "--scales: a value is missing"),
         ("any", "--scales 0.2 1", "photo.png: at scale 0.2, the image is 10×14 pixels"),
-        ("fixed", "--proposals grid --max-boxes 0", "--max-boxes 0: expected 1 to 10000"),
+        ("fixed", "--proposals grid --max-proposals 0", "--max-proposals 0: expected 1 to 10000"),
         ("any", "--crf --crf-iterations 0", "--crf-iterations 0: expected 1 to 1000"),
         (
             "any",
@@ -232,10 +232,10 @@ def test_an_image_without_boxes_stops_before_the_first_mask(call, checkpoints, p
 
 def test_evaluate_takes_the_same_flags(call, checkpoints, finished, tmp_path):
     words = ("--data", finished / "set", "--split", "all", "--out", tmp_path / "found.json")
-    flags = ("--mirror", "--scales", "0.5", "1", "--ensemble", checkpoints / "other.npz", "--crf")
+    flags = ("--flip", "--scales", "0.5", "1", "--ensemble", checkpoints / "other.npz", "--crf")
     code, said, err = call("evaluate", checkpoints / "any.npz", *words, *flags)
     assert (code, err) == (0, "")
-    assert "scales 0.5 1, mirrored too, mean with" in said
+    assert "scales 0.5 1, flipped too, mean with" in said
     assert "random field" in said
     plain = call("evaluate", checkpoints / "any.npz", *words)[1]
     assert plain.splitlines()[0] == "bloodcell on 6 images, running statistics"

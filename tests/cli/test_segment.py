@@ -52,7 +52,7 @@ def test_folders_are_replaced_by_their_images(call, checkpoint, photos, tmp_path
 
 
 @pytest.mark.parametrize(
-    "words", [["--bn", "batch"], ["--tile", "32"], ["--tile", "32", "--overlap", "0"]], ids=" ".join
+    "words", [["--bn-statistics", "batch"], ["--tile", "32"], ["--tile", "32", "--overlap", "0"]], ids=" ".join
 )
 def test_options(call, checkpoint, tmp_path, words):
     write_image(tmp_path / "large.png", sample(2, 90, 100)[0])
@@ -62,7 +62,7 @@ def test_options(call, checkpoint, tmp_path, words):
         with Image.open(tmp_path / out / "large.png") as mask:
             results.append(np.array(mask))
     assert results[0].shape == results[1].shape == (90, 100)
-    if words[0] == "--bn":
+    if words[0] == "--bn-statistics":
         assert (results[0] != results[1]).any()
 
 
@@ -121,7 +121,9 @@ def test_a_bad_image_at_the_end_stops_before_the_first_mask(call, checkpoint, ph
 def test_batch_statistics_of_a_single_pixel(call, checkpoint, photos, tmp_path):
     """A 16×16 image is one pixel in the middle of a network of stride 16."""
     write_image(tmp_path / "tiny.png", sample(0, 16, 16)[0])
-    code, _, err = call("segment", checkpoint, tmp_path / "tiny.png", "--bn", "batch", "--out", tmp_path / "out")
+    code, _, err = call(
+        "segment", checkpoint, tmp_path / "tiny.png", "--bn-statistics", "batch", "--out", tmp_path / "out"
+    )
     assert code == 2
     assert "tiny.png: batch norm: one pixel" in err
     assert err.count("\n") == 1

@@ -54,7 +54,7 @@ def test_everything_that_a_run_leaves(train, images, tmp_path, figures):
 
 def test_a_folder_without_lists_is_divided_and_evaluated_alike(train, call, tmp_path):
     data = write_set(tmp_path / "set", 10, split=False)
-    code, said, _ = train(data, tmp_path / "run", "--validation", "0.3", "--seed", "3")
+    code, said, _ = train(data, tmp_path / "run", "--val-fraction", "0.3", "--seed", "3")
     assert code == 0
     assert "7 training and 3 validation images" in said
     whole = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -118,8 +118,19 @@ def test_grey_masks_with_a_threshold(train, tmp_path):
         ["--focal-gamma", "1", "--loss", "focal"],
         ["--tversky-alpha", "0.4", "--tversky-beta", "0.6", "--loss", "tversky"],
         ["--freeze", "conv1", "deconv*.bias"],
-        ["--optimizer", "sgd", "--momentum", "0.5", "--weight-decay", "1e-4", "--bias-rate", "2", "--schedule", "step"],
-        ["--accumulate", "2", "--iterations", "1", "--patience", "3", "--seed", "7"],
+        [
+            "--optimizer",
+            "sgd",
+            "--momentum",
+            "0.5",
+            "--weight-decay",
+            "1e-4",
+            "--bias-lr-multiplier",
+            "2",
+            "--schedule",
+            "step",
+        ],
+        ["--gradient-accumulation", "2", "--iterations", "1", "--patience", "3", "--seed", "7"],
         ["--normalization", "none", "--unpool", "switches", "--batch-norm", "--no-recalibrate"],
     ],
     ids=lambda words: words[0],
@@ -188,7 +199,7 @@ def shapes(tmp_path_factory):
 
 
 TWO_STAGES = ["--model", "deconvnet-small", "--size", "32", "--width", "2", "--box-size", "36", "--crop", "32", "32"]
-TWO_STAGES += ["--least-object", "3"]
+TWO_STAGES += ["--min-object-size", "3"]
 
 
 def test_two_stages(train, call, tmp_path, shapes):
@@ -200,11 +211,11 @@ def test_two_stages(train, call, tmp_path, shapes):
     assert "training and " in said
     assert "validation boxes; classes background, disc" in said
     first = tmp_path / "one" / "checkpoint.npz"
-    words = [*TWO_STAGES, "--stage", "2", "--boxes-per-object", "1", "--least-overlap", "0.6", "--iterations", "3"]
-    code, said, err = train(shapes, tmp_path / "two", *words, "--accumulate", "2", "--start-from", first)
+    words = [*TWO_STAGES, "--stage", "2", "--boxes-per-object", "1", "--min-iou", "0.6", "--iterations", "3"]
+    code, said, err = train(shapes, tmp_path / "two", *words, "--gradient-accumulation", "2", "--start-from", first)
     assert (code, err) == (0, "")
     assert f"numbers start from {first}" in said
-    assert train(shapes, tmp_path / "fresh", *words, "--accumulate", "2")[0] == 0
+    assert train(shapes, tmp_path / "fresh", *words, "--gradient-accumulation", "2")[0] == 0
     assert (weights_of(tmp_path / "two") != weights_of(tmp_path / "fresh")).any()
     code, said, _ = call("evaluate", tmp_path / "two" / "checkpoint.npz", "--data", shapes)
     assert code == 0

@@ -8,12 +8,13 @@ import pytest
 
 from scratchnet.cli import bench, data
 from scratchnet.cli.completion import known_words
-from scratchnet.cli.flags import flags_of
+from scratchnet.cli.flags import flag_name, flags_of
 from scratchnet.cli.forms import FORMS, form
 from scratchnet.cli.main import COMMANDS
 from scratchnet.cli.parsing import parse
 from scratchnet.cli.values import alternatives, choices, is_bool, is_pair
 from scratchnet.config import read_settings
+from scratchnet.config.renamed import RENAMED
 from scratchnet.config.sizes import Side, Size
 
 NEED_NOTHING = {"demo", "models", "gradcheck", "bench ops", "bench step", "bench segment", "bench peers"}
@@ -80,6 +81,17 @@ def test_flags_that_are_misspelt(refuse, command):
             refuse(command, f"{flag.name}x", named="did you mean --")
     refuse(command, "--zebra-crossing", named="--zebra-crossing")
     refuse(command, "-q", named="-q")
+
+
+def test_flags_by_an_earlier_name(refuse):
+    """Every new name is a flag of some command, and the old one is answered with it."""
+    known = {command: {name for flag in options(command) for name in flag.names} for command in FORMS}
+    for old, new in RENAMED.items():
+        commands = [command for command in FORMS if flag_name(new) in known[command]]
+        assert commands
+        for command in commands:
+            refuse(command, flag_name(old), "1", named=f"it is called {flag_name(new)} now")
+    refuse("segment", "--accumulate", "2", named="`scratchnet segment --help` lists them")
 
 
 @pytest.mark.parametrize("command", FORMS)

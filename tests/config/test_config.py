@@ -34,7 +34,7 @@ EVERYTHING = TrainSettings(
     Augmentation(True, crop=(64, 96), scale=(0.5, 2.0), hue=0.02),
 )
 STAGED = TrainSettings(
-    training=TrainingSettings(start_from="one/checkpoint.npz", every_updates=9000),
+    training=TrainingSettings(start_from="one/checkpoint.npz", lr_step_updates=9000),
     curriculum=Curriculum(2, 72, 1.5, 0.4, 2, 5),
 )
 
@@ -90,6 +90,7 @@ def test_a_whole_number_will_do_for_a_float(tmp_path):
     [
         ("epochs = 3", "unknown setting 'epochs'; known here: out, data, model, training, augmentation"),
         ("[training]\nepoch = 3", r"\[training\]: unknown setting 'epoch'; known here: epochs, "),
+        ("[training]\naccumulate = 8", "unknown setting 'accumulate'; it is called 'gradient_accumulation' now"),
         ("[optimizer]\nname = 'sgd'", "unknown setting 'optimizer'"),
         ("training = 3", r"'training' must be a table, \[training\]"),
         ("out = 3", "'out' is 3, but int is not an instance of str"),
@@ -154,7 +155,7 @@ def test_every_number_of_the_training_is_finite(name, value):
 @pytest.mark.parametrize("name", [f.name for f in fields(Augmentation) if f.type is float and f.name != "elastic"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
 def test_every_strength_is_a_share(name, value):
-    with pytest.raises(UserError, match=f"^--{name} {value}: expected a number from 0 to 1"):
+    with pytest.raises(UserError, match=f"^--{name.replace('_', '-')} {value}: expected a number from 0 to 1"):
         check_settings(TrainSettings(augmentation=replace(Augmentation(), **{name: value})))
 
 

@@ -59,9 +59,15 @@ PAPERS = {
 @pytest.mark.parametrize("name", PAPERS)
 def test_settings_of_the_papers(name):
     t = read_settings(name).training
-    assert (t.batch_size * t.accumulate, t.learning_rate, t.momentum, t.weight_decay, t.iterations) == PAPERS[name]
+    assert (
+        t.batch_size * t.gradient_accumulation,
+        t.learning_rate,
+        t.momentum,
+        t.weight_decay,
+        t.iterations,
+    ) == PAPERS[name]
     assert t.optimizer == "sgd"
-    assert t.bias_rate == (1.0 if name == "unet" else 2.0)
+    assert t.bias_lr_multiplier == (1.0 if name == "unet" else 2.0)
     assert t.loss_normalization == {"fcn32s": "sum", "fcn16s": "sum", "fcn8s": "sum", "unet": "weights"}.get(
         name, "pixels"
     )
@@ -70,4 +76,4 @@ def test_settings_of_the_papers(name):
 @pytest.mark.parametrize(("name", "every"), [("deconvnet-stage1", 9000), ("deconvnet-stage2", 10_000)])
 def test_deconvnet_lowers_its_rate_by_updates(name, every):
     t = read_settings(name).training
-    assert (t.schedule, t.every_updates, t.factor) == ("step", every, 0.1)
+    assert (t.schedule, t.lr_step_updates, t.lr_decay) == ("step", every, 0.1)

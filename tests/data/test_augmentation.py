@@ -109,17 +109,17 @@ def test_empty_keeps_only_what_lies_beside_the_objects() -> None:
     mask = np.zeros((32, 32), np.uint8)
     image[10:20, 12:22], mask[10:20, 12:22] = 200, 1
     for seed in range(12):
-        got, labels = changed(Augmentation(empty=1.0), seed, (image, mask))
+        got, labels = changed(Augmentation(background_crops=1.0), seed, (image, mask))
         assert got.shape == image.shape
         assert labels.max() == 0
         assert got.max() == 10
-    some = [changed(Augmentation(empty=0.5), seed, (image, mask))[1].any() for seed in range(60)]
+    some = [changed(Augmentation(background_crops=0.5), seed, (image, mask))[1].any() for seed in range(60)]
     assert 15 < sum(some) < 45
 
 
 def test_empty_leaves_an_image_that_is_all_object() -> None:
     mask = np.ones((16, 16), np.uint8)
-    assert changed(Augmentation(empty=1.0), 0, (np.zeros((16, 16, 3), np.uint8), mask))[1].all()
+    assert changed(Augmentation(background_crops=1.0), 0, (np.zeros((16, 16, 3), np.uint8), mask))[1].all()
 
 
 def test_same_generator_same_result() -> None:

@@ -65,9 +65,9 @@ def test_training_evaluating_and_segmenting(xp, call, tmp_path):
 def test_scales_ensembles_boxes_and_random_fields(xp, call, tmp_path, trained):
     data, run = trained / "set", trained / "run" / "checkpoint.npz"
     ways = (
-        ("--scales", "1", "1.5", "--mirror"),
+        ("--scales", "1", "1.5", "--flip"),
         ("--ensemble", run, "--crf", "--crf-iterations", "1"),
-        ("--proposals", "grid", "--box-size", "32", "--max-boxes", "3"),
+        ("--proposals", "grid", "--box-size", "32", "--max-proposals", "3"),
         ("--tile", "16"),
     )
     for i, words in enumerate(ways):
@@ -215,7 +215,7 @@ def test_a_gpu_without_enough_memory_says_what_was_asked_and_what_to_do(call, tm
     assert err.startswith(
         f"scratchnet: error: the GPU has not enough memory ({asked}); train with a smaller --batch-size"
     )
-    assert "--recompute" in err
+    assert "--activation-checkpointing" in err
 
 
 def test_a_kernel_that_does_not_compile_is_told_in_one_line(call, tmp_path, monkeypatch):

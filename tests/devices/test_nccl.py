@@ -144,7 +144,7 @@ def test_without_nccl_one_line_says_what_to_install(cards, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy.cuda.nccl", nccl.module(available=False))
     assert refused() == (
         "--device gpu: CuPy finds no NCCL, which adds up what several GPUs have; pip install nvidia-nccl-cu12, or "
-        "add --gpu-sums mpi, which goes by way of the host and is slower"
+        "add --allreduce mpi, which goes by way of the host and is slower"
     )
 
 

@@ -23,12 +23,12 @@ MODELS = {
 }
 
 
-def step(case, dtype, xp, recompute=False):
+def step(case, dtype, xp, checkpointing=False):
     """Make two updates; return all that they left behind, and what they cost."""
     (model, options), size = MODELS[case]
     net = build(model, 3, 3, **options).allocate(0, dtype)
     net.flat().values += 0.02 * generator(0, "off").standard_normal(net.flat().values.shape).astype(dtype)
-    net.to(xp).train().recompute = recompute
+    net.to(xp).train().activation_checkpointing = checkpointing
     passes, loss = CapturedNetwork(net), PixelLoss(3, "cross-entropy+dice", class_weights=(0.5, 1.0, 2.0))
     x = numbers(2, size, size, 3, dtype=dtype)
     labels = generator(0, "labels").integers(0, 3, net.shapes((size, size), 2)[net.steps[-1].name][:3]).astype(np.uint8)
@@ -64,7 +64,7 @@ def test_two_updates_give_the_cpus_numbers_without_a_copy_or_a_wait(case, xp):
 @pytest.mark.parametrize("case", MODELS)
 def test_recomputing_gives_the_same_bits_without_a_copy_or_a_wait(case, xp):
     before, values, state, _ = step(case, np.float32, xp)
-    after, new_values, new_state, counts = step(case, np.float32, xp, recompute=True)
+    after, new_values, new_state, counts = step(case, np.float32, xp, checkpointing=True)
     assert counts.copies == counts.synchronisations == []
     for (_, grads), (_, expected) in zip(after, before, strict=True):
         np.testing.assert_array_equal(down(grads), down(expected))

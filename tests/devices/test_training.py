@@ -35,8 +35,8 @@ EVERYTHING = Augmentation(flip_horizontal=True, scale=(0.8, 1.2), crop=(16, 16),
     "settings",
     [
         {"made": recipe(options=NORMED), "optimizer": "sgd", "learning_rate": 2e-3, "augmentation": EVERYTHING},
-        {"made": recipe("unet-same", {"width": 1 / 32, "depth": 2, "dropout": True}), "mixed_statistics": True},
-        {"border_weights": BorderWeights(10, 5, None, 255), "accumulate": 2},
+        {"made": recipe("unet-same", {"width": 1 / 32, "depth": 2, "dropout": True}), "per_image_bn": True},
+        {"border_weights": BorderWeights(10, 5, None, 255), "gradient_accumulation": 2},
         {"optimizer": "adamw", "weight_decay": 0.1, "ema": 0.5, "freeze": ("conv1",)},
         {"optimizer": "sgd", "nesterov": True, "schedule": "cosine", "warmup_updates": 2, "weight_decay": 0.1},
     ],
@@ -127,7 +127,7 @@ def test_a_wrong_label_is_found_before_it_goes_to_the_device(xp, tmp_path):
 
 
 def test_ranks_on_devices_learn_what_one_process_learns(xp, tmp_path):
-    """Sums over ranks go by way of the host (`--gpu-sums mpi`)."""
+    """Sums over ranks go by way of the host (`--allreduce mpi`)."""
     settings = {
         "made": recipe(options=NORMED),
         "learning_rate": 1e-3,
@@ -176,7 +176,7 @@ def test_recalibrated_statistics_are_the_cpus(xp):
         np.testing.assert_allclose(to_host(there.state()[name].value), buffer.value, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("how", [{}, {"mirror": True}, {"tile": 16, "overlap": 0}])
+@pytest.mark.parametrize("how", [{}, {"flip": True}, {"tile": 16, "overlap": 0}])
 def test_probabilities_and_masks_are_the_cpus(xp, how):
     images = np.stack([sample(i, 36, 28)[0] for i in range(2)])
     here = Segmenter(network(), Preprocessing("none"), **how)

@@ -40,8 +40,8 @@ def _check_same_bits(case, x, dy):
     with working("plain", case["cores"]):
         other, again = build(case), build(case)
         plain = _run(other, x, dy, other)[0]
-        again.recompute = True
-        _same("recompute", _run(again, x, dy, again)[0], plain)
+        again.activation_checkpointing = True
+        _same("checkpointing", _run(again, x, dy, again)[0], plain)
         net, recorded = build(case), build(case)
         fast = CapturedNetwork(recorded)
         try:

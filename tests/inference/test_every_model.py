@@ -27,7 +27,7 @@ IMAGES = np.stack([sample(index, 67, 75)[0] for index in range(2)])
 def test_every_way(cores, name):
     cores(1)
     net = build(name, 2, **SMALL.get(name, {"width": 0.03})).allocate(0).eval()
-    whole = Segmenter(net, PLAIN, mirror=True)
+    whole = Segmenter(net, PLAIN, flip=True)
     boxes = ProposalSegmenter(whole, proposals_from_grid(3), "max", None if net.fixed_size else 48)
     ways = [whole, MultiScale(whole, (0.7, 1.0)), boxes, Refined(Ensemble(boxes, whole, "product"), DenseCrf())]
     if net.fixed_size is None:

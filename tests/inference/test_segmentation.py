@@ -213,7 +213,7 @@ def test_the_softmax_of_scores(model, size):
 
 @pytest.mark.parametrize(("size", "tile"), [((32, 48), None), ((56, 56), 32)])
 def test_mirroring_makes_the_result_symmetric(size, tile):
-    segmenter, images = Segmenter(local(), PLAIN, tile=tile, mirror=True), photos(2, *size)
+    segmenter, images = Segmenter(local(), PLAIN, tile=tile, flip=True), photos(2, *size)
     plain = Segmenter(local(), PLAIN, tile=tile)
     for kind in ("scores", "probabilities"):
         found = getattr(segmenter, kind)(images)
@@ -254,12 +254,12 @@ def test_memory_grows_with_the_result_not_with_the_activations(size):
     assert peak < 2 * pixels + 448 * size[1] * (3 + 5 * 16) + 4 * 16 * 6 * 448**2
 
 
-@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("size", [(64, 64), (61, 45), (17, 90)])
 @pytest.mark.parametrize("model", ["bloodcell", "unet"])
-def test_rows_are_the_whole_result_bit_for_bit(model, size, mirror):
+def test_rows_are_the_whole_result_bit_for_bit(model, size, flip):
     options = {"unet": {"width": 0.05}}.get(model)
-    segmenter = Segmenter(network(model, options), Preprocessing("dataset", (0.4,) * 3, (0.2,) * 3), 32, 16, mirror)
+    segmenter = Segmenter(network(model, options), Preprocessing("dataset", (0.4,) * 3, (0.2,) * 3), 32, 16, flip)
     image = photos(1, *size)[0]
     rows = list(segmenter.probability_rows(ImageRows.of(image)))
     assert len(rows) > 1 or size[0] <= 32

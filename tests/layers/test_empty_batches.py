@@ -23,9 +23,9 @@ def check(net, run):
 
 @pytest.mark.parametrize("name", CASES)
 def test_networks(name):
-    for recompute in (False, True):
+    for checkpointing in (False, True):
         net = CASES[name]().allocate(0, np.float64).train()
-        net.recompute = recompute
+        net.activation_checkpointing = checkpointing
         check(net, net)
 
 

@@ -32,7 +32,7 @@ def pair_of(name, dtype=np.float32):
     """A network that recomputes, its ordinary twin, and the shape of a batch."""
     options, size = MODELS[name]
     net, twin = (stirred(build(name, 3, 3, **options), np.dtype(dtype).type).train() for _ in range(2))
-    net.recompute = True
+    net.activation_checkpointing = True
     return net, twin, (2, *framed(net, size), 3)
 
 
@@ -66,7 +66,7 @@ def test_other_modes_and_passes_in_between(cores, name):
     net, twin, shape = pair_of(name)
     fast = CapturedNetwork(net)
     for seed in range(8):
-        net.recompute = seed % 4 != 3
+        net.activation_checkpointing = seed % 4 != 3
         for each in (net, twin):
             each.train().freeze_batch_norm(seed % 2 == 1)
         same_step(fast, net, twin, batch(seed, shape), seed)
@@ -111,9 +111,9 @@ def test_ranks_sum_as_often_as_without(cores):
     """Statistics of the whole batch are not asked for a second time; unequal shares, so they differ from one's own."""
     cores(1)
 
-    def step(ranks, recompute):
+    def step(ranks, checkpointing):
         net, _, shape = pair_of("deconvnet-small", np.float64)
-        net.recompute = recompute
+        net.activation_checkpointing = checkpointing
         share_batches(net, ranks)
         x = batch(0, (3, *shape[1:]), np.float64)[:2] if ranks.rank == 0 else batch(0, (3, *shape[1:]), np.float64)[2:]
         for _ in range(3):
@@ -165,22 +165,22 @@ def test_planted_bugs_are_noticed(cores, monkeypatch, name, bug):
 # Memory ---------------------------------------------------------------------------------------------------------------
 
 
-def bytes_of_a_step(model, size, recompute):
+def bytes_of_a_step(model, size, checkpointing):
     """Return what a step holds of its own at its worst moment, and what was counted from the shapes."""
     net = stirred(build(model, 2, 3, size=size, width=8)).train()
-    net.recompute = recompute
-    held = net.held((size, size), 2, again=not recompute)
+    net.activation_checkpointing = checkpointing
+    held = net.held((size, size), 2, again=not checkpointing)
     x = batch(0, (2, size, size, 3))
     with counted() as costs, using(Arena()):
         y = net.forward(x)
         net.backward(np.ones_like(y))
-    return costs.block_bytes, peak_bytes(held, plan(held) if recompute else (range(len(held)),))
+    return costs.block_bytes, peak_bytes(held, plan(held) if checkpointing else (range(len(held)),))
 
 
 def test_the_step_holds_less_and_about_what_was_counted(cores):
     cores(1)
     (before, counted_before), (after, counted_after) = (
-        bytes_of_a_step("deconvnet-small", 96, recompute) for recompute in (False, True)
+        bytes_of_a_step("deconvnet-small", 96, checkpointing) for checkpointing in (False, True)
     )
     assert after < 0.6 * before
     scratch = 3_500_000  # of the convolutions, and the gradients of their weights
@@ -229,13 +229,13 @@ def test_memory_of_one_plan_by_hand():
 
 def test_a_run_that_recomputes_is_the_same_run(tmp_path):
     made = {}
-    for recompute in (False, True):
-        made[recompute] = trained(
-            tmp_path / str(recompute),
+    for checkpointing in (False, True):
+        made[checkpointing] = trained(
+            tmp_path / str(checkpointing),
             made=recipe("unet-same", {"width": 1 / 32, "depth": 2, "batch_norm": True}),
-            mixed_statistics=True,
+            per_image_bn=True,
             epochs=2,
-            recompute=recompute,
+            activation_checkpointing=checkpointing,
         )
-        assert made[recompute].network.recompute is recompute
+        assert made[checkpointing].network.activation_checkpointing is checkpointing
     np.testing.assert_array_equal(made[True].network.flat().values, made[False].network.flat().values)

@@ -37,11 +37,11 @@ FIRST = {"conv": (lambda: Conv2d(3, 4, 3, padding=1), 4), "LRN": (LocalResponseN
 FIRST |= {"norm": (lambda: BatchNorm2d(3), 3), "pool": (lambda: MaxPool2d(2), 3), "relu": (ReLU, 3)}
 
 
-def trained(first, change=None, recompute=False, dtype=np.float32):
+def trained(first, change=None, checkpointing=False, dtype=np.float32):
     """Return the gradients of a step whose input is changed behind the forward pass."""
     layer, c = FIRST[first]
     net = chain(layer(), ReLU(), Conv2d(c, 4, 3), ReLU(), dtype=dtype)
-    net.recompute = recompute
+    net.activation_checkpointing = checkpointing
     x = image(dtype)
     y = net.forward(x)
     if change is not None:
@@ -51,18 +51,18 @@ def trained(first, change=None, recompute=False, dtype=np.float32):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("first", FIRST)
-def test_a_changed_input_is_an_error_or_changes_nothing(dtype, first, recompute, change):
+def test_a_changed_input_is_an_error_or_changes_nothing(dtype, first, checkpointing, change):
     if first in ("conv", "LRN"):
         with pytest.raises(RuntimeError, match="the input was changed in place after forward, but step 's0' kept it"):
-            trained(first, change, recompute, dtype)
+            trained(first, change, checkpointing, dtype)
         return
     try:
-        found = trained(first, change, recompute, dtype)
+        found = trained(first, change, checkpointing, dtype)
     except RuntimeError:
         return
-    np.testing.assert_array_equal(found, trained(first, None, recompute, dtype))
+    np.testing.assert_array_equal(found, trained(first, None, checkpointing, dtype))
 
 
 @pytest.mark.parametrize("change", CHANGES)

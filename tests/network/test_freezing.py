@@ -90,10 +90,10 @@ def test_a_pattern_without_a_match_is_refused_with_close_names(pattern, text):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("patterns", PATTERNS, ids="+".join)
-@pytest.mark.parametrize("way", ["plain", "replay", "recompute", "textbook"])
+@pytest.mark.parametrize("way", ["plain", "replay", "checkpointing", "textbook"])
 def test_frozen_parameters_stay_and_the_others_get_the_same_gradients(optimizer, patterns, way):
     free, net = hourglass().allocate(1).train(), hourglass().allocate(1).train().freeze(*patterns)
-    net.recompute = way == "recompute"
+    net.activation_checkpointing = way == "checkpointing"
     passes = CapturedNetwork(net) if way == "replay" else net
     x, truth = batch(0)
     for one, run in ((free, free), (net, passes)):

@@ -297,15 +297,15 @@ class Alike(Leaky):
 
 
 @pytest.mark.parametrize("make", [Compared, Alike])
-@pytest.mark.parametrize("recompute", [False, True])
-def test_layers_are_told_apart_by_identity(make, recompute):
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_layers_are_told_apart_by_identity(make, checkpointing):
     def gradients(make):
         net = Network(3)
         for i in range(3):
             net.add(f"conv{i}", Conv2d(3, 3, 3, padding=1))
             net.add(f"norm{i}", BatchNorm2d(3))
             net.add(f"own{i}", make())
-        net.allocate(0, np.float64).train().recompute = recompute
+        net.allocate(0, np.float64).train().activation_checkpointing = checkpointing
         net.backward(net.forward(numbers(2, 6, 8, 3)))
         summarize(net, (6, 8))
         return net.flat().grads

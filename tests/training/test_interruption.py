@@ -18,7 +18,18 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 TRAIN = [
     *("train", "--data", "set", "--model", "bloodcell", "--width", "0.25", "--batch-norm"),
-    *("--epochs", "4", "--batch-size", "2", "--learning-rate", "0.01", "--schedule", "plateau", "--every", "1"),
+    *(
+        "--epochs",
+        "4",
+        "--batch-size",
+        "2",
+        "--learning-rate",
+        "0.01",
+        "--schedule",
+        "plateau",
+        "--lr-step-epochs",
+        "1",
+    ),
     *("--flip-horizontal", "--rotate90", "--scale", "0.8", "1.2", "--noise", "0.05", "--mosaic", "0.3"),
 ]
 RESUME = ["train", "--resume"]

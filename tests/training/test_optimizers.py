@@ -33,19 +33,19 @@ def follow(optimizer, flat):
     return np.stack(path)
 
 
-def sgd_in_a_loop(momentum, decay, bias_rate):
+def sgd_in_a_loop(momentum, decay, bias_lr_multiplier):
     values = [float(v) for v in buffers().values]
     memory, path = [0.0] * len(values), []
     for rate, gradient in zip(RATES, gradients(len(values)), strict=True):
         for i, kind in enumerate(KIND):
             g = float(gradient[i]) + (decay * values[i] if kind == "weight" else 0.0)
             memory[i] = momentum * memory[i] + g
-            values[i] -= rate * (bias_rate if kind == "bias" else 1.0) * memory[i]
+            values[i] -= rate * (bias_lr_multiplier if kind == "bias" else 1.0) * memory[i]
         path.append(list(values))
     return np.array(path)
 
 
-def adam_in_a_loop(decay, bias_rate, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_in_a_loop(decay, bias_lr_multiplier, beta1=0.9, beta2=0.999, eps=1e-8):
     values = [float(v) for v in buffers().values]
     mean, square, path = [0.0] * len(values), [0.0] * len(values), []
     for t, (rate, gradient) in enumerate(zip(RATES, gradients(len(values)), strict=True), 1):
@@ -54,7 +54,7 @@ def adam_in_a_loop(decay, bias_rate, beta1=0.9, beta2=0.999, eps=1e-8):
             mean[i] = beta1 * mean[i] + (1 - beta1) * g
             square[i] = beta2 * square[i] + (1 - beta2) * g * g
             step = (mean[i] / (1 - beta1**t)) / ((square[i] / (1 - beta2**t)) ** 0.5 + eps)
-            values[i] -= rate * (bias_rate if kind == "bias" else 1.0) * step
+            values[i] -= rate * (bias_lr_multiplier if kind == "bias" else 1.0) * step
         path.append(list(values))
     return np.array(path)
 

@@ -157,12 +157,12 @@ def test_every_model_is_described(model):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_network_comes_back_with_all_its_numbers_and_settings(tmp_path, dtype):
     net = filled(own(layers.Dropout(np.float64(0.25))), dtype).freeze("conv1", "bn1", statistics=True)
-    net.recompute = True
+    net.activation_checkpointing = True
     net.steps[-2].layer.rate = 0.75
     save_network(tmp_path / "net.npz", net)
     found = load_network(tmp_path / "net.npz")
     assert_same(found, net)
-    assert found.recompute
+    assert found.activation_checkpointing
     assert found.steps[-2].layer.rate == 0.75
     assert found.batch_norms()["bn1"].frozen
     x = numbers(1, 8, 8, 3, dtype=dtype)

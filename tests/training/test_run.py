@@ -56,7 +56,7 @@ def test_one_seed_gives_the_same_bits(tmp_path):
 
 
 def test_mixed_statistics_normalise_every_second_batch_image_by_image(tmp_path, monkeypatch):
-    made = run(tmp_path, made=recipe("squares", {"width": 2}), mixed_statistics=True, batch_size=2, epochs=1)
+    made = run(tmp_path, made=recipe("squares", {"width": 2}), per_image_bn=True, batch_size=2, epochs=1)
     sizes = []
     forward = made.network.forward
     monkeypatch.setattr(made.network, "forward", lambda x, keep=None: (sizes.append(len(x)), forward(x, keep))[1])
@@ -71,7 +71,7 @@ def test_mixed_statistics_add_the_mean_gradient_of_a_batch(tmp_path):
     made.network.train()
     gradients = []
     for mixed in (False, True):
-        made.settings = replace(made.settings, mixed_statistics=mixed)
+        made.settings = replace(made.settings, per_image_bn=mixed)
         parts = made._parts(2, (x, target, None))
         assert len(parts) == (4 if mixed else 1)
         loss = gradient(made.passes, made.loss, parts, 0, 0)
@@ -129,8 +129,8 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer, schedule):
         "epochs": 4,
         "optimizer": optimizer,
         "schedule": schedule,
-        "every": 1,
-        "factor": 0.5,
+        "lr_step_epochs": 1,
+        "lr_decay": 0.5,
     }
     whole = trained(tmp_path / "whole", **settings)
     first = iter(run(tmp_path / "parts", **settings).fit())
@@ -247,7 +247,13 @@ def test_accumulated_batches_are_one_large_batch(tmp_path):
     train = source(8)
     large = trained(tmp_path / "large", train=train, batch_size=8, epochs=3, optimizer="sgd", learning_rate=0.1)
     small = trained(
-        tmp_path / "small", train=train, batch_size=4, accumulate=2, epochs=3, optimizer="sgd", learning_rate=0.1
+        tmp_path / "small",
+        train=train,
+        batch_size=4,
+        gradient_accumulation=2,
+        epochs=3,
+        optimizer="sgd",
+        learning_rate=0.1,
     )
     moved = np.abs(values(large) - network().flat().values).max()
     assert moved > 1e-3
@@ -264,7 +270,7 @@ def test_accumulated_batches_with_unequal_numbers_of_ignored_pixels(tmp_path, no
         mask[: 2 * index] = 255
     gradients = []
     for size, count in ((8, 1), (4, 2), (2, 4)):
-        made = run(tmp_path, train=Source(pairs), batch_size=size, accumulate=count, mixed_statistics=mixed)
+        made = run(tmp_path, train=Source(pairs), batch_size=size, gradient_accumulation=count, per_image_bn=mixed)
         made.loss = PixelLoss(2, class_weights=(0.4, 3.0), normalization=normalization)
         batches = list(weighted(epoch_batches(made.train, size, 0, 0), None))
         assert len(batches) == count
@@ -279,12 +285,12 @@ def test_accumulated_batches_with_unequal_numbers_of_ignored_pixels(tmp_path, no
 
 def test_an_update_of_nothing_but_ignored_pixels_changes_nothing(tmp_path):
     pairs = [(sample(index)[0], np.full((16, 16), 255, np.uint8)) for index in range(4)]
-    made = trained(tmp_path, train=Source(pairs), batch_size=2, accumulate=2, epochs=1, optimizer="sgd")
+    made = trained(tmp_path, train=Source(pairs), batch_size=2, gradient_accumulation=2, epochs=1, optimizer="sgd")
     np.testing.assert_array_equal(values(made), network().flat().values)
 
 
 def test_what_dropout_draws_depends_on_seed_epoch_and_batch(tmp_path, monkeypatch):
-    made = run(tmp_path, train=source(6), batch_size=2, accumulate=2, epochs=2, seed=5, mixed_statistics=True)
+    made = run(tmp_path, train=source(6), batch_size=2, gradient_accumulation=2, epochs=2, seed=5, per_image_bn=True)
     keys = []
     monkeypatch.setattr(made.network, "reseed", lambda *key, first: keys.append(key))
     list(made.fit())
@@ -292,7 +298,7 @@ def test_what_dropout_draws_depends_on_seed_epoch_and_batch(tmp_path, monkeypatc
 
 
 def test_the_last_group_of_accumulated_batches_may_be_smaller(tmp_path, monkeypatch):
-    made = run(tmp_path, train=source(6), batch_size=2, accumulate=2, epochs=1)
+    made = run(tmp_path, train=source(6), batch_size=2, gradient_accumulation=2, epochs=1)
     assert made.updates_per_epoch == 2
     scales = []
     step = made.optimizer.step
@@ -374,7 +380,7 @@ def test_iterations_stop_in_the_middle_of_an_epoch(tmp_path):
 
 
 def test_a_learning_rate_of_a_schedule_reaches_the_optimizer(tmp_path, monkeypatch):
-    made = run(tmp_path, epochs=3, schedule="step", every=1, factor=0.5, learning_rate=0.8)
+    made = run(tmp_path, epochs=3, schedule="step", lr_step_epochs=1, lr_decay=0.5, learning_rate=0.8)
     rates = []
     monkeypatch.setattr(made.optimizer, "step", lambda buffers, rate: rates.append(rate))
     list(made.fit())
@@ -412,13 +418,13 @@ def test_early_stopping_and_the_best_checkpoint(tmp_path, monkeypatch):
 
 def test_plateau_lowers_the_rate_when_the_score_stays(tmp_path, monkeypatch):
     scores = [0.2, 0.1, 0.1, 0.3, 0.1, 0.1, 0.1]
-    made = frozen(tmp_path, monkeypatch, scores, schedule="plateau", every=2, factor=0.1, learning_rate=0.01)
+    made = frozen(tmp_path, monkeypatch, scores, schedule="plateau", lr_step_epochs=2, lr_decay=0.1, learning_rate=0.01)
     rates = [row["learning_rate"] for row in made.fit()]
     assert rates == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001, 0.001, 0.0001])
 
 
 def test_plateau_goes_on_waiting_after_an_interruption(tmp_path, monkeypatch):
-    settings = {"epochs": 6, "schedule": "plateau", "every": 2, "factor": 0.1, "learning_rate": 0.01}
+    settings = {"epochs": 6, "schedule": "plateau", "lr_step_epochs": 2, "lr_decay": 0.1, "learning_rate": 0.01}
     rates = [row["learning_rate"] for row in frozen(tmp_path / "whole", monkeypatch, [0.5] * 6, **settings).fit()]
     assert rates == pytest.approx([0.01, 0.01, 0.01, 1e-3, 1e-3, 1e-4])
     for stop in (2, 4):  # one epoch waited; one drop made and one epoch waited

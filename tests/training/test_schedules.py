@@ -9,12 +9,12 @@ def test_constant():
 
 
 def test_step_falls_at_every_multiple():
-    schedule = Schedule("step", 1.0, factor=0.5, every=3)
+    schedule = Schedule("step", 1.0, decay=0.5, step_epochs=3)
     assert [schedule.at(epoch, 99, 100) for epoch in range(8)] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
 
 
 def test_step_by_updates():
-    schedule = Schedule("step", 1.0, factor=0.1, every=1, every_updates=9000)
+    schedule = Schedule("step", 1.0, decay=0.1, step_epochs=1, step_updates=9000)
     rates = [schedule.at(5, updates, 20000) for updates in (0, 8999, 9000, 17999, 18000)]
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
@@ -28,7 +28,7 @@ def test_poly_falls_to_zero():
 
 
 def test_plateau_waits_then_drops_and_waits_again():
-    schedule = Schedule("plateau", 1.0, factor=0.1, every=2)
+    schedule = Schedule("plateau", 1.0, decay=0.1, step_epochs=2)
     rates = []
     for improved in (True, False, False, False, True, False, False):
         schedule.note(improved)
@@ -38,14 +38,14 @@ def test_plateau_waits_then_drops_and_waits_again():
 
 
 def test_plateau_goes_on_where_it_was():
-    schedule = Schedule("plateau", 1.0, factor=0.5, every=3, drops=1, waited=2)
+    schedule = Schedule("plateau", 1.0, decay=0.5, step_epochs=3, drops=1, waited=2)
     assert schedule.at(0, 0, 9) == 0.5
     schedule.note(False)
     assert schedule.at(0, 0, 9) == 0.25
 
 
 def test_only_plateau_drops():
-    schedule = Schedule("constant", 1.0, every=1)
+    schedule = Schedule("constant", 1.0, step_epochs=1)
     for _ in range(5):
         schedule.note(False)
     assert (schedule.at(4, 4, 9), schedule.drops) == (1.0, 0)

@@ -79,7 +79,7 @@ def test_a_network_learns_from_arrays_and_predicts(tmp_path):
 
 def test_any_function_of_logits_and_truth_is_a_loss():
     images, masks = pairs()
-    settings = TrainingSettings(epochs=4, batch_size=4, accumulate=2, learning_rate=0.05)
+    settings = TrainingSettings(epochs=4, batch_size=4, gradient_accumulation=2, learning_rate=0.05)
     trainer = Trainer(small(classes=1), squared, (images, masks), settings=settings)
     rows = trainer.fit()
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]

@@ -45,7 +45,7 @@ CONVOLUTION = {
     "bias": FLAG,
     "start": [None, 3, "he_normal"],
 }
-OPTIMIZER = {"weight_decay": real(-0.1), "bias_rate": real(-1)}
+OPTIMIZER = {"weight_decay": real(-0.1), "bias_lr_multiplier": real(-1)}
 
 TABLE = {
     layers.Conv2d: ({"in_channels": 4, "out_channels": 8, "kernel_size": 3}, CONVOLUTION),
@@ -128,10 +128,10 @@ TABLE = {
         {
             "name": NAME,
             "rate": real(-0.1),
-            "factor": real(-1),
+            "decay": real(-1),
             "power": real(-1),
-            "every": integer(1),
-            "every_updates": [bad for bad in integer(1) if bad is not None],
+            "step_epochs": integer(1),
+            "step_updates": [bad for bad in integer(1) if bad is not None],
             "warmup_updates": integer(0),
             "drops": integer(0),
             "waited": integer(0),

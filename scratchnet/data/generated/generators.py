@@ -50,7 +50,7 @@ def write_generated(
     seed: int,
     size: int | None = None,
     task: CellTask = "stained",
-    validation: float = 0.2,
+    val_fraction: float = 0.2,
     magnification: float = 1.0,
     plain: bool = False,
 ) -> None:
@@ -72,7 +72,7 @@ def write_generated(
         Side of the images in pixels; None: 512 for squares, 128 for cells, 160 for shapes.
     task : {"stained", "red"}
         What counts as foreground among the cells.
-    validation : float
+    val_fraction : float
         Share of the images, the last ones, that are listed in ``splits/val.txt``.
     magnification : float
         Of the cells, see `make_cells`.
@@ -91,9 +91,9 @@ def write_generated(
         raise UserError(f"image size {size}: too small to draw on; choose at least 16")
     if not 0.25 <= magnification <= 4:
         raise UserError(f"magnification {magnification}: expected a number from 0.25 to 4")
-    if not 0 < validation < 1:
-        raise UserError(f"validation fraction {validation}: expected a number between 0 and 1, for example 0.2")
-    held_out = max(round(count * validation), 1)
+    if not 0 < val_fraction < 1:
+        raise UserError(f"validation fraction {val_fraction}: expected a number between 0 and 1, for example 0.2")
+    held_out = max(round(count * val_fraction), 1)
     if held_out >= count:
         raise UserError(f"{count} images, {held_out} of them for validation, leave none to train on; make more")
     names = [f"{kind}-{index:04d}" for index in range(count)]

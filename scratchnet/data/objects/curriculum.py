@@ -41,13 +41,13 @@ class Curriculum:
     """1: single objects in the middle of their boxes; 2: boxes that overlap objects. Not set: whole images."""
     box_size: int = 250
     """Side to which boxes are resized; --crop then cuts the network's input out of them."""
-    context: float = 1.2
+    box_context: float = 1.2
     """Factor on the sides of the boxes, for a look at an object's surroundings."""
-    least_overlap: float = 0.5
-    """Stage 2: intersection over union that a box must have with an object's box (before --context)."""
+    min_iou: float = 0.5
+    """Stage 2: intersection over union that a box must have with an object's box (before --box-context)."""
     boxes_per_object: int = 8
     """Stage 2: random boxes tried round every object, besides the grid."""
-    least_object: int = 8
+    min_object_size: int = 8
     """Leave out objects whose box is shorter than this on both sides, in pixels."""
 
 
@@ -170,9 +170,9 @@ def training_boxes(
     examples: list[Example] = []
     for index in range(len(source)) if indices is None else indices:
         mask = source.load_mask(index)
-        objects = _large_enough(objects_of(source, index, mask, boxes), curriculum.least_object)
+        objects = _large_enough(objects_of(source, index, mask, boxes), curriculum.min_object_size)
         if curriculum.stage == 1:
-            examples += _centred(index, objects, curriculum.context)
+            examples += _centred(index, objects, curriculum.box_context)
         elif objects.boxes:
             size = (mask.shape[0], mask.shape[1])
             examples += _proposed(index, objects, size, curriculum, generator(seed, "proposals", index))
@@ -188,7 +188,7 @@ def validation_boxes(
     examples: list[Example] = []
     for index in range(len(source)):
         objects = objects_of(source, index, source.load_mask(index), boxes)
-        examples += _centred(index, _large_enough(objects, curriculum.least_object), curriculum.context)
+        examples += _centred(index, _large_enough(objects, curriculum.min_object_size), curriculum.box_context)
     return BoxDataset(source, _some(examples, curriculum), size, curriculum.stage == 1, boxes)
 
 
@@ -223,9 +223,9 @@ def _proposed(
     numbers = list(objects.boxes)
     examples = []
     for candidate, best, share in zip(candidates, shares.argmax(axis=1), shares.max(axis=1), strict=True):
-        if share >= curriculum.least_overlap:
+        if share >= curriculum.min_iou:
             number = numbers[best]
-            examples.append(Example(index, number, objects.labels[number], enlarged(candidate, curriculum.context)))
+            examples.append(Example(index, number, objects.labels[number], enlarged(candidate, curriculum.box_context)))
     return examples
 
 
@@ -233,6 +233,6 @@ def _some(examples: list[Example], curriculum: Curriculum) -> list[Example]:
     if not examples:
         raise UserError(
             f"--stage {curriculum.stage}: no image has an object, a region of a class other than 0, of at least "
-            f"{curriculum.least_object} pixels; lower --least-object or leave out --stage"
+            f"{curriculum.min_object_size} pixels; lower --min-object-size or leave out --stage"
         )
     return examples

@@ -332,7 +332,7 @@ class CapturedNetwork:
             network.flat().values.__array_interface__["data"][0],
             network.flat().grads.__array_interface__["data"][0],
         )
-        modes = keep, network.training, network.recompute, is_precise(), thread_count()
+        modes = keep, network.training, network.activation_checkpointing, is_precise(), thread_count()
         return None if settings is None else (x.shape, x.dtype.str, *modes, memory, settings)
 
     def _settings(self) -> tuple[Any, ...] | None:

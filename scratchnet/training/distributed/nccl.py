@@ -20,7 +20,7 @@ from scratchnet.training.distributed.mpi import MPIRanks
 from scratchnet.training.distributed.process_group import ProcessGroup
 from scratchnet.utils.errors import UserError
 
-_OTHERWISE = "or add --gpu-sums mpi, which goes by way of the host and is slower"
+_OTHERWISE = "or add --allreduce mpi, which goes by way of the host and is slower"
 
 
 class NCCLRanks:

@@ -32,7 +32,7 @@ def test_written_sets_open_and_pass_the_check(
 
 
 def test_larger_sets_begin_with_the_smaller_ones(tmp_path: Path) -> None:
-    write_generated("cells", tmp_path / "few", 2, seed=3, size=32, validation=0.5)
+    write_generated("cells", tmp_path / "few", 2, seed=3, size=32, val_fraction=0.5)
     write_generated("cells", tmp_path / "many", 12, seed=3, size=32)
     for name in ("cells-0000.png", "cells-0001.png"):
         few, many = (tmp_path / root / "images" / name for root in ("few", "many"))
@@ -40,7 +40,7 @@ def test_larger_sets_begin_with_the_smaller_ones(tmp_path: Path) -> None:
 
 
 def test_plain_shapes_are_written_as_they_are_made(tmp_path: Path) -> None:
-    write_generated("shapes", tmp_path / "set", 2, seed=3, size=32, validation=0.5, plain=True)
+    write_generated("shapes", tmp_path / "set", 2, seed=3, size=32, val_fraction=0.5, plain=True)
     image, mask = open_dataset(tmp_path / "set", split="train").load(0)
     made = generate("shapes", 0, 3, 32, plain=True)
     assert np.array_equal(image, made[0])
@@ -62,10 +62,10 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "validation", "words"),
+    ("count", "size", "fraction", "words"),
     [(1, 32, 0.2, "leave none"), (5, 8, 0.2, "image size 8"), (5, 32, 0.0, "between 0 and 1")],
 )
-def test_impossible_sets(tmp_path: Path, count: int, size: int, validation: float, words: str) -> None:
+def test_impossible_sets(tmp_path: Path, count: int, size: int, fraction: float, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        write_generated("squares", tmp_path / "made", count, seed=0, size=size, validation=validation)
+        write_generated("squares", tmp_path / "made", count, seed=0, size=size, val_fraction=fraction)
     assert not (tmp_path / "made").exists()

@@ -51,7 +51,7 @@ def pair(root: Path, *, numbered: bool = True) -> Dataset:
 
 
 def test_stage_1_labels_one_object_and_centres_it(tmp_path: Path) -> None:
-    found = training_boxes(pair(tmp_path), Curriculum(stage=1, box_size=36, least_object=5), {}, 0)
+    found = training_boxes(pair(tmp_path), Curriculum(stage=1, box_size=36, min_object_size=5), {}, 0)
     assert [e.window for e in found.examples] == [Window(3, 1, 12, 12), Window(3, 12, 12, 5), Window(2, 20, 7, 7)]
     assert len(found.names) == len(found) == 3
     assert found.names[0] == "a@3,1+12x12"
@@ -67,7 +67,7 @@ def test_stage_1_labels_one_object_and_centres_it(tmp_path: Path) -> None:
 
 def test_ignored_pixels_stay_ignored_and_so_is_what_lies_beyond(tmp_path: Path) -> None:
     dataset = pair(tmp_path)
-    found = training_boxes(dataset, Curriculum(stage=1, box_size=40, context=4.0), {}, 0)
+    found = training_boxes(dataset, Curriculum(stage=1, box_size=40, box_context=4.0), {}, 0)
     image, mask = found.load(0)
     assert found.examples[0].window == Window(-11, -13, 40, 40)
     assert (mask[16 + 11, 13:] == 255).all()
@@ -99,7 +99,7 @@ def test_numbered_objects_and_boxes_agree(shapes: Path, stage: int) -> None:
 
 def test_stage_2_takes_boxes_that_overlap_an_object_and_labels_everything(shapes: Path) -> None:
     dataset, boxes = open_dataset(shapes), boxes_of(shapes)
-    c = Curriculum(stage=2, box_size=40, context=1.0, least_overlap=0.6, boxes_per_object=3)
+    c = Curriculum(stage=2, box_size=40, box_context=1.0, min_iou=0.6, boxes_per_object=3)
     found = training_boxes(dataset, c, boxes, 0)
     several = 0
     for index, example in list(enumerate(found.examples))[::7]:
@@ -110,7 +110,7 @@ def test_stage_2_takes_boxes_that_overlap_an_object_and_labels_everything(shapes
         mask = found.load(index)[1]
         several += len(set(np.unique(mask)) - {0, 255}) > 1
     assert several > 10
-    lax = training_boxes(dataset, Curriculum(stage=2, least_overlap=0.3), boxes, 0)
+    lax = training_boxes(dataset, Curriculum(stage=2, min_iou=0.3), boxes, 0)
     assert len(set(lax.examples)) > len(set(found.examples))
 
 
@@ -161,7 +161,7 @@ def test_validation_has_one_box_an_object(shapes: Path, curriculum: Curriculum) 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     dataset = pair(tmp_path)
-    with pytest.raises(UserError, match=r"^--stage 1: no image has an object.*50 pixels; lower --least-object"):
-        training_boxes(dataset, Curriculum(stage=1, least_object=50), {}, 0)
+    with pytest.raises(UserError, match=r"^--stage 1: no image has an object.*50 pixels; lower --min-object-size"):
+        training_boxes(dataset, Curriculum(stage=1, min_object_size=50), {}, 0)
     with pytest.raises(UserError, match="--stage 2: no image"):
-        validation_boxes(dataset, Curriculum(stage=2, least_object=50), 32, {})
+        validation_boxes(dataset, Curriculum(stage=2, min_object_size=50), 32, {})

@@ -417,9 +417,9 @@ def test_comparing_leaves_no_memory(cores):
     assert fast._trial is None
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("bad", [Array, FrozenMask, FrozenGradient, FrozenLearning, HiddenCounting])
-def test_the_layer_at_fault_is_named_among_others(cores, bad, recompute):
+def test_the_layer_at_fault_is_named_among_others(cores, bad, checkpointing):
     cores(2)
 
     def build():
@@ -429,7 +429,7 @@ def test_the_layer_at_fault_is_named_among_others(cores, bad, recompute):
             net.add(name, layer)
         net.add("score", Conv2d(8, 2, 3, padding=1))
         net.add("last", Own())
-        net.recompute = recompute and bad is not HiddenCounting  # which has no forward_again
+        net.activation_checkpointing = checkpointing and bad is not HiddenCounting  # which has no forward_again
         return stirred(net).train()
 
     net, twin = build(), build()

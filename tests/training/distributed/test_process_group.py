@@ -272,8 +272,8 @@ def assert_same_run(found, expected):
 RUNS = {
     "plain": {"batch_size": 4},
     "fewer images than ranks": {"batch_size": 3, "val": source(1, 32, 32, first=100)},
-    "accumulate": {"batch_size": 3, "accumulate": 2},
-    "image by image": {"batch_size": 3, "mixed_statistics": True},
+    "gradient accumulation": {"batch_size": 3, "gradient_accumulation": 2},
+    "image by image": {"batch_size": 3, "per_image_bn": True},
     "border": {"batch_size": 3, "border_weights": BorderWeights(10, 3)},
 }
 
