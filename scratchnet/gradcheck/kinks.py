@@ -12,11 +12,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from scratchnet.arrays import Array, to_host
+from scratchnet.engine.cpu.blocks import Block
 from scratchnet.gradcheck.report import Decisions
 from scratchnet.layers import BatchNorm2d, Layer, MaxPool2d, ReLU
 from scratchnet.layers.builtin import builtin_base
 from scratchnet.layers.pooling import OBSERVER
-from scratchnet.ops.geometry import Block
 from scratchnet.ops.pooling import Switches
 
 ROUNDING = 64 * float(np.finfo(np.float64).eps)

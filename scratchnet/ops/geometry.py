@@ -1,8 +1,8 @@
 """Size arithmetic: how kernels, strides and paddings map one grid onto another.
 
 Every windowed operation (convolution, pooling, their transposes) visits the same pairs of grid points: output row ``o``
-and kernel row ``i`` read input row ``o·s + i·d − p``. The functions here compute the number of output rows, the output
-rows that read inside the input for a given ``i``, and the blocks that a large map is cut into.
+and kernel row ``i`` read input row ``o·s + i·d − p``. The functions here compute the number of output rows, and the
+output rows that read inside the input for a given ``i``.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from operator import index
 from typing import Any, TypeAlias
 
 from scratchnet.arrays import Array
-from scratchnet.engine.modes import is_whole
 
 Pair: TypeAlias = tuple[int, int]
 
@@ -137,47 +136,3 @@ class ConvSpec:
         """Return (oh, ow) for an ``h × w`` input."""
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.kernel, self.stride, self.padding, self.dilation
         return windows(h, kh, sh, ph, dh), windows(w, kw, sw, pw, dw)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A box of output positions: images ``n0 … n1−1``, rows ``r0 … r1−1``, columns ``c0 … c1−1``."""
-
-    n0: int
-    n1: int
-    r0: int
-    r1: int
-    c0: int
-    c1: int
-
-
-GPU_ROOM = 256
-"""Scratch memory on a GPU, as a multiple of that for a CPU core's cache."""
-
-
-def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
-    """Cut ``n`` maps of ``oh × ow`` positions into boxes of at most ``limit`` positions (at least one).
-
-    A box holds whole images if several fit, else rows of one image, else part of one row, so that the scratch memory of
-    an operation that works box by box does not grow with the image. All boxes have about the same size, and there are
-    at least ``parts`` of them if possible, so that this many threads can work.
-    """
-    if n == 0:
-        return []
-    limit *= GPU_ROOM if is_whole() else 1
-    limit = max(1, min(limit, -(-n * oh * ow // parts)))
-    columns = _even(ow, limit)
-    rows = _even(oh, limit // columns)
-    images = _even(n, limit // (rows * columns)) if rows == oh else 1
-    return [
-        Block(n0, min(n, n0 + images), r0, min(oh, r0 + rows), c0, min(ow, c0 + columns))
-        for n0 in range(0, n, images)
-        for r0 in range(0, oh, rows)
-        for c0 in range(0, ow, columns)
-    ]
-
-
-def _even(total: int, most: int) -> int:
-    """Return the size of equal pieces of ``total``, at most ``most`` each."""
-    pieces = -(-total // max(1, min(total, most)))
-    return -(-total // pieces)

@@ -24,13 +24,14 @@ from functools import partial
 
 from scratchnet.arrays import Array, get_array_module, on_gpu
 from scratchnet.engine.capture import record_call
+from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, thread_count
 from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.engine.modes import is_textbook, is_whole
 from scratchnet.ops.activation import relu_backward
-from scratchnet.ops.geometry import Block, Pair, Tap, blocks, pair, tap, windows
+from scratchnet.ops.geometry import Pair, Tap, pair, tap, windows
 from scratchnet.ops.selection import keep_where_equal, keep_where_positive
 
 CHUNK_BYTES = 1 << 19

@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 
+from scratchnet.engine.cpu.blocks import Block
 from scratchnet.gradcheck import (
     Case,
     Problem,
@@ -26,7 +27,6 @@ from scratchnet.gradcheck import (
 from scratchnet.layers import Add, BatchNorm2d, Conv2d, Dropout, Layer, ReLU
 from scratchnet.layers.base import Buffer, Parameter
 from scratchnet.network import Network
-from scratchnet.ops.geometry import Block
 from scratchnet.ops.normalization import batch_norm_fixed_backward
 from scratchnet.ops.resampling import upsample_bilinear
 from tests.compare import numbers

@@ -10,10 +10,11 @@ Reference: Howard et al., "MobileNets" (2017), section 3.1.
 from collections.abc import Iterator, Sequence
 
 from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.channel_sums import sum_rows
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
-from scratchnet.ops.geometry import Block, ConvSpec, Pair, Tap, blocks, tap
+from scratchnet.ops.geometry import ConvSpec, Pair, Tap, tap
 
 CHUNK_BYTES = 1 << 19
 """Size of the rows that are processed together."""

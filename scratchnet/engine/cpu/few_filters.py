@@ -13,10 +13,11 @@ The gradient with respect to the weight copies the few channels of dy instead of
 from collections.abc import Sequence
 
 from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.im2col import columns
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
-from scratchnet.ops.geometry import Block, ConvSpec, Pair, blocks, tap
+from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
 SCRATCH_BYTES = 2 << 20
 """Size of the products that are held at one time."""

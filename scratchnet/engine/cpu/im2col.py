@@ -17,11 +17,12 @@ Reference: Chellapilla, Puri, Simard, "High performance convolutional neural net
 from collections.abc import Sequence
 
 from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.engine.modes import is_textbook
-from scratchnet.ops.geometry import Block, ConvSpec, Pair, blocks, tap
+from scratchnet.ops.geometry import ConvSpec, Pair, tap
 from scratchnet.ops.shape import row_of
 
 SCRATCH_BYTES = 1 << 20

@@ -39,11 +39,12 @@ from math import ceil, prod
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu import winograd_transforms
+from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.cpu.winograd_transforms import ALL, Matrices
 from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.ops.geometry import Block, Pair, blocks
+from scratchnet.ops.geometry import Pair
 
 SCRATCH_BYTES = 2 << 20
 """Size of the transformed tiles of a block; about what a core's cache holds."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchnet.engine.cpu import im2col, winograd, winograd_transforms
-from scratchnet.ops import geometry
+from scratchnet.engine.cpu.blocks import blocks
 from scratchnet.ops.convolution import _turn, conv2d_backward
 from scratchnet.ops.geometry import ConvSpec
 from scratchnet.ops.transposed import conv_transpose2d_backward
@@ -89,9 +89,7 @@ def test_any_geometry(n, h, w, c, c_out, padding, tile, scratch):
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 7, 100])
 def test_blocks_smaller_than_the_map(monkeypatch, tile, limit):
     """Blocks of a few tiles: pieces of a row of tiles, whole rows, whole images."""
-    monkeypatch.setattr(
-        winograd, "blocks", lambda n, rows, columns, most, parts: geometry.blocks(n, rows, columns, limit)
-    )
+    monkeypatch.setattr(winograd, "blocks", lambda n, rows, columns, most, parts: blocks(n, rows, columns, limit))
     for padding in ((0, 0), (1, 1), (2, 2), (0, 2)):
         check(*problem((3, 10, 13, 2), 3, padding), padding, tile)
 
@@ -101,8 +99,8 @@ def test_little_scratch_memory_makes_many_blocks(monkeypatch, tile):
     counts = []
 
     def counting(*grid):
-        counts.append(len(geometry.blocks(*grid)))
-        return geometry.blocks(*grid)
+        counts.append(len(blocks(*grid)))
+        return blocks(*grid)
 
     monkeypatch.setattr(winograd, "blocks", counting)
     winograd.conv3x3(x, weight, None, (1, 1), tile)

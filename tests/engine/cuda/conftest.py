@@ -46,10 +46,10 @@ def kernels(request, monkeypatch):
     monkeypatch.setattr(compiled, "_kernel", kernel)
     monkeypatch.setattr(gemm, "_address", lambda array: array.ctypes.data)
     monkeypatch.setattr(gemm, "_cublas", lambda: (cublas, cublas.get_cublas_handle()))
-    pool = Guarded()
-    with pool.using(pool):
+    guarded = Guarded()
+    with pool.using(guarded):
         yield
-    pool.check()
+    guarded.check()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.engine.cuda import shim
 from tests.processes import environment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @cache

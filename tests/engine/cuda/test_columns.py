@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from scratchnet.engine.cpu import im2col
+from scratchnet.engine.cpu.blocks import Block
 from scratchnet.engine.cuda import columns as cuda
 from scratchnet.engine.cuda import compiled
-from scratchnet.ops.geometry import Block, ConvSpec
+from scratchnet.ops.geometry import ConvSpec
 from tests.compare import assert_close, numbers
 from tests.engine.cuda import shim
 
