@@ -26,7 +26,7 @@ needs_mpi = pytest.mark.skipif(
 
 BREAKING = """
 import os, signal, sys
-from scratchnet import cli
+from scratchnet.cli import main as cli
 from scratchnet.training import run
 
 step = run.gradient
