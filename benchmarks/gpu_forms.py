@@ -20,7 +20,7 @@ import cupy
 import gpu_peers
 import numpy as np
 
-from scratchnet.bench.machine import occasion
+from benchmarks.harness.machine import occasion
 from scratchnet.engine.cuda import convolution, forms
 from scratchnet.engine.cuda.forms import Algorithm, Thresholds
 from scratchnet.engine.modes import MatrixPrecision, matrix_precision

@@ -14,8 +14,8 @@ from statistics import median
 
 import numpy as np
 
-from scratchnet.bench.cases import network_case
-from scratchnet.bench.contestants import make_batch, started
+from benchmarks.harness.implementations import make_batch, started
+from benchmarks.harness.network_cases import network_case
 from scratchnet.data import share_of
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import computing

@@ -14,9 +14,9 @@ import sys
 from statistics import median
 from time import perf_counter
 
-from scratchnet.bench.cases import network_case
-from scratchnet.bench.contestants import OurStep, build_torch, make_batch, started
-from scratchnet.bench.processes import forget_highest, highest_above_now, memory_bytes
+from benchmarks.harness.implementations import OurStep, build_torch, make_batch, started
+from benchmarks.harness.network_cases import network_case
+from benchmarks.harness.processes import forget_highest, highest_above_now, memory_bytes
 from scratchnet.engine.memory.system import keep_freed_memory
 from scratchnet.layers import BatchNorm2d
 

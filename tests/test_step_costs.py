@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from scratchnet.bench.cases import network_case
-from scratchnet.bench.contestants import build_ours
-from scratchnet.bench.step import step_flops
+from benchmarks.harness.implementations import build_ours
+from benchmarks.harness.network_cases import network_case
+from benchmarks.harness.step import step_flops
 from scratchnet.engine.cpu import threads
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.network.summary import summarize

@@ -78,7 +78,7 @@ def fish_script() -> str:
     """Return the script for fish, which shows what a flag is for, too."""
     known = known_words()
     lines = ["complete -c scratchnet -n __fish_use_subcommand -f -a " + shlex.quote(" ".join(known[""]))]
-    for group in ("bench", "data"):
+    for group in dict.fromkeys(command.split()[0] for command in FORMS if " " in command):
         condition = f"__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from {' '.join(known[group])}"
         lines.append(f"complete -c scratchnet -n '{condition}' -f -a '{' '.join(known[group])}'")
     for command in FORMS:

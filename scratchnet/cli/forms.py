@@ -2,6 +2,8 @@
 
 import importlib
 
+from scratchnet.cli.bench import HARNESS
+
 FORMS = {
     "demo": "demo:DemoArguments",
     "train": "train:TrainArguments",
@@ -11,19 +13,23 @@ FORMS = {
     "export": "export:ExportArguments",
     "models": "models:ModelsArguments",
     "gradcheck": "gradcheck:GradcheckArguments",
-    "bench ops": "bench_arguments:OpsArguments",
-    "bench step": "bench_arguments:StepArguments",
-    "bench segment": "bench_arguments:SegmentArguments",
-    "bench peers": "bench_arguments:PeersArguments",
     "data make": "data:MakeArguments",
     "data check": "data:FolderArguments",
     "data weights": "data:WeightsArguments",
     "completion": "completion:CompletionArguments",
 }
 
+if HARNESS.is_dir():
+    FORMS |= {
+        "bench ops": "benchmarks.harness.arguments:OpsArguments",
+        "bench step": "benchmarks.harness.arguments:StepArguments",
+        "bench segment": "benchmarks.harness.arguments:SegmentArguments",
+        "bench peers": "benchmarks.harness.arguments:PeersArguments",
+    }
+
 
 def form(command: str) -> type:
     """Return the dataclass of a command of one or two words."""
     module, _, name = FORMS[command].partition(":")
-    found: type = getattr(importlib.import_module(f"scratchnet.cli.{module}"), name)
+    found: type = getattr(importlib.import_module(module if "." in module else f"scratchnet.cli.{module}"), name)
     return found

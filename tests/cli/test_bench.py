@@ -1,10 +1,15 @@
 import importlib.util
 import json
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from scratchnet.bench.timing import Method
+import scratchnet
+from benchmarks.harness.timing import Method
 from scratchnet.engine.cpu.threads import thread_count
 
 TINY = ["--model", "squares", "--width", "4", "--size", "16", "--quick"]
@@ -13,8 +18,8 @@ TINY = ["--model", "squares", "--width", "4", "--size", "16", "--quick"]
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     """One block of one call, and small matrices for the ceiling."""
-    monkeypatch.setattr("scratchnet.bench.session.QUICK", Method(1, 0.0, 0.0, 0))
-    monkeypatch.setattr("scratchnet.bench.session.SIDES", (64,))
+    monkeypatch.setattr("benchmarks.harness.session.QUICK", Method(1, 0.0, 0.0, 0))
+    monkeypatch.setattr("benchmarks.harness.session.SIDES", (64,))
     monkeypatch.setenv("SCRATCHNET_THREADS", "1")
 
 
@@ -75,7 +80,7 @@ def test_segmenting(call, alone, tmp_path):
 
 
 def test_peers_that_are_missing_are_named(call, monkeypatch):
-    monkeypatch.setattr("scratchnet.cli.bench.installed", list)
+    monkeypatch.setattr("benchmarks.harness.command.installed", list)
     code, said, err = call("bench", "peers", "--quick")
     assert (code, err) == (0, "")
     assert said.splitlines() == [
@@ -114,7 +119,7 @@ def test_what_cannot_be_measured(call, words, error):
 
 @pytest.mark.parametrize("words", [["ops"], ["step"], ["segment"]], ids=" ".join)
 def test_a_file_that_cannot_be_written_shows_before_measuring(call, words, tmp_path, monkeypatch):
-    monkeypatch.setattr("scratchnet.cli.bench.open_session", None)  # called, it would end in a TypeError
+    monkeypatch.setattr("benchmarks.harness.command.open_session", None)  # called, it would end in a TypeError
     (tmp_path / "file").write_text("mine")
     for name, error in (("file/a.json", "file/a.json: cannot be written"), (".", "is a folder, expected the name")):
         code, said, err = call("bench", *words, "--json", tmp_path / name)
@@ -127,3 +132,37 @@ def test_a_file_that_cannot_be_written_shows_before_measuring(call, words, tmp_p
 def test_help(call):
     assert call("bench")[1] == call("bench", "--help")[1]
     assert "scratchnet bench step" in call("bench")[1]
+
+
+def test_the_installed_package_says_where_the_benchmarks_are(call, monkeypatch, tmp_path):
+    monkeypatch.setattr("scratchnet.cli.bench.HARNESS", tmp_path / "benchmarks" / "harness")
+    code, said, err = call("bench", "step")
+    assert (code, said) == (2, "")
+    assert err == (
+        "scratchnet: error: the installed package has no benchmarks; run `python -m benchmarks` in a clone of the "
+        "repository\n"
+    )
+
+
+def test_from_the_clone_without_the_command(tmp_path):
+    clone = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "ops", "--help"], cwd=clone, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("usage: scratchnet bench ops ")
+
+
+def test_a_wheel_alone_completes_its_own_commands(tmp_path):
+    """The package without the folder ``benchmarks`` beside it."""
+    shutil.copytree(
+        Path(scratchnet.__file__).parent, tmp_path / "scratchnet", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for words, said in (
+        (["completion", "fish"], "-a 'demo train"),
+        (["completion", "bash"], "data)"),
+        (["--help"], "  bench "),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "scratchnet", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert said in done.stdout

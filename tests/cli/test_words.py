@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from scratchnet.cli import bench, data
+from benchmarks.harness import command as bench
+from scratchnet.cli import data
 from scratchnet.cli.completion import known_words
 from scratchnet.cli.flags import flag_name, flags_of
 from scratchnet.cli.forms import FORMS, form

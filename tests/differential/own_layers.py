@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from benchmarks.harness import torch_network as torch_twin
 from scratchnet import layers
-from scratchnet.bench import torch_twin
 
 
 class LeakyReLU(layers.ReLU):

@@ -5,8 +5,8 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks.harness import torch_network as torch_twin
 from scratchnet import layers
-from scratchnet.bench import torch_twin
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from tests.differential.arrays import laid_out
 from tests.differential.judging import agree, working

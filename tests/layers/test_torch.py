@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from benchmarks.harness.torch_network import RULES, TorchTwin, parameter_values
 from scratchnet import layers
-from scratchnet.bench.torch_twin import RULES, TorchTwin, parameter_values
 from tests.compare import distinct, numbers
 from tests.layer_cases import CASES, EVEN, ODD, C, prepared
 from tests.torch_layouts import maps, planes

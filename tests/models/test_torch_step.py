@@ -7,7 +7,7 @@ rounding of the first can move a switch of the second.
 import numpy as np
 import pytest
 
-from scratchnet.bench.torch_twin import TorchTwin, parameter_values
+from benchmarks.harness.torch_network import TorchTwin, parameter_values
 from scratchnet.layers import Dropout
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
