@@ -3,7 +3,7 @@
     python benchmarks/gpu_forms.py forms.json --use
 
 The thresholds are those with which the forms that are chosen take the least time, next to the quickest form of each
-layer, over all layers. With ``--use`` they become the package's table, ``scratchnet/ops/cuda/forms.json``. In the
+layer, over all layers. With ``--use`` they become the package's table, ``engine/cuda/conv_algorithm.json``. In the
 output an asterisk marks what the present table chooses. The implicit form has no gradient by the weight of its own:
 that column has the one by products. cuDNN's times stand beside ours where PyTorch is installed.
 """
@@ -21,8 +21,8 @@ import gpu_peers
 import numpy as np
 
 from benchmarks.harness.machine import occasion
-from scratchnet.engine.cuda import convolution, forms
-from scratchnet.engine.cuda.forms import Algorithm, Thresholds
+from scratchnet.engine.cuda import conv_algorithm, convolution
+from scratchnet.engine.cuda.conv_algorithm import Algorithm, Thresholds
 from scratchnet.engine.modes import MatrixPrecision, matrix_precision
 from scratchnet.ops.geometry import ConvSpec
 
@@ -41,11 +41,11 @@ PRECISIONS: tuple[MatrixPrecision, ...] = ("float32", "tf32", "bf16")
 NEVER = 1 << 30
 
 TRIED = {
-    "winograd_channels": (32, 8, 16, 64, 128, 256, NEVER),
-    "winograd_tiles": (256, 1, 128, 1024),
-    "implicit_channels": (64, 0, 4, 8, 16, 32, 128),
-    "implicit_tiles": (264, 1, 32, 128),
-    "shifted_numbers": (24, 0, 48, 96, 192, 768, NEVER),
+    "min_winograd_channels": (32, 8, 16, 64, 128, 256, NEVER),
+    "min_winograd_tiles": (256, 1, 128, 1024),
+    "max_implicit_channels": (64, 0, 4, 8, 16, 32, 128),
+    "min_implicit_tiles": (264, 1, 32, 128),
+    "min_shifted_elements": (24, 0, 48, 96, 192, 768, NEVER),
 }
 """Thresholds to choose from; the estimated one first, which wins where others do no better."""
 
@@ -74,7 +74,7 @@ def main():
     print(json.dumps(content["thresholds"], indent=1))
     if arguments.use:
         write(
-            Path(forms.__file__).with_name(forms.TABLE),
+            Path(conv_algorithm.__file__).with_name(conv_algorithm.TABLE),
             {key: value for key, value in content.items() if key != "rows"},
         )
 
@@ -149,7 +149,7 @@ def taken(layer, times, given):
     """Return the time of a layer's three products in the forms that the thresholds choose."""
     n, size, c, c_out = layer
     there, back = (chosen(n, size, *channels, given) for channels in ((c, c_out), (c_out, c)))
-    by_weight = forms.choose_products(CONV, c, given) if there is Algorithm.IMPLICIT else there
+    by_weight = conv_algorithm.choose_products(CONV, c, given) if there is Algorithm.IMPLICIT else there
     return times[there][0] + times[by_weight][1] + times[back][2]
 
 
@@ -157,7 +157,7 @@ def chosen(n, size, c, c_out, given):
     """Return the form that the thresholds choose."""
     x = np.broadcast_to(np.float32(0), (n, size, size, c))  # shapes without memory
     weight = np.broadcast_to(np.float32(0), (3, 3, c, c_out))
-    return forms.choose(x, weight, CONV, (size, size), (size, size), False, given)
+    return conv_algorithm.choose(x, weight, CONV, (size, size), (size, size), False, given)
 
 
 def quickest(times):

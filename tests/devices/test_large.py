@@ -6,7 +6,7 @@ import pytest
 from scratchnet.arrays import to_host
 from scratchnet.engine.cpu import channel_sums
 from scratchnet.engine.cuda import convolution
-from scratchnet.engine.cuda.forms import Algorithm
+from scratchnet.engine.cuda.conv_algorithm import Algorithm
 from scratchnet.engine.device import array_module
 from scratchnet.engine.modes import matrix_precision, precise, textbook
 from scratchnet.ops import losses, normalization

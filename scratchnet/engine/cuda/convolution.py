@@ -1,4 +1,4 @@
-"""Convolution on a GPU: forward and both gradients, in the form that suits the layer (:mod:`.forms`).
+"""Convolution on a GPU: forward and both gradients, in the form that suits the layer (:mod:`.conv_algorithm`).
 
 All forms but one are matrix products of one kind or another; depthwise convolution, a group a channel, is a loop over
 the window (``depthwise.cu``). The gradient by the input at stride 1 is a convolution again, with the turned kernel, and
@@ -9,7 +9,7 @@ from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cuda import depthwise, implicit, shifted, winograd
 from scratchnet.engine.cuda.columns import col2im, im2col
 from scratchnet.engine.cuda.compiled import in_turns
-from scratchnet.engine.cuda.forms import Algorithm, choose, choose_products, thresholds
+from scratchnet.engine.cuda.conv_algorithm import Algorithm, choose, choose_products, thresholds
 from scratchnet.engine.cuda.gemm import product, product_over_rows
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.convolution import check_channels

@@ -21,8 +21,8 @@ from benchmarks.harness.step_results import Evidence
 from benchmarks.harness.torch_network import TorchTwin, parameter_values
 from scratchnet.cli.main import main
 from scratchnet.engine import dispatch
-from scratchnet.engine.cuda import compiled, convolution, forms
-from scratchnet.engine.cuda.forms import Algorithm
+from scratchnet.engine.cuda import compiled, conv_algorithm, convolution
+from scratchnet.engine.cuda.conv_algorithm import Algorithm
 from scratchnet.engine.modes import matrix_precision, matrix_precision_in_use
 from tests.engine.cuda import shim
 from tests.standin import kernels
@@ -173,7 +173,7 @@ def script(device, monkeypatch):
     monkeypatch.syspath_prepend(str(folder))
     loaded = runpy.run_path(str(folder / "gpu_forms.py"))
     yield loaded["main"].__globals__
-    forms.table.cache_clear()
+    conv_algorithm.table.cache_clear()
 
 
 def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, monkeypatch, tmp_path, capsys):
@@ -181,11 +181,11 @@ def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, m
     if not shim.has_compiler():
         pytest.skip("no g++ to compile the kernels with")
     kernels.install(standin, monkeypatch)
-    monkeypatch.setattr(forms, "__file__", str(tmp_path / "forms.py"))
-    monkeypatch.setattr(forms, "files", lambda package: tmp_path)
-    for name in ("forms.json", "implicit.cu"):
+    monkeypatch.setattr(conv_algorithm, "__file__", str(tmp_path / "conv_algorithm.py"))
+    monkeypatch.setattr(conv_algorithm, "files", lambda package: tmp_path)
+    for name in ("conv_algorithm.json", "implicit.cu"):
         (tmp_path / name).write_text((Path(compiled.__file__).parent / name).read_text())
-    forms.table.cache_clear()
+    conv_algorithm.table.cache_clear()
     times = {Algorithm.IMPLICIT: 3, Algorithm.SHIFTED: 2, Algorithm.WINOGRAD: 1, Algorithm.COLUMNS: 4}
 
     def milliseconds(call):
@@ -215,22 +215,22 @@ def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, m
         assert shapes[:3] == [(1, 9, 4, 4), (9, 8, 3, 3), (1, 8, 4, 4)]
         assert len(content["rows"]) == 2 * 3 * (4 + 2)
     assert content["gpu"] == "no GPU"
-    forms.table.cache_clear()
-    assert forms.table().gpu == "no GPU"
+    conv_algorithm.table.cache_clear()
+    assert conv_algorithm.table().gpu == "no GPU"
     x, weight = np.empty((1, 4, 4, 8), np.float32), np.empty((3, 3, 8, 9), np.float32)
     for precision, form in (("float32", Algorithm.WINOGRAD), ("tf32", Algorithm.COLUMNS), ("bf16", Algorithm.SHIFTED)):
         with matrix_precision(precision):
-            assert forms.choose(x, weight, script["CONV"], (4, 4), (4, 4), False) is form
+            assert conv_algorithm.choose(x, weight, script["CONV"], (4, 4), (4, 4), False) is form
 
 
 def test_the_package_says_that_its_table_is_an_estimate_until_a_gpu_has_written_it():
-    content = json.loads((Path(compiled.__file__).parent / forms.TABLE).read_text(encoding="utf-8"))
+    content = json.loads((Path(compiled.__file__).parent / conv_algorithm.TABLE).read_text(encoding="utf-8"))
     if content["gpu"] is None:
         assert content["about"].startswith("An estimate")
-        assert "As long as it names no GPU it is an estimate" in forms.__doc__
+        assert "As long as it names no GPU it is an estimate" in conv_algorithm.__doc__
     else:
         assert content["about"].startswith(f"Measured on {content['gpu']}")
-    assert list(forms.Table.of(content).thresholds) == ["float32", "tf32", "bf16"]
+    assert list(conv_algorithm.Table.of(content).thresholds) == ["float32", "tf32", "bf16"]
 
 
 def test_a_process_that_fails_is_told_by_its_last_words():
