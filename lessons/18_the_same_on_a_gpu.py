@@ -204,7 +204,7 @@ print(leaky(np.array([-1, 2], np.float32)))
 
 # %%
 # Three rules apply. All arrays of an operation are on the same device, and nothing is copied between devices
-# implicitly. Where array code is slow on a GPU, ``ops/cuda/`` has a kernel with the same arguments, which
+# implicitly. Where array code is slow on a GPU, ``engine/cuda/`` has a kernel with the same arguments, which
 # ``scratchnet.engine.dispatch`` finds by name. And a result must not depend on the device, except for rounding.
 #
 # Memory traffic is the cost

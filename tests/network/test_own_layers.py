@@ -313,7 +313,7 @@ def test_layers_are_told_apart_by_identity(make, checkpointing):
     np.testing.assert_array_equal(gradients(make), gradients(Leaky))
 
 
-@pytest.mark.parametrize("name", ["forward_again", "output_shape", "keep", "take"])
+@pytest.mark.parametrize("name", ["forward_again", "output_shape", "save_for_backward", "take_saved"])
 def test_a_class_with_any_method_replaced_is_not_fused(monkeypatch, name):
     net = Network(3)
     net.add("norm", BatchNorm2d(3))

@@ -246,7 +246,7 @@ def test_a_fork_of_the_leader_does_not_send_the_processes_home():
 
 ORPHANS = """
 import os, signal, sys, threading
-from scratchnet import crew
+from scratchnet.engine.capture import worker_processes as crew
 crew._PATIENCE = 0.1
 program = crew.Program()
 program.stages = [[[lambda: None]] * 3]

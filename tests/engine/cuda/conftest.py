@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from scratchnet.engine.cuda import compiled, gemm
-from scratchnet.engine.memory import pool
+from scratchnet.engine.memory import pool as pool_module
 from tests.engine.cuda import cublas, sanitizer, shim
 
 
-class Guarded(pool.Pool):
+class Guarded(pool_module.Pool):
     """Memory with a border of NaN on both sides, which must not be written, and NaN inside until it is."""
 
     border = 64
@@ -47,7 +47,7 @@ def kernels(request, monkeypatch):
     monkeypatch.setattr(gemm, "_address", lambda array: array.ctypes.data)
     monkeypatch.setattr(gemm, "_cublas", lambda: (cublas, cublas.get_cublas_handle()))
     guarded = Guarded()
-    with pool.using(guarded):
+    with pool_module.using(guarded):
         yield
     guarded.check()
 

@@ -166,14 +166,14 @@ def test_the_dtype_is_that_of_the_example():
 
 @pytest.mark.parametrize("size", [LARGE, LARGE + 1, 100_000, 1_000_003, (1 << 20) - 1, 1 << 20, 123_456_789])
 def test_little_of_a_block_is_wasted(size):
-    assert size <= pool._size_class(size) <= size * 1.125
+    assert size <= pool_module._size_class(size) <= size * 1.125
 
 
 def test_there_are_few_sizes():
     """Eight a doubling: sizes that differ by little meet in one."""
-    sizes = {pool._size_class(size) for size in range(LARGE, 2 * LARGE)}
+    sizes = {pool_module._size_class(size) for size in range(LARGE, 2 * LARGE)}
     assert len(sizes) <= 9
-    assert all(pool._size_class(size) == size for size in sizes)
+    assert all(pool_module._size_class(size) == size for size in sizes)
 
 
 def test_idle_memory_is_let_go_when_nobody_asks_for_its_size(pool, monkeypatch):

@@ -32,8 +32,8 @@ def drawn(monkeypatch):
             super().matrix(at, values, roles, title, shown, frame, tints)
             frames[-1][title.split(":")[0].split(",")[0]] = (values, roles, shown, frame)
 
-    for module in ("sliding", "stamping"):
-        monkeypatch.setattr(f"scratchnet.visualization.{module}.Sheet", Watched)
+    for module in ("convolution", "conv_transpose"):
+        monkeypatch.setattr(f"scratchnet.visualization.animation.{module}.Sheet", Watched)
     return frames
 
 
