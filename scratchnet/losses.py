@@ -107,7 +107,7 @@ class PixelLoss:
         pixel_weights : (n, h, w) or None
         share : Share or None
             From :meth:`shares`, if the update accumulates several batches; None if the batch is the only one.
-        over_ranks : SumOverRanks or None
+        over_ranks : AllReduce or None
             Given if processes share the batch. Dice is then computed over the whole batch, and the returned losses add
             up to its loss.
 
@@ -174,7 +174,7 @@ class PixelLoss:
         targets : sequence of (n, h, w)
         pixel_weights : sequence of (n, h, w) or None
             One for each target.
-        over_ranks : SumOverRanks or None
+        over_ranks : AllReduce or None
             Given if processes share each of the batches.
         """
         if self.normalization == "sum":

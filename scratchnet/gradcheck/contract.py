@@ -184,7 +184,7 @@ def _needs_no_dx(subject: Subject, dy: Array, first: Outcome) -> Iterator[str]:
     subject.without_dx(subject.send(dy))
     learned = {name: to_host(parameter.grad) for name, parameter in subject.parameters.items()}
     if names := _different(learned, first.gradients):
-        yield f"the gradient of {names} is wrong where no gradient of the input is wanted (need_dx is False)"
+        yield f"the gradient of {names} is wrong where no gradient of the input is wanted (needs_input_grad is False)"
 
 
 LAYOUTS: dict[str, Callable[[Array], Array]] = {

@@ -292,7 +292,7 @@ class Network(Owner):
         ----------
         dy : as the last forward's output
             Gradient of the loss by the output.
-        need_dx : bool
+        needs_input_grad : bool
             Whether the gradient by the image is wanted.
         add : bool
             False puts the gradients in the place of those that are there. That is what :meth:`zero_grad` and adding

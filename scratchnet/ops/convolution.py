@@ -156,10 +156,10 @@ def conv2d_backward(
         Gradient of the loss with respect to the convolution's output.
     x, weight, stride, padding, dilation, groups, precise
         As given to :func:`conv2d`.
-    need_dx : bool
+    needs_input_grad : bool
         Whether to compute ``dx``; if False, None is returned for it. The first layer of a network does not need it,
         which saves a third of the work.
-    need_dbias : bool
+    needs_bias_grad : bool
         Likewise for ``dbias``.
     out : (kh, kw, c_in / groups, c_out) or None
         Array that ``dweight`` may be written to; ``out`` itself is then returned. Only large kernels use it, others

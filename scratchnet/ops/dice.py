@@ -34,7 +34,7 @@ def dice_loss(
         0 for ignored pixels. Other values are not used as weights, because the measure is a ratio.
     smooth : float
         The smoothing s.
-    over_ranks : SumOverRanks or None
+    over_ranks : AllReduce or None
         Given if ``logits`` is one process's share of the batch; D is then computed over the whole batch.
 
     Returns

@@ -39,7 +39,7 @@ def shared_batch_norm(
         The share; n may differ between processes.
     gamma, beta : (c,)
         Scale and shift.
-    over_ranks : SumOverRanks
+    over_ranks : AllReduce
     eps : float
         Added to the variance.
     relu : bool
@@ -76,7 +76,7 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: AllReduce) -> tuple[Ar
         n·μ, n·(σ² + μ²) and n of this process's share, or zeros if it has none; replaced by the whole batch's in place.
     dtype
         Dtype of the results.
-    over_ranks : SumOverRanks
+    over_ranks : AllReduce
     """
     c = len(sums) // 2
     record_call(over_ranks, sums)

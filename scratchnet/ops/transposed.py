@@ -156,9 +156,9 @@ def conv_transpose2d_backward(
     dy : (n, oh, ow, c_out)
     x, weight, stride, padding, dilation, groups, precise
         As given to :func:`conv_transpose2d`; the output padding follows from the shape of ``dy``.
-    need_dx : bool
+    needs_input_grad : bool
         Whether to compute ``dx``; if False, None is returned for it.
-    need_dbias : bool
+    needs_bias_grad : bool
         Likewise for ``dbias``.
     out : (kh, kw, c_out / groups, c_in) or None
         Array that ``dweight`` may be written to, as for :func:`~scratchnet.ops.convolution.conv2d_backward`.

@@ -42,7 +42,7 @@ def tversky_loss(
         Weights of false positives and of false negatives.
     smooth : float
         The smoothing s.
-    over_ranks : SumOverRanks or None
+    over_ranks : AllReduce or None
         Given if ``logits`` is one process's share of the batch; T is then computed over the whole batch.
 
     Returns

@@ -251,7 +251,7 @@ crew._PATIENCE = 0.1
 program = crew.Program()
 program.stages = [[[lambda: None]] * 3]
 made = []
-thread = threading.Thread(target=lambda: made.append(crew.Crew(program)))
+thread = threading.Thread(target=lambda: made.append(crew.WorkerProcesses(program)))
 if sys.argv[1] == "main thread":
     thread.run()
 else:
