@@ -2,6 +2,7 @@
 
 import ast
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,45 @@ def test_lessons_begin_before_they_print(path):
     """``start_lesson`` lets a terminal without × or ≤ print what it can."""
     begin = min(call.lineno for call in calls(path) if name_of(call) == "start_lesson")
     assert begin < min(call.lineno for call in calls(path) if name_of(call) == "print")
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in SOURCES if path.is_relative_to(ROOT / "scratchnet")}
+
+
+def for_type_checkers(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def imports_at_import(body):
+    """Find the imports that run when a module is imported: not those of functions, nor those for type checkers."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif not isinstance(node, ast.FunctionDef) and not (
+            isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        ):
+            yield from imports_at_import(ast.iter_child_nodes(node))
+
+
+def imported_modules(module):
+    """Return the package's modules that a module imports, with the packages that they are in, but not its own."""
+    found = set()
+    for node in imports_at_import(ast.parse(MODULES[module].read_text(encoding="utf-8")).body):
+        for alias in node.names:
+            inner = alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
+            name = inner if inner in MODULES or isinstance(node, ast.Import) else node.module
+            parts = name.split(".")
+            found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+    own = {parent for parent in MODULES if module == parent or module.startswith(f"{parent}.")}
+    return (found & set(MODULES)) - own
+
+
+def test_imports_form_no_cycle():
+    try:
+        TopologicalSorter({module: imported_modules(module) for module in MODULES}).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(reversed(error.args[1])))

@@ -11,7 +11,7 @@ Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum ins
 
 import numpy as np
 
-from scratchnet.arrays import AllReduce, Array, get_array_module, number
+from scratchnet.arrays import AllReduce, Array, get_array_module, to_scalar
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
@@ -59,9 +59,9 @@ def dice_loss(
         sums[0, : len(classes)], sums[1, : len(classes)], sums[2] = overlap, total, 1
         over_ranks(sums)
         overlap, total = sums[:2, : len(classes)].astype(logits.dtype)
-        parts = number(sums[2, 0])
+        parts = to_scalar(sums[2, 0])
     overlap, total = overlap + logits.dtype.type(smooth), total + logits.dtype.type(smooth)
-    loss = (1 - number((overlap / total).mean())) / parts
+    loss = (1 - to_scalar((overlap / total).mean())) / parts
     dp = (overlap / total**2 - (2 / total) * t) / logits.dtype.type(len(classes))
     dlogits: Array = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
     return loss, dlogits

@@ -18,7 +18,7 @@ Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture" (2016),
 
 import numpy as np
 
-from scratchnet.arrays import Array, get_array_module, number
+from scratchnet.arrays import Array, get_array_module, to_scalar
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 
@@ -52,7 +52,7 @@ def focal_loss(logits: Array, labels: Array, factors: Array, gamma: float = 2.0)
     power = u ** scalar(gamma)
     ratio = xp.where(u == 0, scalar(1), entropy / xp.where(u == 0, scalar(1), u))
     slope = (power + scalar(gamma) * p * ratio * power) * factors
-    loss = number((xp.where(factors == 0, scalar(0), power * entropy) * factors).sum(dtype=xp.float64))
+    loss = to_scalar((xp.where(factors == 0, scalar(0), power * entropy) * factors).sum(dtype=xp.float64))
     dz = xp.where(truth, -u[..., None], exps / total[..., None]) * slope[..., None]
     return loss, _as_channels(logits, dz, factors)
 
@@ -79,7 +79,7 @@ def smoothed_cross_entropy(logits: Array, labels: Array, factors: Array, smoothi
     total = exps.sum(axis=-1, keepdims=True)
     q = xp.where(truth, scalar(1 - smoothing + smoothing / truth.shape[-1]), scalar(smoothing / truth.shape[-1]))
     losses = (q * (xp.log(total) - shifted)).sum(axis=-1)
-    loss = number((xp.where(factors == 0, scalar(0), losses) * factors).sum(dtype=xp.float64))
+    loss = to_scalar((xp.where(factors == 0, scalar(0), losses) * factors).sum(dtype=xp.float64))
     return loss, _as_channels(logits, (exps / total - q) * factors[..., None], factors)
 
 

@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from scratchnet.arrays import Array, get_array_module, number, on_gpu
+from scratchnet.arrays import Array, get_array_module, on_gpu, to_scalar
 from scratchnet.engine.cpu.chunks import CHUNK_BYTES
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.dispatch import labels as labels_of
@@ -198,7 +198,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
             dz[...] = planes.T
 
     parallel_for(work, list(enumerate(pieces)), OPERATIONS_PER_ELEMENT * logits.size)
-    return number(losses.sum()), dlogits
+    return to_scalar(losses.sum()), dlogits
 
 
 def _special_softmax(z: Array, label: Array, factor: Array, dz: Array) -> Any:
@@ -254,4 +254,4 @@ def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     if on_gpu(z) or not np.isfinite(loss):  # logits that do not count may be infinite or NaN
         counts = factors != 0
         dlogits, loss = xp.where(counts, dlogits, 0), xp.where(counts, losses, 0).sum(dtype=xp.float64)
-    return number(loss), dlogits[..., None]
+    return to_scalar(loss), dlogits[..., None]

@@ -12,7 +12,7 @@ networks" (2017), equations 1 to 4; they recommend α = 0.3 and β = 0.7.
 
 import numpy as np
 
-from scratchnet.arrays import AllReduce, Array, get_array_module, number
+from scratchnet.arrays import AllReduce, Array, get_array_module, to_scalar
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
@@ -66,11 +66,11 @@ def tversky_loss(
         sums[3] = 1
         over_ranks(sums)
         hits, predicted, true = sums[:3, : len(classes)].astype(logits.dtype)
-        parts = number(sums[3, 0])
+        parts = to_scalar(sums[3, 0])
     both = scalar(1 - alpha - beta)
     over = hits + scalar(smooth)
     under = both * hits + scalar(alpha) * predicted + scalar(beta) * true + scalar(smooth)
-    loss = (1 - number((over / under).mean())) / parts
+    loss = (1 - to_scalar((over / under).mean())) / parts
     dp = (over / under**2 * (both * t + scalar(alpha)) - t / under) / scalar(len(classes))
     dz = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
     dlogits: Array = xp.where(counted, dz, scalar(0))

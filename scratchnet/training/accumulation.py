@@ -76,8 +76,8 @@ def gradient(
 ) -> float:
     """Leave in a network the gradient of the parts as if they were one batch; return that batch's loss.
 
-    The parts go to the network's device; a loss on a GPU stays there (see `scratchnet.arrays.number`). Where ``ranks``
-    train together, the parts are one's shares of those of all, and so is nothing of the result.
+    The parts go to the network's device; a loss on a GPU stays there (see `scratchnet.arrays.to_scalar`). Where
+    ``ranks`` train together, the parts are one's shares of those of all, and so is nothing of the result.
     """
     ranks = ranks or SingleProcess()
     everywhere = over_ranks(ranks)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, read_numbers
+from scratchnet.arrays import Array, read_scalars
 from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
 from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches, share_of
 from scratchnet.engine.capture.captured_network import CapturedNetwork
@@ -256,7 +256,7 @@ class TrainingRun:
 
     def _read(self, unread: list[tuple[int, float]]) -> list[float]:
         """Return the losses of some batches, and empty the list; the one place where the training waits for a GPU."""
-        losses = read_numbers([loss for _, loss in unread])
+        losses = read_scalars([loss for _, loss in unread])
         batches = [batch for batch, _ in unread]
         unread.clear()
         for batch, loss in zip(batches, losses, strict=True):

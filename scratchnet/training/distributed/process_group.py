@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from scratchnet.arrays import AllReduce, Array, get_array_module, number
+from scratchnet.arrays import AllReduce, Array, get_array_module, to_scalar
 from scratchnet.data import SampleSource, share_of
 from scratchnet.evaluation import metrics
 from scratchnet.inference import Evaluation, evaluate
@@ -110,7 +110,7 @@ def total(value: float, ranks: ProcessGroup, like: Array) -> float:
     whole = get_array_module(like).zeros(1, np.float64)
     whole += value
     ranks.allreduce(whole)
-    return number(whole[0])
+    return to_scalar(whole[0])
 
 
 class SharedSource:

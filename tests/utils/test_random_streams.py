@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.arrays import generator, get_array_module
+from scratchnet.utils.random_streams import generator
 
 
 def draw(*args):
@@ -31,7 +31,3 @@ def test_streams_do_not_change_from_version_to_version():
 def test_neighbouring_streams_are_independent():
     a, b = (generator(0, "x", i).standard_normal(20_000) for i in (0, 1))
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
-
-
-def test_numpy_arrays_belong_to_numpy():
-    assert get_array_module(np.zeros(3)) is np
