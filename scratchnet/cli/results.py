@@ -10,7 +10,6 @@ from scratchnet.data import SampleSource, read_ahead
 from scratchnet.evaluation import BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
 from scratchnet.evaluation.metrics import number
 from scratchnet.inference import Evaluation, Segmenter
-from scratchnet.layers import MaxPool2d
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.progress import progress
 from scratchnet.utils.signatures import METRICS, signature
@@ -129,8 +128,7 @@ def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, in
             return []
         h, w = network.fixed_size
     x = to_device_of(network.flat().values, segmenter.framed(x[:, :h, :w]))
-    pools = {s.name: s.layer for s in network.steps if isinstance(s.layer, MaxPool2d)}
-    maps = []
+    pools, maps = network.pools(), []
     for name, value in network.walk(x, keep=True):
         layer = pools.get(name)
         if layer is not None and layer.switches is not None:

@@ -2,76 +2,56 @@
 
 A max-pooling over a constant region chooses among equal values. Equal rows of one matrix product may differ in the last
 bit, in a way that depends on the processor's BLAS kernel, and so would the choice. Such a choice is no kink: whichever
-value is taken, the output and its slope are the same. So a pooling's decision is the *set* of positions that hold the
-maximum up to rounding, and a ReLU's is whether its output is above rounding.
+value is taken, the output and its derivative are the same. So a pooling's decision is the *set* of positions that hold
+the maximum up to rounding, and a ReLU's is whether its output is above rounding. Layers state these quantities in
+:meth:`Layer.decisions <scratchnet.layers.description.Description.decisions>`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
-import numpy as np
+from typing import Any
 
 from scratchnet.arrays import Array, to_host
-from scratchnet.engine.cpu.blocks import Block
 from scratchnet.gradcheck.report import Decisions
-from scratchnet.layers import BatchNorm2d, Layer, MaxPool2d, ReLU
-from scratchnet.layers.builtin import builtin_base
-from scratchnet.layers.pooling import OBSERVER
-from scratchnet.ops.pooling import Switches
-
-ROUNDING = 64 * float(np.finfo(np.float64).eps)
-"""Values that differ by less than this share of the map's largest are equal."""
-
-Maxima = dict[int, Array]
-"""For each pooling layer, by id, the positions of each window that hold its maximum: (kh·kw, n, oh, ow, c) booleans."""
+from scratchnet.layers import Layer
+from scratchnet.layers.description import ROUNDING
+from scratchnet.network import Step
+from scratchnet.network.watching import watched_by
 
 
-def decisions(layer: Layer, maxima: Maxima) -> Decisions:
-    """Return the branches of the last forward pass: ReLU masks and the positions of maxima."""
-    if layer.saved is None:
-        return []
-    if isinstance(layer, ReLU):
-        return [_positive(y) for y in layer.saved[:1] if _is_map(y)]
-    if isinstance(layer, BatchNorm2d) and builtin_base(layer) is BatchNorm2d:  # others may keep anything
-        positive = layer.positive()  # of a ReLU that is fused into it
-        return [] if positive is None else [to_host(positive)]
-    if isinstance(layer, MaxPool2d) and layer.switches is not None:
-        chosen = maxima.get(id(layer), to_host(layer.switches.index))
-        return [chosen, *(_positive(y) for y in layer.saved[1:] if _is_map(y))]  # y: see MaxPool2d.masks
-    return []
+def decisions(layer: Layer, inputs: Sequence[Any], output: Array) -> Decisions:
+    """Return the branches that a layer took in the forward pass from ``inputs`` to ``output``."""
+    return [_branches(quantity) for quantity in layer.decisions(inputs, output)]
 
 
 @contextmanager
-def watching_pools() -> Iterator[Maxima]:
-    """Collect the maxima of every pooling that runs inside this block."""
-    maxima: Maxima = {}
+def watching_steps(steps: Sequence[Step], x: Array) -> Iterator[Decisions]:
+    """Collect the branches that a network's steps take in the forward pass on ``x`` inside this block."""
+    found: Decisions = []
+    values: dict[str, Any] = {"input": x}
+    waiting = list(steps)
 
-    def observe(layer: MaxPool2d, x: Array, y: Array) -> None:
-        if layer.switches is not None:
-            maxima[id(layer)] = _maxima(to_host(x), to_host(y), layer.switches)
+    def note(step: Step, output: Array) -> None:
+        inputs = [values[name] for name in step.inputs]
+        found.extend(decisions(step.layer, inputs, output))
+        values[step.name] = output
+        for name, attribute in zip(step.extra_values, step.layer.extra_outputs, strict=True):
+            values[name] = getattr(step.layer, attribute)
 
-    token = OBSERVER.set(observe)
-    try:
-        yield maxima
-    finally:
-        OBSERVER.reset(token)
+    def watch(step: Step, output: Any) -> None:
+        while waiting[0] is not step:  # the preceding step did the work of this one too: a ReLU fused into batch norm
+            note(waiting[0], values[waiting.pop(0).inputs[0]])
+        note(waiting.pop(0), output)
 
-
-def _maxima(x: Array, y: Array, switches: Switches) -> Array:
-    n, oh, ow, c = y.shape
-    threshold = y - ROUNDING * float(np.abs(y).max(initial=0))
-    found = np.zeros((switches.kernel[0] * switches.kernel[1], n, oh, ow, c), bool)
-    for j, v, u in switches.taps(Block(0, n, 0, oh, 0, ow)):
-        found[j][:, v.out, u.out] = x[:, v.source, u.source] >= threshold[:, v.out, u.out]
-    return found
-
-
-def _is_map(value: object) -> bool:
-    """Return whether it is an array of numbers; a layer of one's own may keep anything."""
-    return getattr(getattr(value, "dtype", None), "kind", "") == "f"
+    with watched_by(watch):
+        yield found
+    while waiting:
+        note(waiting[0], values[waiting.pop(0).inputs[0]])
 
 
-def _positive(y: Array) -> Array:
-    host = to_host(y)
-    mask: Array = host > ROUNDING * float(np.abs(host).max(initial=0))
+def _branches(quantity: Array) -> Array:
+    host = to_host(quantity)
+    if host.dtype.kind != "f":
+        return host
+    mask: Array = host > ROUNDING * float(abs(host).max(initial=0))
     return mask

@@ -10,9 +10,9 @@ import numpy as np
 from scratchnet.arrays import Array, generator, to_host
 from scratchnet.gradcheck.checker import check_jointly, imprecise
 from scratchnet.gradcheck.contract import Subject, evaluation_faults, faults
-from scratchnet.gradcheck.kinks import decisions, watching_pools
+from scratchnet.gradcheck.kinks import decisions, watching_steps
 from scratchnet.gradcheck.report import Decisions, Problem
-from scratchnet.layers import BatchNorm2d, Layer
+from scratchnet.layers import Layer
 from scratchnet.network import Network
 from scratchnet.ops.pooling import Switches
 
@@ -89,8 +89,12 @@ def layer_problem(
         given, forward, backward, layer.parameters, layer.buffers, buffers, lambda x: sent(x, xp),
         lambda arrays, training: forward(arrays, training, True), output_shape, without_dx, training,
     )  # fmt: skip
-    together = isinstance(layer, BatchNorm2d) and layer.statistics == "batch"
-    return _problem(subject, values, [layer], lambda: _layer_variants(subject), together)
+
+    def decided(arrays: Mapping[str, Any], training: bool) -> tuple[Array, Decisions]:
+        y = forward(arrays, training)
+        return y, decisions(layer, [sent(arrays[key], xp) for key in given], y)
+
+    return _problem(subject, values, [layer], decided, lambda: _layer_variants(subject))
 
 
 def network_problem(network: Network, image: Array, seed: int, xp: ModuleType) -> Problem:
@@ -127,8 +131,14 @@ def network_problem(network: Network, image: Array, seed: int, xp: ModuleType) -
         {"image": image}, forward, backward, learned, network.state(), buffers, lambda x: sent(x, xp),
         output_shape=output_shape, without_dx=without_dx,
     )  # fmt: skip
-    together = any(layer.statistics == "batch" for layer in network.batch_norms().values())
-    return _problem(subject, inputs, [step.layer for step in network.steps], lambda: _variants(subject), together)
+
+    def decided(arrays: Mapping[str, Any], training: bool) -> tuple[Array, Decisions]:
+        with watching_steps(network.steps, sent(arrays["image"], xp)) as found:
+            y = forward(arrays, training)
+        return y, found
+
+    layers = [step.layer for step in network.steps]
+    return _problem(subject, inputs, layers, decided, lambda: _variants(subject))
 
 
 Variant = tuple[str, Mapping[str, Any], bool, bool]
@@ -162,14 +172,13 @@ def _problem(
     subject: Subject,
     values: dict[str, Array],
     layers: Sequence[Layer],
+    decided: Callable[[Mapping[str, Any], bool], tuple[Array, Decisions]],
     variants: Callable[[], Iterator[Variant]],
-    together: bool,
 ) -> Problem:
     def checked(inputs: Mapping[str, Any], training: bool) -> Problem:
         def run() -> tuple[Array, Decisions]:
-            with watching_pools() as maxima:
-                y = subject.forward(inputs, training)
-            return to_host(y), [d for layer in layers for d in decisions(layer, maxima)]
+            y, found = decided(inputs, training)
+            return to_host(y), found
 
         def back(upstream: Array) -> dict[str, Array]:
             for parameter in subject.parameters.values():
@@ -184,7 +193,7 @@ def _problem(
         found = faults(subject, upstream)
         if len(layers) == 1:
             found += imprecise(checked(subject.inputs, subject.training), upstream)
-        found += evaluation_faults(subject, together)
+        found += evaluation_faults(subject, any(layer.mixes_images for layer in layers))
         for what, inputs, training, must in variants():
             try:
                 text = _variant_fault(checked(inputs, training), subject, inputs, training, tolerance)

@@ -119,8 +119,8 @@ def translate(graph: Graph, network: Network, x: str, shapes: dict[str, Shape]) 
             kind = type(step.layer).__name__
             raise UserError(f"step '{step.name}': a method of this {kind} was replaced; it cannot be exported to ONNX")
         made.values[step.name] = LAYERS[type(step.layer)](made, step, step.layer, *inputs)
-        if isinstance(step.layer, MaxPool2d) and f"{step.name}.switches" not in used:
-            del made.pools[f"{step.name}.switches"]
+        for value in set(step.extra_values) - used:
+            del made.pools[value]
     return made.values[network.steps[-1].name], made.pools
 
 

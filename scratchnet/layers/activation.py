@@ -1,6 +1,6 @@
 """ReLU, dropout and multiplication by a constant as layers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class ReLU(Layer):
     """
 
     capturable = True
+    kind = "pixelwise"
+    drawn_with = "learned"
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +48,10 @@ class ReLU(Layer):
         """Return the input's shape."""
         return x
 
+    def decisions(self, inputs: Sequence[Any], output: Array) -> list[Array]:
+        """Return the output, which is positive where the input passes."""
+        return [output]
+
 
 class Dropout(Layer):
     """Set random elements to 0 during training; do nothing otherwise.
@@ -57,6 +63,8 @@ class Dropout(Layer):
     """
 
     capturable = True
+    kind = "pixelwise"
+    drawn_with = "anything"
 
     def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
@@ -122,6 +130,7 @@ class Scale(Layer):
     """Multiply by a constant, which brings maps of different magnitude to one scale (FCN-8s trained all at once)."""
 
     capturable = True
+    kind = "pixelwise"
 
     def __init__(self, factor: float) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.capture import traced
+from scratchnet.layers.description import Description
 from scratchnet.layers.initialization import Initializer
 from scratchnet.ops.updates import add_to, copy_to
 
@@ -120,7 +121,7 @@ class Buffer:
     start: float = 0.0
 
 
-class Layer:
+class Layer(Description):
     """A function that saves values in ``forward`` until ``backward`` has used them.
 
     A layer defines
@@ -131,6 +132,9 @@ class Layer:
     - ``output_shape(*shapes) -> shape``, from shapes alone, so that a network can be listed without allocating memory;
 
     and, if ``forward`` draws random values or changes the layer, ``forward_again(*inputs)``.
+
+    What it states about itself, such as ``kind`` and ``windows``, is optional
+    (:class:`scratchnet.layers.description.Description`).
 
     A class may set ``capturable = True``. ``scratchnet.compile(net)`` then repeats the array calls of
     its passes without running the Python code again, so ``forward`` and ``backward`` must
@@ -206,11 +210,3 @@ class Layer:
 
     def seed(self, rng: np.random.Generator, first: int = 0) -> None:
         """Set a new random stream, starting at image ``first`` of a batch; only used by random layers (dropout)."""
-
-    def multiply_adds(self, *shapes: Shape) -> int:
-        """Return the multiply-adds of one forward pass; 0 for layers without matrix products."""
-        return 0
-
-    def describe(self) -> str:
-        """Return a short description for tables."""
-        return type(self).__name__

@@ -13,6 +13,7 @@ from typing import Any
 from scratchnet.layers.activation import Dropout, ReLU, Scale
 from scratchnet.layers.base import Layer
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
+from scratchnet.layers.description import LayerKind
 from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
 from scratchnet.layers.resampling import BedOfNails, BilinearTranspose2d, UpsampleBilinear, UpsampleNearest
@@ -32,7 +33,7 @@ def _methods_of(cls: type[Layer]) -> Callable[[type[Layer]], tuple[Any, ...]]:
 
 _METHODS = {cls: _methods_of(cls) for cls in BUILTIN}
 _AS_WRITTEN = {cls: _METHODS[cls](cls) for cls in BUILTIN}
-_FORWARD = {cls: cls.forward for cls in BUILTIN}
+_FORWARD = {cls: (cls.forward, cls.output_shape) for cls in BUILTIN}
 
 _CLASS_ATTRIBUTES: "weakref.WeakKeyDictionary[type[Layer], frozenset[str]]" = weakref.WeakKeyDictionary()
 
@@ -51,15 +52,18 @@ def is_patched(layer: Layer) -> bool:
     return not _CLASS_ATTRIBUTES[kind].isdisjoint(vars(layer))
 
 
-def builtin_base(layer: Layer) -> type[Layer] | None:
-    """Return the package's class whose ``forward`` and ``output_shape`` a layer has; None for a layer with its own.
+def known_kind(layer: Layer) -> LayerKind:
+    """Return the kind that a layer states, or "unknown" if the statement is about another ``forward``.
 
-    ``class Conv3x3(Conv2d)`` that only defines ``__init__`` sees the same pixels as a Conv2d.
+    ``class Conv3x3(Conv2d)`` that only defines ``__init__`` sees the same pixels as a Conv2d. A class that defines
+    ``forward`` or ``output_shape`` must state its ``kind`` as well.
     """
-    if is_patched(layer):
-        return None
-    for base in type(layer).__mro__:
-        if base in _AS_WRITTEN:
-            same = type(layer).forward is _FORWARD[base] and type(layer).output_shape is base.output_shape
-            return base if same else None
-    return None
+    lineage = type(layer).__mro__
+    stated = next(i for i, cls in enumerate(lineage) if "kind" in vars(cls))
+    written = next((i for i, cls in enumerate(lineage) if {"forward", "output_shape"} & vars(cls).keys()), len(lineage))
+    if is_patched(layer) or stated > written:
+        return "unknown"
+    base = lineage[written] if written < len(lineage) else None
+    if base in _FORWARD and (base.forward, base.output_shape) != _FORWARD[base]:
+        return "unknown"
+    return layer.kind

@@ -1,9 +1,15 @@
 """Convolution and transposed convolution as layers."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.layers.base import Layer, Parameter, Shape
+from scratchnet.layers.description import InputInfo
 from scratchnet.layers.initialization import Initializer, constant, he_normal, he_normal_transposed
+from scratchnet.layers.window import Window
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Pair, transposed_size, windows
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
@@ -71,6 +77,25 @@ class _Kernel(Layer):
         if x[3] != self.channels[0]:
             raise ValueError(f"{self.describe()}: the input has {x[3]} channels, expected {self.channels[0]}")
 
+    @property
+    def mixes_channels(self) -> bool:  # type: ignore[override]
+        """Whether it is not depthwise."""
+        return self.channels != (self.groups, self.groups)
+
+    def windows(self, *inputs: InputInfo) -> list[Window]:
+        """Return the kernel's window."""
+        return [Window(self.kernel, self.stride, self.padding, self.dilation, self.kind == "deconv")]
+
+    def weights_between(self, outputs: Sequence[int], inputs: Sequence[int]) -> Array:
+        """Return the weights (outputs, inputs, kh, kw); 0 between separate groups."""
+        weight = self.parameters["weight"].value  # (kh, kw, inputs of a group, outputs); transposed: outputs, inputs
+        transposed = self.kind == "deconv"
+        small, large = (outputs, inputs) if transposed else (inputs, outputs)
+        i, j = np.array(small)[:, None], np.array(large)[None, :]
+        per_small, per_large = weight.shape[2], weight.shape[3] // self.groups
+        found: Array = np.where(i // per_small == j // per_large, weight[:, :, i % per_small, j], 0)
+        return found.transpose(2, 3, 0, 1) if transposed else found.transpose(3, 2, 0, 1)
+
     def _described(self, word: str) -> str:
         """Return the word, the kernel size, the number of filters and all non-default settings."""
         text = f"{word} {self.kernel[0]}×{self.kernel[1]}, {self.channels[1]}"
@@ -95,6 +120,7 @@ class Conv2d(_Kernel):
     """
 
     capturable = True
+    kind = "conv"
 
     def __init__(
         self,
@@ -163,6 +189,7 @@ class ConvTranspose2d(_Kernel):
     """
 
     capturable = True
+    kind = "deconv"
 
     def __init__(
         self,

@@ -52,6 +52,8 @@ class BatchNorm2d(Layer):
     """
 
     capturable = True
+    kind = "pixelwise"
+    drawn_with = "learned"
 
     def __init__(
         self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: float = 1.0, shift: float = 0.0
@@ -81,6 +83,11 @@ class BatchNorm2d(Layer):
     def uses_batch(self) -> bool:
         """Whether the next forward pass uses the statistics of the batch."""
         return (not self.frozen) if self.training else self.statistics == "batch"
+
+    @property
+    def mixes_images(self) -> bool:  # type: ignore[override]
+        """Whether, in evaluation, the statistics are those of the batch."""
+        return self.statistics == "batch"
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
@@ -118,12 +125,6 @@ class BatchNorm2d(Layer):
         y, again = batch_norm_fixed(normalized.x, gamma, beta, mean, variance, self.eps, relu=True)
         self.save_for_backward(replace(again, mean=normalized.mean, moved=normalized.moved), count, mine, False)
         return y
-
-    def positive(self) -> Array | None:
-        """Return the mask of positive outputs of the last forward pass's ReLU, or None if it was not kept."""
-        assert self.saved is not None  # asked between forward and backward
-        normalized, _, _, forgotten = self.saved
-        return self.recompute_output() > 0 if forgotten else normalized.positive()
 
     def forward_again(self, x: Array) -> Array:
         """Normalise by the statistics of the last forward pass: no average moves, nothing is summed."""
@@ -194,6 +195,8 @@ class LocalResponseNorm(Layer):
     """Divide each element by a power of the energy in nearby channels (Krizhevsky et al. 2012, section 3.3)."""
 
     capturable = True
+    kind = "pixelwise"
+    mixes_channels = True
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> None:
         super().__init__()

@@ -1,11 +1,15 @@
 """Max-pooling and switch unpooling as layers."""
 
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Sequence
+from math import prod
 
-from scratchnet.arrays import Array
+import numpy as np
+
+from scratchnet.arrays import Array, to_host
 from scratchnet.layers.base import Layer, Shape
-from scratchnet.ops.geometry import Pair, windows
+from scratchnet.layers.description import ROUNDING, InputInfo
+from scratchnet.layers.window import Window
+from scratchnet.ops.geometry import Pair, tap, windows
 from scratchnet.ops.pooling import (
     Switches,
     check_padding,
@@ -15,9 +19,6 @@ from scratchnet.ops.pooling import (
     max_unpool2d_backward,
 )
 from scratchnet.utils.validation import flag, pair
-
-OBSERVER: ContextVar[Callable[["MaxPool2d", Array, Array], None] | None] = ContextVar("observer", default=None)
-"""Called with the layer, input and output of every pooling; the gradient checker uses it to find ties."""
 
 
 class MaxPool2d(Layer):
@@ -33,6 +34,8 @@ class MaxPool2d(Layer):
     """
 
     capturable = True
+    kind = "pool"
+    extra_outputs = ("switches",)
 
     def __init__(
         self,
@@ -55,8 +58,6 @@ class MaxPool2d(Layer):
         """(n, h, w, c) → (n, oh, ow, c)."""
         y, self.switches = max_pool2d(x, self.kernel, self.stride, self.padding, self.ceil_mode)
         self.save_for_backward(self.switches, y if self.masks else None)
-        if (observe := OBSERVER.get()) is not None:
-            observe(self, x, y)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -78,6 +79,30 @@ class MaxPool2d(Layer):
         super().release()
         self.switches = None
 
+    def windows(self, *inputs: InputInfo) -> list[Window]:
+        """Return the pooling window."""
+        return [Window(self.kernel, self.stride, self.padding)]
+
+    def extra_bytes(self, x: Shape) -> int:  # type: ignore[override]
+        """Return the memory of the switches, one byte per window."""
+        return prod(self.output_shape(x))
+
+    def decisions(self, inputs: Sequence[Array], output: Array) -> list[Array]:
+        """Return which positions of each window hold its maximum, (kh, kw, n, oh, ow, c) booleans.
+
+        Of several equal values any may be chosen: output and gradient are the same for the loss. So the set of all is
+        compared, and values that differ by rounding count as equal.
+        """
+        x, y = to_host(inputs[0]), to_host(output)
+        n, oh, ow, c = y.shape
+        threshold = y - ROUNDING * float(np.abs(y).max(initial=0))
+        found = np.zeros((*self.kernel, n, oh, ow, c), bool)
+        for i, j in np.ndindex(*self.kernel):
+            v = tap(i, x.shape[1], oh, self.stride[0], self.padding[0])
+            u = tap(j, x.shape[2], ow, self.stride[1], self.padding[1])
+            found[i, j][:, v.out, u.out] = x[:, v.source, u.source] >= threshold[:, v.out, u.out]
+        return [found]
+
     def describe(self) -> str:
         """Window and stride."""
         text = f"max-pool {self.kernel[0]}×{self.kernel[1]}"
@@ -88,6 +113,7 @@ class MaxUnpool2d(Layer):
     """Switch unpooling: takes a map and the switches of an earlier pooling, restores that pooling's input size."""
 
     capturable = True
+    kind = "unpool"
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,6 +141,11 @@ class MaxUnpool2d(Layer):
         if x[3] != restored[3]:
             raise ValueError(f"max-unpool: the map has {x[3]} channels but its switches have {restored[3]}")
         return restored
+
+    def windows(self, x: InputInfo, switches: InputInfo) -> list[Window]:  # type: ignore[override]
+        """Return the pooling's window, mirrored: the switch that sends a pixel here was chosen from that window."""
+        assert switches.window is not None  # of the pooling
+        return [switches.window.mirrored()] * 2
 
     def describe(self) -> str:
         """Nothing to add: everything comes from the switches."""

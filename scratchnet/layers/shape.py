@@ -2,6 +2,8 @@
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
+from scratchnet.layers.description import InputInfo
+from scratchnet.layers.window import Window
 from scratchnet.ops.geometry import Pair
 from scratchnet.ops.shape import add, concatenate, concatenate_backward, crop2d, crop2d_backward, pad2d, pad2d_backward
 from scratchnet.utils.validation import pair
@@ -11,6 +13,8 @@ class Concatenate(Layer):
     """Concatenate maps along the channels (U-Net)."""
 
     capturable = True
+    kind = "concat"
+    mixes_channels = True
 
     def forward(self, *maps: Array) -> Array:
         """(n, h, w, c1), (n, h, w, c2), … → (n, h, w, c1 + c2 + …)."""
@@ -29,11 +33,16 @@ class Concatenate(Layer):
             raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(map(str, shapes))}")
         return n, h, w, sum(s[3] for s in shapes)
 
+    def describe(self) -> str:
+        """Name."""
+        return "concatenation"
+
 
 class Add(Layer):
     """Sum maps of one shape (FCN)."""
 
     capturable = True
+    kind = "add"
 
     def forward(self, *maps: Array) -> Array:
         """Any number of (n, h, w, c) → (n, h, w, c)."""
@@ -51,6 +60,10 @@ class Add(Layer):
             raise ValueError(f"add: maps must have one shape, got {', '.join(map(str, shapes))}")
         return shapes[0]
 
+    def describe(self) -> str:
+        """Name."""
+        return "sum"
+
 
 class Crop(Layer):
     """Crop the first map to the size of the second.
@@ -64,6 +77,7 @@ class Crop(Layer):
     """
 
     capturable = True
+    kind = "frame"
 
     def __init__(self, offset: int | Pair | None = None, margin: int = 0) -> None:
         super().__init__()
@@ -90,6 +104,11 @@ class Crop(Layer):
             raise ValueError(f"crop: {h}×{w} at {offset} does not fit into {x[1]}×{x[2]}")
         return x[0], h, w, x[3]
 
+    def windows(self, x: InputInfo, like: InputInfo) -> list[Window | None]:  # type: ignore[override]
+        """Return the shift of the first map; of the second only the size is used."""
+        top, left = self.begin(x.shape, like.shape)
+        return [Window(padding=(-top, -left)), None]
+
     def describe(self) -> str:
         """Describe the position of the crop."""
         if self.offset is None:
@@ -109,6 +128,7 @@ class Pad(Layer):
     """Pad all four sides with ``padding`` zeros."""
 
     capturable = True
+    kind = "frame"
 
     def __init__(self, padding: int | Pair) -> None:
         super().__init__()
@@ -125,3 +145,11 @@ class Pad(Layer):
     def output_shape(self, x: Shape) -> Shape:
         """Return (n, h + 2ph, w + 2pw, c)."""
         return x[0], x[1] + 2 * self.padding[0], x[2] + 2 * self.padding[1], x[3]
+
+    def windows(self, *inputs: InputInfo) -> list[Window]:
+        """Return the shift by the padding."""
+        return [Window(padding=self.padding)]
+
+    def describe(self) -> str:
+        """Name."""
+        return "zero padding"

@@ -35,7 +35,6 @@ from typing import Any
 
 from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Shape
-from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.fusion import find, not_kept
 from scratchnet.network.step import Step
 
@@ -99,10 +98,11 @@ def held(
             continue
         count = prod(shapes[step.name])
         value = (step.name, 0 if step.name in free else count * itemsize, count * itemsize)
-        switches = [(f"{step.name}.switches", count, 0)] if isinstance(layer, MaxPool2d) else []
+        extra_bytes = layer.extra_bytes(*(shapes[name] for name in step.inputs))
+        extras = [(value, extra_bytes, 0) for value in step.extra_values]
         begins = (id(layer), "overwrites_input") not in told and (id(layer), "masks") not in told
         again_bytes = prod(shapes[step.inputs[0]]) * itemsize if id(layer) in made_again else 0
-        found.append(StepMemory((value, *switches), takes, begins, again_bytes))
+        found.append(StepMemory((value, *extras), takes, begins, again_bytes))
     return tuple(found)
 
 

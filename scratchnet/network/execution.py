@@ -5,7 +5,6 @@ from typing import Any
 
 from scratchnet.arrays import Array
 from scratchnet.layers.base import Shape
-from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.checkpointing import SegmentInputs
 from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.fusion import Joins, joined
@@ -99,8 +98,8 @@ class Pass:
         forward = step.layer.forward_again if again else step.layer.forward
         values[step.name] = taken[0] if self._joins.skips(step.layer) else _run(step, forward, *taken)
         self._joins.forget_input(step.layer)
-        if isinstance(step.layer, MaxPool2d):
-            values[f"{step.name}.switches"] = step.layer.switches
+        for value, attribute in zip(step.extra_values, step.layer.extra_outputs, strict=True):
+            values[value] = getattr(step.layer, attribute)
 
     def _forget(self, values: dict[str, Any], i: int, last_use: dict[str, int]) -> None:
         """Drop the values that no step behind step ``i`` takes, but not its own."""
@@ -137,5 +136,5 @@ def learning_values(steps: Sequence[Step], needs_input_grad: bool = False) -> di
     learns = {"input": needs_input_grad}
     for step in steps:
         learns[step.name] = step.layer.learns() or any(learns[name] for name in step.inputs)
-        learns[f"{step.name}.switches"] = False
+        learns |= dict.fromkeys(step.extra_values, False)
     return learns

@@ -8,7 +8,6 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator, get_array_module
 from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.layers.activation import Dropout
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
@@ -79,8 +78,7 @@ class Network(Owner):
         self.steps.append(Step(name, layer, inputs))
         claim(self, self.steps[-1])
         self._made.add(name)
-        if isinstance(layer, MaxPool2d):
-            self._made.add(f"{name}.switches")
+        self._made.update(self.steps[-1].extra_values)
         return name
 
     def __repr__(self) -> str:
@@ -190,6 +188,10 @@ class Network(Owner):
         """Return the batch norm layers by step name."""
         return {s.name: s.layer for s in self.steps if isinstance(s.layer, BatchNorm2d)}
 
+    def pools(self) -> dict[str, MaxPool2d]:
+        """Return the layers that make switches by step name."""
+        return {s.name: s.layer for s in self.steps if isinstance(s.layer, MaxPool2d)}
+
     def use_statistics(self, which: Literal["running", "batch"]) -> "Network":
         """Choose the statistics that batch norm uses outside training; return the network."""
         for layer in self.batch_norms().values():
@@ -209,7 +211,7 @@ class Network(Owner):
         """
         for step in self.steps:
             for number, layer in enumerate(layers_of(step.layer)):
-                if isinstance(layer, Dropout) or type(layer).seed is not Layer.seed:
+                if type(layer).seed is not Layer.seed:
                     name = f"{step.name}/{number}" if number else step.name
                     layer.seed(generator(seed, name, *key), first)
 
@@ -341,8 +343,8 @@ class Network(Owner):
                 shapes[step.name] = step.layer.output_shape(*taken)
             except ValueError as error:
                 raise ValueError(f"step '{step.name}': {error}") from error
-            if isinstance(step.layer, MaxPool2d):
-                shapes[f"{step.name}.switches"] = taken[0]  # the size that they restore
+            for value in step.extra_values:
+                shapes[value] = taken[0]  # for switches, the size that they restore
         return shapes
 
     def held(self, size: Pair, n: int = 1, again: bool = False) -> tuple[StepMemory, ...]:

@@ -12,3 +12,8 @@ class Step:
     name: str
     layer: Layer
     inputs: tuple[str, ...]
+
+    @property
+    def extra_values(self) -> tuple[str, ...]:
+        """Names of the values that the layer makes besides its output: ``pool1.switches``."""
+        return tuple(f"{self.name}.{attribute}" for attribute in self.layer.extra_outputs)

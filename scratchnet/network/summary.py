@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import prod
 
 from scratchnet.layers.base import Shape
-from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network import Network
 from scratchnet.network.checkpointing import peak_bytes, plan
 from scratchnet.network.fusion import joins, not_kept
@@ -108,7 +107,7 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
                 sum(p.size for p in step.layer.parameters.values()),
                 step.layer.multiply_adds(*(shapes[name] for name in step.inputs)),
                 0 if id(step.layer) in in_place or step.name in free else 4 * prod(shape),
-                prod(shape) if isinstance(step.layer, MaxPool2d) else 0,
+                step.layer.extra_bytes(*(shapes[name] for name in step.inputs)),
                 "in place" if id(step.layer) in in_place else "not kept",
             )
         )

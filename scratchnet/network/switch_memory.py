@@ -103,9 +103,8 @@ def switch_table(network: Network, size: Pair, n: int = 1, measured: bool = Fals
     shapes = network.shapes(size, n)
     cost = measure_switches if measured else count_switches
     found = {
-        step.name: (str(shapes[f"{step.name}.switches"]), cost(step.layer, shapes[f"{step.name}.switches"]))
-        for step in network.steps
-        if isinstance(step.layer, MaxPool2d)
+        name: (str(shapes[f"{name}.switches"]), cost(pool, shapes[f"{name}.switches"]))
+        for name, pool in network.pools().items()
     }
     found["all"] = ("", sum((memory for _, memory in found.values()), SwitchMemory()))
     head = ("switches, MB", "map before pooling", "float32 map", "int64", "uint8", "2 bits")

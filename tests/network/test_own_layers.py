@@ -13,11 +13,15 @@ from scratchnet.interop.onnx_graph import Graph
 from scratchnet.interop.onnx_layers import translate
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU
 from scratchnet.layers.base import Layer
+from scratchnet.layers.builtin import known_kind
+from scratchnet.layers.window import Window
 from scratchnet.network import Network, fusion
 from scratchnet.network.summary import summarize
 from scratchnet.utils.errors import UserError
+from scratchnet.visualization.graph.architecture import architecture_figure
 from scratchnet.visualization.graph.blocks import blocks_of as blocks
 from scratchnet.visualization.graph.connectivity import links
+from scratchnet.visualization.graph.receptive_field import receptive_fields
 from tests.compare import assert_close, numbers
 
 # Fusing ---------------------------------------------------------------------------------------------------------------
@@ -141,23 +145,79 @@ def test_an_onnx_file_never_holds_another_function(layer):
         translate(Graph(), net, "input", net.shapes((8, 8)))
 
 
+class Blur(Layer):
+    def output_shape(self, x):
+        return x
+
+
+class Conv3x3(Conv2d):
+    def __init__(self, c):
+        super().__init__(c, c, 3, padding=1)
+
+
+class Shifted(ReLU):
+    kind = "frame"
+
+    def forward(self, x):
+        return x
+
+    def windows(self, x):
+        return [Window(padding=(1, 0))]
+
+
+class Doubled(ReLU):
+    def forward(self, x):
+        return x
+
+
 def test_which_pixels_a_layer_sees_is_not_guessed():
-    class Blur(Layer):
-        def output_shape(self, x):
-            return x
-
-    class Conv3x3(Conv2d):
-        def __init__(self, c):
-            super().__init__(c, c, 3, padding=1)
-
     net = Network(3)
     net.add("conv", Conv3x3(3))
-    assert links(net, (8, 8))["conv"][0].kernel == (3, 3)
-    assert blocks(net, (8, 8))[0]
     net.add("blur", Blur())
-    for draw in (links, blocks):
-        with pytest.raises(ValueError, match=r"step 'blur': .* Blur"):
-            draw(net, (8, 8))
+    with pytest.raises(ValueError, match="step 'blur': it is not known which pixels a Blur sees"):
+        links(net, (8, 8))
+    with pytest.raises(ValueError, match="a Blur sees"):
+        receptive_fields(net, (8, 8), "blur", (0, 0))
+
+
+def test_a_layer_of_unknown_kind_is_drawn_as_such():
+    net = Network(3)
+    net.add("conv", Conv3x3(3))
+    net.add("blur", Blur())
+    net.add("relu", ReLU())
+    net.add("last", Conv2d(3, 2, 1))
+    found, joins = blocks(net, (8, 8))
+    assert [(block.name, block.kind) for block in found[1:]] == [
+        ("conv", "learned"),
+        ("blur", "unknown"),
+        ("last", "result"),
+    ]
+    assert len(joins) == 3
+    legend = architecture_figure(net, (8, 8)).legends[0]
+    assert "of unknown kind" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_a_kind_belongs_to_the_forward_beside_which_it_is_stated(monkeypatch):
+    assert known_kind(Conv3x3(3)) == "conv"
+    assert known_kind(Blur()) == "unknown"
+    assert known_kind(Doubled()) == "unknown"
+    assert known_kind(Shifted()) == "frame"
+    assert known_kind(patched(ReLU(), forward=leaky)) == "unknown"
+    net = Network(3)
+    net.add("shifted", Shifted())
+    assert links(net, (8, 8))["shifted"][0].window.padding == (1, 0)
+    monkeypatch.setattr(ReLU, "forward", leaky)
+    assert known_kind(ReLU()) == "unknown"
+
+
+def test_a_stated_kind_without_windows_is_not_guessed():
+    class Odd(Blur):
+        kind = "pool"
+
+    net = Network(3)
+    net.add("odd", Odd())
+    with pytest.raises(ValueError, match="which pixels a Odd sees"):
+        links(net, (8, 8))
 
 
 def test_a_layer_of_ones_own_gets_its_random_stream():

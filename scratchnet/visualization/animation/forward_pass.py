@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from scratchnet.arrays import Array
-from scratchnet.layers import Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d
+from scratchnet.layers.builtin import known_kind
 from scratchnet.network import Network
 from scratchnet.utils.shape_checks import check_pair
 from scratchnet.visualization.activations import SHADES, strongest_maps
@@ -84,17 +84,17 @@ def _maps(
     for up, down in pools.items():  # the way down shows the channels that the way up will use
         channel = channels[blocks[up].value]
         channels |= {blocks[up - 1].value: channel, blocks[down].value: channel, blocks[down - 1].value: channel}
-    layers, maps = {step.name: step.layer for step in network.steps}, {}
+    poolings, maps = network.pools(), {}
     for name, value in network.walk(prepared, keep=True):  # keep: otherwise the switches are released immediately
         if name in channels:
             alone = value.shape[1] * value.shape[2] == 1
             maps[name] = _square(value[0, 0, 0]) if alone else value[0, :, :, channels[name]].copy()
-            layer = layers[name]
-            if isinstance(layer, MaxPool2d) and layer.switches is not None:
-                index = layer.switches.index[0, :, :, channels[name]]
-                maps[f"{name}.switches"] = colorize_switches(index, layer.kernel[0])
-    for layer in layers.values():
-        layer.release()
+            switches = poolings[name].switches if name in poolings else None
+            if switches is not None:
+                index = switches.index[0, :, :, channels[name]]
+                maps[f"{name}.switches"] = colorize_switches(index, switches.kernel[0])
+    for step in network.steps:
+        step.layer.release()
     return maps
 
 
@@ -139,20 +139,20 @@ def _says(network: Network, blocks: list[Block], now: int) -> str:
     _, h, w, c = block.shape
     if not now:
         return f"The input image: {h}×{w} pixels."
-    match next(step.layer for step in network.steps if step.name == block.name):
-        case MaxPool2d():
+    match next(known_kind(step.layer) for step in network.steps if step.name == block.name):
+        case "pool":
             text = "keeps the maximum of every window and stores its position."
-        case MaxUnpool2d():
+        case "unpool":
             text = "places values at the positions of the maxima; the rest is 0."
         case _ if h * w == 1:
             text = f"{c} values describe the whole image."
         case _ if block.kind == "result":
             text = f"scores of the {c} classes at every pixel."
-        case ConvTranspose2d() if blocks[now - 1].shape[1:3] == (1, 1):
+        case "deconv" if blocks[now - 1].shape[1:3] == (1, 1):
             text = f"learned kernels expand the vector to {c} maps of {h}×{w}. One is shown."
-        case ConvTranspose2d():
+        case "deconv":
             text = f"learned kernels turn points into shapes. {c} maps, one is shown."
-        case Conv2d():
+        case "conv":
             text = f"learned kernels detect patterns. {c} maps, one is shown."
         case _:
             text = f"{c} maps of {h}×{w}."

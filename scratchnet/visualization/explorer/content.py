@@ -7,7 +7,6 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.masks import PALETTE
-from scratchnet.layers import BilinearTranspose2d, Conv2d, ConvTranspose2d, MaxPool2d
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
 from scratchnet.visualization.explorer.maps import choose_maps
@@ -47,7 +46,7 @@ def content(
     layers = [_layer(i, found, chosen, values, switches, packer) for i in range(len(found))]
     layers[0]["photo"] = packer.add_bytes(view.photo)
     layers.append(_classes(p, view, network.valid_margin, found, packer))
-    kernels = {stage.layer.kernel[1] for stage in found if isinstance(stage.layer, MaxPool2d)}
+    kernels = {pool.kernel[1] for pool in network.pools().values()}
     return {
         "layers": layers,
         "classes": [{"name": name, "colour": hex_colour(PALETTE[i])} for i, name in enumerate(class_names)],
@@ -60,8 +59,7 @@ def content(
 
 def _run(network: Network, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the output of every step, and the switches of every pool."""
-    pools = {step.name: step.layer for step in network.steps if isinstance(step.layer, MaxPool2d)}
-    values, switches = {"input": x}, {}
+    pools, values, switches = network.pools(), {"input": x}, {}
     for name, value in network.walk(x, keep=True):
         values[name] = value
         pooled = pools[name].switches if name in pools else None
@@ -98,18 +96,18 @@ def _layer(
         layer["links"].append(
             {
                 "from": source,
-                "kernel": link.kernel,
-                "stride": link.stride,
-                "padding": link.padding,
-                "dilation": link.dilation,
-                "transposed": link.transposed,
+                "kernel": link.window.kernel,
+                "stride": link.window.stride,
+                "padding": link.window.padding,
+                "dilation": link.window.dilation,
+                "transposed": link.window.transposed,
                 "switches": link.source.endswith(".switches"),
                 "first": first,
             }
         )
         if stage.kind == "concat":
             first += found[source].shape[3]
-        weights = _weights(stage, channels, chosen[source])
+        weights = None if stage.layer is None else stage.layer.weights_between(channels, chosen[source])
         if weights is not None:
             layer["weights"] = packer.add_floats(weights)
     if stage.name in switches:
@@ -131,29 +129,6 @@ def _box(stage: Stage) -> dict[str, Any]:
         "part": stage.part,
         "over": stage.middles,
     }
-
-
-def _weights(stage: Stage, outputs: Sequence[int], inputs: Sequence[int]) -> Array | None:
-    """Return the weights (outputs, inputs, kh, kw) between the maps that are shown; 0 between separate groups.
-
-    An interpolation has one kernel for all maps, (1, 1, kh, kw).
-    """
-    layer = stage.layer
-    if isinstance(layer, BilinearTranspose2d):
-        tent = 1 - np.abs(np.arange(2 * layer.factor) - layer.factor + 0.5) / layer.factor
-        whole: Array = np.outer(tent, tent)[None, None]
-        return whole
-    if not isinstance(layer, Conv2d | ConvTranspose2d):
-        return None
-    weight = layer.parameters[
-        "weight"
-    ].value  # (kh, kw, inputs of a group, outputs), the last two swapped if transposed
-    small, large = (inputs, outputs) if isinstance(layer, Conv2d) else (outputs, inputs)
-    taken, given = np.array(small)[:, None], np.array(large)[None, :]
-    per_small, per_large = weight.shape[2], weight.shape[3] // layer.groups
-    same = taken // per_small == given // per_large
-    found = np.where(same, weight[:, :, taken % per_small, given], 0)  # (kh, kw, small, large)
-    return found.transpose(3, 2, 0, 1) if isinstance(layer, Conv2d) else found.transpose(2, 3, 0, 1)
 
 
 def _classes(p: Array, view: View, border: int, found: Sequence[Stage], packer: Packer) -> dict[str, Any]:

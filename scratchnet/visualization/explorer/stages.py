@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, ReLU
 from scratchnet.layers.base import Layer, Shape
+from scratchnet.layers.builtin import known_kind
+from scratchnet.layers.description import LayerKind
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
 from scratchnet.visualization.graph.connectivity import Link, Middle, links, middles
-from scratchnet.visualization.graph.grouping import Kind, groups_of, kind_of
+from scratchnet.visualization.graph.grouping import groups_of
 
-StageKind: TypeAlias = Kind | Literal["input", "classes"]
+StageKind: TypeAlias = LayerKind | Literal["input", "classes"]
 """A layer's kind; the image and the labels are layers of the drawing too."""
-
-JOINED = {BatchNorm2d: "batch norm", ReLU: "ReLU"}
-"""Layers that are listed with the convolution before them."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,7 @@ class Stage:
     @property
     def keeps_channels(self) -> bool:
         """Whether map c of the output is computed from map c of the input alone."""
-        if isinstance(self.layer, Conv2d | ConvTranspose2d):
-            return (self.layer.groups,) * 2 == self.layer.channels
-        return self.kind not in ("input", "concat", "classes")
+        return self.layer is not None and not self.layer.mixes_channels
 
 
 def stages(net: Network, size: Pair) -> list[Stage]:
@@ -78,18 +74,12 @@ def stages(net: Network, size: Pair) -> list[Stage]:
     for group in groups_of(net, shapes):
         first, *rest = group
         value, layer = group[-1].name, first.layer
-        after = tuple(JOINED[type(s.layer)] for s in rest if type(s.layer) in JOINED)
+        after = tuple(s.layer.describe() for s in rest if s.layer.drawn_with == "learned")
         found.append(
-            Stage(first.name, value, kind_of(first), _words(layer), after, shapes[value], tuple(joined[first.name]),
-                  layer, places[value])
+            Stage(first.name, value, known_kind(layer), layer.describe(), after, shapes[value],
+                  tuple(joined[first.name]), layer, places[value])
         )  # fmt: skip
     return _placed(found)
-
-
-def _words(layer: Layer) -> str:
-    names = {"ReLU": "ReLU", "Add": "sum", "Concatenate": "concatenation", "Dropout": "dropout", "Pad": "zero padding"}
-    text = layer.describe()
-    return names.get(text, text)
 
 
 def _placed(found: Sequence[Stage]) -> list[Stage]:

@@ -23,6 +23,7 @@ COLOURS: dict[BlockKind, str] = {
     "learned": ROLES["weight"],
     "switches": ROLES["switch"],
     "fixed": "#d4d8de",
+    "unknown": "white",
     "result": ROLES["output"],
 }
 MEANINGS: dict[BlockKind, str] = {
@@ -30,6 +31,7 @@ MEANINGS: dict[BlockKind, str] = {
     "learned": "learned: convolution, deconvolution",
     "switches": "pool with switches, unpooling",
     "fixed": "without weights",
+    "unknown": "of unknown kind",
     "result": "result",
 }
 

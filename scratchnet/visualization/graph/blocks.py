@@ -7,13 +7,13 @@ belong to the block before them.
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from scratchnet.layers import Crop, Pad
 from scratchnet.layers.base import Shape
+from scratchnet.layers.builtin import known_kind
 from scratchnet.network import Network, Step
 from scratchnet.ops.geometry import Pair
-from scratchnet.visualization.graph.grouping import groups_of, kind_of
+from scratchnet.visualization.graph.grouping import groups_of
 
-BlockKind: TypeAlias = Literal["image", "learned", "switches", "fixed", "result"]
+BlockKind: TypeAlias = Literal["image", "learned", "switches", "fixed", "unknown", "result"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Block:
         Of its step, or "input".
     kind : str
         ``image``; ``learned``: it has weights; ``switches``: a pool whose switches are used, or an unpooling that uses
-        them; ``fixed``: the rest; ``result``: the last one.
+        them; ``unknown``: a layer that states no kind; ``fixed``: the rest; ``result``: the last one.
     shape : (n, h, w, c)
     value : str
         Name of the block's output value, after its batch norm and ReLU.
@@ -67,13 +67,13 @@ def blocks_of(network: Network, size: Pair) -> tuple[list[Block], list[Join]]:
     blocks, joins = [Block("input", "image", shapes["input"], "input")], []
     owner = {"input": 0}  # value → the block that it belongs to
     for group in groups_of(network, shapes):
-        step, value = group[0], group[-1].name
+        step, value, kind = group[0], group[-1].name, known_kind(group[0].layer)
         first = owner[step.inputs[0]]
         if _is_block(step, shapes, last=value == network.steps[-1].name):
-            for name in step.inputs[: 1 if isinstance(step.layer, Crop) else None]:  # a crop only looks how large
+            for name in step.inputs[: 1 if kind == "frame" else None]:  # its second input only gives the size
                 joins.append(Join(owner[name], len(blocks), name.endswith(".switches")))
             first = len(blocks)
-            owner[f"{step.name}.switches"] = first
+            owner |= dict.fromkeys(step.extra_values, first)
             blocks.append(Block(step.name, _kind(step, used), shapes[step.name], value))
         elif first == len(blocks) - 1:  # not the crop of a skip
             blocks[first] = replace(blocks[first], value=value)
@@ -84,13 +84,16 @@ def blocks_of(network: Network, size: Pair) -> tuple[list[Block], list[Join]]:
 
 def _is_block(step: Step, shapes: dict[str, Shape], last: bool) -> bool:
     """Whether a layer that begins with ``step`` is more than the end of the block before it."""
-    if isinstance(step.layer, Crop):
+    kind = known_kind(step.layer)
+    if kind == "frame":
         return last and shapes[step.name] != shapes[step.inputs[0]]
-    return kind_of(step) != "pixelwise" and not isinstance(step.layer, Pad)
+    return kind != "pixelwise"
 
 
 def _kind(step: Step, used: set[str]) -> BlockKind:
-    kind = kind_of(step)
-    if kind == "unpool" or f"{step.name}.switches" in used:
+    kind = known_kind(step.layer)
+    if kind == "unpool" or not used.isdisjoint(step.extra_values):
         return "switches"
+    if kind == "unknown":
+        return "unknown"
     return "learned" if kind in ("conv", "deconv") else "fixed"

@@ -76,7 +76,7 @@ def receptive_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[s
         for link in table.get(value, ()) if value in marked else ():
             h, w = shapes[link.source][1:3]
             rows, columns = marked[value]
-            _mark(marked, link.source, link.back(rows, 0, h), link.back(columns, 1, w))
+            _mark(marked, link.source, link.window.back(rows, 0, h), link.window.back(columns, 1, w))
     return _rectangles(marked)
 
 
@@ -88,7 +88,7 @@ def projective_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[
             if link.source in marked:
                 h, w = shapes[value][1:3]
                 rows, columns = marked[link.source]
-                _mark(marked, value, link.forth(rows, 0, h), link.forth(columns, 1, w))
+                _mark(marked, value, link.window.forth(rows, 0, h), link.window.forth(columns, 1, w))
     return _rectangles(marked)
 
 

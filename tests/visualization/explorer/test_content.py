@@ -45,7 +45,7 @@ def test_a_convolution_and_what_follows_is_one_layer(page):
     assert found[-2:] == [("score", "score", "conv"), ("classes", "classes", "classes")]
     conv1 = page.content["layers"][2]
     assert (conv1["words"], conv1["after"], conv1["size"]) == ("conv 3×3, 8", ("batch norm", "ReLU"), (20, 24, 8))
-    assert ("repeat_crop", "repeat_crop", "copy") in found
+    assert ("repeat_crop", "repeat_crop", "frame") in found
 
 
 def test_a_crop_that_cuts_nothing_off_is_no_layer():

@@ -134,6 +134,10 @@ const stories = {
     return [paragraph(`${capital(layer.words)}: the value of row ${from.y}, column ${from.x} of ${mapName(from.layer, from.m)}, `, `*${format(value(layer, m, y, x))}`, ".")];
   },
 
+  frame(...given) {
+    return stories.copy(...given);
+  },
+
   add(layer, _, m, y, x) {
     const parts = layer.links.map((link) => ({ link, n: sameMap(layer, m, link) })).filter((p) => p.n !== null);
     const figures = parts.flatMap(({ link, n }, i) => [...(i ? ["+"] : []), part(element("b", { class: "total" }, format(value(layers[link.from], n, y, x))), mapName(link.from, n), "image")]);

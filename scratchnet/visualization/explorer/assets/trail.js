@@ -68,7 +68,7 @@ function stepBack(number, m, y, x) {
     const size = (s) => Math.abs(value(layers[s.layer], s.m, y, x));
     return sources.length ? sources.reduce((a, b) => (size(b) > size(a) ? b : a)) : null;
   }
-  if (layer.kind === "copy" || layer.kind === "pixelwise") {
+  if (layer.kind === "copy" || layer.kind === "frame" || layer.kind === "pixelwise") {
     const [kh, kw] = link.kernel;
     for (let i = 0; i < kh; i++) {
       for (let j = 0; j < kw; j++) {
