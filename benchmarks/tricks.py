@@ -44,7 +44,7 @@ VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
     "without fusion": (lambda: changed(fusion, "find", lambda *_: fusion.Joins()), True),
     "without processes: replay on threads": (lambda: changed(captured_network, "can_fork", lambda: False), True),
     "without replay: layer by layer on threads": (nullcontext, False),
-    "… and without recycling memory": (lambda: changed(pool, "LARGE", 1 << 60), False),
+    "… and without the memory pool": (lambda: changed(pool, "MIN_POOLED_BYTES", 1 << 60), False),
     "textbook()": (textbook, False),
 }
 

@@ -32,7 +32,7 @@ class Costs:
     peak_bytes : int
         Highest amount of NumPy's and Python's memory over that at the beginning.
     block_bytes : int
-        Memory of recycled arrays that had to come from the system.
+        Memory of pooled arrays that had to come from the system.
     product_flops : int
         Operations of all calls of ``numpy.matmul``, a multiply-add counted as two.
     """
@@ -77,8 +77,8 @@ def _counting_products(costs):
 
 @contextmanager
 def _counting_blocks(costs):
-    """Count the memory of recycled arrays that came from the system: a pool's blocks, a workspace's new pages."""
-    fresh, take, touched = Pool._fresh, Arena._take, {}
+    """Count the memory of pooled arrays that came from the system: a pool's blocks, an arena's new pages."""
+    fresh, take, touched = Pool._new_block, Arena._allocate, {}
 
     def counting(pool, size):
         if size >= LARGE:
@@ -86,21 +86,21 @@ def _counting_blocks(costs):
             costs.block_bytes += size
         return fresh(pool, size)
 
-    def counting_pages(space, size):
-        number, begin = take(space, size)
-        stretch = id(space.stretches[number])
-        new = max(0, begin + size - touched.get(stretch, 0))
-        touched[stretch] = touched.get(stretch, 0) + new
+    def counting_pages(arena, size):
+        number, begin = take(arena, size)
+        segment = id(arena.segments[number])
+        new = max(0, begin + size - touched.get(segment, 0))
+        touched[segment] = touched.get(segment, 0) + new
         if size >= LARGE and new:
             costs.large_arrays.append(size)
         costs.block_bytes += new
         return number, begin
 
-    Pool._fresh, Arena._take = counting, counting_pages
+    Pool._new_block, Arena._allocate = counting, counting_pages
     try:
         yield
     finally:
-        Pool._fresh, Arena._take = fresh, take
+        Pool._new_block, Arena._allocate = fresh, take
 
 
 # NumPy asks a table of functions for the memory of its arrays (NEP 49). The table is put in through the C interface,

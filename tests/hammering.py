@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from scratchnet.engine.memory.pool import LARGE, pooled_empty, using
+from scratchnet.engine.memory.pool import MIN_POOLED_BYTES, allocate_from, pooled_empty
 
 
 def hammer(memory):
@@ -16,10 +16,10 @@ def hammer(memory):
 
     def write(number):
         rng = np.random.default_rng(number)
-        with using(memory):
+        with allocate_from(memory):
             held = []
             for _ in range(300):
-                array = pooled_empty(np.zeros(0), (int(rng.integers(1, 6)) * LARGE,), np.uint8)
+                array = pooled_empty(np.zeros(0), (int(rng.integers(1, 6)) * MIN_POOLED_BYTES,), np.uint8)
                 array.fill(number)
                 held.append(array[rng.integers(0, 1000) :])
                 if len(held) > 4:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, to_host
-from scratchnet.engine.memory.pool import shared_zeros
+from scratchnet.engine.memory.shared import shared_zeros
 from scratchnet.layers.base import Kind, Parameter
 
 KINDS: tuple[Kind, ...] = ("weight", "bias", "scale", "shift")
@@ -75,7 +75,7 @@ class FlatBuffers:
             begin = end
         self._learned = learned
 
-    def stretches(self) -> list[slice]:
+    def trainable_slices(self) -> list[slice]:
         """Return the parts that are learned, of whatever kind, neighbours as one."""
         found: list[slice] = []
         for part, _ in self.learned:

@@ -21,7 +21,7 @@ from scratchnet.config import DEFAULT_EPOCHS, TrainingSettings
 from scratchnet.data import Augmentation, BorderWeights, SampleSource, epoch_batches, share_of
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import array_module
-from scratchnet.engine.memory.pool import shared_copy
+from scratchnet.engine.memory.shared import shared_copy
 from scratchnet.engine.modes import matrix_precision
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.network import Network

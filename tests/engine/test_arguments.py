@@ -13,7 +13,7 @@ from scratchnet import ops, textbook
 from scratchnet.engine.arguments import Argument
 from scratchnet.engine.cpu import few_filters, im2col, winograd, winograd_decomposed
 from scratchnet.engine.dispatch import OPERATIONS
-from scratchnet.engine.memory.pool import using
+from scratchnet.engine.memory.pool import allocate_from
 from scratchnet.engine.modes import precise
 from scratchnet.losses import PixelLoss
 from scratchnet.ops import resampling, shape
@@ -239,7 +239,7 @@ def test_masked_arrays_are_refused():
 class Poisoned:
     """Memory full of NaN."""
 
-    kind = np.ndarray
+    array_type = np.ndarray
 
     def array(self, shape, dtype):
         return np.full(shape, np.nan if dtype.kind == "f" else 99, dtype)
@@ -257,7 +257,7 @@ def test_an_empty_batch(name):
     if not batches:
         pytest.skip("no images among the arguments")
     arguments = with_leaves(arguments, batches)
-    with using(Poisoned()), np.errstate(all="raise"):
+    with allocate_from(Poisoned()), np.errstate(all="raise"):
         results = flat(case.call(arguments))
     full = flat(case.call(copied(case.arguments)))
     for empty, usual in zip(results, full, strict=True):

@@ -7,7 +7,7 @@ import pytest
 
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.memory.arena import Arena
-from scratchnet.engine.memory.pool import using
+from scratchnet.engine.memory.pool import allocate_from
 from scratchnet.layers import BatchNorm2d, Dropout
 from scratchnet.models import build
 from scratchnet.network.checkpointing import StepMemory, peak_bytes, plan
@@ -171,7 +171,7 @@ def bytes_of_a_step(model, size, checkpointing):
     net.activation_checkpointing = checkpointing
     held = net.held((size, size), 2, again=not checkpointing)
     x = batch(0, (2, size, size, 3))
-    with counted() as costs, using(Arena()):
+    with counted() as costs, allocate_from(Arena()):
         y = net.forward(x)
         net.backward(np.ones_like(y))
     return costs.block_bytes, peak_bytes(held, plan(held) if checkpointing else (range(len(held)),))

@@ -28,7 +28,8 @@ from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.cpu.threads import replay_on_threads, thread_count
 from scratchnet.engine.memory.arena import Arena
-from scratchnet.engine.memory.pool import common_pool, shared_copy, using
+from scratchnet.engine.memory.pool import allocate_from, default_pool
+from scratchnet.engine.memory.shared import shared_copy
 from scratchnet.engine.memory_layout import contiguous_copy
 from scratchnet.engine.modes import is_precise, is_textbook
 from scratchnet.layers.builtin import is_builtin, is_patched
@@ -147,7 +148,7 @@ class CapturedNetwork:
             return self.network.forward(x, keep)
         if key not in self._tapes:
             self._remember(key, None)
-            with using(self._first):
+            with allocate_from(self._first):
                 y = self.network.forward(x, keep)
             if self._own:
                 changed = self._settings() != key[-1]
@@ -185,7 +186,7 @@ class CapturedNetwork:
         """
         tape = self._last
         if tape is None:
-            with using(self._first) if self._recordable(dy) else nullcontext():
+            with allocate_from(self._first) if self._recordable(dy) else nullcontext():
                 dx = self.network.backward(dy, needs_input_grad, add)
             return None if dx is None else _copy(dx) if isinstance(dx, np.ndarray) else dx
         if tape.backward is not None:
@@ -205,7 +206,7 @@ class CapturedNetwork:
                 tape.run(tape.backward)
                 dx = tape.dx
         if before is not None:
-            for part in self.network.flat().stretches():  # those of frozen parameters were not replaced
+            for part in self.network.flat().trainable_slices():  # those of frozen parameters were not replaced
                 grads[part] += before[part]
         self._last = self._trial = None  # what the layers kept is used up
         return None if dx is None or not needs_input_grad else _copy(dx)
@@ -216,7 +217,7 @@ class CapturedNetwork:
         """Run the network while a recorder writes its calls down."""
         program = Program()
         self._first = Arena()  # a recording has memory of its own
-        common_pool().forget()
+        default_pool().free_idle()
         tape.start = State(self.network) if self._own else None
         tape.trails = [Trail(program)]
         try:

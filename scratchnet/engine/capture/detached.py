@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.engine.memory.pool import Shared
+from scratchnet.engine.memory.shared import SharedMemory
 
 
 def detached(value: Any) -> Any:
@@ -19,7 +19,7 @@ def detached(value: Any) -> Any:
         if owner.base is None:
             return value
         owner = owner.base
-    if not isinstance(owner, memoryview) or not isinstance(owner.obj, Shared):
+    if not isinstance(owner, memoryview) or not isinstance(owner.obj, SharedMemory):
         return value  # not a recorder's: it must stay alive for as long as the program
     memory: Any = owner.obj
     offset = value.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data

@@ -13,7 +13,7 @@ from scratchnet.engine.capture.program import Call, Program, Stage
 from scratchnet.engine.capture.traced_array import TracedArray
 from scratchnet.engine.capture.writer import at_work
 from scratchnet.engine.memory.arena import Arena
-from scratchnet.engine.memory.pool import using
+from scratchnet.engine.memory.pool import allocate_from
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,7 +38,7 @@ class Recorder:
         """Record everything inside this block into ``program``."""
         self.program = program
         try:
-            with at_work(self), using(self.spaces[0]):
+            with at_work(self), allocate_from(self.spaces[0]):
                 yield
         finally:
             self._known.clear()
@@ -69,7 +69,7 @@ class Recorder:
             if len(self.spaces) <= k:
                 self.spaces.append(Arena(TracedArray))
             try:
-                with using(self.spaces[k]):
+                with allocate_from(self.spaces[k]):
                     results.append(function(chunk))
                 stage.append(self._calls)
             finally:

@@ -163,7 +163,9 @@ for _name in _UNSEEN.split():
 def _check_followed(targets: Sequence[Any]) -> None:
     """Refuse to write to an ordinary array: how it was made is not on record, and processes would not share it."""
     if recorder() is not None and not all(isinstance(target, TracedArray) for target in targets):
-        raise CannotCapture("an array is written to that was made without a trace; make it by recycling.empty or zeros")
+        raise CannotCapture(
+            "a call writes to an array that was made without a trace; allocate it with pooled_empty or pooled_zeros"
+        )
 
 
 def _own(result: Any) -> Any:

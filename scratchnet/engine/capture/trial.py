@@ -10,7 +10,7 @@ from scratchnet.engine.capture import Program
 from scratchnet.engine.capture.capture_key import digest
 from scratchnet.engine.capture.first_replay import State, Trail, same_bits
 from scratchnet.engine.memory.arena import Arena
-from scratchnet.engine.memory.pool import using
+from scratchnet.engine.memory.pool import allocate_from
 from scratchnet.network import Network
 from scratchnet.network.watching import watched_by
 
@@ -60,7 +60,7 @@ class Trial:
         assert dy is not None  # set with the program
         grads, start, trail = self.network.flat().grads, State(self.network), Trail()
         self.plain.restore_attributes()
-        with using(Arena()), watched_by(trail):
+        with allocate_from(Arena()), watched_by(trail):
             dx = self.network.backward(dy, needs_input_grad, add=False)
         plain, expected = State(self.network), grads.copy()
         start.restore()
@@ -110,7 +110,7 @@ def try_forward(network: Network, tape: "Capture", keep: bool) -> Trial:
     assert tape.forward is not None  # it was recorded
     tape.prepare()
     x, start, trail = tape.x, State(network), Trail()
-    with using(Arena()), watched_by(trail):
+    with allocate_from(Arena()), watched_by(trail):
         y = network.forward(x, keep)
     trial = Trial(network, tape, y, start, State(network), digest(x) != tape.recorded_x)
     start.restore()

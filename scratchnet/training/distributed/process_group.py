@@ -100,7 +100,7 @@ def sum_gradients(network: Network, ranks: ProcessGroup) -> None:
     """Replace a network's gradients by their sums over all ranks, a bucket at a time; those of frozen ones are 0."""
     grads = network.flat().grads
     step = BUCKET_BYTES // grads.dtype.itemsize
-    for learned in network.flat().stretches() if ranks.size > 1 else ():
+    for learned in network.flat().trainable_slices() if ranks.size > 1 else ():
         for begin in range(learned.start, learned.stop, step):
             ranks.allreduce(grads[begin : min(begin + step, learned.stop)])
 

@@ -11,7 +11,8 @@ from scratchnet.engine import capture
 from scratchnet.engine.capture import CannotCapture, Program, Recorder, TracedArray, record_call, traced
 from scratchnet.engine.cpu import threads
 from scratchnet.engine.cpu.threads import MIN_THREAD_OPERATIONS, parallel_map
-from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros, shared_zeros
+from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.engine.memory.shared import shared_zeros
 from tests.compare import numbers
 
 A, B, C = (4, 6), (4, 6), (6, 3)
@@ -206,7 +207,7 @@ def test_dead_memory_is_used_again_while_recording():
         for _ in range(100):
             x = x + 1
     recorder.spaces[0].collect()
-    assert recorder.spaces[0].free[-1][1] <= 2 * x.nbytes  # nothing was ever behind the second place
+    assert recorder.spaces[0].gaps[-1][1] <= 2 * x.nbytes  # nothing was ever behind the second place
     play(program)
     assert (plain(x) == 100).all()
 

@@ -14,7 +14,7 @@ import pytest
 from scratchnet.engine.capture import Program
 from scratchnet.engine.capture import worker_processes as crews
 from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
-from scratchnet.engine.memory.pool import shared_zeros
+from scratchnet.engine.memory.shared import shared_zeros
 from tests.processes import alive, children, environment, fork
 
 pytestmark = [

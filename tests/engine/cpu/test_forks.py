@@ -13,7 +13,7 @@ from scratchnet.engine.cpu import blas, forks
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.cpu.forks import sharing
 from scratchnet.engine.cpu.threads import MIN_THREAD_OPERATIONS, parallel_map
-from scratchnet.engine.memory.pool import shared_copy, shared_zeros
+from scratchnet.engine.memory.shared import shared_copy, shared_zeros
 from scratchnet.training.optimizers import SGD
 from tests.compare import numbers
 from tests.engine.capture.test_captured_network import small
@@ -155,4 +155,4 @@ def test_sharing_is_for_those_who_ask_for_it():
 
 def test_everything_that_keeps_threads_or_locks_says_how_to_start_again():
     modules = {function.__module__ for function in forks._FUNCTIONS}
-    assert modules == {"scratchnet.engine.cpu.blas", "scratchnet.engine.memory.pool", "scratchnet.engine.cpu.threads"}
+    assert modules == {"scratchnet.engine.cpu.blas", "scratchnet.engine.memory.shared", "scratchnet.engine.cpu.threads"}

@@ -47,7 +47,7 @@ def kernels(request, monkeypatch):
     monkeypatch.setattr(gemm, "_address", lambda array: array.ctypes.data)
     monkeypatch.setattr(gemm, "_cublas", lambda: (cublas, cublas.get_cublas_handle()))
     guarded = Guarded()
-    with pool_module.using(guarded):
+    with pool_module.allocate_from(guarded):
         yield
     guarded.check()
 

@@ -12,8 +12,7 @@ import pytest
 from scratchnet.engine.capture import TracedArray
 from scratchnet.engine.memory import pool as pool_module
 from scratchnet.engine.memory.arena import Arena
-from scratchnet.engine.memory.pool import LARGE, Pool, pooled_empty, pooled_zeros, shared_copy, shared_zeros, using
-from tests.compare import numbers
+from scratchnet.engine.memory.pool import MIN_POOLED_BYTES, Pool, allocate_from, pooled_empty, pooled_zeros
 from tests.hammering import hammer
 
 LIKE = np.zeros(0, np.float32)
@@ -24,7 +23,7 @@ SHAPE = (64, 16, 32)  # 128 KB
 def pool():
     """A pool of its own, so that no other test's memory plays a part."""
     made = Pool()
-    with using(made):
+    with allocate_from(made):
         yield made
 
 
@@ -32,7 +31,7 @@ def pool():
 def memory(request):
     """Both kinds of memory that arrays are made in."""
     made = request.param()
-    with using(made):
+    with allocate_from(made):
         yield made
 
 
@@ -151,7 +150,7 @@ def test_shape_dtype_and_alignment(memory, shape, dtype):
         assert array.flags.c_contiguous
         assert array.flags.writeable
         assert array.flags.aligned
-        if array.nbytes >= LARGE:
+        if array.nbytes >= MIN_POOLED_BYTES:
             assert place(array) % 64 == 0
     bounds = sorted((place(array), place(array) + array.nbytes) for array in made)
     assert all(end <= begin for (_, end), (begin, _) in pairwise(bounds))
@@ -164,85 +163,87 @@ def test_the_dtype_is_that_of_the_example():
     assert pooled_zeros(np.zeros(0, np.uint8), (3,)).dtype == np.uint8
 
 
-@pytest.mark.parametrize("size", [LARGE, LARGE + 1, 100_000, 1_000_003, (1 << 20) - 1, 1 << 20, 123_456_789])
+@pytest.mark.parametrize(
+    "size", [MIN_POOLED_BYTES, MIN_POOLED_BYTES + 1, 100_000, 1_000_003, (1 << 20) - 1, 1 << 20, 123_456_789]
+)
 def test_little_of_a_block_is_wasted(size):
     assert size <= pool_module._size_class(size) <= size * 1.125
 
 
 def test_there_are_few_sizes():
     """Eight a doubling: sizes that differ by little meet in one."""
-    sizes = {pool_module._size_class(size) for size in range(LARGE, 2 * LARGE)}
+    sizes = {pool_module._size_class(size) for size in range(MIN_POOLED_BYTES, 2 * MIN_POOLED_BYTES)}
     assert len(sizes) <= 9
     assert all(pool_module._size_class(size) == size for size in sizes)
 
 
-def test_idle_memory_is_let_go_when_nobody_asks_for_its_size(pool, monkeypatch):
-    monkeypatch.setattr(pool_module, "PATIENCE", 20)
+def test_idle_memory_is_freed_when_its_size_is_not_requested(pool, monkeypatch):
+    monkeypatch.setattr(pool_module, "MAX_IDLE_CALLS", 20)
     large = pooled_empty(LIKE, (4 << 20,), np.uint8)
     kept = pooled_empty(LIKE, (2 << 20,), np.uint8)
     del large
     assert sum(map(len, pool.idle.values())) == 1
     held = []
     for k in range(60):
-        held.append(pooled_empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
+        held.append(pooled_empty(LIKE, (MIN_POOLED_BYTES + 10_000 * k,), np.uint8))
     assert (4 << 20) not in pool.idle
     del kept  # comes back all the same, and goes in its turn
     assert (2 << 20) in pool.idle
     pooled_empty(LIKE, (2 << 20,), np.uint8)
     for k in range(60):
-        held.append(pooled_empty(LIKE, (LARGE + 10_000 * k,), np.uint8))
+        held.append(pooled_empty(LIKE, (MIN_POOLED_BYTES + 10_000 * k,), np.uint8))
     assert (2 << 20) not in pool.idle
 
 
-def test_memory_that_comes_back_after_its_size_was_forgotten_is_let_go_in_its_turn(pool, monkeypatch):
-    monkeypatch.setattr(pool_module, "PATIENCE", 20)
+def test_memory_returned_after_its_size_was_trimmed_is_freed_in_turn(pool, monkeypatch):
+    monkeypatch.setattr(pool_module, "MAX_IDLE_CALLS", 20)
     array = pooled_empty(LIKE, (4 << 20,), np.uint8)
-    held = [pooled_empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
-    assert (4 << 20) not in pool.last_asked
+    held = [pooled_empty(LIKE, (MIN_POOLED_BYTES,), np.uint8) for _ in range(30)]
+    assert (4 << 20) not in pool.last_request
     del array
     assert (4 << 20) in pool.idle
-    held += [pooled_empty(LIKE, (LARGE,), np.uint8) for _ in range(30)]
+    held += [pooled_empty(LIKE, (MIN_POOLED_BYTES,), np.uint8) for _ in range(30)]
     assert (4 << 20) not in pool.idle
 
 
-@pytest.mark.parametrize("slack", [1, 1.5, 16])
-def test_a_larger_block_may_serve_within_the_slack(pool, slack, monkeypatch):
-    monkeypatch.setattr(pool_module, "SLACK", slack)
-    first = pooled_empty(LIKE, (10 * LARGE,), np.uint8)
+@pytest.mark.parametrize("ratio", [1, 1.5, 16])
+def test_a_larger_block_may_serve_within_the_ratio(pool, ratio, monkeypatch):
+    monkeypatch.setattr(pool_module, "MAX_SIZE_RATIO", ratio)
+    first = pooled_empty(LIKE, (10 * MIN_POOLED_BYTES,), np.uint8)
     where = place(first)
     del first
-    assert (place(pooled_empty(LIKE, (8 * LARGE,), np.uint8)) == where) == (slack > 1.25)
-    assert (place(pooled_empty(LIKE, (LARGE,), np.uint8)) == where) == (slack > 10)
-    small = pooled_empty(LIKE, (10 * LARGE - 100,), np.uint8)
+    assert (place(pooled_empty(LIKE, (8 * MIN_POOLED_BYTES,), np.uint8)) == where) == (ratio > 1.25)
+    assert (place(pooled_empty(LIKE, (MIN_POOLED_BYTES,), np.uint8)) == where) == (ratio > 10)
+    small = pooled_empty(LIKE, (10 * MIN_POOLED_BYTES - 100,), np.uint8)
     assert place(small) == where  # it kept its size
     small.fill(1)
 
 
 def test_the_smallest_block_that_fits_serves(pool, monkeypatch):
-    monkeypatch.setattr(pool_module, "SLACK", 16)
-    made = [pooled_empty(LIKE, (k * LARGE,), np.uint8) for k in (8, 2, 4)]
+    monkeypatch.setattr(pool_module, "MAX_SIZE_RATIO", 16)
+    made = [pooled_empty(LIKE, (k * MIN_POOLED_BYTES,), np.uint8) for k in (8, 2, 4)]
     where = [place(array) for array in made]
     del made
-    assert place(pooled_empty(LIKE, (LARGE,), np.uint8)) == where[1]
+    assert place(pooled_empty(LIKE, (MIN_POOLED_BYTES,), np.uint8)) == where[1]
 
 
-def test_idle_memory_may_be_forgotten():
+def test_idle_memory_can_be_freed():
     pool = Pool()
-    with using(pool):
+    with allocate_from(pool):
         alive, dead = pooled_zeros(LIKE, SHAPE), pooled_empty(LIKE, SHAPE)
         del dead
-        pool.forget()
+        pool.free_idle()
         assert not pool.idle
         fill_others()
         assert not alive.any()
 
 
-def test_a_pool_that_is_dropped_lets_go_at_once():
+def test_a_discarded_pool_frees_its_idle_memory_at_once():
     """Also while arrays of it live; nothing waits for the garbage collector, which rarely comes by large arrays."""
     gc.disable()
     try:
         dropped = Pool()
-        with using(dropped):
+        with allocate_from(dropped):
             alive, dead = pooled_zeros(LIKE, SHAPE), pooled_empty(LIKE, SHAPE)
         memory, pool_ = weakref.ref(owner_of(dead)), weakref.ref(dropped)
         del dead
@@ -256,15 +257,15 @@ def test_a_pool_that_is_dropped_lets_go_at_once():
         gc.enable()
 
 
-def test_a_workspace_that_is_dropped_goes_with_its_last_array():
+def test_an_arena_that_is_dropped_goes_with_its_last_array():
     gc.disable()
     try:
         dropped = Arena()
-        with using(dropped):
+        with allocate_from(dropped):
             alive = pooled_zeros(LIKE, SHAPE)
-        memory, space = weakref.ref(owner_of(alive)), weakref.ref(dropped)
+        memory, arena_ref = weakref.ref(owner_of(alive)), weakref.ref(dropped)
         del dropped
-        assert space() is None
+        assert arena_ref() is None
         assert not alive.any()
         del alive
         assert memory() is None
@@ -275,22 +276,22 @@ def test_a_workspace_that_is_dropped_goes_with_its_last_array():
 @pytest.mark.parametrize("kind", [Pool, Arena])
 def test_pools_do_not_mix(kind):
     one, other = kind(), kind()
-    with using(one):
+    with allocate_from(one):
         array = pooled_empty(LIKE, SHAPE)
         where = place(array)
-        with using(other):
+        with allocate_from(other):
             del array  # comes back to the pool that it is from
             assert place(pooled_empty(LIKE, SHAPE)) != where
         assert place(pooled_empty(LIKE, SHAPE)) == where
     assert place(pooled_empty(LIKE, SHAPE)) != where
 
 
-def test_the_memory_in_use_is_restored_after_an_error():
+def test_the_allocator_is_restored_after_an_error():
     before = type(pooled_empty(LIKE, SHAPE))
-    with using(Arena(TracedArray)):
+    with allocate_from(Arena(TracedArray)):
         assert type(pooled_empty(LIKE, SHAPE)) is type(pooled_empty(LIKE, (3,))) is TracedArray
     assert type(pooled_empty(LIKE, SHAPE)) is before
-    with pytest.raises(ValueError, match="negative"), using(Arena(TracedArray)):
+    with pytest.raises(ValueError, match="negative"), allocate_from(Arena(TracedArray)):
         pooled_empty(LIKE, (-1,))
     assert type(pooled_empty(LIKE, SHAPE)) is before is np.ndarray
 
@@ -300,26 +301,6 @@ def test_threads_never_share_memory():
     assert not hammer(pool)
     assert not pool.alive
     assert sum(map(len, pool.idle.values())) < 200  # of 1500 that were taken
-
-
-def test_shared_zeros_are_zero_and_keep_their_memory():
-    array = shared_zeros((100, 30), np.float64)
-    assert not array.any()
-    view = array[3:]
-    view.fill(2)
-    del array
-    others = [shared_zeros((100, 30), np.float64) for _ in range(4)]
-    assert (view == 2).all()
-    assert not any(other.any() for other in others)
-    assert shared_zeros((0, 3), np.float32).shape == (0, 3)
-
-
-def test_a_shared_copy_is_no_view():
-    array = numbers(3, 4)[:, ::2]
-    copy = shared_copy(array)
-    np.testing.assert_array_equal(copy, array)
-    assert not np.may_share_memory(copy, array)
-    assert copy.dtype == array.dtype
 
 
 def test_a_pointer_alone_does_not_keep_memory():
