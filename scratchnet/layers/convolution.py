@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.layers.base import Layer, Parameter, Shape
 from scratchnet.layers.description import InputInfo
 from scratchnet.layers.initialization import Initializer, constant, he_normal, he_normal_transposed
 from scratchnet.layers.window import Window
+from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import Pair, transposed_size, windows
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward

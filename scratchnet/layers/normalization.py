@@ -7,19 +7,17 @@ import numpy as np
 
 from scratchnet.arrays import AllReduce, Array, get_array_module
 from scratchnet.engine.capture import traced
-from scratchnet.engine.memory.pool import pooled_zeros
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.initialization import constant
+from scratchnet.ops.local_response_norm import local_response_norm, local_response_norm_backward
 from scratchnet.ops.normalization import (
-    Normalized,
     batch_norm,
     batch_norm_backward,
     batch_norm_fixed,
     batch_norm_fixed_backward,
-    local_response_norm,
-    local_response_norm_backward,
-    take_off,
+    subtract_per_channel,
 )
+from scratchnet.ops.normalized import Normalized
 from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward, whole_statistics
 from scratchnet.utils.validation import integer, number
 
@@ -132,7 +130,7 @@ class BatchNorm2d(Layer):
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance, count = self.last
         if self._moved is not None:
-            take_off(x, self._moved[0])
+            subtract_per_channel(x, self._moved[0])
         of_x = mean if self._moved is None else self._moved[1]
         y, normalized = batch_norm_fixed(x, gamma, beta, of_x, variance, self.eps, self.joined)
         self._keep(replace(normalized, mean=mean, moved=self._moved), count)
@@ -155,7 +153,7 @@ class BatchNorm2d(Layer):
         """Join the sums over processes for a batch of which this process has no image."""
         if self.uses_batch and self.over_ranks is not None:
             scale = self.parameters["scale"].value
-            sums = pooled_zeros(scale, (2 * self.channels + 1,), np.float64)
+            sums = get_array_module(scale).zeros(2 * self.channels + 1)
             mean, variance, count = whole_statistics(sums, scale.dtype, self.over_ranks)
             self.last = mean, variance, count
             if self.training:
@@ -164,7 +162,7 @@ class BatchNorm2d(Layer):
     def backward_without_images(self) -> None:
         """Join the sums of the backward pass for such a batch."""
         if self.uses_batch and self.over_ranks is not None:
-            self.over_ranks(pooled_zeros(self.parameters["scale"].value, (2, self.channels), np.float64))
+            self.over_ranks(get_array_module(self.parameters["scale"].value).zeros((2, self.channels)))
 
     def backward(self, dy: Array) -> Array:
         """Add dscale and dshift, return dx."""

@@ -20,13 +20,13 @@ from typing import Any
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu import depthwise, dilated, few_filters, im2col, subpixel, winograd, winograd_decomposed
-from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, has_few_pixels, winograd_tile
 from scratchnet.engine.cpu.matmul import product, product_over_rows
 from scratchnet.engine.dispatch import Argument, operation, written
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.modes import is_textbook
+from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.geometry import ConvSpec, Pair, pair
 from scratchnet.ops.shape import row_of
 

@@ -15,7 +15,6 @@ from scratchnet.arrays import AllReduce, Array, get_array_module, to_scalar
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid, softmax
-from scratchnet.ops.selection import keep_where
 
 
 @operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
@@ -46,8 +45,8 @@ def dice_loss(
     xp = get_array_module(logits)
     binary = logits.shape[-1] == 1
     counted = (factors != 0)[..., None]
-    logits = keep_where(logits, counted)  # ignored logits may be infinite or NaN
-    p = keep_where(sigmoid(logits) if binary else softmax(logits), counted)
+    logits = xp.where(counted, logits, logits.dtype.type(0))  # ignored logits may be infinite or NaN
+    p = xp.where(counted, sigmoid(logits) if binary else softmax(logits), logits.dtype.type(0))
     classes = xp.arange(1, 2) if binary else xp.arange(logits.shape[-1])
     t = ((labels[..., None] == classes) & counted).astype(logits.dtype)
     axes = (0, 1, 2)

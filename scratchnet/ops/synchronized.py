@@ -1,9 +1,9 @@
 """Synchronised batch norm: normalise a batch that is split over processes by the statistics of the whole batch.
 
-    μ = Σ n·μ / Σ n        σ² = Σ n·(σ² + μ²) / Σ n − μ²
+    μ = Σ n·μₖ / Σ n        σ² = Σ n·(σₖ² + μₖ²) / Σ n − μ²
 
-The processes sum their pixel counts n, n·μ and n·(σ² + μ²), and compute the mean and the variance of the whole batch
-from these sums.
+Process k has n pixels with mean μₖ and variance σₖ². The processes add up n, n·μₖ and n·(σₖ² + μₖ²), and compute the
+mean and the variance of the whole batch from these sums.
 
 In the backward pass, dx needs Σ dy and Σ dy·x̂ over the whole batch (see :mod:`scratchnet.ops.normalization`). dγ and
 dβ remain each process's share, like the gradients of all other parameters. The sums are exchanged in float64, so that
@@ -12,19 +12,13 @@ dβ remain each process's share, like the gradients of all other parameters. The
 
 from typing import Any
 
-from scratchnet.arrays import AllReduce, Array, get_array_module, on_gpu
-from scratchnet.engine.capture import record_call
+import numpy as np
+
+from scratchnet.arrays import AllReduce, Array, get_array_module
 from scratchnet.engine.dispatch import operation, overwritten
-from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.ops.normalization import (
-    NORMALIZED,
-    Normalized,
-    batch_norm_fixed,
-    batch_statistics,
-    input_gradient,
-    moments,
-    parameter_gradients,
-)
+from scratchnet.ops.channel_sums import channel_sums
+from scratchnet.ops.normalization import batch_norm_fixed, moments
+from scratchnet.ops.normalized import NORMALIZED, Normalized
 
 
 @operation(x="n h w c", gamma="c", beta="c")
@@ -52,18 +46,11 @@ def shared_batch_norm(
     count : (1,)
         Pixels of the whole batch.
     """
-    xp, c = get_array_module(x), x.shape[3]
-    own = pooled_empty(x, (2 * c + 1,), xp.float64)
-    if on_gpu(x):
-        own[:c], own[c:-1] = batch_statistics(x)
-    else:  # a mean rounded to float32 would add its error to the variance between processes
-        near, offset, variance = moments(x)
-        own[:c], own[c:-1] = near, variance
-        own[:c] += offset
-    own[c:-1] += own[:c] * own[:c]
-    own[-1:] = 1
-    own *= xp.float64(x.size // c)
-    mean, variance, count = whole_statistics(own, x.dtype, over_ranks)
+    mean, variance = moments(x)
+    xp = get_array_module(x)
+    sums = xp.concatenate([mean, variance + mean * mean, xp.ones(1)])
+    sums *= x.size // x.shape[3]
+    mean, variance, count = whole_statistics(sums, x.dtype, over_ranks)
     return *batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu), count
 
 
@@ -79,7 +66,7 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: AllReduce) -> tuple[Ar
     over_ranks : AllReduce
     """
     c = len(sums) // 2
-    record_call(over_ranks, sums)
+    over_ranks(sums)
     count = sums[-1:]
     xp = get_array_module(sums)
     divisor = xp.maximum(count, 1)  # 0 if no process has an image
@@ -93,11 +80,11 @@ def shared_batch_norm_backward(
     dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: AllReduce, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,); ``dy`` may become dx."""
-    dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
-    sums = pooled_empty(dy, (2, dy.shape[3]), get_array_module(dy).float64)
-    sums[0], sums[1] = dgamma, dbeta
-    record_call(over_ranks, sums)
-    whole = sums.astype(dy.dtype)
-    mine = overwrite or dz is not dy
-    pixels = get_array_module(count).maximum(count, 1)
-    return input_gradient(dz, normalized, gamma, whole[0], whole[1], pixels, mine), dgamma, dbeta
+    xp = get_array_module(dy)
+    dz, x_hat = normalized.relu_backward(dy), normalized.x_hat
+    dgamma, dbeta = channel_sums(dz * x_hat), channel_sums(dz)
+    sums = xp.stack([dgamma, dbeta]).astype(np.float64)
+    over_ranks(sums)
+    by_x_hat, by_one = sums.astype(dy.dtype) / xp.maximum(count, 1)
+    dx: Array = gamma * normalized.inverse_std * (dz - by_one - x_hat * by_x_hat)
+    return dx, dgamma, dbeta

@@ -17,9 +17,9 @@ from typing import Any
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd
-from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.conv_algorithm import winograd_tile
 from scratchnet.engine.dispatch import Argument, operation
+from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.convolution import add_bias, as_convolution, conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.geometry import ConvSpec, Pair, integer, pair, transposed_size
 

@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, get_array_module, on_gpu
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu.chunks import parallel_indexed_rows, row_chunks
-from scratchnet.engine.dispatch import operation
 from scratchnet.engine.memory.pool import pooled_empty
 
 GROUP = 256
 """Pixels that :func:`sum_rows_exactly` adds up one after the other."""
 
 
-@operation(x="n h w c")
 def channel_sums(x: Array) -> Array:
     """Sum (n, h, w, c) over everything but the channels: (c,), in the dtype of ``x``."""
     total: Array = sums_over_rows(lambda sums, piece: sum_rows(piece, sums[0]), 1, x)[0]
@@ -39,28 +37,24 @@ def sums_over_rows(function: Callable[..., None], count: int, *maps: Array, dtyp
     x = maps[0]
     partial = pooled_empty(x, (len(row_chunks(x)), count, x.shape[3]))
     parallel_indexed_rows(lambda number, *pieces: function(partial[number], *pieces), *maps)
-    total: Array = partial.sum(axis=0, dtype=get_array_module(x).float64).astype(dtype or x.dtype)
+    total: Array = partial.sum(axis=0, dtype=np.float64).astype(dtype or x.dtype)
     return total
 
 
 def sum_rows(piece: Array, out: Array) -> None:
     """Sum a piece of rows (rows, w·c) over its pixels and write the result to ``out`` (c,).
 
-    A product with a row of ones is several times faster than NumPy's sum over the first axis. On a GPU, where all
-    pixels are in one piece, a product may round its factors (TF32).
+    A product with a row of ones is several times faster than NumPy's sum over the first axis.
     """
     pixels = piece.reshape(-1, len(out))
-    if on_gpu(pixels):
-        out[...] = pixels.sum(axis=0, dtype=get_array_module(pixels).float64)
-    else:
-        np.matmul(_ones(len(pixels), piece.dtype), pixels, out=out)
+    np.matmul(_ones(len(pixels), piece.dtype), pixels, out=out)
 
 
 def sum_rows_exactly(piece: Array, out: Array) -> None:
     """Like :func:`sum_rows`, with about a fifth of the rounding error: sum groups of pixels, then add these sums."""
     pixels = piece.reshape(-1, len(out))
     groups, rest = divmod(len(pixels), GROUP)
-    if on_gpu(pixels) or groups < 4:
+    if groups < 4:
         sum_rows(piece, out)
         return
     sums = pooled_empty(pixels, (groups + (rest > 0), len(out)))

@@ -5,7 +5,6 @@ apart.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from scratchnet.arrays import Array
 from scratchnet.engine.cuda.channel_sums import Chunks
 from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch, rows_and_numbers
 from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.ops.normalization import Normalized
+from scratchnet.ops.normalized import Normalized
 
 FILE = "normalization"
 
@@ -108,30 +107,18 @@ def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, A
     return _combine(dy, kept, a, b), dgamma, dbeta
 
 
-def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = False) -> tuple[Array, Array, Array]:
-    """Return dy, dgamma (c,) and dbeta (c,): :func:`input_gradient` sees to the ReLU."""
-    if not isinstance(normalized, Scaled):
-        return NotImplemented  # type: ignore[no-any-return]
+def parameter_gradients(dy: Array, normalized: Scaled) -> tuple[Array, Array, Array]:
+    """Return ``dy`` as a contiguous array, dgamma (c,) and dbeta (c,)."""
     (dy,) = contiguous(dy)
     dgamma, dbeta, _, _ = _slopes(dy, normalized, fixed=True)
     return dy, dgamma, dbeta
 
 
-def input_gradient(
-    dz: Array,
-    normalized: Normalized,
-    gamma: Array,
-    dgamma: Array,
-    dbeta: Array,
-    count: Any,
-    overwrite: bool = False,
-) -> Array:
-    """Return dx (n, h, w, c), by sums over ``count`` pixels of which these may be a part."""
-    if not isinstance(normalized, Scaled):
-        return NotImplemented  # type: ignore[no-any-return]
+def input_gradient(dy: Array, normalized: Scaled, dgamma: Array, dbeta: Array, count: Array) -> Array:
+    """Return dx (n, h, w, c) from sums over ``count`` (1,) pixels, of which those of ``dy`` may be a part."""
     a = -normalized.scale * normalized.inverse_std * dgamma / count
     b = -normalized.scale * dbeta / count - a * normalized.mean
-    return _combine(dz, normalized, a, b)
+    return _combine(dy, normalized, a, b)
 
 
 def _slopes(dy: Array, kept: Scaled, fixed: bool) -> tuple[Array, Array, Array, Array]:

@@ -1,0 +1,68 @@
+"""What the backward pass of batch norm needs from the forward pass."""
+
+from dataclasses import dataclass, replace
+
+from scratchnet.arrays import Array, get_array_module
+from scratchnet.engine.dispatch import Argument
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """Input and statistics of a batch norm.
+
+    Attributes
+    ----------
+    x : (n, h, w, c)
+        The input, or the input minus the value in ``moved``.
+    y : (n, h, w, c) or None
+        The output, if it includes a ReLU.
+    mean, variance : (c,)
+        The statistics used; the variance is the biased one (divided by n·h·w).
+    inverse_std : (c,)
+        1 / √(variance + ε)
+    moved : ((c,), (c,)) or None
+        The value subtracted from the input and the mean of the difference, if anything was subtracted.
+    """
+
+    x: Array
+    y: Array | None
+    mean: Array
+    variance: Array
+    inverse_std: Array
+    moved: tuple[Array, Array] | None = None
+
+    @property
+    def mean_of_x(self) -> Array:
+        """The mean of ``x`` as it is now: (c,)."""
+        return self.mean if self.moved is None else self.moved[1]
+
+    @property
+    def x_hat(self) -> Array:
+        """The normalised input, x̂ = (x − μ) / √(σ² + ε): (n, h, w, c)."""
+        x_hat: Array = (self.x - self.mean_of_x) * self.inverse_std
+        return x_hat
+
+    def positive(self) -> Array | None:
+        """Return the mask of positive outputs of the ReLU, or None without a ReLU."""
+        return None if self.y is None else self.y > 0
+
+    def relu_backward(self, dy: Array) -> Array:
+        """Return ``dy`` where the ReLU's output is positive and 0 elsewhere; ``dy`` itself without a ReLU."""
+        positive = self.positive()
+        return dy if positive is None else get_array_module(dy).where(positive, dy, dy.dtype.type(0))
+
+    def without_relu(self) -> "Normalized":
+        """Return a copy for a gradient that has already passed through the ReLU's backward pass."""
+        return replace(self, y=None)
+
+
+NORMALIZED = Argument(
+    fields={
+        "x": Argument("n h w c"),
+        "y": Argument("n h w c", kind="any"),
+        "mean": Argument("c"),
+        "variance": Argument("c"),
+        "inverse_std": Argument("c"),
+    }
+)
+"""Expectation of an operation on a :class:`Normalized`."""
