@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from scratchnet.arrays import AllReduce, Array, constants, get_array_module
-from scratchnet.engine.arguments import FLOATS
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.focal import focal_loss, smoothed_cross_entropy
@@ -208,7 +207,7 @@ def _check_arrays(logits: Array, target: Array) -> None:
     for name, array in (("logits", logits), ("target", target)):
         if not hasattr(array, "dtype"):
             raise TypeError(f"loss: {name} is a {type(array).__name__}; expected an array, use numpy.asarray({name})")
-    if logits.dtype.newbyteorder("=") not in FLOATS:
+    if logits.dtype.type not in (np.float32, np.float64):
         raise TypeError(
             f"loss: logits are {logits.dtype}; expected float32 or float64, use logits.astype(numpy.float32)"
         )

@@ -24,17 +24,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module, on_gpu, to_scalar
-from scratchnet.engine.cpu.chunks import CHUNK_BYTES
-from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.engine.modes import is_whole
 from scratchnet.ops.activation import sigmoid
-from scratchnet.ops.selection import keep_where
-
-FEW_CLASSES = 8
-"""Up to this number of classes, the gradient is written class by class."""
 
 LABELS = labels_of("n h w")
 COUNTED = labels_of("n h w", np.int64)
@@ -133,7 +125,8 @@ def pixel_factors(
     if class_weights is not None:
         weights = weights * _weights("class_weights", class_weights, (classes,), like)[labels]
     if pixel_weights is not None:
-        weights = keep_where(weights * _weights("pixel_weights", pixel_weights, target.shape, like), counts)
+        each = _weights("pixel_weights", pixel_weights, target.shape, like)
+        weights = xp.where(counts, weights * each, like.dtype.type(0))  # ignored ones may be infinite or NaN
     divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
     factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(like.dtype)
     return labels, factors
@@ -165,63 +158,16 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     (40.0, array([ 1., -1.]))
     """
     xp = get_array_module(logits)
-    classes, dlogits = logits.shape[3], pooled_empty(logits, logits.shape)
-    maps = logits.reshape(-1, classes), labels.reshape(-1), factors.reshape(-1), dlogits.reshape(-1, classes)
-    pieces = _pieces(labels.size, classes * logits.itemsize)
-    losses = xp.zeros(len(pieces), xp.float64)
-
-    @np.errstate(invalid="ignore")  # infinite logits are handled at the end
-    def work(numbered: tuple[int, slice]) -> None:
-        place, piece = numbered
-        z, label, factor, dz = (m[piece] for m in maps)
-        if on_gpu(z):  # checking whether the sum is finite would wait for the device
-            losses[place] = _special_softmax(z, label, factor, dz)
-            return
-        # Classes first: a sum over two or twenty adjacent values is slow, a sum over whole planes is fast.
-        planes, product = pooled_empty(z, z.T.shape), pooled_empty(z, z.T.shape)
-        planes[...] = z.T
-        planes -= planes.max(axis=0)
-        truth = label == xp.arange(classes)[:, None]
-        of_truth = xp.multiply(planes, truth, out=product).sum(axis=0)
-        xp.exp(planes, out=planes)
-        total = planes.sum(axis=0)
-        losses[place] = ((xp.log(total) - of_truth) * factor).sum(dtype=xp.float64)
-        if not xp.isfinite(losses[place]):  # infinite or NaN logits, perhaps of pixels that do not count
-            losses[place] = _special_softmax(z, label, factor, dz)
-            return
-        planes *= factor / total
-        planes -= xp.multiply(truth, factor, out=product)
-        if classes <= FEW_CLASSES:  # plane by plane: NumPy would loop along the shorter axis of the output
-            for plane, column in zip(planes, dz.T, strict=True):
-                column[...] = plane
-        else:
-            dz[...] = planes.T
-
-    parallel_for(work, list(enumerate(pieces)), OPERATIONS_PER_ELEMENT * logits.size)
-    return to_scalar(losses.sum()), dlogits
-
-
-def _special_softmax(z: Array, label: Array, factor: Array, dz: Array) -> Any:
-    """Return the loss of pixels (p, classes) with infinite or NaN logits, and write its gradient to ``dz``.
-
-    The fast version multiplies by zeros, and ``inf · 0`` is NaN; this version selects instead.
-    """
-    xp = get_array_module(z)
-    counts = factor != 0
-    z = xp.where(counts[:, None], z, 0)
-    z -= z.max(axis=1, keepdims=True)
-    p = xp.exp(z)
-    total = p.sum(axis=1, keepdims=True)
-    truth = label[:, None] == xp.arange(z.shape[1])
-    losses = (xp.log(total) - xp.where(truth, z, 0).sum(axis=1, keepdims=True))[:, 0] * factor
-    dz[...] = xp.where(counts[:, None], (p / total - truth) * factor[:, None], 0)
-    return xp.where(counts, losses, 0).sum(dtype=xp.float64)
-
-
-def _pieces(pixels: int, pixel_bytes: int) -> list[slice]:
-    """Cut pixels into pieces that fit a core's cache, independently of the number of threads."""
-    step = max(1, pixels if is_whole() else CHUNK_BYTES // max(1, pixel_bytes))
-    return [slice(begin, begin + step) for begin in range(0, pixels, step)]
+    counted = (factors != 0)[..., None]
+    z = xp.where(counted, logits, logits.dtype.type(0))  # ignored logits may be infinite or NaN
+    truth = labels[..., None] == xp.arange(logits.shape[3])
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        z = z - z.max(axis=-1, keepdims=True)
+    exps = xp.exp(z)
+    total = exps.sum(axis=-1, keepdims=True)
+    of_truth = xp.where(truth, z, z.dtype.type(0)).sum(axis=-1)  # not z · truth: −∞ · 0 is NaN
+    losses = (xp.log(total[..., 0]) - of_truth) * factors
+    return to_scalar(losses.sum(dtype=np.float64)), (exps / total - truth) * factors[..., None]
 
 
 @operation(logits="n h w k", labels=COUNTED, factors="n h w")
@@ -243,15 +189,10 @@ def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     if logits.shape[3] != 1:
         raise ValueError(f"sigmoid_cross_entropy: logits {logits.shape} must have one channel")
     xp = get_array_module(logits)
-    z = logits[..., 0]
+    z = logits[..., 0].copy()
+    z[factors == 0] = 0  # ignored logits may be infinite or NaN
     truth = labels.astype(z.dtype)
     wrong = z * (1 - 2 * truth)  # how far the logit is on the wrong side; z·t would be NaN for an infinite z
-    losses = xp.maximum(wrong, 0) + xp.log1p(xp.exp(-xp.abs(z)))
+    losses = (xp.maximum(wrong, 0) + xp.log1p(xp.exp(-xp.abs(z)))) * factors
     dlogits: Array = (sigmoid(z) - truth) * factors
-    with np.errstate(invalid="ignore"):  # ∞ · 0
-        losses *= factors
-    loss = losses.sum(dtype=xp.float64)
-    if on_gpu(z) or not np.isfinite(loss):  # logits that do not count may be infinite or NaN
-        counts = factors != 0
-        dlogits, loss = xp.where(counts, dlogits, 0), xp.where(counts, losses, 0).sum(dtype=xp.float64)
-    return to_scalar(loss), dlogits[..., None]
+    return to_scalar(losses.sum(dtype=np.float64)), dlogits[..., None]

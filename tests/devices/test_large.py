@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from scratchnet.arrays import to_host
-from scratchnet.engine.cpu import channel_sums
 from scratchnet.engine.cuda import convolution
 from scratchnet.engine.cuda.conv_algorithm import Algorithm
 from scratchnet.engine.device import array_module
 from scratchnet.engine.modes import matrix_precision, precise, textbook
-from scratchnet.ops import losses, normalization
+from scratchnet.ops import channel_sums, losses, normalization
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d, max_unpool2d_backward
 from scratchnet.utils.errors import UserError

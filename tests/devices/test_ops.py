@@ -5,9 +5,18 @@ import pytest
 
 from scratchnet.arrays import generator
 from scratchnet.engine import dispatch
-from scratchnet.engine.cpu import channel_sums
 from scratchnet.engine.modes import is_whole, textbook
-from scratchnet.ops import activation, dice, losses, normalization, resampling, shape, updates
+from scratchnet.ops import (
+    activation,
+    channel_sums,
+    dice,
+    local_response_norm,
+    losses,
+    normalization,
+    resampling,
+    shape,
+    updates,
+)
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.switch_packing import pack_switches, unpack_switches
@@ -101,8 +110,8 @@ def linear(forward, backward, shape, *settings):
 
 def lrn():
     def both(x, dy):
-        y, scale = normalization.local_response_norm(x, 3, 0.5)
-        return y, normalization.local_response_norm_backward(dy, x, scale, 3, 0.5)
+        y, scale = local_response_norm.local_response_norm(x, 3, 0.5)
+        return y, local_response_norm.local_response_norm_backward(dy, x, scale, 3, 0.5)
 
     return both, (numbers(*X), numbers(*X, seed=1))
 
@@ -180,7 +189,7 @@ CASES = {
     "sigmoid": lambda: (activation.sigmoid, (numbers(*X),)),
     "softmax": lambda: (activation.softmax, (numbers(*X),)),
     "dropout": lambda: (dropped, (numbers(3, 5, 7, 3),)),
-    "column sums": lambda: (channel_sums.channel_sums, (numbers(*X),)),
+    "channel sums": lambda: (channel_sums.channel_sums, (numbers(*X),)),
     "softmax cross-entropy": lambda: loss(losses.softmax_cross_entropy, 3),
     "softmax cross-entropy, weights": lambda: loss(losses.softmax_cross_entropy, 3, normalization="weights"),
     "sigmoid cross-entropy, sum": lambda: loss(losses.sigmoid_cross_entropy, 1, normalization="sum"),

@@ -5,7 +5,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from scratchnet.layers import Dropout
-from scratchnet.ops import activation, normalization, resampling
+from scratchnet.ops import activation, local_response_norm, normalization, resampling
 from scratchnet.ops import shape as ops_shape
 from tests.differential.arrays import FINITE, NON_FINITE, array_words, make
 from tests.differential.convolutions import BATCH, CORES, DTYPES, pairs
@@ -122,8 +122,8 @@ def check_local_response_norm(case):
     x, dy = _map(case, "x"), _map(case, "dy")
     settings = case["window"], case["alpha"], case["beta"]
     with working(case["mode"], case["cores"]), unchanged(x, dy):
-        y, scale = normalization.local_response_norm(x, *settings, case["k"])
-        dx = normalization.local_response_norm_backward(dy, x, scale, *settings)
+        y, scale = local_response_norm.local_response_norm(x, *settings, case["k"])
+        dx = local_response_norm.local_response_norm_backward(dy, x, scale, *settings)
     tx = planes(x)
     if case["n"]:
         ty = torch.nn.functional.local_response_norm(tx, *settings, case["k"])

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from scratchnet.losses import PixelLoss
-from scratchnet.ops import activation, normalization, pooling, resampling, shape
+from scratchnet.ops import activation, local_response_norm, normalization, pooling, resampling, shape
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests.differential.arrays import LAYOUTS, laid_out
@@ -35,8 +35,8 @@ CALLS = {
     "max_unpool2d_backward": (lambda dy: pooling.max_unpool2d_backward(dy, _switches()), (MAP,)),
     "batch_norm": (normalization.batch_norm, (MAP, CHANNEL, CHANNEL)),
     "batch_norm_fixed": (normalization.batch_norm_fixed, (MAP, CHANNEL, CHANNEL, CHANNEL, CHANNEL)),
-    "local_response_norm": (normalization.local_response_norm, (MAP,)),
-    "local_response_norm_backward": (normalization.local_response_norm_backward, (MAP, MAP, MAP)),
+    "local_response_norm": (local_response_norm.local_response_norm, (MAP,)),
+    "local_response_norm_backward": (local_response_norm.local_response_norm_backward, (MAP, MAP, MAP)),
     "relu": (activation.relu, (MAP,)),
     "relu_backward": (activation.relu_backward, (MAP, MAP)),
     "sigmoid": (activation.sigmoid, (MAP,)),

@@ -82,7 +82,6 @@ def test_every_array_argument_of_an_operation_is_declared():
         arrays = {k for k, p in parameters.items() if _holds_arrays(p.annotation)}
         undeclared = {(name.removeprefix("scratchnet.ops."), k) for k in arrays - set(arguments.expected)}
         assert undeclared <= EXEMPT | {
-            ("normalization.input_gradient", "count"),
             ("synchronized.shared_batch_norm_backward", "count"),
         }
 

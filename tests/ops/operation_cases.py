@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.engine.cpu import channel_sums
 from scratchnet.ops import (
     activation,
+    channel_sums,
     convolution,
     dice,
     focal,
+    local_response_norm,
     losses,
     normalization,
     pooling,
@@ -121,10 +122,6 @@ def norm(relu):
             normalization.batch_norm_fixed, free, x=x, **by, mean=0.1 * gamma, variance=beta * beta, relu=relu
         ),
         " fixed backward": case(normalization.batch_norm_fixed_backward, dy=dy, normalized=fixed, gamma=gamma),
-        " parameters": case(normalization.parameter_gradients, dy=dy, normalized=kept),
-        " input": case(
-            normalization.input_gradient, dz=dy, normalized=kept, gamma=gamma, dgamma=gamma, dbeta=beta, count=84.0
-        ),
         " shared": case(synchronized.shared_batch_norm, free, x=x, **by, **ranks, relu=relu),
         " shared backward": case(synchronized.shared_batch_norm_backward, **back, count=np.array([84.0]), **ranks),
     }
@@ -176,11 +173,13 @@ def simple():
         "concatenate backward": case(shape.concatenate_backward, {"dy": "012"}, dy=dy, channels=[1, 3]),
         "add": case(shape.add, maps=[x, dy, numbers(*X, seed=2)]),
         "add bias": case(convolution.add_bias, {"y": "012"}, y=x.copy(), bias=numbers(4)),
-        "take off": case(normalization.take_off, {"x": "012"}, x=x.copy(), near=numbers(4)),
+        "subtract per channel": case(
+            normalization.subtract_per_channel, {"x": "012"}, x=x.copy(), values=numbers(4)
+        ),
         "statistics": case(normalization.batch_statistics, anyhow, x=x),
-        "lrn": case(normalization.local_response_norm, anyhow, x=x, size=3),
-        "lrn backward": case(normalization.local_response_norm_backward, dy=dy, x=x, scale=lrn_scale, size=3),
-        "column sums": case(channel_sums.channel_sums, anyhow, x=x),
+        "lrn": case(local_response_norm.local_response_norm, anyhow, x=x, size=3),
+        "lrn backward": case(local_response_norm.local_response_norm_backward, dy=dy, x=x, scale=lrn_scale, size=3),
+        "channel sums": case(channel_sums.channel_sums, anyhow, x=x),
         "add to": case(updates.add_to, total=x.copy(), term=dy),
         "add to, one axis": case(updates.add_to, total=numbers(5), term=numbers(5, seed=1)),
         "copy to": case(updates.copy_to, total=x.copy(), term=dy),

@@ -7,6 +7,8 @@ from scratchnet.ops.normalization import batch_norm, batch_statistics
 from scratchnet.ops.synchronized import shared_batch_norm
 from tests.compare import numbers
 
+pytestmark = pytest.mark.usefixtures("form")
+
 N, H, W, C = 4, 24, 20, 16
 
 

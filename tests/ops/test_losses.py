@@ -3,11 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from scratchnet.ops import losses
+from scratchnet.engine.cpu import losses as fast
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.losses import pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
 from tests import naive
 from tests.compare import assert_close, numbers
+
+pytestmark = pytest.mark.usefixtures("form")
 
 SHAPE = (2, 3, 4)
 NORMALIZATIONS = ["pixels", "weights", "sum"]
@@ -71,10 +73,10 @@ def test_softmax_cross_entropy_agrees_with_loops(normalization, dtype):
     assert_close(dlogits, slow_dlogits, dtype)
 
 
-@pytest.mark.parametrize("classes", [2, losses.FEW_CLASSES + 2])
+@pytest.mark.parametrize("classes", [2, fast.MAX_PLANES + 2])
 def test_the_softmax_of_many_pieces_agrees_with_loops(classes, dtype, monkeypatch):
     logits = 2 * numbers(*SHAPE, classes, dtype=dtype)
-    monkeypatch.setattr(losses, "CHUNK_BYTES", 5 * classes * logits.itemsize)  # the last piece of 24 pixels has 4
+    monkeypatch.setattr(fast, "CHUNK_BYTES", 5 * classes * logits.itemsize)  # the last piece of 24 pixels has 4
     labels, factors = pixel_factors(labels_with_ignored(classes), logits, classes)
     loss, dlogits = softmax_cross_entropy(logits, labels, factors)
     slow_loss, slow_dlogits = naive.softmax_cross_entropy(logits, labels, factors)

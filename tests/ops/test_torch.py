@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.interop.switches import to_torch
 from scratchnet.losses import PixelLoss
-from scratchnet.ops import activation, normalization, resampling
+from scratchnet.ops import activation, local_response_norm, normalization, resampling
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
@@ -164,11 +164,11 @@ def test_local_response_norm(dtype, agree):
     x = 2 * numbers(2, 3, 4, 8, dtype=dtype)
     tx = planes(x)
     ty = F.local_response_norm(tx, 5, alpha=0.7, beta=0.75, k=1.5)
-    y, scale = normalization.local_response_norm(x, 5, 0.7, 0.75, 1.5)
+    y, scale = local_response_norm.local_response_norm(x, 5, 0.7, 0.75, 1.5)
     agree(y, maps(ty))
     dy = numbers(*y.shape, seed=1, dtype=dtype)
     ty.backward(planes(dy, learn=False))
-    agree(normalization.local_response_norm_backward(dy, x, scale, 5, 0.7, 0.75), maps(tx.grad))
+    agree(local_response_norm.local_response_norm_backward(dy, x, scale, 5, 0.7, 0.75), maps(tx.grad))
 
 
 def test_activations(dtype, agree):

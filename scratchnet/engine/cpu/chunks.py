@@ -20,7 +20,7 @@ def row_chunks(x: Any) -> list[slice]:
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
 
 
-def parallel_rows(function: Callable[..., None], *maps: Any) -> None:
+def parallel_rows(function: Callable[..., Any], *maps: Any) -> None:
     """Call ``function`` on matching chunks of maps, on all cores.
 
     Parameters

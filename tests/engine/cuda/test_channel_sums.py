@@ -2,8 +2,8 @@
 
 import pytest
 
-from scratchnet.engine.cpu import channel_sums
 from scratchnet.engine.cuda import channel_sums as cuda
+from scratchnet.ops import channel_sums
 from tests.compare import assert_close, numbers
 
 SHAPES = [(1, 1, 1, 1), (2, 9, 7, 3), (1, 40, 33, 33), pytest.param((2, 13, 5, 64), marks=pytest.mark.sanitized)]
