@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 
 from scratchnet.arrays import to_host
+from scratchnet.ops.normalized import Normalized
 
 TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
 """Largest error, measured against the largest number."""
@@ -38,6 +39,10 @@ def assert_same(actual, expected, where="result"):
         assert len(actual) == len(expected), where
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
             assert_same(a, e, f"{where}[{i}]")
+    elif isinstance(expected, Normalized):  # x may be the input or the input minus a value
+        for name in ("mean", "variance", "inverse_std", "x_hat"):
+            assert_same(getattr(actual, name), getattr(expected, name), f"{where}.{name}")
+        assert_same(actual.positive(), expected.positive(), f"{where}.positive()")
     elif is_dataclass(expected):
         for field in fields(expected):
             assert_same(getattr(actual, field.name), getattr(expected, field.name), f"{where}.{field.name}")
