@@ -10,7 +10,7 @@ from scratchnet.data.frequencies import ClassCounts
 from scratchnet.engine.memory.system import available_memory
 from scratchnet.inference import Segmenter
 from scratchnet.network import Network
-from scratchnet.network.checkpointing import peak_bytes, plan
+from scratchnet.network.checkpointing import choose_segments, peak_bytes
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
 from scratchnet.utils.wording import pixels
@@ -61,8 +61,10 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
         return None
     h, w = crop or max((train.size(index) for index in range(len(train))), key=prod)
     size = tuple(-(-side // network.stride) * network.stride + 2 * network.valid_margin for side in (h, w))
-    held = network.held((size[0], size[1]), min(t.batch_size, len(train)), again=not t.activation_checkpointing)
-    values = peak_bytes(held, plan(held) if t.activation_checkpointing else (range(len(held)),))
+    memory = network.step_memory(
+        (size[0], size[1]), min(t.batch_size, len(train)), recompute_inputs=not t.activation_checkpointing
+    )
+    values = peak_bytes(memory, choose_segments(memory) if t.activation_checkpointing else (range(len(memory)),))
     numbers = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
     if values + numbers < free:
         return None

@@ -9,34 +9,23 @@ from scratchnet.arrays import Array, generator
 from scratchnet.engine.capture import record_call
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.layers.base import Layer, Shape
+from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.ops.activation import dropout, dropout_mask, relu, relu_backward
 from scratchnet.utils.philox import skip
 from scratchnet.utils.validation import number
 
 
 class ReLU(Layer):
-    """max(x, 0).
-
-    Attributes
-    ----------
-    joined : bool
-        Whether to overwrite the input; set by a network if no other layer reads it.
-    masked : bool
-        Whether the gradient comes from a pooling that already applies this layer's backward pass.
-    """
+    """max(x, 0)."""
 
     capturable = True
     kind = "pixelwise"
     drawn_with = "learned"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.joined = self.masked = False
-
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, c) → the same shape."""
-        y = relu(x, x if self.joined else None)
-        self.save_for_backward(None if self.masked else y)
+        y = relu(x, x if plan.in_place else None)
+        self.save_for_backward(None if plan.leave_mask_to_pool else y)
         return y
 
     def backward(self, dy: Array) -> Array:

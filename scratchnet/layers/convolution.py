@@ -8,6 +8,7 @@ from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Parameter, Shape
 from scratchnet.layers.description import InputInfo
 from scratchnet.layers.initialization import Initializer, constant, he_normal, he_normal_transposed
+from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.layers.window import Window
 from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
@@ -47,19 +48,13 @@ class _Kernel(Layer):
         self.parameters["weight"] = Parameter(shape, "weight", function(start, f"{name}: start"))
         if flag(bias, f"{name}: bias"):
             self.parameters["bias"] = Parameter((channels[1],), "bias", constant(0))
-        self.bias_is_lost = False
-        """Whether the next layer cancels the bias, so that its gradient is 0; set by a network."""
 
-    def _keep(self, x: Array) -> None:
-        self.save_for_backward(x, "bias" in self.parameters and not self.bias_is_lost)
+    def _save_input(self, x: Array, plan: StepPlan) -> None:
+        bias_learns = "bias" in self.parameters and not plan.skip_bias_gradient
+        self.save_for_backward(x if plan.input_from is None else None, bias_learns)
 
-    def forget_input(self) -> None:
-        """Drop the saved input; :meth:`remember_input` restores it before :meth:`backward`."""
-        _, bias_learns = self.take_saved()
-        self.save_for_backward(None, bias_learns)
-
-    def remember_input(self, x: Array) -> None:
-        """Restore the input of the last forward pass."""
+    def restore_input(self, x: Array) -> None:
+        """Save the input of the last forward pass, which was recomputed for :meth:`backward`; see ``StepPlan``."""
         _, bias_learns = self.take_saved()
         self.save_for_backward(x, bias_learns)
 
@@ -137,9 +132,9 @@ class Conv2d(_Kernel):
         channels, between = (in_channels, out_channels), (in_channels, out_channels)
         super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
-        self._keep(x)
+        self._save_input(x, plan)
         return conv2d(x, *self._numbers(), self.stride, self.padding, self.dilation, self.groups)
 
     def backward(self, dy: Array) -> Array | None:
@@ -208,9 +203,9 @@ class ConvTranspose2d(_Kernel):
         super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
         self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", 0)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
-        self._keep(x)
+        self._save_input(x, plan)
         return conv_transpose2d(
             x, *self._numbers(), self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )

@@ -9,6 +9,7 @@ from scratchnet.arrays import AllReduce, Array, get_array_module
 from scratchnet.engine.capture import traced
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.initialization import constant
+from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.ops.local_response_norm import local_response_norm, local_response_norm_backward
 from scratchnet.ops.normalization import (
     batch_norm,
@@ -61,10 +62,6 @@ class BatchNorm2d(Layer):
         self.eps, self.momentum = number(eps, "BatchNorm2d: eps", 0), number(momentum, "BatchNorm2d: momentum", 0, 1)
         self.statistics: Literal["running", "batch"] = "running"
         self.frozen = False
-        self.joined = self.masked = self.forgets = self.overwrites_input = self.overwrites_gradient = False
-        """What a network says of the neighbours: whether to do the ReLU that follows in the same passes; whether the
-        gradient has been through that ReLU's backward pass when it comes; whether :meth:`recompute_output` is called;
-        whether the input, and the gradient that comes, are nobody else's."""
         self.last: tuple[Array, Array, Any] | None = None
         """Mean and variance that the last forward pass used, and of how many pixels they are: an int, of several
         processes an array (1,), of running averages None. Recalibration reads them."""
@@ -87,7 +84,7 @@ class BatchNorm2d(Layer):
         """Whether, in evaluation, the statistics are those of the batch."""
         return self.statistics == "batch"
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, c) → the same shape."""
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         if self.uses_batch:
@@ -97,34 +94,35 @@ class BatchNorm2d(Layer):
                 )
             count: Any = x.size // self.channels
             if self.over_ranks is None:
-                y, normalized = batch_norm(x, gamma, beta, self.eps, self.joined, self.overwrites_input)
+                y, normalized = batch_norm(x, gamma, beta, self.eps, plan.fuse_relu, plan.overwrite_input)
             else:
-                y, normalized, count = shared_batch_norm(x, gamma, beta, self.over_ranks, self.eps, self.joined)
+                y, normalized, count = shared_batch_norm(x, gamma, beta, self.over_ranks, self.eps, plan.fuse_relu)
             if self.training and len(x):
                 self._move_averages(normalized.mean, normalized.variance, count)
         else:
             count = None
             mean, variance = (average.astype(x.dtype) for average in self._averages())
-            y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, self.joined)
+            y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, plan.fuse_relu)
         self.last, self._moved = (normalized.mean, normalized.variance, count), normalized.moved
-        self._keep(normalized, count)
+        self._save(normalized, count, plan)
         return y
 
-    def _keep(self, normalized: Normalized, count: Any) -> None:
-        if self.masked or self.forgets:
+    def _save(self, normalized: Normalized, count: Any, plan: StepPlan) -> None:
+        if plan.leave_mask_to_pool or plan.recompute_output:
             normalized = normalized.without_relu()
-        self.save_for_backward(normalized, count, self.overwrites_gradient, self.forgets)
+        self.save_for_backward(normalized, count, plan.overwrite_gradient, plan.recompute_output)
 
     def recompute_output(self) -> Array:
-        """Return once more what :meth:`forward` returned, ReLU included, between it and :meth:`backward`."""
-        normalized, count, mine, _ = self.take_saved()
+        """Return the output of the last forward pass again, including a fused ReLU; see ``StepPlan``."""
+        normalized, count, overwrite_gradient, _ = self.take_saved()
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance = normalized.mean_of_x, normalized.variance
         y, again = batch_norm_fixed(normalized.x, gamma, beta, mean, variance, self.eps, relu=True)
-        self.save_for_backward(replace(again, mean=normalized.mean, moved=normalized.moved), count, mine, False)
+        again = replace(again, mean=normalized.mean, moved=normalized.moved)
+        self.save_for_backward(again, count, overwrite_gradient, False)
         return y
 
-    def forward_again(self, x: Array) -> Array:
+    def forward_again(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """Normalise by the statistics of the last forward pass: no average moves, nothing is summed."""
         assert self.last is not None  # there was a first time
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
@@ -132,8 +130,8 @@ class BatchNorm2d(Layer):
         if self._moved is not None:
             subtract_per_channel(x, self._moved[0])
         of_x = mean if self._moved is None else self._moved[1]
-        y, normalized = batch_norm_fixed(x, gamma, beta, of_x, variance, self.eps, self.joined)
-        self._keep(replace(normalized, mean=mean, moved=self._moved), count)
+        y, normalized = batch_norm_fixed(x, gamma, beta, of_x, variance, self.eps, plan.fuse_relu)
+        self._save(replace(normalized, mean=mean, moved=self._moved), count, plan)
         return y
 
     def _averages(self) -> tuple[Array, Array]:
@@ -166,14 +164,16 @@ class BatchNorm2d(Layer):
 
     def backward(self, dy: Array) -> Array:
         """Add dscale and dshift, return dx."""
-        normalized, count, mine, _ = self.take_saved()
+        normalized, count, overwrite, _ = self.take_saved()
         scale, shift = self.parameters["scale"], self.parameters["shift"]
         if count is None:
-            dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value, mine)
+            dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value, overwrite)
         elif self.over_ranks is None:
-            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value, mine)
+            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value, overwrite)
         else:
-            dx, dscale, dshift = shared_batch_norm_backward(dy, normalized, scale.value, count, self.over_ranks, mine)
+            dx, dscale, dshift = shared_batch_norm_backward(
+                dy, normalized, scale.value, count, self.over_ranks, overwrite
+            )
         scale.add_grad(dscale)
         shift.add_grad(dshift)
         return dx

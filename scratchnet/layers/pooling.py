@@ -8,6 +8,7 @@ import numpy as np
 from scratchnet.arrays import Array, to_host
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.description import ROUNDING, InputInfo
+from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.layers.window import Window
 from scratchnet.ops.geometry import Pair, tap, windows
 from scratchnet.ops.pooling import (
@@ -51,13 +52,11 @@ class MaxPool2d(Layer):
         self.ceil_mode = flag(ceil_mode, "MaxPool2d: ceil_mode")
         check_padding(self.kernel, self.padding)
         self.switches: Switches | None = None
-        self.masks = False
-        """Whether to apply the backward pass of the preceding ReLU too; set by a network."""
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, c) → (n, oh, ow, c)."""
         y, self.switches = max_pool2d(x, self.kernel, self.stride, self.padding, self.ceil_mode)
-        self.save_for_backward(self.switches, y if self.masks else None)
+        self.save_for_backward(self.switches, y if plan.apply_relu_mask else None)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -115,18 +114,13 @@ class MaxUnpool2d(Layer):
     capturable = True
     kind = "unpool"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.forgets = False
-        """Whether :meth:`recompute_output` will be called; set by a network."""
-
-    def forward(self, x: Array, switches: Switches) -> Array:
+    def forward(self, x: Array, switches: Switches, plan: StepPlan = ALONE) -> Array:
         """(n, oh, ow, c) → (n, h, w, c)."""
-        self.save_for_backward(switches, x if self.forgets else None)
+        self.save_for_backward(switches, x if plan.recompute_output else None)
         return max_unpool2d(x, switches)
 
     def recompute_output(self) -> Array:
-        """Return once more what :meth:`forward` returned, between it and :meth:`backward`."""
+        """Return the output of the last forward pass again; see ``StepPlan``."""
         switches, x = self.take_saved()
         self.save_for_backward(switches, None)
         return max_unpool2d(x, switches)

@@ -13,141 +13,147 @@ The network knows which values are. If no other step uses the value between two 
 - the input of a convolution with many channels is not saved but recomputed in the backward pass, by the preceding batch
   norm and ReLU or by the preceding unpooling. That costs one pass over memory, which is cheap compared with the
   convolution, and saves half of the memory that a layer keeps.
+
+:func:`plan` finds all of this in a list of steps and returns it as a value. Execution passes each step its part, and
+the memory estimates and the summary read the same object.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TypeGuard
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from scratchnet.engine.modes import is_textbook
 from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Layer
 from scratchnet.layers.builtin import is_builtin
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
+from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.network.step import Step
 
-MANY = 64
+MIN_CHANNELS_TO_RECOMPUTE = 64
 """From this number of channels on, a convolution takes far longer than recomputing its input."""
 
 
-@dataclass
-class Joins:
-    """Fusions found in a network.
+@dataclass(frozen=True)
+class FusionPlan:
+    """The fusions of a network.
 
     Attributes
     ----------
-    skipped : set of Layer
-        ReLUs that batch norm does.
-    again : dict of convolution to BatchNorm2d or MaxUnpool2d
-        Convolutions that do not keep their input, and the layer that makes it again.
-    told : list of (Layer, str)
-        Attributes to be set while a pass runs.
+    steps : tuple of StepPlan
+        One for every step, in order. Empty if nothing is fused.
     """
 
-    skipped: set[Layer] = field(default_factory=set)
-    again: dict[Layer, BatchNorm2d | MaxUnpool2d] = field(default_factory=dict)
-    told: list[tuple[Layer, str]] = field(default_factory=list)
+    steps: tuple[StepPlan, ...] = ()
 
-    def forget_input(self, layer: Layer) -> None:
-        """Drop the layer's input if it can be recomputed."""
-        if self._forgets_input(layer):
-            layer.forget_input()
-
-    def remember_input(self, layer: Layer) -> None:
-        """Recompute that input before the layer's backward pass."""
-        if self._forgets_input(layer):
-            layer.remember_input(self.again[layer].recompute_output())
-
-    def skips(self, layer: Layer) -> bool:
-        """Return whether batch norm does the work of this layer; of exact types only, as others may not hash."""
-        return type(layer) is ReLU and layer in self.skipped
-
-    def _forgets_input(self, layer: Layer) -> TypeGuard[Conv2d | ConvTranspose2d]:
-        return type(layer) in (Conv2d, ConvTranspose2d) and layer in self.again
+    def __getitem__(self, number: int) -> StepPlan:
+        """Return the plan of a step."""
+        return self.steps[number] if self.steps else ALONE
 
 
-def joins(steps: Sequence[Step]) -> list[tuple[ReLU, Layer]]:
-    """Return every ReLU that can be joined to the step before it, and that step's layer."""
-    return [
-        (taker, layer)
-        for layer, taker in _behind(steps).items()
-        if isinstance(taker, ReLU) and isinstance(layer, BatchNorm2d | Conv2d | ConvTranspose2d)
-    ]
+UNFUSED = FusionPlan()
+"""Every layer does everything itself."""
 
 
-def find(steps: Sequence[Step], again: bool) -> Joins:
-    """Return all that steps can leave out; ``again`` allows what costs time for memory."""
-    found, behind = Joins(), _behind(steps)
-    relus = {first: relu for relu, first in joins(steps)}
-    for layer, taker in behind.items():
-        relu = relus.get(layer)
-        if isinstance(layer, Conv2d | ConvTranspose2d) and isinstance(taker, BatchNorm2d):
-            found.told.append((taker, "overwrites_input"))
-            if taker.uses_batch:
-                found.told.append((layer, "bias_is_lost"))
-        elif isinstance(layer, Conv2d | ConvTranspose2d) and relu is not None:
-            found.told.append((relu, "joined"))
+def plan(steps: Sequence[Step], recompute_inputs: bool) -> FusionPlan:
+    """Return everything that the steps can leave to each other.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    recompute_inputs : bool
+        Whether wide convolutions may have their input recomputed, which costs time and saves memory.
+    """
+    found = _Fusions(steps, recompute_inputs)
+    for number, step in enumerate(steps):
+        if number not in found.consumers:
+            continue
+        if isinstance(step.layer, Conv2d | ConvTranspose2d):
+            found.fuse_convolution(number)
+        elif isinstance(step.layer, BatchNorm2d):
+            found.fuse_batch_norm(number)
+        elif isinstance(step.layer, ReLU) and not found.is_skipped(number):
+            found.share_mask_with_pool(number, number)
+        elif isinstance(step.layer, MaxUnpool2d):
+            found.recompute_input_of_convolution(number, number)
+    return found.plan()
+
+
+class _Fusions:
+    """The settings of every step's plan while they are being collected."""
+
+    def __init__(self, steps: Sequence[Step], recompute_inputs: bool) -> None:
+        self._steps, self._recompute_inputs = steps, recompute_inputs
+        self._settings: list[dict[str, Any]] = [{} for _ in steps]
+        self.consumers = _only_consumers(steps)
+
+    def plan(self) -> FusionPlan:
+        """Return the settings as a plan."""
+        return FusionPlan(tuple(StepPlan(**settings) if settings else ALONE for settings in self._settings))
+
+    def is_skipped(self, number: int) -> bool:
+        """Return whether an earlier step does the work of this one."""
+        return "skip" in self._settings[number]
+
+    def fuse_convolution(self, number: int) -> None:
+        """Fuse a convolution with the batch norm or the ReLU that follows."""
+        consumer, layer = self._consumer_of(number)
         if isinstance(layer, BatchNorm2d):
-            if relu is not None:
-                found.told.append((layer, "joined"))
-                found.skipped.add(relu)
-            _look_behind(layer, behind[relu] if relu is not None else taker, relu is not None, found, again)
-        elif isinstance(layer, ReLU) and isinstance(taker, MaxPool2d) and layer not in found.skipped:
-            found.told += [(layer, "masked"), (taker, "masks")]
-        elif again and isinstance(layer, MaxUnpool2d):
-            _make_again(layer, taker, found)
-    return found
+            self._settings[consumer]["overwrite_input"] = True
+            if layer.uses_batch:
+                self._settings[number]["skip_bias_gradient"] = True
+        elif isinstance(layer, ReLU):
+            self._settings[consumer]["in_place"] = True
+            if isinstance(self._consumer_of(consumer)[1], MaxPool2d):  # which saves the mask of this ReLU
+                self._settings[number]["output_unsaved"] = True
+
+    def fuse_batch_norm(self, number: int) -> None:
+        """Fuse batch norm with the ReLU that follows, and both with the layer after them."""
+        consumer, layer = self._consumer_of(number)
+        if not isinstance(layer, ReLU):
+            self._reuse_gradient(number, layer)
+            return
+        self._settings[number]["fuse_relu"] = True
+        self._settings[consumer]["skip"] = True
+        self._reuse_gradient(number, self._consumer_of(consumer)[1])
+        self.share_mask_with_pool(number, consumer)
+        self.recompute_input_of_convolution(number, consumer)
+
+    def share_mask_with_pool(self, number: int, relu: int) -> None:
+        """Let a pooling after step ``relu`` apply the backward pass of the ReLU, which ``number`` computes."""
+        consumer, layer = self._consumer_of(relu)
+        if isinstance(layer, MaxPool2d):
+            self._settings[number] |= {"leave_mask_to_pool": True, "output_unsaved": True}
+            self._settings[consumer]["apply_relu_mask"] = True
+
+    def recompute_input_of_convolution(self, number: int, value: int) -> None:
+        """Let ``number`` recompute the value of step ``value`` for a convolution, if that is worthwhile."""
+        consumer, layer = self._consumer_of(value)
+        wide = isinstance(layer, Conv2d | ConvTranspose2d) and layer.channels[0] >= MIN_CHANNELS_TO_RECOMPUTE
+        if wide and self._recompute_inputs:
+            self._settings[number] |= {"recompute_output": True, "output_unsaved": True}
+            self._settings[consumer]["input_from"] = number
+
+    def _reuse_gradient(self, norm: int, consumer: Layer | None) -> None:
+        """Let batch norm overwrite its gradient if it comes from a layer whose dx is an array of its own."""
+        if isinstance(consumer, Conv2d | ConvTranspose2d | MaxPool2d | MaxUnpool2d):
+            self._settings[norm]["overwrite_gradient"] = True
+
+    def _consumer_of(self, number: int) -> tuple[int, Layer | None]:
+        """Return the number and the layer of the only consumer, or -1 and None."""
+        consumer = self.consumers.get(number, -1)
+        return consumer, None if consumer < 0 else self._steps[consumer].layer
 
 
-def not_kept(steps: Sequence[Step], again: bool) -> set[str]:
-    """Return the names of the steps whose values no step keeps for its backward pass though others might."""
-    found, relus = find(steps, again), {first: relu for relu, first in joins(steps)}
-    free = {layer for layer, what in found.told if what in ("masked", "forgets")}
-    exact = [step for step in steps if is_builtin(step.layer)]
-    return {step.name for step in exact if step.layer in free or relus.get(step.layer) in free}
+def _only_consumers(steps: Sequence[Step]) -> dict[int, int]:
+    """Return the step that consumes the value of each step, for values that are consumed exactly once.
 
-
-def _look_behind(norm: BatchNorm2d, taker: Layer | None, relu: bool, found: Joins, again: bool) -> None:
-    """Plan fusions with the consumer of batch norm, with or without a ReLU in between."""
-    if isinstance(taker, Conv2d | ConvTranspose2d | MaxPool2d | MaxUnpool2d):  # whose dx is an array of its own
-        found.told.append((norm, "overwrites_gradient"))
-    if relu and isinstance(taker, MaxPool2d):
-        found.told += [(norm, "masked"), (taker, "masks")]
-    if again and relu:
-        _make_again(norm, taker, found)
-
-
-def _make_again(layer: BatchNorm2d | MaxUnpool2d, taker: Layer | None, found: Joins) -> None:
-    """Let a layer recompute its output for the convolution that takes it, if that is worthwhile."""
-    if isinstance(taker, Conv2d | ConvTranspose2d) and taker.channels[0] >= MANY:
-        found.told.append((layer, "forgets"))
-        found.again[taker] = layer
-
-
-def _behind(steps: Sequence[Step]) -> dict[Layer, Layer | None]:
-    """Return the layer behind every layer, None where its value is not taken exactly once.
-
-    Only the package's own layers are looked at, exact types with nothing replaced: a subclass may compute something
-    else, keep other things, or hand on a gradient that it still needs.
+    Both layers must be the package's own, of exactly these types with nothing replaced: a subclass may compute
+    something else, save other values, or pass on a gradient that it still needs.
     """
-    takers = Counter(name for step in steps for name in step.inputs)
-    trusted = [step for step in steps if is_builtin(step.layer)]
-    only = {name: step.layer for step in trusted for name in step.inputs if takers[name] == 1}
-    return {step.layer: only.get(step.name) for step in trusted}
-
-
-@contextmanager
-def joined(steps: Sequence[Step], again: bool = False) -> Iterator[Joins]:
-    """Enable the fusions of the layers inside this block; no effect in textbook mode."""
-    found = Joins() if is_textbook() else find(steps, again)
-    for layer, what in found.told:
-        setattr(layer, what, True)
-    try:
-        yield found
-    finally:
-        for layer, what in found.told:
-            setattr(layer, what, False)
+    uses = Counter(name for step in steps for name in step.inputs)
+    builtin = [number for number, step in enumerate(steps) if is_builtin(step.layer)]
+    consumers = {name: number for number in builtin for name in steps[number].inputs if uses[name] == 1}
+    return {number: consumers[steps[number].name] for number in builtin if steps[number].name in consumers}

@@ -8,14 +8,15 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator, get_array_module
 from scratchnet.engine.cpu.blas import one_blas_thread
+from scratchnet.engine.modes import is_textbook
 from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
-from scratchnet.network.checkpointing import StepMemory, held, plan
+from scratchnet.network.checkpointing import StepMemory, choose_segments, step_memory
 from scratchnet.network.execution import Pass
 from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.freezing import matching, set_frozen
-from scratchnet.network.fusion import joined
+from scratchnet.network.fusion import UNFUSED, plan
 from scratchnet.network.inputs import check_input
 from scratchnet.network.ownership import Owner, check_unowned, claim, layers_of
 from scratchnet.network.parameters import KINDS, FlatBuffers, moved
@@ -254,9 +255,9 @@ class Network(Owner):
     # Passes -------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Array, keep: bool | None = None) -> Array:
-        """Run the list and return the last value.
+        """Run the steps and return the last value.
 
-        Steps leave out what their neighbours do for them (:mod:`joining <scratchnet.network.fusion>`).
+        Neighbouring layers are fused where possible, see :mod:`scratchnet.network.fusion`.
 
         Parameters
         ----------
@@ -273,16 +274,18 @@ class Network(Owner):
         check_input(x, self.channels, self.flat().values)
         output = x
         keep = self.training if keep is None else keep
-        segments = plan(self.held(x.shape[1:3], len(x))) if keep and self.activation_checkpointing else None
-        with joined(self.steps, again=keep and segments is None) as joins, one_blas_thread():
-            self._last = Pass(self.steps, joins, segments)
+        checkpointing = keep and self.activation_checkpointing
+        segments = choose_segments(self.step_memory(x.shape[1:3], len(x))) if checkpointing else None
+        fusion = UNFUSED if is_textbook() else plan(self.steps, recompute_inputs=keep and not checkpointing)
+        with one_blas_thread():
+            self._last = Pass(self.steps, fusion, segments)
             for _, value in self._last.forward(x, keep):
                 output = value
         self._last.seen = Fingerprints.of(x, output, self.flat()) if keep else None
         return output
 
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
-        """Run the list and yield (name, value) after every step, for looking at activations; nothing is joined."""
+        """Run the list and yield (name, value) after every step, for inspecting activations; nothing is fused."""
         check_input(x, self.channels, self.flat().values)
         self._last = Pass(self.steps)
         return self._last.forward(x, keep)
@@ -347,10 +350,11 @@ class Network(Owner):
                 shapes[value] = taken[0]  # for switches, the size that they restore
         return shapes
 
-    def held(self, size: Pair, n: int = 1, again: bool = False) -> tuple[StepMemory, ...]:
-        """Return what every step holds of a training step on ``n`` images of ``size`` (h, w).
+    def step_memory(self, size: Pair, n: int = 1, recompute_inputs: bool = False) -> tuple[StepMemory, ...]:
+        """Return the memory that each step needs in a training step on ``n`` images of ``size`` (h, w).
 
-        For :func:`plan`, or with ``again`` for the ordinary step, in which some layers make their input again.
+        ``recompute_inputs`` as in :func:`plan <scratchnet.network.fusion.plan>`: True for an ordinary step, False for
+        one with activation checkpointing.
         """
         itemsize = 4 if self.buffers is None else self.buffers.values.dtype.itemsize
-        return held(self.steps, self.shapes(size, n), itemsize, again)
+        return step_memory(self.steps, self.shapes(size, n), itemsize, plan(self.steps, recompute_inputs))

@@ -5,8 +5,8 @@ from math import prod
 
 from scratchnet.layers.base import Shape
 from scratchnet.network import Network
-from scratchnet.network.checkpointing import peak_bytes, plan
-from scratchnet.network.fusion import joins, not_kept
+from scratchnet.network.checkpointing import choose_segments, peak_bytes
+from scratchnet.network.fusion import plan
 from scratchnet.ops.geometry import Pair
 
 
@@ -94,11 +94,10 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
     ValueError
         If the size does not fit the network.
     """
-    shapes, in_place = network.shapes(size, n), {id(relu) for relu, _ in joins(network.steps)}
-    free = not_kept(network.steps, again=True)
+    shapes, fusion = network.shapes(size, n), plan(network.steps, recompute_inputs=True)
     rows = []
-    for step in network.steps:
-        shape = shapes[step.name]
+    for number, step in enumerate(network.steps):
+        shape, in_place = shapes[step.name], fusion[number].makes_no_array
         rows.append(
             Row(
                 step.name,
@@ -106,9 +105,9 @@ def summarize(network: Network, size: Pair, n: int = 1) -> Summary:
                 shape,
                 sum(p.size for p in step.layer.parameters.values()),
                 step.layer.multiply_adds(*(shapes[name] for name in step.inputs)),
-                0 if id(step.layer) in in_place or step.name in free else 4 * prod(shape),
+                0 if in_place or fusion[number].output_unsaved else 4 * prod(shape),
                 step.layer.extra_bytes(*(shapes[name] for name in step.inputs)),
-                "in place" if id(step.layer) in in_place else "not kept",
+                "in place" if in_place else "not kept",
             )
         )
     return Summary(tuple(rows), shapes["input"])
@@ -140,9 +139,9 @@ def training_memory(network: Network, size: Pair, n: int = 1) -> str:
     Computed from shapes, in float32, with in-place ReLUs. Parameters, the optimiser's state and the scratch memory of
     the operations are extra. See :mod:`scratchnet.network.checkpointing` for the values that are recomputed.
     """
-    ordinary, held = network.held(size, n, again=True), network.held(size, n)
-    segments = plan(held)
-    before, after = peak_bytes(ordinary, (range(len(ordinary)),)), peak_bytes(held, segments)
+    ordinary, saving = network.step_memory(size, n, recompute_inputs=True), network.step_memory(size, n)
+    segments = choose_segments(saving)
+    before, after = peak_bytes(ordinary, (range(len(ordinary)),)), peak_bytes(saving, segments)
     return (
         f"a training step on {n} image{'s' * (n > 1)}: {before / 1e6:,.1f} MB of values and gradients at its worst "
         f"moment, {after / 1e6:,.1f} MB with activation checkpointing ({len(segments)} segments)"

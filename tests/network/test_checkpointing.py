@@ -10,7 +10,7 @@ from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import allocate_from
 from scratchnet.layers import BatchNorm2d, Dropout
 from scratchnet.models import build
-from scratchnet.network.checkpointing import StepMemory, peak_bytes, plan
+from scratchnet.network.checkpointing import StepMemory, choose_segments, peak_bytes
 from scratchnet.training.distributed.process_group import share_batches
 from tests.compare import numbers
 from tests.costs import counted
@@ -37,7 +37,7 @@ def pair_of(name, dtype=np.float32):
 
 
 def segments_of(net, shape):
-    return plan(net.held(shape[1:3], shape[0]))
+    return choose_segments(net.step_memory(shape[1:3], shape[0]))
 
 
 def itself(net):
@@ -169,12 +169,12 @@ def bytes_of_a_step(model, size, checkpointing):
     """Return what a step holds of its own at its worst moment, and what was counted from the shapes."""
     net = stirred(build(model, 2, 3, size=size, width=8)).train()
     net.activation_checkpointing = checkpointing
-    held = net.held((size, size), 2, again=not checkpointing)
+    held = net.step_memory((size, size), 2, recompute_inputs=not checkpointing)
     x = batch(0, (2, size, size, 3))
     with counted() as costs, allocate_from(Arena()):
         y = net.forward(x)
         net.backward(np.ones_like(y))
-    return costs.block_bytes, peak_bytes(held, plan(held) if checkpointing else (range(len(held)),))
+    return costs.block_bytes, peak_bytes(held, choose_segments(held) if checkpointing else (range(len(held)),))
 
 
 def test_the_step_holds_less_and_about_what_was_counted(cores):
@@ -202,15 +202,15 @@ def random_chain(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_no_other_plan_needs_less(seed):
     steps = random_chain(seed)
-    cuts = [i for i in range(1, len(steps)) if steps[i].begins]
+    cuts = [i for i in range(1, len(steps)) if steps[i].may_start_segment]
     peaks = []
     for chosen in chain.from_iterable(combinations(cuts, k) for k in range(len(cuts) + 1)):
         ends = (0, *chosen, len(steps))
         peaks.append(peak_bytes(steps, [range(begin, end) for begin, end in pairwise(ends)]))
-    found = plan(steps)
+    found = choose_segments(steps)
     assert peak_bytes(steps, found) == min(peaks)
     assert [i for segment in found for i in segment] == list(range(len(steps)))
-    assert all(steps[segment.start].begins for segment in found[1:])
+    assert all(steps[segment.start].may_start_segment for segment in found[1:])
 
 
 def test_memory_of_one_plan_by_hand():
@@ -220,7 +220,7 @@ def test_memory_of_one_plan_by_hand():
     b: a is stored (8), b's value (4), the gradients of a (8, from c) and of b (4), and that by a from b (8).
     """
     steps = tuple(
-        StepMemory(((name, size, size),), takes, begins=True)
+        StepMemory(((name, size, size),), takes, may_start_segment=True)
         for name, size, takes in (("a", 8, ("input",)), ("b", 4, ("a",)), ("c", 2, ("a", "b")))
     )
     assert peak_bytes(steps, (range(3),)) == 8 + 4 + 2 + 2 + 12

@@ -1,4 +1,6 @@
-"""Joined steps give the numbers of single ones, and nothing is joined whose value is wanted."""
+"""Fused steps give the results of single ones, and no step is fused whose value another step uses."""
+
+from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from scratchnet.layers import (
     MaxUnpool2d,
     ReLU,
 )
+from scratchnet.layers.step_plan import StepPlan
 from scratchnet.network import Network, fusion
+from scratchnet.network.fusion import FusionPlan
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
@@ -104,68 +108,104 @@ def test_joined_steps_give_the_numbers_of_single_ones(case):
     net.reseed(7)
     plain.reseed(7)
     assert_close(net.forward(x), [value for _, value in plain.walk(x)][-1])
-    assert not any(getattr(step.layer, "joined", False) for step in net.steps)
 
 
-def joined_during(net):
-    """The names of the steps that know of being joined, and of those that are passed by."""
-    with fusion.joined(net.steps) as joins:
-        joined = [step.name for step in net.steps if getattr(step.layer, "joined", False)]
-        return joined, [step.name for step in net.steps if step.layer in joins.skipped]
-
-
-def test_what_is_joined():
-    assert joined_during(chain(conv(), BatchNorm2d(4), ReLU())) == (["s1"], ["s2"])
-    assert joined_during(chain(conv(), ReLU())) == (["s1"], [])  # overwrites its input
-    assert joined_during(chain(ConvTranspose2d(3, 4, 3), ReLU())) == (["s1"], [])
-    assert joined_during(chain(ReLU(), conv())) == ([], [])  # the input is the caller's
-    assert joined_during(chain(conv(), MaxPool2d(2), ReLU())) == ([], [])
-    assert joined_during(chain(conv(), ReLU(), ReLU())) == (["s1"], [])
-    with textbook():
-        assert joined_during(chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU())) == ([], [])
-
-
-def told(net, again=True):
-    """What steps are told, as {attribute: steps}."""
-    names = {step.layer: step.name for step in net.steps}
-    found = {}
-    for layer, what in fusion.find(net.steps, again).told:
-        found.setdefault(what, []).append(names[layer])
+def options(net, recompute_inputs=True):
+    """The plan as {option: names of the steps that have it}."""
+    plan, found = fusion.plan(net.steps, recompute_inputs), {}
+    for number, step in enumerate(net.steps):
+        for field in fields(StepPlan):
+            if getattr(plan[number], field.name) not in (False, None):
+                found.setdefault(field.name, []).append(step.name)
     return found
 
 
-def test_what_steps_are_told():
+def fused_relus(net):
+    """The names of the steps that compute a ReLU too or work in place, and of those that are skipped."""
+    found = options(net)
+    return sorted(found.get("fuse_relu", []) + found.get("in_place", [])), found.get("skip", [])
+
+
+def plan_in_use(net, x):
+    """The plan of a forward pass."""
+    net.forward(x, keep=True)
+    return net._last._fusion
+
+
+def test_which_relus_are_fused():
+    assert fused_relus(chain(conv(), BatchNorm2d(4), ReLU())) == (["s1"], ["s2"])
+    assert fused_relus(chain(conv(), ReLU())) == (["s1"], [])  # overwrites its input
+    assert fused_relus(chain(ConvTranspose2d(3, 4, 3), ReLU())) == (["s1"], [])
+    assert fused_relus(chain(ReLU(), conv())) == ([], [])  # the input is the caller's
+    assert fused_relus(chain(conv(), MaxPool2d(2), ReLU())) == ([], [])
+    assert fused_relus(chain(conv(), ReLU(), ReLU())) == (["s1"], [])
+
+
+def test_textbook_mode_fuses_nothing():
+    net, x = chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU()), numbers(1, 4, 4, 3)
+    with textbook():
+        assert plan_in_use(net, x) == FusionPlan()
+    assert plan_in_use(net, x) == fusion.plan(net.steps, recompute_inputs=True) != FusionPlan()
+
+
+def test_a_plan_is_a_value():
+    """Equal networks have equal plans; planning and running change no attribute of a layer."""
+    net = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64), ReLU(), MaxPool2d(2))
+    before = [set(vars(step.layer)) for step in net.steps]
+    plan = fusion.plan(net.steps, recompute_inputs=True)
+    assert plan == fusion.plan(chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64), ReLU(), MaxPool2d(2)).steps, True)
+    assert hash(plan) == hash(replace(plan))
+    net.forward(numbers(1, 4, 4, 3))
+    assert [set(vars(step.layer)) for step in net.steps] == before
+    with pytest.raises(FrozenInstanceError):
+        plan[0].skip = True
+
+
+def test_the_options_of_every_step():
     wide = [conv(3, 64), BatchNorm2d(64), ReLU(), conv(64, 4), BatchNorm2d(4), ReLU(), MaxPool2d(2), BatchNorm2d(4)]
-    assert told(chain(*wide)) == {
-        "overwrites_input": ["s1", "s4"],  # not that of s7, which the pool keeps
-        "bias_is_lost": ["s0", "s3"],
-        "joined": ["s1", "s4"],
-        "overwrites_gradient": ["s1", "s4"],  # not that of s7, which is the caller's
-        "masked": ["s4"],
-        "masks": ["s6"],
-        "forgets": ["s1"],
+    assert options(chain(*wide)) == {
+        "overwrite_input": ["s1", "s4"],  # not that of s7, which the pool saves
+        "skip_bias_gradient": ["s0", "s3"],
+        "fuse_relu": ["s1", "s4"],
+        "skip": ["s2", "s5"],
+        "overwrite_gradient": ["s1", "s4"],  # not that of s7, which is the caller's
+        "leave_mask_to_pool": ["s4"],
+        "apply_relu_mask": ["s6"],
+        "recompute_output": ["s1"],
+        "input_from": ["s3"],
+        "output_unsaved": ["s1", "s4"],
     }
-    assert "forgets" not in told(chain(*wide), again=False)
-    assert "bias_is_lost" not in told(chain(*wide).freeze_batch_norm())
-    assert "bias_is_lost" not in told(chain(*wide, training=False))
-    narrow = told(chain(conv(), BatchNorm2d(4), ReLU(), conv(4)))
-    assert narrow == {
-        "overwrites_input": ["s1"],
-        "bias_is_lost": ["s0"],
-        "joined": ["s1"],
-        "overwrites_gradient": ["s1"],
+    assert fusion.plan(chain(*wide).steps, True)[3].input_from == 1
+    assert "recompute_output" not in options(chain(*wide), recompute_inputs=False)
+    assert "skip_bias_gradient" not in options(chain(*wide).freeze_batch_norm())
+    assert "skip_bias_gradient" not in options(chain(*wide, training=False))
+    assert options(chain(conv(), BatchNorm2d(4), ReLU(), conv(4))) == {
+        "overwrite_input": ["s1"],
+        "skip_bias_gradient": ["s0"],
+        "fuse_relu": ["s1"],
+        "skip": ["s2"],
+        "overwrite_gradient": ["s1"],
+    }
+    assert options(chain(conv(), ReLU(), MaxPool2d(2))) == {
+        "in_place": ["s1"],
+        "output_unsaved": ["s0", "s1"],
+        "leave_mask_to_pool": ["s1"],
+        "apply_relu_mask": ["s2"],
     }
 
 
 @pytest.mark.parametrize(
-    ("taken", "untold"),
-    [("s0", {"overwrites_input": "s1", "bias_is_lost": "s0"}), ("s2", {"forgets": "s1", "overwrites_gradient": "s1"})],
+    ("taken", "refused"),
+    [
+        ("s0", {"overwrite_input": "s1", "skip_bias_gradient": "s0"}),
+        ("s2", {"recompute_output": "s1", "overwrite_gradient": "s1"}),
+    ],
 )
-def test_steps_are_told_nothing_that_would_spoil_a_value_for_others(taken, untold):
+def test_no_plan_spoils_a_value_for_other_steps(taken, refused):
     net = chain(conv(3, 64), BatchNorm2d(64), ReLU(), conv(64), taken=(taken,))
-    found = told(net)
-    for what, step in untold.items():
-        assert step not in found.get(what, [])
+    found = options(net)
+    for option, step in refused.items():
+        assert step not in found.get(option, [])
 
 
 LAST = {"ReLU": ReLU, "conv": lambda: conv(64), "pool": lambda: MaxPool2d(1), "norm": lambda: BatchNorm2d(64)}
@@ -209,19 +249,24 @@ class OwnConv(Conv2d):
 
 def test_a_layer_of_your_own_is_left_alone():
     wide = [conv(3, 64), BatchNorm2d(64), ReLU(), OwnConv(64, 64, 3, padding=1), BatchNorm2d(64), ReLU()]
-    found = told(chain(*wide))
-    assert found == {"overwrites_input": ["s1"], "bias_is_lost": ["s0"], "joined": ["s1", "s4"]}
+    found = options(chain(*wide))
+    assert found == {
+        "overwrite_input": ["s1"],
+        "skip_bias_gradient": ["s0"],
+        "fuse_relu": ["s1", "s4"],
+        "skip": ["s2", "s5"],
+    }
 
 
 def test_an_unpooled_map_is_made_again_for_a_wide_convolution():
-    assert told(unpooled(64))["forgets"] == ["unpool"]
-    assert "forgets" not in told(unpooled())
+    assert options(unpooled(64))["recompute_output"] == ["unpool"]
+    assert "recompute_output" not in options(unpooled())
 
 
 def test_a_gradient_that_comes_as_it_went_is_not_overwritten():
     """Adding and joining pass their gradient on; somebody else may hold it too."""
     net = chain(conv(), BatchNorm2d(4), Dropout(0.0), training=False)
-    assert "overwrites_gradient" not in told(net)
+    assert "overwrite_gradient" not in options(net)
 
 
 def test_a_bias_in_front_of_batch_norm_has_the_gradient_0():
@@ -253,22 +298,14 @@ def chain_like(net):
 
 def test_a_value_that_another_step_takes_is_not_joined():
     layers = [conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU()]
-    assert joined_during(chain(*layers, taken=("s1", "s3"))) == ([], [])
+    assert fused_relus(chain(*layers, taken=("s1", "s3"))) == ([], [])
     layers = [conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU()]
-    assert joined_during(chain(*layers, taken=("s2", "s4"))) == (["s1", "s4"], ["s2"])
+    assert fused_relus(chain(*layers, taken=("s2", "s4"))) == (["s1", "s4"], ["s2"])
     net = Network(3)
     net.add("conv", conv())
     net.add("relu", ReLU())
     net.add("crop", Crop(), "relu", "conv")  # takes the size only; the value must be there all the same
-    assert joined_during(net) == ([], [])
-
-
-def test_an_error_leaves_nothing_joined():
-    net = chain(conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU())
-    net.steps[3].layer.forward = None
-    with pytest.raises(TypeError):
-        net.forward(numbers(1, 4, 4, 3))
-    assert not any(getattr(step.layer, "joined", False) for step in net.steps)
+    assert fused_relus(net) == ([], [])
 
 
 def test_a_walk_shows_what_is_before_a_relu():

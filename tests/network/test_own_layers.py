@@ -14,6 +14,7 @@ from scratchnet.interop.onnx_layers import translate
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU
 from scratchnet.layers.base import Layer
 from scratchnet.layers.builtin import known_kind
+from scratchnet.layers.step_plan import StepPlan
 from scratchnet.layers.window import Window
 from scratchnet.network import Network, fusion
 from scratchnet.network.summary import summarize
@@ -111,7 +112,7 @@ def test_a_layer_of_ones_own_computes_what_it_says(case, monkeypatch):
 @pytest.mark.parametrize("kind", [ReLU, BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d])
 @pytest.mark.parametrize("how", ["subclass", "object"])
 def test_only_exact_types_are_fused(kind, how):
-    """Whatever a wide network's layer is told, nobody is told anything once each is a subclass or was patched."""
+    """A subclass or a patched object takes part in no fusion."""
     own = type(kind.__name__, (kind,), {"capturable": True}) if how == "subclass" else kind
 
     def made(cls, *arguments, **settings):
@@ -130,9 +131,10 @@ def test_only_exact_types_are_fused(kind, how):
     net.add("unpool", made(MaxUnpool2d), "relu2", "pool.switches")
     net.add("last", made(Conv2d, 64, 2, 1))
     net.allocate().train()
-    found = fusion.find(net.steps, again=True)
-    odd = {step.layer for step in net.steps if isinstance(step.layer, kind)}
-    assert not odd & ({layer for layer, _ in found.told} | found.skipped | set(found.again) | set(found.again.values()))
+    plan = fusion.plan(net.steps, recompute_inputs=True)
+    odd = [number for number, step in enumerate(net.steps) if isinstance(step.layer, kind)]
+    assert all(plan[number] == StepPlan() for number in odd)
+    assert not {part.input_from for part in plan.steps} & set(odd)
     assert sum(row.activation_bytes for row in summarize(net, (8, 8)).rows) > 0
 
 
@@ -378,9 +380,9 @@ def test_a_class_with_any_method_replaced_is_not_fused(monkeypatch, name):
     net = Network(3)
     net.add("norm", BatchNorm2d(3))
     net.add("relu", ReLU())
-    assert fusion.find(net.steps, again=False).skipped
+    assert fusion.plan(net.steps, recompute_inputs=False)[1].skip
     monkeypatch.setattr(ReLU, name, lambda *_: None)
-    assert not fusion.find(net.steps, again=False).skipped
+    assert not fusion.plan(net.steps, recompute_inputs=False)[1].skip
 
 
 class Regularised(Layer):

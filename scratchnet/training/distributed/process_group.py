@@ -23,7 +23,7 @@ from scratchnet.evaluation import metrics
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.inference.combining import Predictor
 from scratchnet.network import Network
-from scratchnet.network.execution import learning_values
+from scratchnet.network.execution import values_that_need_grad
 from scratchnet.training.objective import Objective
 
 BUCKET_BYTES = 16 << 20
@@ -90,9 +90,9 @@ def step_without_images(network: Network, loss: Objective, ranks: ProcessGroup) 
     """Take part in the sums of a training step of which this rank has no image."""
     forward_without_images(network)
     loss.without_images(ranks.allreduce, network.flat().values)
-    learning = learning_values(network.steps)
+    needs_grad = values_that_need_grad(network.steps)
     for name, layer in reversed(network.batch_norms().items()):
-        if learning[name]:  # only those make sums in the other processes
+        if needs_grad[name]:  # only those make sums in the other processes
             layer.backward_without_images()
 
 

@@ -1,0 +1,61 @@
+"""What a network tells one of its layers about the neighbouring layers: which work to share and which memory to reuse.
+
+A layer on its own assumes that its input, its output and every gradient are used elsewhere too. A network knows which
+of them are. :func:`scratchnet.network.fusion.plan` makes one :class:`StepPlan` for every step, and the network passes
+it to the layer's ``forward`` as a last argument. The layer saves the part of it that ``backward`` needs.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """How one layer works together with its neighbours; by default not at all.
+
+    Attributes
+    ----------
+    fuse_relu : bool
+        Batch norm also computes the ReLU that follows it.
+    skip : bool
+        The ReLU was computed by the preceding batch norm: the network does not run this layer.
+    in_place : bool
+        ReLU overwrites its input with its output.
+    overwrite_input : bool
+        Batch norm may subtract the mean from its input in place.
+    overwrite_gradient : bool
+        Batch norm computes dx in the memory of dy.
+    skip_bias_gradient : bool
+        The batch norm that follows a convolution cancels the bias, so its gradient is 0.
+    leave_mask_to_pool : bool
+        The max-pooling that follows a ReLU (fused into batch norm or not) applies the ReLU's backward pass.
+    apply_relu_mask : bool
+        Max-pooling applies the backward pass of the ReLU before it.
+    recompute_output : bool
+        ``recompute_output`` will be called between ``forward`` and ``backward``.
+    input_from : int or None
+        Number of the step that recomputes the input of a convolution, which does not save it. Its ``restore_input`` is
+        called before ``backward``.
+    output_unsaved : bool
+        No layer saves the output for a backward pass.
+    """
+
+    fuse_relu: bool = False
+    skip: bool = False
+    in_place: bool = False
+    overwrite_input: bool = False
+    overwrite_gradient: bool = False
+    skip_bias_gradient: bool = False
+    leave_mask_to_pool: bool = False
+    apply_relu_mask: bool = False
+    recompute_output: bool = False
+    input_from: int | None = None
+    output_unsaved: bool = False
+
+    @property
+    def makes_no_array(self) -> bool:
+        """Whether the output needs no memory of its own: it is the input's array."""
+        return self.skip or self.in_place
+
+
+ALONE = StepPlan()
+"""The plan of a layer that does everything itself."""
