@@ -20,7 +20,7 @@ import cupy
 import gpu_peers
 import numpy as np
 
-from benchmarks.harness.machine import occasion
+from benchmarks.harness.machine import run_info
 from scratchnet.engine.cuda import conv_algorithm, convolution
 from scratchnet.engine.cuda.conv_algorithm import Algorithm, Thresholds
 from scratchnet.engine.modes import MatrixPrecision, matrix_precision
@@ -59,7 +59,7 @@ def main():
     parser.add_argument("--use", action="store_true", help="make the thresholds those of the package")
     arguments = parser.parse_args()
     gpu = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    content = {"about": f"Measured on {gpu}, {occasion()['date']}.", "gpu": gpu, "rows": []}
+    content = {"about": f"Measured on {gpu}, {run_info()['date']}.", "gpu": gpu, "rows": []}
     print("milliseconds forward, gradient by weight, gradient by input; * is what is chosen")
     for layer in LAYERS:
         rows = measure_layer(*layer)

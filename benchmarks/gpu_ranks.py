@@ -14,7 +14,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.harness.implementations import make_batch, started
+from benchmarks.harness.implementations import initialized_network, make_batch
 from benchmarks.harness.network_cases import network_case
 from scratchnet.data import share_of
 from scratchnet.engine.capture.captured_network import CapturedNetwork
@@ -33,7 +33,7 @@ class Training:
 
     def __init__(self, case, ranks, xp, own, dtype=np.float32):
         self.xp, self.ranks, self.loss, self.optimizer = xp, ranks, PixelLoss(case.classes), SGD()
-        self.network = started(case, dtype).train().to(xp)
+        self.network = initialized_network(case, dtype).train().to(xp)
         share_batches(self.network, ranks)
         self.passes, batch, self.first = CapturedNetwork(self.network), make_batch(case, dtype), own.start
         self.x, self.target = batch.x[own], batch.target[own]

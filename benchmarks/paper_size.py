@@ -14,9 +14,9 @@ import sys
 from statistics import median
 from time import perf_counter
 
-from benchmarks.harness.implementations import OurStep, build_torch, make_batch, started
+from benchmarks.harness.implementations import ScratchnetStep, build_torch_step, initialized_network, make_batch
 from benchmarks.harness.network_cases import network_case
-from benchmarks.harness.processes import forget_highest, highest_above_now, memory_bytes
+from benchmarks.harness.processes import memory_in_use, peak_above_current, reset_peak_memory
 from scratchnet.engine.memory.system import keep_freed_memory
 from scratchnet.layers import BatchNorm2d
 
@@ -29,22 +29,22 @@ def measure(name: str, repeats: int) -> dict[str, float]:
     """Make steps in this process; return the seconds of each and the highest memory, weights and batch included."""
     if name == "scratchnet":
         keep_freed_memory()
-        network = started(CASE)
+        network = initialized_network(CASE)
         for step in network.steps:
             if isinstance(step.layer, BatchNorm2d):
                 step.layer.frozen = True
-        call = OurStep(network, make_batch(CASE), CASE.classes, "sgd")
+        call = ScratchnetStep(network, make_batch(CASE), CASE.classes, "sgd")
     else:
-        call = build_torch(CASE, "sgd", name != "torch")
-        call.twin.training = False  # running statistics; DeconvNet has no dropout
-    forget_highest()
+        call = build_torch_step(CASE, "sgd", name != "torch")
+        call.network.training = False  # running statistics; DeconvNet has no dropout
+    reset_peak_memory()
     seconds = []
     for i in range(WARM_UP + repeats):
         start = perf_counter()
         call()
         if i >= WARM_UP:
             seconds.append(perf_counter() - start)
-    return {"seconds": median(seconds), "peak": memory_bytes() + highest_above_now()}
+    return {"seconds": median(seconds), "peak": memory_in_use() + peak_above_current()}
 
 
 def main() -> None:

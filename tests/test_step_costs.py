@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from benchmarks.harness.implementations import build_ours
+from benchmarks.harness.implementations import build_scratchnet_step
 from benchmarks.harness.network_cases import network_case
 from benchmarks.harness.step import step_flops
 from scratchnet.engine.cpu import threads
@@ -65,8 +65,8 @@ def warm_step():
     def build(model):
         bound = TRAINING[model]
         case = network_case(model, (bound.size, bound.size), bound.batch)
-        step = build_ours(case, "sgd")
-        step.passes = step.network
+        step = build_scratchnet_step(case, "sgd")
+        step.captured = step.network
         for _ in range(2):
             step()
         return case, step

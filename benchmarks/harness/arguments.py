@@ -1,4 +1,4 @@
-"""What the commands of ``scratchnet bench`` take."""
+"""Options of the ``scratchnet bench`` commands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,39 +15,39 @@ from scratchnet.utils.errors import UserError
 
 @dataclass(frozen=True)
 class BenchArguments:
-    """What all of them share."""
+    """Options of all benchmarks."""
 
     json: Annotated[str | None, Metavar("FILE")] = None
-    """Write every row, with its ratios and spread, the machine, versions and date."""
+    """Write all results with ratios, quartiles, machine, versions and date."""
     threads: int | None = None
-    """Cores to use, PyTorch as well. Default: SCRATCHNET_THREADS, or all."""
+    """Number of cores for scratchnet and PyTorch. Default: SCRATCHNET_THREADS, or all."""
     repeats: int | None = None
-    """Blocks of calls a contestant. Default: 9."""
+    """Blocks of calls per implementation. Default: 9."""
     quick: bool = False
-    """Few and short blocks: to see that everything runs."""
+    """Few and short blocks, to check that everything runs."""
 
 
 @dataclass(frozen=True)
 class NetworkArguments(BenchArguments):
-    """What measurements of whole networks share."""
+    """Options of benchmarks of whole networks."""
 
     model: tuple[str, ...] = ()
     """Models, or vgg16-mirror: DeconvNet at the paper's size without its fully connected layers."""
     size: Size | None = None
-    """Size of the images, HxW or one number."""
+    """Size of the images, HxW or one number for both."""
     classes: int | None = None
     """Number of classes. Default: 2, or 21 for vgg16-mirror."""
     batch_norm: bool | None = None
-    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: batch norm behind every convolution. Default: on."""
+    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: batch norm after every convolution. Default: on."""
     unpool: Literal["switches", "nearest", "transposed"] | None = None
-    """Of the models that know several ways, see `scratchnet models`."""
+    """Unpooling of models that offer a choice, see `scratchnet models`."""
     width: float | None = None
-    """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
+    """Factor on all numbers of filters; for deconvnet-small and squares, the number of filters of the first layer."""
     memory: bool = True
-    """Measure peak memory too, each contestant in a process of its own."""
+    """Measure peak memory as well, each implementation in its own process."""
 
     def cases(self, models: Sequence[str], size: Pair | None, batches: Sequence[int | None]) -> list[NetworkCase]:
-        """Return every model with every batch; ``models`` and ``size`` are what is taken without the flags."""
+        """Return each model with each batch size; ``models`` and ``size`` are the defaults."""
         if self.classes is not None and not 2 <= self.classes <= 256:
             raise UserError(f"--classes {self.classes}: expected 2 to 256, the background included")
         size = self.size or size
@@ -67,20 +67,20 @@ class StepArguments(NetworkArguments):
     """
 
     batch: tuple[int, ...] = ()
-    """Images a batch; several numbers measure each. Default: 8, or 1 for images above 128x128."""
+    """Images per batch; each of several values is measured. Default: 8, or 1 for images above 128x128."""
     optimizer: OptimizerName = "sgd"
     """sgd (with momentum and weight decay) or adam."""
     activation_checkpointing: bool = False
-    """Measure our step with recomputation: less memory, up to a third more time (see `scratchnet train --help`)."""
+    """Recompute activations in scratchnet's step: less memory, up to a third more time (`scratchnet train --help`)."""
     compile: bool = False
-    """Let torch.compile take part; it needs a C++ compiler and minutes."""
+    """Measure torch.compile as well; it needs a C++ compiler and some minutes."""
     device: DeviceName = "cpu"
-    """gpu: beside PyTorch on the same card, in float32, TF32 and bfloat16; --repeats are steps then."""
+    """gpu: compare with PyTorch on the same card, in float32, TF32 and bfloat16; --repeats then counts steps."""
 
 
 @dataclass(frozen=True)
 class SegmentArguments(NetworkArguments):
-    """Measure the segmentation of one large image: forward only; time, rate and peak memory.
+    """Measure the segmentation of one large image (forward pass only): time, rate and peak memory.
 
     Default: bloodcell and vgg16-mirror on an image of 1024x1024.
     """
@@ -93,12 +93,12 @@ class OpsArguments(BenchArguments):
     names: Annotated[tuple[str, ...], Positional("[NAME…]")] = ()
     """Only operations whose name contains one of these words."""
     batch: int = 4
-    """Images a batch."""
+    """Images per batch."""
 
 
 @dataclass(frozen=True)
 class PeersArguments(OpsArguments):
-    """Measure single operations beside other libraries in NumPy alone: DeZero and MyGrad, where they are installed."""
+    """Measure single operations compared with other libraries written in NumPy: DeZero and MyGrad, if installed."""
 
     batch: int = 1
-    """Images a batch."""
+    """Images per batch."""

@@ -1,8 +1,8 @@
-"""The GEMM ceiling: the fastest product of two matrices that NumPy manages here and now.
+"""Peak GEMM rate: the fastest product of two matrices that NumPy reaches on this machine in this run.
 
-A convolution is matrix products plus moving numbers around, so this rate is what a direct convolution can hope for. A
-share above 100 % means that a method needs fewer multiplications than the direct one (Winograd), since rates are
-counted in the operations of the direct convolution. PyTorch brings a BLAS of its own, whose rate is taken beside it.
+A direct convolution is a matrix product plus data movement, so this rate is its upper bound. Rates are counted in the
+operations of the direct convolution, so a share above 100 % means that a method needs fewer multiplications (Winograd).
+PyTorch has its own BLAS, whose rate is measured as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,37 +12,41 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness.implementation_names import OURS, TORCH
-from benchmarks.harness.timing import Method, measure
+from benchmarks.harness.implementation_names import SCRATCHNET, TORCH
+from benchmarks.harness.timing import TimingSettings, measure
 from scratchnet.arrays import Array, generator
 
-SIDES = (768, 1536, 3072)
+MATRIX_SIZES = (768, 1536, 3072)
 
 
-def gemm_ceiling(threads: int, method: Method, sides: Sequence[int] = SIDES, torch: bool = False) -> dict[str, float]:
-    """Return floating-point operations a second of the best square float32 product, a multiply-add counted as two.
+def peak_gemm_rates(
+    threads: int, method: TimingSettings, sides: Sequence[int] = MATRIX_SIZES, torch: bool = False
+) -> dict[str, float]:
+    """Return the floating-point operations per second of the fastest square float32 product.
+
+    A multiply-add counts as two operations.
 
     Parameters
     ----------
     threads : int
-        Of the BLAS.
-    method : Method
+        Number of BLAS threads.
+    method : TimingSettings
     sides : sequence of int
-        Of the matrices that are tried.
+        Sizes of the matrices to try.
     torch : bool
-        Whether to measure PyTorch's as well.
+        Whether to measure PyTorch as well.
 
     Returns
     -------
     dict
-        The rate by contestant.
+        Rate by library.
     """
-    method = replace(method, retries=2 * method.retries)  # every share refers to it
+    method = replace(method, retries=2 * method.retries)  # all shares refer to this rate
     best: dict[str, float] = {}
     for side in sides:
         rng = generator(0, "ceiling", side)
         a, b = (rng.standard_normal((side, side), dtype=np.float32) for _ in range(2))
-        products: dict[str, Callable[[], object]] = {OURS: partial(np.matmul, a, b, out=np.empty_like(a))}
+        products: dict[str, Callable[[], object]] = {SCRATCHNET: partial(np.matmul, a, b, out=np.empty_like(a))}
         if torch:
             products[TORCH] = _torch_product(a, b)
         with threadpool_limits(threads, user_api="blas"):

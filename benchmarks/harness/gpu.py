@@ -1,13 +1,14 @@
-"""A training step on a GPU, beside PyTorch on the same card.
+"""A training step on a GPU, compared with PyTorch on the same card.
 
-Like is compared with like: products in float32, in TF32, and in bfloat16, PyTorch each time in both of its layouts with
-cuDNN choosing its quickest algorithms. PyTorch's bfloat16 is its automatic mixed precision, which stores many
-activations in half the space; ours shortens the numbers that are multiplied and stores float32.
+Both libraries are measured with products in float32, TF32 and bfloat16, and PyTorch in both of its layouts, with cuDNN
+selecting its fastest algorithms. PyTorch's bfloat16 is its automatic mixed precision, which stores many activations in
+half the space; scratchnet rounds the factors of a product to bfloat16 and stores float32.
 
-Who computes something else is named, and its time compared with none (:mod:`benchmarks.harness.step_results`).
+An implementation that computes something else is reported, and its time enters no ratio
+(:mod:`benchmarks.harness.step_results`).
 
-Every contestant has a process and the GPU to itself. A few steps warm up, then each step is timed by events that the
-GPU writes down between its kernels. The memory is the most that the library's allocator took from the GPU.
+Each configuration has a process and the GPU to itself. After a few warm-up steps, CUDA events time each step. The
+memory is the peak that the library's allocator reserved on the GPU.
 """
 
 import json
@@ -27,17 +28,24 @@ from benchmarks.harness.gpu_results import (
     HEADING,
     PRECISIONS,
     REFERENCE,
-    Contestant,
-    Result,
+    Configuration,
+    GpuMeasurement,
+    find_mismatches,
     line,
-    objections,
     ratios,
 )
-from benchmarks.harness.implementations import Batch, OurStep, TorchStep, build_ours, make_batch, started
+from benchmarks.harness.implementations import (
+    Batch,
+    ScratchnetStep,
+    TorchStep,
+    build_scratchnet_step,
+    initialized_network,
+    make_batch,
+)
 from benchmarks.harness.network_cases import NetworkCase
 from benchmarks.harness.step import step_flops
-from benchmarks.harness.step_results import of_ours, of_torch, packed, unpacked
-from benchmarks.harness.torch_network import TorchTwin, parameter_values
+from benchmarks.harness.step_results import pack_results, scratchnet_result, torch_result, unpack_results
+from benchmarks.harness.torch_network import TorchNetwork, parameter_values
 from scratchnet.config import OptimizerName
 from scratchnet.engine.device import array_module
 from scratchnet.engine.modes import matrix_precision
@@ -45,105 +53,115 @@ from scratchnet.engine.modes import matrix_precision
 WARM_UP = 3
 
 
-def contestants(torch: bool) -> list[Contestant]:
-    """Return all who take part."""
-    ours = [Contestant("scratchnet", precision) for precision in PRECISIONS]
-    theirs = [Contestant("torch", precision, last) for precision in PRECISIONS for last in (False, True)]
+def configurations(torch: bool) -> list[Configuration]:
+    """Return the configurations to measure, with PyTorch's if it is installed."""
+    ours = [Configuration("scratchnet", precision) for precision in PRECISIONS]
+    theirs = [Configuration("torch", precision, last) for precision in PRECISIONS for last in (False, True)]
     return ours + theirs if torch else ours
 
 
-def measure_in_process(contestant: Contestant, case: NetworkCase, optimizer: OptimizerName, steps: int) -> Result:
-    """Measure in a new process; a RuntimeError holds the last line of what went wrong there."""
+def measure_in_process(
+    configuration: Configuration, case: NetworkCase, optimizer: OptimizerName, steps: int
+) -> GpuMeasurement:
+    """Measure in a new process; raise a RuntimeError with the last line of its error output if it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder) / "evidence.npz")
-        job = {"contestant": asdict(contestant), "case": case.plain(), "optimizer": optimizer, "steps": steps}
-        command = [sys.executable, "-m", "benchmarks.harness.gpu", json.dumps(job | {"evidence": file})]
+        file = str(Path(folder) / "results.npz")
+        job = {"configuration": asdict(configuration), "case": case.to_dict(), "optimizer": optimizer, "steps": steps}
+        command = [sys.executable, "-m", "benchmarks.harness.gpu", json.dumps(job | {"results": file})]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1])
         found = json.loads(done.stdout.splitlines()[-1])
         with np.load(file) as arrays:
-            return Result(tuple(found["seconds"]), found["peak"], tuple(found["losses"]), unpacked(arrays))
+            return GpuMeasurement(
+                tuple(found["seconds"]), found["peak"], tuple(found["losses"]), unpack_results(arrays)
+            )
 
 
-def measure(contestant: Contestant, case: NetworkCase, optimizer: OptimizerName, steps: int) -> Result:
+def measure(configuration: Configuration, case: NetworkCase, optimizer: OptimizerName, steps: int) -> GpuMeasurement:
     """Measure in this process."""
-    return (_measure_ours if contestant.library == "scratchnet" else _measure_torch)(contestant, case, optimizer, steps)
+    measure_library = _measure_scratchnet if configuration.library == "scratchnet" else _measure_torch
+    return measure_library(configuration, case, optimizer, steps)
 
 
-def _measure_ours(contestant: Contestant, case: NetworkCase, optimizer: OptimizerName, steps: int) -> Result:
+def _measure_scratchnet(
+    configuration: Configuration, case: NetworkCase, optimizer: OptimizerName, steps: int
+) -> GpuMeasurement:
     xp = array_module("gpu")
-    pool, evidence = xp.get_default_memory_pool(), {}
-    if contestant.precision == "float32":
-        evidence["float64"] = of_ours(to_gpu(build_ours(small_case(case), optimizer, np.float64), xp))
-    step = to_gpu(build_ours(case, optimizer), xp)
-    with matrix_precision(contestant.precision):
-        evidence[contestant.precision] = of_ours(step)
+    pool, outputs = xp.get_default_memory_pool(), {}
+    if configuration.precision == "float32":
+        small = build_scratchnet_step(small_case(case), optimizer, np.float64)
+        outputs["float64"] = scratchnet_result(to_gpu(small, xp))
+    step = to_gpu(build_scratchnet_step(case, optimizer), xp)
+    with matrix_precision(configuration.precision):
+        outputs[configuration.precision] = scratchnet_result(step)
         pool.free_all_blocks()
-        losses, seconds = _run(step, lambda: float(step.gradients()[1]), xp.cuda.Event, steps, _between_in_cupy)
-    return Result(seconds, int(pool.total_bytes()), losses, evidence)
+        losses, seconds = _time_steps(step, lambda: float(step.gradients()[1]), xp.cuda.Event, steps, _cupy_elapsed)
+    return GpuMeasurement(seconds, int(pool.total_bytes()), losses, outputs)
 
 
-def to_gpu(step: OurStep, xp: Any) -> OurStep:
-    """Move a step's network and batch."""
+def to_gpu(step: ScratchnetStep, xp: Any) -> ScratchnetStep:
+    """Move a step's network and batch to the GPU."""
     step.network.to(xp)
     step.batch = Batch(xp.asarray(step.batch.x), xp.asarray(step.batch.target))
     return step
 
 
-def _measure_torch(contestant: Contestant, case: NetworkCase, optimizer: OptimizerName, steps: int) -> Result:
+def _measure_torch(
+    configuration: Configuration, case: NetworkCase, optimizer: OptimizerName, steps: int
+) -> GpuMeasurement:
     import torch
 
     torch.backends.cudnn.benchmark = True
     for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
-        backend.allow_tf32 = contestant.precision != "float32"
-    last, evidence = contestant.channels_last, {}
-    if contestant.precision == "float32":
-        evidence["float64"] = of_torch(torch_on_gpu(TorchStep, small_case(case), optimizer, last, np.float64))
-    step = torch_on_gpu(HalfStep if contestant.precision == "bf16" else TorchStep, case, optimizer, last)
-    evidence[contestant.precision] = of_torch(step)
+        backend.allow_tf32 = configuration.precision != "float32"
+    last, outputs = configuration.channels_last, {}
+    if configuration.precision == "float32":
+        outputs["float64"] = torch_result(torch_on_gpu(TorchStep, small_case(case), optimizer, last, np.float64))
+    step = torch_on_gpu(AutocastStep if configuration.precision == "bf16" else TorchStep, case, optimizer, last)
+    outputs[configuration.precision] = torch_result(step)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    losses, seconds = _run(
+    losses, seconds = _time_steps(
         step,
         lambda: float(step.gradients()[1].item()),
         lambda: torch.cuda.Event(enable_timing=True),
         steps,
         lambda begin, end: begin.elapsed_time(end),
     )
-    return Result(seconds, torch.cuda.max_memory_reserved(), losses, evidence)
+    return GpuMeasurement(seconds, torch.cuda.max_memory_reserved(), losses, outputs)
 
 
 def torch_on_gpu(
     kind: type[TorchStep], case: NetworkCase, optimizer: OptimizerName, channels_last: bool, dtype: Any = np.float32
 ) -> TorchStep:
-    """Set up PyTorch's side."""
-    twin = TorchTwin(case.network(), parameter_values(started(case, dtype)), channels_last, "cuda")
-    return kind(twin, make_batch(case, dtype), optimizer)
+    """Return PyTorch's training step on the GPU."""
+    net = TorchNetwork(case.network(), parameter_values(initialized_network(case, dtype)), channels_last, "cuda")
+    return kind(net, make_batch(case, dtype), optimizer)
 
 
-class HalfStep(TorchStep):
-    """A step in PyTorch's automatic mixed precision; the backward pass follows the forward's choices by itself."""
+class AutocastStep(TorchStep):
+    """A step in PyTorch's automatic mixed precision; autograd uses the forward pass's types in the backward pass."""
 
-    def __init__(self, twin: TorchTwin, batch: Batch, optimizer: OptimizerName, compiled: bool = False) -> None:
-        super().__init__(twin, batch, optimizer, compiled)
-        whole = self.forward
+    def __init__(self, net: TorchNetwork, batch: Batch, optimizer: OptimizerName, compiled: bool = False) -> None:
+        super().__init__(net, batch, optimizer, compiled)
+        full_precision = self.forward
 
         def forward(x: Any) -> Any:
-            with twin.torch.autocast(twin.device, twin.torch.bfloat16):
-                return whole(x).float()
+            with net.torch.autocast(net.device, net.torch.bfloat16):
+                return full_precision(x).float()
 
         self.forward = forward
 
 
-def _run(
+def _time_steps(
     step: Callable[[], None],
     loss: Callable[[], float],
     event: Callable[[], Any],
     steps: int,
-    between: Callable[[Any, Any], float],
+    elapsed: Callable[[Any, Any], float],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the losses before and after a first step, and the seconds of each of ``steps``."""
+    """Return the losses before and after a first step, and the seconds of each of the ``steps`` timed steps."""
     first = loss()
     step()
     second = loss()
@@ -155,11 +173,11 @@ def _run(
         step()
         mark.record()
     marks[-1].synchronize()
-    seconds = (between(begin, end) / 1e3 for begin, end in pairwise(marks))
+    seconds = (elapsed(begin, end) / 1e3 for begin, end in pairwise(marks))
     return (first, second), tuple(seconds)
 
 
-def _between_in_cupy(begin: Any, end: Any) -> float:
+def _cupy_elapsed(begin: Any, end: Any) -> float:
     import cupy
 
     return float(cupy.cuda.get_elapsed_time(begin, end))
@@ -167,33 +185,33 @@ def _between_in_cupy(begin: Any, end: Any) -> float:
 
 def measure_all(
     case: NetworkCase, optimizer: OptimizerName, steps: int, torch: bool, say: Callable[[str], None]
-) -> Iterator[dict[str, Result]]:
-    """Measure one after the other, print the table meanwhile, and yield what there is after each.
+) -> Iterator[dict[str, GpuMeasurement]]:
+    """Measure one configuration after the other, print the table, and yield all results so far after each.
 
-    Who fails is named and left out.
+    A configuration that fails is reported and left out.
     """
-    results: dict[str, Result] = {}
+    results: dict[str, GpuMeasurement] = {}
     flops = step_flops(case)
     say(f"{case.name}\n{HEADING}")
-    for contestant in contestants(torch):
+    for configuration in configurations(torch):
         try:
-            results[contestant.name] = measure_in_process(contestant, case, optimizer, steps)
+            results[configuration.name] = measure_in_process(configuration, case, optimizer, steps)
         except RuntimeError as error:
-            say(f"{contestant.name} does not take part: {error}")
+            say(f"{configuration.name} does not take part: {error}")
             continue
-        say(line(contestant.name, results[contestant.name], flops))
+        say(line(configuration.name, results[configuration.name], flops))
         yield results
-    for name, what in objections(results).items():
-        say(f"{name} computes something else than {REFERENCE} ({what}); its time is compared with none")
+    for name, reason in find_mismatches(results).items():
+        say(f"{name} computes something else than {REFERENCE} ({reason}); its time enters no ratio")
     for precision, ratio in ratios(results).items():
         say(f"{precision}: {ratio:.2f} of the time of PyTorch's faster layout")
 
 
 def main(job: dict[str, Any]) -> None:
     """Measure and print the result as JSON."""
-    contestant, case = Contestant(**job["contestant"]), NetworkCase.of(job["case"])
-    result = measure(contestant, case, job["optimizer"], job["steps"])
-    np.savez(job["evidence"], **packed(result.evidence))
+    configuration, case = Configuration(**job["configuration"]), NetworkCase.from_dict(job["case"])
+    result = measure(configuration, case, job["optimizer"], job["steps"])
+    np.savez(job["results"], **pack_results(result.outputs))
     print(json.dumps({"seconds": result.seconds, "peak": result.peak, "losses": result.losses}))
 
 

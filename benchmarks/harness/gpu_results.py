@@ -1,4 +1,4 @@
-"""What comes of measuring on a GPU: the table, the ratios of those that compute the same, the file."""
+"""Results of the GPU measurements: table, ratios and JSON file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.harness.machine import machine, occasion, versions
+from benchmarks.harness.machine import machine, run_info, versions
 from benchmarks.harness.network_cases import NetworkCase
 from benchmarks.harness.report import MEASUREMENTS
 from benchmarks.harness.step import step_flops
-from benchmarks.harness.step_results import Evidence, differences, objection
-from benchmarks.harness.timing import spread
+from benchmarks.harness.step_results import StepResult, describe_mismatch, differences
+from benchmarks.harness.timing import interquartile_range
 from scratchnet.engine.device import array_module
 from scratchnet.engine.modes import MatrixPrecision
 from scratchnet.utils.files import atomic_write
@@ -21,15 +21,15 @@ PRECISIONS: tuple[MatrixPrecision, ...] = ("float32", "tf32", "bf16")
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """A library in one of its ways.
+class Configuration:
+    """A library with a precision and a memory layout.
 
     Attributes
     ----------
     library : "scratchnet" or "torch"
     precision : "float32", "tf32" or "bf16"
     channels_last : bool
-        PyTorch's layout; ours is always that.
+        PyTorch's memory layout; scratchnet always uses channels last.
     """
 
     library: str
@@ -38,90 +38,91 @@ class Contestant:
 
     @property
     def name(self) -> str:
-        """As in the table."""
+        """Name in the table."""
         layout = " channels_last" if self.library == "torch" and self.channels_last else ""
         return f"{self.library} {self.precision}{layout}"
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a contestant took.
+class GpuMeasurement:
+    """Time, memory and computed values of a configuration.
 
     Attributes
     ----------
     seconds : tuple of float
-        Of each step.
+        Time of each step.
     peak : int
-        Bytes that the allocator took from the GPU.
+        Peak of the bytes that the allocator reserved on the GPU.
     losses : tuple of float
-        Of the first two steps.
-    evidence : dict of str to Evidence
-        What it computed, by precision; those of float32 show it in float64 too.
+        Losses of the first two steps.
+    outputs : dict of str to StepResult
+        Computed values by precision; the float32 configurations have those of float64, too.
     """
 
     seconds: tuple[float, ...]
     peak: int
     losses: tuple[float, ...]
-    evidence: Mapping[str, Evidence]
+    outputs: Mapping[str, StepResult]
 
 
-def row(case: NetworkCase, results: dict[str, Result]) -> dict[str, Any]:
-    """Return a row of the JSON file."""
-    flops, doubts = step_flops(case), objections(results)
+def row(case: NetworkCase, results: dict[str, GpuMeasurement]) -> dict[str, Any]:
+    """Return the row of a case in the JSON file."""
+    flops, mismatches = step_flops(case), find_mismatches(results)
     found = {}
     for name, result in results.items():
         seconds = median(result.seconds)
         found[name] = {
             "seconds": seconds,
-            "quartiles": list(spread(result.seconds)),
+            "quartiles": list(interquartile_range(result.seconds)),
             "steps": list(result.seconds),
             "teraflops": flops / seconds / 1e12,
             "peak_bytes": result.peak,
             "losses": list(result.losses),
-            "differences": off_reference(name, results),
+            "differences": differences_from_reference(name, results),
         }
-    about = {"case": case.name, "network": case.plain(), "flops": flops}
-    return about | {"contestants": found, "objections": doubts, "ratios": ratios(results)}
+    about = {"case": case.name, "network": case.to_dict(), "flops": flops}
+    return about | {"contestants": found, "objections": mismatches, "ratios": ratios(results)}
 
 
 REFERENCE = "scratchnet float32"
-"""With whom all others are compared."""
+"""Configuration that all others are compared with."""
 
 
-def off_reference(name: str, results: dict[str, Result]) -> dict[str, dict[str, float]]:
-    """Return how far a contestant is off the reference, by precision; empty where that did not take part."""
+def differences_from_reference(name: str, results: dict[str, GpuMeasurement]) -> dict[str, dict[str, float]]:
+    """Return the differences of a configuration from the reference by precision; empty if there is no reference."""
     if name == REFERENCE or REFERENCE not in results:
         return {}
-    right = results[REFERENCE].evidence
+    expected = results[REFERENCE].outputs
     return {
-        precision: differences(evidence, right["float64" if precision == "float64" else "float32"])
-        for precision, evidence in results[name].evidence.items()
+        precision: differences(outputs, expected["float64" if precision == "float64" else "float32"])
+        for precision, outputs in results[name].outputs.items()
     }
 
 
-def objections(results: dict[str, Result]) -> dict[str, str]:
-    """Return the contestants that compute something else than the reference, and how one sees it."""
+def find_mismatches(results: dict[str, GpuMeasurement]) -> dict[str, str]:
+    """Return the configurations that compute something else than the reference, each with a reason."""
     found: dict[str, str] = {}
     for name in results:
-        said = [objection(off, precision) for precision, off in off_reference(name, results).items()]
-        if name != REFERENCE and not said:
-            said = [f"{REFERENCE} did not take part, and there is nothing to compare with"]
-        if any(said):
-            found[name] = "; ".join(filter(None, said))
+        by_precision = differences_from_reference(name, results)
+        reasons = [describe_mismatch(values, precision) for precision, values in by_precision.items()]
+        if name != REFERENCE and not reasons:
+            reasons = [f"{REFERENCE} was not measured, and there is nothing to compare with"]
+        if any(reasons):
+            found[name] = "; ".join(filter(None, reasons))
     return found
 
 
-def ratios(results: dict[str, Result]) -> dict[str, float]:
-    """Return for each precision our median time divided by that of PyTorch's faster layout.
+def ratios(results: dict[str, GpuMeasurement]) -> dict[str, float]:
+    """Return our median time divided by that of PyTorch's faster layout, by precision.
 
-    Who computes something else is left out.
+    Configurations that compute something else are left out.
     """
     found: dict[str, float] = {}
-    doubts = objections(results)
-    results = {name: result for name, result in results.items() if name not in doubts}
+    mismatches = find_mismatches(results)
+    results = {name: result for name, result in results.items() if name not in mismatches}
     for precision in PRECISIONS:
-        ours = results.get(Contestant("scratchnet", precision).name)
-        theirs = [results.get(Contestant("torch", precision, last).name) for last in (False, True)]
+        ours = results.get(Configuration("scratchnet", precision).name)
+        theirs = [results.get(Configuration("torch", precision, last).name) for last in (False, True)]
         times = [median(result.seconds) for result in theirs if result]
         if ours and times:
             found[precision] = median(ours.seconds) / min(times)
@@ -129,13 +130,13 @@ def ratios(results: dict[str, Result]) -> dict[str, float]:
 
 
 def write(path: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the JSON file: the GPU, versions, and every row."""
+    """Write the JSON file: GPU, versions, and all rows."""
     xp: Any = array_module("gpu")
     name = xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
     card = {"gpu": name, "cuda": xp.cuda.runtime.runtimeGetVersion(), "cupy": xp.__version__}
     content = {
         "file": signature(MEASUREMENTS),
-        **occasion(),
+        **run_info(),
         "machine": machine() | card,
         "versions": versions(),
         "rows": rows,
@@ -147,10 +148,10 @@ def write(path: str, rows: Sequence[dict[str, Any]]) -> None:
 HEADING = f"{'':<30}{'ms':>9}{'(quartiles)':>18}{'TFLOP/s':>9}{'peak GB':>9}   loss, after a step"
 
 
-def line(name: str, result: Result, flops: int) -> str:
-    """Return a contestant's line of the table."""
+def line(name: str, result: GpuMeasurement, flops: int) -> str:
+    """Return the table's line of a configuration."""
     seconds = median(result.seconds)
-    between = "({:.1f}–{:.1f})".format(*(1e3 * q for q in spread(result.seconds)))
+    between = "({:.1f}–{:.1f})".format(*(1e3 * q for q in interquartile_range(result.seconds)))
     losses = ", ".join(f"{loss:.4f}" for loss in result.losses)
     rate = f"{flops / seconds / 1e12:.1f}"
     return f"{name:<30}{1e3 * seconds:>9.1f}{between:>18}{rate:>9}{result.peak / 1e9:>9.2f}   {losses}"

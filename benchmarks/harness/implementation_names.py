@@ -1,5 +1,5 @@
-"""The contestants' names, as they stand in the table and in the file."""
+"""Names of the implementations in the table and in the JSON file."""
 
-OURS, TORCH, CHANNELS_LAST, COMPILED = "scratchnet", "torch", "torch channels_last", "torch.compile"
+SCRATCHNET, TORCH, CHANNELS_LAST, COMPILED = "scratchnet", "torch", "torch channels_last", "torch.compile"
 LAYOUTS = (TORCH, CHANNELS_LAST)
-"""PyTorch with its default layout (n, c, h, w), and with channels last in memory."""
+"""PyTorch with its default memory layout (n, c, h, w), and with channels last."""

@@ -1,4 +1,4 @@
-"""What a measurement was made on: a number without its machine says little."""
+"""Description of the machine, the library versions and the run, which are stored with every measurement."""
 
 import importlib.metadata
 import os
@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Return the processor's name as the system tells it."""
+    """Return the processor's name as the system reports it."""
     info = Path("/proc/cpuinfo")
     for line in info.read_text(encoding="utf-8").splitlines() if info.exists() else ():
         key, _, value = line.partition(":")
@@ -40,7 +40,7 @@ def _processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that computes."""
+    """Return the versions of scratchnet, Python, NumPy, its BLAS, and the other libraries that are installed."""
     found = {"scratchnet": __version__, "python": platform.python_version(), "numpy": np.__version__}
     for library in threadpool_info():
         if library["user_api"] == "blas" and "numpy" in library["filepath"]:
@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def occasion() -> dict[str, str]:
-    """Return the date (UTC) and the command."""
+def run_info() -> dict[str, str]:
+    """Return the date (UTC) and the command line."""
     words = ["scratchnet", *sys.argv[1:]]
     return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "command": " ".join(words)}

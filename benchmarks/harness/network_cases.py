@@ -1,8 +1,8 @@
-"""Which networks are measured, at which image sizes and batches.
+"""Networks to measure, with image size and batch size.
 
 ``vgg16-mirror`` is the paper-size DeconvNet (Noh, Hong, Han 2015, table 2) without its fully connected layers: VGG16's
-thirteen convolutions, five pools, and the same upwards, batch norm and ReLU behind each. What is left is the work of
-3×3 convolutions on maps of 14 to 224 pixels.
+thirteen convolutions and five pooling layers, and their mirror image, with batch norm and ReLU after each convolution.
+Nearly all of its work is 3×3 convolutions on maps of 14 to 224 pixels.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ MIRROR = "vgg16-mirror"
 ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 DECODER = ((64, 64), (128, 64), (256, 256, 128), (512, 512, 256), (512, 512, 512))
 
-DEFAULTS = ("deconvnet-small", "bloodcell")
-"""The models of a run that names none."""
+DEFAULT_MODELS = ("deconvnet-small", "bloodcell")
+"""Models that are measured if none is named."""
 
 
 def vgg16_mirror(classes: int, channels: int = 3) -> Network:
@@ -44,17 +44,20 @@ def vgg16_mirror(classes: int, channels: int = 3) -> Network:
 
 @dataclass(frozen=True)
 class NetworkCase:
-    """A network on a batch.
+    """A network, and the batch on which it is measured.
 
     Attributes
     ----------
     model : str
         A registered model, or ``vgg16-mirror``.
     size : (h, w)
+        Size of the images.
     batch : int
+        Number of images.
     classes : int
+        Number of classes.
     options : dict
-        Of the model.
+        Options of the model.
     activation_checkpointing : bool
         Whether training computes most values a second time, see :mod:`scratchnet.network.checkpointing`; PyTorch does
         not.
@@ -70,24 +73,24 @@ class NetworkCase:
     @property
     def name(self) -> str:
         """Model and images (n×h×w)."""
-        how = ", recomputed" if self.activation_checkpointing else ""
-        return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}{how}"
+        suffix = ", recomputed" if self.activation_checkpointing else ""
+        return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}{suffix}"
 
     def network(self) -> Network:
-        """Build the network, without memory."""
+        """Build the network without allocating parameters."""
         mirror = self.model == MIRROR
         network = vgg16_mirror(self.classes) if mirror else build(self.model, self.classes, **self.options)
         network.activation_checkpointing = self.activation_checkpointing
         return network
 
-    def plain(self) -> dict[str, Any]:
-        """Return it as a dict that JSON can hold; ``NetworkCase.of`` is the way back."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the case as a dict for JSON; :meth:`from_dict` is the inverse."""
         return asdict(self)
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "NetworkCase":
-        """Return the case that :meth:`plain` described."""
-        return cls(**{**plain, "size": tuple(plain["size"])})
+    def from_dict(cls, content: Mapping[str, Any]) -> "NetworkCase":
+        """Return the case described by a dict of :meth:`to_dict`."""
+        return cls(**{**content, "size": tuple(content["size"])})
 
 
 def network_case(
@@ -97,15 +100,15 @@ def network_case(
     classes: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> NetworkCase:
-    """Fill in what is not given.
+    """Return a case, with defaults for arguments that are None.
 
-    The image is the model's own size, 128×128 for models of small images; the batch is 8 for images of up to 128×128
-    pixels, above it 1, or 2 where a map shrinks to one pixel; batch norm is on where a model leaves the choice.
+    The default image size is the model's, but at least 128×128. The default batch is 8 for images of up to 128×128
+    pixels; for larger images it is 1, or 2 if a map of the network shrinks to one pixel. Batch norm is on by default.
 
     Raises
     ------
     UserError
-        When there is no such model, or it does not take the options, the size or the number of classes.
+        If the model does not exist, or does not accept the options, the size or the number of classes.
     """
     if model != MIRROR and model not in MODELS:
         raise UserError(f"model '{model}' does not exist; choose one of: {', '.join([*MODELS, MIRROR])}")
@@ -128,11 +131,11 @@ def network_case(
         raise UserError(f"model '{model}' cannot take images of {size[0]}×{size[1]}: {error}") from error
     if batch is None and size[0] * size[1] <= 128 * 128:
         return replace(case, batch=8)
-    return replace(case, batch=2) if batch is None and normalizes_one_number(case) else case
+    return replace(case, batch=2) if batch is None and has_single_pixel_batch_norm(case) else case
 
 
-def normalizes_one_number(case: NetworkCase) -> bool:
-    """Return whether a batch norm would have a single pixel a channel, which has no variance to train with."""
+def has_single_pixel_batch_norm(case: NetworkCase) -> bool:
+    """Return whether some batch norm would have a single value per channel, which has no variance."""
     network = case.network()
     shapes = network.shapes(case.size, case.batch)
     return any(shapes[name][:3] == (1, 1, 1) for name in network.batch_norms())

@@ -1,6 +1,6 @@
-"""Which single operations are measured: the layers of the VGG-like networks, and one of every other kind.
+"""Single operations to measure: the layers of VGG-like networks, and an example of each other kind.
 
-A problem is a description; how scratchnet, PyTorch and other libraries solve it is in :mod:`benchmarks.harness.ops`,
+A case is a description. It is implemented in :mod:`benchmarks.harness.scratchnet_ops`,
 :mod:`benchmarks.harness.torch_ops` and :mod:`benchmarks.harness.numpy_libraries`, each with a table by kind.
 """
 
@@ -11,57 +11,58 @@ from typing import Any, Literal, TypeAlias
 from scratchnet.arrays import Array, generator
 from scratchnet.utils.errors import UserError
 
-Kind: TypeAlias = Literal["conv", "deconv", "max-pool", "unpool", "batch norm", "relu", "loss", "sgd", "adam"]
+OpKind: TypeAlias = Literal["conv", "deconv", "max-pool", "unpool", "batch norm", "relu", "loss", "sgd", "adam"]
 
 
 @dataclass(frozen=True)
-class Problem:
+class OpCase:
     """One operation on arrays of given shapes.
 
     Attributes
     ----------
     kind : str
     name : str
-        As the table shows it.
+        Name in the table.
     shapes : tuple of shapes
-        Of what it takes: the map (n, h, w, c) first, then a kernel in this package's order of axes, then vectors.
+        Shapes of the inputs: first the map (n, h, w, c), then a kernel in scratchnet's order of axes, then vectors.
     output : (n, oh, ow, c)
-    products : int
-        Multiply-adds of the forward pass.
+        Shape of the output.
+    multiply_adds : int
+        Number of multiply-adds in the forward pass.
     settings : dict
         Stride, padding, dilation, groups.
     """
 
-    kind: Kind
+    kind: OpKind
     name: str
     shapes: tuple[tuple[int, ...], ...]
     output: tuple[int, ...]
-    products: int = 0
+    multiply_adds: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def inputs(self) -> list[Array]:
-        """Draw what it takes, float32."""
+    def draw_inputs(self) -> list[Array]:
+        """Draw the inputs, float32."""
         rng = generator(0, self.name)
         return [rng.standard_normal(shape, dtype="f4") for shape in self.shapes]
 
-    def gradient(self) -> Array:
-        """Draw the gradient that comes from above."""
+    def draw_gradient(self) -> Array:
+        """Draw the gradient with respect to the output, float32."""
         return generator(1, self.name).standard_normal(self.output, dtype="f4")
 
     def flops(self, part: str) -> int:
-        """Return the operations of a part: the backward pass has two products of the forward's size."""
-        return (2 * ("forward" in part) + 4 * ("backward" in part)) * self.products
+        """Return the operations of a part; the backward pass has two products of the forward pass's size."""
+        return (2 * ("forward" in part) + 4 * ("backward" in part)) * self.multiply_adds
 
 
 def conv(
     n: int, c_in: int, c_out: int, side: int, kernel: int = 3, stride: int = 1, dilation: int = 1, groups: int = 1
-) -> Problem:
-    """A convolution that keeps the size but for its stride; with a kernel as large as the map: fully connected."""
+) -> OpCase:
+    """Return a convolution with "same" padding, or a fully connected layer if the kernel is as large as the map."""
     padding = 0 if kernel == side else dilation * (kernel // 2)
     out = (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     weight = (kernel, kernel, c_in // groups, c_out)
     extra = f" s{stride}" * (stride > 1) + f" d{dilation}" * (dilation > 1) + " depthwise" * (groups > 1)
-    return Problem(
+    return OpCase(
         "conv",
         f"conv {kernel}×{kernel}{extra} {c_in}→{c_out}, {side}²",
         ((n, side, side, c_in), weight, (c_out,)),
@@ -71,10 +72,10 @@ def conv(
     )
 
 
-def deconv(n: int, c_in: int, c_out: int, side: int, kernel: int, stride: int, padding: int) -> Problem:
-    """A transposed convolution."""
+def deconv(n: int, c_in: int, c_out: int, side: int, kernel: int, stride: int, padding: int) -> OpCase:
+    """Return a transposed convolution."""
     out = (side - 1) * stride - 2 * padding + kernel
-    return Problem(
+    return OpCase(
         "deconv",
         f"deconv {kernel}×{kernel}" + f" s{stride}" * (stride > 1) + f" {c_in}→{c_out}, {side}²",
         ((n, side, side, c_in), (kernel, kernel, c_out, c_in), (c_out,)),
@@ -84,33 +85,33 @@ def deconv(n: int, c_in: int, c_out: int, side: int, kernel: int, stride: int, p
     )
 
 
-def pool(n: int, c: int, side: int, unpool: bool) -> Problem:
-    """Pooling 2×2, or the unpooling that goes back to ``side``."""
+def pool(n: int, c: int, side: int, unpool: bool) -> OpCase:
+    """Return 2×2 max pooling of a map with the given side, or the unpooling to that map."""
     large, small = (n, side, side, c), (n, side // 2, side // 2, c)
     if unpool:
-        return Problem("unpool", f"unpool 2×2 {c}, to {side}²", (small, large), large)
-    return Problem("max-pool", f"max-pool 2×2 {c}, {side}²", (large,), small)
+        return OpCase("unpool", f"unpool 2×2 {c}, to {side}²", (small, large), large)
+    return OpCase("max-pool", f"max-pool 2×2 {c}, {side}²", (large,), small)
 
 
-def elementwise(kind: Kind, n: int, c: int, side: int) -> Problem:
-    """Batch norm or ReLU."""
+def elementwise(kind: OpKind, n: int, c: int, side: int) -> OpCase:
+    """Return batch norm or ReLU."""
     shapes: tuple[tuple[int, ...], ...] = ((n, side, side, c), *([(c,), (c,)] if kind == "batch norm" else []))
-    return Problem(kind, f"{kind} {c}, {side}²", shapes, (n, side, side, c))
+    return OpCase(kind, f"{kind} {c}, {side}²", shapes, (n, side, side, c))
 
 
-def loss(n: int, c: int, side: int) -> Problem:
-    """The cross-entropy and its gradient: sigmoid for one channel, softmax for several."""
+def loss(n: int, c: int, side: int) -> OpCase:
+    """Return the cross-entropy with its gradient: sigmoid for one channel, softmax for several."""
     name = "sigmoid loss" if c == 1 else f"softmax loss {c} classes"
-    return Problem("loss", f"{name}, {side}²", ((n, side, side, c),), (n, side, side, c))
+    return OpCase("loss", f"{name}, {side}²", ((n, side, side, c),), (n, side, side, c))
 
 
-def update(kind: Kind, count: int) -> Problem:
-    """An optimiser's step on ``count`` parameters."""
-    return Problem(kind, f"{kind}, {count // 1_000_000}M numbers", ((count,), (count,)), (count,))
+def update(kind: OpKind, count: int) -> OpCase:
+    """Return an optimiser's step on ``count`` parameters."""
+    return OpCase(kind, f"{kind}, {count // 1_000_000}M numbers", ((count,), (count,)), (count,))
 
 
-def problems(n: int) -> list[Problem]:
-    """Return all problems, with ``n`` images a batch."""
+def build_op_cases(n: int) -> list[OpCase]:
+    """Return all cases, with ``n`` images per batch."""
     vgg = [(3, 64, 224), (64, 64, 224), (128, 128, 112), (256, 256, 56), (512, 512, 28), (512, 512, 14)]
     return [
         *(conv(n, c_in, c_out, side) for c_in, c_out, side in vgg),
@@ -134,41 +135,41 @@ def problems(n: int) -> list[Problem]:
     ]
 
 
-_ELEMENTWISE: tuple[Kind, ...] = ("batch norm", "relu")
+_ELEMENTWISE: tuple[OpKind, ...] = ("batch norm", "relu")
 
 
-def choose(found: Sequence[Problem], words: Sequence[str]) -> list[Problem]:
-    """Return the problems whose name contains one of the words; all of them without words.
+def select_op_cases(found: Sequence[OpCase], words: Sequence[str]) -> list[OpCase]:
+    """Return the cases whose name contains one of the words; without words, all cases.
 
     Raises
     ------
     UserError
-        When a word fits none.
+        If a word is contained in no name.
     """
     for word in words:
-        if not any(word.lower() in problem.name for problem in found):
-            kinds = ", ".join(dict.fromkeys(problem.name.split()[0].rstrip(",") for problem in found))
+        if not any(word.lower() in case.name for case in found):
+            kinds = ", ".join(dict.fromkeys(case.name.split()[0].rstrip(",") for case in found))
             raise UserError(f"no operation is named like '{word}'; names begin with {kinds}")
     return [p for p in found if not words or any(word.lower() in p.name for word in words)]
 
 
 @dataclass(frozen=True)
-class Solution:
-    """How one library solves a problem.
+class OpImplementation:
+    """A library's implementation of a case.
 
     Attributes
     ----------
     parts : dict
-        The functions to time: "forward" and "backward", or "with gradient" where they are one, or "update".
+        Functions to time: "forward" and "backward", or "with gradient" if they are combined, or "update".
     results : function
-        Returns what was computed, in this package's layout: the output and all gradients.
+        Returns the output and all gradients, in scratchnet's layout.
     """
 
     parts: dict[str, Any]
     results: Any
 
 
-def labels(problem: Problem) -> Array:
-    """Draw the labels (n, h, w) of a loss."""
-    *pixels, c = problem.output
-    return generator(2, problem.name).integers(0, max(2, c), tuple(pixels)).astype("u1")
+def draw_labels(case: OpCase) -> Array:
+    """Draw the labels (n, h, w) for a loss."""
+    *pixels, c = case.output
+    return generator(2, case.name).integers(0, max(2, c), tuple(pixels)).astype("u1")

@@ -1,4 +1,4 @@
-"""Single operations as scratchnet computes them in training: recorded and replayed."""
+"""Single operations as scratchnet runs them in training: captured once and replayed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.op_cases import Kind, Problem, Solution, labels
+from benchmarks.harness.op_cases import OpCase, OpImplementation, OpKind, draw_labels
 from scratchnet.arrays import Array
 from scratchnet.engine.capture import Program, Recorder, traced
 from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
@@ -23,93 +23,95 @@ from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backwar
 from scratchnet.training.optimizers import SGD, Adam
 
 
-def solve(problem: Problem) -> Solution:
-    """Set up scratchnet's functions."""
-    return SOLVERS[problem.kind](problem, *problem.inputs())
+def implement(case: OpCase) -> OpImplementation:
+    """Return scratchnet's implementation."""
+    return IMPLEMENTATIONS[case.kind](case, *case.draw_inputs())
 
 
-def _two_ways(
-    problem: Problem, forward: Callable[..., Array], backward: Callable[..., tuple[Any, ...]], *inputs: Array
-) -> Solution:
-    """Set up ``forward(*inputs)`` and ``backward(dy, *inputs)`` as they run in training: recorded and replayed."""
-    there, back = _replayed(forward, *inputs), _replayed(backward, problem.gradient(), *inputs)
-    return Solution({"forward": there, "backward": back}, lambda: [there(), *back()])
+def _both_passes(
+    case: OpCase, forward: Callable[..., Array], backward: Callable[..., tuple[Any, ...]], *inputs: Array
+) -> OpImplementation:
+    """Capture ``forward(*inputs)`` and ``backward(dy, *inputs)``."""
+    run_forward, run_backward = _capture(forward, *inputs), _capture(backward, case.draw_gradient(), *inputs)
+    return OpImplementation(
+        {"forward": run_forward, "backward": run_backward}, lambda: [run_forward(), *run_backward()]
+    )
 
 
-def _replayed(function: Callable[..., Any], *arrays: Array) -> Callable[[], Any]:
-    """Record a function of arrays; return one that replays it on all cores and returns what it made."""
+def _capture(function: Callable[..., Any], *arrays: Array) -> Callable[[], Any]:
+    """Capture a function of arrays; return a function that replays it on all cores and returns its results."""
     program = Program()
     with Recorder().writing(program):
-        made = function(*map(traced, arrays))
+        results = function(*map(traced, arrays))
     several = can_fork() and any(len(stage) > 1 for stage in program.stages)
     run = WorkerProcesses(program).run if several else partial(replay_on_threads, program)
 
-    def again() -> Any:
+    def replay() -> Any:
         with one_blas_thread():
             run()
-        return made.view(np.ndarray) if isinstance(made, np.ndarray) else [m.view(np.ndarray) for m in made]
+        return results.view(np.ndarray) if isinstance(results, np.ndarray) else [r.view(np.ndarray) for r in results]
 
-    return again
+    return replay
 
 
-def _conv(problem: Problem, *inputs: Array) -> Solution:
-    s = problem.settings
-    return _two_ways(
-        problem,
+def _conv(case: OpCase, *inputs: Array) -> OpImplementation:
+    s = case.settings
+    return _both_passes(
+        case,
         lambda x, weight, bias: conv2d(x, weight, bias, **s),
         lambda dy, x, weight, _: conv2d_backward(dy, x, weight, **s),
         *inputs,
     )
 
 
-def _deconv(problem: Problem, *inputs: Array) -> Solution:
-    s = problem.settings
-    return _two_ways(
-        problem,
+def _deconv(case: OpCase, *inputs: Array) -> OpImplementation:
+    s = case.settings
+    return _both_passes(
+        case,
         lambda x, weight, bias: conv_transpose2d(x, weight, bias, **s),
         lambda dy, x, weight, _: conv_transpose2d_backward(dy, x, weight, **s),
         *inputs,
     )
 
 
-def _max_pool(problem: Problem, x: Array) -> Solution:
+def _max_pool(case: OpCase, x: Array) -> OpImplementation:
     _, switches = max_pool2d(x, 2)
-    return _two_ways(problem, lambda x: max_pool2d(x, 2)[0], lambda dy, _: (max_pool2d_backward(dy, switches),), x)
+    return _both_passes(case, lambda x: max_pool2d(x, 2)[0], lambda dy, _: (max_pool2d_backward(dy, switches),), x)
 
 
-def _unpool(problem: Problem, x: Array, pooled: Array) -> Solution:
+def _unpool(case: OpCase, x: Array, pooled: Array) -> OpImplementation:
     _, switches = max_pool2d(pooled, 2)
-    return _two_ways(
-        problem, lambda x: max_unpool2d(x, switches), lambda dy, _: (max_unpool2d_backward(dy, switches),), x
+    return _both_passes(
+        case, lambda x: max_unpool2d(x, switches), lambda dy, _: (max_unpool2d_backward(dy, switches),), x
     )
 
 
-def _batch_norm(problem: Problem, x: Array, gamma: Array, beta: Array) -> Solution:
+def _batch_norm(case: OpCase, x: Array, gamma: Array, beta: Array) -> OpImplementation:
     _, normalized = batch_norm(x, gamma, beta)
-    return _two_ways(
-        problem,
+    return _both_passes(
+        case,
         lambda x: batch_norm(x, gamma, beta)[0],
         lambda dy, x: batch_norm_backward(dy, replace(normalized, x=x), gamma),
         x,
     )
 
 
-def _relu(problem: Problem, x: Array) -> Solution:
-    return _two_ways(problem, relu, lambda dy, x: (relu_backward(dy, x),), x)
+def _relu(case: OpCase, x: Array) -> OpImplementation:
+    return _both_passes(case, relu, lambda dy, x: (relu_backward(dy, x),), x)
 
 
-def _loss(problem: Problem, logits: Array) -> Solution:
-    loss, target = PixelLoss(max(2, logits.shape[3])), labels(problem)
+def _loss(case: OpCase, logits: Array) -> OpImplementation:
+    loss, target = PixelLoss(max(2, logits.shape[3])), draw_labels(case)
 
     def results() -> list[Array]:
         value, gradient = loss(logits, target)
         return [np.array(value, logits.dtype), gradient]
 
-    return Solution({"with gradient": lambda: loss(logits, target)}, results)
+    return OpImplementation({"with gradient": lambda: loss(logits, target)}, results)
 
 
-def _update(problem: Problem, values: Array, grads: Array) -> Solution:
-    optimizer = SGD() if problem.kind == "sgd" else Adam()
+def _update(case: OpCase, values: Array, grads: Array) -> OpImplementation:
+    optimizer = SGD() if case.kind == "sgd" else Adam()
     buffers = FlatBuffers(values, grads, {"weight": slice(0, len(values))})
 
     def update() -> None:
@@ -119,10 +121,10 @@ def _update(problem: Problem, values: Array, grads: Array) -> Solution:
         update()
         return [values]
 
-    return Solution({"update": update}, results)
+    return OpImplementation({"update": update}, results)
 
 
-SOLVERS: dict[Kind, Callable[..., Solution]] = {
+IMPLEMENTATIONS: dict[OpKind, Callable[..., OpImplementation]] = {
     "conv": _conv,
     "deconv": _deconv,
     "max-pool": _max_pool,

@@ -1,4 +1,4 @@
-"""A run of the bench: threads, method, ceiling, and what the file says about them."""
+"""A run of the benchmarks: threads, timing settings, peak GEMM rates, and their description in the JSON file."""
 
 import importlib.util
 import os
@@ -6,42 +6,42 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.harness.gemm import SIDES, gemm_ceiling
-from benchmarks.harness.implementation_names import OURS, TORCH
-from benchmarks.harness.machine import machine, occasion, versions
-from benchmarks.harness.timing import Method
+from benchmarks.harness.gemm import MATRIX_SIZES, peak_gemm_rates
+from benchmarks.harness.implementation_names import SCRATCHNET, TORCH
+from benchmarks.harness.machine import machine, run_info, versions
+from benchmarks.harness.timing import TimingSettings
 from scratchnet.engine.cpu.threads import thread_count
 
-QUICK = Method(repeats=3, block=0.03, retries=1)
+QUICK = TimingSettings(repeats=3, block=0.03, retries=1)
 
 
 @dataclass(frozen=True)
 class Session:
-    """What all rows of a run share.
+    """Settings shared by all measurements of a run.
 
     Attributes
     ----------
-    method : Method
-    ceilings : dict
-        Operations a second of the best matrix product, by library.
+    method : TimingSettings
+    gemm_rates : dict
+        Peak GEMM rate in operations per second, by library.
     torch : bool
-        Whether PyTorch takes part.
+        Whether PyTorch is measured.
     """
 
-    method: Method
-    ceilings: Mapping[str, float]
+    method: TimingSettings
+    gemm_rates: Mapping[str, float]
     torch: bool
 
     @property
-    def ceiling(self) -> float:
-        """NumPy's rate, which shares refer to."""
-        return self.ceilings[OURS]
+    def gemm_rate(self) -> float:
+        """NumPy's peak GEMM rate, which all shares refer to."""
+        return self.gemm_rates[SCRATCHNET]
 
     def about(self) -> dict[str, Any]:
-        """Return what the JSON file says besides its rows."""
-        rates = {name: rate / 1e9 for name, rate in self.ceilings.items()}
+        """Return the entries of the JSON file apart from its rows."""
+        rates = {name: rate / 1e9 for name, rate in self.gemm_rates.items()}
         about = {"machine": machine(), "versions": versions(), "method": asdict(self.method)}
-        return {**occasion(), **about, "gemm_ceiling_gflops": rates}
+        return {**run_info(), **about, "gemm_ceiling_gflops": rates}
 
     def heading(self) -> str:
         """Return the line above the table."""
@@ -52,31 +52,33 @@ class Session:
             f"NumPy {v['numpy']} ({v.get('blas', '?')})",
         ]
         parts.append(f"PyTorch {v['torch']}" if self.torch else "PyTorch is not installed: scratchnet alone")
-        theirs = f" ({self.ceilings[TORCH] / 1e9:.0f} in PyTorch)" if TORCH in self.ceilings else ""
-        return f"{', '.join(parts)}\nGEMM ceiling {self.ceiling / 1e9:.0f} GFLOP/s{theirs}, float32"
+        theirs = f" ({self.gemm_rates[TORCH] / 1e9:.0f} in PyTorch)" if TORCH in self.gemm_rates else ""
+        return f"{', '.join(parts)}\npeak GEMM rate {self.gemm_rate / 1e9:.0f} GFLOP/s{theirs}, float32"
 
 
 def set_threads(count: int) -> None:
-    """Let scratchnet, and processes that this one starts, use so many threads; call it before anything computes."""
+    """Set the number of threads of this process and its children; call it before anything is computed."""
     os.environ["SCRATCHNET_THREADS"] = str(count)
 
 
-def open_session(repeats: int | None, quick: bool) -> Session:
-    """Measure the ceiling and give PyTorch, where it is installed, as many threads as scratchnet has.
+def start_session(repeats: int | None, quick: bool) -> Session:
+    """Measure the peak GEMM rates, and give PyTorch, if it is installed, as many threads as scratchnet.
 
     Parameters
     ----------
     repeats : int or None
-        Blocks a contestant; None: 9, or 3 if ``quick``.
+        Blocks per implementation; None: 9, or 3 if ``quick``.
     quick : bool
-        Short blocks and few of them: to see that everything runs, not for figures to publish.
+        Few and short blocks, to check that everything runs; the figures are not for publication.
     """
-    method = QUICK if quick else Method()
+    method = QUICK if quick else TimingSettings()
     if repeats is not None:
-        method = Method(repeats, method.block, method.settle, method.retries)
+        method = TimingSettings(repeats, method.block, method.settle, method.retries)
     torch = importlib.util.find_spec("torch") is not None
     if torch:
         import torch as library
 
         library.set_num_threads(thread_count())
-    return Session(method, gemm_ceiling(thread_count(), method, SIDES[:1] if quick else SIDES, torch), torch)
+    return Session(
+        method, peak_gemm_rates(thread_count(), method, MATRIX_SIZES[:1] if quick else MATRIX_SIZES, torch), torch
+    )

@@ -1,14 +1,13 @@
-"""Timing contestants side by side on a machine that is never quite quiet.
+"""Interleaved timing of functions on a machine with background load.
 
-Measuring A for a minute and then B for a minute compares two minutes of the machine as much as it compares A and B. So
-the contestants take turns: in every round each has one *block*, a fraction of a second of calls, and the order moves on
-by one a round. A block counts as the median of its calls; a contestant's time is the median of its blocks, its spread
-the quartiles.
+If A is measured for a minute and then B for a minute, the result also compares two minutes of the machine. So the
+functions take turns: in each round every function runs one *block*, a fraction of a second of calls, and the order
+rotates by one per round. The time of a block is the median of its calls, the time of a function is the median of its
+blocks, and its spread is their quartiles.
 
-Two things would still let one contestant pay for another. Libraries keep their threads spinning for a while after a
-call, so every block begins with a pause in which they go to sleep. And other programs may use the processor meanwhile:
-where the system tells (Linux), their processor time is read before and after the block, and a disturbed block is done
-again.
+Two effects remain. Libraries keep their threads spinning for a while after a call, so every block begins with a pause
+in which they go to sleep. Other programs may use the processor: if the system reports it (Linux), their processor time
+is read before and after each block, and a disturbed block is repeated.
 """
 
 import os
@@ -18,24 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
-from benchmarks.harness.processes import processor_seconds
+from benchmarks.harness.processes import cpu_seconds
 
-LONGEST_PAUSE = 0.5
-"""Seconds."""
+MAX_PAUSE = 0.5
+"""Longest pause before a block, in seconds."""
 
 
 @dataclass(frozen=True)
-class Method:
-    """How long to measure.
+class TimingSettings:
+    """Number and length of blocks.
 
     Attributes
     ----------
     repeats : int
-        Blocks a contestant.
+        Blocks per function.
     block, settle : float
-        Seconds of a block (at least two calls, of which the first does not count), and of the pause in front of it.
+        Seconds of a block (at least two calls, of which the first does not count), and of the pause before it.
     retries : int
-        How often a disturbed block is done again, after pauses that double up to :data:`LONGEST_PAUSE`.
+        How often a disturbed block is repeated, after pauses that double up to :data:`MAX_PAUSE`.
     """
 
     repeats: int = 9
@@ -46,14 +45,14 @@ class Method:
 
 @dataclass(frozen=True)
 class Timing:
-    """What one contestant took.
+    """Measured times of one function.
 
     Attributes
     ----------
     blocks : tuple of float
-        Seconds of a call: the median of each block, in the order of the rounds.
+        Seconds per call, the median of each block, in the order of the rounds.
     disturbed : int
-        How many of these blocks other programs disturbed even in the quietest attempt.
+        Number of blocks that other programs disturbed even in the quietest attempt.
     """
 
     blocks: tuple[float, ...]
@@ -61,69 +60,69 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """Seconds of a call."""
+        """Median over the blocks of the seconds per call."""
         return median(self.blocks)
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """A quarter of the blocks is below the first number, a quarter above the second."""
-        return spread(self.blocks)
+        """Lower and upper quartile over the blocks."""
+        return interquartile_range(self.blocks)
 
     @property
-    def doubtful(self) -> bool:
-        """Whether other programs disturbed more than a quarter of the blocks, so that the median may be theirs."""
+    def unreliable(self) -> bool:
+        """Whether other programs disturbed more than a quarter of the blocks, which may affect the median."""
         return 4 * self.disturbed > len(self.blocks)
 
     @property
     def best(self) -> float:
-        """Seconds of a call in the fastest block."""
+        """Seconds per call in the fastest block."""
         return min(self.blocks)
 
 
-def spread(numbers: tuple[float, ...]) -> tuple[float, float]:
+def interquartile_range(values: tuple[float, ...]) -> tuple[float, float]:
     """Return the lower and the upper quartile.
 
-    >>> spread((4.0, 1.0, 3.0, 2.0, 5.0)), spread((2.0,))
+    >>> interquartile_range((4.0, 1.0, 3.0, 2.0, 5.0)), interquartile_range((2.0,))
     ((2.0, 4.0), (2.0, 2.0))
     """
-    if len(numbers) == 1:
-        return numbers[0], numbers[0]
-    low, _, high = quantiles(numbers, n=4, method="inclusive")
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = quantiles(values, n=4, method="inclusive")
     return low, high
 
 
 class Clock:
-    """The clock on the wall, and the processor time that other programs have used."""
+    """Wall-clock time, and the processor time of other programs."""
 
     def now(self) -> float:
-        """Seconds since some moment."""
+        """Return the seconds since a fixed moment."""
         return time.perf_counter()
 
     def sleep(self, seconds: float) -> None:
-        """Do nothing for so long."""
+        """Wait."""
         time.sleep(seconds)
 
-    def others(self) -> float:
-        """Seconds of processor time that neither this process nor one that it started used; 0 where that is unknown."""
+    def other_cpu_seconds(self) -> float:
+        """Return the processor seconds used by all but this process and its children; 0 if the system has no count."""
         stat = Path("/proc/stat")
         if not stat.exists():
             return 0.0
-        # proc(5): user, nice, system, idle, iowait, irq, softirq, steal …; idle and iowait are time that nobody used.
+        # proc(5): user, nice, system, idle, iowait, irq, softirq, steal …; idle and iowait are unused time.
         ticks = [int(word) for word in stat.read_text(encoding="utf-8").partition("\n")[0].split()[1:9]]
         used = sum(ticks) - ticks[3] - ticks[4]
-        return used / os.sysconf("SC_CLK_TCK") - processor_seconds()
+        return used / os.sysconf("SC_CLK_TCK") - cpu_seconds()
 
 
 def measure(
-    contestants: Mapping[str, Callable[[], object]], method: Method, clock: Clock | None = None
+    functions: Mapping[str, Callable[[], object]], settings: TimingSettings, clock: Clock | None = None
 ) -> dict[str, Timing]:
-    """Time functions side by side.
+    """Time functions in alternation.
 
     Parameters
     ----------
-    contestants : dict of name to function without arguments
-        Everything that a first call sets up must have happened: call them once before.
-    method : Method
+    functions : dict of name to function without arguments
+        Each must have been called before, so that everything is set up.
+    settings : TimingSettings
     clock : Clock
 
     Returns
@@ -131,28 +130,28 @@ def measure(
     dict of name to Timing
     """
     clock = clock or Clock()
-    blocks: dict[str, list[float]] = {name: [] for name in contestants}
-    disturbed = dict.fromkeys(contestants, 0)
-    names = list(contestants)
-    for round_ in range(method.repeats):
+    blocks: dict[str, list[float]] = {name: [] for name in functions}
+    disturbed = dict.fromkeys(functions, 0)
+    names = list(functions)
+    for round_ in range(settings.repeats):
         first = round_ % len(names)
         for name in names[first:] + names[:first]:
-            seconds, quiet = _quietest_block(contestants[name], method, clock)
+            seconds, quiet = _quietest_block(functions[name], settings, clock)
             blocks[name].append(seconds)
             disturbed[name] += not quiet
     return {name: Timing(tuple(blocks[name]), disturbed[name]) for name in names}
 
 
-def _quietest_block(call: Callable[[], object], method: Method, clock: Clock) -> tuple[float, bool]:
-    """Measure blocks until others leave one alone, at most ``1 + retries``; return the quietest and whether it was."""
+def _quietest_block(call: Callable[[], object], settings: TimingSettings, clock: Clock) -> tuple[float, bool]:
+    """Measure up to ``1 + retries`` blocks, until one is undisturbed; return the quietest and whether it is quiet."""
     attempts: list[tuple[float, float]] = []
-    for attempt in range(1 + method.retries):
-        clock.sleep(min(method.settle * 2**attempt, max(method.settle, LONGEST_PAUSE)))  # others may be done soon
-        before, begin = clock.others(), clock.now()
-        calls = _calls(call, method.block, clock)
+    for attempt in range(1 + settings.retries):
+        clock.sleep(min(settings.settle * 2**attempt, max(settings.settle, MAX_PAUSE)))
+        before, begin = clock.other_cpu_seconds(), clock.now()
+        calls = _time_calls(call, settings.block, clock)
         wall = clock.now() - begin
-        foreign = clock.others() - before
-        # The system counts in hundredths of a second, so one and a bit are noise; beyond, a twentieth of the time.
+        foreign = clock.other_cpu_seconds() - before
+        # The system counts in hundredths of a second, so 0.011 s are noise; a block may be disturbed for 1/20 of it.
         attempts.append((max(0.0, foreign - 0.011) / wall, median(calls)))
         if attempts[-1][0] <= 0.05:
             break
@@ -160,10 +159,10 @@ def _quietest_block(call: Callable[[], object], method: Method, clock: Clock) ->
     return seconds, share <= 0.05
 
 
-def _calls(call: Callable[[], object], block: float, clock: Clock) -> list[float]:
-    """Call at least twice, and for ``block`` seconds; return the seconds of each call but the first.
+def _time_calls(call: Callable[[], object], block: float, clock: Clock) -> list[float]:
+    """Call at least twice and for ``block`` seconds; return the seconds of each call except the first.
 
-    The first call after a pause finds sleeping threads and cold caches; that of a training finds the call before it.
+    The first call after a pause finds sleeping threads and cold caches, unlike a step during training.
     """
     seconds: list[float] = []
     begin = clock.now()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import scratchnet
-from benchmarks.harness.timing import Method
+from benchmarks.harness.timing import TimingSettings
 from scratchnet.engine.cpu.threads import thread_count
 
 TINY = ["--model", "squares", "--width", "4", "--size", "16", "--quick"]
@@ -17,9 +17,9 @@ TINY = ["--model", "squares", "--width", "4", "--size", "16", "--quick"]
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    """One block of one call, and small matrices for the ceiling."""
-    monkeypatch.setattr("benchmarks.harness.session.QUICK", Method(1, 0.0, 0.0, 0))
-    monkeypatch.setattr("benchmarks.harness.session.SIDES", (64,))
+    """One block of one call, and small matrices for the peak GEMM rate."""
+    monkeypatch.setattr("benchmarks.harness.session.QUICK", TimingSettings(1, 0.0, 0.0, 0))
+    monkeypatch.setattr("benchmarks.harness.session.MATRIX_SIZES", (64,))
     monkeypatch.setenv("SCRATCHNET_THREADS", "1")
 
 
@@ -35,7 +35,7 @@ def test_a_step_without_pytorch(call, alone, tmp_path):
     assert (code, err) == (0, "")
     lines = said.splitlines()
     assert "PyTorch is not installed: scratchnet alone" in lines[0]
-    assert lines[1].startswith("GEMM ceiling ")
+    assert lines[1].startswith("peak GEMM rate ")
     assert [line.split()[:2] for line in lines if line.startswith("squares")] == [
         ["squares,", "1×16×16"],
         ["squares,", "2×16×16"],
@@ -80,7 +80,7 @@ def test_segmenting(call, alone, tmp_path):
 
 
 def test_peers_that_are_missing_are_named(call, monkeypatch):
-    monkeypatch.setattr("benchmarks.harness.command.installed", list)
+    monkeypatch.setattr("benchmarks.harness.command.installed_libraries", list)
     code, said, err = call("bench", "peers", "--quick")
     assert (code, err) == (0, "")
     assert said.splitlines() == [
@@ -119,7 +119,7 @@ def test_what_cannot_be_measured(call, words, error):
 
 @pytest.mark.parametrize("words", [["ops"], ["step"], ["segment"]], ids=" ".join)
 def test_a_file_that_cannot_be_written_shows_before_measuring(call, words, tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.harness.command.open_session", None)  # called, it would end in a TypeError
+    monkeypatch.setattr("benchmarks.harness.command.start_session", None)  # called, it would end in a TypeError
     (tmp_path / "file").write_text("mine")
     for name, error in (("file/a.json", "file/a.json: cannot be written"), (".", "is a folder, expected the name")):
         code, said, err = call("bench", *words, "--json", tmp_path / name)

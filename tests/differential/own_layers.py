@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.harness import torch_network as torch_twin
+from benchmarks.harness import torch_network
 from scratchnet import layers
 
 
@@ -63,10 +63,12 @@ def _unpool(twin, name, layer, taken):
     return y.reshape(n, c, h, w)
 
 
-RULES = {
+TORCH_LAYERS = {
     layers.MaxUnpool2d: _unpool,
     layers.Dropout: lambda twin, name, layer, taken: taken[0] * twin.masks[name] if name in twin.masks else taken[0],
     LeakyReLU: lambda twin, name, layer, taken: twin.functional.leaky_relu(taken[0], 0.1),
-    DoubledConv2d: lambda twin, name, layer, taken: 2 * torch_twin.RULES[layers.Conv2d](twin, name, layer, taken),
+    DoubledConv2d: lambda twin, name, layer, taken: (
+        2 * torch_network.TORCH_LAYERS[layers.Conv2d](twin, name, layer, taken)
+    ),
     Tanh: lambda twin, name, layer, taken: taken[0].tanh(),
 }

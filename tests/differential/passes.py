@@ -5,13 +5,13 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.harness import torch_network as torch_twin
+from benchmarks.harness import torch_network
 from scratchnet import layers
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from tests.differential.arrays import laid_out
 from tests.differential.judging import agree, working
 from tests.differential.networks import build
-from tests.differential.own_layers import RULES
+from tests.differential.own_layers import TORCH_LAYERS
 
 CALLS = 4
 """Passes of a replay: the first runs as always, the second is recorded, the others are repeated."""
@@ -21,7 +21,7 @@ def check_network(case):
     """Compare output, all gradients and the running averages: PyTorch, threads, replay, recomputing, other modes."""
     dtype = np.dtype(case["dtype"])
     net = build(case)
-    values = {name: value.copy() for name, value in torch_twin.parameter_values(net).items()}
+    values = {name: value.copy() for name, value in torch_network.parameter_values(net).items()}
     x, dy = _input(case, net, 0)
     with working("plain", 1):
         plain, masks = _run(net, x, dy, net)
@@ -79,8 +79,8 @@ def _run(net, x, dy, runner):
 def _twin(case, net, values, masks, x, dy):
     import torch
 
-    with mock.patch.dict(torch_twin.RULES, RULES):
-        twin = torch_twin.TorchTwin(net, values)
+    with mock.patch.dict(torch_network.TORCH_LAYERS, TORCH_LAYERS):
+        twin = torch_network.TorchNetwork(net, values)
         twin.training = case["training"]
         twin.masks = {name: torch.tensor(mask).permute(0, 3, 1, 2) for name, mask in masks.items()}
         tx = twin.batch(x.copy()).requires_grad_()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.harness.torch_network import RULES, TorchTwin, parameter_values
+from benchmarks.harness.torch_network import TORCH_LAYERS, TorchNetwork, parameter_values
 from scratchnet import layers
 from tests.compare import distinct, numbers
 from tests.layer_cases import CASES, EVEN, ODD, C, prepared
@@ -24,7 +24,7 @@ def test_layers_agree(case, size, training, channels_last, dtype):
     if case == "dropout":
         training = False
     net = prepared(CASES[case], dtype).train(training)
-    twin = TorchTwin(net, parameter_values(net), channels_last)
+    twin = TorchNetwork(net, parameter_values(net), channels_last)
     twin.training = training
     x = distinct(2, *size, C, dtype=dtype)
     tx = twin.batch(x).requires_grad_()
@@ -50,6 +50,6 @@ def test_layers_agree(case, size, training, channels_last, dtype):
 
 def test_every_layer_is_judged():
     kinds = {value for value in vars(layers).values() if isinstance(value, type) and issubclass(value, layers.Layer)}
-    assert kinds - {layers.Layer} == set(RULES)
+    assert kinds - {layers.Layer} == set(TORCH_LAYERS)
     met = {type(step.layer) for case in JUDGED for step in CASES[case]().steps}
-    assert met == set(RULES)
+    assert met == set(TORCH_LAYERS)

@@ -7,7 +7,7 @@ rounding of the first can move a switch of the second.
 import numpy as np
 import pytest
 
-from benchmarks.harness.torch_network import TorchTwin, parameter_values
+from benchmarks.harness.torch_network import TorchNetwork, parameter_values
 from scratchnet.layers import Dropout
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
@@ -70,7 +70,7 @@ def test_training_steps_agree(case, dtype):
     for step in net.steps:
         if isinstance(step.layer, Dropout):
             step.layer.rate = 0  # the two would drop different numbers
-    twin = TorchTwin(net, parameter_values(net))
+    twin = TorchNetwork(net, parameter_values(net))
     target = (numbers(n, size, size, seed=9) > 0).astype(np.uint8)
     bound = 1e-9 if dtype == np.float64 else 1e-3 if case in DEEP else 1e-4
     for seed in range(1 if dtype == np.float32 else 2):

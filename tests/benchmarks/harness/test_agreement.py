@@ -2,18 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.harness.agreement import EXACT, Agreement, compare_exactly, require
-from benchmarks.harness.implementation_names import CHANNELS_LAST, OURS, TORCH
+from benchmarks.harness.agreement import FLOAT64_TOLERANCE, Agreement, compare_in_float64, require_agreement
+from benchmarks.harness.implementation_names import CHANNELS_LAST, SCRATCHNET, TORCH
 from benchmarks.harness.network_cases import network_case
 from benchmarks.harness.session import Session
-from benchmarks.harness.step import measure_step, step_contestants
-from benchmarks.harness.timing import Method
-from benchmarks.harness.torch_network import RULES
+from benchmarks.harness.step import measure_step, step_implementations
+from benchmarks.harness.timing import TimingSettings
+from benchmarks.harness.torch_network import TORCH_LAYERS
 from scratchnet.layers import ReLU
 from scratchnet.utils.errors import UserError
 
 CASE = network_case("bloodcell", (32, 32), 2, options={"width": 0.1})
-SESSION = Session(Method(1, 0.0, 0.0, 0), {OURS: 1e9}, torch=True)
+SESSION = Session(TimingSettings(1, 0.0, 0.0, 0), {SCRATCHNET: 1e9}, torch=True)
 
 
 def measured(case=CASE, session=SESSION):
@@ -29,35 +29,37 @@ def test_our_models_and_their_twins_agree(model, channels_last):
     pytest.importorskip("torch")
     options = {"width": 0.1} if model == "bloodcell" else {"width": 4}
     case = network_case(model, (32, 32), 4, options=options)
-    assert compare_exactly(case, channels_last).largest < 1e-9
+    assert compare_in_float64(case, channels_last).largest < 1e-9
 
 
 def test_scores_that_start_at_zero_are_compared_all_the_same():
     pytest.importorskip("torch")
     case = network_case("fcn32s", (33, 33), 1, options={"width": 1 / 32, "padding": "same"})
-    found = compare_exactly(case, False)
+    found = compare_in_float64(case, False)
     assert found.largest < 1e-9
     assert found.worst.startswith(("conv", "fc", "score"))
 
 
 def test_large_networks_are_not_compared_in_float64(monkeypatch):
-    monkeypatch.setattr("benchmarks.harness.agreement.LARGEST", 10)
-    assert compare_exactly(CASE, False) is None
+    monkeypatch.setattr("benchmarks.harness.agreement.MAX_PARAMETERS", 10)
+    assert compare_in_float64(CASE, False) is None
 
 
 def test_a_step_is_compared_and_timed():
     pytest.importorskip("torch")
     row = measured()
     assert row.case == "bloodcell, 2×32×32"
-    assert list(row.timings) == [OURS, TORCH, CHANNELS_LAST] == list(step_contestants(SESSION, compiled=False))
+    assert (
+        list(row.timings) == [SCRATCHNET, TORCH, CHANNELS_LAST] == list(step_implementations(SESSION, compiled=False))
+    )
     found = row.details["agreement"]
     assert list(found) == [f"{TORCH}, float64", f"{CHANNELS_LAST}, float64", TORCH, CHANNELS_LAST]
-    assert found[f"{TORCH}, float64"]["gradient"] < EXACT
+    assert found[f"{TORCH}, float64"]["gradient"] < FLOAT64_TOLERANCE
 
 
 def test_without_pytorch_scratchnet_is_timed_alone():
     row = measured(session=replace(SESSION, torch=False))
-    assert list(row.timings) == [OURS]
+    assert list(row.timings) == [SCRATCHNET]
     assert row.details["agreement"] == {}
 
 
@@ -72,7 +74,7 @@ def test_a_step_has_three_products_but_the_first_layer_two():
 
 def test_a_wrong_twin_is_refused(monkeypatch):
     pytest.importorskip("torch")
-    monkeypatch.setitem(RULES, ReLU, lambda twin, name, layer, taken: taken[0].clamp(min=1e-3))
+    monkeypatch.setitem(TORCH_LAYERS, ReLU, lambda net, name, layer, taken: taken[0].clamp(min=1e-3))
     with pytest.raises(UserError, match="bloodcell, 2×32×32: torch computes something else than scratchnet"):
         measured()
 
@@ -87,12 +89,12 @@ def test_batch_norm_of_one_pixel_is_refused():
 
 def test_numbers_that_are_none_are_refused():
     with pytest.raises(UserError, match="output off by nan"):
-        require(CASE, "torch", Agreement(float("nan"), 0.0, 0.0, "conv1.weight"), 0.2, 0.5)
+        require_agreement(CASE, "torch", Agreement(float("nan"), 0.0, 0.0, "conv1.weight"), 0.2, 0.5)
 
 
 def test_outputs_loss_and_gradients_have_their_limits():
-    require(CASE, "torch", Agreement(0.2, 0.5, 0.2, "conv1.weight"), 0.2, 0.5)
+    require_agreement(CASE, "torch", Agreement(0.2, 0.5, 0.2, "conv1.weight"), 0.2, 0.5)
     nan = float("nan")
     for wrong in ((0.21, 0.0, 0.0), (0.0, 0.51, 0.0), (0.0, 0.0, 0.21), (0.0, nan, 0.0), (0.0, 0.0, nan)):
         with pytest.raises(UserError, match="computes something else"):
-            require(CASE, "torch", Agreement(*wrong, "conv1.weight"), 0.2, 0.5)
+            require_agreement(CASE, "torch", Agreement(*wrong, "conv1.weight"), 0.2, 0.5)

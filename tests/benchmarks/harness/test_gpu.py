@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from benchmarks.harness import gpu
-from benchmarks.harness.gpu_results import Contestant, Result, objections, ratios
-from benchmarks.harness.implementations import make_batch, started
+from benchmarks.harness.gpu_results import Configuration, GpuMeasurement, find_mismatches, ratios
+from benchmarks.harness.implementations import initialized_network, make_batch
 from benchmarks.harness.network_cases import NetworkCase, network_case
-from benchmarks.harness.step_results import Evidence
-from benchmarks.harness.torch_network import TorchTwin, parameter_values
+from benchmarks.harness.step_results import StepResult
+from benchmarks.harness.torch_network import TorchNetwork, parameter_values
 from scratchnet.cli.main import main
 from scratchnet.engine import dispatch
 from scratchnet.engine.cuda import compiled, conv_algorithm, convolution
@@ -63,18 +63,18 @@ def device(monkeypatch):
 
 def test_our_step_is_timed_by_events(device, monkeypatch):
     precisions = []
-    step = gpu.OurStep.__call__
+    step = gpu.ScratchnetStep.__call__
 
     def watched(self):
         precisions.append(matrix_precision_in_use())
         step(self)
 
-    monkeypatch.setattr(gpu.OurStep, "__call__", watched)
-    result = gpu.measure(Contestant("scratchnet", "tf32"), CASE, "sgd", 4)
+    monkeypatch.setattr(gpu.ScratchnetStep, "__call__", watched)
+    result = gpu.measure(Configuration("scratchnet", "tf32"), CASE, "sgd", 4)
     assert result.seconds == (0.002,) * 4
     assert result.peak == 12_000_000
     assert precisions == ["tf32"] * (1 + gpu.WARM_UP + 4)
-    assert list(result.evidence) == ["tf32"]
+    assert list(result.outputs) == ["tf32"]
     assert result.losses[1] < result.losses[0]
 
 
@@ -83,11 +83,11 @@ def test_pytorch_is_timed_by_its_own_events(monkeypatch):
     on_cpu = {"Event": lambda enable_timing: TorchEvent(), "empty_cache": int, "reset_peak_memory_stats": int}
     for name, value in (on_cpu | {"max_memory_reserved": lambda: 5}).items():
         monkeypatch.setattr(torch.cuda, name, value)
-    monkeypatch.setattr(gpu, "TorchTwin", lambda network, values, last, _: TorchTwin(network, values, last))
-    result = gpu.measure(Contestant("torch", "float32", channels_last=True), CASE, "sgd", 3)
+    monkeypatch.setattr(gpu, "TorchNetwork", lambda network, values, last, _: TorchNetwork(network, values, last))
+    result = gpu.measure(Configuration("torch", "float32", channels_last=True), CASE, "sgd", 3)
     assert (result.seconds, result.peak) == ((0.002,) * 3, 5)
     assert result.losses[1] < result.losses[0]
-    assert list(result.evidence) == ["float64", "float32"]
+    assert list(result.outputs) == ["float64", "float32"]
 
 
 class TorchEvent(Event):
@@ -99,57 +99,57 @@ class TorchEvent(Event):
 
 def test_pytorch_in_half_the_space_computes_the_same_to_three_digits(device):
     torch = pytest.importorskip("torch")
-    twin = TorchTwin(CASE.network(), parameter_values(started(CASE)), True, "cpu")
-    step = gpu.HalfStep(twin, make_batch(CASE), "sgd")
+    net = TorchNetwork(CASE.network(), parameter_values(initialized_network(CASE)), True, "cpu")
+    step = gpu.AutocastStep(net, make_batch(CASE), "sgd")
     seen = []
-    whole, twin.functional.conv2d = twin.functional.conv2d, lambda *a: seen.append(whole(*a).dtype) or whole(*a)
+    whole, net.functional.conv2d = net.functional.conv2d, lambda *a: seen.append(whole(*a).dtype) or whole(*a)
     try:
         loss = step.gradients()[1].item()
     finally:
-        twin.functional.conv2d = whole
-    ours = gpu.measure(Contestant("scratchnet", "float32"), CASE, "sgd", 1)
+        net.functional.conv2d = whole
+    ours = gpu.measure(Configuration("scratchnet", "float32"), CASE, "sgd", 1)
     assert loss == pytest.approx(ours.losses[0], rel=1e-2)
     assert set(seen) == {torch.bfloat16}
 
 
 def test_ratios_are_to_the_faster_layout_in_the_same_precision():
     results = {
-        "scratchnet float32": Result((3.0, 2.0, 4.0), 1, (), saw()),
-        "scratchnet tf32": Result((1.0,), 1, (), saw("tf32")),
-        "torch float32": Result((2.0,), 1, (), saw(off=0.1)),
-        "torch float32 channels_last": Result((6.0,), 1, (), saw()),
+        "scratchnet float32": GpuMeasurement((3.0, 2.0, 4.0), 1, (), saw()),
+        "scratchnet tf32": GpuMeasurement((1.0,), 1, (), saw("tf32")),
+        "torch float32": GpuMeasurement((2.0,), 1, (), saw(off=0.1)),
+        "torch float32 channels_last": GpuMeasurement((6.0,), 1, (), saw()),
     }
     assert ratios(results) == {"float32": 1.5}
 
 
 def saw(*precisions, off=0.0):
     """Evidence with logits that are wrong by ``off``."""
-    found = Evidence(np.full((1, 2, 2, 2), 1 + off), np.ones(5), np.array(0.7))
+    found = StepResult(np.full((1, 2, 2, 2), 1 + off), np.ones(5), np.array(0.7))
     return dict.fromkeys(precisions or ("float32",), found)
 
 
 @pytest.mark.parametrize("wrong", [{"off": 0.3}, {"off": np.nan}])
 def test_who_computes_something_else_is_compared_with_nobody(wrong):
     results = {
-        "scratchnet float32": Result((3.0,), 1, (), saw()),
-        "torch float32": Result((2.0,), 1, (), saw(**wrong)),
-        "torch float32 channels_last": Result((6.0,), 1, (), saw()),
+        "scratchnet float32": GpuMeasurement((3.0,), 1, (), saw()),
+        "torch float32": GpuMeasurement((2.0,), 1, (), saw(**wrong)),
+        "torch float32 channels_last": GpuMeasurement((6.0,), 1, (), saw()),
     }
     assert ratios(results) == {"float32": 0.5}
-    assert list(objections(results)) == ["torch float32"]
-    assert objections(results)["torch float32"].startswith("in float32: output off by ")
+    assert list(find_mismatches(results)) == ["torch float32"]
+    assert find_mismatches(results)["torch float32"].startswith("in float32: output off by ")
     del results["scratchnet float32"]
     assert ratios(results) == {}
-    assert len(objections(results)) == 2
-    assert all("nothing to compare with" in said for said in objections(results).values())
+    assert len(find_mismatches(results)) == 2
+    assert all("nothing to compare with" in said for said in find_mismatches(results).values())
 
 
 def test_the_command(device, capsys, monkeypatch, tmp_path):
-    def measured(contestant, case, optimizer, steps):
-        if contestant.precision == "bf16" and not contestant.channels_last:
+    def measured(configuration, case, optimizer, steps):
+        if configuration.precision == "bf16" and not configuration.channels_last:
             raise RuntimeError("out of memory")
-        wrong = contestant.name == "torch float32"
-        return Result((0.5,) * steps, 10**9, (2.0, 1.0), saw(contestant.precision, off=float(wrong)))
+        wrong = configuration.name == "torch float32"
+        return GpuMeasurement((0.5,) * steps, 10**9, (2.0, 1.0), saw(configuration.precision, off=float(wrong)))
 
     monkeypatch.setattr(gpu, "measure_in_process", measured)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
@@ -235,4 +235,4 @@ def test_the_package_says_that_its_table_is_an_estimate_until_a_gpu_has_written_
 
 def test_a_process_that_fails_is_told_by_its_last_words():
     with pytest.raises(RuntimeError, match=r"CuPy|nothing"):
-        gpu.measure_in_process(Contestant("scratchnet", "float32"), NetworkCase("nothing", (8, 8), 1), "sgd", 1)
+        gpu.measure_in_process(Configuration("scratchnet", "float32"), NetworkCase("nothing", (8, 8), 1), "sgd", 1)

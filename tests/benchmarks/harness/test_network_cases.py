@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.harness.network_cases import DEFAULTS, MIRROR, NetworkCase, network_case
+from benchmarks.harness.network_cases import DEFAULT_MODELS, MIRROR, NetworkCase, network_case
 from scratchnet.layers import BatchNorm2d
 from scratchnet.models import MODELS
 from scratchnet.network.summary import summarize
@@ -35,12 +35,12 @@ def test_the_mirror_is_vgg16_there_and_back():
 def test_defaults_fit_every_model(model):
     case = network_case(model)
     assert case.batch == (8 if case.size == (128, 128) else 2 if model == "deconvnet" else 1)
-    assert NetworkCase.of(json.loads(json.dumps(case.plain()))) == case
+    assert NetworkCase.from_dict(json.loads(json.dumps(case.to_dict()))) == case
     assert case.network().shapes(case.size, case.batch)
 
 
 def test_the_default_cases_have_batch_norm():
-    for model in DEFAULTS:
+    for model in DEFAULT_MODELS:
         case = network_case(model)
         assert (case.size, case.batch) == ((128, 128), 8)
         assert any(isinstance(step.layer, BatchNorm2d) for step in case.network().steps)
@@ -70,7 +70,7 @@ def test_what_cannot_be_measured(arguments, error):
 
 def test_recomputing_is_part_of_the_case():
     case = replace(network_case("squares", (64, 64)), activation_checkpointing=True)
-    assert NetworkCase.of(json.loads(json.dumps(case.plain()))) == case
+    assert NetworkCase.from_dict(json.loads(json.dumps(case.to_dict()))) == case
     assert case.network().activation_checkpointing
     assert case.name == "squares, 8×64×64, recomputed"
     assert not network_case("squares").network().activation_checkpointing

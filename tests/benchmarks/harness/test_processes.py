@@ -43,36 +43,36 @@ def child():
 
 def test_children_belong_to_the_family(child):
     process = child(0)
-    assert processes.family()[0] == os.getpid()
-    assert process.pid in processes.family()
+    assert processes.process_tree()[0] == os.getpid()
+    assert process.pid in processes.process_tree()
     process.communicate()
-    assert process.pid not in processes.family()
+    assert process.pid not in processes.process_tree()
 
 
 def test_the_work_of_children_is_not_that_of_others(child):
-    before = processes.processor_seconds()
+    before = processes.cpu_seconds()
     process = child(0.2)
-    assert processes.processor_seconds() - before >= 0.18
+    assert processes.cpu_seconds() - before >= 0.18
     process.communicate()  # an ended child still counts
-    assert processes.processor_seconds() - before >= 0.18
+    assert processes.cpu_seconds() - before >= 0.18
 
 
 @linux
 def test_the_memory_of_children_counts(child):
-    before = processes.memory_bytes()
+    before = processes.memory_in_use()
     child(0, megabytes=50)
-    assert processes.memory_bytes() - before > 50 << 20
+    assert processes.memory_in_use() - before > 50 << 20
 
 
 @linux
 def test_the_highest_memory_is_kept_until_it_is_forgotten():
     block = np.ones(50 << 17)
     del block
-    processes.forget_highest()
-    assert processes.highest_above_now() < 20 << 20
+    processes.reset_peak_memory()
+    assert processes.peak_above_current() < 20 << 20
     block = np.ones(50 << 17)
     del block
-    assert processes.highest_above_now() > 40 << 20
+    assert processes.peak_above_current() > 40 << 20
 
 
 def test_processes_that_ended_meanwhile_are_passed_by():

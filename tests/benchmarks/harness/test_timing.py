@@ -1,12 +1,12 @@
 import pytest
 
-from benchmarks.harness.timing import Clock, Method, Timing, measure
+from benchmarks.harness.timing import Clock, Timing, TimingSettings, measure
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """Fake seconds cost nothing."""
-    monkeypatch.setattr("benchmarks.harness.timing.LONGEST_PAUSE", 3.0)
+    monkeypatch.setattr("benchmarks.harness.timing.MAX_PAUSE", 3.0)
 
 
 class FakeClock(Clock):
@@ -22,7 +22,7 @@ class FakeClock(Clock):
         self.slept.append(seconds)
         self.time += seconds
 
-    def others(self):
+    def other_cpu_seconds(self):
         return sum(max(0.0, min(self.time, end) - begin) for begin, end in self.noisy)
 
     def work(self, name, *seconds):
@@ -39,20 +39,20 @@ class FakeClock(Clock):
 def test_contestants_take_turns_and_the_order_moves_on():
     clock = FakeClock()
     work = {name: clock.work(name, 1.0) for name in "abc"}
-    measure(work, Method(repeats=3, block=0.5, settle=0.25), clock)
+    measure(work, TimingSettings(repeats=3, block=0.5, settle=0.25), clock)
     assert "".join(clock.log) == "aabbccbbccaaccaabb"
     assert clock.slept == [0.25] * 9
 
 
 def test_a_block_is_the_median_of_its_calls_without_the_first():
     clock = FakeClock()
-    timing = measure({"a": clock.work("a", 9.0, 1.0, 2.0, 4.0, 1.0)}, Method(1, block=16.5), clock)["a"]
+    timing = measure({"a": clock.work("a", 9.0, 1.0, 2.0, 4.0, 1.0)}, TimingSettings(1, block=16.5), clock)["a"]
     assert timing.blocks == (1.5,)  # of 1, 2, 4 and 1; the 9 of the cold start does not count
 
 
 def test_a_long_call_is_made_twice_for_the_first_finds_cold_caches():
     clock = FakeClock()
-    timing = measure({"a": clock.work("a", 4.0, 3.0, 6.0, 5.0)}, Method(2, block=0.1), clock)["a"]
+    timing = measure({"a": clock.work("a", 4.0, 3.0, 6.0, 5.0)}, TimingSettings(2, block=0.1), clock)["a"]
     assert timing.blocks == (3.0, 5.0)
     assert len(clock.log) == 4
 
@@ -61,7 +61,7 @@ def test_a_disturbed_block_is_done_again_after_longer_and_longer_pauses():
     # The first block runs from 1 to 4, its second attempt from 6 to 8, both beside a busy neighbour.
     clock = FakeClock(noisy=[(0.0, 7.5)])
     work = clock.work("a", 2.0, 1.0, 1.0, 1.0, 1.0)
-    timing = measure({"a": work}, Method(1, block=0.5, settle=1.0, retries=3), clock)["a"]
+    timing = measure({"a": work}, TimingSettings(1, block=0.5, settle=1.0, retries=3), clock)["a"]
     assert clock.slept == [1.0, 2.0, 3.0]
     assert timing == Timing((1.0,), 0)
 
@@ -70,29 +70,29 @@ def test_without_a_quiet_block_the_quietest_counts_and_is_marked():
     # Blocks of two calls from 1 to 5, from 7 to 9 and from 12 on.
     clock = FakeClock(noisy=[(0.0, 3.0), (7.2, 7.6), (10.0, 99.0)])
     work = clock.work("a", 1.0, 3.0, 1.0, 1.0, 1.0, 2.0)
-    timing = measure({"a": work}, Method(1, block=0.5, settle=1.0, retries=2), clock)["a"]
+    timing = measure({"a": work}, TimingSettings(1, block=0.5, settle=1.0, retries=2), clock)["a"]
     assert timing == Timing((1.0,), 1)
-    assert timing.doubtful
+    assert timing.unreliable
 
 
 def test_a_little_noise_does_not_count():
     clock = FakeClock(noisy=[(1.0, 1.05)])
-    timing = measure({"a": clock.work("a", 1.0)}, Method(1, block=0.5, settle=0.5), clock)["a"]
+    timing = measure({"a": clock.work("a", 1.0)}, TimingSettings(1, block=0.5, settle=0.5), clock)["a"]
     assert timing == Timing((1.0,), 0)
     assert clock.slept == [0.5]
 
 
 def test_median_quartiles_and_best():
     timing = Timing((5.0, 1.0, 4.0, 2.0, 3.0), 1)
-    assert (timing.median, timing.quartiles, timing.best, timing.doubtful) == (3.0, (2.0, 4.0), 1.0, False)
+    assert (timing.median, timing.quartiles, timing.best, timing.unreliable) == (3.0, (2.0, 4.0), 1.0, False)
 
 
 def test_the_real_clock_moves_forward():
     clock = Clock()
-    before = clock.now(), clock.others()
+    before = clock.now(), clock.other_cpu_seconds()
     clock.sleep(0.001)
     assert clock.now() - before[0] >= 0.001
-    assert clock.others() >= before[1] - 0.02  # read from two places, to a hundredth of a second
+    assert clock.other_cpu_seconds() >= before[1] - 0.02  # read from two places, to a hundredth of a second
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -6,10 +6,10 @@ tests/layers/test_torch.py goes through every layer, tests/models/test_torch_ste
 import numpy as np
 import pytest
 
-from benchmarks.harness.agreement import compare
-from benchmarks.harness.implementations import Batch, OurStep, TorchStep
+from benchmarks.harness.agreement import compare_steps
+from benchmarks.harness.implementations import Batch, ScratchnetStep, TorchStep
 from benchmarks.harness.network_cases import NetworkCase
-from benchmarks.harness.torch_network import TorchTwin, parameter_values
+from benchmarks.harness.torch_network import TorchNetwork, parameter_values
 from scratchnet import layers
 from scratchnet.network import Network
 from tests.compare import numbers
@@ -54,7 +54,7 @@ NETWORKS = {
 }
 
 
-def both_sides(make, channels_last=False, change=lambda twin: None):
+def both_sides(make, channels_last=False, change=lambda torch_net: None):
     """Set up a step of each side in float64, from the same weights."""
     net = make().allocate(0, np.float64).train()
     for parameter in net.parameters().values():
@@ -63,15 +63,15 @@ def both_sides(make, channels_last=False, change=lambda twin: None):
     x = numbers(2, SIDE, SIDE, 3)
     n, h, w, c = net.shapes((SIDE, SIDE), 2)[net.steps[-1].name]
     batch = Batch(x, (numbers(n, h, w, seed=1) > 0).astype(np.uint8))
-    twin = TorchTwin(make(), parameter_values(net), channels_last)
-    change(twin)
-    return OurStep(net, batch, c, "sgd"), TorchStep(twin, batch, "sgd")
+    torch_net = TorchNetwork(make(), parameter_values(net), channels_last)
+    change(torch_net)
+    return ScratchnetStep(net, batch, c, "sgd"), TorchStep(torch_net, batch, "sgd")
 
 
 @pytest.mark.parametrize("channels_last", [False, True], ids=["default layout", "channels last"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_same_output_loss_and_gradients(name, channels_last):
-    assert compare(*both_sides(NETWORKS[name], channels_last)).largest < 1e-12
+    assert compare_steps(*both_sides(NETWORKS[name], channels_last)).largest < 1e-12
 
 
 def test_a_layer_without_a_rule_is_named():
@@ -85,20 +85,20 @@ def test_a_layer_without_a_rule_is_named():
 
 @pytest.mark.parametrize("wrong", ["weight", "bias", "eps"])
 def test_a_wrong_twin_is_far_off(wrong):
-    def change(twin):
+    def change(torch_net):
         if wrong == "eps":
-            twin.steps[1].layer.eps = 0.5
+            torch_net.steps[1].layer.eps = 0.5
         else:
-            twin.learned[f"conv.{wrong}"].data.flatten()[0] += 1.0
+            torch_net.learned[f"conv.{wrong}"].data.flatten()[0] += 1.0
 
     make = NETWORKS["ReLU behind batch norm" if wrong == "eps" else "pool and unpool"]
-    assert compare(*both_sides(make, change=change)).largest > 1e-2
+    assert compare_steps(*both_sides(make, change=change)).largest > 1e-2
 
 
 def test_dropout_keeps_its_rate_after_the_comparison():
     ours, theirs = both_sides(NETWORKS["dropout"])
-    compare(ours, theirs)
-    assert ours.network.steps[1].layer.rate == theirs.twin.steps[1].layer.rate == 0.5
+    compare_steps(ours, theirs)
+    assert ours.network.steps[1].layer.rate == theirs.network.steps[1].layer.rate == 0.5
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -109,13 +109,13 @@ def test_steps_lead_to_the_same_weights(model, optimizer):
     side = small.get("size", 32)
     case = NetworkCase(model, (side, side), 2, options=small)
     net = case.network().allocate(0, np.float64)
-    twin = TorchTwin(case.network(), parameter_values(net))
+    torch_net = TorchNetwork(case.network(), parameter_values(net))
     batch = Batch(numbers(2, side, side, 3), (numbers(2, side, side, seed=1) > 0).astype(np.uint8))
-    ours, theirs = OurStep(net, batch, 2, optimizer), TorchStep(twin, batch, optimizer)
+    ours, theirs = ScratchnetStep(net, batch, 2, optimizer), TorchStep(torch_net, batch, optimizer)
     for _ in range(2):
         ours()
         theirs()
     for name, parameter in net.parameters().items():
-        value = twin.learned[name].detach()
+        value = torch_net.learned[name].detach()
         value = value.permute(2, 3, 1, 0).numpy() if value.ndim == 4 else value.numpy()
         np.testing.assert_allclose(parameter.value, value, rtol=0, atol=1e-9, err_msg=name)
