@@ -1,4 +1,10 @@
-"""Small networks that hold every kind of layer in its plain and in its odd uses, for judges from outside."""
+"""The table of layer tests: networks with every layer for judges from outside, its bad settings, PyTorch's form.
+
+A new layer needs a network in :data:`CASES`, a row in :data:`SETTINGS` and, unless the benchmarks know PyTorch's form
+of it, one in :data:`TORCH`.
+"""
+
+import numpy as np
 
 from scratchnet.layers import (
     Add,
@@ -20,6 +26,7 @@ from scratchnet.layers import (
     UpsampleNearest,
 )
 from scratchnet.network import Network
+from tests.bad_settings import FLAG, integer, pair, real
 from tests.compare import numbers
 
 C = 4
@@ -100,6 +107,69 @@ CASES = {
     "unpool, overlapping": lambda: unpooling(3, 2, 1),
     "unpool, overlapping, ceil mode": lambda: unpooling((2, 3), (3, 1), (1, 0), ceil_mode=True),
 }
+
+
+# Bad settings -----------------------------------------------------------------------------------------------------
+
+CONVOLUTION = {
+    "in_channels": integer(1),
+    "out_channels": integer(1),
+    "kernel_size": pair(1),
+    "stride": pair(1),
+    "padding": pair(0),
+    "dilation": pair(1),
+    "groups": [*integer(1), 3],
+    "bias": FLAG,
+    "start": [None, 3, "he_normal"],
+}
+SETTINGS = {
+    Conv2d: ({"in_channels": 4, "out_channels": 8, "kernel_size": 3}, CONVOLUTION),
+    ConvTranspose2d: (
+        {"in_channels": 4, "out_channels": 8, "kernel_size": 3},
+        {**CONVOLUTION, "output_padding": pair(0)},
+    ),
+    BatchNorm2d: (
+        {"channels": 4},
+        {
+            "channels": integer(1),
+            "eps": real(-1, -1e-9),
+            "momentum": real(-0.1, 1.01, 2),
+            "scale": real(),
+            "shift": real(),
+        },
+    ),
+    LocalResponseNorm: ({}, {"size": [*integer(1), 4, np.int64(2)], "alpha": real(-1e-4), "beta": real()}),
+    MaxPool2d: (
+        {"kernel_size": 2},
+        {
+            "kernel_size": pair(1),
+            "stride": [bad for bad in pair(1) if bad is not None],
+            "padding": [*pair(0), 2],
+            "ceil_mode": FLAG,
+        },
+    ),
+    MaxUnpool2d: ({}, {}),
+    ReLU: ({}, {}),
+    Dropout: ({}, {"rate": real(-0.1, 1, 1.0, 2)}),
+    Scale: ({"factor": 2.0}, {"factor": real()}),
+    Add: ({}, {}),
+    Concatenate: ({}, {}),
+    Crop: ({}, {"offset": [bad for bad in pair(0) if bad is not None], "margin": pair(0)}),
+    Pad: ({"padding": 1}, {"padding": pair(0)}),
+    UpsampleNearest: ({}, {"scale": pair(1)}),
+    UpsampleBilinear: ({}, {"scale": pair(1)}),
+    BedOfNails: ({}, {"scale": pair(1)}),
+    BilinearTranspose2d: ({"factor": 2}, {"factor": integer(1)}),
+}
+"""For each layer the arguments that it needs, and for each of its settings the values that it must refuse."""
+
+# PyTorch's forms --------------------------------------------------------------------------------------------------
+
+TORCH = {}
+"""PyTorch's forms of layers that no benchmark needs, as in ``benchmarks.harness.torch_network.TORCH_LAYERS``."""
+
+
+# Networks ready to run --------------------------------------------------------------------------------------------
 
 
 def prepared(make, dtype):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +32,7 @@ from scratchnet.layers import (
     UpsampleBilinear,
     UpsampleNearest,
 )
+from scratchnet.layers.builtin import BUILTIN
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.ops.convolution import conv2d, conv2d_backward
@@ -154,6 +156,7 @@ OPS: dict[str, Callable[[], Problem]] = {
     "max_unpool2d ceil mode": lambda: _unpool(distinct(*X), (2, 3), None, 0, True),
 }
 
+# A layer without a row is checked with its own example (Layer.example) on one map; rows are for more than that.
 LAYERS: dict[str, Callable[[], tuple[Layer, tuple[Any, ...], bool]]] = {
     "Conv2d": lambda: (Conv2d(4, 5, 3, padding=1), (random(*X),), True),
     "ConvTranspose2d": lambda: (ConvTranspose2d(4, 5, 4, 2, 1), (random(*X),), True),
@@ -242,13 +245,24 @@ MODELS: dict[str, Callable[[], Problem]] = {
 
 def all_cases() -> list[Case]:
     """Return every case in the order ops, layers, losses, models."""
-    layers = {name: (lambda make=make: _layer_problem(*make())) for name, make in LAYERS.items()}
+    rows = LAYERS | _examples()
+    layers = {name: (lambda make=make: _layer_problem(*make())) for name, make in rows.items()}
     return [
         *(Case(f"op/{name}", make) for name, make in OPS.items()),
         *(Case(f"layer/{name}", make) for name, make in layers.items()),
         *(Case(f"loss/{name}", make) for name, make in LOSSES.items()),
         *(Case(f"model/{name}", make, 1e-5) for name, make in MODELS.items()),
     ]
+
+
+def _examples() -> dict[str, Callable[[], tuple[Layer, tuple[Any, ...], bool]]]:
+    """Return a row for each layer without one."""
+    known = {name.partition(" ")[0] for name in LAYERS}
+    return {kind.__name__: partial(_example, kind) for kind in BUILTIN if kind.__name__ not in known}
+
+
+def _example(kind: type[Layer]) -> tuple[Layer, tuple[Any, ...], bool]:
+    return kind(*kind.example), (distinct(*X),), True
 
 
 def _layer_problem(layer: Layer, inputs: tuple[Any, ...], training: bool) -> Problem:

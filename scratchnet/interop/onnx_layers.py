@@ -293,3 +293,6 @@ LAYERS: dict[type[Layer], Translator] = {
     UpsampleBilinear: _interpolate,
     UpsampleNearest: _nearest,
 }
+
+UNTRANSLATABLE: frozenset[type[Layer]] = frozenset()
+"""Layers of the package that ONNX cannot express; a test asks that every other layer is in :data:`LAYERS`."""

@@ -120,6 +120,7 @@ class Scale(Layer):
 
     capturable = True
     kind = "pixelwise"
+    example = (0.5,)
 
     def __init__(self, factor: float) -> None:
         super().__init__()

@@ -10,19 +10,15 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from scratchnet.layers.activation import Dropout, ReLU, Scale
+from scratchnet import layers
 from scratchnet.layers.base import Layer
-from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.description import LayerKind
-from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
-from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
-from scratchnet.layers.resampling import BedOfNails, BilinearTranspose2d, UpsampleBilinear, UpsampleNearest
-from scratchnet.layers.shape import Add, Concatenate, Crop, Pad
 
-BUILTIN: tuple[type[Layer], ...] = (
-    Add, BatchNorm2d, BedOfNails, BilinearTranspose2d, Concatenate, Conv2d, ConvTranspose2d, Crop, Dropout,
-    LocalResponseNorm, MaxPool2d, MaxUnpool2d, Pad, ReLU, Scale, UpsampleBilinear, UpsampleNearest,
-)  # fmt: skip
+BUILTIN: tuple[type[Layer], ...] = tuple(
+    found
+    for name in layers.__all__
+    if isinstance(found := getattr(layers, name), type) and issubclass(found, Layer) and found is not Layer
+)
 """All layer classes of the package."""
 
 

@@ -116,6 +116,7 @@ class Conv2d(_Kernel):
 
     capturable = True
     kind = "conv"
+    example = (4, 6, 3)
 
     def __init__(
         self,
@@ -185,6 +186,7 @@ class ConvTranspose2d(_Kernel):
 
     capturable = True
     kind = "deconv"
+    example = (4, 6, 3)
 
     def __init__(
         self,

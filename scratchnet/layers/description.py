@@ -65,6 +65,9 @@ class Description:
     kind: LayerKind = "unknown"
     """How the layer treats positions."""
 
+    example: tuple[Any, ...] = ()
+    """Arguments with which checks make the layer, for maps of four channels."""
+
     drawn_with: Literal["nothing", "learned", "anything"] = "nothing"
     """The preceding layers with which a drawing shows this one as a single layer: only those with parameters, so that
     convolution, batch norm and ReLU are one box, or any."""

@@ -52,6 +52,7 @@ class BatchNorm2d(Layer):
 
     capturable = True
     kind = "pixelwise"
+    example = (4,)
     drawn_with = "learned"
 
     def __init__(

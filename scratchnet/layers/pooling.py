@@ -36,6 +36,7 @@ class MaxPool2d(Layer):
 
     capturable = True
     kind = "pool"
+    example = (2,)
     extra_outputs = ("switches",)
 
     def __init__(

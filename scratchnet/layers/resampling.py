@@ -124,6 +124,7 @@ class BilinearTranspose2d(Layer):
 
     capturable = True
     kind = "blend"
+    example = (2,)
 
     def __init__(self, factor: int) -> None:
         super().__init__()

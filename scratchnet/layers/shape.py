@@ -129,6 +129,7 @@ class Pad(Layer):
 
     capturable = True
     kind = "frame"
+    example = (1,)
 
     def __init__(self, padding: int | Pair) -> None:
         super().__init__()

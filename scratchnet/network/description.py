@@ -15,17 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import layers
 from scratchnet.layers import initialization
 from scratchnet.layers.base import Layer
+from scratchnet.layers.builtin import BUILTIN
 from scratchnet.layers.initialization import Constant, Gaussian
 from scratchnet.network.network import Network
 
-OWN: dict[str, type[Layer]] = {
-    name: kind
-    for name in layers.__all__
-    if isinstance(kind := getattr(layers, name), type) and issubclass(kind, Layer) and kind is not Layer
-}
+OWN: dict[str, type[Layer]] = {kind.__name__: kind for kind in BUILTIN}
 """scratchnet's own layers by name."""
 
 INITIALIZERS: dict[str, Callable[..., Any]] = {

@@ -5,10 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scratchnet import layers
 from scratchnet.interop.layouts import maps_to_channels_first, maps_to_channels_last
 from scratchnet.interop.onnx_graph import Graph, Port, to_model
-from scratchnet.interop.onnx_layers import LAYERS, translate
+from scratchnet.interop.onnx_layers import translate
 from scratchnet.layers import ReLU
 from scratchnet.utils.errors import UserError
 from tests.compare import distinct, numbers
@@ -85,11 +84,6 @@ def test_unpooling_is_true_max_unpool_and_its_size_is_always_given():
 
 def test_dropout_leaves_no_trace():
     assert [node.op_type for node in exported(prepared(CASES["dropout"], np.float32), EVEN).graph.node] == ["Identity"]
-
-
-def test_every_layer_has_a_translation():
-    kinds = {value for value in vars(layers).values() if isinstance(value, type) and issubclass(value, layers.Layer)}
-    assert kinds - {layers.Layer} == set(LAYERS)
 
 
 def test_a_layer_without_translation_is_named():

@@ -54,10 +54,6 @@ def stirred(net, dtype=np.float32):
     return net
 
 
-def test_every_registered_model_is_in_the_table():
-    assert set(SMALL) == set(MODELS)
-
-
 @pytest.mark.parametrize(("name", "options", "size"), CASES)
 @pytest.mark.parametrize("classes", [2, 5])
 def test_models_make_scores_of_the_images_size(name, options, size, classes):

@@ -13,78 +13,12 @@ from scratchnet.training import optimizers, schedules
 from scratchnet.training.optimizers import SGD, Adam, AdamW, WeightAverage
 from scratchnet.training.schedules import Schedule
 from scratchnet.utils import validation
+from tests.bad_settings import FLAG, NAME, NO_INTEGERS, integer, real
+from tests.layer_cases import SETTINGS
 
-NO_NUMBERS = ["3", None, [], {}, 1j, np.array([1, 2]), object()]
-NOT_FINITE = [math.nan, math.inf, -math.inf, np.float32("nan")]
-NO_INTEGERS = [*NO_NUMBERS, *NOT_FINITE, True, np.bool_(True), 1.0, 1.5, np.float32(1)]
-
-
-def pair(minimum):
-    return [minimum - 1, -5, np.int64(-2), (1, 2, 3), (1, minimum - 1), (1, 1.5), [2], *NO_INTEGERS]
-
-
-def integer(minimum):
-    return [minimum - 1, -5, np.int64(-2), (1, 1), *NO_INTEGERS]
-
-
-def real(*outside):
-    return [*outside, *NO_NUMBERS, *NOT_FINITE, True, (0.5,)]
-
-
-FLAG = [None, 2, 0.5, "yes", [], math.nan]
-NAME = [None, "", "Constant", 3, "triangular", ["step"]]
-
-CONVOLUTION = {
-    "in_channels": integer(1),
-    "out_channels": integer(1),
-    "kernel_size": pair(1),
-    "stride": pair(1),
-    "padding": pair(0),
-    "dilation": pair(1),
-    "groups": [*integer(1), 3],
-    "bias": FLAG,
-    "start": [None, 3, "he_normal"],
-}
 OPTIMIZER = {"weight_decay": real(-0.1), "bias_lr_multiplier": real(-1)}
 
-TABLE = {
-    layers.Conv2d: ({"in_channels": 4, "out_channels": 8, "kernel_size": 3}, CONVOLUTION),
-    layers.ConvTranspose2d: (
-        {"in_channels": 4, "out_channels": 8, "kernel_size": 3},
-        {**CONVOLUTION, "output_padding": pair(0)},
-    ),
-    layers.BatchNorm2d: (
-        {"channels": 4},
-        {
-            "channels": integer(1),
-            "eps": real(-1, -1e-9),
-            "momentum": real(-0.1, 1.01, 2),
-            "scale": real(),
-            "shift": real(),
-        },
-    ),
-    layers.LocalResponseNorm: ({}, {"size": [*integer(1), 4, np.int64(2)], "alpha": real(-1e-4), "beta": real()}),
-    layers.MaxPool2d: (
-        {"kernel_size": 2},
-        {
-            "kernel_size": pair(1),
-            "stride": [bad for bad in pair(1) if bad is not None],
-            "padding": [*pair(0), 2],
-            "ceil_mode": FLAG,
-        },
-    ),
-    layers.MaxUnpool2d: ({}, {}),
-    layers.ReLU: ({}, {}),
-    layers.Dropout: ({}, {"rate": real(-0.1, 1, 1.0, 2)}),
-    layers.Scale: ({"factor": 2.0}, {"factor": real()}),
-    layers.Add: ({}, {}),
-    layers.Concatenate: ({}, {}),
-    layers.Crop: ({}, {"offset": [bad for bad in pair(0) if bad is not None], "margin": pair(0)}),
-    layers.Pad: ({"padding": 1}, {"padding": pair(0)}),
-    layers.UpsampleNearest: ({}, {"scale": pair(1)}),
-    layers.UpsampleBilinear: ({}, {"scale": pair(1)}),
-    layers.BedOfNails: ({}, {"scale": pair(1)}),
-    layers.BilinearTranspose2d: ({"factor": 2}, {"factor": integer(1)}),
+TABLE = SETTINGS | {
     PixelLoss: (
         {"classes": 3},
         {
@@ -174,9 +108,8 @@ def test_numpy_numbers_are_settings_like_any_other(made):
                 made(**{**needed, name: kind(value)})
 
 
-def test_every_exported_layer_and_loss_is_in_the_table():
-    exported = {getattr(layers, name) for name in layers.__all__}
-    exported |= {v for v in vars(losses).values() if inspect.isclass(v) and v.__module__ == losses.__name__}
+def test_every_loss_is_in_the_table():
+    exported = {v for v in vars(losses).values() if inspect.isclass(v) and v.__module__ == losses.__name__}
     exported = {v for v in exported if inspect.isclass(v)}
     assert exported - NO_SETTINGS <= set(TABLE)
 

@@ -21,6 +21,7 @@ from scratchnet.models import build as build_model
 from scratchnet.network import Network
 from scratchnet.visualization.graph.connectivity import middles
 from scratchnet.visualization.graph.receptive_field import Rectangle, projective_fields, receptive_fields
+from tests.layer_cases import CASES
 
 LAYERS = {
     "conv": [Conv2d(2, 3, (3, 2), padding=1)],
@@ -68,7 +69,7 @@ def gradient(net, size, pixel, draws):
     seen = np.zeros(size, bool)
     for seed in range(draws):
         net.allocate(seed, np.float64).eval()
-        y = net.forward(np.random.default_rng(seed).standard_normal((1, *size, 2)), keep=True)
+        y = net.forward(np.random.default_rng(seed).standard_normal((1, *size, net.channels)), keep=True)
         dy = np.zeros_like(y)
         dy[0, *pixel] = np.random.default_rng(seed).standard_normal(y.shape[3])
         seen |= (net.backward(dy, needs_input_grad=True) != 0).any(axis=(0, 3))
@@ -88,6 +89,17 @@ def test_the_field_is_where_the_gradient_is(kind):
     _, h, w, _ = net.shapes(size)[last]
     for pixel in {(0, 0), (h - 1, w - 1), (h // 2, w // 2), (h // 2, w // 3), (h // 3, w - 2), (1, w // 2 + 1)}:
         seen = gradient(net, size, pixel, draws=40 if kind in ("pool", "hourglass") else 2)
+        assert receptive_fields(net, size, last, pixel).get("input") == around(seen), pixel
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_field_of_every_layer_is_where_the_gradient_is(case):
+    """If a layer fails here, its ``windows`` (in its file of ``scratchnet/layers``) do not fit its ``forward``."""
+    net, size = CASES[case](), (9, 7)
+    last, draws = net.steps[-1].name, 40 if "pool" in case else 2
+    _, h, w, _ = net.shapes(size)[last]
+    for pixel in ((0, 0), (h // 2, w // 3), (h - 1, w - 1)):
+        seen = gradient(net, size, pixel, draws)
         assert receptive_fields(net, size, last, pixel).get("input") == around(seen), pixel
 
 
