@@ -68,7 +68,8 @@ print("non-zero positions:", np.count_nonzero(sparse), "before,", np.count_nonze
 # surrounds it.** (The paper calls a transposed convolution *deconvolution*, although it inverts nothing; see lesson 9.)
 # The package agrees:
 
-from scratchnet.ops.pooling import Switches, max_unpool2d
+from scratchnet.ops.pooling import max_unpool2d
+from scratchnet.ops.switches import Switches
 from scratchnet.ops.transposed import conv_transpose2d
 
 packaged = conv_transpose2d(vector.reshape(1, 1, 1, 1), np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(2, 2, 1, 1))

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from scratchnet.ops.pooling import Switches
+from scratchnet.ops.switches import Switches
 
 
 def both(value):

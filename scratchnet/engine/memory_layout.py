@@ -1,4 +1,4 @@
-"""Memory layout: copy pixels, and copy strided arrays to C order."""
+"""Memory layout: copy pixels, repeat one for a row, and copy strided arrays to C order."""
 
 from typing import Any
 
@@ -19,6 +19,16 @@ def copy_pixels(source: Array, target: Array) -> None:
         pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
         source, target = source.view(pixel), target.view(pixel)
     target[...] = source
+
+
+def row_of(pixel: Array, count: int) -> Array:
+    """Repeat a pixel's values (c,) for a row of ``count`` pixels: (count·c,).
+
+    NumPy then multiplies a whole row in one run instead of restarting its inner loop at every pixel.
+    """
+    row = pooled_empty(pixel, (count, len(pixel)))
+    row[...] = pixel
+    return row.reshape(-1)
 
 
 def contiguous_copy(array: Array, dtype: Any = None) -> Array:

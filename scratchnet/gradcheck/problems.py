@@ -20,7 +20,7 @@ from scratchnet.gradcheck.report import Decisions, Problem
 from scratchnet.gradcheck.subjects import V, enlarged, layer_problem, movable, network_problem, sent
 from scratchnet.layers import Layer
 from scratchnet.network import Network
-from scratchnet.ops.pooling import Switches
+from scratchnet.ops.switches import Switches
 
 _MODULE: ContextVar[ModuleType] = ContextVar("module", default=np)
 

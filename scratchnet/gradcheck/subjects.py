@@ -14,7 +14,7 @@ from scratchnet.gradcheck.kinks import decisions, watching_steps
 from scratchnet.gradcheck.report import Decisions, Problem
 from scratchnet.layers import Layer
 from scratchnet.network import Network
-from scratchnet.ops.pooling import Switches
+from scratchnet.ops.switches import Switches
 
 V = TypeVar("V", Array, Switches, Array | Switches)
 

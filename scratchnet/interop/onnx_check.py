@@ -21,7 +21,8 @@ from scratchnet.interop.switches import from_onnx
 from scratchnet.layers import MaxPool2d
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
-from scratchnet.ops.pooling import Switches, max_unpool2d_backward
+from scratchnet.ops.pooling import max_unpool2d_backward
+from scratchnet.ops.switches import Switches
 
 LIMIT = 1e-4
 """Largest accepted difference."""

@@ -21,7 +21,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.interop.layouts import maps_to_channels_first, maps_to_channels_last
 from scratchnet.ops.geometry import Pair, pair
-from scratchnet.ops.pooling import Switches
+from scratchnet.ops.switches import Switches
 
 
 def to_torch(switches: Switches) -> Array:

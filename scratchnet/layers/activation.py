@@ -1,17 +1,15 @@
 """ReLU, dropout and multiplication by a constant as layers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.engine.capture import record_call
-from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.step_plan import ALONE, StepPlan
-from scratchnet.ops.activation import dropout, dropout_mask, relu, relu_backward
-from scratchnet.utils.philox import skip
+from scratchnet.ops.activation import dropout, dropout_backward, relu, relu_backward
+from scratchnet.utils.random_stream import RandomStream
 from scratchnet.utils.validation import number
 
 
@@ -58,53 +56,35 @@ class Dropout(Layer):
     def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
         self.rate = number(rate, "Dropout: rate", 0, 1, "[)")
-        self.rng = generator(0, "dropout")
-        self._behind: list[int] = []  # images in front of the first one; no plain setting, recordings do not ask for it
-        self._before: Mapping[str, Any] | None = None
-        """State of the stream before the last draw; None if nothing was drawn."""
+        self.stream = RandomStream(generator(0, "dropout"))
 
     def seed(self, rng: np.random.Generator, first: int = 0) -> None:
         """Draw from ``rng`` from now on, for the images of a batch from ``first`` on."""
-        self.rng, self._behind = rng, [first] if first else []
+        self.stream.seed(rng, first)
 
     def forward(self, x: Array) -> Array:
         """(n, h, w, c) → the same shape."""
         if not self.training:
-            self._before = None
+            self.stream.last_state = None
             self.save_for_backward(None)
             return x
-        return self._multiply(x, self._draw)
+        y, mask = dropout(x, self.rate, self.stream)
+        self.save_for_backward(mask)
+        return y
 
     def forward_again(self, x: Array) -> Array:
         """Repeat the last forward pass with the same mask."""
-        if self._before is None:
+        if self.stream.last_state is None:
             self.save_for_backward(None)
             return x
-        return self._multiply(x, self._draw_again)
-
-    def _multiply(self, x: Array, draw: Callable[[Array], None]) -> Array:
-        mask = pooled_empty(x, x.shape)
-        record_call(draw, mask)
+        y, mask = dropout(x, self.rate, self.stream, again=True)
         self.save_for_backward(mask)
-        return dropout(x, mask)
-
-    def _draw(self, mask: Array) -> None:
-        while self._behind:  # skip the values that other processes draw for the images before
-            skip(self.rng, self._behind.pop() * mask[:1].size)
-        self._before = self.rng.bit_generator.state
-        dropout_mask(mask, self.rate, self.rng)
-
-    def _draw_again(self, mask: Array) -> None:
-        bits = self.rng.bit_generator
-        assert self._before is not None  # there was a first time
-        now, bits.state = bits.state, self._before
-        dropout_mask(mask, self.rate, self.rng)
-        bits.state = now
+        return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx: dy where the element was kept, with the same scale."""
         (mask,) = self.take_saved()
-        return dy if mask is None else dropout(dy, mask)
+        return dy if mask is None else dropout_backward(dy, mask)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return the input's shape."""

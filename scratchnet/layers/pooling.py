@@ -10,15 +10,9 @@ from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.description import ROUNDING, InputInfo
 from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.layers.window import Window
-from scratchnet.ops.geometry import Pair, tap, windows
-from scratchnet.ops.pooling import (
-    Switches,
-    check_padding,
-    max_pool2d,
-    max_pool2d_backward,
-    max_unpool2d,
-    max_unpool2d_backward,
-)
+from scratchnet.ops.geometry import Pair, windows
+from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward, window_values
+from scratchnet.ops.switches import Switches, check_padding
 from scratchnet.utils.validation import flag, pair
 
 
@@ -88,20 +82,15 @@ class MaxPool2d(Layer):
         return prod(self.output_shape(x))
 
     def decisions(self, inputs: Sequence[Array], output: Array) -> list[Array]:
-        """Return which positions of each window hold its maximum, (kh, kw, n, oh, ow, c) booleans.
+        """Return which positions of each window hold its maximum, (n, oh, ow, kh·kw, c) booleans.
 
         Of several equal values any may be chosen: output and gradient are the same for the loss. So the set of all is
         compared, and values that differ by rounding count as equal.
         """
         x, y = to_host(inputs[0]), to_host(output)
-        n, oh, ow, c = y.shape
         threshold = y - ROUNDING * float(np.abs(y).max(initial=0))
-        found = np.zeros((*self.kernel, n, oh, ow, c), bool)
-        for i, j in np.ndindex(*self.kernel):
-            v = tap(i, x.shape[1], oh, self.stride[0], self.padding[0])
-            u = tap(j, x.shape[2], ow, self.stride[1], self.padding[1])
-            found[i, j][:, v.out, u.out] = x[:, v.source, u.source] >= threshold[:, v.out, u.out]
-        return [found]
+        values = window_values(x, y.shape[1:3], self.kernel, self.stride, self.padding, fill=-np.inf)
+        return [values >= threshold[:, :, :, None]]
 
     def describe(self) -> str:
         """Window and stride."""

@@ -1,58 +1,29 @@
-"""Activation functions and dropout: ReLU, sigmoid, softmax over channels."""
+"""Activation functions and dropout: ReLU, sigmoid, softmax over channels.
 
-from functools import cache
-
-import numpy as np
+function     y                                  dy/dx
+ReLU         max(x, 0)                          1 where y > 0, else 0 (0 at exactly 0)
+sigmoid      1 / (1 + e⁻ˣ)                      y · (1 − y)
+softmax      eˣ / Σ eˣ over the channels        see ``losses``
+dropout      mask · x                           mask
+"""
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.dispatch import operation, written
-from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.ops.selection import keep_where_positive
-from scratchnet.utils.philox import uniform
+from scratchnet.utils.random_stream import RandomStream
 
 
 @operation(x="n h w c", out=written("n h w c"))
 def relu(x: Array, out: Array | None = None) -> Array:
     """Return max(x, 0), written to ``out`` if it is given; ``out`` may be ``x`` itself."""
-    xp = get_array_module(x)
-    y = pooled_empty(x, x.shape) if out is None else out
-    parallel_rows(lambda x, y: xp.maximum(x, _zeros(x), out=y), x, y)
+    y: Array = get_array_module(x).maximum(x, 0, out=out)
     return y
 
 
 @operation(dy="n h w c", y="n h w c")
 def relu_backward(dy: Array, y: Array) -> Array:
-    """Return ``dy`` where the output was positive and 0 elsewhere, even if ``dy`` is infinite there.
-
-    The derivative at exactly 0 is taken to be 0.
-    """
-    dx = pooled_empty(dy, dy.shape)
-    parallel_rows(lambda dy, y, dx: keep_where_positive(dy, y, dx, dx), dy, y, dx)
+    """Return ``dy`` where the output was positive (or NaN) and 0 elsewhere, even if ``dy`` is infinite there."""
+    dx: Array = get_array_module(dy).where(y <= 0, 0, dy)
     return dx
-
-
-def keep_positive(y: Array) -> None:
-    """Set the negative elements of ``y`` to 0, in place."""
-    get_array_module(y).maximum(y, _zeros(y), out=y)
-
-
-def _zeros(like: Array) -> Array:
-    """Return an array of zeros: NumPy's maximum is three times as fast with an array as with the scalar 0."""
-    if get_array_module(like) is not np or like.size > _MANY:
-        few: Array = get_array_module(like).zeros(1, like.dtype)
-        return few
-    return _many_zeros(like.dtype.str)[: like.size].reshape(like.shape)
-
-
-_MANY = 1 << 18
-
-
-@cache
-def _many_zeros(dtype: str) -> Array:
-    zeros: Array = np.zeros(_MANY, dtype)
-    zeros.flags.writeable = False
-    return zeros
 
 
 @operation(x="*")
@@ -73,35 +44,41 @@ def softmax(x: Array) -> Array:
     return y
 
 
-@operation(mask=written("*"))
-def dropout_mask(mask: Array, rate: float, rng: np.random.Generator) -> None:
-    """Fill ``mask`` with 0 at a random fraction ``rate`` of its elements and with 1 / (1 − rate) elsewhere.
+@operation(x="n h w c")
+def dropout(x: Array, rate: float, stream: RandomStream, again: bool = False) -> tuple[Array, Array]:
+    """Set a random fraction ``rate`` of the elements to 0 and divide the others by 1 − rate.
 
-    Dropout multiplies by the mask, so the expected value is unchanged; its gradient is ``dy * mask``. The same Philox
-    stream drops the same elements on every device.
+    The expected value is unchanged. The same stream drops the same elements on every device.
+
+    Parameters
+    ----------
+    x : (n, h, w, c)
+    rate : float
+        0 ≤ rate < 1.
+    stream : RandomStream
+    again : bool
+        Whether to repeat the stream's last draw.
+
+    Returns
+    -------
+    y : (n, h, w, c)
+        ``x`` times the mask; 0 where the mask is 0, even if ``x`` is infinite there.
+    mask : (n, h, w, c)
+        0 or 1 / (1 − rate), for :func:`dropout_backward`.
 
     References
     ----------
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014), section 4; the
     scaling is done here during training instead of at test time.
     """
-    xp = get_array_module(mask)
-    draws = rng.random(mask.shape, dtype=np.float32) if xp is np else uniform(rng, mask.shape, xp)
-    mask[...] = (draws >= rate).astype(mask.dtype) * mask.dtype.type(1 / (1 - rate))
-
-
-@operation(x="*", mask="*")
-def dropout(x: Array, mask: Array) -> Array:
-    """Return ``x`` times the ``mask`` of :func:`dropout_mask`; 0 where the mask is 0, even if ``x`` is infinite there.
-
-    With the incoming gradient as ``x``, this is also the backward pass.
-    """
     xp = get_array_module(x)
-    y = pooled_empty(x, x.shape)
+    kept = stream.uniform(x.shape, xp, again) >= rate
+    mask = kept.astype(x.dtype) * x.dtype.type(1 / (1 - rate))
+    return xp.where(kept, x, 0) * mask, mask
 
-    def apply(x: Array, mask: Array, y: Array) -> None:
-        keep_where_positive(x, mask, y, y)
-        xp.multiply(y, mask, out=y)
 
-    parallel_rows(apply, x, mask, y)
-    return y
+@operation(dy="n h w c", mask="n h w c")
+def dropout_backward(dy: Array, mask: Array) -> Array:
+    """Return dx = mask · dy; 0 where the mask is 0, even if ``dy`` is infinite there."""
+    dx: Array = get_array_module(dy).where(mask > 0, dy, 0) * mask
+    return dx

@@ -25,10 +25,10 @@ from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, has_few_pixe
 from scratchnet.engine.cpu.matmul import product, product_over_rows
 from scratchnet.engine.dispatch import Argument, operation, written
 from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.engine.memory_layout import row_of
 from scratchnet.engine.modes import is_textbook
 from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.geometry import ConvSpec, Pair, pair
-from scratchnet.ops.shape import row_of
 
 
 def check_backward(

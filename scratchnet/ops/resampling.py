@@ -6,11 +6,7 @@ applies the transposed weights.
 """
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.cpu.chunks import row_chunks
-from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.dispatch import operation
-from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
-from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.ops.geometry import Pair, integer, pair
 
 
@@ -25,41 +21,24 @@ def upsample_nearest(x: Array, scale: int | Pair) -> Array:
            [3., 3., 4., 4.],
            [3., 3., 4., 4.]])
     """
+    xp = get_array_module(x)
     sh, sw = pair(scale, "scale", 1)
-    n, h, w, c = x.shape
-    y = pooled_empty(x, (n, h, sh * w * sw, c))  # all copies of a row
-    pixels, copies = x.reshape(n * h, w, c), y.reshape(n * h, sh, w, sw, c)
-
-    def repeat(rows: slice) -> None:
-        first = copies[rows, 0]
-        for j in range(sw):
-            copy_pixels(pixels[rows], first[:, :, j])
-        copies[rows, 1:] = first[:, None]
-
-    parallel_for(repeat, row_chunks(y), OPERATIONS_PER_ELEMENT * y.size)
-    return y.reshape(n, h * sh, w * sw, c)
+    y: Array = xp.repeat(xp.repeat(x, sh, axis=1), sw, axis=2)
+    return y
 
 
-@operation(dy="n h w c")
+def _check_scale(dy: Array, scale: int | Pair, name: str = "upsample_nearest_backward") -> None:
+    sh, sw = pair(scale, "scale", 1)
+    if dy.shape[1] % sh or dy.shape[2] % sw:
+        raise ValueError(f"{name}: the size of dy {dy.shape} is not a multiple of the scale ({sh}, {sw})")
+
+
+@operation(_check_scale, dy="n h w c")
 def upsample_nearest_backward(dy: Array, scale: int | Pair) -> Array:
-    """Sum the gradients of the copies of each pixel: rows first, in long runs of memory."""
-    xp = get_array_module(dy)
-    sh, sw = _scale(dy, scale, "upsample_nearest_backward")
-    n, h, w, c = len(dy), dy.shape[1] // sh, dy.shape[2] // sw, dy.shape[3]
-    dx, copies = pooled_empty(dy, (n, h, w, c)), dy.reshape(n * h, sh, w * sw * c)
-    sums = dx.reshape(n * h, w, c)
-
-    def add(rows: slice) -> None:
-        tall = pooled_empty(dy, (rows.stop - rows.start, w * sw * c))
-        tall[...] = copies[rows, 0]
-        for i in range(1, sh):
-            xp.add(tall, copies[rows, i], out=tall)
-        beside = tall.reshape(-1, w, sw, c)
-        sums[rows] = beside[:, :, 0]
-        for j in range(1, sw):
-            xp.add(sums[rows], beside[:, :, j], out=sums[rows])
-
-    parallel_for(add, row_chunks(dy.reshape(n, h, sh * w * sw, c)), OPERATIONS_PER_ELEMENT * dy.size)
+    """Return dx (n, h, w, c): the sum of the gradients of each pixel's copies."""
+    sh, sw = pair(scale, "scale", 1)
+    n, oh, ow, c = dy.shape
+    dx: Array = dy.reshape(n, oh // sh, sh, ow // sw, sw, c).sum(axis=(2, 4))
     return dx
 
 
@@ -68,24 +47,17 @@ def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     """Place every pixel in the upper left corner of a block of zeros: (n, h, w, c) → (n, h·sh, w·sw, c)."""
     sh, sw = pair(scale, "scale", 1)
     n, h, w, c = x.shape
-    y = pooled_zeros(x, (n, h * sh, w * sw, c))
+    y: Array = get_array_module(x).zeros((n, h * sh, w * sw, c), x.dtype)
     y[:, ::sh, ::sw] = x
     return y
 
 
 @operation(dy="n h w c")
 def bed_of_nails_backward(dy: Array, scale: int | Pair) -> Array:
-    """Read the gradient at the nails."""
-    sh, sw = _scale(dy, scale, "bed_of_nails_backward")
-    return dy[:, ::sh, ::sw].copy()
-
-
-def _scale(dy: Array, scale: int | Pair, name: str) -> Pair:
-    """Return the scale; raise a ValueError if the size of ``dy`` is not a multiple of it."""
+    """Return dx (n, h, w, c): the gradient at the nails."""
+    _check_scale(dy, scale, "bed_of_nails_backward")
     sh, sw = pair(scale, "scale", 1)
-    if dy.shape[1] % sh or dy.shape[2] % sw:
-        raise ValueError(f"{name}: the size of dy {dy.shape} is not a multiple of the scale ({sh}, {sw})")
-    return sh, sw
+    return dy[:, ::sh, ::sw].copy()
 
 
 @operation(x="n h w c")
@@ -169,13 +141,12 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
     array([0.25, 0.75, 1.5 , 2.5 , 2.25, 0.75])
     """
     factor = integer(factor, "factor", 1)
-    near, far = _tent(x, factor)
+    near, far = tent(x, factor)
     n, h, w, c = x.shape
-    rows = pooled_zeros(x, (n, h + 2, 1, w * c))  # a row of zeros above and below
-    rows[:, 1:-1, 0] = x.reshape(n, h, w * c)
+    xp, zeros_around = get_array_module(x), ((0, 0), (1, 1), (0, 0), (0, 0))
+    rows = xp.pad(x.reshape(n, h, 1, w * c), zeros_around)
     tall = near[:, None] * rows[:, 1:] + far[:, None] * rows[:, :-1]  # (n, h + 1, f, w·c)
-    columns = pooled_zeros(x, (n * (h + 1) * factor, w + 2, 1, c))
-    columns[:, 1:-1, 0] = tall.reshape(-1, w, c)
+    columns = xp.pad(tall.reshape(-1, w, 1, c), zeros_around)
     y: Array = near[:, None] * columns[:, 1:] + far[:, None] * columns[:, :-1]  # (…, w + 1, f, c)
     return y.reshape(n, (h + 1) * factor, (w + 1) * factor, c)
 
@@ -184,7 +155,7 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
 def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
     """Return dx: each input pixel gathers the gradients under its tent, ``Σ t(r)·dy[f·j + r]``, along both axes."""
     factor = integer(factor, "factor", 1)
-    near, far = _tent(dy, factor)
+    near, far = tent(dy, factor)
     n, oh, ow, c = dy.shape
     if oh % factor or ow % factor or min(oh, ow) < 2 * factor:
         raise ValueError(
@@ -198,7 +169,7 @@ def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
     return dx.reshape(n, h - 1, w - 1, c)
 
 
-def _tent(like: Array, factor: int) -> tuple[Array, Array]:
+def tent(like: Array, factor: int) -> tuple[Array, Array]:
     """Return the rising and the falling half of the tent, ``factor`` values each."""
     xp = get_array_module(like)
     rising = ((xp.arange(factor) + 0.5) / factor).astype(like.dtype)

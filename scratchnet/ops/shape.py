@@ -1,22 +1,21 @@
-"""Crop, pad, concatenate and add feature maps."""
+"""Crop, pad, concatenate and add feature maps.
+
+Padding is the gradient of cropping and the other way round; splitting is the gradient of concatenation, and every
+summand of :func:`add` gets the gradient of the sum unchanged.
+"""
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.dispatch import Argument, operation
-from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import Pair, integer, pair
 
 
-def row_of(pixel: Array, count: int) -> Array:
-    """Repeat a pixel's values (c,) for a row of ``count`` pixels: (count·c,).
-
-    NumPy then multiplies a whole row in one run instead of restarting its inner loop at every pixel.
-    """
-    row = pooled_empty(pixel, (count, len(pixel)))
-    row[...] = pixel
-    return row.reshape(-1)
+def _check_crop(x: Array, offset: int | Pair, size: Pair) -> None:
+    (top, left), (h, w) = pair(offset, "offset", 0), pair(size, "size", 1)
+    if top + h > x.shape[1] or left + w > x.shape[2]:
+        raise ValueError(f"crop2d: {h}×{w} at ({top}, {left}) does not fit into a map of {x.shape[1]}×{x.shape[2]}")
 
 
-@operation(x=Argument("n h w c", role="view"))
+@operation(_check_crop, x=Argument("n h w c", role="view"))
 def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
     """Crop ``x`` to ``size`` (h, w), with the upper left corner at ``offset``.
 
@@ -25,23 +24,22 @@ def crop2d(x: Array, offset: int | Pair, size: Pair) -> Array:
     ValueError
         If the crop extends past the edge of ``x``.
     """
-    top, left = pair(offset, "offset", 0)
-    h, w = pair(size, "size", 1)
-    if top + h > x.shape[1] or left + w > x.shape[2]:
-        raise ValueError(f"crop2d: {h}×{w} at ({top}, {left}) does not fit into a map of {x.shape[1]}×{x.shape[2]}")
+    (top, left), (h, w) = pair(offset, "offset", 0), pair(size, "size", 1)
     return x[:, top : top + h, left : left + w]
 
 
-@operation(dy="n h w c")
+def _check_cropped(dy: Array, offset: int | Pair, size: Pair) -> None:
+    (top, left), size = pair(offset, "offset", 0), pair(size, "size", 1)
+    if top + dy.shape[1] > size[0] or left + dy.shape[2] > size[1]:
+        raise ValueError(f"crop2d_backward: dy {dy.shape} at ({top}, {left}) does not fit into {size[0]}×{size[1]}")
+
+
+@operation(_check_cropped, dy="n h w c")
 def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     """Return dx of ``size`` (h, w): the gradient inside the crop, zero outside."""
-    top, left = pair(offset, "offset", 0)
-    size = pair(size, "size", 1)
-    n, h, w, c = dy.shape
-    if top + h > size[0] or left + w > size[1]:
-        raise ValueError(f"crop2d_backward: dy {dy.shape} at ({top}, {left}) does not fit into {size[0]}×{size[1]}")
-    dx = pooled_zeros(dy, (n, *size, c))
-    dx[:, top : top + h, left : left + w] = dy
+    (top, left), (h, w) = pair(offset, "offset", 0), pair(size, "size", 1)
+    rows, columns = (top, h - top - dy.shape[1]), (left, w - left - dy.shape[2])
+    dx: Array = get_array_module(dy).pad(dy, ((0, 0), rows, columns, (0, 0)))
     return dx
 
 
@@ -49,9 +47,7 @@ def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
 def pad2d(x: Array, padding: int | Pair) -> Array:
     """Pad all four sides with ``padding`` (vertical, horizontal) zeros."""
     ph, pw = pair(padding, "padding", 0)
-    n, h, w, c = x.shape
-    y = pooled_zeros(x, (n, h + 2 * ph, w + 2 * pw, c))
-    y[:, ph : ph + h, pw : pw + w] = x
+    y: Array = get_array_module(x).pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
     return y
 
 
@@ -64,7 +60,14 @@ def pad2d_backward(dy: Array, padding: int | Pair) -> Array:
     return dy[:, ph : dy.shape[1] - ph, pw : dy.shape[2] - pw]
 
 
-@operation(maps="_n _h _w _c")
+def _check_maps(*maps: Array) -> None:
+    if not maps:
+        raise ValueError("concatenate: expected at least one map, got none")
+    if len({m.shape[:3] for m in maps}) != 1:
+        raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(str(m.shape) for m in maps)}")
+
+
+@operation(_check_maps, maps="_n _h _w _c")
 def concatenate(*maps: Array) -> Array:
     """Concatenate maps of the same size along the channels, as the skip connections of U-Net do.
 
@@ -73,16 +76,7 @@ def concatenate(*maps: Array) -> Array:
     ValueError
         If the maps differ in anything but their number of channels.
     """
-    if not maps:
-        raise ValueError("concatenate: expected at least one map, got none")
-    sizes = {m.shape[:3] for m in maps}
-    if len(sizes) != 1:
-        raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(str(m.shape) for m in maps)}")
-    y = pooled_empty(maps[0], (*maps[0].shape[:3], sum(m.shape[3] for m in maps)))
-    end = 0
-    for m in maps:
-        y[..., end : end + m.shape[3]] = m
-        end += m.shape[3]
+    y: Array = get_array_module(maps[0]).concatenate(maps, axis=3)
     return y
 
 
@@ -96,18 +90,17 @@ def concatenate_backward(dy: Array, channels: list[int]) -> list[Array]:
     return [dy[..., end - c : end] for end, c in zip(ends, channels, strict=True)]
 
 
-@operation(maps="_n _h _w _c")
-def add(*maps: Array) -> Array:
-    """Sum maps of the same shape, as FCN's skip connections do. Each input gets the gradient of the sum unchanged."""
+def _check_summands(*maps: Array) -> None:
     if not maps:
         raise ValueError("add: expected at least one map, got none")
     if len({m.shape for m in maps}) != 1:
         raise ValueError(f"add: maps must have one shape, got {', '.join(str(m.shape) for m in maps)}")
-    y = pooled_empty(maps[0], maps[0].shape)
-    if len(maps) == 1:
-        y[...] = maps[0]
-        return y
-    get_array_module(y).add(maps[0], maps[1], out=y)
-    for m in maps[2:]:
+
+
+@operation(_check_summands, maps="_n _h _w _c")
+def add(*maps: Array) -> Array:
+    """Sum maps of the same shape, as FCN's skip connections do. Each input gets the gradient of the sum unchanged."""
+    y = maps[0].copy()
+    for m in maps[1:]:
         y += m
     return y

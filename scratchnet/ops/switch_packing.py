@@ -13,7 +13,7 @@ from math import prod
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.ops.geometry import Pair
-from scratchnet.ops.pooling import SWITCHES, Switches, check_switches
+from scratchnet.ops.switches import SWITCHES, Switches, check_switches
 
 PER_BYTE = 4
 """Switches in a byte."""
@@ -30,7 +30,7 @@ class PackedSwitches:
     shape : (n, oh, ow, c)
         Shape of the switches.
     size, kernel, stride, padding
-        As in :class:`~scratchnet.ops.pooling.Switches`.
+        As in :class:`~scratchnet.ops.switches.Switches`.
     """
 
     packed: Array

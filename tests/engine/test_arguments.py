@@ -84,15 +84,15 @@ def _holds_arrays(annotation):
     return ("ndarray" in text or any(s in text for s in ("Switches", "Normalized"))) and "Callable" not in text
 
 
-FORMS = "geometry selection"
+FORMS = "geometry"
 
 
 def test_every_public_function_on_arrays_is_an_operation():
     """But for the forms of a convolution, which only operations call, and helpers named here."""
     helpers = {
-        "activation.keep_positive", "convolution.as_convolution", "convolution.check_backward",
-        "convolution.check_channels", "pooling.check_shape", "pooling.check_switches",
-        "pooling.prepare", "resampling.interpolation_matrix", "shape.row_of",
+        "convolution.as_convolution", "convolution.check_backward",
+        "convolution.check_channels", "pooling.window_values",
+        "resampling.interpolation_matrix", "resampling.tent", "switches.check_switches",
         "normalization.moments", "synchronized.whole_statistics",
     }  # fmt: skip
     found = set()

@@ -13,7 +13,6 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu.blocks import Block
 from scratchnet.gradcheck import (
     Case,
     Problem,
@@ -30,6 +29,7 @@ from scratchnet.network import Network
 from scratchnet.ops.normalization import batch_norm_fixed_backward
 from scratchnet.ops.resampling import upsample_bilinear
 from tests.compare import numbers
+from tests.naive import switch_pixels
 
 # Two cases that no single layer makes: a value used by several steps, and gradients gathered over two passes. ---------
 
@@ -112,9 +112,8 @@ def last_write(right):
 
     def wrong(dy, switches):
         dx = np.zeros((dy.shape[0], *switches.size, dy.shape[3]))
-        for j, v, u in switches.taps(Block(0, len(dx), 0, dy.shape[1], 0, dy.shape[2])):
-            place = dx[:, v.source, u.source]
-            np.copyto(place, dy[:, v.out, u.out], where=switches.index[:, v.out, u.out] == j)
+        for small, large in switch_pixels(switches):
+            dx[large] = dy[small]
         return dx
 
     return wrong

@@ -12,6 +12,7 @@ from scratchnet.layers import BatchNorm2d, Dropout
 from scratchnet.models import build
 from scratchnet.network.checkpointing import StepMemory, choose_segments, peak_bytes
 from scratchnet.training.distributed.process_group import share_batches
+from scratchnet.utils.random_stream import RandomStream
 from tests.compare import numbers
 from tests.costs import counted
 from tests.engine.capture.test_captured_network import batch, same_state, same_step
@@ -133,11 +134,8 @@ def forget_to_override(kind):
 
 
 def leave_the_stream(patch):
-    def draw(self, mask):
-        self._draw_first(mask)
-
-    patch.setattr(Dropout, "_draw_first", Dropout._draw, raising=False)
-    patch.setattr(Dropout, "_draw_again", draw)
+    uniform = RandomStream.uniform
+    patch.setattr(RandomStream, "uniform", lambda stream, shape, xp, again: uniform(stream, shape, xp))
 
 
 @pytest.mark.parametrize(

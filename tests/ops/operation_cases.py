@@ -27,6 +27,7 @@ from scratchnet.ops import (
     tversky,
     updates,
 )
+from scratchnet.utils.random_stream import RandomStream
 from tests.compare import distinct, numbers
 
 X = (2, 6, 7, 4)
@@ -163,8 +164,8 @@ def simple():
         "relu backward": case(activation.relu_backward, dy=dy, y=activation.relu(x)),
         "sigmoid": case(activation.sigmoid, anyhow, x=x),
         "softmax": case(activation.softmax, anyhow, x=x),
-        "dropout mask": case(_dropout, {"mask": "0123"}, mask=x.copy()),
-        "dropout": case(activation.dropout, x=x, mask=2.0 * (dy > 0)),
+        "dropout": case(_dropout, anyhow, x=x),
+        "dropout backward": case(activation.dropout_backward, dy=x, mask=2.0 * (dy > 0)),
         "crop": case(shape.crop2d, anyhow, x=x, offset=1, size=(3, 4)),
         "crop backward": case(shape.crop2d_backward, {"dy": "0123"}, dy=dy, offset=1, size=(9, 9)),
         "pad": case(shape.pad2d, anyhow, x=x, padding=(1, 2)),
@@ -194,11 +195,11 @@ def simple():
     }  # fmt: skip
 
 
-def _dropout(mask):
-    activation.dropout_mask(mask, 0.3, np.random.Generator(np.random.Philox(1)))
+def _dropout(x):
+    return activation.dropout(x, 0.3, RandomStream(np.random.Generator(np.random.Philox(1))))
 
 
-_dropout.__wrapped__ = activation.dropout_mask
+_dropout.__wrapped__ = activation.dropout
 
 GROUPS = {
     "conv 3×3": conv(X, (3, 3, 4, 9), padding=1),

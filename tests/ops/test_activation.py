@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from scratchnet.ops.activation import dropout_mask, relu, relu_backward, sigmoid, softmax
+from scratchnet.ops.activation import dropout, relu, relu_backward, sigmoid, softmax
+from scratchnet.utils.random_stream import RandomStream
 from tests import naive
 from tests.compare import assert_close, numbers
 
 
-def test_relu_and_its_gradient(pieces, dtype):
+def test_relu_and_its_gradient(pieces, form, dtype):
     x = np.array([-2, -0.5, 0, 0.5, 3], dtype).reshape(1, 1, 5, 1)
     y = relu(x)
     assert_close(y, np.array([0, 0, 0, 0.5, 3]).reshape(x.shape), dtype)
@@ -14,7 +15,7 @@ def test_relu_and_its_gradient(pieces, dtype):
     assert_close(relu_backward(dy, y), np.array([0, 0, 0, -4, 5]).reshape(x.shape), dtype)
 
 
-def test_relu_of_a_large_map(pieces, dtype):
+def test_relu_of_a_large_map(pieces, form, dtype):
     x, dy = numbers(3, 20, 30, 5, dtype=dtype), numbers(3, 20, 30, 5, seed=1, dtype=dtype)
     np.testing.assert_array_equal(relu(x), np.where(x > 0, x, 0))
     np.testing.assert_array_equal(relu_backward(dy, relu(x)), np.where(x > 0, dy, 0))
@@ -42,16 +43,13 @@ def test_softmax_of_huge_logits_is_finite(size, dtype):
 
 
 def drawn(x, rate, seed):
-    mask = np.empty_like(x)
-    dropout_mask(mask, rate, np.random.default_rng(seed))
-    return mask
+    return dropout(x, rate, RandomStream(np.random.default_rng(seed)))[1]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 0.5, 0.9])
-def test_dropout_keeps_the_mean(rate, dtype):
+def test_dropout_keeps_the_mean(rate, form, dtype):
     x = np.ones((4, 50, 50, 4), dtype)
-    mask = drawn(x, rate, 0)
-    y = x * mask
+    y, mask = dropout(x, rate, RandomStream(np.random.default_rng(0)))
     assert y.dtype == mask.dtype == dtype
     np.testing.assert_array_equal(y, mask)
     assert set(np.unique(mask)) <= {0, dtype.type(1 / (1 - rate))}
@@ -59,13 +57,13 @@ def test_dropout_keeps_the_mean(rate, dtype):
     assert abs(y.mean(dtype=np.float64) - 1) < 0.05
 
 
-def test_dropout_drops_the_same_numbers_for_the_same_seed():
+def test_dropout_drops_the_same_numbers_for_the_same_seed(form):
     x = numbers(2, 8, 8, 3)
     first, again, other = (drawn(x, 0.5, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_dropout_draws_alike_in_both_dtypes():
+def test_dropout_draws_alike_in_both_dtypes(form):
     masks = [drawn(np.ones((1, 9, 9, 2), d), 0.5, 3) > 0 for d in (np.float32, np.float64)]
     np.testing.assert_array_equal(*masks)

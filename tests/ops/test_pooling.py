@@ -24,7 +24,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_pooling_and_unpooling_agree_with_loops(case, pieces, dtype):
+def test_pooling_and_unpooling_agree_with_loops(case, pieces, form, dtype):
     (h, w), *settings = CASES[case]
     x = distinct(4, h, w, 3, dtype=dtype)
     y, switches = max_pool2d(x, *settings)
@@ -46,7 +46,7 @@ def test_pooling_and_unpooling_agree_with_loops(case, pieces, dtype):
     assert_close(max_pool2d_backward(values, switches, y), masked, dtype)
 
 
-def test_the_lectures_example():
+def test_the_lectures_example(form):
     x = image([[3, 9, 6, 2], [5, 2, 1, 8], [12, 3, 9, 7], [2, 5, 6, 2]])
     y, switches = max_pool2d(x, 2)
     assert y[0, :, :, 0].tolist() == [[9, 8], [12, 9]]
@@ -56,25 +56,25 @@ def test_the_lectures_example():
     assert unpooled.tolist() == [[0, 5, 0, 0], [0, 0, 0, 7], [9, 0, 12, 0], [0, 0, 0, 0]]
 
 
-def test_the_course_slides_example():
+def test_the_course_slides_example(form):
     _, switches = max_pool2d(image([[1, 2, 6, 3], [3, 5, 2, 1], [1, 2, 2, 1], [7, 3, 4, 8]]), 2)
     unpooled = max_unpool2d(image([[1, 2], [3, 4]]), switches)[0, :, :, 0]
     assert unpooled.tolist() == [[0, 0, 2, 0], [0, 1, 0, 0], [0, 0, 0, 0], [3, 0, 0, 4]]
 
 
-def test_padding_never_wins_over_negative_numbers():
+def test_padding_never_wins_over_negative_numbers(form):
     x = -1 - np.arange(16.0).reshape(1, 4, 4, 1)
     y, switches = max_pool2d(x, 3, 2, 1)
     assert y[0, :, :, 0].tolist() == [[-1, -2], [-5, -6]]
     assert max_unpool2d(y, switches).sum() == y.sum()  # nothing was put into the padding
 
 
-def test_overhanging_windows_of_ceil_mode_keep_negative_maxima():
+def test_overhanging_windows_of_ceil_mode_keep_negative_maxima(form):
     y, _ = max_pool2d(np.full((1, 3, 3, 1), -7.0), 2, ceil_mode=True)
     assert y[0, :, :, 0].tolist() == [[-7, -7], [-7, -7]]
 
 
-def test_the_first_maximum_in_reading_order_wins_a_tie():
+def test_the_first_maximum_in_reading_order_wins_a_tie(form):
     x = image([[1, 4, 4], [4, 4, 0], [0, 0, 4]])
     assert max_pool2d(x, 3)[1].index.item() == 1
     assert max_pool2d(np.zeros((1, 4, 4, 2)), 2)[1].index.max() == 0
@@ -83,13 +83,13 @@ def test_the_first_maximum_in_reading_order_wins_a_tie():
     assert gradient[0, :, :, 0].tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
 
 
-def test_a_tie_in_a_padded_window_goes_to_the_first_real_pixel():
+def test_a_tie_in_a_padded_window_goes_to_the_first_real_pixel(form):
     _, switches = max_pool2d(np.zeros((1, 4, 4, 1)), 3, 2, 1)
     assert switches.index[0, :, :, 0].tolist() == [[4, 3], [1, 0]]
 
 
 @pytest.mark.parametrize(("kernel", "switch_type"), [((16, 16), np.uint8), ((16, 17), np.uint16), (20, np.uint16)])
-def test_large_windows_get_wider_switches(kernel, switch_type):
+def test_large_windows_get_wider_switches(kernel, switch_type, form):
     h, w = (kernel, kernel) if isinstance(kernel, int) else kernel
     x = np.zeros((1, h, 2 * w, 1))
     x[0, h - 1, w - 1] = x[0, h - 1, w] = 1  # the last pixel of the first window, the first of the second's last row
@@ -99,7 +99,7 @@ def test_large_windows_get_wider_switches(kernel, switch_type):
     np.testing.assert_array_equal(max_unpool2d(y, switches), x)
 
 
-def test_unpooling_restores_an_odd_size():
+def test_unpooling_restores_an_odd_size(form):
     x = distinct(1, 45, 60, 2)
     y, switches = max_pool2d(x, 2, ceil_mode=True)
     assert y.shape == (1, 23, 30, 2)
@@ -108,7 +108,7 @@ def test_unpooling_restores_an_odd_size():
     np.testing.assert_array_equal(restored[restored != 0], x[restored != 0])
 
 
-def test_values_that_chose_one_pixel_are_summed():
+def test_values_that_chose_one_pixel_are_summed(form):
     x = image([[0, 0, 0], [0, 9, 0], [0, 0, 0]])
     y, switches = max_pool2d(x, 2, 1)
     assert y.ravel().tolist() == [9, 9, 9, 9]
@@ -116,14 +116,14 @@ def test_values_that_chose_one_pixel_are_summed():
     assert max_unpool2d(image([[1, 2], [3, 4]]), switches).sum() == 10
 
 
-def test_nan_in_a_window_makes_its_maximum_nan():
+def test_nan_in_a_window_makes_its_maximum_nan(form):
     for place in range(4):
         x = np.array([1.0, 2.0, 3.0, 4.0])
         x[place] = np.nan
         assert np.isnan(max_pool2d(x.reshape(1, 2, 2, 1), 2)[0]).all()
 
 
-def test_the_input_is_left_alone():
+def test_the_input_is_left_alone(form):
     x = distinct(1, 5, 5, 2)
     before = x.copy()
     y, switches = max_pool2d(x, 3, 2, 1)
@@ -134,7 +134,7 @@ def test_the_input_is_left_alone():
     np.testing.assert_array_equal(switches.index, kept)
 
 
-def test_errors_say_what_came_and_what_was_expected():
+def test_errors_say_what_came_and_what_was_expected(form):
     with pytest.raises(ValueError, match=r"padding \(2, 2\) is more than half the window \(3, 3\)"):
         max_pool2d(np.zeros((1, 4, 4, 1)), 3, 2, 2)
     with pytest.raises(ValueError, match="a window of 5 does not fit into a map of 4"):

@@ -21,7 +21,7 @@ SCALES = [1, 2, 3, (2, 3), (4, 1)]
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_nearest_repeats_and_its_gradient_sums(scale, pieces, dtype):
+def test_nearest_repeats_and_its_gradient_sums(scale, pieces, form, dtype):
     x = numbers(2, 3, 4, 2, dtype=dtype)
     sh, sw = naive.both(scale)
     y = upsample_nearest(x, scale)
@@ -34,7 +34,7 @@ def test_nearest_repeats_and_its_gradient_sums(scale, pieces, dtype):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_nails_stand_in_the_upper_left_corners(scale, dtype):
+def test_nails_stand_in_the_upper_left_corners(scale, form, dtype):
     x = numbers(2, 3, 4, 2, dtype=dtype)
     sh, sw = naive.both(scale)
     expected = np.zeros((2, 3 * sh, 4 * sw, 2))
@@ -47,7 +47,7 @@ def test_nails_stand_in_the_upper_left_corners(scale, dtype):
     assert_close(bed_of_nails_backward(dy, scale), dy[:, ::sh, ::sw], dtype)
 
 
-def test_gradients_of_nails_are_no_view_of_their_input():
+def test_gradients_of_nails_are_no_view_of_their_input(form):
     dy = numbers(1, 4, 4, 1)
     bed_of_nails_backward(dy, 2)[...] = 0
     upsample_nearest_backward(dy, 2)[...] = 0
@@ -82,7 +82,7 @@ def test_every_new_pixel_is_a_mean_of_at_most_two_old_ones(size, new):
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
-def test_the_bilinear_deconvolution_is_the_dense_one_with_a_bilinear_kernel(factor, dtype):
+def test_the_bilinear_deconvolution_is_the_dense_one_with_a_bilinear_kernel(factor, form, dtype):
     x = numbers(2, 4, 3, 2, dtype=dtype)
     weight = bilinear(np.random.default_rng(), (2 * factor, 2 * factor, 2, 2)).astype(dtype)
     y = bilinear_transpose(x, factor)
@@ -94,6 +94,6 @@ def test_the_bilinear_deconvolution_is_the_dense_one_with_a_bilinear_kernel(fact
 
 
 @pytest.mark.parametrize("function", [upsample_nearest, bed_of_nails])
-def test_a_scale_must_be_at_least_one(function):
+def test_a_scale_must_be_at_least_one(function, form):
     with pytest.raises(ValueError, match="scale is 0; expected an integer or a pair of integers, each at least 1"):
         function(np.zeros((1, 2, 2, 1)), 0)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.ops.shape import (
     add,
     concatenate,
@@ -10,37 +9,11 @@ from scratchnet.ops.shape import (
     crop2d_backward,
     pad2d,
     pad2d_backward,
-    row_of,
 )
 from tests.compare import assert_close, numbers
 
 
-@pytest.mark.parametrize("c", [1, 3, 16])
-def test_pixels_are_copied_between_any_strides(dtype, c):
-    x, y = numbers(2, 6, 8, c, dtype=dtype), np.zeros((2, 4, 3, 4, c), dtype)
-    by_column = x.reshape(2, 6, 2, 4, c).transpose(0, 3, 1, 2, 4)
-    copy_pixels(by_column[:, :, ::2], y[..., 1:3, :])
-    np.testing.assert_array_equal(y[..., 1:3, :], by_column[:, :, ::2])
-    assert not y[..., 0, :].any()
-    assert not y[..., 3, :].any()
-
-
-def test_channels_that_do_not_lie_together_are_copied_too():
-    x, y = numbers(2, 3, 4, 6), np.zeros((2, 3, 4, 3))
-    copy_pixels(x[..., ::2], y)
-    np.testing.assert_array_equal(y, x[..., ::2])
-    copy_pixels(y, x[..., 1::2])
-    np.testing.assert_array_equal(x[..., 1::2], y)
-    planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
-    copy_pixels(planes[..., :3], y)
-    np.testing.assert_array_equal(y, x[..., :3])
-
-
-def test_rows_of_a_pixel():
-    np.testing.assert_array_equal(row_of(np.array([1.0, 2.0]), 3), [1, 2, 1, 2, 1, 2])
-
-
-def test_crop_and_its_gradient(dtype):
+def test_crop_and_its_gradient(form, dtype):
     x = numbers(2, 6, 7, 3, dtype=dtype)
     y = crop2d(x, (1, 2), (3, 4))
     assert_close(y, x[:, 1:4, 2:6], dtype)
@@ -50,7 +23,7 @@ def test_crop_and_its_gradient(dtype):
     assert_close(dx, expected, dtype)
 
 
-def test_crop_of_everything_is_allowed_and_one_more_is_not():
+def test_crop_of_everything_is_allowed_and_one_more_is_not(form):
     x = numbers(1, 4, 5, 1)
     np.testing.assert_array_equal(crop2d(x, 0, (4, 5)), x)
     with pytest.raises(ValueError, match=r"crop2d: 4×5 at \(0, 1\) does not fit into a map of 4×5"):
@@ -59,7 +32,7 @@ def test_crop_of_everything_is_allowed_and_one_more_is_not():
         crop2d(x, -1, (2, 2))
 
 
-def test_pad_and_its_gradient(dtype):
+def test_pad_and_its_gradient(form, dtype):
     x = numbers(2, 3, 4, 2, dtype=dtype)
     y = pad2d(x, (1, 2))
     assert_close(y, np.pad(x, ((0, 0), (1, 1), (2, 2), (0, 0))), dtype)
@@ -67,7 +40,7 @@ def test_pad_and_its_gradient(dtype):
     np.testing.assert_array_equal(pad2d_backward(pad2d(x, 0), 0), x)
 
 
-def test_concatenate_and_its_gradient(dtype):
+def test_concatenate_and_its_gradient(form, dtype):
     maps = [numbers(2, 3, 4, c, seed=c, dtype=dtype) for c in (1, 3, 2)]
     y = concatenate(*maps)
     assert y.shape == (2, 3, 4, 6)
@@ -76,13 +49,13 @@ def test_concatenate_and_its_gradient(dtype):
         np.testing.assert_array_equal(piece, m)
 
 
-def test_add_sums_and_leaves_its_arguments_alone():
+def test_add_sums_and_leaves_its_arguments_alone(form):
     a, b, c = (numbers(1, 2, 2, 2, seed=i) for i in range(3))
     np.testing.assert_allclose(add(a, b, c), a + b + c)
     np.testing.assert_array_equal(a, numbers(1, 2, 2, 2, seed=0))
 
 
-def test_maps_that_do_not_fit_are_named():
+def test_maps_that_do_not_fit_are_named(form):
     a, b = np.zeros((1, 4, 4, 2)), np.zeros((1, 5, 4, 2))
     with pytest.raises(ValueError, match=r"must agree in \(n, h, w\), got \(1, 4, 4, 2\), \(1, 5, 4, 2\)"):
         concatenate(a, b)

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.ops.pooling import Switches, max_pool2d, max_unpool2d
+from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 from scratchnet.ops.switch_packing import pack_switches, packed_bytes, unpack_switches
+from scratchnet.ops.switches import Switches
 from tests.compare import distinct
 
 

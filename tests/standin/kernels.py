@@ -2,6 +2,7 @@
 
 import types
 
+from scratchnet.engine import dispatch
 from scratchnet.engine.cuda import compiled
 from tests.engine.cuda import cublas, shim
 from tests.standin.array import launched, unwrap
@@ -27,6 +28,11 @@ def multiply(*args):
     """``cupy.cuda.cublas.gemmStridedBatchedEx``."""
     launched()
     cublas.gemmStridedBatchedEx(*args)
+
+
+def find_no_kernel(device, *names, find=dispatch.find_fast_form):
+    """Find the fast forms of the CPU, and none on a GPU: what ``dispatch.find_fast_form`` is without kernels."""
+    return None if device == "cuda" else find(device, *names)
 
 
 def install(cupy, monkeypatch):

@@ -12,8 +12,8 @@ import numpy as np
 from tests.standin.array import copy_up, launched, made, ndarray, synchronise, unwrap
 
 UFUNCS = """
-abs add bitwise_and divide equal exp greater greater_equal isfinite less log log1p logical_and logical_not logical_or
-logical_xor maximum minimum multiply negative not_equal power right_shift sqrt square subtract tanh
+abs add bitwise_and divide equal exp greater greater_equal isfinite isnan less log log1p logical_and logical_not
+logical_or logical_xor maximum minimum multiply negative not_equal power right_shift sqrt square subtract tanh
 """.split()  # noqa: SIM905 - a list is a line a name
 UFUNC_KEYWORDS = ("out", "dtype", "casting")
 
@@ -33,6 +33,7 @@ FUNCTIONS = {
     "moveaxis": (),
     "ones": ("dtype",),
     "pad": ("mode", "constant_values"),
+    "repeat": ("axis",),
     "stack": ("axis", "out", "dtype", "casting"),
     "sum": ("axis", "dtype", "out", "keepdims"),
     "take_along_axis": ("axis",),

@@ -35,7 +35,7 @@ LARGEST_SETTING = 1 << 20
 
 _MEMORY = frozenset({"saved", "needs_input_grad", "parameters", "buffers", "arguments"})
 _OWN_MEMORY: dict[type[Layer], frozenset[str]] = {
-    Dropout: frozenset({"rng", "_behind", "_before"}),
+    Dropout: frozenset({"stream"}),
     MaxPool2d: frozenset({"switches"}),
     BatchNorm2d: frozenset({"last", "_moved"}),
 }

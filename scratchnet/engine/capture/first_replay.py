@@ -21,6 +21,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.layers.builtin import is_builtin
 from scratchnet.network import Network, Step
 from scratchnet.network.ownership import parts_of
+from scratchnet.utils.random_stream import RandomStream
 
 
 class State:
@@ -50,7 +51,9 @@ class State:
             buffer.value = value
             value[...] = numbers
         for stream, state in self.streams:
-            if isinstance(stream, np.random.Generator):
+            if isinstance(stream, RandomStream):
+                stream.state = state
+            elif isinstance(stream, np.random.Generator):
                 stream.bit_generator.state = state
             elif isinstance(stream, random.Random) or stream is random:
                 stream.setstate(state)
@@ -133,6 +136,8 @@ def _copied(value: Any) -> Any:
 
 def _stream(value: Any) -> Any:
     """Return the state of a random stream, None for anything else."""
+    if isinstance(value, RandomStream):
+        return value.state
     if isinstance(value, np.random.Generator):
         return value.bit_generator.state
     if isinstance(value, np.random.RandomState):

@@ -20,10 +20,9 @@ from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
-from scratchnet.engine.memory_layout import copy_pixels
+from scratchnet.engine.memory_layout import copy_pixels, row_of
 from scratchnet.engine.modes import is_textbook
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
-from scratchnet.ops.shape import row_of
 
 SCRATCH_BYTES = 1 << 20
 """Size of the block of columns that is held at one time; it fits a core's share of the cache."""

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.engine.cpu.activation import keep_positive
 from scratchnet.engine.cpu.channel_sums import sum_rows, sum_rows_exactly, sums_over_rows
 from scratchnet.engine.cpu.chunks import parallel_rows
+from scratchnet.engine.cpu.selection import keep_where_positive
 from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.ops.activation import keep_positive
+from scratchnet.engine.memory_layout import row_of
 from scratchnet.ops.normalized import Normalized
-from scratchnet.ops.selection import keep_where_positive
-from scratchnet.ops.shape import row_of
 
 SAMPLE = 13
 """One row in this many is read for a first estimate of the mean."""

@@ -18,9 +18,8 @@ from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.cpu.blocks import Block
 from scratchnet.engine.cpu.threads import parallel_for, thread_count
 from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.engine.memory_layout import copy_pixels
+from scratchnet.engine.memory_layout import copy_pixels, row_of
 from scratchnet.ops.geometry import Pair, tap
-from scratchnet.ops.shape import row_of
 
 ALL = slice(None)
 

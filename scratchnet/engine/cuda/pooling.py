@@ -3,8 +3,9 @@
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
 from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.engine.pooling_outputs import empty_outputs
 from scratchnet.ops.geometry import Pair
-from scratchnet.ops.pooling import Switches, check_shape, prepare
+from scratchnet.ops.switches import Switches
 
 
 def max_pool2d(
@@ -16,14 +17,13 @@ def max_pool2d(
 ) -> tuple[Array, Switches]:
     """Keep the maximum of every window and remember where it was."""
     (x,) = contiguous(x)
-    y, switches = prepare(x, kernel, stride, padding, ceil_mode)
+    y, switches = empty_outputs(x, kernel, stride, padding, ceil_mode)
     _launch("max_pool", y, switches, x, y, switches.index)
     return y, switches
 
 
 def max_unpool2d(x: Array, switches: Switches) -> Array:
     """Put every value where its switch says, zeros elsewhere, sums where several windows chose one pixel."""
-    check_shape(x, switches)
     x, index = contiguous(x, switches.index)
     y = pooled_empty(x, (len(x), *switches.size, x.shape[3]))
     _launch("max_unpool", y, switches, x, index, y)

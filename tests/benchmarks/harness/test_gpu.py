@@ -26,6 +26,7 @@ from scratchnet.engine.cuda.conv_algorithm import Algorithm
 from scratchnet.engine.modes import matrix_precision, matrix_precision_in_use
 from tests.engine.cuda import shim
 from tests.standin import kernels
+from tests.standin.kernels import find_no_kernel
 from tests.standin.module import cupy as standin
 
 CASE = network_case("squares", (16, 16), 2, options={"width": 4})
@@ -57,7 +58,7 @@ def device(monkeypatch):
     monkeypatch.setattr(standin.cuda.runtime, "getDeviceProperties", lambda i: properties, raising=False)
     monkeypatch.setattr(standin.cuda.runtime, "runtimeGetVersion", lambda: 13000, raising=False)
     monkeypatch.setattr(standin, "get_default_memory_pool", lambda: pool, raising=False)
-    monkeypatch.setattr(dispatch, "find_fast_form", lambda device, module, name: None)
+    monkeypatch.setattr(dispatch, "find_fast_form", find_no_kernel)
     monkeypatch.setitem(sys.modules, "cupy", standin)
 
 

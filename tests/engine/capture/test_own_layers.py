@@ -327,7 +327,7 @@ def steps_of(make, passes, count, seeds, training=True, same_dy=False):
                 net.zero_grad()
         found += [b.value.copy() for b in net.state().values()]
         found.append(np.random.random(2))
-    found.append(net.steps[3].layer.rng.random(3))
+    found.append(net.steps[3].layer.stream.rng.random(3))
     return found, net, runner
 
 

@@ -46,10 +46,3 @@ def keep_where_equal(values: Array, index: Array, number: int | Array, mask: Arr
     xp, ones = get_array_module(values), as_integers(mask)
     xp.equal(index, number, out=ones, casting="unsafe")
     xp.multiply(ones, as_integers(values), out=as_integers(out))
-
-
-def keep_where(values: Array, chosen: Array) -> Array:
-    """Return ``values`` where ``chosen`` and zeros elsewhere; ``chosen`` may be smaller if it broadcasts."""
-    bits = as_integers(values)
-    kept: Array = (bits * chosen.astype(bits.dtype)).view(values.dtype)
-    return kept
