@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "write a trained network as an ONNX file",
     "models": "list the models, or print one model's table",
     "gradcheck": "compare every gradient with numerical differences",
+    "exercise": "exercises of the lessons, with stubs and a referee that explains mistakes",
     "bench": "measure time and memory, beside PyTorch where it is installed",
     "data": "make, check or weigh a data set",
     "completion": "print a script for the completion of the shell (bash, zsh, fish)",
