@@ -20,7 +20,7 @@ from scratchnet.config import read_settings
 from scratchnet.data import available_splits
 from scratchnet.engine.device import computing
 from scratchnet.inference import Segmenter, evaluate
-from scratchnet.training.run import BEST, LAST
+from scratchnet.training.run_folder import BEST, LAST
 
 PAPER = {"accuracy": 0.827, "mean_accuracy": 0.620, "mean_iou": 0.477}
 """Badrinarayanan, Kendall, Cipolla 2015, table 1: SegNet-Basic with median frequency balancing."""
@@ -60,7 +60,7 @@ def main():
         if "test" in available_splits(settings.data.data, "camvid"):
             split = "test"
             test = open_splits(replace(settings.data, val_split="test"), settings.training.seed)[1]
-            found = evaluate(Segmenter(run.network, run.recipe.preprocessing), test)
+            found = evaluate(Segmenter(run.network, run.spec.preprocessing), test)
     metrics = found.metrics
     ours = {"accuracy": metrics.accuracy, "mean_accuracy": metrics.mean_accuracy, "mean_iou": metrics.mean_iou}
     write(out, {"split": split, "log": run.state.rows, "found": ours, "paper": PAPER, "checkpoint": str(out / BEST)})

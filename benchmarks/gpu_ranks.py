@@ -25,7 +25,8 @@ from scratchnet.training import SGD
 from scratchnet.training.accumulation import Part, gradient
 from scratchnet.training.distributed.mpi import processes
 from scratchnet.training.distributed.nccl import between_gpus
-from scratchnet.training.distributed.process_group import SingleProcess, share_batches, sum_gradients
+from scratchnet.training.distributed.process_group import SingleProcess
+from scratchnet.training.distributed.sharing import share_batches, sum_gradients
 
 
 class Training:

@@ -31,7 +31,8 @@ from scratchnet.models import build
 from scratchnet.training import Adam
 from scratchnet.training.accumulation import Part, gradient
 from scratchnet.training.distributed.mpi import processes
-from scratchnet.training.distributed.process_group import SingleProcess, share_batches
+from scratchnet.training.distributed.process_group import SingleProcess
+from scratchnet.training.distributed.sharing import share_batches
 
 
 class Counting:

@@ -8,6 +8,7 @@ from scratchnet.config import TrainingSettings
 from scratchnet.data import Augmentation, Preprocessing, write_image, write_mask
 from scratchnet.losses import PixelLoss
 from scratchnet.training import ModelSpec
+from scratchnet.training.batches import TrainingData
 from scratchnet.training.run import TrainingRun
 
 BLOODCELL = {"width": 0.1}
@@ -84,13 +85,10 @@ def run(
         folder,
         made,
         TrainingSettings(**settings),
-        augmentation or Augmentation(),
-        train or source(),
-        val or source(2, first=100),
+        TrainingData(train or source(), val or source(2, first=100), augmentation or Augmentation(), border_weights),
         PixelLoss(len(made.classes), ignore_index=ignore_index),
-        resume,
-        border_weights,
-        ranks,
+        resume=resume,
+        ranks=ranks,
     )
 
 
@@ -124,4 +122,4 @@ def files(folder):
 
 def rows(made):
     """The log without the column that the clock decides."""
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in made.state.rows]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in made.progress.rows]

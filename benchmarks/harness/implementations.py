@@ -53,7 +53,7 @@ def initialized_network(case: NetworkCase, dtype: Any = np.float32) -> Network:
 
 
 class ScratchnetStep:
-    """scratchnet's training step, as in :mod:`scratchnet.training.trainer`."""
+    """scratchnet's training step, as in :mod:`scratchnet.training.loop`."""
 
     def __init__(self, network: Network, batch: Batch, classes: int, optimizer: OptimizerName) -> None:
         self.network, self.batch, self.loss = network.train(), batch, PixelLoss(classes)

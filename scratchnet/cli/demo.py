@@ -16,7 +16,7 @@ from scratchnet.data import open_dataset, write_generated, write_image, write_ma
 from scratchnet.engine.device import DeviceName, array_module
 from scratchnet.inference import Segmenter
 from scratchnet.training.checkpoints import load_checkpoint
-from scratchnet.training.run import BEST
+from scratchnet.training.run_folder import BEST
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.signatures import signature
@@ -89,7 +89,7 @@ def _write_pictures(out: Path) -> None:
     from scratchnet.visualization.saving import save_animation
 
     checkpoint = load_checkpoint(out / BEST)
-    segmenter = Segmenter(checkpoint.network, checkpoint.recipe.preprocessing)
+    segmenter = Segmenter(checkpoint.network, checkpoint.spec.preprocessing)
     val = open_dataset(out / "data", split="val")
     rows = []
     for index in range(min(16, len(val))):
@@ -102,7 +102,7 @@ def _write_pictures(out: Path) -> None:
         examples_figure(rows[:4]).savefig(file, format="png", dpi=100, metadata={"Description": signature("picture")})
     # for the journey: something large, away from the edge
     _, image, _, mask = max(rows, key=lambda row: int((row[3] > 0).sum()) - 9 * int((_edge(row[3]) > 0).sum()))
-    prepared = checkpoint.recipe.preprocessing.apply(image[None])
+    prepared = checkpoint.spec.preprocessing.apply(image[None])
     with atomic_write(out / "journey.gif", "animation") as file:
         save_animation(file, journey_frames(checkpoint.network, image, prepared, mask), seconds=0.9)
 

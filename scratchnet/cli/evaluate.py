@@ -84,7 +84,7 @@ def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
     )
     picture = out.with_name("confusion.png" if out.name == "metrics.json" else f"{out.stem}-confusion.png")
     write_confusion(picture, found, images.classes)
-    say(f"{checkpoint.recipe.model} on {len(images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
+    say(f"{checkpoint.spec.model} on {len(images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
     say(results_text(found, rivals, images.classes))
     if lowest:  # an image that is ignored as a whole has no score
         say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
@@ -104,10 +104,10 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
             )
     rivals = baselines(first.train, first.images)
     out = _target(arguments, Path("comparison"))
-    rows = [{"checkpoint": m.path, "model": m.checkpoint.recipe.model, **m.found.to_dict()} for m in measured]
+    rows = [{"checkpoint": m.path, "model": m.checkpoint.spec.model, **m.found.to_dict()} for m in measured]
     write_comparison(out, rows, rivals, _about(arguments))
     say(f"{len(first.images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
-    say(comparison_text([(m.path, m.checkpoint.recipe.model, m.found) for m in measured], rivals))
+    say(comparison_text([(m.path, m.checkpoint.spec.model, m.found) for m in measured], rivals))
     say(f"wrote {out}")
     return 0
 
@@ -116,10 +116,10 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     """Load a checkpoint and evaluate it."""
     checkpoint = load_checkpoint(path)
     train, images = _open(arguments, checkpoint, path)
-    if images.classes != checkpoint.recipe.classes:
+    if images.classes != checkpoint.spec.classes:
         raise UserError(
             f"{arguments.data}: has the classes {', '.join(images.classes)}, but {path} was trained on "
-            f"{', '.join(checkpoint.recipe.classes)}"
+            f"{', '.join(checkpoint.spec.classes)}"
         )
     predictor = arguments.predictor(checkpoint)
     counter = DetailCounter(
@@ -183,8 +183,8 @@ def _about(arguments: EvaluateArguments) -> dict[str, Any]:
 
 def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tuple[Dataset | None, Dataset]:
     """Open the images to measure, and those of the training split for the threshold baseline if there are any."""
-    recipe = checkpoint.recipe
-    stored = recipe.settings.get("data", {})  # {} in a checkpoint that the library wrote
+    spec = checkpoint.spec
+    stored = spec.settings.get("data", {})  # {} in a checkpoint that the library wrote
     known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
     try:
         settings = replace(DataSettings(**known), data=arguments.data)
@@ -196,7 +196,7 @@ def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tu
     if arguments.mask_format is not None and arguments.mask_threshold is None:
         settings = replace(settings, mask_threshold=None)
     named = find_class_file(Path(arguments.data)) is not None
-    settings = replace(settings, classes=None if named else len(recipe.classes))
+    settings = replace(settings, classes=None if named else len(spec.classes))
     check_data_settings(settings)
     splits, train = available_splits(arguments.data, settings.layout), None
     if splits:
@@ -204,8 +204,8 @@ def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tu
         images = open_split(settings, None if arguments.split == "all" else arguments.split)
     else:
         images = open_split(settings, None if arguments.split in ("all", "val") else arguments.split)
-        held_out = set(recipe.data.get("held_out", ()))
+        held_out = set(spec.data.get("held_out", ()))
         if arguments.split == "val" and held_out and held_out <= set(images.names):
             train = replace(images, samples=tuple(s for s in images.samples if s.name not in held_out))
             images = replace(images, samples=tuple(s for s in images.samples if s.name in held_out))
-    return train, images if named else replace(images, classes=recipe.classes)
+    return train, images if named else replace(images, classes=spec.classes)

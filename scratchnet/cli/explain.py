@@ -56,19 +56,19 @@ def main(words: Sequence[str]) -> int:
     check_writable(arguments.out, PAGE)
     size = arguments.size
     checkpoint = load_checkpoint(arguments.checkpoint)
-    recipe = checkpoint.recipe
-    wanted = _class(arguments.class_, recipe.classes)
-    image = read_image(arguments.image, recipe.preprocessing.range)
+    spec = checkpoint.spec
+    wanted = _class(arguments.class_, spec.classes)
+    image = read_image(arguments.image, spec.preprocessing.range)
     from scratchnet.visualization.explorer import content, explorer_page, prepare
 
-    segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn_statistics), recipe.preprocessing)
+    segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn_statistics), spec.preprocessing)
     try:
         view = prepare(segmenter, image, size, arguments.at)
-        found = content(segmenter.network, view, recipe.classes, arguments.maps, wanted)
+        found = content(segmenter.network, view, spec.classes, arguments.maps, wanted)
     except (UserError, ValueError) as error:
         raise UserError(f"{arguments.image}: {error}") from error
     notes = view.notes()
-    title = f"{Path(arguments.image).name} through {recipe.model}"
+    title = f"{Path(arguments.image).name} through {spec.model}"
     with atomic_write(arguments.out, PAGE) as file:
         file.write(explorer_page(title, notes, found, PAGE).encode("utf-8"))
     for note in notes:

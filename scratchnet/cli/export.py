@@ -54,15 +54,15 @@ def main(words: Sequence[str]) -> int:
     check_that_onnx_is_installed()
     check_writable(arguments.file, ONNX)
     checkpoint = load_checkpoint(arguments.checkpoint)
-    network, recipe = checkpoint.network, checkpoint.recipe
+    network, spec = checkpoint.network, checkpoint.spec
     network.use_statistics(arguments.bn_statistics)
     wanted = arguments.size
     size = wanted or network.fixed_size or CHECKED
     try:
-        exported = export_onnx(network, recipe.preprocessing, recipe.classes, recipe.model, size, wanted is not None)
-        found = _compare(exported, network, recipe, size) if onnxruntime_version() else None
+        exported = export_onnx(network, spec.preprocessing, spec.classes, spec.model, size, wanted is not None)
+        found = _compare(exported, network, spec, size) if onnxruntime_version() else None
     except ValueError as error:
-        raise UserError(f"model '{recipe.model}', images of {size[0]}×{size[1]}: {error}") from error
+        raise UserError(f"model '{spec.model}', images of {size[0]}×{size[1]}: {error}") from error
     if found is not None and not found.agrees:
         say(_differences(found))
         say(f"{arguments.file} was not written: it would not do what the network does (differences above {LIMIT:g})")
@@ -72,7 +72,7 @@ def main(words: Sequence[str]) -> int:
     for word, ports in (("input", exported.inputs), ("output", exported.outputs)):
         for port in ports:
             say(f"{word:<6}  {port.name:<13}  ({', '.join(map(str, port.shape))}) {np.dtype(port.dtype)}")
-    say(f"\n{exported.model.doc_string}\nclasses: {', '.join(recipe.classes)}\n")
+    say(f"\n{exported.model.doc_string}\nclasses: {', '.join(spec.classes)}\n")
     if found is None:
         say('not checked: onnxruntime is not installed (in scratchnet\'s clone: pip install -e ".[onnx]")')
     else:
@@ -81,10 +81,10 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _compare(exported: Exported, network: Network, recipe: ModelSpec, size: tuple[int, int]) -> Comparison:
+def _compare(exported: Exported, network: Network, spec: ModelSpec, size: tuple[int, int]) -> Comparison:
     """Compare the file with the network on two random images."""
     images = generator(0, "export").integers(0, 256, (2, *size, 3), np.uint8)
-    return compare(exported, network, recipe.preprocessing, images)
+    return compare(exported, network, spec.preprocessing, images)
 
 
 def _differences(found: Comparison) -> str:

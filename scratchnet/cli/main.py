@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from scratchnet import __version__
 from scratchnet.engine.memory.system import keep_freed_memory
 from scratchnet.utils.errors import UserError, explain
+from scratchnet.utils.options import named_as_flags
 from scratchnet.utils.process_limits import keep_blas_within_limits
 from scratchnet.utils.signatures import overwriting
 from scratchnet.utils.spelling import closest_name
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, 1 if a check failed, 2 after an error of the user's, 130 after Ctrl-C, 141 when the reader of a pipe left.
     """
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    with lasting_output() as files:
+    with lasting_output() as files, named_as_flags():
         try:
             return exit_code(_main(words), files)
         except SystemExit:  # after a command's --help

@@ -89,10 +89,10 @@ class PredictionArguments:
             found = first
         else:
             other = load_checkpoint(self.ensemble)
-            if other.recipe.classes != checkpoint.recipe.classes:
+            if other.spec.classes != checkpoint.spec.classes:
                 raise UserError(
-                    f"{self.ensemble}: was trained on the classes {', '.join(other.recipe.classes)}, but the first "
-                    f"checkpoint on {', '.join(checkpoint.recipe.classes)}; an ensemble needs the same ones"
+                    f"{self.ensemble}: was trained on the classes {', '.join(other.spec.classes)}, but the first "
+                    f"checkpoint on {', '.join(checkpoint.spec.classes)}; an ensemble needs the same ones"
                 )
             found = Ensemble(first, self._whole(other), self.ensemble_rule or "mean")
         if self.crf:
@@ -121,7 +121,7 @@ class PredictionArguments:
 
     def _whole(self, checkpoint: Checkpoint) -> Scorer:
         """Return a predictor that sees whole images, or tiles of them."""
-        preprocessing = checkpoint.recipe.preprocessing
+        preprocessing = checkpoint.spec.preprocessing
         network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn_statistics)
         segmenter = Segmenter(network, preprocessing, self.tile, self.overlap, self.flip)
         if self.scales == (1.0,):
@@ -129,16 +129,16 @@ class PredictionArguments:
         if preprocessing.resize is not None:
             h, w = preprocessing.resize
             raise UserError(
-                f"--scales: {checkpoint.recipe.model} brings every image to {pixels(h, w)}; leave --scales out"
+                f"--scales: {checkpoint.spec.model} brings every image to {pixels(h, w)}; leave --scales out"
             )
         return MultiScale(segmenter, self.scales)
 
     def _boxed(self, checkpoint: Checkpoint) -> Scorer:
         """Return a predictor that sees boxes."""
         network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn_statistics)
-        segmenter = Segmenter(network, checkpoint.recipe.preprocessing, flip=self.flip)
+        segmenter = Segmenter(network, checkpoint.spec.preprocessing, flip=self.flip)
         limit = 50 if self.max_proposals is None else self.max_proposals
-        side = self.box_size or _side_in_training(checkpoint.recipe.settings)
+        side = self.box_size or _side_in_training(checkpoint.spec.settings)
         return ProposalSegmenter(segmenter, self._boxes(limit), self.aggregate or "max", side, limit)
 
     def _boxes(self, limit: int) -> Proposals:

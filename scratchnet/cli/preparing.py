@@ -11,9 +11,11 @@ from scratchnet.data import CAMVID_WEIGHTS, BorderWeights, Dataset, SampleSource
 from scratchnet.interop.vgg16 import read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
+from scratchnet.training.batches import TrainingData
 from scratchnet.training.contents import ModelSpec
 from scratchnet.training.distributed.process_group import ProcessGroup
-from scratchnet.training.run import LAST, TrainingRun
+from scratchnet.training.run import TrainingRun
+from scratchnet.training.run_folder import LAST
 from scratchnet.training.setup import freeze
 from scratchnet.training.warm_start import load_matching_parameters
 from scratchnet.utils.errors import UserError
@@ -59,9 +61,10 @@ def prepare_run(
     about: dict[str, Any] = {"held_out": list(files[1].names)}
     if files[0].colours is not None:
         about["colours"] = [list(colour) for colour in files[0].colours]
-    recipe = ModelSpec(model, options, classes, preprocessing, about, asdict(settings))
+    spec = ModelSpec(model, options, classes, preprocessing, about, asdict(settings))
     loss, border = _loss(settings, views[0])
-    run = TrainingRun(Path(settings.out), recipe, t, settings.augmentation, *views, loss, resume, border, ranks)
+    data = TrainingData(*views, settings.augmentation, border)
+    run = TrainingRun(Path(settings.out), spec, t, data, loss, resume=resume, ranks=ranks)
     if start is not None:
         start.apply(run.network)
         say(

@@ -61,12 +61,12 @@ def _segment(arguments: SegmentArguments) -> int:
     predictor = arguments.predictor(checkpoint)
     out, paths = Path(arguments.out), _find(arguments.images)
     _check_outputs(paths, out)
-    preprocessing = checkpoint.recipe.preprocessing
+    preprocessing = checkpoint.spec.preprocessing
     try:
-        palette = palette_with(checkpoint.recipe.data.get("colours"))
+        palette = palette_with(checkpoint.spec.data.get("colours"))
     except ValueError as error:
         raise UserError(f"{arguments.checkpoint}: {error}; train again") from error
-    names = checkpoint.recipe.classes
+    names = checkpoint.spec.classes
     _check_images(paths, predictor, preprocessing.range, len(names))
     overlays = 0
     for path in progress(paths, "segmenting"):

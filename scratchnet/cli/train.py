@@ -18,7 +18,8 @@ from scratchnet.training.checkpoints import stored_settings
 from scratchnet.training.distributed.mpi import processes
 from scratchnet.training.distributed.nccl import between_gpus
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
-from scratchnet.training.run import BEST, CHECKPOINT, LAST, LOG, TrainingRun
+from scratchnet.training.run import TrainingRun
+from scratchnet.training.run_folder import BEST, CHECKPOINT, LAST, LOG
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import alone_in, atomic_write, check_writable
 from scratchnet.utils.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
@@ -197,12 +198,12 @@ def _fit(
         f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(views[0])} training and "
         f"{len(views[1])} validation {shown}; classes {', '.join(val_set.classes)}"
     )
-    if resume and run.state.epoch:
-        say(f"resuming after epoch {run.state.epoch}")
+    if resume and run.progress.epoch:
+        say(f"resuming after epoch {run.progress.epoch}")
     for row in run.fit():
         foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
         say(
-            f"epoch {row['epoch']:3d}/{run.total_epochs}  loss {row['train_loss']:.4f}  "
+            f"epoch {row['epoch']:3d}/{run.progress.total_epochs}  loss {row['train_loss']:.4f}  "
             f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  mean IoU {row['val_mean_iou']:.4f}"
             f"{foreground}  {row['seconds']:.1f} s"
         )
@@ -215,15 +216,15 @@ def _fit(
     )
     write_run_report(
         folder / "report.html",
-        Segmenter(run.network, run.recipe.preprocessing),
+        Segmenter(run.network, run.spec.preprocessing),
         views[1],
         found,
         rivals,
-        run.state.rows,
+        run.progress.rows,
         asdict(settings),
         title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}",
     )
-    say(f"\nbest epoch {run.state.best_epoch}, validation {shown}:\n")
+    say(f"\nbest epoch {run.progress.best_epoch}, validation {shown}:\n")
     say(results_text(found, rivals, val_set.classes))
     say(f"\nwrote {folder / BEST}, {folder / 'metrics.json'} and {folder / 'report.html'}")
     return found

@@ -1,23 +1,23 @@
 """Recomputing batch norm's statistics over a data set.
 
-The running averages of a training are averages over past batches, seen by past weights; after a short training, or
-one with a batch of a single image, they fit the final weights badly, and the network fails at test time although it
+The running averages of a training are averages over past batches, computed with past weights. After a short training,
+or one with batches of a single image, they fit the final weights badly, and the network fails at test time although it
 did well in training. SegNet's authors therefore run the finished network over the training set once more and average
-the means and variances of all batches (the released ``compute_bn_statistics``).
+the means and variances of all batches (``compute_bn_statistics`` in their release).
 
-A mean over batches drawn at random does not get much better after a few hundred of them, and a set of boxes may have
-hundreds of thousands: DeconvNet's second stage sees each of its boxes about once in the whole training. So a run takes
-:data:`ENOUGH` batches, or one pass over the set where that is less.
+A mean over random batches hardly improves after a few hundred of them, and a set of boxes may have hundreds of
+thousands: DeconvNet's second stage sees each of its boxes about once in the whole training. A run therefore uses at
+most :data:`MAX_BATCHES` batches, or one pass over the set if that is less.
 """
 
 from collections.abc import Iterable
 
 from scratchnet.arrays import Array, get_array_module, to_device_of
 from scratchnet.network import Network
-from scratchnet.training.distributed.process_group import forward_without_images
+from scratchnet.training.distributed.sharing import forward_without_images
 
-ENOUGH = 256
-"""Batches that a run averages over at most."""
+MAX_BATCHES = 256
+"""Maximum number of batches that a run averages over."""
 
 
 def recalibrate(network: Network, batches: Iterable[Array]) -> int:
@@ -28,27 +28,27 @@ def recalibrate(network: Network, batches: Iterable[Array]) -> int:
     network : Network
         Left in evaluation mode, with running statistics in use.
     batches : iterable of (n, h, w, c)
-        Preprocessed images, batched as in training; without images where other processes have all of a batch.
+        Preprocessed images, batched as in training; n is 0 if other processes have all images of a batch.
 
     Returns
     -------
     int
-        How many batches were averaged.
+        Number of batches averaged.
     """
     layers = {name: norm for name, norm in network.eval().batch_norms().items() if not norm.frozen}
     for layer in layers.values():
         layer.statistics = "batch"
-    there = network.flat().values
-    xp = get_array_module(there)
+    like = network.flat().values
+    xp = get_array_module(like)
     totals = {name: [xp.zeros(layer.channels), xp.zeros(layer.channels)] for name, layer in layers.items()}
     count = 0
     for x in batches:
         if len(x):
-            network.forward(to_device_of(there, x), keep=False)
-        else:  # other processes have all of this batch
+            network.forward(to_device_of(like, x), keep=False)
+        else:  # other processes have all images of this batch
             forward_without_images(network)
         for name, layer in layers.items():
-            assert layer.last is not None  # it has just run
+            assert layer.last is not None  # set by the forward pass
             totals[name][0] += layer.last[0]
             totals[name][1] += layer.last[1]
         count += 1

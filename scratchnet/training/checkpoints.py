@@ -57,18 +57,18 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None =
     UserError
         When the file cannot be written; an older file of that name is then unharmed.
     """
-    recipe = checkpoint.recipe
+    spec = checkpoint.spec
     about = {
-        "model": recipe.model,
-        "options": recipe.options,
-        "classes": recipe.classes,
-        "preprocessing": recipe.preprocessing.to_dict(),
-        "data": recipe.data,
-        "settings": recipe.settings,
+        "model": spec.model,
+        "options": spec.options,
+        "classes": spec.classes,
+        "preprocessing": spec.preprocessing.to_dict(),
+        "data": spec.data,
+        "settings": spec.settings,
         "progress": checkpoint.progress,
         "network": _description(checkpoint),
     }
-    _write(path, checkpoint.network, about, checkpoint.memory, kind)
+    _write(path, checkpoint.network, about, checkpoint.optimizer_state, kind)
 
 
 def save_network(
@@ -103,11 +103,11 @@ def save_network(
 
 
 def _description(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """Return the description of a network that its recipe does not build; None where it does."""
+    """Return the description of a network that its spec does not build; None where it does."""
     description = describe(checkpoint.network)
-    if checkpoint.recipe.model in MODELS:
+    if checkpoint.spec.model in MODELS:
         with suppress(UserError, TypeError):
-            if describe(checkpoint.recipe.build()) == description | {"activation_checkpointing": False}:
+            if describe(checkpoint.spec.build()) == description | {"activation_checkpointing": False}:
                 return None
     return description
 
@@ -116,7 +116,7 @@ def _write(
     path: Path | str,
     network: Network,
     about: dict[str, Any],
-    memory: Mapping[str, Array],
+    optimizer_state: Mapping[str, Array],
     kind: str | None = None,
 ) -> None:
     header = {
@@ -125,7 +125,7 @@ def _write(
         **about,
         "parameters": _table(network),
         "state": {name: list(buffer.value.shape) for name, buffer in network.state().items()},
-        "memory": list(memory),
+        "optimizer_state": list(optimizer_state),
         "frozen": network.frozen(),
         "frozen_statistics": [name for name, norm in network.batch_norms().items() if norm.frozen],
     }
@@ -133,7 +133,7 @@ def _write(
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
         "values": to_host(network.flat().values),
         **{f"state/{name}": to_host(buffer.value) for name, buffer in network.state().items()},
-        **{f"memory/{name}": to_host(array) for name, array in memory.items()},
+        **{f"optimizer_state/{name}": to_host(array) for name, array in optimizer_state.items()},
     }
     with atomic_write(path, kind) as file:
         np.savez(file, allow_pickle=False, **arrays)
@@ -221,7 +221,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def _declared(path: Path, header: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """Return the names of the arrays that a header declares, which must be all that the file holds."""
-    declared = ["values", *(f"state/{name}" for name in header["state"]), *(f"memory/{m}" for m in header["memory"])]
+    declared = [
+        "values",
+        *(f"state/{name}" for name in header["state"]),
+        *(f"optimizer_state/{m}" for m in header["optimizer_state"]),
+    ]
     for problem, found in (
         ("does not hold '{}'", set(declared) - set(names)),
         ("holds '{}', which its header does not name", set(names) - {"header", *declared}),
@@ -257,7 +261,7 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Seq
         raise ValueError("its data settings have another form")
     if not all(isinstance(name, str) for name in header["classes"]) or len(header["classes"]) < 2:
         raise ValueError(f"its classes are {header['classes']}")
-    recipe = ModelSpec(
+    spec = ModelSpec(
         header["model"],
         header["options"],
         tuple(header["classes"]),
@@ -265,25 +269,25 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Seq
         header["data"],
         header["settings"],
     )
-    network = _network(header, arrays, layers, recipe)
-    memory = {name: arrays[f"memory/{name}"] for name in header["memory"]}
-    if any(array.shape != network.flat().values.shape for array in memory.values()):
-        raise ValueError("its optimiser's memory is not as long as its parameters")
-    return Checkpoint(recipe, network, header["progress"], memory)
+    network = _network(header, arrays, layers, spec)
+    optimizer_state = {name: arrays[f"optimizer_state/{name}"] for name in header["optimizer_state"]}
+    if any(array.shape != network.flat().values.shape for array in optimizer_state.values()):
+        raise ValueError("its optimiser state is not as long as its parameters")
+    return Checkpoint(spec, network, header["progress"], optimizer_state)
 
 
 def _network(
     header: Mapping[str, Any],
     arrays: Mapping[str, Array],
     layers: Sequence[type[Layer]],
-    recipe: ModelSpec | None = None,
+    spec: ModelSpec | None = None,
 ) -> Network:
     """Build the network that a header describes, or else the model that it names, and fill it."""
     if header.get("network") is not None:
         network, whose = rebuild(header["network"], layers), "the layers that it describes"
     else:
         whose = f"model '{header['model']}' in this version"
-        network = recipe.build() if recipe else build(header["model"], len(header["classes"]), **header["options"])
+        network = spec.build() if spec else build(header["model"], len(header["classes"]), **header["options"])
     values = arrays["values"]
     if header["parameters"] != _table(network) or values.shape != (network.parameter_count(),):
         raise ValueError(f"its parameters are not those of {whose}")

@@ -1,4 +1,4 @@
-"""What a checkpoint holds: a network, how it is built and fed, and where its training stood."""
+"""Contents of a checkpoint: a network, how it is built and fed, and how far its training has come."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,26 +9,26 @@ from scratchnet.models import build
 from scratchnet.network import Network
 
 OWN_MODEL = "network"
-"""What a recipe calls a network of one's own."""
+"""Model name of a network that is not in the registry."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that is needed to build a network and to feed it, besides its numbers.
+    """Everything needed to build a network and to feed it, except its parameter values.
 
     Attributes
     ----------
     model : str
         Name in the registry.
     options : dict
-        Of the model.
+        Options of the model.
     classes : tuple of str
     preprocessing : Preprocessing
     data : dict
         ``held_out``: names of the validation images, so that `scratchnet evaluate` never measures on training images
-        of a folder without lists. ``colours``: of the classes, where the set's class file gives them.
+        of a folder without lists. ``colours``: colours of the classes, if the data set's class file gives them.
     settings : dict
-        Of the training; `scratchnet evaluate` reads masks as ``settings["data"]`` says.
+        Settings of the training; `scratchnet evaluate` reads masks according to ``settings["data"]``.
     """
 
     model: str
@@ -39,26 +39,26 @@ class ModelSpec:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> Network:
-        """Build the network, without memory."""
+        """Return the network, not yet allocated."""
         return build(self.model, len(self.classes), **self.options)
 
 
 @dataclass
 class Checkpoint:
-    """What a file holds.
+    """Contents of a checkpoint file.
 
     Attributes
     ----------
-    recipe : Recipe
+    spec : ModelSpec
     network : Network
-        Allocated, with the file's numbers, in evaluation mode.
+        Allocated, with the file's values, in evaluation mode.
     progress : dict
-        Where the training stood; JSON-ready.
-    memory : dict of str to Array
-        The optimiser's arrays; empty in a file that is only for use.
+        Counters and log of the training; JSON-ready.
+    optimizer_state : dict of str to Array
+        Arrays of the optimiser; empty in a file that is not for resuming.
     """
 
-    recipe: ModelSpec
+    spec: ModelSpec
     network: Network
     progress: dict[str, Any] = field(default_factory=dict)
-    memory: dict[str, Array] = field(default_factory=dict)
+    optimizer_state: dict[str, Array] = field(default_factory=dict)

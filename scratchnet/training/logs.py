@@ -1,4 +1,4 @@
-"""The log of a run: a row an epoch."""
+"""The log of a training: one row an epoch."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ def summary(found: Evaluation) -> dict[str, float]:
 
 
 def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the log, a line an epoch."""
+    """Write rows, at least one, as a CSV file."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()

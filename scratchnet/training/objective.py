@@ -1,4 +1,4 @@
-"""What a training minimises: a :class:`~scratchnet.losses.PixelLoss`, or any function of logits and truth."""
+"""The objective of a training: a :class:`~scratchnet.losses.PixelLoss`, or any function of logits and truth."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ LossFunction: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
 
 
 class Objective(Protocol):
-    """What the training loop needs of a loss; :class:`~scratchnet.losses.PixelLoss` explains each."""
+    """Interface between the training loop and a loss; see :class:`~scratchnet.losses.PixelLoss`."""
 
     @property
     def ignore_index(self) -> int | None:
-        """The label of pixels that do not count."""
+        """The label of ignored pixels."""
 
     def __call__(
         self,
@@ -34,7 +34,7 @@ class Objective(Protocol):
         """Raise a ValueError when a label is out of range."""
 
     def without_images(self, over_ranks: AllReduce, like: Array) -> None:
-        """Take part in the sums over processes for a batch of which this one has no image."""
+        """Take part in the sums over processes for a batch in which this process has no image."""
 
     def shares(
         self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: AllReduce | None = None
@@ -46,15 +46,15 @@ class Objective(Protocol):
 class AnyLoss:
     """A function of logits and truth as an objective.
 
-    It counts as a mean over images: where several batches or processes make one update, each is weighted by its number
-    of images. That is exact for a function that is such a mean, and near it for one that is a mean over pixels.
+    The function is taken as a mean over images: if several batches or processes make one update, each is weighted by
+    its number of images. That is exact for a mean over images, and an approximation for a mean over pixels.
 
     Attributes
     ----------
     function : callable
         (logits, truth) → (loss, gradient).
     ignore_index : int or None
-        The label with which masks are padded where a network needs larger images.
+        The label of the padding that masks get if the network needs larger images.
     """
 
     function: LossFunction
@@ -73,7 +73,7 @@ class AnyLoss:
         Raises
         ------
         TypeError, ValueError
-            When the function returns something else than a number and an array like the logits.
+            When the function does not return a number and an array of the logits' shape.
         """
         found = self.function(logits, target)
         if not (isinstance(found, tuple) and len(found) == 2):
@@ -91,7 +91,7 @@ class AnyLoss:
         """Accept all labels."""
 
     def without_images(self, over_ranks: AllReduce, like: Array) -> None:
-        """Do nothing: there are no sums."""
+        """Do nothing: the function computes no sums over processes."""
 
     def shares(
         self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: AllReduce | None = None

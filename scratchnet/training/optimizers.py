@@ -1,8 +1,9 @@
-"""From gradients to new parameters.
+"""Optimisers: from gradients to new parameters.
 
-Parameters, gradients and the optimiser's own arrays are flat buffers, so an update is a few array operations a kind of
-parameter, done in pieces that stay in the cache. Weight decay pulls on weights alone: a bias or a batch-norm scale
-that shrinks does not make a network simpler. Biases may learn at a rate of their own (Caffe's recipes double it).
+Parameters, gradients and the optimiser's own arrays are flat buffers, so an update is a few array operations for each
+kind of parameter, done in pieces that stay in the cache. Weight decay applies to weights alone: shrinking a bias or a
+batch-norm scale does not make a network simpler. Biases may have a learning rate of their own (Caffe's recipes double
+it).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,20 +19,20 @@ from scratchnet.ops.updates import adam_update, average_update, nesterov_update,
 from scratchnet.utils.validation import flag, number
 
 PIECE = 1 << 18
-"""Numbers that are updated at a time: a megabyte of float32, small enough to stay in the cache."""
+"""Elements that are updated at a time: a megabyte of float32, small enough to stay in the cache."""
 
 
 class Optimizer(Protocol):
-    """What the training loop needs of an optimiser."""
+    """Interface between the training loop and an optimiser."""
 
     names: ClassVar[tuple[str, ...]]
-    """Of the arrays that it remembers from step to step."""
+    """Names of the arrays that it keeps from step to step."""
 
     arrays: dict[str, Array]
-    """Its memory by name, as long as the parameters; a checkpoint holds it."""
+    """Those arrays, each as long as the parameters; stored in checkpoints."""
 
     steps: int
-    """Updates made so far; a checkpoint holds it."""
+    """Number of updates made so far; stored in checkpoints."""
 
     def step(self, buffers: FlatBuffers, rate: float) -> None:
         """Update ``buffers.values`` from ``buffers.grads`` at the learning rate ``rate``."""
@@ -47,11 +48,11 @@ class SGD:
     momentum : float
         μ
     weight_decay : float
-        λ, on weights alone.
+        λ, applied to weights alone.
     bias_lr_multiplier : float
         Factor on the learning rate of biases.
     nesterov : bool
-        Whether to take the gradient that momentum leads to (Sutskever, Martens, Dahl, Hinton 2013, section 2, in
+        Whether to use Nesterov momentum (Sutskever, Martens, Dahl, Hinton 2013, section 2, in
         PyTorch's form): with d = g + λ·w and m ← μ·m + d, w ← w − rate·(d + μ·m). Needs momentum.
     """
 
@@ -72,7 +73,7 @@ class SGD:
     def step(self, buffers: FlatBuffers, rate: float) -> None:
         """Update in place."""
         rate = number(rate, f"{type(self).__name__}: rate", 0)
-        momentum = _memory(self.arrays, self.names[0], buffers.values)
+        momentum = _state(self.arrays, self.names[0], buffers.values)
 
         def update(piece: slice, kind: Kind) -> None:
             w, g, m = buffers.values[piece], buffers.grads[piece], momentum[piece]
@@ -85,11 +86,11 @@ class SGD:
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015, algorithm 1): each number's step is scaled by its own recent gradients.
+    """Adam (Kingma and Ba 2015, algorithm 1): each parameter's step is scaled by its own recent gradients.
 
         m ← β₁·m + (1−β₁)·g      v ← β₂·v + (1−β₂)·g²      w ← w − rate · m̂ / (√v̂ + ε)
 
-    with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) after t updates, and λ·w added to g of weights.
+    with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) after t updates, and λ·w added to the gradient of weights.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ class Adam:
 
     names: ClassVar[tuple[str, ...]] = ("mean", "square")
     decoupled: ClassVar[bool] = False
-    """Whether weights decay by themselves and not through their gradient."""
+    """Whether weight decay is separate from the gradient."""
 
     def __init__(
         self,
@@ -126,7 +127,7 @@ class Adam:
         """Update in place."""
         rate = number(rate, f"{type(self).__name__}: rate", 0)
         self.steps += 1
-        mean, square = (_memory(self.arrays, name, buffers.values) for name in self.names)
+        mean, square = (_state(self.arrays, name, buffers.values) for name in self.names)
         beta1, beta2 = self.betas
         unbias1, unbias2 = 1 - beta1**self.steps, 1 - beta2**self.steps
 
@@ -145,15 +146,15 @@ class Adam:
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, "Decoupled weight decay regularization").
 
-    Weights shrink by themselves, w ← w − rate·λ·w, before Adam's step; their gradient stays as it is, so that every
-    weight decays alike and not the less the larger its gradients are. Parameters as :class:`Adam`.
+    Weights shrink, w ← w − rate·λ·w, before Adam's step, and λ does not enter their gradient. So all weights decay
+    alike; with Adam, weights with larger gradients decay less. Parameters as for :class:`Adam`.
     """
 
     decoupled: ClassVar[bool] = True
 
 
 class WeightAverage:
-    """An exponential moving average of the parameters, which evaluates better than the last of them.
+    """An exponential moving average of the parameters, which often evaluates better than the last ones.
 
         a ← a + (1 − d)·(w − a),        d = min(decay, (1 + t) / (10 + t)) after t updates
 
@@ -163,24 +164,24 @@ class WeightAverage:
     Parameters
     ----------
     decay : float
-        From 0 to under 1, such as 0.999.
+        From 0 to below 1, for example 0.999.
     values : (count,)
         The parameters at the start; copied.
     """
 
     def __init__(self, decay: float, values: Array) -> None:
         self.decay = number(decay, "WeightAverage: decay", 0, 1, "[)")
-        self.values = _memory({}, "average", values)
+        self.values = _state({}, "average", values)
         self.values[...] = values
 
     def update(self, buffers: FlatBuffers, steps: int) -> None:
-        """Take in the parameters after update number ``steps``, counted from 1."""
+        """Include the parameters after update number ``steps``, counted from 1."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
         _for_pieces(buffers, lambda piece, _: average_update(self.values[piece], buffers.values[piece], decay))
 
     @contextmanager
     def used(self, values: Array) -> Iterator[None]:
-        """Put the average in the place of the parameters ``values``, inside this block."""
+        """Replace the parameters ``values`` by the average inside this block."""
         learned = values.copy()
         values[...] = self.values
         try:
@@ -189,10 +190,10 @@ class WeightAverage:
             values[...] = learned
 
 
-def _memory(arrays: dict[str, Array], name: str, like: Array) -> Array:
-    """Return an array of the optimiser, made of zeros at its first use.
+def _state(arrays: dict[str, Array], name: str, like: Array) -> Array:
+    """Return an array of the optimiser, zeros when it is first used.
 
-    On the host it is shared with forked processes: of any other memory they would keep a copy as it was at the fork.
+    On the host its memory is shared with forked processes, which would otherwise keep a copy from before the fork.
     """
     if name not in arrays:
         arrays[name] = get_array_module(like).zeros_like(like) if on_gpu(like) else shared_zeros(like.shape, like.dtype)
@@ -200,7 +201,7 @@ def _memory(arrays: dict[str, Array], name: str, like: Array) -> Array:
 
 
 def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, Kind], None]) -> None:
-    """Update piece after piece of every kind's segment, on all cores; a GPU takes a segment at once."""
+    """Call ``update`` on the pieces of every kind's segment, on all cores; on a GPU a segment is one piece."""
     gpu = on_gpu(buffers.values)
     length = buffers.values.size if gpu else PIECE
     pieces = [

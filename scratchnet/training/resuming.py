@@ -1,57 +1,69 @@
-"""Whether a run may go on from a checkpoint: network, preprocessing, optimiser and held-back images must agree."""
+"""Check that a run may continue from a checkpoint: network, preprocessing, optimiser and images must agree."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from scratchnet.config import TrainingSettings
 from scratchnet.network import Network
 from scratchnet.network.description import describe
 from scratchnet.training.contents import Checkpoint, ModelSpec
+from scratchnet.training.setup import make_optimizer
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 
 
-def check_same(path: Path, last: Checkpoint, wanted: ModelSpec, memory: Sequence[str], own: Network | None) -> None:
-    """Refuse to go on from a checkpoint that belongs to another run.
+def check_same(
+    path: Path, last: Checkpoint, wanted: ModelSpec, settings: TrainingSettings, network: Network | None
+) -> None:
+    """Refuse to continue from a checkpoint that belongs to another run.
 
     Parameters
     ----------
     path : Path
-        Of the checkpoint, for messages.
+        Path of the checkpoint, for messages.
     last : Checkpoint
-    wanted : Recipe
-        Of the run that is to go on.
-    memory : sequence of str
-        Names of the arrays that its optimiser and the average of its weights remember.
-    own : Network or None
-        A network of one's own that it trains.
+    wanted : ModelSpec
+        Spec of the run that is to continue.
+    settings : TrainingSettings
+        Settings of the run.
+    network : Network or None
+        The network to train if the spec does not build it.
 
     Raises
     ------
     UserError
-        Naming what differs.
+        Naming the difference.
     """
-    stored = last.recipe
-    for what in ("model", "options", "classes"):
-        if getattr(wanted, what) != getattr(stored, what):
+    elsewhere = f"choose another {option('out' if network is None else 'folder')}"
+    stored = last.spec
+    for name in ("model", "options", "classes"):
+        if getattr(wanted, name) != getattr(stored, name):
             raise UserError(
-                f"{path}: was trained with {what} {getattr(stored, what)!r}, not {getattr(wanted, what)!r}; "
-                "resume with the same settings or choose another --out"
+                f"{path}: was trained with {name} {getattr(stored, name)!r}, not {getattr(wanted, name)!r}; "
+                f"resume with the same settings or {elsewhere}"
             )
-    if own is not None and describe(own)["steps"] != describe(last.network)["steps"]:
-        raise UserError(f"{path}: was trained with another network; build the same one or choose another folder")
-    for what in ("normalization", "resize", "range"):
-        old, new = getattr(stored.preprocessing, what), getattr(wanted.preprocessing, what)
+    if network is not None and describe(network)["steps"] != describe(last.network)["steps"]:
+        raise UserError(f"{path}: was trained with another network; build the same one or {elsewhere}")
+    for name in ("normalization", "resize", "range"):
+        old, new = getattr(stored.preprocessing, name), getattr(wanted.preprocessing, name)
         if new != old:
-            raise UserError(f"{path}: was trained with {what} {old}, not {new}; leave out --{what}")
-    if ("average" in last.memory) != ("average" in memory):
-        has = "an" if "average" in last.memory else "no"
-        raise UserError(f"{path}: holds {has} average of the weights; resume with the same --ema")
-    if set(last.memory) != set(memory):
-        raise UserError(
-            f"{path}: holds the memory of another optimiser ({', '.join(last.memory) or 'none'}), expected "
-            f"{', '.join(memory)}; resume with the same --optimizer"
-        )
+            raise UserError(f"{path}: was trained with {name} {old}, not {new}; leave out {option(name)}")
+    _check_optimizer(path, last, settings)
     if wanted.data.get("held_out") != stored.data.get("held_out"):
         raise UserError(
             f"{path}: other images were held back for validation then (files added, removed or renamed, or another "
-            "--seed or --val-fraction); put them back or choose another --out"
+            f"{option('seed')} or {option('val_fraction')}); put them back or {elsewhere}"
+        )
+
+
+def _check_optimizer(path: Path, last: Checkpoint, settings: TrainingSettings) -> None:
+    """Check that a checkpoint holds the arrays of the optimiser and of the averaged weights."""
+    stored, expected = dict(last.optimizer_state), make_optimizer(settings).names
+    averaged = stored.pop("average", None) is not None
+    if averaged != (settings.ema is not None):
+        has = "an" if averaged else "no"
+        raise UserError(f"{path}: holds {has} average of the weights; resume with the same {option('ema')}")
+    if set(stored) != set(expected):
+        raise UserError(
+            f"{path}: holds the state of another optimiser ({', '.join(stored) or 'none'}), expected "
+            f"{', '.join(expected)}; resume with the same {option('optimizer')}"
         )

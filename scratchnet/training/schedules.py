@@ -1,4 +1,4 @@
-"""How the learning rate changes while a network learns."""
+"""Learning rate schedules."""
 
 from dataclasses import dataclass
 from math import cos, pi
@@ -10,7 +10,7 @@ from scratchnet.utils.validation import choice, integer, number
 
 @dataclass
 class Schedule:
-    """The learning rate at any time.
+    """The learning rate as a function of epoch and update.
 
     Attributes
     ----------
@@ -20,18 +20,20 @@ class Schedule:
         - cosine: ``rate · ½(1 + cos(π · progress))``, likewise (Loshchilov and Hutter 2017, "SGDR", without restarts);
         - plateau: multiplied by ``decay`` when the validation score has not risen for ``step_epochs`` epochs.
     rate : float
-        At the start.
-    decay, power : float
+        Learning rate at the start.
+    decay : float
+        Factor of step and plateau.
     step_epochs : int
-        Epochs.
     step_updates : int or None
+    power : float
+        Exponent of poly.
     warmup_updates : int
-        Updates at the start in which the rate rises linearly from rate / (warmup_updates + 1) to the schedule's; the
-        progress of cosine begins after them.
+        Number of updates at the start in which the rate rises linearly from rate / (warmup_updates + 1) to the
+        schedule's; the progress of cosine is counted from their end.
     drops : int
-        How often plateau has lowered the rate; a checkpoint holds it.
+        Number of times that plateau has lowered the rate; stored in checkpoints.
     waited : int
-        Epochs since the score rose or the rate fell, for plateau; a checkpoint holds it.
+        Epochs since the score rose or the rate fell, for plateau; stored in checkpoints.
     """
 
     name: ScheduleName = "constant"
@@ -54,22 +56,22 @@ class Schedule:
             self.step_updates = integer(self.step_updates, "Schedule: step_updates", 1)
 
     def at(self, epoch: int, updates: int, total: int) -> float:
-        """Return the learning rate.
+        """Return the learning rate of the next update.
 
         Parameters
         ----------
         epoch : int
             Counted from 0.
         updates, total : int
-            How many updates are done, and how many there will be.
+            Number of updates made, and of updates in the whole training.
         """
         if updates < self.warmup_updates:
-            rising = (updates + 1) / (self.warmup_updates + 1)
-            return rising * self._falling(epoch, self.warmup_updates if self.name == "cosine" else updates, total)
-        return self._falling(epoch, updates, total)
+            rise = (updates + 1) / (self.warmup_updates + 1)
+            return rise * self._without_warmup(epoch, self.warmup_updates if self.name == "cosine" else updates, total)
+        return self._without_warmup(epoch, updates, total)
 
-    def _falling(self, epoch: int, updates: int, total: int) -> float:
-        """Return the rate without the rise at the start."""
+    def _without_warmup(self, epoch: int, updates: int, total: int) -> float:
+        """Return the rate without warm-up."""
         if self.name == "cosine":
             progress = (updates - self.warmup_updates) / max(1, total - self.warmup_updates)
             return self.rate * 0.5 * (1 + cos(pi * min(1.0, progress)))
@@ -81,7 +83,7 @@ class Schedule:
         return self.rate * self.decay**self.drops
 
     def note(self, improved: bool) -> None:
-        """Take note of an epoch's validation score."""
+        """Record whether an epoch has improved the validation score."""
         self.waited = 0 if improved else self.waited + 1
         if self.name == "plateau" and self.waited >= self.step_epochs:
             self.drops, self.waited = self.drops + 1, 0

@@ -1,4 +1,4 @@
-"""Training a network of one's own on arrays, in a few lines of Python.
+"""Training of any network on arrays, in a few lines of Python.
 
 trainer = Trainer(net, PixelLoss(2), (images, masks), settings=TrainingSettings(epochs=10))
 trainer.fit()
@@ -21,52 +21,53 @@ from scratchnet.engine.device import computing
 from scratchnet.inference import Segmenter
 from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
+from scratchnet.training.batches import TrainingData
 from scratchnet.training.checkpoints import save_network
 from scratchnet.training.contents import OWN_MODEL, ModelSpec
 from scratchnet.training.objective import AnyLoss, LossFunction, Objective
 from scratchnet.training.run import TrainingRun
 
 Source: TypeAlias = SampleSource | tuple[Sequence[Array] | Array, Sequence[Array] | Array]
-"""A set of labelled images, or a tuple (images, masks) as :class:`~scratchnet.data.ArraySource` takes them."""
+"""Labelled images, or a tuple (images, masks) as :class:`~scratchnet.data.ArraySource` takes them."""
 
-HELD_BACK = 5
-"""One of so many images is held back for validation where no images are given for it."""
+VAL_EVERY = 5
+"""Without validation images, one in this many training images is held back for validation."""
 
 
 class Trainer:
-    """Trains a network, and keeps the weights of the epoch that did best on the validation images.
+    """Trains a network and keeps the weights of the epoch with the best validation score.
 
     Parameters
     ----------
     network : Network
-        With three input channels; trained in place, allocated first if it has no memory yet. Frozen parameters stay.
+        With three input channels; trained in place, allocated first if necessary. Frozen parameters stay frozen.
     loss : PixelLoss or callable
-        Any function (logits, truth) → (loss, gradient with respect to the logits).
+        A callable is any function (logits, truth) → (loss, gradient with respect to the logits).
     train : SampleSource or (images, masks)
         uint8 images and integer masks, see :class:`~scratchnet.data.ArraySource`.
     val : SampleSource or (images, masks) or None
-        None holds back the last fifth of the training images; one image alone is used for both.
+        None holds back the last fifth of the training images; a single image is used for both.
     settings : TrainingSettings or None
-        Epochs, batch size, optimiser, schedule and so on. Its ``loss`` settings do not count: the loss is given.
+        Epochs, batch size, optimiser, schedule and so on. Its settings of the loss are ignored.
     augmentation : Augmentation or None
     preprocessing : Preprocessing or None
         None measures mean and standard deviation on the training images.
     folder : Path or str or None
-        Where checkpoints and log.csv are kept; None keeps them only while :meth:`fit` runs.
+        Folder for the checkpoints and log.csv; None keeps them in a temporary folder while :meth:`fit` runs.
     resume : bool
-        Go on where the folder's run stands, if there is one.
+        Continue the run in the folder, if there is one.
 
     Attributes
     ----------
     rows : list of dict
-        The log, a dict an epoch.
+        The log, one dict an epoch.
 
     Raises
     ------
     ValueError, TypeError
         When network, images and masks do not fit together.
     UserError
-        When a setting makes no sense, or a checkpoint to resume from belongs to another network.
+        When a setting is out of range, or a checkpoint to resume from belongs to another network.
     """
 
     def __init__(
@@ -99,30 +100,30 @@ class Trainer:
         self.rows: list[dict[str, Any]] = []
 
     def fit(self) -> list[dict[str, Any]]:
-        """Train to the end and return the log; the network has the best epoch's weights then, in evaluation mode."""
+        """Train to the end and return the log; the network then has the best weights and is in evaluation mode."""
         with self._folder() as folder, computing(self.settings.device, self.settings.precision):
-            recipe = ModelSpec(OWN_MODEL, {}, self.train.classes, self.preprocessing)
-            arguments = folder, recipe, self.settings, self.augmentation, self.train, self.val, self.loss
-            run = TrainingRun(*arguments, self.resume, network=self.network)
+            spec = ModelSpec(OWN_MODEL, {}, self.train.classes, self.preprocessing)
+            data = TrainingData(self.train, self.val, self.augmentation)
+            run = TrainingRun(folder, spec, self.settings, data, self.loss, resume=self.resume, network=self.network)
             for _ in run.fit():
                 pass
             run.finish()
-            self.rows = run.state.rows
+            self.rows = run.progress.rows
         self._take(run.network)
         return self.rows
 
     def predict(self, images: Sequence[Array] | Array) -> list[Array]:
-        """Return the most probable class of every pixel, a mask (h, w) uint8 an image (h, w, 3) or (h, w) uint8."""
+        """Return a mask (h, w) uint8, the most probable class of every pixel, for each image (h, w[, 3]) uint8."""
         segmenter = Segmenter(self.network.eval(), self.preprocessing)
         grey = (np.repeat(image[..., None], 3, axis=2) if np.ndim(image) == 2 else image for image in images)
         return [segmenter.segment(np.ascontiguousarray(image)) for image in grey]
 
     def save(self, path: Path | str) -> None:
-        """Write network, class names and preprocessing to a file for ``load_checkpoint`` and the commands."""
+        """Write network, class names and preprocessing to a file that ``load_checkpoint`` and the commands read."""
         save_network(path, self.network, self.train.classes, self.preprocessing)
 
     def _take(self, trained: Network) -> None:
-        """Bring the trained values into the network that was given."""
+        """Copy the trained parameters and statistics into the network that was given."""
         if trained is self.network:
             return
         here = self.network.flat().values
@@ -148,11 +149,11 @@ def _sources(
     first = ArraySource(*train, names, ignore_index) if isinstance(train, tuple) else train
     if val is None:
         if not isinstance(first, ArraySource):
-            raise ValueError("Trainer: give validation images (val=…) where the training images are no arrays")
+            raise ValueError("Trainer: pass validation images (val=…) when the training images are not arrays")
         count = len(first)
-        cut = count - max(1, count // HELD_BACK)
-        kept, held = (range(cut), range(cut, count)) if cut else (range(count), range(count))
-        return first.part(kept), first.part(held)
+        begin = count - max(1, count // VAL_EVERY)
+        learned, held_back = (range(begin), range(begin, count)) if begin else (range(count), range(count))
+        return first.part(learned), first.part(held_back)
     second = ArraySource(*val, first.classes, ignore_index) if isinstance(val, tuple) else val
     if second.classes != first.classes:
         raise ValueError(f"Trainer: training classes {first.classes} are not the validation classes {second.classes}")

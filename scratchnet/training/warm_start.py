@@ -1,4 +1,4 @@
-"""A network that starts where another one ended: the second stage of a training, or FCN-16s after FCN-32s."""
+"""Start a network from another one's parameters: the second stage of a training, or FCN-16s after FCN-32s."""
 
 from pathlib import Path
 
@@ -9,36 +9,36 @@ from scratchnet.utils.errors import UserError
 
 
 def load_matching_parameters(network: Network, path: Path | str) -> str:
-    """Copy every number that a checkpoint has under the same name and in the same shape.
+    """Copy all parameters and statistics that a checkpoint has with the same name and shape.
 
     Parameters
     ----------
     network : Network
-        Allocated; layers that the checkpoint lacks keep their starting values.
+        Allocated; parameters that the checkpoint lacks keep their values.
     path : Path or str
 
     Returns
     -------
     str
-        What was copied and what was not, as a line to print.
+        A line to print: how many parameters were copied, and which layers were not found.
 
     Raises
     ------
     UserError
-        When the file is no checkpoint, or nothing in it fits.
+        When the file is no checkpoint, or no parameter matches.
     """
     other = load_network(path)
     given, wanted = other.parameters(), network.parameters()
-    fitting = [name for name in wanted if name in given and given[name].shape == wanted[name].shape]
-    if not fitting:
-        raise UserError(f"--start-from {path}: none of its layers fits this network; name a run of the same model")
-    for name in fitting:
+    matching = [name for name in wanted if name in given and given[name].shape == wanted[name].shape]
+    if not matching:
+        raise UserError(f"{path}: none of its layers fits this network; name a run of the same model")
+    for name in matching:
         wanted[name].value[...] = to_device_of(wanted[name].value, given[name].value)
     for name, buffer in network.state().items():
         known = other.state().get(name)
         if known is not None and known.value.shape == buffer.value.shape:
             buffer.value[...] = to_device_of(buffer.value, known.value)
-    copied = sum(wanted[name].size for name in fitting)
-    line = f"{copied:,} of {network.parameter_count():,} numbers start from {path}"
-    fresh = list(dict.fromkeys(name.rpartition(".")[0] for name in wanted if name not in fitting))
-    return line + (f"; as usual start: {', '.join(fresh)}" if fresh else "")
+    copied = sum(wanted[name].size for name in matching)
+    line = f"{copied:,} of {network.parameter_count():,} parameters start from {path}"
+    missing = list(dict.fromkeys(name.rpartition(".")[0] for name in wanted if name not in matching))
+    return line + (f"; not in it: {', '.join(missing)}" if missing else "")

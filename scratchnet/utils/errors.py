@@ -2,6 +2,8 @@
 
 import errno
 
+from scratchnet.utils.options import option
+
 LONGEST = 1200
 """Characters of a message; longer ones repeat an absurd file name or setting, and lose their middle."""
 
@@ -19,8 +21,9 @@ def explain(error: BaseException) -> str | None:
         message = str(error)
     elif _is_full(error):
         message = (
-            f"the GPU has not enough memory ({error}); train with a smaller --batch-size (and --gradient-accumulation) "
-            "or with --activation-checkpointing, segment with a smaller --tile, or stop what else uses the GPU"
+            f"the GPU has not enough memory ({error}); train with a smaller {option('batch_size')} (and "
+            f"{option('gradient_accumulation')}) or with {option('activation_checkpointing')}, segment with a smaller "
+            f"{option('tile')}, or stop what else uses the GPU"
         )
     elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         words = error.strerror if isinstance(error, OSError) else str(error)

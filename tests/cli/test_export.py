@@ -32,7 +32,7 @@ def test_export_writes_and_checks_a_file(call, checkpoint, finished, tmp_path):
     session = runtime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     (probabilities,) = session.run(["probabilities"], {"image": image[None]})
     stored = load_checkpoint(checkpoint)
-    expected = Segmenter(stored.network, stored.recipe.preprocessing).probabilities(image[None])
+    expected = Segmenter(stored.network, stored.spec.preprocessing).probabilities(image[None])
     np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-4)
 
 

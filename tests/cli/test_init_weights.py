@@ -38,8 +38,8 @@ def test_training_starts_from_the_file_and_prepares_pixels_for_it(call, images, 
     for step, number in CONVOLUTIONS.items():
         w = state[f"features.{number}.weight"].transpose(2, 3, 1, 0)
         np.testing.assert_allclose(found[f"{step}.weight"].value, w, rtol=0, atol=1e-4)
-    assert stored.recipe.preprocessing.normalization == "torchvision"
-    assert stored.recipe.preprocessing.mean == (0.485, 0.456, 0.406)
+    assert stored.spec.preprocessing.normalization == "torchvision"
+    assert stored.spec.preprocessing.mean == (0.485, 0.456, 0.406)
 
 
 def test_a_resumed_run_needs_the_file_no_more(call, images, vgg16, tmp_path):
@@ -55,7 +55,7 @@ def test_a_resumed_run_needs_the_file_no_more(call, images, vgg16, tmp_path):
 def test_weights_from_caffe(call, images, vgg16, tmp_path):
     words = [*STILL, "--init-weights", vgg16, "--normalization", "caffe"]
     assert call("train", "--data", images, "--out", tmp_path / "run", *words)[0] == 0
-    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz").recipe.preprocessing.normalization == "caffe"
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz").spec.preprocessing.normalization == "caffe"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def segment(call, checkpoints, photo, tmp_path):
 
 def segmenter(checkpoints, name, **settings):
     stored = load_checkpoint(checkpoints / f"{name}.npz")
-    return Segmenter(stored.network, stored.recipe.preprocessing, **settings)
+    return Segmenter(stored.network, stored.spec.preprocessing, **settings)
 
 
 def write_boxes(tmp_path):

@@ -32,7 +32,7 @@ def test_masks_have_the_image_s_size_and_hold_the_class(call, checkpoint, photos
     assert "b.jpg: 45×70 pixels (height × width), ground " in said
     assert f"wrote 2 masks and overlays to {out}" in said
     stored = load_checkpoint(checkpoint)
-    expected = Segmenter(stored.network, stored.recipe.preprocessing).segment(read_image(photos / "b.jpg"))
+    expected = Segmenter(stored.network, stored.spec.preprocessing).segment(read_image(photos / "b.jpg"))
     with Image.open(out / "b.png") as mask:
         assert (mask.mode, mask.size) == ("P", (70, 45))
         np.testing.assert_array_equal(np.array(mask), expected)
@@ -203,7 +203,7 @@ def test_the_declared_range_goes_from_training_to_every_command(call, train, ima
     assert call("data", "weights", images, "--range", "0", "4080")[0] == 0
     assert train(images, tmp_path / "run", "--range", "0", "4080")[0] == 0
     checkpoint, photo = tmp_path / "run" / "checkpoint.npz", images / "images" / "s0.png"
-    assert load_checkpoint(checkpoint).recipe.preprocessing.range == (0, 4080)
+    assert load_checkpoint(checkpoint).spec.preprocessing.range == (0, 4080)
     assert call("evaluate", checkpoint, "--data", images)[0] == 0
     assert call("segment", checkpoint, photo, "--out", tmp_path / "masks")[0] == 0
     assert call("explain", checkpoint, photo, "--out", tmp_path / "page.html")[0] == 0

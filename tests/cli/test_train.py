@@ -40,10 +40,10 @@ def test_everything_that_a_run_leaves(train, images, tmp_path, figures):
     with (out / "log.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     stored = load_checkpoint(out / "checkpoint.npz")
-    assert stored.recipe.classes == ("ground", "square")
-    assert stored.recipe.preprocessing.normalization == "dataset"
-    assert 0.1 < stored.recipe.preprocessing.mean[0] < 0.6
-    assert len(stored.recipe.data["held_out"]) == 2
+    assert stored.spec.classes == ("ground", "square")
+    assert stored.spec.preprocessing.normalization == "dataset"
+    assert 0.1 < stored.spec.preprocessing.mean[0] < 0.6
+    assert len(stored.spec.data["held_out"]) == 2
     assert stored.progress["final"]["val_mean_iou"] == found["mean_iou"]
     settings = read_settings(str(out / "config.toml"))
     assert (settings.training.epochs, settings.model.width, settings.model.batch_norm) == (2, 0.1, True)
@@ -146,7 +146,7 @@ def test_settings_reach_the_training(train, plain, tmp_path, words):
 def test_the_other_models(train, tmp_path, images, model):
     code, _, err = train(images, tmp_path / "run", "--model", *model)
     assert (code, err) == (0, "")
-    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz").recipe.model == model[0]
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz").spec.model == model[0]
 
 
 def test_images_that_resizing_makes_large_enough(train, call, tmp_path):
@@ -214,7 +214,7 @@ def test_two_stages(train, call, tmp_path, shapes):
     words = [*TWO_STAGES, "--stage", "2", "--boxes-per-object", "1", "--min-iou", "0.6", "--iterations", "3"]
     code, said, err = train(shapes, tmp_path / "two", *words, "--gradient-accumulation", "2", "--start-from", first)
     assert (code, err) == (0, "")
-    assert f"numbers start from {first}" in said
+    assert f"parameters start from {first}" in said
     assert train(shapes, tmp_path / "fresh", *words, "--gradient-accumulation", "2")[0] == 0
     assert (weights_of(tmp_path / "two") != weights_of(tmp_path / "fresh")).any()
     code, said, _ = call("evaluate", tmp_path / "two" / "checkpoint.npz", "--data", shapes)

@@ -141,21 +141,21 @@ def test_the_defaults_are_good():
 @pytest.mark.parametrize("name", [f.name for f in fields(TrainingSettings) if f.type in (int, float, int | None)])
 def test_no_number_of_the_training_may_be_negative(name):
     settings = TrainSettings(training=replace(TrainingSettings(), **{name: -1}))
-    with pytest.raises(UserError, match=f"^--{name.replace('_', '-')} -1: expected "):
+    with pytest.raises(UserError, match=f"^{name}=-1: expected "):
         check_settings(settings)
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(TrainingSettings) if f.type is float])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_every_number_of_the_training_is_finite(name, value):
-    with pytest.raises(UserError, match=f"^--{name.replace('_', '-')} {value}: expected "):
+    with pytest.raises(UserError, match=f"^{name}={value}: expected "):
         check_settings(TrainSettings(training=replace(TrainingSettings(), **{name: value})))
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Augmentation) if f.type is float and f.name != "elastic"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
 def test_every_strength_is_a_share(name, value):
-    with pytest.raises(UserError, match=f"^--{name.replace('_', '-')} {value}: expected a number from 0 to 1"):
+    with pytest.raises(UserError, match=f"^{name}={value}: expected a number from 0 to 1"):
         check_settings(TrainSettings(augmentation=replace(Augmentation(), **{name: value})))
 
 
@@ -164,13 +164,13 @@ def test_the_data_are_checked_with_the_rest():
         (check_data_settings, DataSettings(ignore_index=256)),
         (check_settings, TrainSettings(data=DataSettings(ignore_index=256))),
     ):
-        with pytest.raises(UserError, match=r"^--ignore-index 256: expected 0 to 255"):
+        with pytest.raises(UserError, match=r"^ignore_index=256: expected 0 to 255"):
             check(settings)
 
 
-@pytest.mark.parametrize(("classes", "words"), [(1, "1"), (257, "257"), (("sky",), "sky")])
+@pytest.mark.parametrize(("classes", "words"), [(1, "1"), (257, "257"), (("sky",), r"\('sky',\)")])
 def test_one_class_is_too_few(classes, words):
-    with pytest.raises(UserError, match=f"^--classes {words}: expected 2 to 256"):
+    with pytest.raises(UserError, match=f"^classes={words}: expected 2 to 256"):
         check_data_settings(DataSettings(classes=classes))
 
 

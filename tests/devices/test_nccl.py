@@ -17,8 +17,9 @@ from scratchnet.training import load_checkpoint
 from scratchnet.training.accumulation import MicroBatch, gradient
 from scratchnet.training.distributed.mpi import MPIRanks
 from scratchnet.training.distributed.nccl import NCCLRanks, between_gpus
-from scratchnet.training.distributed.process_group import SingleProcess, share_batches
-from scratchnet.training.run import LAST
+from scratchnet.training.distributed.process_group import SingleProcess
+from scratchnet.training.distributed.sharing import share_batches
+from scratchnet.training.run_folder import LAST
 from scratchnet.utils.errors import UserError
 from tests.ranks import together
 from tests.standin import nccl

@@ -19,7 +19,7 @@ from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training import load_checkpoint, recalibrate
 from scratchnet.training.distributed.mpi import MPIRanks
-from scratchnet.training.run import BEST, LAST
+from scratchnet.training.run_folder import BEST, LAST
 from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 from tests.ranks import together
@@ -75,10 +75,10 @@ def test_losses_are_those_of_the_cpu(xp, settings, channels):
 
 
 def test_an_epoch_copies_the_batches_up_and_reads_its_losses_now_and_then(xp, tmp_path, monkeypatch):
-    monkeypatch.setattr("scratchnet.training.run.UNREAD", 3)
+    monkeypatch.setattr("scratchnet.training.loop.MAX_UNREAD", 3)
     many = run(tmp_path, made=recipe(options=NORMED), device="gpu", train=source(8))
     with counted() as counts:
-        many._epoch()
+        many.loop.train_epoch()
     if xp.ndarray is ndarray:  # the stand-in counts, CuPy does not
         assert counts.synchronisations == ["asnumpy"] * 2  # after three updates, and at the end
         assert len(counts.copies) == 2 * 4  # images and labels
@@ -93,7 +93,7 @@ def test_a_run_multiplies_in_the_precision_that_its_settings_name(tmp_path, monk
         return 0.0, 0.0
 
     made = run(tmp_path, precision="tf32", epochs=1)
-    monkeypatch.setattr(type(made), "_epoch", epoch)
+    monkeypatch.setattr(type(made.loop), "train_epoch", epoch)
     with contextlib.suppress(StopIteration):
         next(iter(made.fit()))
     assert used == ["tf32"]
@@ -103,10 +103,10 @@ def test_a_run_multiplies_in_the_precision_that_its_settings_name(tmp_path, monk
 def test_a_run_goes_on_on_another_device(xp, tmp_path):
     trained(tmp_path, device="gpu", epochs=1)
     here = run(tmp_path, resume=True, epochs=2)
-    assert {type(array) for array in here.optimizer.arrays.values()} == {np.ndarray}
+    assert {type(array) for array in here.loop.optimizer.arrays.values()} == {np.ndarray}
     list(here.fit())
     there = run(tmp_path, resume=True, epochs=3, device="gpu")
-    assert {type(array) for array in there.optimizer.arrays.values()} == {xp.ndarray}
+    assert {type(array) for array in there.loop.optimizer.arrays.values()} == {xp.ndarray}
     list(there.fit())
     assert [row["epoch"] for row in rows(there)] == [1, 2, 3]
     assert np.isfinite(there.finish().loss)

@@ -11,7 +11,7 @@ from scratchnet.engine.memory.pool import allocate_from
 from scratchnet.layers import BatchNorm2d, Dropout
 from scratchnet.models import build
 from scratchnet.network.checkpointing import StepMemory, choose_segments, peak_bytes
-from scratchnet.training.distributed.process_group import share_batches
+from scratchnet.training.distributed.sharing import share_batches
 from scratchnet.utils.random_stream import RandomStream
 from tests.compare import numbers
 from tests.costs import counted

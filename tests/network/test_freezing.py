@@ -12,7 +12,8 @@ from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.training import SGD, Adam
 from scratchnet.training.accumulation import MicroBatch, gradient
-from scratchnet.training.distributed.process_group import SingleProcess, share_batches
+from scratchnet.training.distributed.process_group import SingleProcess
+from scratchnet.training.distributed.sharing import share_batches
 from tests.compare import numbers
 from tests.ranks import together
 

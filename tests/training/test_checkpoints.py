@@ -39,11 +39,11 @@ def contents(found):
     arrays = {
         "values": found.network.flat().values,
         **{f"state/{name}": buffer.value for name, buffer in found.network.state().items()},
-        **{f"memory/{name}": array for name, array in found.memory.items()},
+        **{f"optimizer_state/{name}": array for name, array in found.optimizer_state.items()},
     }
     numbers = {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
-    settings = json.dumps([found.recipe.data, found.recipe.settings, found.progress, found.recipe.options])
-    return numbers, settings, found.recipe.model, found.recipe.classes, found.recipe.preprocessing
+    settings = json.dumps([found.spec.data, found.spec.settings, found.progress, found.spec.options])
+    return numbers, settings, found.spec.model, found.spec.classes, found.spec.preprocessing
 
 
 @pytest.mark.parametrize("model", OPTIONS)
@@ -81,7 +81,7 @@ def test_the_file_holds_no_pickle_and_explains_itself(tmp_path):
 def test_a_file_for_use_has_no_memory(tmp_path):
     save_checkpoint(tmp_path / "a.npz", Checkpoint(recipe(), network()))
     found = load_checkpoint(tmp_path / "a.npz")
-    assert (found.memory, found.progress) == ({}, {})
+    assert (found.optimizer_state, found.progress) == ({}, {})
 
 
 # Interrupted writing --------------------------------------------------------------------------------------------------
@@ -268,9 +268,9 @@ def repacked(path, good_bytes, **changes):
         ({"preprocessing": {"resize": [8, 8, 8]}}, "not a height and a width"),
         ({"preprocessing": {"resize": [0, 8]}}, "not a height and a width"),
         ({"parameters": []}, "its parameters are not those"),
-        ({"memory": ["mean", "spin"]}, "does not fit together"),
+        ({"optimizer_state": ["mean", "spin"]}, "does not fit together"),
         ({"array values": np.zeros(5, np.float32)}, "its parameters are not those"),
-        ({"array memory/mean": np.zeros(5, np.float32)}, "memory is not as long"),
+        ({"array optimizer_state/mean": np.zeros(5, np.float32)}, "state is not as long"),
         ({"array state/conv1_bn.running_var": np.zeros(2, np.float32)}, r"running_var has shape \(2,\), expected"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.config import TrainingSettings, TrainSettings, read_settings, write_settings
 from scratchnet.training import Checkpoint, load_checkpoint, save_checkpoint
-from scratchnet.training.run import LAST
+from scratchnet.training.run_folder import LAST
 from scratchnet.utils.errors import UserError
 from tests.tiny import recipe, rows, run, trained
 
@@ -47,7 +47,7 @@ def test_a_run_with_frozen_parameters_resumes_to_the_same_bits(tmp_path, optimiz
 
 @pytest.mark.parametrize(
     ("patterns", "text"),
-    [(("convv1",), "--freeze: no parameter matches 'convv1'; close names: "), (("*",), "nothing is left to train")],
+    [(("convv1",), "freeze: no parameter matches 'convv1'; close names: "), (("*",), "nothing is left to train")],
 )
 def test_names_that_leave_nothing_to_do_are_refused(tmp_path, patterns, text):
     with pytest.raises(UserError) as error:

@@ -37,13 +37,13 @@ RESUME = ["train", "--resume"]
 SLOWLY = """
 import sys, time
 from scratchnet.cli import main as cli
-from scratchnet.training import run
+from scratchnet.training import loop
 
-step = run.gradient
+step = loop.gradient
 def rested(*given):
     time.sleep(0.04)
     return step(*given)
-run.gradient = rested
+loop.gradient = rested
 sys.exit(cli.main(sys.argv[1:]))
 """
 """`scratchnet` with a rest before every step: it gives the same numbers, and time to be interrupted."""
@@ -111,7 +111,7 @@ def assert_resumes_to_the_same(folder, out):
         for key, array in arrays.items():
             np.testing.assert_array_equal(array, expected[key], err_msg=f"{name}: {key}")
         assert header == expected_header
-    assert {"values", "memory/mean", "memory/square", "state/conv1_bn.running_var"} <= set(
+    assert {"values", "optimizer_state/mean", "optimizer_state/square", "state/conv1_bn.running_var"} <= set(
         stored(folder / out / "last.npz")[0]
     )
     assert log(folder / out / "log.csv") == log(folder / "whole" / "log.csv")

@@ -7,7 +7,7 @@ import pytest
 
 from scratchnet.config import TrainingSettings, TrainSettings, check_settings
 from scratchnet.training import SGD, Adam, AdamW, Schedule, WeightAverage, load_checkpoint
-from scratchnet.training.run import BEST, LAST
+from scratchnet.training.run_folder import BEST, LAST
 from scratchnet.utils.errors import UserError
 from tests.compare import numbers
 from tests.tiny import rows, run, trained
@@ -120,17 +120,17 @@ def test_a_run_with_an_average_resumes_to_the_same_bits(tmp_path):
     rest = trained(tmp_path / "cut", epochs=3, iterations=6, resume=True, **EMA)
     assert rows(rest) == rows(whole)
     np.testing.assert_array_equal(rest.network.flat().values, whole.network.flat().values)
-    np.testing.assert_array_equal(rest.average.values, whole.average.values)
+    np.testing.assert_array_equal(rest.loop.average.values, whole.loop.average.values)
 
 
 def test_validation_and_the_best_checkpoint_use_the_average(tmp_path):
     made = trained(tmp_path, epochs=1, ema=0.8)
     best, last = load_checkpoint(tmp_path / BEST).network, load_checkpoint(tmp_path / LAST)
-    np.testing.assert_array_equal(best.flat().values, made.average.values)
+    np.testing.assert_array_equal(best.flat().values, made.loop.average.values)
     np.testing.assert_array_equal(last.network.flat().values, made.network.flat().values)
-    np.testing.assert_array_equal(last.memory["average"], made.average.values)
-    assert (made.average.values != made.network.flat().values).any()
-    with pytest.raises(UserError, match="an average of the weights; resume with the same --ema"):
+    np.testing.assert_array_equal(last.optimizer_state["average"], made.loop.average.values)
+    assert (made.loop.average.values != made.network.flat().values).any()
+    with pytest.raises(UserError, match="an average of the weights; resume with the same ema"):
         trained(tmp_path, epochs=2, resume=True)
 
 
@@ -138,20 +138,20 @@ def test_validation_and_the_best_checkpoint_use_the_average(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "flag"),
+    ("settings", "name"),
     [
-        ({"nesterov": True, "optimizer": "adam"}, "--nesterov"),
-        ({"nesterov": True, "optimizer": "sgd", "momentum": 0.0}, "--nesterov"),
-        ({"warmup_updates": -1}, "--warmup-updates"),
-        ({"ema": 1.0}, "--ema"),
-        ({"ema": float("nan")}, "--ema"),
-        ({"label_smoothing": 1.0}, "--label-smoothing"),
-        ({"label_smoothing": 0.1, "loss": "dice"}, "--label-smoothing"),
-        ({"focal_gamma": -0.5}, "--focal-gamma"),
-        ({"tversky_alpha": -1.0}, "--tversky-alpha"),
-        ({"tversky_alpha": 0.0, "tversky_beta": 0.0}, "--tversky-beta"),
+        ({"nesterov": True, "optimizer": "adam"}, "nesterov"),
+        ({"nesterov": True, "optimizer": "sgd", "momentum": 0.0}, "nesterov"),
+        ({"warmup_updates": -1}, "warmup_updates"),
+        ({"ema": 1.0}, "ema"),
+        ({"ema": float("nan")}, "ema"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"label_smoothing": 0.1, "loss": "dice"}, "label_smoothing"),
+        ({"focal_gamma": -0.5}, "focal_gamma"),
+        ({"tversky_alpha": -1.0}, "tversky_alpha"),
+        ({"tversky_alpha": 0.0, "tversky_beta": 0.0}, "tversky_beta"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings, flag):
-    with pytest.raises(UserError, match=flag):
+def test_settings_out_of_range_are_refused(settings, name):
+    with pytest.raises(UserError, match=f"^{name}="):
         check_settings(TrainSettings(training=TrainingSettings(**settings)))

@@ -261,7 +261,7 @@ def test_save_checkpoint_never_writes_what_nothing_can_load(tmp_path):
     save_checkpoint(tmp_path / "a.npz", Checkpoint(made, net))
     found = load_checkpoint(tmp_path / "a.npz")
     assert_same(found.network, net)
-    assert found.recipe.model == "mine"
+    assert found.spec.model == "mine"
     changed_model = build("squares", 2, width=2)
     changed_model.add("more", ReLU())
     save_checkpoint(

@@ -1,6 +1,5 @@
 import csv
 import math
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -9,8 +8,10 @@ import pytest
 from scratchnet.data import Augmentation, BorderWeights, epoch_batches
 from scratchnet.losses import PixelLoss
 from scratchnet.training import batch_norm_calibration, load_checkpoint, recalibrate, save_checkpoint
-from scratchnet.training.accumulation import gradient, weighted
-from scratchnet.training.run import BEST, LAST, LOG, pad_to_stride, summary, write_log
+from scratchnet.training.accumulation import gradient, with_pixel_weights
+from scratchnet.training.logs import summary, write_log
+from scratchnet.training.padding import pad_to_stride
+from scratchnet.training.run_folder import BEST, LAST, LOG
 from scratchnet.utils.errors import UserError
 from tests.compare import assert_close, numbers
 from tests.tiny import Source, files, network, recipe, rows, run, sample, source, trained
@@ -41,9 +42,9 @@ def assert_same(one, other):
     np.testing.assert_array_equal(values(one), values(other))
     for name, value in state(one).items():
         np.testing.assert_array_equal(value, state(other)[name])
-    assert set(one.optimizer.arrays) == set(other.optimizer.arrays)
-    for name, array in one.optimizer.arrays.items():
-        np.testing.assert_array_equal(array, other.optimizer.arrays[name])
+    assert set(one.loop.optimizer.arrays) == set(other.loop.optimizer.arrays)
+    for name, array in one.loop.optimizer.arrays.items():
+        np.testing.assert_array_equal(array, other.loop.optimizer.arrays[name])
     assert rows(one) == rows(other)
 
 
@@ -60,7 +61,7 @@ def test_mixed_statistics_normalise_every_second_batch_image_by_image(tmp_path, 
     sizes = []
     forward = made.network.forward
     monkeypatch.setattr(made.network, "forward", lambda x, keep=None: (sizes.append(len(x)), forward(x, keep))[1])
-    made._epoch()
+    made.loop.train_epoch()
     assert sizes[:3] == [2, 1, 1]
 
 
@@ -71,10 +72,9 @@ def test_mixed_statistics_add_the_mean_gradient_of_a_batch(tmp_path):
     made.network.train()
     gradients = []
     for mixed in (False, True):
-        made.settings = replace(made.settings, per_image_bn=mixed)
-        parts = made._parts(2, (x, target, None))
+        parts = made.loop.loader.split(2, (x, target, None), mixed)
         assert len(parts) == (4 if mixed else 1)
-        loss = gradient(made.passes, made.loss, parts, 0, 0)
+        loss = gradient(made.loop.captured, made.loop.loss, parts, 0, 0)
         gradients.append((loss, made.network.flat().grads.copy()))
     assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-5)
     np.testing.assert_allclose(gradients[0][1], gradients[1][1], atol=1e-6)
@@ -107,11 +107,11 @@ def test_replayed_steps_train_the_same_network(tmp_path, monkeypatch, cores, cou
     cores(count)
     settings = {"made": recipe(options=NORMED), "augmentation": EVERYTHING, "epochs": 4, "batch_size": 2}
     replayed = trained(tmp_path / "replayed", **settings)
-    programs = [tape for tape in replayed.passes._tapes.values() if tape and tape.backward]
+    programs = [tape for tape in replayed.loop.captured._tapes.values() if tape and tape.backward]
     assert len(programs) == 1
-    assert all(len(section) <= count for section in programs[0].backward.sections)
-    assert max(len(section) for section in programs[0].backward.sections) == count
-    monkeypatch.setattr("scratchnet.training.run.CapturedNetwork", Plain)
+    assert all(len(stage) <= count for stage in programs[0].backward.stages)
+    assert max(len(stage) for stage in programs[0].backward.stages) == count
+    monkeypatch.setattr("scratchnet.training.loop.CapturedNetwork", Plain)
     assert_same(replayed, trained(tmp_path / "plain", **settings))
     monkeypatch.undo()
     cores(count)
@@ -137,10 +137,11 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer, schedule):
     next(first)
     next(first)
     resumed = run(tmp_path / "parts", resume=True, **settings)
-    assert resumed.state.epoch == 2
+    assert resumed.progress.epoch == 2
     list(resumed.fit())
     assert_same(whole, resumed)
-    assert [whole.schedule.drops, whole.schedule.waited] == [resumed.schedule.drops, resumed.schedule.waited]
+    one, other = whole.progress.schedule, resumed.progress.schedule
+    assert (one.drops, one.waited) == (other.drops, other.waited)
     best = [load_checkpoint(tmp_path / name / BEST) for name in ("whole", "parts")]
     np.testing.assert_array_equal(best[0].network.flat().values, best[1].network.flat().values)
 
@@ -148,7 +149,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer, schedule):
 def test_dropping_out_in_the_middle_of_an_epoch_loses_that_epoch_only(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole", epochs=3)
     broken = run(tmp_path / "broken", epochs=3)
-    forward, calls = type(broken.passes).forward, []
+    forward, calls = type(broken.loop.captured).forward, []
 
     def interrupted(passes, x, keep=None):
         if passes.network.training:
@@ -157,12 +158,12 @@ def test_dropping_out_in_the_middle_of_an_epoch_loses_that_epoch_only(tmp_path, 
                 raise KeyboardInterrupt
         return forward(passes, x, keep)
 
-    monkeypatch.setattr(type(broken.passes), "forward", interrupted)
+    monkeypatch.setattr(type(broken.loop.captured), "forward", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(broken.fit())
     monkeypatch.undo()
     resumed = run(tmp_path / "broken", epochs=3, resume=True)
-    assert resumed.state.epoch == 1
+    assert resumed.progress.epoch == 1
     list(resumed.fit())
     assert_same(whole, resumed)
 
@@ -180,7 +181,7 @@ def test_an_interruption_between_the_files_of_an_epoch_is_repaired(tmp_path, mon
     if written == BEST:
         (tmp_path / "broken" / LOG).unlink()
     resumed = run(tmp_path / "broken", epochs=2, resume=True)
-    assert resumed.state.epoch == 1
+    assert resumed.progress.epoch == 1
     list(resumed.fit())
     assert_same(whole, resumed)
     assert (tmp_path / "broken" / LOG).exists()
@@ -189,7 +190,7 @@ def test_an_interruption_between_the_files_of_an_epoch_is_repaired(tmp_path, mon
 def test_resuming_a_finished_run_trains_no_further(tmp_path):
     whole = trained(tmp_path)
     again = run(tmp_path, resume=True)
-    assert again.done
+    assert again.progress.done
     assert list(again.fit()) == []
     assert_same(whole, again)
 
@@ -202,7 +203,7 @@ def test_resuming_with_more_epochs_goes_on(tmp_path):
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(tmp_path):
-    assert run(tmp_path, resume=True).state.epoch == 0
+    assert run(tmp_path, resume=True).progress.epoch == 0
 
 
 @pytest.mark.parametrize(
@@ -211,9 +212,9 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(tmp_path):
         ({"made": recipe(options={"width": 0.2})}, "was trained with options {'width': 0.1}, not {'width': 0.2}"),
         ({"made": recipe("squares", {"width": 3})}, "was trained with model 'bloodcell', not 'squares'"),
         ({"made": recipe(classes=("a", "b"))}, "was trained with classes"),
-        ({"made": recipe(resize=(32, 32))}, r"was trained with resize None, not \(32, 32\); leave out --resize"),
+        ({"made": recipe(resize=(32, 32))}, r"was trained with resize None, not \(32, 32\); leave out resize"),
         ({"made": recipe(normalization="image")}, "was trained with normalization none, not image"),
-        ({"optimizer": "sgd"}, r"another optimiser \(mean, square\), expected momentum; .* --optimizer"),
+        ({"optimizer": "sgd"}, r"another optimiser \(mean, square\), expected momentum; .* optimizer"),
     ],
 )
 def test_another_run_is_not_resumed(tmp_path, changes, words):
@@ -237,7 +238,7 @@ def test_the_preprocessing_of_the_first_start_stays(tmp_path):
     old = recipe(normalization="dataset", mean=(0.1, 0.1, 0.1))
     trained(tmp_path, made=old, epochs=1)
     resumed = run(tmp_path, made=recipe(normalization="dataset", mean=(0.2, 0.1, 0.1)), resume=True)
-    assert resumed.recipe.preprocessing == old.preprocessing
+    assert resumed.spec.preprocessing == old.preprocessing
 
 
 # Updates --------------------------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ def test_accumulated_batches_are_one_large_batch(tmp_path):
     moved = np.abs(values(large) - network().flat().values).max()
     assert moved > 1e-3
     np.testing.assert_allclose(values(small), values(large), atol=1e-4 * moved)
-    assert small.state.iteration == large.state.iteration == 3
+    assert small.progress.iteration == large.progress.iteration == 3
 
 
 @pytest.mark.parametrize("normalization", ["pixels", "weights", "sum"])
@@ -271,12 +272,15 @@ def test_accumulated_batches_with_unequal_numbers_of_ignored_pixels(tmp_path, no
     gradients = []
     for size, count in ((8, 1), (4, 2), (2, 4)):
         made = run(tmp_path, train=Source(pairs), batch_size=size, gradient_accumulation=count, per_image_bn=mixed)
-        made.loss = PixelLoss(2, class_weights=(0.4, 3.0), normalization=normalization)
-        batches = list(weighted(epoch_batches(made.train, size, 0, 0), None))
+        made.loop.loss = PixelLoss(2, class_weights=(0.4, 3.0), normalization=normalization)
+        batches = list(with_pixel_weights(epoch_batches(made.loop.loader.data.train, size, 0, 0), None))
         assert len(batches) == count
-        parts = [part for number, batch in enumerate(batches, 1) for part in made._parts(number, batch)]
+        split = made.loop.loader.split
+        parts = [
+            part for number, batch in enumerate(batches, 1) for part in split(number, batch, mixed and number % 2 == 0)
+        ]
         made.network.train()
-        loss = gradient(made.passes, made.loss, parts, 0, 0)
+        loss = gradient(made.loop.captured, made.loop.loss, parts, 0, 0)
         gradients.append((loss, made.network.flat().grads.copy()))
     for loss, found in gradients[1:]:
         assert loss == pytest.approx(gradients[0][0], rel=1e-5)
@@ -299,21 +303,21 @@ def test_what_dropout_draws_depends_on_seed_epoch_and_batch(tmp_path, monkeypatc
 
 def test_the_last_group_of_accumulated_batches_may_be_smaller(tmp_path, monkeypatch):
     made = run(tmp_path, train=source(6), batch_size=2, gradient_accumulation=2, epochs=1)
-    assert made.updates_per_epoch == 2
+    assert made.progress.updates_per_epoch == 2
     scales = []
-    step = made.optimizer.step
+    step = made.loop.optimizer.step
     monkeypatch.setattr(
-        made.optimizer, "step", lambda buffers, rate: scales.append(buffers.grads.copy()) or step(buffers, rate)
+        made.loop.optimizer, "step", lambda buffers, rate: scales.append(buffers.grads.copy()) or step(buffers, rate)
     )
     list(made.fit())
-    assert made.state.iteration == len(scales) == 2
+    assert made.progress.iteration == len(scales) == 2
     # The second update comes from one batch: its gradient is that batch's own, not half of it.
     check = run(tmp_path / "check", train=source(6), batch_size=2, epochs=1)
-    batches = list(epoch_batches(check.train, 2, 0, 0, Augmentation(), drop_last=True))
+    batches = list(epoch_batches(check.loop.loader.data.train, 2, 0, 0, Augmentation(), drop_last=True))
     check.network.train()
     for index in (0, 1):
-        x, target = check._prepared(*batches[index])
-        _, dlogits = check.loss(check.network.forward(x), target)
+        x, target = check.loop.loader.prepare(*batches[index])
+        _, dlogits = check.loop.loss(check.network.forward(x), target)
         check.network.backward(dlogits)
     np.testing.assert_allclose(check.network.flat().grads / 2, scales[0], rtol=1e-5, atol=1e-8)
 
@@ -323,17 +327,17 @@ def test_pixels_between_objects_weigh_more(tmp_path):
     train = source(4, 16, 24)
     weigh = BorderWeights(10, 3, (0.5, 2.0))
     made = run(tmp_path, train=train, batch_size=2)
-    batches = list(weighted(epoch_batches(train, 2, 0, 0), weigh))
-    parts = made._parts(1, batches[0])
+    batches = list(with_pixel_weights(epoch_batches(train, 2, 0, 0), weigh))
+    parts = made.loop.loader.split(1, batches[0], per_image=False)
     made.network.train()
-    loss = gradient(made.passes, made.loss, parts, 0, 0)
+    loss = gradient(made.loop.captured, made.loop.loss, parts, 0, 0)
     found = made.network.flat().grads.copy()
     images, masks, weights = batches[0]
     assert_close(weights, weigh(masks), np.float32)
-    x, target = made._prepared(images, masks)
+    x, target = made.loop.loader.prepare(images, masks)
     assert target.shape[2] == 32
     padded = np.pad(weights, ((0, 0), (0, 0), (0, 8)))
-    expected, dlogits = made.loss(made.network.forward(x), target, padded)
+    expected, dlogits = made.loop.loss(made.network.forward(x), target, padded)
     made.network.zero_grad()
     made.network.backward(dlogits)
     assert loss == pytest.approx(expected)
@@ -356,49 +360,49 @@ def test_border_weights_reach_the_training_and_survive_an_interruption(tmp_path)
 
 def test_updates_alone_may_end_a_training(tmp_path):
     made = run(tmp_path, train=source(8), epochs=None, iterations=9)
-    assert (made.total_updates, made.total_epochs) == (9, 3)
-    assert run(tmp_path, train=source(8), epochs=None).total_epochs == 20
-    assert run(tmp_path, train=source(8), epochs=1, iterations=9).total_updates == 4
+    assert (made.progress.total_updates, made.progress.total_epochs) == (9, 3)
+    assert run(tmp_path, train=source(8), epochs=None).progress.total_epochs == 20
+    assert run(tmp_path, train=source(8), epochs=1, iterations=9).progress.total_updates == 4
 
 
 def test_a_batch_size_over_the_set_takes_the_whole_set(tmp_path):
     made = trained(tmp_path, train=source(3), batch_size=100, epochs=2)
-    assert (made.batch_size, made.state.iteration) == (3, 2)
+    assert (made.loop.loader.batch_size, made.progress.iteration) == (3, 2)
 
 
 def test_a_last_batch_that_is_not_full_is_left_out(tmp_path):
     made = trained(tmp_path, train=source(5), batch_size=2, epochs=2)
-    assert made.state.iteration == 4
+    assert made.progress.iteration == 4
 
 
 def test_iterations_stop_in_the_middle_of_an_epoch(tmp_path):
     made = trained(tmp_path, train=source(8), epochs=50, iterations=6, schedule="poly", learning_rate=1.0)
-    assert [row["iteration"] for row in made.state.rows] == [4, 6]
-    assert made.total_updates == 6
-    assert made.state.rows[1]["learning_rate"] == pytest.approx((1 - 4 / 6) ** 0.9)
-    assert made.done
+    assert [row["iteration"] for row in made.progress.rows] == [4, 6]
+    assert made.progress.total_updates == 6
+    assert made.progress.rows[1]["learning_rate"] == pytest.approx((1 - 4 / 6) ** 0.9)
+    assert made.progress.done
 
 
 def test_a_learning_rate_of_a_schedule_reaches_the_optimizer(tmp_path, monkeypatch):
     made = run(tmp_path, epochs=3, schedule="step", lr_step_epochs=1, lr_decay=0.5, learning_rate=0.8)
     rates = []
-    monkeypatch.setattr(made.optimizer, "step", lambda buffers, rate: rates.append(rate))
+    monkeypatch.setattr(made.loop.optimizer, "step", lambda buffers, rate: rates.append(rate))
     list(made.fit())
     assert rates == [0.8, 0.8, 0.4, 0.4, 0.2, 0.2]
-    assert [row["learning_rate"] for row in made.state.rows] == [0.8, 0.4, 0.2]
+    assert [row["learning_rate"] for row in made.progress.rows] == [0.8, 0.4, 0.2]
 
 
 def frozen(tmp_path, monkeypatch, scores, **settings):
     """A run whose validation scores are given."""
     made = run(tmp_path, **{"epochs": len(scores), **settings})
-    found = made.validate("x")
+    found = made.loop.validate("x")
     given = iter(scores)
 
-    def validate(what):
+    def validate(label):
         metrics = type(found.metrics)(**{**vars(found.metrics), "mean_iou": next(given)})
         return type(found)(found.confusion, metrics, found.loss, found.scores)
 
-    monkeypatch.setattr(made, "validate", validate)
+    monkeypatch.setattr(made.loop, "validate", validate)
     return made
 
 
@@ -406,14 +410,14 @@ def test_early_stopping_and_the_best_checkpoint(tmp_path, monkeypatch):
     made = frozen(tmp_path, monkeypatch, [0.2, 0.5, 0.5, 0.4, 0.9], patience=2)
     seen = []
     for row in made.fit():
-        seen.append((row["epoch"], made.state.best_epoch, values(made)))
+        seen.append((row["epoch"], made.progress.best_epoch, values(made)))
     assert [(epoch, best) for epoch, best, _ in seen] == [(1, 1), (2, 2), (3, 2), (4, 2)]  # a tie is no improvement
     best, last = load_checkpoint(tmp_path / BEST), load_checkpoint(tmp_path / LAST)
     np.testing.assert_array_equal(best.network.flat().values, seen[1][2])
     np.testing.assert_array_equal(last.network.flat().values, seen[3][2])
     assert (best.progress["epoch"], best.progress["best_score"]) == (2, 0.5)
-    assert best.memory == {}
-    assert set(last.memory) == {"mean", "square"}
+    assert best.optimizer_state == {}
+    assert set(last.optimizer_state) == {"mean", "square"}
 
 
 def test_plateau_lowers_the_rate_when_the_score_stays(tmp_path, monkeypatch):
@@ -444,7 +448,7 @@ def test_the_log_has_a_line_an_epoch(tmp_path):
     ]  # fmt: skip
     assert [line["epoch"] for line in lines] == ["1", "2"]
     assert [line["iteration"] for line in lines] == ["2", "4"]
-    for line, row in zip(lines, made.state.rows, strict=True):
+    for line, row in zip(lines, made.progress.rows, strict=True):
         assert {key: float(value) for key, value in line.items()} == row
     assert b"\r\n" in (tmp_path / LOG).read_bytes()  # the csv module's own, which every program reads
 
@@ -455,12 +459,12 @@ def test_the_log_of_many_classes_has_no_foreground(tmp_path):
     pairs = [(sample(i)[0], sample(i)[1] * 2) for i in range(2)]
     three = Source(pairs, ("a", "b", "c"))
     made = run(tmp_path, made=recipe(classes=three.classes), train=three, val=three)
-    assert "val_iou_foreground" not in summary(made.validate("x"))
+    assert "val_iou_foreground" not in summary(made.loop.validate("x"))
 
 
 def test_training_learns(tmp_path):
     made = trained(tmp_path, train=source(8), epochs=30, batch_size=4, learning_rate=0.01, made=recipe(options=NORMED))
-    losses = [row["train_loss"] for row in made.state.rows]
+    losses = [row["train_loss"] for row in made.progress.rows]
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -472,7 +476,7 @@ def test_a_loss_that_is_not_a_number_is_reported_and_the_checkpoints_stay(tmp_pa
     before = files(tmp_path)
     broken = run(tmp_path, epochs=3, resume=True, learning_rate=1e30)
     with pytest.raises(
-        UserError, match=r"the loss became (nan|inf) in epoch \d.*--learning-rate \(now 1e\+30\)"
+        UserError, match=r"the loss became (nan|inf) in epoch \d.*learning_rate \(now 1e\+30\)"
     ) as caught:
         list(broken.fit())
     assert "\n" not in str(caught.value)
@@ -482,7 +486,7 @@ def test_a_loss_that_is_not_a_number_is_reported_and_the_checkpoints_stay(tmp_pa
 def test_numbers_that_break_in_the_last_batch_are_not_stored(tmp_path, monkeypatch):
     """The loss of the last batch is finite, the update after it is not."""
     made = run(tmp_path, epochs=1, batch_size=4)
-    monkeypatch.setattr(made.optimizer, "step", lambda buffers, rate: buffers.values.fill(np.nan))
+    monkeypatch.setattr(made.loop.optimizer, "step", lambda buffers, rate: buffers.values.fill(np.nan))
     with pytest.raises(UserError, match="the loss became nan in epoch 1, on the validation images"):
         list(made.fit())
     assert files(tmp_path) == {}
@@ -495,14 +499,14 @@ def test_a_validation_set_that_is_ignored_as_a_whole(tmp_path):
     assert found.loss == 0
     assert math.isnan(found.metrics.mean_iou)
     assert load_checkpoint(tmp_path / BEST).progress["epoch"] == 2
-    assert run(tmp_path, val=nothing, resume=True).done
+    assert run(tmp_path, val=nothing, resume=True).progress.done
 
 
 def test_a_training_set_that_is_ignored_as_a_whole_moves_nothing(tmp_path):
     nothing = Source([(sample(i)[0], np.full((16, 16), 255, np.uint8)) for i in range(2)])
     made = trained(tmp_path, train=nothing)
     np.testing.assert_array_equal(values(made), network().flat().values)
-    assert [row["train_loss"] for row in made.state.rows] == [0, 0]
+    assert [row["train_loss"] for row in made.progress.rows] == [0, 0]
 
 
 # Sizes ----------------------------------------------------------------------------------------------------------------
@@ -544,11 +548,12 @@ def test_nothing_is_copied_that_fits():
 def test_the_padded_border_does_not_count(tmp_path):
     """The loss is that of the image's own pixels, whatever the network says beside them."""
     made = run(tmp_path, train=source(2, 18, 21))
-    x, target = made._prepared(*(np.stack(part) for part in zip(*made.train.pairs, strict=True)))
+    images, masks = zip(*made.loop.loader.data.train.pairs, strict=True)
+    x, target = made.loop.loader.prepare(np.stack(images), np.stack(masks))
     logits = made.network.forward(x)
     disturbed = logits.copy()
     disturbed[:, 18:], disturbed[:, :, 21:] = 9, -9
-    (loss, gradient), (other, _) = made.loss(logits, target), made.loss(disturbed, target)
+    (loss, gradient), (other, _) = made.loop.loss(logits, target), made.loop.loss(disturbed, target)
     assert loss == other
     assert not gradient[:, 18:].any()
     assert not gradient[:, :, 21:].any()
@@ -576,8 +581,8 @@ def test_finish_loads_the_best_and_recalibrates_it(tmp_path, monkeypatch):
     best = load_checkpoint(tmp_path / BEST)
     assert best.progress["epoch"] == 1
     expected = load_checkpoint(tmp_path / BEST).network
-    batches = epoch_batches(made.train, 2, 0, 0, Augmentation(), drop_last=True)
-    assert recalibrate(expected, (made._prepared(*batch)[0] for batch in batches)) == 2
+    batches = epoch_batches(made.loop.loader.data.train, 2, 0, 0, Augmentation(), drop_last=True)
+    assert recalibrate(expected, (made.loop.loader.prepare(*batch)[0] for batch in batches)) == 2
     monkeypatch.undo()
     found = made.finish()
     stored = load_checkpoint(tmp_path / BEST)
@@ -592,9 +597,9 @@ def test_recalibration_takes_no_more_batches_than_help(tmp_path, monkeypatch):
     """The second stage of DeconvNet has more of them than the training saw."""
     made = trained(tmp_path, made=recipe(options=NORMED), train=source(6, 20, 20), batch_size=2)
     expected = load_checkpoint(tmp_path / BEST).network
-    batches = epoch_batches(made.train, 2, 0, 0, Augmentation(), drop_last=True)
-    assert recalibrate(expected, (made._prepared(*batch)[0] for batch in islice(batches, 2))) == 2
-    monkeypatch.setattr(batch_norm_calibration, "ENOUGH", 2)
+    batches = epoch_batches(made.loop.loader.data.train, 2, 0, 0, Augmentation(), drop_last=True)
+    assert recalibrate(expected, (made.loop.loader.prepare(*batch)[0] for batch in islice(batches, 2))) == 2
+    monkeypatch.setattr(batch_norm_calibration, "MAX_BATCHES", 2)
     made.finish()
     for name, buffer in load_checkpoint(tmp_path / BEST).network.state().items():
         np.testing.assert_array_equal(buffer.value, expected.state()[name].value)

@@ -71,7 +71,7 @@ def test_a_network_learns_from_arrays_and_predicts(tmp_path):
     found = load_checkpoint(tmp_path / "net.npz")
     np.testing.assert_array_equal(found.network.flat().values, net.flat().values)
     predicted = trainer.predict(images)
-    segmenter = Segmenter(found.network, found.recipe.preprocessing)
+    segmenter = Segmenter(found.network, found.spec.preprocessing)
     for image, mask in zip(images, predicted, strict=True):
         np.testing.assert_array_equal(segmenter.segment(image), mask)
         assert mask.shape == image.shape[:2]
@@ -164,7 +164,7 @@ def test_networks_and_settings_that_do_not_fit_are_named():
         Trainer(Network(1), PixelLoss(2), (images, masks))
     with pytest.raises(ValueError, match="the network is float64; training needs float32"):
         Trainer(small().allocate(0, np.float64), PixelLoss(2), (images, masks))
-    with pytest.raises(UserError, match="--batch-size 0"):
+    with pytest.raises(UserError, match="batch_size=0: expected 1 to"):
         Trainer(small(), PixelLoss(2), (images, masks), settings=TrainingSettings(batch_size=0))
     Trainer(
         small(),

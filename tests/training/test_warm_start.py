@@ -21,7 +21,7 @@ def test_everything_is_copied_between_equal_networks(tmp_path):
     other = saved(tmp_path / "a.npz", recipe(options=NORMED), 7)
     net = network(options=NORMED)
     line = load_matching_parameters(net, tmp_path / "a.npz")
-    assert line == f"{net.parameter_count():,} of {net.parameter_count():,} numbers start from {tmp_path / 'a.npz'}"
+    assert line == f"{net.parameter_count():,} of {net.parameter_count():,} parameters start from {tmp_path / 'a.npz'}"
     np.testing.assert_array_equal(net.flat().values, other.flat().values)
     assert all((buffer.value == 7.5).all() for buffer in net.state().values())
 
@@ -31,7 +31,7 @@ def test_layers_of_another_shape_keep_their_start(tmp_path):
     other = saved(tmp_path / "a.npz", recipe("squares", {"width": 3}, classes=("a", "b", "c")), 7)
     net, fresh = network("squares", {"width": 3}), network("squares", {"width": 3})
     line = load_matching_parameters(net, tmp_path / "a.npz")
-    assert line.endswith("; as usual start: score")
+    assert line.endswith("; not in it: score")
     for name, parameter in net.parameters().items():
         expected = fresh if name.startswith("score") else other
         np.testing.assert_array_equal(parameter.value, expected.parameters()[name].value)
@@ -39,7 +39,7 @@ def test_layers_of_another_shape_keep_their_start(tmp_path):
 
 def test_nothing_fits(tmp_path):
     saved(tmp_path / "a.npz", recipe("squares", {"width": 3}), 0)
-    with pytest.raises(UserError, match=r"^--start-from .*a\.npz: none of its layers fits this network"):
+    with pytest.raises(UserError, match=r"^.*a\.npz: none of its layers fits this network"):
         load_matching_parameters(network(options={"width": 0.2}), tmp_path / "a.npz")
     with pytest.raises(UserError, match=r"none\.npz: no such checkpoint"):
         load_matching_parameters(network(), tmp_path / "none.npz")

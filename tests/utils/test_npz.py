@@ -212,7 +212,7 @@ def test_too_little_memory_is_said_in_a_line(tmp_path):
     )
     path = tmp_path / "a.npz"
     with path.open("wb") as file:
-        header = b'{"format": 1, "versions": {"scratchnet": "x"}, "state": {}, "memory": []}'
+        header = b'{"format": 1, "versions": {"scratchnet": "x"}, "state": {}, "optimizer_state": []}'
         np.savez(file, header=np.frombuffer(header, np.uint8), values=np.zeros(100 << 20, np.float32))
     (tmp_path / "set").mkdir()
     words = [sys.executable, "-c", code, str(path), str(tmp_path / "set")]

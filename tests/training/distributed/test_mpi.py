@@ -14,7 +14,7 @@ import pytest
 from scratchnet.cli import main
 from scratchnet.training import load_checkpoint
 from scratchnet.training.distributed import mpi
-from scratchnet.training.run import BEST, LAST
+from scratchnet.training.run_folder import BEST, LAST
 from scratchnet.utils.errors import UserError
 from tests.processes import environment
 from tests.tiny import write_set
@@ -27,15 +27,15 @@ needs_mpi = pytest.mark.skipif(
 BREAKING = """
 import os, signal, sys
 from scratchnet.cli import main as cli
-from scratchnet.training import run
+from scratchnet.training import loop
 
-step = run.gradient
+step = loop.gradient
 def killed(passes, loss, parts, seed, epoch, ranks):
     if epoch == 1 and parts[0].number == 2 and ranks.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(passes, loss, parts, seed, epoch, ranks)
-run.gradient = killed
-sys.exit(main.main(sys.argv[1:]))
+loop.gradient = killed
+sys.exit(cli.main(sys.argv[1:]))
 """
 
 
@@ -72,8 +72,8 @@ def test_processes_train_together_lose_one_and_go_on(tmp_path, monkeypatch):
     for file in (BEST, LAST):
         one, other = (load_checkpoint(Path(folder) / file) for folder in ("alone", "shared"))
         np.testing.assert_allclose(other.network.flat().values, one.network.flat().values, rtol=0, atol=1e-4)
-        for name, array in one.memory.items():
-            np.testing.assert_allclose(other.memory[name], array, rtol=0, atol=1e-3)
+        for name, array in one.optimizer_state.items():
+            np.testing.assert_allclose(other.optimizer_state[name], array, rtol=0, atol=1e-3)
         for name, buffer in one.network.state().items():
             np.testing.assert_allclose(other.network.state()[name].value, buffer.value, rtol=1e-3, atol=1e-5)
 

@@ -13,12 +13,12 @@ from scratchnet.losses import PixelLoss
 from scratchnet.network import Network
 from scratchnet.ops.normalization import batch_norm, batch_norm_backward
 from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward
-from scratchnet.training import SGD, Adam, load_checkpoint
-from scratchnet.training import run as runs
+from scratchnet.training import SGD, Adam, load_checkpoint, run_folder
 from scratchnet.training.accumulation import MicroBatch, gradient
-from scratchnet.training.distributed import process_group as parallels
-from scratchnet.training.distributed.process_group import SingleProcess, share_batches, sum_gradients
-from scratchnet.training.run import BEST, LAST, LOG
+from scratchnet.training.distributed import sharing
+from scratchnet.training.distributed.process_group import SingleProcess
+from scratchnet.training.distributed.sharing import share_batches, sum_gradients
+from scratchnet.training.run_folder import BEST, LAST, LOG
 from tests.compare import assert_close, numbers
 from tests.ranks import together
 from tests.tiny import Source, recipe, rows, run, sample, source
@@ -231,7 +231,7 @@ def test_ranks_share_the_batches_of_one_process(size, batch):
 
 
 def test_gradients_are_summed_in_buckets(monkeypatch):
-    monkeypatch.setattr(parallels, "BUCKET_BYTES", 4000)
+    monkeypatch.setattr(sharing, "BUCKET_BYTES", 4000)
 
     def summed(ranks):
         network = recipe(options=NORMED).build().allocate(0)
@@ -292,9 +292,9 @@ def test_a_run_of_four_ranks_is_that_of_one_process(tmp_path, cores, monkeypatch
         **RUNS[name],
     }
     expected = whole_run(tmp_path / "one", SingleProcess(), settings)
-    for file, write in ((name, getattr(runs, name)) for name in ("save_checkpoint", "write_log")):
+    for file, write in ((name, getattr(run_folder, name)) for name in ("save_checkpoint", "write_log")):
         monkeypatch.setattr(
-            runs, file, lambda *given, write=write: (writers.add(threading.current_thread().name), write(*given))
+            run_folder, file, lambda *given, write=write: (writers.add(threading.current_thread().name), write(*given))
         )
     found = together(4, lambda ranks: whole_run(tmp_path / "four", ranks, settings))
     for each in found:

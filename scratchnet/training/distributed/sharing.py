@@ -1,0 +1,98 @@
+"""Training and evaluation with every batch and every data set divided between the processes of a group.
+
+All ranks hold the same network and make the same update from the same gradient, so only sums travel: one value for the
+divisor of the loss, two vectors for each batch norm and pass, and the gradient. Random draws are keyed by image and not
+taken from a sequence, so augmentation and dropout treat an image alike on every rank. The parameters are therefore
+those of one process with the whole batch, up to rounding: the sums are taken in another order.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.data import SampleSource, share_of
+from scratchnet.evaluation import metrics
+from scratchnet.inference import Evaluation, evaluate
+from scratchnet.inference.combining import Predictor
+from scratchnet.network import Network
+from scratchnet.network.execution import values_that_need_grad
+from scratchnet.training.distributed.process_group import ProcessGroup, allreduce_of, total
+from scratchnet.training.objective import Objective
+
+BUCKET_BYTES = 16 << 20
+"""Size of the pieces in which the gradient is summed: large enough that the cost per message does not matter, small
+enough to keep the message buffers small."""
+
+
+def share_batches(network: Network, ranks: ProcessGroup) -> None:
+    """Let batch norm compute its statistics over the shares of all ranks from now on."""
+    for layer in network.batch_norms().values():
+        layer.over_ranks = allreduce_of(ranks)
+
+
+def forward_without_images(network: Network) -> None:
+    """Take part in the sums of a forward pass in which this rank has no image."""
+    for layer in network.batch_norms().values():
+        layer.forward_without_images()
+
+
+def step_without_images(network: Network, loss: Objective, ranks: ProcessGroup) -> None:
+    """Take part in the sums of a training step in which this rank has no image."""
+    forward_without_images(network)
+    loss.without_images(ranks.allreduce, network.flat().values)
+    needs_grad = values_that_need_grad(network.steps)
+    for name, layer in reversed(network.batch_norms().items()):
+        if needs_grad[name]:  # the other ranks compute sums for these alone
+            layer.backward_without_images()
+
+
+def sum_gradients(network: Network, ranks: ProcessGroup) -> None:
+    """Replace the gradients of a network by their sums over all ranks, bucket by bucket; frozen ones are 0."""
+    grads = network.flat().grads
+    step = BUCKET_BYTES // grads.dtype.itemsize
+    for learned in network.flat().trainable_slices() if ranks.size > 1 else ():
+        for begin in range(learned.start, learned.stop, step):
+            ranks.allreduce(grads[begin : min(begin + step, learned.stop)])
+
+
+class SharedSource:
+    """One rank's share of a set of images."""
+
+    def __init__(self, source: SampleSource, ranks: ProcessGroup) -> None:
+        self.source, self.classes, self.ignore_index = source, source.classes, source.ignore_index
+        self._indices = range(len(source))[share_of(len(source), ranks.rank, ranks.size)]
+        self.names = tuple(source.names[index] for index in self._indices)
+
+    def __len__(self) -> int:
+        """Return the number of samples in the share."""
+        return len(self._indices)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (height, width) of a sample."""
+        return self.source.size(self._indices[index])
+
+    def load(self, index: int) -> tuple[Array, Array]:
+        """Return image (h, w, 3) uint8 and mask (h, w) uint8 of a sample."""
+        return self.source.load(self._indices[index])
+
+
+def evaluate_together(
+    predictor: Predictor,
+    source: SampleSource,
+    ranks: ProcessGroup,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Evaluation:
+    """Return what :func:`~scratchnet.inference.evaluate` does; every rank evaluates its share of the images."""
+    if ranks.size == 1:
+        return evaluate(predictor, source, progress)
+    own = evaluate(predictor, SharedSource(source, ranks), progress)
+    scores = np.zeros(len(source))
+    scores[share_of(len(source), ranks.rank, ranks.size)] = own.scores
+    confusion = own.confusion
+    loss = total(own.loss * float(confusion.sum()), ranks, scores)
+    ranks.allreduce(confusion)
+    ranks.allreduce(scores)
+    return Evaluation(
+        confusion, metrics(confusion), loss / max(1, int(confusion.sum())), tuple(float(score) for score in scores)
+    )

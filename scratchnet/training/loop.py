@@ -1,0 +1,201 @@
+"""The training loop: updates of a network, epoch by epoch, each followed by validation.
+
+Every random draw depends on the seed and on where it happens (epoch, image, layer), never on what was drawn before. So
+an epoch that is started again from the parameters, the optimiser's arrays and the counters at its beginning ends with
+the same bits.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import Array, read_scalars
+from scratchnet.config import TrainingSettings
+from scratchnet.data import Preprocessing
+from scratchnet.engine.capture.captured_network import CapturedNetwork
+from scratchnet.engine.device import array_module
+from scratchnet.engine.memory.shared import shared_copy
+from scratchnet.engine.modes import matrix_precision
+from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.network import Network
+from scratchnet.training import batch_norm_calibration
+from scratchnet.training.accumulation import Batch, MicroBatch, gradient
+from scratchnet.training.batches import BatchLoader, TrainingData
+from scratchnet.training.contents import Checkpoint
+from scratchnet.training.distributed.process_group import ProcessGroup
+from scratchnet.training.distributed.sharing import evaluate_together, share_batches
+from scratchnet.training.logs import summary
+from scratchnet.training.objective import Objective
+from scratchnet.training.optimizers import WeightAverage
+from scratchnet.training.progress import Progress
+from scratchnet.training.setup import make_optimizer
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
+from scratchnet.utils.progress import progress as shown
+
+MAX_UNREAD = 16
+"""Losses that stay on a GPU until they are read together: reading one waits for the GPU."""
+
+
+class TrainingLoop:
+    """Trains a network and evaluates it; reads and writes no files.
+
+    Parameters
+    ----------
+    network : Network
+        Allocated; moved to the device that the settings name.
+    data : TrainingData
+    preprocessing : Preprocessing
+    loss : Objective
+    settings : TrainingSettings
+    ranks : ProcessGroup
+        The processes that share every batch.
+
+    Attributes
+    ----------
+    captured : CapturedNetwork
+        Runs the network's passes.
+    loader : BatchLoader
+    optimizer : Optimizer
+    average : WeightAverage or None
+    progress : Progress
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: TrainingData,
+        preprocessing: Preprocessing,
+        loss: Objective,
+        settings: TrainingSettings,
+        ranks: ProcessGroup,
+    ) -> None:
+        self.loss, self.settings, self.ranks = loss, settings, ranks
+        self.xp = array_module(settings.device, ranks.local_rank)
+        self.use(network)
+        shape = network.stride, network.valid_margin, loss.ignore_index
+        self.loader = BatchLoader(data, preprocessing, settings.batch_size, settings.seed, ranks, *shape)
+        self.optimizer = make_optimizer(settings)
+        self.average = None if settings.ema is None else WeightAverage(settings.ema, network.flat().values)
+        self.progress = Progress(settings, len(self.loader))
+
+    def use(self, network: Network) -> None:
+        """Train or evaluate ``network`` from now on."""
+        self.network, self.captured = network.to(self.xp), CapturedNetwork(network)
+        network.activation_checkpointing = self.settings.activation_checkpointing
+        share_batches(network, self.ranks)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a block in which the network has the averaged weights, if an average is kept."""
+        return nullcontext() if self.average is None else self.average.used(self.network.flat().values)
+
+    def run_epoch(self) -> tuple[dict[str, Any], Evaluation]:
+        """Train for one epoch and validate; return the row of the log and the evaluation.
+
+        Raises
+        ------
+        UserError
+            When a loss is not finite.
+        """
+        begin = time.perf_counter()
+        with (
+            np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported in words
+            matrix_precision(self.settings.precision),
+        ):
+            rate, loss = self.train_epoch()
+            self.progress.epoch += 1
+            with self.averaged():
+                found = self.validate("validating")
+        if not math.isfinite(found.loss):
+            raise self._diverged(found.loss, f"epoch {self.progress.epoch}, on the validation images")
+        row = {
+            "epoch": self.progress.epoch,
+            "iteration": self.progress.iteration,
+            "learning_rate": rate,
+            "train_loss": loss,
+            **summary(found),
+            "seconds": round(time.perf_counter() - begin, 3),
+        }
+        return row, found
+
+    def train_epoch(self) -> tuple[float, float]:
+        """Train on all training images once; return the first learning rate and the mean loss."""
+        self.network.train()
+        epoch, first_rate = self.progress.epoch, self.progress.learning_rate
+        losses: list[float] = []
+        unread: list[tuple[int, float]] = []
+        max_unread = MAX_UNREAD if self.settings.device == "gpu" else 1
+        batches = enumerate(shown(self.loader.load_weighted(epoch), f"epoch {epoch + 1}", len(self.loader)), 1)
+        while group := list(islice(batches, self.settings.gradient_accumulation)):
+            unread.append((group[-1][0], self._gradient(group)))
+            if len(unread) == max_unread:
+                losses += self._read(unread)
+            self._update()
+            if self.progress.out_of_updates:
+                break
+        losses += self._read(unread)
+        return first_rate, sum(losses) / len(losses)
+
+    def validate(self, label: str) -> Evaluation:
+        """Evaluate the network on the validation images, with running statistics."""
+        self.network.eval().use_statistics("running")
+        segmenter = Segmenter(self.network, self.loader.preprocessing)
+        return evaluate_together(segmenter, self.loader.data.val, self.ranks, lambda images: shown(images, label))
+
+    def recalibrate(self) -> None:
+        """Recompute batch norm's running statistics over the training set."""
+        count = min(len(self.loader), batch_norm_calibration.MAX_BATCHES)
+        prepared = (self.loader.prepare(*batch)[0] for batch in islice(self.loader.load(0), count))
+        batch_norm_calibration.recalibrate(self.network, shown(prepared, "recalibrating batch norm", count))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the counters and the arrays, besides the network's own, that the next epoch depends on."""
+        average = {} if self.average is None else {"average": self.average.values}
+        counters = self.progress.to_dict() | {"optimizer_steps": self.optimizer.steps}
+        return counters, self.optimizer.arrays | average
+
+    def restore(self, last: Checkpoint) -> None:
+        """Continue from the state in a checkpoint, whose network is in use already."""
+        own = shared_copy if self.xp is np else self.xp.asarray
+        arrays = {name: own(array) for name, array in last.optimizer_state.items()}
+        if self.average is not None:
+            self.average.values = arrays.pop("average")
+        self.optimizer.arrays = arrays
+        self.optimizer.steps = last.progress["optimizer_steps"]
+        self.progress.restore(last.progress)
+
+    def _gradient(self, group: Sequence[tuple[int, Batch]]) -> float:
+        """Compute the gradient of a group of numbered batches as if they were one; return their loss."""
+        settings, parts = self.settings, list[MicroBatch]()
+        for number, batch in group:
+            parts += self.loader.split(number, batch, per_image=settings.per_image_bn and number % 2 == 0)
+        return gradient(self.captured, self.loss, parts, settings.seed, self.progress.epoch, self.ranks)
+
+    def _update(self) -> None:
+        """Update the parameters from their gradients."""
+        self.optimizer.step(self.network.flat(), self.progress.learning_rate)
+        self.progress.iteration += 1
+        if self.average is not None:
+            self.average.update(self.network.flat(), self.optimizer.steps)
+
+    def _read(self, unread: list[tuple[int, float]]) -> list[float]:
+        """Return the losses of numbered batches and empty the list; only here the training waits for a GPU."""
+        losses = read_scalars([loss for _, loss in unread])
+        batches = [batch for batch, _ in unread]
+        unread.clear()
+        for batch, loss in zip(batches, losses, strict=True):
+            if not math.isfinite(loss):
+                raise self._diverged(loss, f"epoch {self.progress.epoch + 1}, batch {batch}")
+        return losses
+
+    def _diverged(self, loss: float, where: str) -> UserError:
+        rate = f"{self.settings.learning_rate:g}"
+        return UserError(
+            f"the loss became {loss} in {where}; lower {option('learning_rate')} (now {rate}) and start again, the "
+            "checkpoints of earlier epochs are untouched"
+        )

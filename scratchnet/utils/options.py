@@ -1,0 +1,38 @@
+"""How messages name a setting: ``--batch-size 8`` for a user of the command line, ``batch_size=8`` in Python."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class _Style:
+    """How settings are named at present, in all threads."""
+
+    flags = False
+
+
+@contextmanager
+def named_as_flags() -> Iterator[None]:
+    """Name settings as command-line flags in the messages that are made inside this block."""
+    before, _Style.flags = _Style.flags, True
+    try:
+        yield
+    finally:
+        _Style.flags = before
+
+
+def option(name: str, value: Any = None) -> str:
+    """Return a setting, with its value unless that is None, as the user writes it.
+
+    >>> option("learning_rate"), option("crop", (64, 64)), option("loss", "dice")
+    ('learning_rate', 'crop=(64, 64)', "loss='dice'")
+    >>> with named_as_flags():
+    ...     option("learning_rate"), option("crop", (64, 64)), option("loss", "dice")
+    ('--learning-rate', '--crop 64 64', '--loss dice')
+    """
+    if not _Style.flags:
+        return name if value is None else f"{name}={value!r}"
+    flag = f"--{name.rstrip('_').replace('_', '-')}"
+    if value is None:
+        return flag
+    return f"{flag} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
