@@ -18,7 +18,16 @@ from scratchnet.config import read_settings
 from scratchnet.config.renamed import RENAMED
 from scratchnet.config.sizes import Side, Size
 
-NEED_NOTHING = {"demo", "models", "gradcheck", "bench ops", "bench step", "bench segment", "bench peers"}
+NEED_NOTHING = {
+    "demo",
+    "models",
+    "gradcheck",
+    "exercise list",
+    "bench ops",
+    "bench step",
+    "bench segment",
+    "bench peers",
+}
 
 
 def options(command):
