@@ -11,13 +11,8 @@ from scratchnet.arrays import AllReduce, Array, constants, get_array_module
 from scratchnet.ops.activation import sigmoid, softmax
 from scratchnet.ops.dice import dice_loss
 from scratchnet.ops.focal import focal_loss, smoothed_cross_entropy
-from scratchnet.ops.losses import (
-    Normalization,
-    check_labels,
-    pixel_factors,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-)
+from scratchnet.ops.losses import sigmoid_cross_entropy, softmax_cross_entropy
+from scratchnet.ops.pixel_factors import Normalization, check_labels, pixel_factors
 from scratchnet.ops.tversky import tversky_loss
 from scratchnet.utils.validation import choice, integer, number
 
@@ -45,7 +40,7 @@ class PixelLoss:
     ignore_index : int or None
         The label of ignored pixels.
     normalization : "pixels", "weights" or "sum"
-        The divisor of the summed cross-entropy or focal loss, see :mod:`scratchnet.ops.losses`.
+        The divisor of the summed cross-entropy or focal loss, see :mod:`scratchnet.ops.pixel_factors`.
     label_smoothing : float
         ε of the smoothed labels of cross-entropy, in [0, 1); see :mod:`scratchnet.ops.focal`.
     focal_gamma : float

@@ -4,7 +4,8 @@ import pytest
 from scratchnet.losses import PixelLoss, Share, check_logits, class_scores, probabilities
 from scratchnet.ops.activation import softmax
 from scratchnet.ops.dice import dice_loss
-from scratchnet.ops.losses import pixel_factors, sigmoid_cross_entropy, softmax_cross_entropy
+from scratchnet.ops.losses import sigmoid_cross_entropy, softmax_cross_entropy
+from scratchnet.ops.pixel_factors import pixel_factors
 from tests.compare import assert_close, numbers
 
 SHAPE = (2, 3, 4)

@@ -8,7 +8,7 @@ from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normal
 from scratchnet.engine.device import DeviceName
 from scratchnet.engine.modes import MatrixPrecision
 from scratchnet.losses import LossName
-from scratchnet.ops.losses import Normalization as LossNormalization
+from scratchnet.ops.pixel_factors import Normalization as LossNormalization
 
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
 ScheduleName: TypeAlias = Literal["constant", "step", "poly", "cosine", "plateau"]

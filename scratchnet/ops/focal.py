@@ -31,7 +31,7 @@ def focal_loss(logits: Array, labels: Array, factors: Array, gamma: float = 2.0)
     ----------
     logits : (n, h, w, classes) or (n, h, w, 1)
     labels, factors : (n, h, w)
-        From :func:`~scratchnet.ops.losses.pixel_factors`.
+        From :func:`~scratchnet.ops.pixel_factors.pixel_factors`.
     gamma : float
         γ, 0 or more.
 
@@ -65,7 +65,7 @@ def smoothed_cross_entropy(logits: Array, labels: Array, factors: Array, smoothi
     ----------
     logits : (n, h, w, classes) or (n, h, w, 1)
     labels, factors : (n, h, w)
-        From :func:`~scratchnet.ops.losses.pixel_factors`; each factor multiplies the whole loss of its pixel.
+        From :func:`~scratchnet.ops.pixel_factors.pixel_factors`; each factor multiplies the whole loss of its pixel.
     smoothing : float
         ε, in [0, 1).
 

@@ -7,129 +7,20 @@ For a pixel with logits z and label t:
 
 The right-hand forms never take the logarithm of a probability that was rounded to 0, so logits of 40 or 4000 are safe.
 
-Each pixel's loss is multiplied by its class weight and by its pixel weight (a map, as in U-Net), and the sum is
-divided by
-
-- ``"pixels"``: the number of pixels that are not ignored (Caffe; the convention of FCN, SegNet and DeconvNet),
-- ``"weights"``: the sum of the weights (PyTorch's ``reduction="mean"``),
-- ``"sum"``: 1 (FCN's released training code, which is why its learning rates are so small).
-
-A batch without images, or in which every pixel is ignored, has loss 0 and gradient 0 (PyTorch's mean is NaN there), so
-it adds nothing to a sum over batches. A pixel that is ignored or has weight 0 contributes exactly 0 to the loss and the
-gradient, even if its logits are infinite or NaN. A class with the logit −∞ has probability 0.
+Each pixel's loss and gradient are multiplied by its factor (see :mod:`scratchnet.ops.pixel_factors`). A pixel that is
+ignored or has weight 0 contributes exactly 0 to both, even if its logits are infinite or NaN. A class with the logit −∞
+has probability 0.
 """
-
-from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from scratchnet.arrays import Array, get_array_module, on_gpu, to_scalar
+from scratchnet.arrays import Array, get_array_module, to_scalar
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
 from scratchnet.ops.activation import sigmoid
 
-LABELS = labels_of("n h w")
 COUNTED = labels_of("n h w", np.int64)
-"""The labels that :func:`pixel_factors` returns."""
-
-Normalization: TypeAlias = Literal["pixels", "weights", "sum"]
-
-
-@operation(target=LABELS)
-def check_labels(target: Array, classes: int, ignore_index: int | None) -> None:
-    """Raise a ValueError if a label is neither a class index (0 … ``classes − 1``) nor the ignore label."""
-    _check_booleans("check_labels", target, classes)
-    _check(_counted(target, ignore_index)[0], classes, ignore_index)
-
-
-def _check_booleans(name: str, target: Array, classes: int) -> None:
-    if target.dtype == bool and classes > 2:
-        raise TypeError(f"{name}: target is bool, but there are {classes} classes; use target.astype(numpy.int64)")
-
-
-def _weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) -> Array:
-    """Return real weights of any dtype as an array of ``shape``, with the dtype and module of ``like``."""
-    array = get_array_module(like).asarray(weights)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"pixel_factors: {name} are {array.dtype}; expected real numbers")
-    if array.shape != shape:
-        raise ValueError(f"pixel_factors: {name} have shape {array.shape}, expected {shape}")
-    converted: Array = array.astype(like.dtype)
-    return converted
-
-
-def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
-    """Return the labels as int64, with the ignore label replaced by 0, and a mask of the pixels that count."""
-    xp = get_array_module(target)
-    labels = target.astype(xp.int64)
-    counts: Array = xp.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
-    return labels * counts, counts
-
-
-def _check(labels: Array, classes: int, ignore_index: int | None) -> None:
-    if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
-        raise ValueError(
-            f"target holds the label {int(labels.min()) if int(labels.min()) < 0 else int(labels.max())}; "
-            f"expected 0 … {classes - 1}" + ("" if ignore_index is None else f" or {ignore_index} (ignored)")
-        )
-
-
-@operation(target=LABELS, like="...")
-def pixel_factors(
-    target: Array,
-    like: Array,
-    classes: int,
-    class_weights: Array | None = None,
-    pixel_weights: Array | None = None,
-    ignore_index: int | None = 255,
-    normalization: Normalization = "pixels",
-) -> tuple[Array, Array]:
-    """Return each pixel's label and the factor on its loss (0 where ignored), including the normalisation.
-
-    Parameters
-    ----------
-    target : (n, h, w) integers
-    like : Array
-        Array that determines the dtype and module of the factors.
-    classes : int
-        Labels run from 0 to ``classes − 1``.
-    class_weights : (classes,) or None
-    pixel_weights : (n, h, w) or None
-        Real numbers of any dtype, as are the class weights.
-    ignore_index : int or None
-        The label of ignored pixels.
-    normalization : "pixels", "weights" or "sum"
-
-    Returns
-    -------
-    labels : (n, h, w) int64
-        The ignore label is replaced by 0.
-    factors : (n, h, w)
-
-    Raises
-    ------
-    ValueError
-        If a label is neither a class index nor the ignore label. Labels on a GPU are not checked, to avoid waiting for
-        the device; call :func:`check_labels` while they are still on the host.
-    """
-    xp = get_array_module(like)
-    _check_booleans("pixel_factors", target, classes)
-    if normalization not in get_args(Normalization):
-        raise ValueError(
-            f"pixel_factors: normalization is {normalization!r}; expected one of {get_args(Normalization)}"
-        )
-    labels, counts = _counted(target, ignore_index)
-    if not on_gpu(labels):
-        _check(labels, classes, ignore_index)
-    weights = counts.astype(like.dtype)
-    if class_weights is not None:
-        weights = weights * _weights("class_weights", class_weights, (classes,), like)[labels]
-    if pixel_weights is not None:
-        each = _weights("pixel_weights", pixel_weights, target.shape, like)
-        weights = xp.where(counts, weights * each, like.dtype.type(0))  # ignored ones may be infinite or NaN
-    divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
-    factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(like.dtype)
-    return labels, factors
+"""The labels that ``pixel_factors`` returns."""
 
 
 @operation(logits="n h w k", labels=COUNTED, factors="n h w")
@@ -140,7 +31,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     ----------
     logits : (n, h, w, classes)
     labels, factors : (n, h, w)
-        From :func:`pixel_factors`.
+        From :func:`~scratchnet.ops.pixel_factors.pixel_factors`.
 
     Returns
     -------
@@ -150,7 +41,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from scratchnet.ops.pixel_factors import pixel_factors
     >>> logits = np.array([40.0, 0.0]).reshape(1, 1, 1, 2)
     >>> labels, factors = pixel_factors(np.array([[[1]]]), logits, classes=2)
     >>> loss, dlogits = softmax_cross_entropy(logits, labels, factors)
@@ -179,7 +70,7 @@ def sigmoid_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple
     logits : (n, h, w, 1)
         Positive means class 1.
     labels, factors : (n, h, w)
-        From :func:`pixel_factors` with two classes.
+        From ``pixel_factors`` with two classes.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from scratchnet.engine.cuda import convolution
 from scratchnet.engine.cuda.conv_algorithm import Algorithm
 from scratchnet.engine.device import array_module
 from scratchnet.engine.modes import matrix_precision, precise, textbook
-from scratchnet.ops import channel_sums, losses, normalization
+from scratchnet.ops import channel_sums, losses, normalization, pixel_factors
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d, max_unpool2d_backward
 from scratchnet.utils.errors import UserError
@@ -112,7 +112,7 @@ def test_cross_entropy(xp):
     logits = numbers(xp, 16, 224, 224, 21)
     target = np.random.default_rng(0).integers(0, 22, (16, 224, 224))
     target[target == 21] = 255
-    labels, factors = losses.pixel_factors(xp.asarray(target), logits, 21)
+    labels, factors = pixel_factors.pixel_factors(xp.asarray(target), logits, 21)
     loss, dlogits = losses.softmax_cross_entropy(logits, labels, factors)
     with textbook():
         wanted, dwanted = losses.softmax_cross_entropy(logits, labels, factors)

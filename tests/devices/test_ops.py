@@ -13,6 +13,7 @@ from scratchnet.ops import (
     local_response_norm,
     losses,
     normalization,
+    pixel_factors,
     resampling,
     shape,
     updates,
@@ -131,7 +132,7 @@ def loss(function, channels, **settings):
     weights = np.linspace(0.5, 2, max(2, channels))
 
     def both(logits, labels, weights, per_pixel):
-        counted, factors = losses.pixel_factors(
+        counted, factors = pixel_factors.pixel_factors(
             labels, logits, max(2, channels), weights, per_pixel, normalization=settings.get("normalization", "pixels")
         )
         return counted, factors, function(logits, counted, factors)

@@ -30,8 +30,8 @@ SELF_OVERLAPPING = ("read-only", "broadcast images", "broadcast channels")
 EXEMPT = {
     ("updates.add_to", "term"),  # from layers of one's own; the gradient checker judges it
     ("updates.copy_to", "term"),
-    ("losses.pixel_factors", "class_weights"),  # lists, too, of any real numbers
-    ("losses.pixel_factors", "pixel_weights"),
+    ("pixel_factors.pixel_factors", "class_weights"),  # lists, too, of any real numbers
+    ("pixel_factors.pixel_factors", "pixel_weights"),
 }
 NOT_OPERATIONS = {"losses.add_parts"}
 

@@ -18,6 +18,7 @@ from scratchnet.ops import (
     local_response_norm,
     losses,
     normalization,
+    pixel_factors,
     pooling,
     resampling,
     shape,
@@ -143,7 +144,7 @@ def resampled(name, shape, **settings):
 def loss(function, channels):
     logits = numbers(2, 4, 5, channels)
     classes = max(2, channels)
-    labels, factors = losses.pixel_factors(np.arange(40).reshape(2, 4, 5) % classes, logits, classes)
+    labels, factors = pixel_factors.pixel_factors(np.arange(40).reshape(2, 4, 5) % classes, logits, classes)
     free = "" if function is losses.sigmoid_cross_entropy else "3"
     return {"": case(function, {"logits": free}, logits=logits, labels=labels, factors=factors)}
 
@@ -188,9 +189,9 @@ def simple():
         "unpack": case(
             switch_packing.unpack_switches, {}, stored=switch_packing.pack_switches(switches)
         ),
-        "check labels": case(losses.check_labels, {"target": "012"}, target=target, classes=3, ignore_index=255),
+        "check labels": case(pixel_factors.check_labels, {"target": "012"}, target=target, classes=3, ignore_index=255),
         "pixel factors": case(
-            losses.pixel_factors, {"target": "012", "like": "0123"}, target=target, like=x, classes=3
+            pixel_factors.pixel_factors, {"target": "012", "like": "0123"}, target=target, like=x, classes=3
         ),
     }  # fmt: skip
 

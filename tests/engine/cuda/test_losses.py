@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchnet.engine.cuda import losses as cuda
-from scratchnet.ops import losses
+from scratchnet.ops import losses, pixel_factors
 from tests.compare import assert_close, numbers
 
 SHAPES = [
@@ -24,7 +24,7 @@ def problem(shape, dtype, **settings):
     target[rng.random(shape[:3]) < 0.2] = 255 if shape[3] < 255 else -1
     weights = rng.random(shape[3]).astype(dtype), rng.random(shape[:3]).astype(dtype)
     ignore = 255 if shape[3] < 255 else -1
-    return logits, *losses.pixel_factors(target, logits, shape[3], *weights, ignore_index=ignore, **settings)
+    return logits, *pixel_factors.pixel_factors(target, logits, shape[3], *weights, ignore_index=ignore, **settings)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -42,7 +42,7 @@ def test_loss_and_gradient(kernels, dtype, shape, normalization):
 @pytest.mark.parametrize("size", [40.0, 4000.0])
 def test_large_logits(kernels, size):
     logits = np.array([size, 0.0]).reshape(1, 1, 1, 2)
-    labels, factors = losses.pixel_factors(np.array([[[1]]]), logits, 2)
+    labels, factors = pixel_factors.pixel_factors(np.array([[[1]]]), logits, 2)
     loss, dlogits = cuda.softmax_cross_entropy(logits, labels, factors)
     assert float(loss) == size
     np.testing.assert_array_equal(dlogits.ravel(), [1, -1])
@@ -50,7 +50,7 @@ def test_large_logits(kernels, size):
 
 def test_everything_ignored(kernels):
     logits = numbers(1, 3, 3, 4)
-    loss, dlogits = cuda.softmax_cross_entropy(logits, *losses.pixel_factors(np.full((1, 3, 3), 255), logits, 4))
+    loss, dlogits = cuda.softmax_cross_entropy(logits, *pixel_factors.pixel_factors(np.full((1, 3, 3), 255), logits, 4))
     assert float(loss) == 0
     assert not dlogits.any()
 
@@ -72,7 +72,7 @@ def test_infinite_and_ignored_logits(kernels, dtype):
     target[:, ::2] = 255
     logits[:, ::2] = np.nan
     logits[:, 1::2, :, 2] = -np.inf
-    given = logits, *losses.pixel_factors(target, logits, 5)
+    given = logits, *pixel_factors.pixel_factors(target, logits, 5)
     loss, dlogits = cuda.softmax_cross_entropy(*given)
     expected, dexpected = losses.softmax_cross_entropy(*given)
     assert float(loss) == pytest.approx(expected, rel=1e-6)

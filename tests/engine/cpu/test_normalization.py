@@ -1,0 +1,51 @@
+"""What the fast batch norm promises beyond its formula: which memory it writes to."""
+
+import numpy as np
+import pytest
+
+from scratchnet.engine.cpu.normalization import batch_norm, batch_norm_backward, batch_norm_fixed
+from tests.compare import assert_close, numbers
+
+SHAPE = (2, 6, 7, 4)
+
+
+@pytest.fixture(params=[False, True])
+def relu(request):
+    return request.param
+
+
+def inputs(dtype):
+    x, dy = 3 * numbers(*SHAPE, dtype=dtype) + dtype.type(50), numbers(*SHAPE, seed=1, dtype=dtype)
+    return x, dy, numbers(4, seed=2, dtype=dtype), numbers(4, seed=3, dtype=dtype)
+
+
+def test_with_overwrite_the_input_becomes_its_distance_from_a_value_near_the_mean(relu, dtype, pieces):
+    x, _, gamma, beta = inputs(dtype)
+    given = x.copy()
+    _, normalized = batch_norm(x, gamma, beta, relu=relu, overwrite=True)
+    assert normalized.x is x
+    near, offset = normalized.moved
+    assert_close(x + near, given, dtype, scale=10)
+    assert_close(offset, x.mean((0, 1, 2), dtype=np.float64), dtype)
+    assert_close(normalized.mean, given.mean((0, 1, 2), dtype=np.float64), dtype)
+
+
+def test_with_overwrite_the_gradient_becomes_dx(relu, dtype, pieces):
+    x, dy, gamma, beta = inputs(dtype)
+    _, normalized = batch_norm(x, gamma, beta, relu=relu)
+    expected = batch_norm_backward(dy, normalized, gamma)
+    found = batch_norm_backward(dy, normalized, gamma, overwrite=True)
+    assert found[0] is dy
+    for mine, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, right)
+
+
+def test_without_overwrite_nothing_given_is_written_to(relu, dtype):
+    x, dy, gamma, beta = inputs(dtype)
+    before = [a.copy() for a in (x, dy, gamma, beta)]
+    _, normalized = batch_norm(x, gamma, beta, relu=relu)
+    batch_norm_backward(dy, normalized, gamma)
+    batch_norm_fixed(x, gamma, beta, gamma, beta * beta, relu=relu)
+    for array, copy in zip((x, dy, gamma, beta), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert normalized.moved is None
