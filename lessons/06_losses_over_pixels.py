@@ -248,7 +248,8 @@ print(f"share of cell {frequency[1]:.2f}; learned {plain:.2f}, with weights {bal
 # %%
 # The packaged loss, and a check
 # ------------------------------
-# `scratchnet.losses.PixelLoss` does all of this, for one channel (sigmoid) and for several (softmax).
+# `scratchnet.losses.PixelLoss` does all of this, for one channel (sigmoid) and for several (softmax); the formulas are
+# in `scratchnet.ops.losses`.
 
 from scratchnet.gradcheck import check_gradients, from_loss
 from scratchnet.losses import PixelLoss

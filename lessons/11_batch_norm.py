@@ -119,7 +119,9 @@ assert worst < 1e-7
 # %%
 # The packaged functions
 # ----------------------
-# They can apply the ReLU that usually follows in the same pass. `batch_norm_fixed` uses a given mean and variance.
+# `scratchnet.ops.normalization` has the same formulas for whole arrays. On a CPU, `scratchnet.engine.cpu.normalization`
+# computes them in fewer passes over memory, and can apply the ReLU that usually follows in the same pass.
+# `batch_norm_fixed` uses a given mean and variance.
 
 from scratchnet.ops.normalization import batch_norm, batch_norm_backward, batch_norm_fixed
 

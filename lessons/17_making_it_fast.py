@@ -313,9 +313,10 @@ print(f"into a new array {1000 * fresh_time:.2f} ms, into a used one {1000 * use
 # Where the time goes in a whole network
 # --------------------------------------
 # We time one forward and one backward pass of the small DeconvNet of lesson 15 in two versions. With ``textbook()`` the
-# package computes every layer separately, directly from its formula. The fast version uses everything above and
-# one more technique: ``scratchnet.compile`` records the array operations of one training step and then repeats that
-# list, because every step performs the same operations on other values.
+# package computes every layer separately, directly from its formula in `scratchnet.ops`. The fast version, in
+# `scratchnet.engine.cpu`, uses everything above and one more technique: ``scratchnet.compile`` records the array
+# operations of one training step and then repeats that list, because every step performs the same operations on other
+# values.
 
 one_core.restore_original_limits()
 os.environ.pop("SCRATCHNET_THREADS")

@@ -155,11 +155,10 @@ JUDGED_THROUGH_OTHERS = {
     "updates.average_update": "tests/training/test_newer_methods.py",
     "convolution.add_bias": "tests/layers/test_torch.py",
     "normalization.subtract_per_channel": "tests/ops/test_batch_statistics.py",
-    "normalization.parameter_gradients": "tests/devices/test_ops.py",
     "focal.focal_loss": "tests/ops/test_newer_losses.py",
     "focal.smoothed_cross_entropy": "tests/ops/test_newer_losses.py",
     "tversky.tversky_loss": "tests/ops/test_newer_losses.py",
-    "losses.check_labels": "tests/test_losses.py",
+    "pixel_factors.check_labels": "tests/test_losses.py",
 }
 """Operations that no test of ``tests/ops`` calls by name, and the file that judges what calls them."""
 
