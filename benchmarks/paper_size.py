@@ -32,7 +32,7 @@ def measure(name: str, repeats: int) -> dict[str, float]:
         network = initialized_network(CASE)
         for step in network.steps:
             if isinstance(step.layer, BatchNorm2d):
-                step.layer.frozen = True
+                step.layer.freeze_statistics()
         call = ScratchnetStep(network, make_batch(CASE), CASE.classes, "sgd")
     else:
         call = build_torch_step(CASE, "sgd", name != "torch")

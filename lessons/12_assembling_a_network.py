@@ -144,7 +144,7 @@ def deconvnet(classes: int, width: int = 8) -> Network:
     net.add("unpool1", MaxUnpool2d(), "deconv2_relu", "pool1.switches")
     net.add("deconv1", ConvTranspose2d(width, width, 3, padding=1))
     finish("deconv1", width)
-    net.add("score", Conv2d(width, classes, 1, start=gaussian(0.01)))
+    net.add("score", Conv2d(width, classes, 1, initializer=gaussian(0.01)))
     return net
 
 

@@ -22,9 +22,11 @@ from scratchnet.layers import (
     Pad,
     ReLU,
     Scale,
+    SyncBatchNorm2d,
     UpsampleBilinear,
     UpsampleNearest,
 )
+from scratchnet.layers.synchronized import alone
 from scratchnet.network import Network
 from tests.bad_settings import FLAG, integer, pair, real
 from tests.compare import numbers
@@ -80,6 +82,7 @@ CASES = {
         ConvTranspose2d(C, 6, (2, 3), (3, 2), (1, 0), (2, 1), groups=2, bias=False, dilation=(1, 2))
     ),
     "batch norm": lambda: single(BatchNorm2d(C, eps=1e-3)),
+    "synchronised batch norm": lambda: single(SyncBatchNorm2d(*SyncBatchNorm2d.example, eps=1e-3)),
     "lrn": lambda: single(LocalResponseNorm(3, 0.7, 0.6)),
     "relu": lambda: single(ReLU()),
     "dropout": lambda: single(Dropout(0.5)),
@@ -120,7 +123,14 @@ CONVOLUTION = {
     "dilation": pair(1),
     "groups": [*integer(1), 3],
     "bias": FLAG,
-    "start": [None, 3, "he_normal"],
+    "initializer": [None, 3, "he_normal"],
+}
+BATCH_NORM = {
+    "channels": integer(1),
+    "eps": real(-1, -1e-9),
+    "momentum": real(-0.1, 1.01, 2),
+    "scale": real(),
+    "shift": real(),
 }
 SETTINGS = {
     Conv2d: ({"in_channels": 4, "out_channels": 8, "kernel_size": 3}, CONVOLUTION),
@@ -128,15 +138,10 @@ SETTINGS = {
         {"in_channels": 4, "out_channels": 8, "kernel_size": 3},
         {**CONVOLUTION, "output_padding": pair(0)},
     ),
-    BatchNorm2d: (
-        {"channels": 4},
-        {
-            "channels": integer(1),
-            "eps": real(-1, -1e-9),
-            "momentum": real(-0.1, 1.01, 2),
-            "scale": real(),
-            "shift": real(),
-        },
+    BatchNorm2d: ({"channels": 4}, BATCH_NORM),
+    SyncBatchNorm2d: (
+        {"channels": 4, "allreduce": alone},
+        {**BATCH_NORM, "allreduce": [None, 3, "sum"]},
     ),
     LocalResponseNorm: ({}, {"size": [*integer(1), 4, np.int64(2)], "alpha": real(-1e-4), "beta": real()}),
     MaxPool2d: (

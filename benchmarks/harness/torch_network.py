@@ -172,6 +172,7 @@ TORCH_LAYERS: dict[type[Layer], Callable[[TorchNetwork, str, Any, list[Any]], An
     ours.Conv2d: _conv,
     ours.ConvTranspose2d: _conv_transpose,
     ours.BatchNorm2d: _batch_norm,
+    ours.SyncBatchNorm2d: _batch_norm,
     ours.LocalResponseNorm: _local_response_norm,
     ours.ReLU: lambda net, name, layer, inputs: net.functional.relu(inputs[0], inplace=name in net.overwrites),
     ours.Dropout: lambda net, name, layer, inputs: net.functional.dropout(inputs[0], layer.rate, net.training),

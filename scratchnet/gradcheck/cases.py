@@ -113,12 +113,12 @@ def _unpool(pooled: Array, *settings: Any) -> Problem:
 
 
 def _frozen(layer: BatchNorm2d) -> BatchNorm2d:
-    layer.frozen = True
+    layer.freeze_statistics()
     return layer
 
 
 def _per_image(layer: BatchNorm2d) -> BatchNorm2d:
-    layer.statistics = "batch"
+    layer.use_statistics("batch")
     return layer
 
 

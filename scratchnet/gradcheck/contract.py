@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, generator, to_host
-from scratchnet.layers.base import Buffer, Parameter
+from scratchnet.layers.parameter import Buffer, Parameter
 
 SAME = 1e-10
 """Largest difference of equal float64 results, as a share of the largest value; a float32 cast makes 10⁻⁸."""
@@ -73,7 +73,7 @@ class Subject:
         kept = to_host(output).copy()
         for parameter in self.parameters.values():
             parameter.grad[...] = 7.0 if start is None else start
-            parameter.grad_is_stale = start is None
+            parameter.mark_grad_stale(start is None)
         given = self.send(dy.copy(order="K"))
         sent = self.backward(given)
         arrays = {"the output": output, "the dy": given} | {f"dx ({k})": v for k, v in sent.items()}

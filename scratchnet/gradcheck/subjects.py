@@ -48,11 +48,11 @@ def layer_problem(
     given = {f"x{i}": movable(x) if isinstance(x, np.ndarray) else x for i, x in enumerate(inputs)}
     values, buffers = {}, {}
     for name, parameter in layer.parameters.items():
-        start = parameter.start(generator(seed, name), parameter.shape).astype(np.float64)
+        start = parameter.initializer(generator(seed, name), parameter.shape).astype(np.float64)
         # Biases start at 0 and scales at 1; move them off, or a forgotten one would not show.
         start = start + generator(seed, "off", name).standard_normal(parameter.shape) * 0.1
         values[name] = start
-        parameter.place(sent(start, xp), xp.zeros(parameter.shape))
+        parameter.bind(sent(start, xp), xp.zeros(parameter.shape))
     for key, buffer in layer.buffers.items():
         buffers[key] = generator(seed, key).uniform(0.5, 1.5, buffer.value.shape)
 
@@ -62,8 +62,8 @@ def layer_problem(
             for name, parameter in layer.parameters.items():
                 parameter.value[...] = sent(values[name], xp)
             for key, buffer in layer.buffers.items():
-                buffer.value = sent(buffers[key].copy(), xp)
-        layer.training = training
+                buffer.bind(sent(buffers[key].copy(), xp))
+        layer.set_training(training)
         function = layer.forward_again if again else layer.forward
         return function(*(sent(arrays[key], xp) for key in given))
 
@@ -76,11 +76,11 @@ def layer_problem(
         return zeros | {key: part for key, part in zip(given, parts, strict=True) if part is not None}
 
     def without_dx(dy: Array) -> None:
-        layer.needs_input_grad = False
+        layer.set_needs_input_grad(False)
         try:
             layer.backward(dy)
         finally:
-            layer.needs_input_grad = True
+            layer.set_needs_input_grad(True)
 
     def output_shape(arrays: Mapping[str, Any]) -> tuple[int, ...]:
         return layer.output_shape(*(_shape(arrays[key]) for key in given))
@@ -112,7 +112,7 @@ def network_problem(network: Network, image: Array, seed: int, xp: ModuleType) -
         network.reseed(seed + arrays.get("seed", 0))
         network.flat().values[...] = sent(values, xp)
         for name, buffer in network.state().items():
-            buffer.value = sent(buffers[name].copy(), xp)
+            buffer.bind(sent(buffers[name].copy(), xp))
         return network.forward(sent(arrays["image"], xp), keep=True)
 
     def backward(dy: Array) -> dict[str, Array]:

@@ -36,6 +36,7 @@ from scratchnet.layers import (
     ReLU,
     Scale,
     Shape,
+    SyncBatchNorm2d,
     UpsampleBilinear,
     UpsampleNearest,
 )
@@ -277,6 +278,7 @@ Translator: TypeAlias = Callable[..., str]
 LAYERS: dict[type[Layer], Translator] = {
     Add: _add,
     BatchNorm2d: _batch_norm,
+    SyncBatchNorm2d: _batch_norm,
     BedOfNails: _bed_of_nails,
     BilinearTranspose2d: _bilinear_transposed,
     Concatenate: _concatenate,

@@ -1,12 +1,14 @@
 """Layers: the functions of ``ops`` with parameters and saved values for the backward pass."""
 
 from scratchnet.layers.activation import Dropout, ReLU, Scale
-from scratchnet.layers.base import Buffer, Kind, Layer, Parameter, Shape
+from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
+from scratchnet.layers.parameter import Buffer, Kind, Parameter
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
 from scratchnet.layers.resampling import BedOfNails, BilinearTranspose2d, UpsampleBilinear, UpsampleNearest
 from scratchnet.layers.shape import Add, Concatenate, Crop, Pad
+from scratchnet.layers.synchronized import SyncBatchNorm2d
 
 __all__ = [
     "Add",
@@ -29,6 +31,7 @@ __all__ = [
     "ReLU",
     "Scale",
     "Shape",
+    "SyncBatchNorm2d",
     "UpsampleBilinear",
     "UpsampleNearest",
 ]

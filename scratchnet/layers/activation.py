@@ -50,6 +50,7 @@ class Dropout(Layer):
     """
 
     capturable = True
+    transient_attributes = frozenset({"stream"})
     kind = "pixelwise"
     drawn_with = "anything"
 

@@ -1,124 +1,16 @@
-"""The base class of all layers, with parameters, buffers and saved values for the backward pass."""
+"""The base class of all layers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.capture import traced
 from scratchnet.layers.description import Description
-from scratchnet.layers.initialization import Initializer
-from scratchnet.ops.updates import add_to, copy_to
+from scratchnet.layers.parameter import Buffer, Parameter
 
 Shape: TypeAlias = tuple[int, int, int, int]
 """(n, h, w, c)"""
-
-Kind: TypeAlias = Literal["weight", "bias", "scale", "shift"]
-"""The kinds of parameters; training recipes treat them differently (bias: twice the learning rate, no decay)."""
-
-
-class Parameter:
-    """A learnable array and its gradient.
-
-    A new parameter has a shape and an initializer but no memory; :meth:`Network.allocate` places ``value`` and ``grad``
-    in the network's flat buffers.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    kind : "weight", "bias", "scale" or "shift"
-    start : Initializer
-    """
-
-    def __init__(self, shape: tuple[int, ...], kind: Kind, start: Initializer) -> None:
-        self.shape, self.kind, self.start = shape, kind, start
-        self._arrays: tuple[Array, Array] | None = None
-        self.place_id: object = None
-        """A new object after every :meth:`place`."""
-        self.grad_is_stale = False
-        """Whether the next gradient replaces the current one, as if that were 0."""
-        self.frozen = False
-        """Whether it is used but not learned: it gets no gradient and no update. See :meth:`Network.freeze`."""
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
-
-    def place(self, value: Array, grad: Array) -> None:
-        """Use these two arrays for the value and the gradient from now on."""
-        self._arrays = (value.reshape(self.shape), grad.reshape(self.shape))
-        self.place_id = object()
-
-    @property
-    def value(self) -> Array:
-        """The parameter's values. Assignment, including ``value -= …``, writes to the network's buffer."""
-        return self._placed()[0]
-
-    @value.setter
-    def value(self, numbers: Array) -> None:
-        _write(numbers, self.value, "value")
-
-    @property
-    def grad(self) -> Array:
-        """The gradient of the loss with respect to the value; by default every backward pass adds to it."""
-        self.clear_stale_grad()
-        return self._placed()[1]
-
-    @grad.setter
-    def grad(self, numbers: Array) -> None:
-        _write(numbers, self.grad, "grad")
-
-    def clear_stale_grad(self) -> None:
-        """Set an outdated gradient to 0."""
-        if self.grad_is_stale:
-            self.grad_is_stale = False
-            self._placed()[1][...] = 0
-
-    def grad_buffer(self) -> Array | None:
-        """Return the gradient buffer if it may be overwritten before :meth:`add_grad`, else None."""
-        return self._placed()[1] if self.grad_is_stale else None
-
-    def add_grad(self, gradient: Array, buffer: Array | None = None) -> None:
-        """Add to the gradient; do nothing if it was already written to ``buffer``, or if the parameter is frozen."""
-        if self.frozen:
-            return
-        grad_is_stale, self.grad_is_stale = self.grad_is_stale, False
-        if grad_is_stale and gradient is not buffer:
-            copy_to(self.grad, gradient)
-        elif not grad_is_stale:
-            add_to(self.grad, gradient)
-
-    def _placed(self) -> tuple[Array, Array]:
-        if self._arrays is None:
-            raise RuntimeError("this layer has no memory yet: call allocate() on its network first")
-        value, grad = self._arrays
-        return traced(value), traced(grad)
-
-
-def _write(numbers: Array, target: Array, name: str) -> None:
-    """Assign to a parameter's array, whose shape must be the same."""
-    if getattr(numbers, "shape", None) != target.shape:
-        raise ValueError(f"parameter: {name} has shape {target.shape}; got {getattr(numbers, 'shape', numbers)}")
-    target[...] = numbers
-
-
-@dataclass
-class Buffer:
-    """An array that a layer keeps but does not learn by gradient: batch norm's running statistics.
-
-    Attributes
-    ----------
-    value : Array
-    start : float
-        Initial value of every element, set by :meth:`Network.allocate`.
-    """
-
-    value: Array
-    start: float = 0.0
 
 
 class Layer(Description):
@@ -144,7 +36,8 @@ class Layer(Description):
     - allocate new arrays with ``scratchnet.engine.memory.pool.pooled_empty`` or ``pooled_zeros``;
     - call functions of other libraries, and draw random values, through ``scratchnet.engine.capture.record_call``;
     - make the same calls for all values: no ``if x.max() > 0``;
-    - change no attribute: values for backward go into ``self.save_for_backward``, statistics into buffers;
+    - change no attribute except those named in ``transient_attributes``: values for backward go into
+      ``self.save_for_backward``, statistics into buffers;
     - depend only on inputs, attributes, parameters and buffers: not on global variables or the time.
 
     All attributes, including lists, dicts and arrays up to 1 MB, are compared at every call, and a change triggers a
@@ -155,6 +48,15 @@ class Layer(Description):
 
     capturable = False
     """Whether a replay may repeat the passes, see above. It is not inherited: each class must set it."""
+
+    transient_attributes: frozenset[str] = frozenset({"saved", "needs_input_grad"})
+    """Attributes that passes may change although the class is capturable: a replay repeats the change, or no later pass
+    depends on it. They are no settings, so a recording stays valid when they change. Subclasses add to those of their
+    base class."""
+
+    saved_as: type["Layer"] | None = None
+    """The class that network files name instead of this one, for a layer whose constructor takes what a file cannot
+    hold. ``arguments`` are then those of that class."""
 
     forward: Callable[..., Array]
     backward: Callable[..., Any]
@@ -173,14 +75,28 @@ class Layer(Description):
         self.parameters: dict[str, Parameter] = {}
         self.buffers: dict[str, Buffer] = {}
         self.training = False
+        """Whether the layer is in training mode, see :meth:`set_training`."""
         self.needs_input_grad = True
-        """Whether ``backward`` must return dx; a network disables it if no earlier layer learns."""
+        """Whether ``backward`` must return dx, see :meth:`set_needs_input_grad`."""
         self.saved: tuple[Any, ...] | None = None
         """Values saved by the last forward pass for ``backward``."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state to copy or pickle: everything except the values saved for a backward pass."""
         return vars(self) | {"saved": None}
+
+    def set_training(self, training: bool) -> None:
+        """Switch to training mode or to evaluation mode."""
+        self.training = training
+
+    def set_needs_input_grad(self, needed: bool) -> None:
+        """Choose whether ``backward`` must return dx; a network does not need it if no earlier layer learns."""
+        self.needs_input_grad = needed
+
+    def change_settings(self, settings: Mapping[str, Any]) -> None:
+        """Set attributes by name: those that a network file lists because they were changed after construction."""
+        for name, value in settings.items():
+            setattr(self, name, value)
 
     def forward_again(self, *inputs: Any) -> Array:
         """Repeat the last forward pass for the same inputs, saving the values that ``backward`` needs.

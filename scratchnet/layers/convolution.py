@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.layers.base import Layer, Parameter, Shape
+from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.description import InputInfo
 from scratchnet.layers.initialization import Initializer, constant, he_normal, he_normal_transposed
+from scratchnet.layers.parameter import Parameter
 from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.layers.window import Window
 from scratchnet.ops.channel_sums import channel_sums
@@ -34,7 +35,7 @@ class _Kernel(Layer):
         dilation: int | Pair,
         groups: int,
         bias: bool,
-        start: Initializer,
+        initializer: Initializer,
     ) -> None:
         super().__init__()
         name = type(self).__name__
@@ -45,7 +46,7 @@ class _Kernel(Layer):
         self.kernel, self.stride = pair(kernel_size, f"{name}: kernel_size", 1), pair(stride, f"{name}: stride", 1)
         self.padding, self.dilation = pair(padding, f"{name}: padding", 0), pair(dilation, f"{name}: dilation", 1)
         shape = (*self.kernel, int(between[0]) // self.groups, int(between[1]))
-        self.parameters["weight"] = Parameter(shape, "weight", function(start, f"{name}: start"))
+        self.parameters["weight"] = Parameter(shape, "weight", function(initializer, f"{name}: initializer"))
         if flag(bias, f"{name}: bias"):
             self.parameters["bias"] = Parameter((channels[1],), "bias", constant(0))
 
@@ -58,7 +59,7 @@ class _Kernel(Layer):
         _, bias_learns = self.take_saved()
         self.save_for_backward(x, bias_learns)
 
-    def _numbers(self) -> tuple[Array, Array | None]:
+    def _weights(self) -> tuple[Array, Array | None]:
         """Return the weight, and the bias or None."""
         return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
 
@@ -110,7 +111,7 @@ class Conv2d(_Kernel):
     groups : int
     bias : bool
         Use False before batch norm, which subtracts any constant again.
-    start : Initializer
+    initializer : Initializer
         Of the weight (kh, kw, in_channels / groups, out_channels); the bias starts at 0.
     """
 
@@ -128,21 +129,21 @@ class Conv2d(_Kernel):
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
-        start: Initializer = he_normal,
+        initializer: Initializer = he_normal,
     ) -> None:
         channels, between = (in_channels, out_channels), (in_channels, out_channels)
-        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
+        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, initializer)
 
     def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
         self._save_input(x, plan)
-        return conv2d(x, *self._numbers(), self.stride, self.padding, self.dilation, self.groups)
+        return conv2d(x, *self._weights(), self.stride, self.padding, self.dilation, self.groups)
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         x, bias_learns = self.take_saved()
         bias_learns = bias_learns and not self.parameters["bias"].frozen
-        weight, buffer = self._numbers()[0], self.parameters["weight"].grad_buffer()
+        weight, buffer = self._weights()[0], self.parameters["weight"].grad_buffer()
         settings = self.stride, self.padding, self.dilation, self.groups
         if self.parameters["weight"].frozen:
             self._learn(None, channel_sums(dy) if bias_learns else None, None)
@@ -180,7 +181,7 @@ class ConvTranspose2d(_Kernel):
     groups : int
     bias : bool
     dilation : int or (vertical, horizontal)
-    start : Initializer
+    initializer : Initializer
         Of the weight (kh, kw, out_channels / groups, in_channels); the bias starts at 0.
     """
 
@@ -199,24 +200,24 @@ class ConvTranspose2d(_Kernel):
         groups: int = 1,
         bias: bool = True,
         dilation: int | Pair = 1,
-        start: Initializer = he_normal_transposed,
+        initializer: Initializer = he_normal_transposed,
     ) -> None:
         channels, between = (in_channels, out_channels), (out_channels, in_channels)
-        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, start)
+        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, initializer)
         self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", 0)
 
     def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
         self._save_input(x, plan)
         return conv_transpose2d(
-            x, *self._numbers(), self.stride, self.padding, self.output_padding, self.dilation, self.groups
+            x, *self._weights(), self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
         x, bias_learns = self.take_saved()
         bias_learns = bias_learns and not self.parameters["bias"].frozen
-        weight, buffer = self._numbers()[0], self.parameters["weight"].grad_buffer()
+        weight, buffer = self._weights()[0], self.parameters["weight"].grad_buffer()
         settings = self.stride, self.padding, self.dilation, self.groups
         if self.parameters["weight"].frozen:
             self._learn(None, channel_sums(dy) if bias_learns else None, None)

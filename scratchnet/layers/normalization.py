@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scratchnet.arrays import AllReduce, Array, get_array_module
-from scratchnet.engine.capture import traced
-from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
+from scratchnet.arrays import Array, get_array_module
+from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.initialization import constant
+from scratchnet.layers.parameter import Buffer, Parameter
 from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.ops.local_response_norm import local_response_norm, local_response_norm_backward
 from scratchnet.ops.normalization import (
@@ -19,7 +19,6 @@ from scratchnet.ops.normalization import (
     subtract_per_channel,
 )
 from scratchnet.ops.normalized import Normalized
-from scratchnet.ops.synchronized import shared_batch_norm, shared_batch_norm_backward, whole_statistics
 from scratchnet.utils.validation import integer, number
 
 
@@ -51,27 +50,27 @@ class BatchNorm2d(Layer):
     """
 
     capturable = True
+    transient_attributes = frozenset({"last", "_moved"})
     kind = "pixelwise"
-    example = (4,)
+    example: tuple[Any, ...] = (4,)
     drawn_with = "learned"
 
     def __init__(
         self, channels: int, eps: float = 1e-5, momentum: float = 0.1, scale: float = 1.0, shift: float = 0.0
     ) -> None:
         super().__init__()
-        channels = self.channels = integer(channels, "BatchNorm2d: channels", 1)
-        self.eps, self.momentum = number(eps, "BatchNorm2d: eps", 0), number(momentum, "BatchNorm2d: momentum", 0, 1)
+        name = type(self).__name__
+        channels = self.channels = integer(channels, f"{name}: channels", 1)
+        self.eps, self.momentum = number(eps, f"{name}: eps", 0), number(momentum, f"{name}: momentum", 0, 1)
         self.statistics: Literal["running", "batch"] = "running"
         self.frozen = False
         self.last: tuple[Array, Array, Any] | None = None
-        """Mean and variance that the last forward pass used, and of how many pixels they are: an int, of several
-        processes an array (1,), of running averages None. Recalibration reads them."""
+        """Mean and variance that the last forward pass used, and the number of pixels that they were computed from: an
+        int, over several processes an array (1,), for running averages None. Recalibration reads them."""
         self._moved: tuple[Array, Array] | None = None
         """The value that the last forward pass subtracted from its input, and the mean of the difference."""
-        self.over_ranks: AllReduce | None = None
-        """Given if several processes share every batch; the statistics are then those of the whole batch."""
-        self.parameters["scale"] = Parameter((channels,), "scale", constant(number(scale, "BatchNorm2d: scale")))
-        self.parameters["shift"] = Parameter((channels,), "shift", constant(number(shift, "BatchNorm2d: shift")))
+        self.parameters["scale"] = Parameter((channels,), "scale", constant(number(scale, f"{name}: scale")))
+        self.parameters["shift"] = Parameter((channels,), "shift", constant(number(shift, f"{name}: shift")))
         self.buffers["running_mean"] = Buffer(np.zeros(channels, np.float32), 0.0)
         self.buffers["running_var"] = Buffer(np.ones(channels, np.float32), 1.0)
 
@@ -85,42 +84,53 @@ class BatchNorm2d(Layer):
         """Whether, in evaluation, the statistics are those of the batch."""
         return self.statistics == "batch"
 
+    def use_statistics(self, which: Literal["running", "batch"]) -> None:
+        """Choose the statistics to use outside training."""
+        self.statistics = which
+
+    def freeze_statistics(self, frozen: bool = True) -> None:
+        """Use the running averages in training too, and leave them unchanged."""
+        self.frozen = frozen
+
     def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, c) → the same shape."""
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
+        count: int | Array | None = None
         if self.uses_batch:
-            if x.size == self.channels and self.over_ranks is None:
-                raise ValueError(
-                    "batch norm: one pixel in a batch of one has no variance; use a larger batch, or running statistics"
-                )
-            count: Any = x.size // self.channels
-            if self.over_ranks is None:
-                y, normalized = batch_norm(x, gamma, beta, self.eps, plan.fuse_relu, plan.overwrite_input)
-            else:
-                y, normalized, count = shared_batch_norm(x, gamma, beta, self.over_ranks, self.eps, plan.fuse_relu)
+            y, normalized, count = self._normalize_by_batch(x, gamma, beta, plan)
             if self.training and len(x):
-                self._move_averages(normalized.mean, normalized.variance, count)
+                self._update_averages(normalized.mean, normalized.variance, count)
         else:
-            count = None
             mean, variance = (average.astype(x.dtype) for average in self._averages())
             y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, plan.fuse_relu)
         self.last, self._moved = (normalized.mean, normalized.variance, count), normalized.moved
         self._save(normalized, count, plan)
         return y
 
+    def _normalize_by_batch(
+        self, x: Array, gamma: Array, beta: Array, plan: StepPlan
+    ) -> tuple[Array, Normalized, int | Array]:
+        """Return the output, the values for backward and the number of pixels of the statistics."""
+        if x.size == self.channels:
+            raise ValueError(
+                "batch norm: one pixel in a batch of one has no variance; use a larger batch, or running statistics"
+            )
+        y, normalized = batch_norm(x, gamma, beta, self.eps, plan.fuse_relu, plan.overwrite_input)
+        return y, normalized, x.size // self.channels
+
     def _save(self, normalized: Normalized, count: Any, plan: StepPlan) -> None:
         if plan.leave_mask_to_pool or plan.recompute_output:
             normalized = normalized.without_relu()
-        self.save_for_backward(normalized, count, plan.overwrite_gradient, plan.recompute_output)
+        self.save_for_backward(normalized, count, plan.overwrite_gradient)
 
     def recompute_output(self) -> Array:
         """Return the output of the last forward pass again, including a fused ReLU; see ``StepPlan``."""
-        normalized, count, overwrite_gradient, _ = self.take_saved()
+        normalized, count, overwrite_gradient = self.take_saved()
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance = normalized.mean_of_x, normalized.variance
         y, again = batch_norm_fixed(normalized.x, gamma, beta, mean, variance, self.eps, relu=True)
         again = replace(again, mean=normalized.mean, moved=normalized.moved)
-        self.save_for_backward(again, count, overwrite_gradient, False)
+        self.save_for_backward(again, count, overwrite_gradient)
         return y
 
     def forward_again(self, x: Array, plan: StepPlan = ALONE) -> Array:
@@ -136,10 +146,10 @@ class BatchNorm2d(Layer):
         return y
 
     def _averages(self) -> tuple[Array, Array]:
-        return traced(self.buffers["running_mean"].value), traced(self.buffers["running_var"].value)
+        return self.buffers["running_mean"].value, self.buffers["running_var"].value
 
-    def _move_averages(self, mean: Array, variance: Array, count: Any) -> None:
-        """Move the running averages towards the statistics of ``count`` pixels, the unbiased variance."""
+    def _update_averages(self, mean: Array, variance: Array, count: Any) -> None:
+        """Move the running averages towards the mean and the unbiased variance of ``count`` pixels."""
         if isinstance(count, int):
             unbias = mean.dtype.type(count / max(1, count - 1))
         else:
@@ -148,36 +158,23 @@ class BatchNorm2d(Layer):
         running_mean += mean.dtype.type(self.momentum) * (mean - running_mean)
         running_var += mean.dtype.type(self.momentum) * (variance * unbias - running_var)
 
-    def forward_without_images(self) -> None:
-        """Join the sums over processes for a batch of which this process has no image."""
-        if self.uses_batch and self.over_ranks is not None:
-            scale = self.parameters["scale"].value
-            sums = get_array_module(scale).zeros(2 * self.channels + 1)
-            mean, variance, count = whole_statistics(sums, scale.dtype, self.over_ranks)
-            self.last = mean, variance, count
-            if self.training:
-                self._move_averages(mean, variance, count)
-
-    def backward_without_images(self) -> None:
-        """Join the sums of the backward pass for such a batch."""
-        if self.uses_batch and self.over_ranks is not None:
-            self.over_ranks(get_array_module(self.parameters["scale"].value).zeros((2, self.channels)))
-
     def backward(self, dy: Array) -> Array:
         """Add dscale and dshift, return dx."""
-        normalized, count, overwrite, _ = self.take_saved()
+        normalized, count, overwrite = self.take_saved()
         scale, shift = self.parameters["scale"], self.parameters["shift"]
         if count is None:
             dx, dscale, dshift = batch_norm_fixed_backward(dy, normalized, scale.value, overwrite)
-        elif self.over_ranks is None:
-            dx, dscale, dshift = batch_norm_backward(dy, normalized, scale.value, overwrite)
         else:
-            dx, dscale, dshift = shared_batch_norm_backward(
-                dy, normalized, scale.value, count, self.over_ranks, overwrite
-            )
+            dx, dscale, dshift = self._backward_by_batch(dy, normalized, scale.value, count, overwrite)
         scale.add_grad(dscale)
         shift.add_grad(dshift)
         return dx
+
+    def _backward_by_batch(
+        self, dy: Array, normalized: Normalized, gamma: Array, count: Any, overwrite: bool
+    ) -> tuple[Array, Array, Array]:
+        """Return dx, dscale and dshift if the statistics were those of the batch."""
+        return batch_norm_backward(dy, normalized, gamma, overwrite)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return the input's shape."""

@@ -29,6 +29,7 @@ class MaxPool2d(Layer):
     """
 
     capturable = True
+    transient_attributes = frozenset({"switches"})
     kind = "pool"
     example = (2,)
     extra_outputs = ("switches",)

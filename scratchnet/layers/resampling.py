@@ -118,7 +118,7 @@ class UpsampleBilinear(Layer):
 class BilinearTranspose2d(Layer):
     """Enlarge ``factor`` times by a transposed convolution whose bilinear kernel is fixed, as in the released FCN.
 
-    The same as ``ConvTranspose2d(c, c, 2·factor, factor, bias=False, start=bilinear)`` that never learns, without
+    The same as ``ConvTranspose2d(c, c, 2·factor, factor, bias=False, initializer=bilinear)`` that never learns, without
     the multiplications by its zeros.
     """
 

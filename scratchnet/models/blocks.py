@@ -46,7 +46,7 @@ def batch_norm_relu(net: Network, name: str, channels: int) -> str:
 
 def up_convolution(c_in: int, c_out: int, bias: bool = True) -> ConvTranspose2d:
     """Return a 2×2 transposed convolution with stride 2, which doubles a map; an output pixel sees one input pixel."""
-    return ConvTranspose2d(c_in, c_out, 2, 2, bias=bias, start=gaussian((2 / c_in) ** 0.5))
+    return ConvTranspose2d(c_in, c_out, 2, 2, bias=bias, initializer=gaussian((2 / c_in) ** 0.5))
 
 
 def enlarge(net: Network, name: str, how: Unpool, channels: int, last: str, pool: str) -> str:

@@ -72,15 +72,15 @@ def deconvnet(classes: int = 21, channels: int = 3, size: int = 224, width: floa
     _batch_norm_relu(net, "fc6", wide)
     net.add("fc7", Conv2d(wide, wide, 1))
     _batch_norm_relu(net, "fc7", wide)
-    net.add("fc6-deconv", ConvTranspose2d(wide, c, kernel, start=start))
+    net.add("fc6-deconv", ConvTranspose2d(wide, c, kernel, initializer=start))
     last = _batch_norm_relu(net, "fc6-deconv", c)
 
     for number, mirrored in DECODER.items():
         net.add(f"unpool{number}", MaxUnpool2d(), last, f"pool{number}.switches")
         for i, c_out in enumerate(scaled(mirrored, width), 1):
-            net.add(f"deconv{number}_{i}", ConvTranspose2d(c, c_out, 3, padding=1, start=start))
+            net.add(f"deconv{number}_{i}", ConvTranspose2d(c, c_out, 3, padding=1, initializer=start))
             last, c = _batch_norm_relu(net, f"deconv{number}_{i}", c_out), c_out
-    net.add("score", Conv2d(c, classes, 1, start=start))
+    net.add("score", Conv2d(c, classes, 1, initializer=start))
     return net
 
 
@@ -129,7 +129,7 @@ def deconvnet_small(
     batch_norm_relu(net, "fc6", wide)
     net.add("fc7", Conv2d(wide, wide, 1))
     batch_norm_relu(net, "fc7", wide)
-    net.add("fc6-deconv", ConvTranspose2d(wide, filters[-1], kernel, start=gaussian((2 / wide) ** 0.5)))
+    net.add("fc6-deconv", ConvTranspose2d(wide, filters[-1], kernel, initializer=gaussian((2 / wide) ** 0.5)))
     last = batch_norm_relu(net, "fc6-deconv", filters[-1])
 
     for i in range(len(filters), 0, -1):

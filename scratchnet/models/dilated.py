@@ -59,9 +59,9 @@ def dilated_fcn(classes: int = 21, channels: int = 3, width: float = 1.0) -> Net
     net.add("fc7_drop", Dropout(0.5))
     net.add("score_fr", Conv2d(wide, classes, 1))
     for i, d in enumerate(CONTEXT, 1):
-        net.add(f"context{i}", Conv2d(classes, classes, 3, padding=d, dilation=d, start=identity))
+        net.add(f"context{i}", Conv2d(classes, classes, 3, padding=d, dilation=d, initializer=identity))
         net.add(f"context{i}_relu", ReLU())
-    net.add("context_score", Conv2d(classes, classes, 1, start=identity))
+    net.add("context_score", Conv2d(classes, classes, 1, initializer=identity))
     net.add("upscore", BilinearTranspose2d(8))
     net.add("score", Crop(4), "upscore", "input")
     return net

@@ -129,14 +129,14 @@ def _encoder(net: Network, classes: int, width: float, padding: Padding, batch_n
     net.add("fc7", Conv2d(wide, wide, 1))
     finish(net, "fc7", wide)
     net.add("fc7_drop", Dropout(0.5))
-    net.add("score_fr", Conv2d(wide, classes, 1, start=constant(0)))
+    net.add("score_fr", Conv2d(wide, classes, 1, initializer=constant(0)))
     return found
 
 
 def _upsample(classes: int, factor: int, learned: bool) -> Layer:
     """Return a bilinear transposed convolution with kernel 2f and stride f; if learned, it mixes the classes."""
     if learned:
-        return ConvTranspose2d(classes, classes, 2 * factor, factor, bias=False, start=bilinear)
+        return ConvTranspose2d(classes, classes, 2 * factor, factor, bias=False, initializer=bilinear)
     return BilinearTranspose2d(factor)
 
 
@@ -154,7 +154,7 @@ def _fuse(
     shallow, source = f"score_{pool}", pool
     if scale is not None:
         source = net.add(f"scale_{pool}", Scale(scale), pool)
-    net.add(shallow, Conv2d(channels, classes, 1, start=constant(0)), source)
+    net.add(shallow, Conv2d(channels, classes, 1, initializer=constant(0)), source)
     if padding == "paper":  # the shallow map has more of the border of 100 than the deep one
         shallow = net.add(f"{shallow}c", Crop(offset), shallow, deep)
     else:

@@ -63,8 +63,9 @@ def own_layers(network: Network) -> tuple[type[Layer], ...]:
     found: dict[type[Layer], None] = {}
 
     def look(layer: Layer) -> None:
-        if OWN.get(type(layer).__name__) is not type(layer):
-            found[type(layer)] = None
+        kind = layer.saved_as or type(layer)
+        if OWN.get(kind.__name__) is not kind:
+            found[kind] = None
         for value in (*layer.arguments[0], *layer.arguments[1].values()):
             if isinstance(value, Layer):
                 look(value)
@@ -102,7 +103,7 @@ def rebuild(description: Mapping[str, Any], own: Sequence[type[Layer]] = ()) -> 
 
 def _layer(layer: Layer) -> dict[str, Any]:
     """Return a layer's class, its arguments, and the settings that were changed after it was made."""
-    kind = type(layer)
+    kind = layer.saved_as or type(layer)
     try:
         bound = inspect.signature(kind.__init__).bind(layer, *layer.arguments[0], **layer.arguments[1])
     except TypeError as error:
@@ -151,11 +152,11 @@ def _make_layer(described: Mapping[str, Any], own: Mapping[str, type[Layer]]) ->
             else f"scratchnet has no layer {name}"
         )
     layer = kind(**{word: _value(value, own) for word, value in described["arguments"].items()})
-    fresh = _settings(layer)
-    for word, value in described.get("changed", {}).items():
+    fresh, changed = _settings(layer), described.get("changed", {})
+    for word in changed:
         if word not in fresh:
             raise ValueError(f"{name} has no setting '{word}'")
-        setattr(layer, word, _tuples(value))
+    layer.change_settings({word: _tuples(value) for word, value in changed.items()})
     return layer
 
 

@@ -108,7 +108,7 @@ class Pass:
         plan, layer = self._fusion[i], self.steps[i].layer
         if plan.skip:
             return gradient
-        layer.needs_input_grad = needs_input_grad
+        layer.set_needs_input_grad(needs_input_grad)
         if plan.input_from is not None:
             source: Any = self.steps[plan.input_from].layer
             receiver: Any = layer

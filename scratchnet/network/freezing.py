@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from scratchnet.layers.base import Parameter
+from scratchnet.layers.parameter import Parameter
 
 if TYPE_CHECKING:
     from scratchnet.network.network import Network
@@ -49,12 +49,12 @@ def set_frozen(network: "Network", names: Sequence[str], frozen: bool, statistic
     """Freeze or unfreeze parameters, with ``statistics`` also those of batch norm layers that are frozen whole."""
     named = network.parameters()
     for name in names:
-        named[name].frozen = frozen
+        named[name].freeze(frozen)
         if network.buffers is not None:
             named[name].grad[...] = 0  # what is left of it would be added to later
     for step, norm in network.batch_norms().items() if statistics else ():
         if any(name.rpartition(".")[0] == step for name in names):
-            norm.frozen = not norm.learns()
+            norm.freeze_statistics(not norm.learns())
     if network.buffers is not None:
         network.buffers.choose(named)
 

@@ -9,8 +9,9 @@ import numpy as np
 from scratchnet.arrays import Array, generator, get_array_module
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.modes import is_textbook
-from scratchnet.layers.base import Buffer, Layer, Parameter, Shape
+from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.normalization import BatchNorm2d
+from scratchnet.layers.parameter import Buffer, Parameter
 from scratchnet.layers.pooling import MaxPool2d
 from scratchnet.network.checkpointing import StepMemory, choose_segments, step_memory
 from scratchnet.network.execution import Pass
@@ -18,7 +19,7 @@ from scratchnet.network.fingerprints import Fingerprints
 from scratchnet.network.freezing import matching, set_frozen
 from scratchnet.network.fusion import UNFUSED, plan
 from scratchnet.network.inputs import check_input
-from scratchnet.network.ownership import Owner, check_unowned, claim, layers_of
+from scratchnet.network.ownership import Owner, check_unowned, claim, disown, layers_of
 from scratchnet.network.parameters import KINDS, FlatBuffers, moved
 from scratchnet.network.step import Step
 from scratchnet.ops.geometry import Pair
@@ -82,6 +83,25 @@ class Network(Owner):
         self._made.update(self.steps[-1].extra_values)
         return name
 
+    def replace_layer(self, name: str, layer: Layer) -> None:
+        """Replace the layer of step ``name`` by one with the same parameters and buffers, which keep their memory.
+
+        Raises
+        ------
+        ValueError
+            If there is no such step, or ``layer`` has other parameters or buffers.
+        """
+        number = next((i for i, step in enumerate(self.steps) if step.name == name), None)
+        if number is None:
+            raise ValueError(f"the network has no step '{name}'")
+        old = self.steps[number]
+        if (layer.parameters, layer.buffers) != (old.layer.parameters, old.layer.buffers):
+            raise ValueError(f"step '{name}': the new layer must have the parameters and buffers of the old one")
+        self.steps[number] = Step(name, layer, old.inputs)
+        disown(self, old.layer)
+        claim(self, self.steps[number])
+        self._last = Pass(self.steps)
+
     def __repr__(self) -> str:
         """Say in a line what the network is."""
         return f"<Network: {len(self.steps)} steps, {self.parameter_count():,} parameters>"
@@ -124,9 +144,9 @@ class Network(Owner):
             claim(self, step)
         self.buffers = FlatBuffers.zeros(named, dtype)
         for name, parameter in named.items():
-            parameter.value[...] = parameter.start(generator(seed, "start", name), parameter.shape)
+            parameter.value[...] = parameter.initializer(generator(seed, "start", name), parameter.shape)
         for buffer in self.state().values():
-            buffer.value = np.full(buffer.value.shape, buffer.start, dtype)
+            buffer.bind(np.full(buffer.value.shape, buffer.initial_value, dtype))
         return self
 
     def to(self, xp: ModuleType) -> "Network":
@@ -137,9 +157,9 @@ class Network(Owner):
         if get_array_module(self.flat().values) is xp:
             return self
         self.buffers = self.flat().to(xp)
-        self.buffers.place(self.parameters())
+        self.buffers.bind(self.parameters())
         for buffer in self.state().values():
-            buffer.value = moved(buffer.value, xp)
+            buffer.bind(moved(buffer.value, xp))
         for step in self.steps:
             step.layer.release()
         self._last = Pass(self.steps)
@@ -151,7 +171,7 @@ class Network(Owner):
         self._last = Pass(self.steps)
         if self.buffers is not None:
             self.buffers = self.buffers.to(get_array_module(self.buffers.values))
-            self.buffers.place(self.parameters())
+            self.buffers.bind(self.parameters())
         for step in self.steps:
             claim(self, step)
 
@@ -178,7 +198,7 @@ class Network(Owner):
         self.training = training
         for step in self.steps:
             for layer in layers_of(step.layer):
-                layer.training = training
+                layer.set_training(training)
         return self
 
     def eval(self) -> "Network":
@@ -196,13 +216,13 @@ class Network(Owner):
     def use_statistics(self, which: Literal["running", "batch"]) -> "Network":
         """Choose the statistics that batch norm uses outside training; return the network."""
         for layer in self.batch_norms().values():
-            layer.statistics = which
+            layer.use_statistics(which)
         return self
 
     def freeze_batch_norm(self, frozen: bool = True) -> "Network":
         """Make batch norm use its running statistics, unchanged, in training too; return the network."""
         for layer in self.batch_norms().values():
-            layer.frozen = frozen
+            layer.freeze_statistics(frozen)
         return self
 
     def reseed(self, seed: int, *key: int | str, first: int = 0) -> None:
@@ -315,7 +335,7 @@ class Network(Owner):
         """
         parameters = [parameter for step in self.steps for parameter in step.layer.parameters.values()]
         for parameter in parameters:
-            parameter.grad_is_stale = not add and not parameter.frozen
+            parameter.mark_grad_stale(not add)
         try:
             with one_blas_thread():
                 dx = self._last.backward(dy, needs_input_grad)
@@ -323,7 +343,7 @@ class Network(Owner):
                 parameter.clear_stale_grad()  # of those that nothing came to
         finally:  # after an error, too, nothing later may be taken for this pass's
             for parameter in parameters:
-                parameter.grad_is_stale = False
+                parameter.mark_grad_stale(False)
         return dx
 
     # Shapes -------------------------------------------------------------------------------------------------------

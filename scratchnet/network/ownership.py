@@ -11,8 +11,9 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scratchnet.layers.base import Layer, Parameter
+from scratchnet.layers.base import Layer
 from scratchnet.layers.builtin import is_builtin
+from scratchnet.layers.parameter import Parameter
 from scratchnet.network.step import Step
 
 
@@ -54,6 +55,12 @@ def claim(network: Owner, step: Step) -> None:
     check_unowned(network, step.name, step.layer)
     for part in parts_of(step.layer):
         network.owned.setdefault(id(part), (part, step.name))
+
+
+def disown(network: Owner, layer: Layer) -> None:
+    """Let a network own a layer, the layers that it holds and their parameters no more."""
+    for part in parts_of(layer):
+        network.owned.pop(id(part), None)
 
 
 def check_unowned(network: Owner, name: str, layer: Layer) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchnet.arrays import Array, to_host
 from scratchnet.engine.memory.shared import shared_zeros
-from scratchnet.layers.base import Kind, Parameter
+from scratchnet.layers.parameter import Kind, Parameter
 
 KINDS: tuple[Kind, ...] = ("weight", "bias", "scale", "shift")
 """The order of the kinds in the arrays."""
@@ -44,17 +44,17 @@ class FlatBuffers:
             raise TypeError(f"network: parameters are float32 or float64, not {np.dtype(dtype)}")
         count = sum(parameter.size for parameter in parameters.values())
         flat = cls(shared_zeros((count,), dtype), shared_zeros((count,), dtype))
-        flat.place(parameters)
+        flat.bind(parameters)
         return flat
 
-    def place(self, parameters: dict[str, Parameter]) -> None:
+    def bind(self, parameters: dict[str, Parameter]) -> None:
         """Make the parameters, which come kind by kind, live in these buffers one behind the other."""
         begin = 0
         self.begins = []
         for parameter in parameters.values():
             self.begins += [begin] if parameter.size else []
             end = begin + parameter.size
-            parameter.place(self.values[begin:end], self.grads[begin:end])
+            parameter.bind(self.values[begin:end], self.grads[begin:end])
             first = self.segments.get(parameter.kind, slice(begin, begin)).start
             self.segments[parameter.kind] = slice(first, end)
             begin = end

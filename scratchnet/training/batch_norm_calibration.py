@@ -37,7 +37,7 @@ def recalibrate(network: Network, batches: Iterable[Array]) -> int:
     """
     layers = {name: norm for name, norm in network.eval().batch_norms().items() if not norm.frozen}
     for layer in layers.values():
-        layer.statistics = "batch"
+        layer.use_statistics("batch")
     like = network.flat().values
     xp = get_array_module(like)
     totals = {name: [xp.zeros(layer.channels), xp.zeros(layer.channels)] for name, layer in layers.items()}

@@ -313,7 +313,7 @@ def _freeze(network: Network, names: list[str], statistics: list[str]) -> None:
         network.freeze(*names)
     norms = network.batch_norms()
     for name in statistics:
-        norms[name].frozen = True
+        norms[name].freeze_statistics()
 
 
 def _table(network: Network) -> list[list[Any]]:

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from scratchnet.arrays import Array, get_array_module, on_gpu
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.memory.shared import shared_zeros
-from scratchnet.layers.base import Kind
+from scratchnet.layers.parameter import Kind
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
 from scratchnet.utils.validation import flag, number

@@ -24,7 +24,7 @@ from scratchnet.gradcheck import (
     from_network,
 )
 from scratchnet.layers import Add, BatchNorm2d, Conv2d, Dropout, Layer, ReLU
-from scratchnet.layers.base import Buffer, Parameter
+from scratchnet.layers.parameter import Buffer, Parameter
 from scratchnet.network import Network
 from scratchnet.ops.normalization import batch_norm_fixed_backward
 from scratchnet.ops.resampling import upsample_bilinear

@@ -33,7 +33,7 @@ def allocate(layer, dtype=np.float64):
     """Give a single layer's parameters memory of its own."""
     for i, parameter in enumerate(layer.parameters.values()):
         value = numbers(*parameter.shape, seed=i, dtype=dtype)
-        parameter.place(value, np.zeros(parameter.shape, dtype))
+        parameter.bind(value, np.zeros(parameter.shape, dtype))
     return layer
 
 
@@ -148,7 +148,7 @@ def test_a_parameter_has_no_memory_before_it_is_placed():
 def test_a_parameter_lives_where_it_is_placed_and_its_gradients_add_up():
     values, grads = np.zeros(6), np.zeros(6)
     parameter = Parameter((2, 3), "weight", constant(0))
-    parameter.place(values, grads)
+    parameter.bind(values, grads)
     parameter.value[1, 2] = 7
     parameter.add_grad(np.ones((2, 3)))
     parameter.add_grad(np.full((2, 3), 2.0))
@@ -159,7 +159,7 @@ def test_a_parameter_lives_where_it_is_placed_and_its_gradients_add_up():
 def test_parameters_may_be_assigned_to_in_place():
     parameter = Parameter((2, 3), "weight", constant(0))
     value, grad = np.ones(6), np.ones(6)
-    parameter.place(value, grad)
+    parameter.bind(value, grad)
     parameter.grad += np.full((2, 3), 2.0)
     parameter.value -= 0.5 * parameter.grad
     np.testing.assert_array_equal(grad, np.full(6, 3.0))
@@ -173,7 +173,7 @@ def test_parameters_may_be_assigned_to_in_place():
 
 def test_an_outdated_gradient_is_not_added_to():
     parameter = Parameter((2,), "bias", constant(0))
-    parameter.place(np.ones(2), np.full(2, 7.0))
-    parameter.grad_is_stale = True
+    parameter.bind(np.ones(2), np.full(2, 7.0))
+    parameter.mark_grad_stale()
     parameter.grad += np.ones(2)
     np.testing.assert_array_equal(parameter.grad, 1)

@@ -25,7 +25,7 @@ def test_deconvnet_normalises_everything_but_the_score():
     assert not steps_of(net, Dropout)
     for layer in net.batch_norms().values():
         assert layer.eps == 1e-9
-        assert layer.parameters["shift"].start(np.random.default_rng(), (2,)).tolist() == [np.float32(0.001)] * 2
+        assert layer.parameters["shift"].initializer(np.random.default_rng(), (2,)).tolist() == [np.float32(0.001)] * 2
 
 
 def test_deconvnet_starts_its_second_half_with_a_hundredth():

@@ -17,8 +17,9 @@ from scratchnet.layers import (
     Pad,
     ReLU,
 )
-from scratchnet.layers.base import Layer, Parameter
+from scratchnet.layers.base import Layer
 from scratchnet.layers.initialization import constant
+from scratchnet.layers.parameter import Parameter
 from scratchnet.network import KINDS, Network
 from tests.compare import assert_close, distinct, numbers
 

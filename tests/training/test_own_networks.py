@@ -71,7 +71,7 @@ class Leaky(Layer):
 
 def own(extra=None):
     net = Network(3, stride=2)
-    net.add("conv1", Conv2d(3, 4, 3, padding=1, start=starts.gaussian(0.1)))
+    net.add("conv1", Conv2d(3, 4, 3, padding=1, initializer=starts.gaussian(0.1)))
     net.add("bn1", BatchNorm2d(4))
     net.add("relu1", ReLU())
     net.add("pool1", MaxPool2d(2))
@@ -135,7 +135,7 @@ def test_every_layer_is_described_by_plain_values(name):
 @pytest.mark.parametrize("start", STARTS, ids=str)
 def test_starting_values_are_drawn_alike_again(start):
     net = Network(4)
-    net.add("a", Conv2d(4, 4, 3, start=start))
+    net.add("a", Conv2d(4, 4, 3, initializer=start))
     again = rebuild(json.loads(json.dumps(describe(net))))
     np.testing.assert_array_equal(again.allocate(5).flat().values, net.allocate(5).flat().values)
 
@@ -200,7 +200,10 @@ def test_a_class_that_is_called_like_one_of_ours_is_not_ours(tmp_path):
     [
         (Leaky(np.arange(3)), "step 'extra': slope of Leaky: a ndarray cannot be saved"),
         (Leaky(lambda x: x), "is a function of your own, which a file cannot hold"),
-        (Conv2d(4, 4, 1, start=lambda rng, shape: np.ones(shape)), "start='<lambda>' of Conv2d is a function"),
+        (
+            Conv2d(4, 4, 1, initializer=lambda rng, shape: np.ones(shape)),
+            "='<lambda>' of Conv2d is a function",
+        ),
     ],
 )
 def test_what_cannot_be_described_is_refused_at_saving(tmp_path, extra, text):
@@ -229,7 +232,7 @@ CHANGES = {
     "an argument too few": (lambda h: h["network"]["steps"][0]["layer"]["arguments"].pop("in_channels"), "in_channels"),
     "another size": (lambda h: h["network"]["steps"][0]["layer"]["arguments"].update(out_channels=8), "parameters"),
     "another initializer": (
-        lambda h: h["network"]["steps"][0]["layer"]["arguments"].update(start={"initializer": "eval"}),
+        lambda h: h["network"]["steps"][0]["layer"]["arguments"].update(initializer={"initializer": "eval"}),
         "no initializer 'eval'",
     ),
     "an unknown setting": (lambda h: h["network"]["steps"][2]["layer"].update(changed={"forward": 1}), "no setting"),

@@ -23,23 +23,17 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.layers.activation import Dropout
-from scratchnet.layers.base import Buffer, Layer, Parameter
+from scratchnet.layers.base import Layer
 from scratchnet.layers.builtin import BUILTIN, is_builtin
-from scratchnet.layers.normalization import BatchNorm2d
-from scratchnet.layers.pooling import MaxPool2d
+from scratchnet.layers.parameter import Buffer, Parameter
+from scratchnet.layers.synchronized import SyncBatchNorm2d
 from scratchnet.network import Network
 
 LARGEST_SETTING = 1 << 20
 """Bytes up to which an array among a layer's settings is compared: that is a pass over it at every call."""
 
-_MEMORY = frozenset({"saved", "needs_input_grad", "parameters", "buffers", "arguments"})
-_OWN_MEMORY: dict[type[Layer], frozenset[str]] = {
-    Dropout: frozenset({"stream"}),
-    MaxPool2d: frozenset({"switches"}),
-    BatchNorm2d: frozenset({"last", "_moved"}),
-}
-"""Attributes that the package's layers change in every pass, in a way that a replay repeats."""
+_NO_SETTINGS = frozenset({"parameters", "buffers", "arguments"})
+"""Attributes of every layer that are no settings; parameters and buffers are compared by where they are."""
 
 _SIMPLE = frozenset({bool, int, str, type(None)})
 
@@ -96,12 +90,12 @@ def digest(array: Array) -> bytes:
 
 def _layer(layer: Layer, seen: set[int]) -> Any:
     cls = type(layer)
-    skipped = _skipped(cls)
+    skipped = _skipped(cls)  # type: ignore[arg-type]  # mypy compares the hash of objects, not of the class
     attributes: list[tuple[Any, ...]] = []
     for name, value in vars(layer).items():
         if name not in skipped:
             kind = type(value)
-            if kind in _SIMPLE or name == "over_ranks":  # which is the ranks' own business
+            if kind in _SIMPLE or (cls is SyncBatchNorm2d and name == "allreduce"):  # the same object is enough
                 attributes.append((name, kind, value))
             elif kind is tuple and _SIMPLE.issuperset(map(type, value)):
                 attributes.append((name, *map(type, value), value))
@@ -114,11 +108,11 @@ def _layer(layer: Layer, seen: set[int]) -> Any:
     return cls, memory, () if is_builtin(layer) else _class_settings(cls, seen), tuple(attributes)
 
 
+@lru_cache(maxsize=256)
 def _skipped(cls: type[Layer]) -> frozenset[str]:
-    for base in cls.__mro__:
-        if base in _OWN_MEMORY:
-            return _MEMORY | _OWN_MEMORY[base]
-    return _MEMORY
+    """Return the attributes of a class that are no settings, see :attr:`Layer.transient_attributes`."""
+    transient = [vars(base).get("transient_attributes", frozenset()) for base in cls.__mro__]
+    return _NO_SETTINGS.union(*transient)
 
 
 def _named(name: str, value: Any, seen: set[int]) -> Any:
@@ -162,7 +156,7 @@ def _names_in(code: CodeType) -> tuple[str, ...]:
 
 
 def _place(parameter: Parameter) -> Any:
-    return parameter.place_id, parameter.frozen
+    return parameter.binding, parameter.frozen
 
 
 def _address(array: Array) -> Any:

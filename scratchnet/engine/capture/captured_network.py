@@ -23,6 +23,7 @@ from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.capture import Program, Recorder, reason_of, traced
 from scratchnet.engine.capture.capture_key import NotComparable, changed_settings, digest, settings_of
 from scratchnet.engine.capture.first_replay import State, Trail, learns_in_place
+from scratchnet.engine.capture.traced_memory import traced_memory
 from scratchnet.engine.capture.trial import FROZEN, Trial, try_forward
 from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.cpu.blas import one_blas_thread
@@ -33,6 +34,7 @@ from scratchnet.engine.memory.shared import shared_copy
 from scratchnet.engine.memory_layout import contiguous_copy
 from scratchnet.engine.modes import is_precise, is_textbook
 from scratchnet.layers.builtin import is_builtin, is_patched
+from scratchnet.layers.synchronized import SyncBatchNorm2d
 from scratchnet.network import Network
 from scratchnet.network.fingerprints import Fingerprint, check_parameters
 from scratchnet.network.watching import watched_by
@@ -221,7 +223,7 @@ class CapturedNetwork:
         tape.start = State(self.network) if self._own else None
         tape.trails = [Trail(program)]
         try:
-            with tape.recorder.writing(program), self._watched(tape.trails[0]):
+            with tape.recorder.writing(program), self._watched(tape.trails[0]), traced_memory(self.network):
                 tape.y = self.network.forward(traced(tape.x), keep)
         except Exception as error:  # recorded arrays may make a layer of one's own fail
             if tape.start is None:
@@ -242,7 +244,7 @@ class CapturedNetwork:
         program, start = Program(), tape.start
         tape.trails.append(Trail(program))
         try:
-            with tape.recorder.writing(program), self._watched(tape.trails[1]):
+            with tape.recorder.writing(program), self._watched(tape.trails[1]), traced_memory(self.network):
                 tape.dx = self.network.backward(traced(tape.dy), needs_input_grad, add=False)
         except Exception as error:
             if start is None:
@@ -321,7 +323,7 @@ class CapturedNetwork:
             return False
         own = [step.layer for step in self.network.steps if not is_builtin(step.layer)]
         self._own = bool(own)
-        if own and any(norm.over_ranks is not None for norm in self.network.batch_norms().values()):
+        if own and any(isinstance(norm, SyncBatchNorm2d) for norm in self.network.batch_norms().values()):
             return False  # processes would not all compare at the same call
         return all("capturable" in vars(type(a)) and a.capturable and not is_patched(a) for a in own)
 

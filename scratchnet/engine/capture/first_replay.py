@@ -48,7 +48,7 @@ class State:
     def restore_numbers(self) -> None:
         """Put buffers and random streams back."""
         for buffer, value, numbers in self.buffers:
-            buffer.value = value
+            buffer.bind(value)
             value[...] = numbers
         for stream, state in self.streams:
             if isinstance(stream, RandomStream):

@@ -15,9 +15,11 @@ from scratchnet.data import SampleSource, share_of
 from scratchnet.evaluation import metrics
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.inference.combining import Predictor
+from scratchnet.layers.builtin import is_builtin
+from scratchnet.layers.synchronized import SyncBatchNorm2d
 from scratchnet.network import Network
 from scratchnet.network.execution import values_that_need_grad
-from scratchnet.training.distributed.process_group import ProcessGroup, allreduce_of, total
+from scratchnet.training.distributed.process_group import ProcessGroup, total
 from scratchnet.training.objective import Objective
 
 BUCKET_BYTES = 16 << 20
@@ -26,14 +28,25 @@ enough to keep the message buffers small."""
 
 
 def share_batches(network: Network, ranks: ProcessGroup) -> None:
-    """Let batch norm compute its statistics over the shares of all ranks from now on."""
-    for layer in network.batch_norms().values():
-        layer.over_ranks = allreduce_of(ranks)
+    """Convert batch norm to synchronised batch norm, which computes its statistics over the shares of all ranks.
+
+    Raises
+    ------
+    ValueError
+        If a step is a batch norm with methods of its own, of which no synchronised form is known.
+    """
+    for name, layer in network.batch_norms().items() if ranks.size > 1 else ():
+        if not is_builtin(layer):
+            raise ValueError(
+                f"step '{name}': {type(layer).__name__} is a batch norm of your own and cannot share its batches; use "
+                "BatchNorm2d, or train in one process"
+            )
+        network.replace_layer(name, SyncBatchNorm2d.convert(layer, ranks.allreduce))
 
 
 def forward_without_images(network: Network) -> None:
     """Take part in the sums of a forward pass in which this rank has no image."""
-    for layer in network.batch_norms().values():
+    for layer in _synchronized(network).values():
         layer.forward_without_images()
 
 
@@ -42,9 +55,13 @@ def step_without_images(network: Network, loss: Objective, ranks: ProcessGroup) 
     forward_without_images(network)
     loss.without_images(ranks.allreduce, network.flat().values)
     needs_grad = values_that_need_grad(network.steps)
-    for name, layer in reversed(network.batch_norms().items()):
+    for name, layer in reversed(_synchronized(network).items()):
         if needs_grad[name]:  # the other ranks compute sums for these alone
             layer.backward_without_images()
+
+
+def _synchronized(network: Network) -> dict[str, SyncBatchNorm2d]:
+    return {name: layer for name, layer in network.batch_norms().items() if isinstance(layer, SyncBatchNorm2d)}
 
 
 def sum_gradients(network: Network, ranks: ProcessGroup) -> None:

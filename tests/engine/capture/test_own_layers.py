@@ -20,7 +20,8 @@ from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.layers import BatchNorm2d, Conv2d, Dropout, ReLU
-from scratchnet.layers.base import Buffer, Layer, Parameter
+from scratchnet.layers.base import Layer
+from scratchnet.layers.parameter import Buffer, Parameter
 from scratchnet.network import Network
 from tests.compare import numbers
 from tests.models.test_models import stirred
@@ -553,9 +554,9 @@ def test_parameters_that_move_are_followed(cores, what):
                 p = each.parameters()["score.weight"]
                 value, grad = p.value, p.grad
                 if what == "value":
-                    p.place(2 * value, grad)
+                    p.bind(2 * value, grad)
                 elif what == "grad":
-                    p.place(value, grad.copy())
+                    p.bind(value, grad.copy())
                 elif what == "allocate":
                     each.allocate(5)
                 else:
