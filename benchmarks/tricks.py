@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from scratchnet.engine.capture import captured_network
+from scratchnet.engine.capture import capture, captured_network
 from scratchnet.engine.memory import pool
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.losses import PixelLoss
@@ -42,7 +42,7 @@ VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
     "everything": (nullcontext, True),
     "without Winograd": (precise, True),
     "without fusion": (lambda: changed(fusion, "find", lambda *_: fusion.Joins()), True),
-    "without processes: replay on threads": (lambda: changed(captured_network, "can_fork", lambda: False), True),
+    "without processes: replay on threads": (lambda: changed(capture, "can_fork", lambda: False), True),
     "without replay: layer by layer on threads": (nullcontext, False),
     "… and without the memory pool": (lambda: changed(pool, "MIN_POOLED_BYTES", 1 << 60), False),
     "textbook()": (textbook, False),

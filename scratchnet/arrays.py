@@ -3,7 +3,7 @@
 from scratchnet.engine.array_module import get_array_module, on_gpu
 from scratchnet.engine.array_types import AllReduce, Array
 from scratchnet.engine.transfer import constants, read_scalars, to_device_of, to_host, to_scalar
-from scratchnet.utils.random_streams import generator
+from scratchnet.utils.seeding import generator
 
 __all__ = [
     "AllReduce",

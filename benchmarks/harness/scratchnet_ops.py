@@ -41,9 +41,9 @@ def _both_passes(
 def _capture(function: Callable[..., Any], *arrays: Array) -> Callable[[], Any]:
     """Capture a function of arrays; return a function that replays it on all cores and returns its results."""
     program = Program()
-    with Recorder().writing(program):
+    with Recorder().capture(program):
         results = function(*map(traced, arrays))
-    several = can_fork() and any(len(stage) > 1 for stage in program.stages)
+    several = can_fork() and program.is_parallel()
     run = WorkerProcesses(program).run if several else partial(replay_on_threads, program)
 
     def replay() -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, generator
-from scratchnet.engine.capture import recorder
+from scratchnet.engine.capture import active_recorder
 from scratchnet.network.parameters import FlatBuffers
 from scratchnet.network.step import Step
 
@@ -68,7 +68,7 @@ class Fingerprints:
     @classmethod
     def of(cls, x: Array, y: Array, flat: FlatBuffers) -> "Fingerprints | None":
         """Return the fingerprints of a pass; None where arrays are on a GPU, or are being recorded."""
-        return cls(x, y, flat) if isinstance(x, np.ndarray) and recorder() is None else None
+        return cls(x, y, flat) if isinstance(x, np.ndarray) and active_recorder() is None else None
 
     def check(self, steps: Sequence[Step], stored: Any) -> None:
         """Refuse a backward pass if something that it needs was changed.

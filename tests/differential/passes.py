@@ -49,7 +49,7 @@ def _check_same_bits(case, x, dy):
                 x, dy = _input(case, net, call)
                 _same(f"replay, call {call + 1}", _run(recorded, x, dy, fast)[0], _run(net, x, dy, net)[0])
         finally:
-            fast.forget()
+            fast.clear()
             del fast
             gc.collect(0)
 

@@ -107,7 +107,7 @@ def test_replayed_steps_train_the_same_network(tmp_path, monkeypatch, cores, cou
     cores(count)
     settings = {"made": recipe(options=NORMED), "augmentation": EVERYTHING, "epochs": 4, "batch_size": 2}
     replayed = trained(tmp_path / "replayed", **settings)
-    programs = [tape for tape in replayed.loop.captured._tapes.values() if tape and tape.backward]
+    programs = [capture for capture in replayed.loop.captured._captures.values() if capture and capture.backward]
     assert len(programs) == 1
     assert all(len(stage) <= count for stage in programs[0].backward.stages)
     assert max(len(stage) for stage in programs[0].backward.stages) == count

@@ -1,23 +1,23 @@
-"""Record a computation once, replay it many times.
+"""Capture a computation once and replay it many times.
 
-Every training step makes the same NumPy calls, on memory of the same sizes, in the same order; only the numbers differ.
-So :class:`Recorder` runs a piece of code once on arrays that write down each call made on them, and :class:`Program`
-makes those calls again, on the same memory, without the Python in between (CUDA graphs do this on a GPU).
+Every training step makes the same NumPy calls in the same order, on memory of the same sizes; only the values differ.
+:class:`Recorder` therefore runs a piece of code once on arrays that record every call made on them, and a
+:class:`Program` repeats these calls on the same memory, without the Python code in between. (CUDA graphs do this on a
+GPU.)
 
-That matters more than it seems. Python threads take turns at the interpreter's lock, and a turn that is asked for too
-often costs more than the work: with 1 µs of Python between calls of 10 µs, two threads are no quicker than one. A
-recorded program has next to nothing in between, so its calls may be short, which means small blocks, which means that
-they stay in a core's cache.
+This matters because Python threads share the interpreter lock, and acquiring it too often costs more than the work:
+with 1 µs of Python between calls of 10 µs, two threads are no faster than one. A captured program runs almost no Python
+between its calls. Its calls may therefore be short and work on small blocks, which stay in a core's cache.
 
-What is recorded: ufuncs (with their operators, in-place forms and reductions), assignments, NumPy functions, copies.
-What cannot be: asking for a number (``float``, ``bool``, ``if x > 0``), because the answer would be frozen in. Then
-:class:`CannotCapture` is raised.
+Recorded are ufuncs (with their operators, in-place forms and reductions), assignments, NumPy functions and copies.
+Code that reads a value (``float``, ``bool``, ``if x > 0``) cannot be captured, because every replay would use the value
+that was read during capture. It raises :class:`CannotCapture`.
 """
 
-from scratchnet.engine.capture.program import Call, CannotCapture, Program, Stage, reason_of
+from scratchnet.engine.capture.active_recorder import active_recorder
+from scratchnet.engine.capture.program import Call, CannotCapture, Program, Stage, failure_reason
 from scratchnet.engine.capture.recorder import Recorder
 from scratchnet.engine.capture.traced_array import TracedArray, record_call, traced
-from scratchnet.engine.capture.writer import recorder
 
 __all__ = [
     "Call",
@@ -26,8 +26,8 @@ __all__ = [
     "Recorder",
     "Stage",
     "TracedArray",
-    "reason_of",
+    "active_recorder",
+    "failure_reason",
     "record_call",
-    "recorder",
     "traced",
 ]

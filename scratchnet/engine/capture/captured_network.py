@@ -1,33 +1,32 @@
-"""Record a network's passes once and replay them, for training and inference without Python overhead.
+"""Capture a network's passes once and replay them, for training and inference without Python overhead.
 
-    fast = Replay(net)
-    y = fast.forward(x)         # the first call with a shape runs as always, the second records, the others replay
+    fast = scratchnet.compile(net)
+    y = fast.forward(x)         # the first call with a shape runs eagerly, the second is captured, later ones replay it
     fast.backward(dy)
 
-The results are bit for bit those of the network itself. A recording is valid for one input shape, one mode and one set
-of layer settings; a new combination runs normally the first time and is recorded the second time. The memory of a
-recording stays reserved, so only the last few are kept. Use a Replay from one thread at a time.
+The results are bitwise equal to those of the network itself. A capture is valid for one input shape, one mode and one
+set of layer settings; a new combination runs eagerly the first time and is captured the second time. The memory of a
+capture stays reserved, so only the last few captures are kept. Use a captured network from one thread at a time.
 """
 
 import os
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module
-from scratchnet.engine.capture import Program, Recorder, reason_of, traced
+from scratchnet.engine.capture import Program, failure_reason, traced
+from scratchnet.engine.capture.capture import Capture
+from scratchnet.engine.capture.capture_cache import CaptureCache
 from scratchnet.engine.capture.capture_key import NotComparable, changed_settings, digest, settings_of
-from scratchnet.engine.capture.first_replay import State, Trail, learns_in_place
+from scratchnet.engine.capture.first_replay import CONSTANT_VALUES, FirstReplay, compare_forward
+from scratchnet.engine.capture.network_state import NetworkState, has_flat_gradients
+from scratchnet.engine.capture.step_outputs import StepOutputs
 from scratchnet.engine.capture.traced_memory import traced_memory
-from scratchnet.engine.capture.trial import FROZEN, Trial, try_forward
-from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
-from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.engine.cpu.threads import replay_on_threads, thread_count
+from scratchnet.engine.cpu.threads import thread_count
 from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import allocate_from, default_pool
 from scratchnet.engine.memory.shared import shared_copy
@@ -39,296 +38,222 @@ from scratchnet.network import Network
 from scratchnet.network.fingerprints import Fingerprint, check_parameters
 from scratchnet.network.watching import watched_by
 
-KEPT = 4
-"""Recordings that are kept: whole and last batches, in training and in evaluation."""
-
-
-@dataclass
-class Capture:
-    """One recording: the programs, and the arrays through which numbers go in and out."""
-
-    x: Array
-    recorder: Recorder = field(default_factory=Recorder)
-    forward: Program | None = None
-    y: Array | None = None
-    dy: Array | None = None
-    backward: Program | None = None
-    dx: Array | None = None
-    needs_input_grad: bool = False
-    crew: WorkerProcesses | None = None
-    by_threads: bool = False
-    """Whether a worker process was lost, so that threads replay from then on."""
-    start: State | None = None
-    trails: list[Trail] = field(default_factory=list)
-    recorded_x: bytes = b""
-    recorded_dy: bytes = b""
-    proven: set[bool] = field(default_factory=set)
-    """Whether a replay was compared with a plain pass: True on other numbers than the recorded ones, False on those."""
-
-    def is_proven(self, x: Array) -> bool:
-        """Return whether a replay on ``x`` need not be compared with a plain pass any more."""
-        return True in self.proven or (False in self.proven and digest(x) == self.recorded_x)
-
-    def check_gradient(self, dy: Array, needs_input_grad: bool) -> None:
-        """Refuse a gradient that is not like the recorded one, and a wish for dx that was not recorded."""
-        if needs_input_grad and not self.needs_input_grad:
-            raise ValueError("replay: this shape was recorded without dx; ask for dx from the first call on")
-        assert self.dy is not None  # set with the program
-        if (dy.shape, dy.dtype) != (self.dy.shape, self.dy.dtype):
-            raise ValueError(
-                f"replay: the gradient {dy.shape} {dy.dtype} must be like the recorded one, {self.dy.shape} "
-                f"{self.dy.dtype}"
-            )
-
-    def prepare(self) -> None:
-        """Fork the processes now: those that are forked later would hold on to what is in memory then."""
-        programs = [program for program in (self.forward, self.backward) if program is not None]
-        if any(len(stage) > 1 for program in programs for stage in program.stages):
-            with one_blas_thread():
-                self._ready_crew()
-
-    def run(self, program: Program) -> None:
-        """Replay a program on all cores."""
-        with one_blas_thread():
-            crew = self._ready_crew() if any(len(stage) > 1 for stage in program.stages) else None
-            if crew is None:
-                replay_on_threads(program)
-            else:
-                crew.run(0 if program is self.forward else 1)
-
-    def _ready_crew(self) -> WorkerProcesses | None:
-        """Return the processes of both programs, forking them if need be; None where threads must do."""
-        if self.crew is not None and self.crew.lost():
-            self.crew.close()
-            self.by_threads = True
-            warnings.warn("a worker process has died; threads go on with its work", RuntimeWarning, stacklevel=2)
-        if self.by_threads:
-            return None
-        if can_fork() and (self.crew is None or not self.crew.ready):
-            try:
-                self.crew = WorkerProcesses(
-                    *(program for program in (self.forward, self.backward) if program is not None)
-                )
-            except OSError:  # the system grants no more processes
-                return None
-        return self.crew if can_fork() else None
-
 
 class CapturedNetwork:
-    """A network whose passes are recorded and replayed.
+    """A network whose passes are captured and replayed.
 
     Parameters
     ----------
     network : Network
-        Layers of your own run as always, and so does the whole network then, unless their class says ``capturable``.
-        Then the first replay on new numbers is compared with a plain pass, which takes the time and, until the backward
-        pass is over, the memory of one plain pass more. Where they differ, a warning names the layer, and the network
-        runs without recordings from then on.
+        If it contains a custom layer whose class does not set ``capturable``, the whole network always runs eagerly.
+        Otherwise the first replay of a network with custom layers on a new input is compared with an eager pass, which
+        takes the time and, until the end of the backward pass, the memory of one more eager pass. If they differ, a
+        warning names the layer, and the network runs eagerly from then on.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._tapes: OrderedDict[Any, Capture | None] = OrderedDict()
-        self._last: Capture | None = None
-        self._first = Arena()
-        """Of calls that are not recorded. It is no larger than a recording's, and gone when one begins."""
-        self._process = os.getpid()
-        self._own = self._gave_up = self._changed = False
-        self._trial: Trial | None = None
+        self._captures = CaptureCache()
+        self._current: Capture | None = None
+        """The capture whose backward pass comes next."""
+        self._arena = Arena()
+        """Memory of eager calls. It is no larger than that of a capture, and is freed when one begins."""
+        self._pid = os.getpid()
+        self._has_custom_layers = self._disabled = self._settings_changed = False
+        self._first_replay: FirstReplay | None = None
         self._parameters: Fingerprint | None = None
-        """Of the parameters of a forward pass whose backward pass will be a recording's."""
+        """Fingerprint of the parameters in a forward pass, to be compared before its backward pass is replayed."""
 
     def forward(self, x: Array, keep: bool | None = None) -> Array:
-        """Return what :meth:`Network.forward` returns."""
+        """Return the result of :meth:`Network.forward`."""
         keep = self.network.training if keep is None else keep
-        self._last = self._trial = self._parameters = None
-        if self._process != os.getpid():  # a fork of the process that recorded would write to its memory
-            self.forget()
-            self._process = os.getpid()
-        key = self._key(x, keep) if self._recordable(x) else None
+        self._current = self._first_replay = self._parameters = None
+        if self._pid != os.getpid():  # a fork of the process that captured would write to that process's memory
+            self.clear()
+            self._pid = os.getpid()
+        key = self._key(x, keep) if self._can_capture(x) else None
         if key is None:
             return self.network.forward(x, keep)
-        if key not in self._tapes:
-            self._remember(key, None)
-            with allocate_from(self._first):
-                y = self.network.forward(x, keep)
-            if self._own:
-                changed = self._settings() != key[-1]
-                if changed and self._changed:  # once may have been a preparation
-                    self._same_settings(key[-1])
-                self._changed = changed
-            return _copy(y)
-        tape = self._tapes[key]
-        self._tapes.move_to_end(key)
+        if key not in self._captures:
+            return self._first_forward(x, key, keep)
+        capture = self._captures.get(key)
         if keep:
             self._parameters = Fingerprint(self.network.flat().values, self.network.flat().begins)
-        if tape is None and not learns_in_place(self.network):
+        if capture is None and not has_flat_gradients(self.network):
             return self.network.forward(x, keep)
-        if tape is None:
-            tape = Capture(shared_copy(x))
-            self._remember(key, tape)
-        np.copyto(tape.x, x)
-        # What layers keep for the first backward may have been kept in another pass since: record both in one go.
-        if tape.forward is None or (keep and tape.backward is None):
-            return self._record_forward(tape, key, keep)
-        if self._own and not tape.is_proven(x):
-            return self._try_forward(tape, keep)
-        tape.run(tape.forward)
-        self._last = tape if keep else None
-        assert tape.y is not None  # set with the program
-        return _copy(tape.y)
+        if capture is None:
+            capture = Capture(shared_copy(x))
+            self._captures.put(key, capture)
+        np.copyto(capture.x, x)
+        # Another pass may have replaced what layers saved for the first backward pass, so capture both in sequence.
+        if capture.forward is None or (keep and capture.backward is None):
+            return self._capture_forward(capture, key, keep)
+        if self._has_custom_layers and not capture.is_verified(x):
+            return self._compare_forward(capture, keep)
+        capture.run(capture.forward)
+        self._current = capture if keep else None
+        assert capture.y is not None  # set with the program
+        return _copy(capture.y)
 
     def backward(self, dy: Array, needs_input_grad: bool = False, add: bool = True) -> Array | None:
-        """Return what :meth:`Network.backward` returns; the gradients are added to, or replaced, as there.
+        """Return the result of :meth:`Network.backward`; gradients are added or replaced as there.
 
         Raises
         ------
         ValueError
-            When dx is wanted of a shape whose recording did not have it.
+            If dx is requested for a shape that was captured without it.
         """
-        tape = self._last
-        if tape is None:
-            with allocate_from(self._first) if self._recordable(dy) else nullcontext():
+        capture = self._current
+        if capture is None:
+            with allocate_from(self._arena) if self._can_capture(dy) else nullcontext():
                 dx = self.network.backward(dy, needs_input_grad, add)
             return None if dx is None else _copy(dx) if isinstance(dx, np.ndarray) else dx
-        if tape.backward is not None:
-            tape.check_gradient(dy, needs_input_grad)
+        if capture.backward is not None:
+            capture.check_gradient(dy, needs_input_grad)
         if self._parameters is not None:
             check_parameters(self._parameters)
         grads = self.network.flat().grads
-        before = grads.copy() if add else None  # what is recorded replaces them
-        if tape.backward is None:
-            dx = self._record_backward(tape, dy, needs_input_grad, before)
+        previous = grads.copy() if add else None  # a captured pass replaces the gradients
+        if capture.backward is None:
+            dx = self._capture_backward(capture, dy, needs_input_grad)
         else:
-            assert tape.dy is not None  # set with the program
-            np.copyto(tape.dy, dy)
-            if self._trial is not None:
-                dx = self._try_backward(self._trial, needs_input_grad)
+            assert capture.dy is not None  # set with the program
+            np.copyto(capture.dy, dy)
+            if self._first_replay is not None:
+                dx = self._compare_backward(self._first_replay, needs_input_grad)
             else:
-                tape.run(tape.backward)
-                dx = tape.dx
-        if before is not None:
-            for part in self.network.flat().trainable_slices():  # those of frozen parameters were not replaced
-                grads[part] += before[part]
-        self._last = self._trial = None  # what the layers kept is used up
+                capture.run(capture.backward)
+                dx = capture.dx
+        if previous is not None:
+            for part in self.network.flat().trainable_slices():  # gradients of frozen parameters were not replaced
+                grads[part] += previous[part]
+        self._current = self._first_replay = None  # what the layers saved has been used
         return None if dx is None or not needs_input_grad else _copy(dx)
 
-    # Recording ----------------------------------------------------------------------------------------------------
+    def clear(self) -> None:
+        """Drop all captures and their memory."""
+        self._captures.clear()
+        self._current = self._first_replay = None
+        self._arena = Arena()
 
-    def _record_forward(self, tape: Capture, key: Any, keep: bool) -> Array:
-        """Run the network while a recorder writes its calls down."""
+    # Capture ------------------------------------------------------------------------------------------------------
+
+    def _first_forward(self, x: Array, key: Any, keep: bool) -> Array:
+        """Run eagerly the first time that a key is seen."""
+        self._captures.put(key, None)
+        with allocate_from(self._arena):
+            y = self.network.forward(x, keep)
+        if self._has_custom_layers:
+            changed = self._settings() != key[-1]
+            if changed and self._settings_changed:  # a single change may have been an initialisation
+                self._check_settings(key[-1])
+            self._settings_changed = changed
+        return _copy(y)
+
+    def _capture_forward(self, capture: Capture, key: Any, keep: bool) -> Array:
+        """Run the network while a recorder records its calls."""
         program = Program()
-        self._first = Arena()  # a recording has memory of its own
+        self._arena = Arena()  # a capture has its own memory
         default_pool().free_idle()
-        tape.start = State(self.network) if self._own else None
-        tape.trails = [Trail(program)]
+        capture.initial_state = NetworkState(self.network) if self._has_custom_layers else None
+        capture.outputs = [StepOutputs(program)]
         try:
-            with tape.recorder.writing(program), self._watched(tape.trails[0]), traced_memory(self.network):
-                tape.y = self.network.forward(traced(tape.x), keep)
-        except Exception as error:  # recorded arrays may make a layer of one's own fail
-            if tape.start is None:
+            with capture.recorder.capture(program), self._watched(capture.outputs[0]), traced_memory(self.network):
+                capture.y = self.network.forward(traced(capture.x), keep)
+        except Exception as error:  # traced arrays may make a custom layer fail
+            if capture.initial_state is None:
                 raise
-            tape.start.restore()
-            y = self.network.forward(tape.x, keep)  # raises if the recorder is not the reason
-            self._give_up(*reason_of(error))
+            capture.initial_state.restore()
+            y = self.network.forward(capture.x, keep)  # raises if the capture is not the reason
+            self._disable(*failure_reason(error))
             return y
-        tape.forward, tape.recorded_x, tape.proven = program, digest(tape.x) if self._own else b"", set()
-        assert tape.y is not None  # just set
-        if not self._own or self._same_settings(key[-1]):
-            self._last = tape if keep else None
-        return _copy(tape.y)
+        capture.forward, capture.verified = program, set()
+        capture.x_digest = digest(capture.x) if self._has_custom_layers else b""
+        assert capture.y is not None  # just set
+        if not self._has_custom_layers or self._check_settings(key[-1]):
+            self._current = capture if keep else None
+        return _copy(capture.y)
 
-    def _record_backward(self, tape: Capture, dy: Array, needs_input_grad: bool, before: Array | None) -> Array | None:
-        """Run the network backward while a recorder writes its calls down."""
-        tape.dy, tape.needs_input_grad = shared_copy(dy), needs_input_grad
-        program, start = Program(), tape.start
-        tape.trails.append(Trail(program))
+    def _capture_backward(self, capture: Capture, dy: Array, needs_input_grad: bool) -> Array | None:
+        """Run the network backward while a recorder records its calls."""
+        capture.dy, capture.needs_input_grad = shared_copy(dy), needs_input_grad
+        program, initial_state = Program(), capture.initial_state
+        capture.outputs.append(StepOutputs(program))
         try:
-            with tape.recorder.writing(program), self._watched(tape.trails[1]), traced_memory(self.network):
-                tape.dx = self.network.backward(traced(tape.dy), needs_input_grad, add=False)
+            with capture.recorder.capture(program), self._watched(capture.outputs[1]), traced_memory(self.network):
+                capture.dx = self.network.backward(traced(capture.dy), needs_input_grad, add=False)
         except Exception as error:
-            if start is None:
+            if initial_state is None:
                 raise
-            now = State(self.network)
-            start.restore()
-            self.network.forward(tape.x, keep=True)  # what was kept is partly used up
-            now.restore_numbers()
+            state = NetworkState(self.network)
+            initial_state.restore()
+            self.network.forward(capture.x, keep=True)  # part of what the layers saved has been used
+            state.restore_contents()
             dx = self.network.backward(dy, needs_input_grad, add=False)
-            self._give_up(*reason_of(error))
+            self._disable(*failure_reason(error))
             return dx
-        tape.backward, tape.recorded_dy, tape.start = program, digest(dy) if self._own else b"", None
-        return tape.dx
+        capture.backward, capture.initial_state = program, None
+        capture.dy_digest = digest(dy) if self._has_custom_layers else b""
+        return capture.dx
 
-    def _try_forward(self, tape: Capture, keep: bool) -> Array:
-        """Replay a forward pass beside a plain one; keep to plain passes where they differ."""
-        trial = try_forward(self.network, tape, keep)
-        if trial.odd is not None:
-            self._give_up(trial.odd, FROZEN)
+    def _compare_forward(self, capture: Capture, keep: bool) -> Array:
+        """Compare a replayed forward pass with an eager one; run eagerly from then on if they differ."""
+        replay = compare_forward(self.network, capture, keep)
+        if replay.mismatch is not None:
+            self._disable(replay.mismatch, CONSTANT_VALUES)
         elif keep:
-            self._trial, self._last = trial, tape
-        return _copy(trial.y)
+            self._first_replay, self._current = replay, capture
+        return _copy(replay.y)
 
-    def _try_backward(self, trial: Trial, needs_input_grad: bool) -> Array | None:
-        """Replay a backward pass beside a plain one; keep to plain passes where they differ."""
-        dx = trial.backward(needs_input_grad)
-        if trial.odd is not None:
-            self._give_up(trial.odd, FROZEN)
+    def _compare_backward(self, replay: FirstReplay, needs_input_grad: bool) -> Array | None:
+        """Compare a replayed backward pass with an eager one; run eagerly from then on if they differ."""
+        dx = replay.backward(needs_input_grad)
+        if replay.mismatch is not None:
+            self._disable(replay.mismatch, CONSTANT_VALUES)
         return dx
 
     @contextmanager
-    def _watched(self, trail: Trail) -> Iterator[None]:
-        with watched_by(trail) if self._own else nullcontext():
+    def _watched(self, outputs: StepOutputs) -> Iterator[None]:
+        with watched_by(outputs) if self._has_custom_layers else nullcontext():
             yield
 
-    def _same_settings(self, before: Any) -> bool:
-        """Return whether all settings are what they were; where a layer changed its own, give up."""
+    def _check_settings(self, before: Any) -> bool:
+        """Return whether all settings are unchanged; if a layer changed its own settings, run eagerly from now on."""
         after = self._settings()
         for step, old, new in zip(self.network.steps, before, after or (), strict=False):
             if old != new:
                 names = ", ".join(repr(name) for name in changed_settings(old[1], new[1]))
-                self._give_up(step.name, f"its forward pass changes {f'attribute {names}' if names else 'its memory'}")
-        return not self._gave_up
+                reason = f"its forward pass changes {f'attribute {names}' if names else 'its memory'}"
+                self._disable(step.name, reason)
+        return not self._disabled
 
-    def _give_up(self, name: str, reason: str) -> None:
-        """Make plain passes from now on, and say why."""
-        own = [s for s in self.network.steps if (s.name == name if name else not is_builtin(s.layer))]
-        names = " or ".join(f"step '{s.name}' ({type(s.layer).__name__})" for s in own)
-        self._gave_up = True
-        self.forget()
+    def _disable(self, name: str, reason: str) -> None:
+        """Run eagerly from now on, and warn why."""
+        custom = [s for s in self.network.steps if (s.name == name if name else not is_builtin(s.layer))]
+        names = " or ".join(f"step '{s.name}' ({type(s.layer).__name__})" for s in custom)
+        self._disabled = True
+        self.clear()
         warnings.warn(
-            f"replay: {names} cannot be captured: {reason}. The network runs without recordings from now on; see what "
-            "scratchnet.layers.Layer says about recordable",
+            f"captured network: {names} cannot be captured: {reason}. The network runs without capture from now on; "
+            "see `capturable` in the documentation of scratchnet.layers.Layer",
             RuntimeWarning,
             stacklevel=4,
         )
 
-    def forget(self) -> None:
-        """Drop all recordings and their memory."""
-        self._tapes.clear()
-        self._last = self._trial = None
-        self._first = Arena()
+    # Keys ---------------------------------------------------------------------------------------------------------
 
-    def _remember(self, key: Any, tape: Capture | None) -> None:
-        """Keep the last few recordings; memory is only held by those."""
-        self._tapes.pop(key, None)
-        self._tapes[key] = tape
-        for old in list(self._tapes)[: -2 * KEPT]:
-            del self._tapes[old]
-        for old in [k for k, t in self._tapes.items() if t is not None][:-KEPT]:
-            self._tapes[old] = None
-
-    def _recordable(self, x: Array) -> bool:
-        """Return whether every layer may be replayed: the package's own, and those whose class itself says so."""
-        if self._gave_up or get_array_module(x) is not np or is_textbook() or x.size == 0:
+    def _can_capture(self, x: Array) -> bool:
+        """Return whether every layer may be captured: built-in layers, and custom ones whose own class says so."""
+        if self._disabled or get_array_module(x) is not np or is_textbook() or x.size == 0:
             return False
-        own = [step.layer for step in self.network.steps if not is_builtin(step.layer)]
-        self._own = bool(own)
-        if own and any(isinstance(norm, SyncBatchNorm2d) for norm in self.network.batch_norms().values()):
-            return False  # processes would not all compare at the same call
-        return all("capturable" in vars(type(a)) and a.capturable and not is_patched(a) for a in own)
+        custom = [step.layer for step in self.network.steps if not is_builtin(step.layer)]
+        self._has_custom_layers = bool(custom)
+        if custom and any(isinstance(norm, SyncBatchNorm2d) for norm in self.network.batch_norms().values()):
+            return False  # the processes might compare their first replays in different calls
+        return all("capturable" in vars(type(a)) and a.capturable and not is_patched(a) for a in custom)
 
     def _key(self, x: Array, keep: bool) -> Any:
-        """Return all that a recording depends on, besides the numbers; None where that cannot be compared."""
+        """Return everything that a capture depends on besides values; None if it cannot be compared."""
         network = self.network
         settings = self._settings()
         memory = (
@@ -339,17 +264,17 @@ class CapturedNetwork:
         return None if settings is None else (x.shape, x.dtype.str, *modes, memory, settings)
 
     def _settings(self) -> tuple[Any, ...] | None:
-        """Return the settings of all steps; where they cannot be compared, give up and return None."""
-        found: list[Any] = []
+        """Return the settings of all steps; if they cannot be compared, disable capture and return None."""
+        settings: list[Any] = []
         for step in self.network.steps:
             try:
-                found.append((step.inputs, settings_of(step.layer)))
+                settings.append((step.inputs, settings_of(step.layer)))
             except NotComparable as error:
-                self._give_up(step.name, str(error))
+                self._disable(step.name, str(error))
                 return None
-        return tuple(found)
+        return tuple(settings)
 
 
 def _copy(array: Array) -> Array:
-    """Return the numbers in an array of their own: the recording will write over its own."""
+    """Return a copy of an array of the capture, which the next replay overwrites."""
     return contiguous_copy(array.view(np.ndarray))

@@ -1,4 +1,4 @@
-"""Arrays of a program know their memory, but do not hold it: what is dead for the recorded code is used again."""
+"""Views for a program that do not keep pooled memory alive, so that memory no longer needed is reused."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from scratchnet.engine.memory.shared import SharedMemory
 
 
 def detached(value: Any) -> Any:
-    """Return an array on the same memory that does not keep a pooled array alive, so that its memory is used again."""
+    """Return an array on the same memory that does not keep a pooled array alive, so that its memory can be reused."""
     if isinstance(value, tuple):
         return tuple(map(detached, value))
     if not isinstance(value, np.ndarray):
@@ -20,12 +20,12 @@ def detached(value: Any) -> Any:
             return value
         owner = owner.base
     if not isinstance(owner, memoryview) or not isinstance(owner.obj, SharedMemory):
-        return value  # not a recorder's: it must stay alive for as long as the program
+        return value  # not from a recorder's arena: it must stay alive as long as the program
     memory: Any = owner.obj
     offset = value.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
     return np.ndarray(value.shape, value.dtype, memory, offset, value.strides)
 
 
-def detached_deep(value: Any) -> Any:
-    """Return nested lists and tuples of such arrays."""
-    return type(value)(map(detached_deep, value)) if isinstance(value, list | tuple) else detached(value)
+def detached_nested(value: Any) -> Any:
+    """Return nested lists and tuples with their arrays detached."""
+    return type(value)(map(detached_nested, value)) if isinstance(value, list | tuple) else detached(value)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.capture.first_replay import layers_of
+from scratchnet.engine.capture.network_state import layers_of
 from scratchnet.engine.capture.traced_array import traced
 from scratchnet.network import Network
 
@@ -15,7 +15,7 @@ from scratchnet.network import Network
 def traced_memory(network: Network) -> Iterator[None]:
     """Let a network's layers see their parameters and buffers as traced arrays inside this block.
 
-    A recorder must be at work. Layers compute with these arrays like with others, so no layer needs to know about it.
+    A recorder must be active. Layers compute with these arrays as with any others, so no layer needs to know about it.
     """
     layers = list(layers_of(network))
     parameters = [parameter for layer in layers for parameter in layer.parameters.values()]

@@ -20,7 +20,7 @@ from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from scratchnet.engine.capture import Call, Program, recorder
+from scratchnet.engine.capture import Call, Program, active_recorder
 from scratchnet.engine.cpu.blas import hold_this_thread, one_blas_thread
 from scratchnet.engine.cpu.forks import in_every_child
 from scratchnet.engine.modes import is_textbook, is_whole
@@ -87,8 +87,8 @@ def parallel_map(function: Callable[[Sequence[T]], R], items: Sequence[T], opera
     chunks = split_evenly(items, count)
     token = _IN_CHUNK.set(True)
     try:
-        if (active := recorder()) is not None:
-            return active.record_parallel(function, chunks)
+        if (recorder := active_recorder()) is not None:
+            return recorder.record_parallel(function, chunks)
         with one_blas_thread():
             busy = _busy
             if operations < MIN_THREAD_OPERATIONS or not busy.acquire(blocking=False):  # another caller has the workers

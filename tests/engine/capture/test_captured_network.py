@@ -10,8 +10,8 @@ import weakref
 import numpy as np
 import pytest
 
-from scratchnet.engine.capture import captured_network as replays
-from scratchnet.engine.capture import worker_processes as crews
+from scratchnet.engine.capture import capture as capture_module
+from scratchnet.engine.capture import capture_cache, worker_processes
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.capture.worker_processes import can_fork
 from scratchnet.engine.modes import precise, textbook
@@ -56,11 +56,11 @@ def batch(seed, shape=(2, 12, 16, 3), dtype=np.float32):
 
 
 def programs_of(fast):
-    return [p for tape in fast._tapes.values() if tape for p in (tape.forward, tape.backward) if p]
+    return [p for captured in fast._captures.values() if captured for p in (captured.forward, captured.backward) if p]
 
 
 def recordings(fast):
-    return sum(tape is not None for tape in fast._tapes.values())
+    return sum(captured is not None for captured in fast._captures.values())
 
 
 def same_step(fast, net, twin, x, seed, needs_input_grad=False):
@@ -200,7 +200,7 @@ def test_a_mode_holds_for_the_calls_inside_it(cores, mode):
 
 def test_threads_replay_where_processes_cannot_be_forked(cores, monkeypatch):
     cores(3)
-    monkeypatch.setattr(replays, "can_fork", lambda: False)
+    monkeypatch.setattr(capture_module, "can_fork", lambda: False)
     net, twin = small(), small()
     fast, before = CapturedNetwork(net), children()
     for seed in range(4):
@@ -348,7 +348,7 @@ def test_dx_must_be_asked_for_from_the_first_call_on(cores):
     for _ in range(2):
         fast.backward(np.zeros_like(fast.forward(batch(0))))
     y = fast.forward(batch(0))
-    with pytest.raises(ValueError, match="recorded without dx; ask for dx from the first call on"):
+    with pytest.raises(ValueError, match="captured without dx; request dx from the first call on"):
         fast.backward(y, needs_input_grad=True)
 
 
@@ -420,12 +420,12 @@ def test_layers_of_ones_own_run_as_always(cores):
     assert recordings(fast) == 0
 
 
-def test_a_layer_that_promised_too_much_is_told_so_and_runs_plainly(cores):
+def test_a_layer_that_is_wrongly_capturable_gives_a_warning_and_runs_eagerly(cores):
     cores(1)
     net, twin = with_layer(Careless()), with_layer(Careless())
     fast = CapturedNetwork(net)
     same_step(fast, net, twin, batch(0), 0)
-    with pytest.warns(RuntimeWarning, match=r"step 'own' \(Careless\) cannot be captured: .* while recording"):
+    with pytest.warns(RuntimeWarning, match=r"step 'own' \(Careless\) cannot be captured: .* cannot be traced"):
         same_step(fast, net, twin, batch(1), 1)
     for seed in range(2, 4):
         same_step(fast, net, twin, batch(seed) * np.float32(1 + seed), seed)
@@ -482,7 +482,7 @@ def test_arguments_are_left_alone(cores):
 
 def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(cores, monkeypatch):
     cores(2)
-    monkeypatch.setattr(replays, "KEPT", 2)
+    monkeypatch.setattr(capture_cache, "MAX_CAPTURES", 2)
     net, twin = small().eval(), small().eval()
     fast, before, memory = CapturedNetwork(net), children(), []
     shapes = [(1, 16 + 2 * i, 16, 3) for i in range(6)]
@@ -491,10 +491,10 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
         for shape in shapes:
             for seed in range(3):
                 np.testing.assert_array_equal(fast.forward(batch(seed, shape)), twin.forward(batch(seed, shape)))
-            memory.append([weakref.ref(space) for space in list(fast._tapes.values())[-1].recorder.spaces])
+            memory.append([weakref.ref(arena) for arena in list(fast._captures.values())[-1].recorder.arenas])
             assert recordings(fast) <= 2
             assert len(children() - before) <= 2
-            assert len(fast._tapes) <= 4
+            assert len(fast._captures) <= 4
         assert [all(ref() is None for ref in refs) for refs in memory] == [True] * 4 + [False] * 2
     finally:
         gc.enable()
@@ -503,7 +503,7 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
         np.testing.assert_array_equal(fast.forward(x), twin.forward(x))
 
 
-@pytest.mark.parametrize("how", ["forget", "delete"])
+@pytest.mark.parametrize("how", ["clear", "delete"])
 def test_no_process_is_left_when_the_recordings_go(cores, how):
     cores(3)
     net, twin = small(), small()
@@ -511,8 +511,8 @@ def test_no_process_is_left_when_the_recordings_go(cores, how):
     for seed in range(3):
         same_step(fast, net, twin, batch(seed), seed)
     assert not can_fork() or children() != before
-    if how == "forget":
-        fast.forget()
+    if how == "clear":
+        fast.clear()
         assert children() == before
         for seed in range(3):
             same_step(fast, net, twin, batch(seed), seed)
@@ -544,7 +544,7 @@ def test_threads_go_on_with_the_work_of_a_killed_process(cores):
     os.kill(pid, signal.SIGKILL)
     while alive(pid):
         time.sleep(0.01)
-    with pytest.warns(RuntimeWarning, match="a worker process has died; threads go on with its work"):
+    with pytest.warns(RuntimeWarning, match="a worker process has died; threads continue its work"):
         same_step(fast, net, twin, batch(3), 3)
     same_step(fast, net, twin, batch(4), 4)
     assert children() == before
@@ -553,15 +553,15 @@ def test_threads_go_on_with_the_work_of_a_killed_process(cores):
 @forks
 def test_a_process_that_is_killed_in_the_middle_of_a_pass_is_an_error_once(cores, monkeypatch):
     cores(2)
-    monkeypatch.setattr(crews, "_PATIENCE", 0.1)
-    monkeypatch.setattr(crews.WorkerProcesses, "lost", lambda self: False)
+    monkeypatch.setattr(worker_processes, "_CHECK_INTERVAL", 0.1)
+    monkeypatch.setattr(worker_processes.WorkerProcesses, "has_died", lambda self: False)
     net, twin = small().eval(), small().eval()
     fast, before = CapturedNetwork(net), children()
     for seed in range(3):
         fast.forward(batch(seed))
     (pid,) = children() - before
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(RuntimeError, match=f"worker process {pid} has died in the middle of a pass"):
+    with pytest.raises(RuntimeError, match=f"worker process {pid} died during a pass"):
         fast.forward(batch(3))
     np.testing.assert_array_equal(fast.forward(batch(4)), twin.forward(batch(4)))
     assert pid not in children()
@@ -571,7 +571,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_pass_is_an_error_once(cores
 @pytest.mark.parametrize("processes", [True, False])
 def test_ctrl_c_leaves_everything_usable(cores, monkeypatch, processes):
     cores(3)
-    monkeypatch.setattr(replays, "can_fork", lambda: processes and can_fork())
+    monkeypatch.setattr(capture_module, "can_fork", lambda: processes and can_fork())
     net, twin = small(), small()
     fast = CapturedNetwork(net)
     for seed in range(3):
@@ -620,7 +620,7 @@ def test_a_fork_of_the_process_replays_for_itself(cores):
         try:
             for _ in range(4):
                 same = np.array_equal(fast.forward(batch(7)), expected)
-            fast.forget()
+            fast.clear()
         finally:
             os._exit(0 if same else 1)
     assert os.waitpid(pid, 0)[1] == 0

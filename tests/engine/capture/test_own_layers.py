@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, special
 
-from scratchnet.engine.capture import record_call
-from scratchnet.engine.capture import trial as trials
+from scratchnet.engine.capture import first_replay, record_call
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.memory.pool import pooled_empty
@@ -341,8 +340,8 @@ def compared(make, count=6, seeds=range(6), **how):
     return net, fast
 
 
-def recordings(fast):
-    return sum(tape is not None for tape in fast._tapes.values())
+def captures(fast):
+    return sum(capture is not None for capture in fast._captures.values())
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -355,7 +354,7 @@ def test_what_goes_round_the_recorder_is_noticed_and_right(cores, make, training
     with pytest.warns(RuntimeWarning, match=rf"step 'own' \({make.__name__}\) cannot be captured: ") as told:
         _, fast = compared(make, training=training)
     assert len(told) == 1
-    assert recordings(fast) == 0
+    assert captures(fast) == 0
 
 
 @pytest.mark.parametrize("make", QUIET, ids=lambda make: make.__name__)
@@ -379,7 +378,7 @@ def test_repeated_inputs_prove_nothing(cores, make, seeds, same_dy):
 
 
 @pytest.mark.parametrize(("seeds", "same_dy"), [(range(6), False), ([0] * 6, True), (range(6), True), ([1] * 6, False)])
-def test_a_recording_is_compared_once(cores, seeds, same_dy):
+def test_a_capture_is_compared_once(cores, seeds, same_dy):
     """Then Python does not run any more, also where the input is the same over and over, as in a benchmark."""
     cores(1)
     calls = []
@@ -396,26 +395,26 @@ def test_a_recording_is_compared_once(cores, seeds, same_dy):
         x = numbers(*SHAPE, seed=seed, dtype=np.float32)
         y = fast.forward(x, keep=True)
         fast.backward(np.ones_like(y) if same_dy else y)
-    assert len(calls) == 3  # as always, recorded, compared
+    assert len(calls) == 3  # eager, captured, compared
 
 
 def test_comparing_leaves_no_memory(cores):
-    """What the plain pass made is gone after it."""
+    """The arrays of the eager pass are freed after it."""
     cores(1)
-    net, spaces = with_layer(Own()), []
+    net, arenas = with_layer(Own()), []
 
     class Counted(Arena):
         def __init__(self, *arguments):
             super().__init__(*arguments)
-            spaces.append(weakref.ref(self))
+            arenas.append(weakref.ref(self))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trials, "Arena", Counted)
+        patch.setattr(first_replay, "Arena", Counted)
         fast = CapturedNetwork(net)
         for seed in range(4):
             fast.backward(fast.forward(numbers(*SHAPE, seed=seed, dtype=np.float32)))
-    assert [space() for space in spaces] == [None, None]
-    assert fast._trial is None
+    assert [arena() for arena in arenas] == [None, None]
+    assert fast._first_replay is None
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -452,7 +451,7 @@ def test_the_layer_at_fault_is_named_among_others(cores, bad, checkpointing):
     assert "good" not in str(told[0].message)
 
 
-# What a recording depends on ------------------------------------------------------------------------------------------
+# What a capture depends on --------------------------------------------------------------------------------------------
 
 
 class Mode(Enum):
@@ -540,7 +539,7 @@ def test_every_setting_is_followed(cores, case, monkeypatch):
             assert read(layer) != before
         x = numbers(*SHAPE, seed=seed, dtype=np.float32)
         np.testing.assert_array_equal(fast.forward(x), net.forward(x))
-        assert recordings(fast) == max(0, (seed >= 1) + (seed >= 5))
+        assert captures(fast) == max(0, (seed >= 1) + (seed >= 5))
 
 
 @pytest.mark.parametrize("what", ["value", "grad", "allocate", "frozen"])
@@ -623,7 +622,7 @@ class StrictBackward(Own):
 
 
 @pytest.mark.parametrize("make", [Vectorized, Strict, StrictBackward])
-def test_what_fails_on_recorded_arrays_alone_runs_without_recordings(cores, make):
+def test_what_fails_on_traced_arrays_only_runs_without_capture(cores, make):
     cores(1)
     with pytest.warns(RuntimeWarning, match=f"step 'own' \\({make.__name__}\\) cannot be captured"):
         compared(make)

@@ -33,7 +33,7 @@ def recorded(function, *arrays):
     for place, array in zip(taken, arrays, strict=True):
         place[...] = array
     recorder, program = Recorder(), Program()
-    with recorder.writing(program):
+    with recorder.capture(program):
         result = function(*map(traced, taken))
     return result, taken, program
 
@@ -202,12 +202,12 @@ def test_dead_memory_is_used_again_while_recording():
     """A program of a hundred steps needs the memory of a few."""
     recorder, program = Recorder(), Program()
     x = traced(shared_zeros((1 << 16,), np.float32))
-    with recorder.writing(program):
+    with recorder.capture(program):
         x = traced(x)
         for _ in range(100):
             x = x + 1
-    recorder.spaces[0].collect()
-    assert recorder.spaces[0].gaps[-1][1] <= 2 * x.nbytes  # nothing was ever behind the second place
+    recorder.arenas[0].collect()
+    assert recorder.arenas[0].gaps[-1][1] <= 2 * x.nbytes  # nothing was ever behind the second place
     play(program)
     assert (plain(x) == 100).all()
 
@@ -311,10 +311,10 @@ def test_what_a_replay_could_not_follow_is_refused(case):
         recorded(REFUSED[case], np.abs(inputs(0)[0]) + 1)
 
 
-def test_no_recorder_is_left_at_work_after_an_error():
+def test_no_recorder_is_left_active_after_an_error():
     with pytest.raises(CannotCapture):
         recorded(lambda a: float(a[0, 0:1]), inputs(0)[0])
-    assert capture.recorder() is None
+    assert capture.active_recorder() is None
     assert type(traced(np.zeros(3))) is np.ndarray
     assert type(pooled_empty(np.zeros(0), (3,))) is np.ndarray
 
@@ -458,7 +458,7 @@ def test_an_error_in_a_share_arrives(three):
 
     with pytest.raises(CannotCapture):
         recorded(work, numbers(3, 4))
-    assert capture.recorder() is None
+    assert capture.active_recorder() is None
 
 
 def test_calls_of_one_list_are_put_together():

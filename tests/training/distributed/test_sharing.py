@@ -49,7 +49,7 @@ def train(ranks, loss, optimizer="sgd", batch=4, steps=4, dtype=np.float64, opti
         parts = [MicroBatch(number, x[own], target[own], None, own.start)]
         losses.append(gradient(passes, loss, parts, 0, 0, ranks))
         update.step(network.flat(), rate)
-    assert not any(tape is None for tape in passes._tapes.values())  # recorded, and replayed from then on
+    assert not any(capture is None for capture in passes._captures.values())  # recorded, and replayed from then on
     return network.flat().values.copy(), losses, {name: b.value.copy() for name, b in network.state().items()}
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.utils.random_streams import generator
+from scratchnet.utils.seeding import generator
 
 
 def draw(*args):
