@@ -14,6 +14,7 @@ from scratchnet.data.known_sets import VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, find_samples
 from scratchnet.data.masks import MaskFormat, read_mask, read_objects
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,9 @@ def read_classes(
         two = ("background", "foreground") if mask_format in {"binary", "threshold"} else ()
         names = listed or two or (VOC_CLASSES if layout == "voc" else ())
         if not names:
-            raise UserError(f"{path}: no such file; write one class name a line, class 0 first, or pass --classes")
+            raise UserError(
+                f"{path}: no such file; write one class name a line, class 0 first, or pass {option('classes')}"
+            )
     elif isinstance(classes, int):
         if listed and len(listed) != classes:
             raise UserError(f"{path}: has {len(listed)} class names but {classes} classes were asked for; drop one")
@@ -208,7 +211,7 @@ def _checked_classes(path: Path, names: tuple[str, ...], mask_format: MaskFormat
         raise UserError(f"{path}: {len(names)} classes, expected 2 to 256; name the background too")
     if mask_format in {"binary", "threshold"} and len(names) != 2:
         raise UserError(
-            f"{path}: {len(names)} classes, but the mask format `{mask_format}` tells two apart; use --mask-format "
-            "index, or name two classes"
+            f"{path}: {len(names)} classes, but the mask format `{mask_format}` tells two apart; use "
+            f"{option('mask_format', 'index')}, or name two classes"
         )
     return names

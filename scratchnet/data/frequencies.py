@@ -6,6 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.source import SampleSource
+from scratchnet.utils.options import option
 from scratchnet.utils.shape_checks import check_mask
 
 
@@ -50,8 +51,8 @@ class ClassCounts:
             return None
         shown = f"is '{classes[found[0]]}' (class {found[0]})" if len(found) else f"is ignored ({self.ignore_index})"
         return (
-            f"every pixel of the masks {shown}, so there is nothing to learn; check --mask-format, --mask-threshold "
-            "and --ignore-index: they say how masks are read"
+            f"every pixel of the masks {shown}, so there is nothing to learn; check {option('mask_format')}, "
+            f"{option('mask_threshold')} and {option('ignore_index')}: they say how masks are read"
         )
 
     def frequencies(self) -> Array:

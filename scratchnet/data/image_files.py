@@ -25,6 +25,7 @@ from scratchnet.data.pixel_limits import check_promised_pixels
 from scratchnet.data.tiff_files import HINT
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import BoundedFile, check_regular_file
+from scratchnet.utils.options import for_caller
 
 FORMATS = (
     *("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "GIF", "WEBP", "AVIF", "JPEG2000", "PPM", "PCX", "SGI", "SUN", "QOI"),
@@ -303,7 +304,9 @@ def _failure(path: Path | str) -> UserError:
     if tiff is not None:
         words, shape, orientation = tiff
         message = f"{path}: {words}, not a kind of image that can be read here; convert it to an 8-bit PNG, or install "
-        return UnsupportedTiffError(f"{message}{HINT} and say --range LOW HIGH", shape, orientation)
+        return UnsupportedTiffError(
+            f"{message}{HINT} and say {for_caller('--range LOW HIGH', 'value_range=(low, high)')}", shape, orientation
+        )
     if kind is None:
         return UserError(f"{path}: damaged or no image ({size} bytes); get or export the file again")
     return UserError(f"{path}: {kind[0]}, not a kind of image that can be read here; {kind[1]}")

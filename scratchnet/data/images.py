@@ -12,6 +12,7 @@ from scratchnet.data.image_files import ImageKind, UnsupportedTiffError, inspect
 from scratchnet.data.tiff_files import read_tiff_samples
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
+from scratchnet.utils.options import for_caller
 from scratchnet.utils.shape_checks import check_image, check_mask
 from scratchnet.utils.signatures import signature
 
@@ -82,8 +83,9 @@ def pixels_of(path: Path | str, image: Image.Image, kind: ImageKind, value_range
 def _deep(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:
     """Return an image with more than 8 bits a sample."""
     if value_range is None:
+        option = for_caller("--range LOW HIGH", "value_range=(low, high)")
         raise UserError(
-            f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; say with --range LOW HIGH which values are "
+            f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; say with {option} which values are "
             "black and white, or convert it to an 8-bit PNG"
         )
     values = stored_samples(np.array(image), kind)

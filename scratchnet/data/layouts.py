@@ -13,6 +13,7 @@ from scratchnet.data.image_files import readable_suffixes
 from scratchnet.data.names import find_entry, is_system_file, look_up, matches
 from scratchnet.data.text_files import numbered_lines
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 
 Layout: TypeAlias = Literal["folder", "camvid", "voc"]
 """``folder``: ``images/`` and ``masks/``, lists in ``splits/NAME.txt``. ``camvid``: ``NAME/`` beside ``NAMEannot/``,
@@ -132,14 +133,14 @@ def _find_camvid(root: Path, split: str | None) -> Found:
             return _pair_paths(root, listed)
         splits = available_splits(root, "camvid")
         if split.casefold() not in {name.casefold() for name in splits}:
-            advice = f"; choose one of {', '.join(splits)}" if splits else "; check --layout"
+            advice = f"; choose one of {', '.join(splits)}" if splits else f"; check {option('layout')}"
             raise UserError(f"{root}: no pair of folders {split}/ and {split}{_ANNOTATION}/{advice}")
         mask_folder = find_entry(root, f"{split}{_ANNOTATION}")
         images, masks = files_by_stem(find_entry(root, split)), files_by_stem(mask_folder)
         return _pair(images, _without_prefix(images, masks), mask_folder)
     splits = available_splits(root, "camvid")
     if not splits:
-        raise UserError(f"{root}: no pair of folders like train/ and train{_ANNOTATION}/; check --layout")
+        raise UserError(f"{root}: no pair of folders like train/ and train{_ANNOTATION}/; check {option('layout')}")
     samples, problems = [], []
     for name in splits:
         found, wrong = _find_camvid(root, name)
@@ -234,7 +235,8 @@ def _split_list(root: Path, layout: Layout, split: str) -> Path:
     path = find_entry(_lists_of(root, layout), f"{split}.txt")
     if not path.exists():
         splits = available_splits(root, layout)
-        advice = f"choose one of {', '.join(splits)}" if splits else "write one image name a line, or leave --split out"
+        leave = f"leave {option('split')} out"
+        advice = f"choose one of {', '.join(splits)}" if splits else f"write one image name a line, or {leave}"
         raise UserError(f"{path}: no such file; {advice}")
     return path
 
@@ -290,7 +292,7 @@ def existing_folder(folder: Path) -> Path:
     """Return the folder, or raise a UserError that says what a set looks like."""
     if not folder.is_dir():
         raise UserError(
-            f"{folder}: no such folder; expected images/ and masks/, with --layout camvid train/ and trainannot/, with "
-            "--layout voc JPEGImages/ and SegmentationClass/"
+            f"{folder}: no such folder; expected images/ and masks/, with {option('layout', 'camvid')} train/ and "
+            f"trainannot/, with {option('layout', 'voc')} JPEGImages/ and SegmentationClass/"
         )
     return folder

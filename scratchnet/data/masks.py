@@ -13,6 +13,7 @@ from scratchnet.data.images import describe_mode, png_note
 from scratchnet.data.tiff_files import read_tiff_samples, tifffile_is_installed
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
+from scratchnet.utils.options import option
 from scratchnet.utils.shape_checks import check_mask
 
 MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
@@ -112,7 +113,7 @@ def _wide_integers(path: Path | str, error: UnsupportedTiffError) -> Array:
 def _refuse_lossy(path: Path | str, kind: ImageKind) -> None:
     if kind.lossy:
         raise UserError(
-            f"{path}: {kind.lossy}, whose compression changes class numbers; use --mask-threshold 127 for a "
+            f"{path}: {kind.lossy}, whose compression changes class numbers; use {option('mask_threshold', 127)} for a "
             "two-class mask, or save it as PNG from the program that drew it"
         )
 
@@ -162,7 +163,7 @@ def _index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
     found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one channel of whole numbers"
     if image.mode in {"RGB", "RGBA"}:
         if _channel_difference(image) == 0:
-            raise UserError(f"{found}; its three channels are equal: use --mask-format rgb-index")
+            raise UserError(f"{found}; its three channels are equal: use {option('mask_format', 'rgb-index')}")
         raise UserError(f"{found}; convert its colours to class numbers and save them as a grey or palette PNG")
     raise UserError(f"{found}; convert it to an 8-bit grey PNG whose values are the classes")
 
@@ -201,8 +202,9 @@ def _palette_index(path: Path | str, image: Image.Image) -> Array:
 
 def _rgb_index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
     """Return the first of three equal channels."""
+    index = option("mask_format", "index")
     if image.mode not in {"RGB", "RGBA"}:
-        raise UserError(f"{path}: {describe_mode(image)}, but `rgb-index` needs RGB; use --mask-format index")
+        raise UserError(f"{path}: {describe_mode(image)}, but `rgb-index` needs RGB; use {index}")
     difference = _channel_difference(image)
     if difference:
         raise UserError(
@@ -218,12 +220,12 @@ def _binary(path: Path | str, image: Image.Image) -> Array:
     values = np.unique(grey)
     if np.isin(values, (0, 255)).all():
         return grey // 255
-    shown = _listing(values[~np.isin(values, (0, 255))])
+    shown, index = _listing(values[~np.isin(values, (0, 255))]), option("mask_format", "index")
     if values.max() <= 1:
-        raise UserError(f"{path}: mask values 0 and 1, but `binary` needs 0 and 255; use --mask-format index")
+        raise UserError(f"{path}: mask values 0 and 1, but `binary` needs 0 and 255; use {index}")
     raise UserError(
-        f"{path}: mask value {shown} besides 0 and 255; use --mask-threshold 127 if they come from compression or "
-        "smoothing, or --mask-format index if they are classes"
+        f"{path}: mask value {shown} besides 0 and 255; use {option('mask_threshold', 127)} if they come from "
+        f"compression or smoothing, or {index} if they are classes"
     )
 
 
@@ -242,7 +244,7 @@ def _grey(path: Path | str, image: Image.Image, tolerance: int) -> Array:
     if difference > tolerance:
         raise UserError(
             f"{path}: a coloured mask (channels differ by up to {difference}), expected black and white; use "
-            "--mask-format index for a palette PNG, else convert it"
+            f"{option('mask_format', 'index')} for a palette PNG, else convert it"
         )
     return np.array(colours.convert("RGB"))[:, :, 1]
 
@@ -259,13 +261,14 @@ def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int
     # With 255 as the ignored value such a mask would pass, and teach that there is nothing but background.
     if values[-1] == 255 and np.isin(values, (0, 255)).all() and not palette:
         raise UserError(
-            f"{path}: mask values are only 0 and 255; use --mask-format binary if 255 is the foreground (a mask with "
-            "nothing but ignored pixels needs a palette PNG)"
+            f"{path}: mask values are only 0 and 255; use {option('mask_format', 'binary')} if 255 is the foreground "
+            "(a mask with nothing but ignored pixels needs a palette PNG)"
         )
     strange = values[((values < 0) | (values >= classes)) & (values != (-1 if ignore_index is None else ignore_index))]
     if strange.size:
         ignored = "" if ignore_index is None else f", {ignore_index} is ignored"
-        remedy = f", or pass --ignore-index {strange[0]} if it does not count" if len(strange) == 1 else ""
+        ignore = option("ignore_index", int(strange[0]))
+        remedy = f", or pass {ignore} if it does not count" if len(strange) == 1 else ""
         raise UserError(
             f"{path}: mask value {_listing(strange)}, but the {classes} classes are 0 to {classes - 1}{ignored}; "
             f"correct the mask, name every class in classes.txt{remedy}"

@@ -13,6 +13,7 @@ import numpy as np
 
 from scratchnet.engine.modes import MatrixPrecision, matrix_precision
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 
 DeviceName: TypeAlias = Literal["cpu", "gpu"]
 
@@ -39,7 +40,8 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         if error.name != "cupy":
             raise _unusable(error) from error
         raise UserError(
-            '--device gpu: needs CuPy, which is not installed; pip install "cupy-cuda12x[ctk]" for CUDA 12, or '
+            f"{option('device', 'gpu')}: needs CuPy, which is not installed; "
+            'pip install "cupy-cuda12x[ctk]" for CUDA 12, or '
             '"cupy-cuda13x[ctk]" for CUDA 13'
         ) from error
     except ImportError as error:  # a library of CUDA's is missing
@@ -47,7 +49,8 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
     try:
         count = cupy.cuda.runtime.getDeviceCount()
         if count == 0:
-            raise UserError("--device gpu: this machine has no GPU that CUDA can use; leave out --device gpu")
+            gpu = option("device", "gpu")
+            raise UserError(f"{gpu}: this machine has no GPU that CUDA can use; leave out {gpu}")
         if process:
             cupy.cuda.Device(process % count).use()
         cupy.ones(1)  # takes memory, and compiles a kernel
@@ -70,7 +73,9 @@ def computing(device: DeviceName, precision: MatrixPrecision = "float32", proces
         As :func:`array_module`, and if the device does not support the precision.
     """
     if precision != "float32" and device == "cpu":
-        raise UserError(f"--precision {precision}: is for --device gpu; a CPU multiplies float32 numbers as they are")
+        raise UserError(
+            f"{option('precision', precision)}: is for {option('device', 'gpu')}; a CPU multiplies in float32"
+        )
     with matrix_precision(precision):
         yield array_module(device, process)
 
@@ -100,5 +105,6 @@ def _unusable(error: Exception) -> UserError:
     lines = [line.strip() for line in said.splitlines() if line.strip(" =")]
     reason = lines[0] if lines else type(error).__name__
     advice = [f"{remedy}; or" for words, remedy in _REMEDIES if words in str(error)][:1]
-    what = " ".join([*advice, "leave out --device gpu"])
-    return UserError(f"--device gpu: CuPy is installed, but cannot use a GPU here ({reason}); {what}")
+    gpu = option("device", "gpu")
+    what = " ".join([*advice, f"leave out {gpu}"])
+    return UserError(f"{gpu}: CuPy is installed, but cannot use a GPU here ({reason}); {what}")

@@ -11,6 +11,7 @@ from scratchnet.data.text_files import read_json, read_table
 from scratchnet.data.tiling import Window
 from scratchnet.inference.boxes import Proposals
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import for_caller
 from scratchnet.utils.wording import pixels
 
 COLUMNS = ("image", "x0", "y0", "x1", "y1")
@@ -44,7 +45,8 @@ def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
     def proposals(name: str, image: Array) -> Sequence[Window]:
         found = boxes.get(name)
         if not found:
-            raise UserError(f"{path}: has no box for the image {name}; add one, or use --proposals grid")
+            grid = for_caller("--proposals grid", "proposals_from_grid")
+            raise UserError(f"{path}: has no box for the image {name}; add one, or use {grid}")
         ordered = [box for _, box in sorted(found, key=lambda pair: -pair[0])]
         for box in ordered:
             _check_place(path, name, box, *image.shape[:2])

@@ -10,6 +10,7 @@ from scratchnet.arrays import Array
 from scratchnet.data import Window, boxes_round, resize_image
 from scratchnet.data.objects.training_boxes import enlarged, overlaps
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import for_caller
 
 Proposals: TypeAlias = Callable[[str, Array], Sequence[Window]]
 """(name of an image, its pixels (h, w, 3) uint8) → boxes, the most promising first."""
@@ -64,9 +65,10 @@ def proposals_from_segments(limit: int) -> Proposals:
     try:
         import skimage.segmentation  # noqa: F401
     except ImportError as error:
+        segments = for_caller("--proposals segments", "proposals_from_segments")
+        grid = for_caller("--proposals grid", "proposals_from_grid")
         raise UserError(
-            "--proposals segments needs scikit-image, which is not installed; pip install scikit-image, or use "
-            "--proposals grid"
+            f"{segments} needs scikit-image, which is not installed; pip install scikit-image, or use {grid}"
         ) from error
     return lambda name, image: segment_boxes(image, limit)
 

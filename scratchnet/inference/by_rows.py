@@ -8,6 +8,7 @@ from scratchnet.engine.memory.system import available_memory
 from scratchnet.inference.combining import Predictor
 from scratchnet.inference.segmentation import Segmenter, to_mask
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 
 
 def mask_rows(predictor: Predictor, image: ImageRows, name: str = "") -> Iterator[Array]:
@@ -36,6 +37,7 @@ def check_rows(predictor: Predictor, image: ImageRows, classes: int, name: str =
     if free is not None and need > free:
         raise UserError(
             f"{h}×{w} pixels need about {need / 2**30:.1f} GiB when all are predicted at once, and {free / 2**30:.1f} "
-            "GiB are free; leave out --scales, --crf, --ensemble and --proposals, or cut the image into parts"
+            f"GiB are free; leave out {', '.join(map(option, ('scales', 'crf', 'ensemble')))} and "
+            f"{option('proposals')}, or cut the image into parts"
         )
     predictor.check(image.whole(), name)

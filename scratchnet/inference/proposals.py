@@ -19,6 +19,7 @@ from scratchnet.inference.maps import resize_map
 from scratchnet.inference.segmentation import LARGEST, Segmenter
 from scratchnet.ops.activation import softmax
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import for_caller, option
 from scratchnet.utils.shape_checks import check_image, check_images
 
 Aggregation: TypeAlias = Literal["max", "sum", "released"]
@@ -59,10 +60,13 @@ class ProposalSegmenter:
 
     def __post_init__(self) -> None:
         own = self._own_size()
+        side = for_caller("--box-size", "side")
         if own is None and self.side is None:
-            raise UserError("--proposals: this network takes images of any size; say with --box-size what boxes become")
+            raise UserError(
+                f"{option('proposals')}: this network takes images of any size; say with {side} what boxes become"
+            )
         if own is not None and self.side is not None and own != (self.side, self.side):
-            raise UserError(f"--box-size: this network brings every box to {own[0]}×{own[1]}; leave --box-size out")
+            raise UserError(f"{side}: this network brings every box to {own[0]}×{own[1]}; leave {side} out")
         self.segmenter.check_size(*self._size())
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
@@ -88,7 +92,7 @@ class ProposalSegmenter:
             if not boxes:
                 raise UserError(
                     f"no box of the image has a shorter side of {least:g} pixels, half the network's, and the released "
-                    "rule skips smaller ones; use --aggregate max, or enlarge the image"
+                    f"rule skips smaller ones; use {for_caller('--aggregate', 'aggregation')} max, or enlarge the image"
                 )
         return boxes[: self.limit]
 

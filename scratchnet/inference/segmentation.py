@@ -26,6 +26,7 @@ from scratchnet.inference.maps import resize_maps
 from scratchnet.losses import class_scores, probabilities
 from scratchnet.network import Network
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 from scratchnet.utils.shape_checks import check_image, check_images
 from scratchnet.utils.wording import pixels
 
@@ -76,14 +77,18 @@ class Segmenter:
         if self.tile is None and self.overlap is None:
             return
         if fixed is not None:
-            raise UserError(f"this network takes {fixed[0]}×{fixed[1]} tiles only; leave out --tile and --overlap")
+            raise UserError(
+                f"this network takes {fixed[0]}×{fixed[1]} tiles only; leave out {option('tile')} and "
+                f"{option('overlap')}"
+            )
+        overlap = option("overlap", self.overlap)
         if self.tile is None:
-            raise UserError(f"--overlap {self.overlap}: needs --tile, the side of the tiles that overlap")
+            raise UserError(f"{overlap}: needs {option('tile')}, the side of the tiles that overlap")
         if self.tile < stride:
-            raise UserError(f"--tile {self.tile}: this network needs tiles of at least {stride} pixels")
+            raise UserError(f"{option('tile', self.tile)}: this network needs tiles of at least {stride} pixels")
         side = self.tile // stride * stride
         if self.overlap is not None and not 0 <= self.overlap < side:
-            raise UserError(f"--overlap {self.overlap}: expected 0 to {side - 1}, less than the tiles' side of {side}")
+            raise UserError(f"{overlap}: expected 0 to {side - 1}, less than the tiles' side of {side}")
 
     def segment(self, image: Array) -> Array:
         """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""

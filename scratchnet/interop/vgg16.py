@@ -22,6 +22,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.layers.convolution import Conv2d
 from scratchnet.network import Network
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import for_caller
 
 _STEPS = [f"conv{i}_{j}" for i, count in enumerate((2, 2, 3, 3, 3), 1) for j in range(1, count + 1)]
 
@@ -75,9 +76,10 @@ def read_vgg16(path: Path | str, network: Network) -> Start:
     """
     layers = {step.name: step.layer for step in network.steps if isinstance(step.layer, Conv2d)}
     if missing := [name for name in CONVOLUTIONS if name not in layers]:
+        where = for_caller(f"--init-weights {path}", str(path))
         raise UserError(
-            f"--init-weights {path}: this model's encoder is not VGG16's, it has no convolution {missing[0]}; "
-            "leave the flag out or choose a model with VGG16's encoder"
+            f"{where}: this model's encoder is not VGG16's, it has no convolution {missing[0]}; "
+            "leave it out or choose a model with VGG16's encoder"
         )
     weights = read_weights(path)
     values: dict[str, Array] = {}

@@ -21,6 +21,11 @@ def named_as_flags() -> Iterator[None]:
         _Style.flags = before
 
 
+def for_caller(command_line: str, python: str) -> str:
+    """Return the words for a user of the command line, or those for a user of Python."""
+    return command_line if _Style.flags else python
+
+
 def option(name: str, value: Any = None) -> str:
     """Return a setting, with its value unless that is None, as the user writes it.
 

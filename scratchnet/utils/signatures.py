@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import for_caller
 
 REPORT, METRICS = "report", "metrics"
 """Kinds that several commands write."""
@@ -80,13 +81,13 @@ def check_replaceable(path: Path, kind: str) -> None:
         return
     if not path.exists():
         raise UserError(
-            f"{path}: is a link to {path.readlink()}, which is not there; choose another name or folder, or add "
-            "--overwrite to replace it"
+            f"{path}: is a link to {path.readlink()}, which is not there; choose another name or folder, or "
+            f"{for_caller('add --overwrite to replace it', 'delete it')}"
         )
     if path.stat().st_size > 0 and not _is_ours(path, kind):
         raise UserError(
-            f"{path}: exists and is no {kind} written by scratchnet; choose another name or folder, or add --overwrite "
-            "to replace it"
+            f"{path}: exists and is no {kind} written by scratchnet; choose another name or folder, or "
+            f"{for_caller('add --overwrite to replace it', 'delete it')}"
         )
 
 

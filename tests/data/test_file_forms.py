@@ -308,7 +308,7 @@ def test_lossy_masks_are_refused_whatever_the_container(tmp_path: Path, codec: s
     if not LOSSY[codec]:
         pytest.skip("this Pillow cannot write it")
     (tmp_path / "m.png").write_bytes(LOSSY[codec])
-    with pytest.raises(UserError, match=r"m\.png: .*compression changes class numbers; use --mask-threshold 127"):
+    with pytest.raises(UserError, match=r"m\.png: .*compression changes class numbers; use mask_threshold=127"):
         read_mask(tmp_path / "m.png", format=format, classes=4)  # type: ignore[arg-type]
     assert read_mask(tmp_path / "m.png", format="threshold", threshold=100).any() == np.False_
 
@@ -410,7 +410,7 @@ def test_a_grey_palette_is_the_grey_that_is_seen(tmp_path: Path, format: str) ->
 @pytest.mark.parametrize(
     ("palette", "words"),
     [
-        ([0, 0, 0, 255, 255, 255, 9, 9, 9], "only 0 and 255; use --mask-format binary"),
+        ([0, 0, 0, 255, 255, 255, 9, 9, 9], "only 0 and 255; use mask_format='binary'"),
         ([0, 0, 0, 0, 0, 0, 9, 9, 9], "shows several indices"),
         ([0, 0, 0, 128, 128, 128, 255, 255, 255], "mask value 128"),
     ],

@@ -60,16 +60,16 @@ def test_formats(
     [
         ([[0, 1, 3]], "index", r"mask value 3, but the 2 classes are 0 to 1"),
         ([[0, 1, 3, 4, 5, 6]], "index", r"3, 4, 5, … \(4 values\)"),
-        ([[0, 255]], "index", "--mask-format binary"),
-        ([[[1] * 3, [0] * 3]], "index", "--mask-format rgb-index"),
+        ([[0, 255]], "index", "mask_format='binary'"),
+        ([[[1] * 3, [0] * 3]], "index", "mask_format='rgb-index'"),
         ([[[1, 2, 3], [0] * 3]], "index", "convert its colours"),
-        ([[0, 1]], "binary", "--mask-format index"),
-        ([[0, 17, 255]], "binary", "mask value 17.*--mask-threshold 127"),
+        ([[0, 1]], "binary", "mask_format='index'"),
+        ([[0, 17, 255]], "binary", "mask value 17.*mask_threshold=127"),
         ([[[9, 0, 0]]], "binary", "coloured mask"),
         ([[[90, 0, 0]]], "threshold", "coloured mask"),
-        ([[0, 1]], "rgb-index", "--mask-format index"),
+        ([[0, 1]], "rgb-index", "mask_format='index'"),
         ([[[1, 2, 3]]], "rgb-index", "differ by up to 2"),
-        ([[[0] * 3, [255] * 3]], "rgb-index", "--mask-format binary"),
+        ([[[0] * 3, [255] * 3]], "rgb-index", "mask_format='binary'"),
         ([[[0, 0, 0, 0]]], "binary", "transparent"),
     ],
 )
@@ -106,7 +106,7 @@ def test_jpeg_masks_need_a_threshold(jpeg_mask: tuple[Path, Array]) -> None:
     assert np.array_equal(read_mask(path, format="threshold"), truth)
     formats: list[MaskFormat] = ["index", "binary"]
     for format in formats:
-        with pytest.raises(UserError, match="--mask-threshold 127"):
+        with pytest.raises(UserError, match="mask_threshold=127"):
             read_mask(path, format=format)
 
 

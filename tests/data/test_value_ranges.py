@@ -33,7 +33,7 @@ def test_values_are_scaled_as_declared(tmp_path: Path, form: str) -> None:
     image = read_image(tmp_path / "x.img", (100, 500))
     assert (image.shape, image.dtype) == ((2, 4, 3), np.uint8)
     assert np.array_equal(image, np.repeat(EXPECTED[..., None], 3, axis=2))
-    with pytest.raises(UserError, match=r"x\.img: .*expected 8-bit grey or RGB; say with --range LOW HIGH"):
+    with pytest.raises(UserError, match=r"x\.img: .*expected 8-bit grey or RGB; say with value_range=\(low, high\)"):
         read_image(tmp_path / "x.img")
 
 

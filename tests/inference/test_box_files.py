@@ -94,7 +94,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_an_image_without_boxes_and_boxes_of_another_image(tmp_path):
     path = write(tmp_path, "image,x0,y0,x1,y1\na,60,0,70,10\nb,0,0,500,10\nc,0,-10,10,0\n")
     boxes = proposals_from_file(path)
-    with pytest.raises(UserError, match="has no box for the image d; add one, or use --proposals grid"):
+    with pytest.raises(UserError, match="has no box for the image d; add one, or use proposals_from_grid"):
         boxes("d", IMAGE)
     for name in "abc":
         with pytest.raises(UserError, match=f"a box of {name} .* does not lie in the image of 50×60 pixels"):

@@ -141,11 +141,11 @@ def test_many_boxes_pass_in_groups(monkeypatch):
 def test_the_size_of_boxes():
     boxes = lambda name, image: BOXES  # noqa: E731
     any_size = Segmenter(network(), PLAIN)
-    with pytest.raises(UserError, match="takes images of any size; say with --box-size"):
+    with pytest.raises(UserError, match="takes images of any size; say with side"):
         ProposalSegmenter(any_size, boxes)
     with pytest.raises(UserError, match="at least 16×16"):
         ProposalSegmenter(any_size, boxes, side=8)
-    with pytest.raises(UserError, match="brings every box to 32×32; leave --box-size out"):
+    with pytest.raises(UserError, match="brings every box to 32×32; leave side out"):
         ProposalSegmenter(deconvnet(), boxes, side=64)
     found = ProposalSegmenter(any_size, boxes, side=48).scores(IMAGE[None])
     maps, _ = placed(any_size, BOXES, (48, 48))
@@ -157,7 +157,7 @@ def test_the_size_of_boxes():
 def test_released_refuses_an_image_with_small_boxes_only():
     small = ProposalSegmenter(deconvnet(), lambda name, image: BOXES[3:], "released")
     for ask in (lambda: small.check(IMAGE, "a"), lambda: small.scores(IMAGE[None], ["a"])):
-        with pytest.raises(UserError, match=r"no box of the image has a shorter side of 16 pixels.*--aggregate max"):
+        with pytest.raises(UserError, match=r"no box of the image has a shorter side of 16 pixels.*aggregation max"):
             ask()
 
 

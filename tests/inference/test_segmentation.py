@@ -175,13 +175,13 @@ def test_an_image_smaller_than_the_stride_is_refused():
 @pytest.mark.parametrize(
     ("tile", "overlap", "words"),
     [
-        (0, None, "--tile 0: this network needs tiles of at least 16 pixels"),
-        (-64, None, "--tile -64: this network needs"),
-        (15, None, "--tile 15"),
-        (64, 64, "--overlap 64: expected 0 to 63, less than the tiles' side of 64"),
-        (70, 64, "--overlap 64: expected 0 to 63"),  # the tiles' side is a multiple of the stride
-        (64, -1, "--overlap -1"),
-        (None, 16, "--overlap 16: needs --tile"),
+        (0, None, "tile=0: this network needs tiles of at least 16 pixels"),
+        (-64, None, "tile=-64: this network needs"),
+        (15, None, "tile=15"),
+        (64, 64, "overlap=64: expected 0 to 63, less than the tiles' side of 64"),
+        (70, 64, "overlap=64: expected 0 to 63"),  # the tiles' side is a multiple of the stride
+        (64, -1, "overlap=-1"),
+        (None, 16, "overlap=16: needs tile"),
     ],
 )
 def test_tiles_that_make_no_sense_are_refused(tile, overlap, words):

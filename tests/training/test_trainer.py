@@ -1,5 +1,7 @@
 """Training from Python: arrays, any loss, any network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -173,6 +175,29 @@ def test_networks_and_settings_that_do_not_fit_are_named():
         preprocessing=Preprocessing("none"),
         augmentation=Augmentation(flip_horizontal=True),
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"batch_size": 0}, "batch_size=0: expected 1 to 1,000,000,000"),
+        ({"nesterov": True}, "nesterov=True: expected optimizer='sgd' with it"),
+        ({"freeze": ("convv1",)}, "freeze: no parameter matches 'convv1'"),
+        ({"freeze": ("*",)}, "freeze=('*',): freezes all parameters"),
+        ({"precision": "tf32"}, "precision='tf32': is for device='gpu'"),
+        ({"learning_rate": 1e30}, "lower learning_rate (now 1e+30) and start again"),
+        ({"ema": 0.9}, "resume with the same ema"),
+        ({"optimizer": "sgd"}, "resume with the same optimizer"),
+    ],
+)
+def test_messages_name_arguments_and_no_flags(tmp_path, changes, words):
+    Trainer(small(), PixelLoss(2), pairs(), settings=replace(SETTINGS, epochs=1), folder=tmp_path).fit()
+    with pytest.raises(UserError) as found:
+        Trainer(
+            small(), PixelLoss(2), pairs(), settings=replace(SETTINGS, **changes), folder=tmp_path, resume=True
+        ).fit()
+    assert words in str(found.value)
+    assert "--" not in str(found.value)
 
 
 def test_printing_a_network_shows_its_table():

@@ -29,6 +29,7 @@ from scratchnet.data.resizing import resize_image, resize_mask
 from scratchnet.data.source import View
 from scratchnet.data.tiling import Window
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 
 Stage: TypeAlias = Literal[1, 2]
 
@@ -231,8 +232,9 @@ def _proposed(
 
 def _some(examples: list[Example], curriculum: Curriculum) -> list[Example]:
     if not examples:
+        stage = option("stage", curriculum.stage)
         raise UserError(
-            f"--stage {curriculum.stage}: no image has an object, a region of a class other than 0, of at least "
-            f"{curriculum.min_object_size} pixels; lower --min-object-size or leave out --stage"
+            f"{stage}: no image has an object, a region of a class other than 0, of at least "
+            f"{curriculum.min_object_size} pixels; lower {option('min_object_size')} or leave out {option('stage')}"
         )
     return examples

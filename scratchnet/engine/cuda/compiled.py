@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
 
 Sizes: TypeAlias = tuple[int, ...]
 
@@ -47,9 +48,10 @@ def _kernel(file: str, name: str, chosen: tuple[str, ...]) -> Any:
     except cupy.cuda.compiler.CompileException as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = next((line for line in lines if "error" in line), lines[0] if lines else "no reason given")
+        gpu = option("device", "gpu")
         raise UserError(
-            f"--device gpu: CUDA's compiler does not take scratchnet's kernels {file}.cu ({reason}); "
-            "another version of CuPy may, or leave out --device gpu"
+            f"{gpu}: CUDA's compiler does not take scratchnet's kernels {file}.cu ({reason}); "
+            f"another version of CuPy may, or leave out {gpu}"
         ) from error
 
 

@@ -103,7 +103,7 @@ def test_masks_of_one_class_are_a_problem(make_folder: Callable[..., Path]) -> N
     assert check_dataset(root, classes=2).ok
     assert check_dataset(root, mask_format="threshold", mask_threshold=127).problems == [
         f"{root}: every pixel of the masks is 'background' (class 0), so there is nothing to learn; check "
-        "--mask-format, --mask-threshold and --ignore-index: they say how masks are read"
+        "mask_format, mask_threshold and ignore_index: they say how masks are read"
     ]
 
 

@@ -161,7 +161,7 @@ def test_validation_has_one_box_an_object(shapes: Path, curriculum: Curriculum) 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     dataset = pair(tmp_path)
-    with pytest.raises(UserError, match=r"^--stage 1: no image has an object.*50 pixels; lower --min-object-size"):
+    with pytest.raises(UserError, match=r"^stage=1: no image has an object.*50 pixels; lower min_object_size"):
         training_boxes(dataset, Curriculum(stage=1, min_object_size=50), {}, 0)
-    with pytest.raises(UserError, match="--stage 2: no image"):
+    with pytest.raises(UserError, match="stage=2: no image"):
         validation_boxes(dataset, Curriculum(stage=2, min_object_size=50), 32, {})
