@@ -1,4 +1,4 @@
-"""Sums over all pixels on a GPU, in two stages (see ``sums.cu``), and how these stages cut a map into chunks."""
+"""Sums over all pixels on a GPU, in two stages (see ``sums.cu``), and the division of a map into chunks for them."""
 
 from dataclasses import dataclass
 from math import prod
@@ -10,27 +10,27 @@ from scratchnet.engine.cuda.compiled import THREADS, Sizes, contiguous, launch
 from scratchnet.engine.memory.pool import pooled_empty
 
 LARGEST_CHUNK = 4096
-"""Pixels that one block adds up: few enough for sums in float32, many enough for the second stage to be short."""
+"""Largest number of pixels for one block: small enough for sums in float32, large enough for a short second stage."""
 
 SMALLEST_CHUNK = 64
 
 BLOCKS = 1024
-"""Blocks that keep a large GPU busy; the chunks get smaller where there would be fewer."""
+"""Number of blocks that keeps a large GPU busy; with fewer, the chunks are made smaller."""
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """How the pixels of a map are shared between the blocks of a sum.
+    """Division of a map's pixels between the blocks of a sum.
 
     Attributes
     ----------
     pixels, channels : int
     size, count : int
-        Pixels of a chunk (the last may have fewer), and chunks.
+        Pixels per chunk (the last may have fewer), and number of chunks.
     block : tuple of int
-        Up to 32 channels wide.
+        Threads of a block, up to 32 channels wide.
     first, second : tuple of int
-        The grids of the two stages.
+        Grids of the two stages.
     """
 
     pixels: int
@@ -43,16 +43,16 @@ class Chunks:
 
     @classmethod
     def of(cls, x: Array) -> "Chunks":
-        """Cut a map (…, c)."""
+        """Divide a map (…, c)."""
         pixels, c = prod(x.shape[:-1]), x.shape[-1]
         across, groups = channels_together(c)
         size = min(LARGEST_CHUNK, max(SMALLEST_CHUNK, -(-pixels * groups // BLOCKS)))
-        size = max(size, -(-pixels // 65535))  # the second axis of a grid has no more blocks
+        size = max(size, -(-pixels // 65535))  # the limit of the second axis of a grid
         count = -(-pixels // size)
         return cls(pixels, c, size, count, (across, THREADS // across), (groups, count), (groups,))
 
     def parts(self, like: Array, sums: int) -> Array:
-        """Return memory for so many sums a chunk and channel."""
+        """Return an uninitialised array for ``sums`` sums per chunk and channel: (chunks, sums, c)."""
         return pooled_empty(like, (self.count, sums, self.channels), np.float64)
 
 
@@ -76,6 +76,6 @@ def finish(parts: Array, like: Array) -> Array:
 
 
 def channels_together(c: int) -> tuple[int, int]:
-    """Return how many channels a block takes, a power of 2 up to 32, and how many blocks that makes."""
+    """Return the number of channels per block, a power of 2 up to 32, and the number of blocks."""
     across = min(32, 1 << (c - 1).bit_length())
     return across, -(-c // across)

@@ -7,16 +7,16 @@ from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch
 from scratchnet.engine.memory.pool import pooled_empty
 
 TILE_BYTES = 40960
-"""Shared memory for the logits of a block's pixels."""
+"""Bytes of shared memory for the logits of a block's pixels."""
 
 
 def softmax_cross_entropy(logits: Array, labels: Array, factors: Array) -> tuple[Array, Array]:
-    """Return the loss and its gradient by the logits; as :func:`scratchnet.ops.losses.softmax_cross_entropy`.
+    """Return the loss and its gradient; as :func:`scratchnet.ops.losses.softmax_cross_entropy`.
 
     Returns
     -------
     loss : () float64
-        An array on the GPU, so that nobody waits for it. NaN when a label is no class.
+        An array on the GPU: reading it would wait for the device. NaN if a label is not a class index.
     dlogits : (n, h, w, classes)
     """
     logits, labels, factors = contiguous(logits, labels, factors)

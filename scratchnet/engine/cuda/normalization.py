@@ -1,7 +1,7 @@
 """Batch norm with its ReLU on a GPU (see ``normalization.cu``): three passes over memory forward, five backward.
 
-Nothing is written over x or dy, whatever ``overwrite`` says: the kernels promise the compiler that their arrays are
-apart.
+x and dy are never overwritten, whatever ``overwrite`` says: the kernels promise the compiler that their arrays do not
+overlap.
 """
 
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ FILE = "normalization"
 
 @dataclass(frozen=True, kw_only=True)
 class Scaled(Normalized):
-    """What the kernels of the backward pass need; ``y`` is None, whether or not a ReLU was part of it.
+    """Input and statistics of a batch norm for the kernels of the backward pass; ``y`` is always None.
 
     Attributes
     ----------
     scale, shift : (c,)
-        The output is ``scale·x + shift``
+        The output is ``scale·x + shift``.
     relu : bool
-        … and 0 in place of what is negative.
+        Whether negative outputs were set to 0.
     """
 
     scale: Array
@@ -34,25 +34,25 @@ class Scaled(Normalized):
     relu: bool
 
     def positive(self) -> Array | None:
-        """Return where a ReLU let its input through; None where there was none."""
+        """Return the mask of positive outputs of the ReLU, or None without a ReLU."""
         passed: Array = self.x * self.scale + self.shift > 0
         return passed if self.relu else None
 
     def without_relu(self) -> "Scaled":
-        """Return what the backward pass needs of a gradient that comes from behind the ReLU's own."""
+        """Return a copy for a gradient that has already passed through the ReLU's backward pass."""
         return replace(self, relu=False)
 
 
 def batch_norm(
     x: Array, gamma: Array, beta: Array, eps: float = 1e-5, relu: bool = False, overwrite: bool = False
 ) -> tuple[Array, Scaled]:
-    """Normalise by the batch's own statistics; as :func:`scratchnet.ops.normalization.batch_norm`."""
+    """Normalise by the statistics of the batch; as :func:`scratchnet.ops.normalization.batch_norm`."""
     (x,) = contiguous(x)
     return batch_norm_fixed(x, gamma, beta, *batch_statistics(x), eps, relu)
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """Return mean and (biased) variance of every channel over the pixels of a batch, (c,) each."""
+    """Return the mean and the biased variance of every channel over the pixels of a batch, (c,) each."""
     (x,) = contiguous(x)
     chunks = Chunks.of(x)
     parts, c, pixels = chunks.parts(x, 2), chunks.channels, np.int64(chunks.pixels)
@@ -98,13 +98,13 @@ def batch_norm_fixed_backward(
     return _backward(dy, normalized, fixed=True)
 
 
-def _backward(dy: Array, kept: Normalized, fixed: bool) -> tuple[Array, Array, Array]:
-    """Go back; what is kept holds γ already."""
-    if not isinstance(kept, Scaled):  # the forward pass was in textbook mode
+def _backward(dy: Array, saved: Normalized, fixed: bool) -> tuple[Array, Array, Array]:
+    """Return dx, dgamma and dbeta; ``saved.scale`` includes γ."""
+    if not isinstance(saved, Scaled):  # the forward pass was in textbook mode
         return NotImplemented  # type: ignore[no-any-return]
     (dy,) = contiguous(dy)
-    dgamma, dbeta, a, b = _slopes(dy, kept, fixed)
-    return _combine(dy, kept, a, b), dgamma, dbeta
+    dgamma, dbeta, a, b = _slopes(dy, saved, fixed)
+    return _combine(dy, saved, a, b), dgamma, dbeta
 
 
 def parameter_gradients(dy: Array, normalized: Scaled) -> tuple[Array, Array, Array]:
@@ -121,30 +121,30 @@ def input_gradient(dy: Array, normalized: Scaled, dgamma: Array, dbeta: Array, c
     return _combine(dy, normalized, a, b)
 
 
-def _slopes(dy: Array, kept: Scaled, fixed: bool) -> tuple[Array, Array, Array, Array]:
+def _slopes(dy: Array, saved: Scaled, fixed: bool) -> tuple[Array, Array, Array, Array]:
     """Return dgamma, dbeta, and the a and b of dx = scale·dz + a·x + b, (c,) each."""
     chunks = Chunks.of(dy)
     c, parts, pixels = chunks.channels, chunks.parts(dy, 2), np.int64(chunks.pixels)
-    sizes = pixels, chunks.size, c, kept.relu
+    sizes = pixels, chunks.size, c, saved.relu
     launch(
         FILE, "chunk_slopes", dy.dtype, chunks.first, chunks.block,
-        dy, kept.x, kept.mean, kept.scale, kept.shift, parts, *sizes,
+        dy, saved.x, saved.mean, saved.scale, saved.shift, parts, *sizes,
     )  # fmt: skip
     dgamma, dbeta, a, b = (pooled_empty(dy, (c,)) for _ in range(4))
     launch(
         FILE, "finish_slopes", dy.dtype, chunks.second, chunks.block,
-        parts, kept.mean, kept.inverse_std, kept.scale, dgamma, dbeta, a, b, pixels, chunks.count, c, fixed,
+        parts, saved.mean, saved.inverse_std, saved.scale, dgamma, dbeta, a, b, pixels, chunks.count, c, fixed,
     )  # fmt: skip
     return dgamma, dbeta, a, b
 
 
-def _combine(dy: Array, kept: Scaled, a: Array, b: Array) -> Array:
-    """Return dx."""
+def _combine(dy: Array, saved: Scaled, a: Array, b: Array) -> Array:
+    """Return dx = scale·dz + a·x + b."""
     n, h, w, c = dy.shape
     dx = pooled_empty(dy, dy.shape)
     grid, block = rows_and_numbers(n * h, w * c)
     launch(
         FILE, "combine", dy.dtype, grid, block,
-        dy, kept.x, kept.scale, kept.shift, a, b, dx, n * h, w * c, c, kept.relu,
+        dy, saved.x, saved.scale, saved.shift, a, b, dx, n * h, w * c, c, saved.relu,
     )  # fmt: skip
     return dx

@@ -7,7 +7,7 @@ from scratchnet.engine.cuda.compiled import NUMBERS, THREADS, launch
 
 
 def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
-    """Move parameters down their gradient, with momentum."""
+    """Update parameters by gradient descent with momentum."""
     _launch("sgd", w, g, m, np.int64(w.size), float(rate), float(momentum), float(decay))
 
 
@@ -23,7 +23,7 @@ def adam_update(
     eps: float,
     decay: float,
 ) -> None:
-    """Move parameters by Adam's rule."""
+    """Update parameters by Adam."""
     constants = rate, decay, beta1, 1 - beta1, beta2, 1 - beta2, 1 / unbias2, eps
     _launch("adam", w, g, m, v, np.int64(w.size), *(float(value) for value in constants))
 
