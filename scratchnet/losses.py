@@ -89,7 +89,7 @@ class PixelLoss:
         target: Array,
         pixel_weights: Array | None = None,
         share: Share | None = None,
-        over_ranks: AllReduce | None = None,
+        allreduce: AllReduce | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to the logits.
 
@@ -101,7 +101,7 @@ class PixelLoss:
         pixel_weights : (n, h, w) or None
         share : Share or None
             From :meth:`shares`, if the update accumulates several batches; None if the batch is the only one.
-        over_ranks : AllReduce or None
+        allreduce : AllReduce or None
             Given if processes share the batch. Dice is then computed over the whole batch, and the returned losses add
             up to its loss.
 
@@ -124,7 +124,7 @@ class PixelLoss:
             parts.append(_scaled(focal_loss(logits, labels, factors, self.focal_gamma), share.cross_entropy))
         elif self.name == "tversky":
             weights_of_errors = self.tversky_alpha, self.tversky_beta
-            found = tversky_loss(logits, labels, factors, *weights_of_errors, over_ranks=over_ranks)
+            found = tversky_loss(logits, labels, factors, *weights_of_errors, allreduce=allreduce)
             parts.append(_scaled(found, share.dice))
         elif self.label_smoothing:
             found = smoothed_cross_entropy(logits, labels, factors, self.label_smoothing)
@@ -133,7 +133,7 @@ class PixelLoss:
             function = sigmoid_cross_entropy if logits.shape[3] == 1 else softmax_cross_entropy
             parts.append(_scaled(function(logits, labels, factors), share.cross_entropy))
         if "dice" in self.name:
-            parts.append(_scaled(dice_loss(logits, labels, factors, over_ranks=over_ranks), share.dice))
+            parts.append(_scaled(dice_loss(logits, labels, factors, allreduce=allreduce), share.dice))
         loss, dlogits = parts[0]
         for more, dmore in parts[1:]:
             loss, dlogits = loss + more, dlogits + dmore
@@ -143,18 +143,18 @@ class PixelLoss:
         """Raise a ValueError if a label is out of range; labels on a GPU are checked nowhere else."""
         check_labels(target, self.classes, self.ignore_index)
 
-    def without_images(self, over_ranks: AllReduce, like: Array) -> None:
+    def without_images(self, allreduce: AllReduce, like: Array) -> None:
         """Join the sums over processes, on the device of ``like``, for a batch of which this process has no image."""
         if "dice" in self.name:
-            over_ranks(get_array_module(like).zeros((3, self.classes), np.float64))
+            allreduce(get_array_module(like).zeros((3, self.classes), np.float64))
         elif self.name == "tversky":
-            over_ranks(get_array_module(like).zeros((4, self.classes), np.float64))
+            allreduce(get_array_module(like).zeros((4, self.classes), np.float64))
 
     def shares(
         self,
         targets: Sequence[Array],
         pixel_weights: Sequence[Array | None],
-        over_ranks: AllReduce | None = None,
+        allreduce: AllReduce | None = None,
     ) -> list[Share]:
         """Return the shares with which the losses of several batches add up to the loss of one large batch.
 
@@ -168,15 +168,15 @@ class PixelLoss:
         targets : sequence of (n, h, w)
         pixel_weights : sequence of (n, h, w) or None
             One for each target.
-        over_ranks : AllReduce or None
+        allreduce : AllReduce or None
             Given if processes share each of the batches.
         """
         if self.normalization == "sum":
             return [Share(1.0, 1 / len(targets)) for _ in targets]
         sizes = [self._divisor(target, weights) for target, weights in zip(targets, pixel_weights, strict=True)]
         whole = np.array([sum(sizes)])
-        if over_ranks is not None:
-            over_ranks(whole)
+        if allreduce is not None:
+            allreduce(whole)
         return [Share(size / (float(whole[0]) or 1), 1 / len(targets)) for size in sizes]
 
     def _divisor(self, target: Array, pixel_weights: Array | None) -> float:

@@ -50,7 +50,7 @@ class BatchNorm2d(Layer):
     """
 
     capturable = True
-    transient_attributes = frozenset({"last", "_moved"})
+    transient_attributes = frozenset({"last", "_subtracted"})
     kind = "pixelwise"
     example: tuple[Any, ...] = (4,)
     drawn_with = "learned"
@@ -67,7 +67,7 @@ class BatchNorm2d(Layer):
         self.last: tuple[Array, Array, Any] | None = None
         """Mean and variance that the last forward pass used, and the number of pixels that they were computed from: an
         int, over several processes an array (1,), for running averages None. Recalibration reads them."""
-        self._moved: tuple[Array, Array] | None = None
+        self._subtracted: tuple[Array, Array] | None = None
         """The value that the last forward pass subtracted from its input, and the mean of the difference."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(number(scale, f"{name}: scale")))
         self.parameters["shift"] = Parameter((channels,), "shift", constant(number(shift, f"{name}: shift")))
@@ -103,7 +103,7 @@ class BatchNorm2d(Layer):
         else:
             mean, variance = (average.astype(x.dtype) for average in self._averages())
             y, normalized = batch_norm_fixed(x, gamma, beta, mean, variance, self.eps, plan.fuse_relu)
-        self.last, self._moved = (normalized.mean, normalized.variance, count), normalized.moved
+        self.last, self._subtracted = (normalized.mean, normalized.variance, count), normalized.subtracted
         self._save(normalized, count, plan)
         return y
 
@@ -129,7 +129,7 @@ class BatchNorm2d(Layer):
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance = normalized.mean_of_x, normalized.variance
         y, again = batch_norm_fixed(normalized.x, gamma, beta, mean, variance, self.eps, relu=True)
-        again = replace(again, mean=normalized.mean, moved=normalized.moved)
+        again = replace(again, mean=normalized.mean, subtracted=normalized.subtracted)
         self.save_for_backward(again, count, overwrite_gradient)
         return y
 
@@ -138,11 +138,11 @@ class BatchNorm2d(Layer):
         assert self.last is not None  # there was a first time
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance, count = self.last
-        if self._moved is not None:
-            subtract_per_channel(x, self._moved[0])
-        of_x = mean if self._moved is None else self._moved[1]
+        if self._subtracted is not None:
+            subtract_per_channel(x, self._subtracted[0])
+        of_x = mean if self._subtracted is None else self._subtracted[1]
         y, normalized = batch_norm_fixed(x, gamma, beta, of_x, variance, self.eps, plan.fuse_relu)
-        self._save(replace(normalized, mean=mean, moved=self._moved), count, plan)
+        self._save(replace(normalized, mean=mean, subtracted=self._subtracted), count, plan)
         return y
 
     def _averages(self) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from scratchnet.ops.activation import sigmoid, softmax
 
 @operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
 def dice_loss(
-    logits: Array, labels: Array, factors: Array, smooth: float = 1.0, over_ranks: AllReduce | None = None
+    logits: Array, labels: Array, factors: Array, smooth: float = 1.0, allreduce: AllReduce | None = None
 ) -> tuple[float, Array]:
     """Return the Dice loss over the batch and its gradient with respect to the logits.
 
@@ -33,13 +33,13 @@ def dice_loss(
         0 for ignored pixels. Other values are not used as weights, because the measure is a ratio.
     smooth : float
         The smoothing s.
-    over_ranks : AllReduce or None
+    allreduce : AllReduce or None
         Given if ``logits`` is one process's share of the batch; D is then computed over the whole batch.
 
     Returns
     -------
     loss : float
-        With ``over_ranks``, this process's part; the parts add up to the loss.
+        With ``allreduce``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
     xp = get_array_module(logits)
@@ -53,10 +53,10 @@ def dice_loss(
     overlap = 2 * (p * t).sum(axis=axes)
     total = p.sum(axis=axes) + t.sum(axis=axes)
     parts = 1.0
-    if over_ranks is not None:
+    if allreduce is not None:
         sums = xp.zeros((3, max(2, logits.shape[-1])), xp.float64)
         sums[0, : len(classes)], sums[1, : len(classes)], sums[2] = overlap, total, 1
-        over_ranks(sums)
+        allreduce(sums)
         overlap, total = sums[:2, : len(classes)].astype(logits.dtype)
         parts = to_scalar(sums[2, 0])
     overlap, total = overlap + logits.dtype.type(smooth), total + logits.dtype.type(smooth)

@@ -13,14 +13,14 @@ class Normalized:
     Attributes
     ----------
     x : (n, h, w, c)
-        The input, or the input minus the value in ``moved``.
+        The input, or the input minus the value in ``subtracted``.
     y : (n, h, w, c) or None
         The output, if it includes a ReLU.
     mean, variance : (c,)
         The statistics used; the variance is the biased one (divided by n·h·w).
     inverse_std : (c,)
         1 / √(variance + ε)
-    moved : ((c,), (c,)) or None
+    subtracted : ((c,), (c,)) or None
         The value subtracted from the input and the mean of the difference, if anything was subtracted.
     """
 
@@ -29,12 +29,12 @@ class Normalized:
     mean: Array
     variance: Array
     inverse_std: Array
-    moved: tuple[Array, Array] | None = None
+    subtracted: tuple[Array, Array] | None = None
 
     @property
     def mean_of_x(self) -> Array:
         """The mean of ``x`` as it is now: (c,)."""
-        return self.mean if self.moved is None else self.moved[1]
+        return self.mean if self.subtracted is None else self.subtracted[1]
 
     @property
     def x_hat(self) -> Array:

@@ -23,7 +23,7 @@ from scratchnet.ops.normalized import NORMALIZED, Normalized
 
 @operation(x="n h w c", gamma="c", beta="c")
 def shared_batch_norm(
-    x: Array, gamma: Array, beta: Array, over_ranks: AllReduce, eps: float = 1e-5, relu: bool = False
+    x: Array, gamma: Array, beta: Array, allreduce: AllReduce, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Array, Normalized, Array]:
     """Normalise one process's share by the statistics of the whole batch.
 
@@ -33,7 +33,7 @@ def shared_batch_norm(
         The share; n may differ between processes.
     gamma, beta : (c,)
         Scale and shift.
-    over_ranks : AllReduce
+    allreduce : AllReduce
     eps : float
         Added to the variance.
     relu : bool
@@ -50,11 +50,11 @@ def shared_batch_norm(
     xp = get_array_module(x)
     sums = xp.concatenate([mean, variance + mean * mean, xp.ones(1)])
     sums *= x.size // x.shape[3]
-    mean, variance, count = whole_statistics(sums, x.dtype, over_ranks)
+    mean, variance, count = whole_statistics(sums, x.dtype, allreduce)
     return *batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu), count
 
 
-def whole_statistics(sums: Array, dtype: Any, over_ranks: AllReduce) -> tuple[Array, Array, Array]:
+def whole_statistics(sums: Array, dtype: Any, allreduce: AllReduce) -> tuple[Array, Array, Array]:
     """Return mean (c,), variance (c,) and number of pixels (1,) of the whole batch.
 
     Parameters
@@ -63,10 +63,10 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: AllReduce) -> tuple[Ar
         n·μ, n·(σ² + μ²) and n of this process's share, or zeros if it has none; replaced by the whole batch's in place.
     dtype
         Dtype of the results.
-    over_ranks : AllReduce
+    allreduce : AllReduce
     """
     c = len(sums) // 2
-    over_ranks(sums)
+    allreduce(sums)
     count = sums[-1:]
     xp = get_array_module(sums)
     divisor = xp.maximum(count, 1)  # 0 if no process has an image
@@ -77,14 +77,14 @@ def whole_statistics(sums: Array, dtype: Any, over_ranks: AllReduce) -> tuple[Ar
 
 @operation(dy=overwritten("n h w c"), normalized=NORMALIZED, gamma="c", count="_one")
 def shared_batch_norm_backward(
-    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: AllReduce, overwrite: bool = False
+    dy: Array, normalized: Normalized, gamma: Array, count: Array, allreduce: AllReduce, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,); ``dy`` may become dx."""
     xp = get_array_module(dy)
     dz, x_hat = normalized.relu_backward(dy), normalized.x_hat
     dgamma, dbeta = channel_sums(dz * x_hat), channel_sums(dz)
     sums = xp.stack([dgamma, dbeta]).astype(np.float64)
-    over_ranks(sums)
+    allreduce(sums)
     by_x_hat, by_one = sums.astype(dy.dtype) / xp.maximum(count, 1)
     dx: Array = gamma * normalized.inverse_std * (dz - by_one - x_hat * by_x_hat)
     return dx, dgamma, dbeta

@@ -26,7 +26,7 @@ def tversky_loss(
     alpha: float = 0.3,
     beta: float = 0.7,
     smooth: float = 1.0,
-    over_ranks: AllReduce | None = None,
+    allreduce: AllReduce | None = None,
 ) -> tuple[float, Array]:
     """Return the Tversky loss over the batch and its gradient with respect to the logits.
 
@@ -42,13 +42,13 @@ def tversky_loss(
         Weights of false positives and of false negatives.
     smooth : float
         The smoothing s.
-    over_ranks : AllReduce or None
+    allreduce : AllReduce or None
         Given if ``logits`` is one process's share of the batch; T is then computed over the whole batch.
 
     Returns
     -------
     loss : float
-        With ``over_ranks``, this process's part; the parts add up to the loss.
+        With ``allreduce``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
     xp, scalar = get_array_module(logits), logits.dtype.type
@@ -59,12 +59,12 @@ def tversky_loss(
     t = ((labels[..., None] == classes) & counted).astype(logits.dtype)
     hits, predicted, true = (part.sum(axis=(0, 1, 2)) for part in (p * t, p, t))
     parts = 1.0
-    if over_ranks is not None:
+    if allreduce is not None:
         sums = xp.zeros((4, max(2, logits.shape[-1])), xp.float64)
         for row, part in enumerate((hits, predicted, true)):
             sums[row, : len(classes)] = part
         sums[3] = 1
-        over_ranks(sums)
+        allreduce(sums)
         hits, predicted, true = sums[:3, : len(classes)].astype(logits.dtype)
         parts = to_scalar(sums[3, 0])
     both = scalar(1 - alpha - beta)

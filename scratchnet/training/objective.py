@@ -26,18 +26,18 @@ class Objective(Protocol):
         target: Array,
         pixel_weights: Array | None = None,
         share: Share | None = None,
-        over_ranks: AllReduce | None = None,
+        allreduce: AllReduce | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to the logits."""
 
     def check(self, target: Array) -> None:
         """Raise a ValueError when a label is out of range."""
 
-    def without_images(self, over_ranks: AllReduce, like: Array) -> None:
+    def without_images(self, allreduce: AllReduce, like: Array) -> None:
         """Take part in the sums over processes for a batch in which this process has no image."""
 
     def shares(
-        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: AllReduce | None = None
+        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], allreduce: AllReduce | None = None
     ) -> list[Share]:
         """Return the shares of several batches in one update."""
 
@@ -66,7 +66,7 @@ class AnyLoss:
         target: Array,
         pixel_weights: Array | None = None,
         share: Share | None = None,
-        over_ranks: AllReduce | None = None,
+        allreduce: AllReduce | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to the logits, times the share.
 
@@ -90,14 +90,14 @@ class AnyLoss:
     def check(self, target: Array) -> None:
         """Accept all labels."""
 
-    def without_images(self, over_ranks: AllReduce, like: Array) -> None:
+    def without_images(self, allreduce: AllReduce, like: Array) -> None:
         """Do nothing: the function computes no sums over processes."""
 
     def shares(
-        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], over_ranks: AllReduce | None = None
+        self, targets: Sequence[Array], pixel_weights: Sequence[Array | None], allreduce: AllReduce | None = None
     ) -> list[Share]:
         """Return each batch's share of the images."""
         whole = np.array([float(sum(len(target) for target in targets))])
-        if over_ranks is not None:
-            over_ranks(whole)
+        if allreduce is not None:
+            allreduce(whole)
         return [Share(len(target) / (float(whole[0]) or 1.0)) for target in targets]

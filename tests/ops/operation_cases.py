@@ -110,7 +110,7 @@ def pool(shape, *settings):
 
 def norm(relu):
     x, gamma, beta, dy = numbers(*X), numbers(4, seed=1), numbers(4, seed=2), numbers(*X, seed=3)
-    by, ranks = {"gamma": gamma, "beta": beta}, {"over_ranks": lambda sums: None}
+    by, ranks = {"gamma": gamma, "beta": beta}, {"allreduce": lambda sums: None}
     _, kept = normalization.batch_norm(x, gamma, beta, relu=relu)
     _, fixed = normalization.batch_norm_fixed(x, gamma, beta, 0.1 * gamma, beta * beta, relu=relu)
     free = {"x": "012"}

@@ -79,10 +79,10 @@ def test_a_batch_shared_by_processes(data):
     for part in (x[:1], x[1:]):
         shared_batch_norm(part, one, 0 * one, lambda own: sums.append(own.copy()))
 
-    def over_ranks(own):
+    def allreduce(own):
         own[...] = sum(sums)
 
-    _, normalized, count = shared_batch_norm(x[:1], one, 0 * one, over_ranks)
+    _, normalized, count = shared_batch_norm(x[:1], one, 0 * one, allreduce)
     assert count == N * H * W
     mean, variance = exact(x)
     np.testing.assert_allclose(normalized.mean, mean, rtol=2e-7, atol=1e-6 * np.sqrt(variance.max()))

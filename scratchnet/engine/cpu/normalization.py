@@ -43,7 +43,7 @@ def batch_norm(
     if not overwrite:
         return batch_norm_fixed(x, gamma, beta, near + offset, variance, eps, relu)
     y, normalized = batch_norm_fixed(x, gamma, beta, offset, variance, eps, relu)
-    return y, replace(normalized, mean=near + offset, moved=(near, offset))
+    return y, replace(normalized, mean=near + offset, subtracted=(near, offset))
 
 
 def subtract_per_channel(x: Array, values: Array) -> None:
@@ -74,10 +74,10 @@ def moments(x: Array, overwrite: bool = False) -> tuple[Array, Array, Array]:
 
     def sums(both: Array, x: Array) -> None:
         square = pooled_empty(x, x.shape)
-        moved = x if overwrite else square
-        np.subtract(x, row, out=moved)
-        sum_rows_exactly(moved, both[0])
-        np.square(moved, out=square)
+        centred = x if overwrite else square
+        np.subtract(x, row, out=centred)
+        sum_rows_exactly(centred, both[0])
+        np.square(centred, out=square)
         sum_rows_exactly(square, both[1])
 
     means = sums_over_rows(sums, 2, x, dtype=np.float64) / max(1, x.size // x.shape[3])
@@ -188,7 +188,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
 
     The first is ``dy`` itself without a ReLU or with ``overwrite``, else a new array.
     """
-    centred = normalized.moved is not None
+    centred = normalized.subtracted is not None
     mean_row = None if centred else row_of(normalized.mean, dy.shape[2])
 
     def sums(both: Array, dz: Array, dy: Array, x: Array, y: Array | None = None) -> None:

@@ -16,7 +16,7 @@ from scratchnet.ops.synchronized import whole_statistics
 
 
 def shared_batch_norm(
-    x: Array, gamma: Array, beta: Array, over_ranks: AllReduce, eps: float = 1e-5, relu: bool = False
+    x: Array, gamma: Array, beta: Array, allreduce: AllReduce, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Array, Normalized, Array]:
     """Normalise one process's share; as :func:`scratchnet.ops.synchronized.shared_batch_norm`."""
     c = x.shape[3]
@@ -27,18 +27,18 @@ def shared_batch_norm(
     sums[c:-1] += sums[:c] * sums[:c]
     sums[-1:] = 1
     sums *= np.float64(x.size // c)
-    mean, variance, count = whole_statistics(sums, x.dtype, partial(record_call, over_ranks))
+    mean, variance, count = whole_statistics(sums, x.dtype, partial(record_call, allreduce))
     return *batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu), count
 
 
 def shared_batch_norm_backward(
-    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: AllReduce, overwrite: bool = False
+    dy: Array, normalized: Normalized, gamma: Array, count: Array, allreduce: AllReduce, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,); ``dy`` may become dx."""
     dz, dgamma, dbeta = parameter_gradients(dy, normalized, overwrite)
     sums = pooled_empty(dy, (2, dy.shape[3]), np.float64)
     sums[0], sums[1] = dgamma, dbeta
-    record_call(over_ranks, sums)
+    record_call(allreduce, sums)
     whole = sums.astype(dy.dtype)
     mine = overwrite or dz is not dy
     return input_gradient(dz, normalized, gamma, whole[0], whole[1], np.maximum(count, 1), mine), dgamma, dbeta

@@ -14,7 +14,7 @@ from scratchnet.ops.synchronized import whole_statistics
 
 
 def shared_batch_norm(
-    x: Array, gamma: Array, beta: Array, over_ranks: AllReduce, eps: float = 1e-5, relu: bool = False
+    x: Array, gamma: Array, beta: Array, allreduce: AllReduce, eps: float = 1e-5, relu: bool = False
 ) -> tuple[Array, Normalized, Array]:
     """Normalise one process's share; as :func:`scratchnet.ops.synchronized.shared_batch_norm`."""
     xp, c = get_array_module(x), x.shape[3]
@@ -23,12 +23,12 @@ def shared_batch_norm(
     sums[c:-1] += sums[:c] * sums[:c]
     sums[-1:] = 1
     sums *= x.size // c
-    mean, variance, count = whole_statistics(sums, x.dtype, over_ranks)
+    mean, variance, count = whole_statistics(sums, x.dtype, allreduce)
     return *batch_norm_fixed(x, gamma, beta, mean, variance, eps, relu), count
 
 
 def shared_batch_norm_backward(
-    dy: Array, normalized: Normalized, gamma: Array, count: Array, over_ranks: AllReduce, overwrite: bool = False
+    dy: Array, normalized: Normalized, gamma: Array, count: Array, allreduce: AllReduce, overwrite: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return dx (n, h, w, c), and the share's own dgamma (c,) and dbeta (c,)."""
     if not isinstance(normalized, Scaled):  # the forward pass was in textbook mode
@@ -37,6 +37,6 @@ def shared_batch_norm_backward(
     dy, dgamma, dbeta = parameter_gradients(dy, normalized)
     sums = pooled_empty(dy, (2, dy.shape[3]), xp.float64)
     sums[0], sums[1] = dgamma, dbeta
-    over_ranks(sums)
+    allreduce(sums)
     whole = sums.astype(dy.dtype)
     return input_gradient(dy, normalized, whole[0], whole[1], xp.maximum(count, 1)), dgamma, dbeta

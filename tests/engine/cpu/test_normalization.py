@@ -24,7 +24,7 @@ def test_with_overwrite_the_input_becomes_its_distance_from_a_value_near_the_mea
     given = x.copy()
     _, normalized = batch_norm(x, gamma, beta, relu=relu, overwrite=True)
     assert normalized.x is x
-    near, offset = normalized.moved
+    near, offset = normalized.subtracted
     assert_close(x + near, given, dtype, scale=10)
     assert_close(offset, x.mean((0, 1, 2), dtype=np.float64), dtype)
     assert_close(normalized.mean, given.mean((0, 1, 2), dtype=np.float64), dtype)
@@ -48,4 +48,4 @@ def test_without_overwrite_nothing_given_is_written_to(relu, dtype):
     batch_norm_fixed(x, gamma, beta, gamma, beta * beta, relu=relu)
     for array, copy in zip((x, dy, gamma, beta), before, strict=True):
         np.testing.assert_array_equal(array, copy)
-    assert normalized.moved is None
+    assert normalized.subtracted is None
