@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
+from scratchnet.ops.pooling import (
+    max_pool2d,
+    max_pool2d_backward,
+    max_unpool2d,
+    max_unpool2d_backward,
+    window_values,
+)
+from scratchnet.ops.switches import check_windows
 from tests import naive
 from tests.compare import assert_close, distinct, image, numbers
 
@@ -142,3 +149,16 @@ def test_errors_say_what_came_and_what_was_expected(form):
     _, switches = max_pool2d(np.zeros((1, 4, 4, 3)), 2)
     with pytest.raises(ValueError, match=r"x \(1, 2, 2, 4\) and its switches \(1, 2, 2, 3\) must have the same shape"):
         max_unpool2d(np.zeros((1, 2, 2, 4)), switches)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_windows_are_read_in_order_with_the_border_filled(case):
+    (h, w), kernel, stride, padding, ceil_mode = CASES[case]
+    x = distinct(2, h, w, 3)
+    size, k, s, p = check_windows(x.shape, kernel, stride, padding, ceil_mode)
+    values = window_values(x, size, k, s, p, fill=-7)
+    assert values.shape == (2, *size, k[0] * k[1], 3)
+    for o, q, i, j in np.ndindex(*size, *k):
+        row, column = o * s[0] + i - p[0], q * s[1] + j - p[1]
+        inside = 0 <= row < h and 0 <= column < w
+        np.testing.assert_array_equal(values[:, o, q, i * k[1] + j], x[:, row, column] if inside else -7)

@@ -4,7 +4,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from scratchnet.arrays import Array, get_array_module
+from scratchnet.arrays import Array
 from scratchnet.engine.capture import record_call
 from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.selection import keep_where_positive
@@ -32,18 +32,18 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 def keep_positive(y: Array) -> None:
     """Set the negative elements of ``y`` to 0, in place."""
-    get_array_module(y).maximum(y, _zeros(y), out=y)
-
-
-def _zeros(like: Array) -> Array:
-    """Return an array of zeros: NumPy's maximum is three times as fast with an array as with the scalar 0."""
-    if get_array_module(like) is not np or like.size > MAX_ZEROS:
-        few: Array = get_array_module(like).zeros(1, like.dtype)
-        return few
-    return _many_zeros(like.dtype.str)[: like.size].reshape(like.shape)
+    np.maximum(y, _zeros(y), out=y)
 
 
 MAX_ZEROS = 1 << 18
+"""Elements of the longest array of zeros."""
+
+
+def _zeros(like: Array) -> Array:
+    """Return zeros of the shape of ``like``: NumPy's maximum is three times as fast with an array as with a scalar."""
+    if like.size > MAX_ZEROS:
+        return _many_zeros(like.dtype.str)[:1]
+    return _many_zeros(like.dtype.str)[: like.size].reshape(like.shape)
 
 
 @cache

@@ -5,7 +5,9 @@ Multiplying by a mask of zeros and ones is fast but wrong for some values: ``inf
 multiplied by the integer 0 or 1. That is exact, needs no more passes than multiplying floats, and can be replayed.
 """
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 
 
 def as_integers(array: Array) -> Array:
@@ -28,9 +30,9 @@ def keep_where_positive(values: Array, y: Array, mask: Array, out: Array) -> Non
     y : array of that shape
         Of the same dtype as ``values``, or boolean.
     """
-    xp, ones = get_array_module(values), as_integers(mask)
-    xp.greater(as_integers(y), 0, out=ones, casting="unsafe")  # positive floats are positive integers
-    xp.multiply(ones, as_integers(values), out=as_integers(out))
+    ones = as_integers(mask)
+    np.greater(as_integers(y), 0, out=ones, casting="unsafe")  # positive floats are positive integers
+    np.multiply(ones, as_integers(values), out=as_integers(out))
 
 
 def keep_where_equal(values: Array, index: Array, number: int | Array, mask: Array, out: Array) -> None:
@@ -43,6 +45,6 @@ def keep_where_equal(values: Array, index: Array, number: int | Array, mask: Arr
     index : array of integers
     number : integer or array
     """
-    xp, ones = get_array_module(values), as_integers(mask)
-    xp.equal(index, number, out=ones, casting="unsafe")
-    xp.multiply(ones, as_integers(values), out=as_integers(out))
+    ones = as_integers(mask)
+    np.equal(index, number, out=ones, casting="unsafe")
+    np.multiply(ones, as_integers(values), out=as_integers(out))
