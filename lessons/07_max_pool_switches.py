@@ -131,9 +131,12 @@ assert worst < 1e-9
 # The packaged functions
 # ----------------------
 # `scratchnet.ops.pooling` does the same for batches of images with channels, ``(n, h, w, c)``, also for windows that
-# overlap or are padded, and quickly. Its switches also store the size of the original map: a map of 45 rows is pooled
-# to 22 or 23, and 23 must be unpooled to 45, not 46.
+# overlap or are padded. Its switches also store the size of the original map: a map of 45 rows is pooled to 22 or 23,
+# and 23 must be unpooled to 45, not 46. Read the file: `max_pool2d` there is an ``argmax`` over a view of all windows,
+# and `max_unpool2d` one loop over the positions in a window. What runs is a faster form with the same name in
+# ``scratchnet/engine/cpu``; inside ``with scratchnet.textbook():`` it is the code that you read.
 
+import scratchnet
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
 
 packaged, remembered = max_pool2d(x.reshape(1, 4, 4, 1), 2)
@@ -142,6 +145,10 @@ assert (remembered.index[0, :, :, 0] == switches).all()
 
 large = rng.standard_normal((2, 12, 10, 3))
 fast_y, fast_switches = max_pool2d(large, 2)
+with scratchnet.textbook():
+    plain_y, plain_switches = max_pool2d(large, 2)
+assert (plain_y == fast_y).all()
+assert (plain_switches.index == fast_switches.index).all()
 for image, channel in np.ndindex(2, 3):
     slow_y, slow_switches = pool_by_loops(large[image, :, :, channel], 2)
     assert (fast_y[image, :, :, channel] == slow_y).all()

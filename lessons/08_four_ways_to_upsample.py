@@ -130,7 +130,8 @@ assert worst < 1e-8
 # %%
 # The packaged functions
 # ----------------------
-# The packaged functions take batches of images with channels, ``(n, h, w, c)``. The transposed convolution has a kernel
+# The packaged functions take batches of images with channels, ``(n, h, w, c)``; in ``scratchnet/ops/resampling.py`` the
+# first two and their gradients take one or two lines of array code each. The transposed convolution has a kernel
 # for every pair of an output and an input channel, ``(kh, kw, c_out, c_in)``, and the kernel can have any size. The
 # stride is the distance between neighbouring copies: with a 3×3 or 4×4 kernel and stride 2 they overlap, and
 # overlapping values are added. The padding is the number of rows and columns that are then removed on each side

@@ -187,8 +187,9 @@ assert (gathered == max_unpool2d(ones, shared)[0, :, :, 0]).all()
 #
 # One source
 # ----------
-# Most of the package has no GPU kernel. **CuPy** is a library with NumPy's functions for arrays on a GPU. Each function
-# looks up which library its array belongs to, and continues with that module:
+# Most of the package has no GPU kernel. **CuPy** is a library with NumPy's functions for arrays on a GPU. The
+# operations in ``ops/`` are array code for both libraries: each looks up which one its array belongs to, and
+# continues with that module:
 
 from scratchnet.arrays import get_array_module
 
@@ -204,8 +205,9 @@ print(leaky(np.array([-1, 2], np.float32)))
 
 # %%
 # Three rules apply. All arrays of an operation are on the same device, and nothing is copied between devices
-# implicitly. Where array code is slow on a GPU, ``engine/cuda/`` has a kernel with the same arguments, which
-# ``scratchnet.engine.dispatch`` finds by name. And a result must not depend on the device, except for rounding.
+# implicitly. Where array code is slow on a GPU, ``engine/cuda/`` has a kernel with the same arguments (and
+# ``engine/cpu/`` a faster form for the CPU); ``scratchnet.engine.dispatch`` finds both by name. And a result must not
+# depend on the device, except for rounding.
 #
 # Memory traffic is the cost
 # --------------------------
