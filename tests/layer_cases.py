@@ -16,6 +16,7 @@ from scratchnet.layers import (
     ConvTranspose2d,
     Crop,
     Dropout,
+    LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
     MaxUnpool2d,
@@ -85,6 +86,7 @@ CASES = {
     "synchronised batch norm": lambda: single(SyncBatchNorm2d(*SyncBatchNorm2d.example, eps=1e-3)),
     "lrn": lambda: single(LocalResponseNorm(3, 0.7, 0.6)),
     "relu": lambda: single(ReLU()),
+    "leaky relu": lambda: single(LeakyReLU(0.1)),
     "dropout": lambda: single(Dropout(0.5)),
     "pad": lambda: single(Pad((1, 2))),
     "nearest": lambda: single(UpsampleNearest((2, 3))),
@@ -155,6 +157,7 @@ SETTINGS = {
     ),
     MaxUnpool2d: ({}, {}),
     ReLU: ({}, {}),
+    LeakyReLU: ({}, {"negative_slope": real(-0.1, 0, 1, 1.5)}),
     Dropout: ({}, {"rate": real(-0.1, 1, 1.0, 2)}),
     Scale: ({"factor": 2.0}, {"factor": real()}),
     Add: ({}, {}),
@@ -170,7 +173,9 @@ SETTINGS = {
 
 # PyTorch's forms --------------------------------------------------------------------------------------------------
 
-TORCH = {}
+TORCH = {
+    LeakyReLU: lambda twin, name, layer, taken: twin.functional.leaky_relu(taken[0], layer.negative_slope),
+}
 """PyTorch's forms of layers that no benchmark needs, as in ``benchmarks.harness.torch_network.TORCH_LAYERS``."""
 
 

@@ -5,6 +5,7 @@ Whoever adds one is told here which file still lacks something. ``docs/contribut
 
 import inspect
 import re
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -25,7 +26,8 @@ from scratchnet.layers.description import LayerKind
 from scratchnet.models import MODELS
 from scratchnet.network import Network
 from scratchnet.training import load_network, save_network
-from tests.layer_cases import CASES, SETTINGS, TORCH
+from tests.compare import numbers
+from tests.layer_cases import CASES, EVEN, SETTINGS, TORCH, C, prepared
 from tests.models.test_models import SMALL
 from tests.models.test_overfitting import PICTURES
 from tests.ops.operation_cases import CASES as OPERATION_CASES
@@ -94,7 +96,7 @@ def test_the_explorer_tells_a_story_of_every_kind(kind):
 
 @pytest.mark.parametrize("name", DEFINED)
 def test_a_layer_is_checked_against_numerical_gradients(name):
-    assert name in CHECKED, f"scratchnet/gradcheck/cases.py: LAYERS has no row of {name}"
+    assert name in CHECKED, f"scratchnet/gradcheck/cases.py: LAYERS has no row of {name}, nor an example"
 
 
 @pytest.mark.parametrize("name", DEFINED)
@@ -150,11 +152,10 @@ def test_whoever_forgets_something_is_told_the_file(monkeypatch):
 # Operations -----------------------------------------------------------------------------------------------------------
 
 JUDGED_THROUGH_OTHERS = {
+    "normalization.subtract_per_channel": "tests/ops/test_batch_statistics.py",
     "updates.nesterov_update": "tests/training/test_newer_methods.py",
     "updates.shrink": "tests/training/test_newer_methods.py",
     "updates.average_update": "tests/training/test_newer_methods.py",
-    "convolution.add_bias": "tests/layers/test_torch.py",
-    "normalization.subtract_per_channel": "tests/ops/test_batch_statistics.py",
     "focal.focal_loss": "tests/ops/test_newer_losses.py",
     "focal.smoothed_cross_entropy": "tests/ops/test_newer_losses.py",
     "tversky.tversky_loss": "tests/ops/test_newer_losses.py",
@@ -169,22 +170,9 @@ def test_an_operation_is_in_the_table_of_operations(name):
     assert name in known, f"tests/ops/operation_cases.py: no case calls {name}"
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_has_a_judge(name):
-    module, function = name.split(".")[-2:]
-    if (elsewhere := JUDGED_THROUGH_OTHERS.get(f"{module}.{function}")) is not None:
-        assert (ROOT / elsewhere).exists()
-        return
-    files = [*(ROOT / "tests/ops").glob("test_*.py"), *(ROOT / "tests/engine").rglob("test_*.py")]
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    assert any(re.search(rf"\b{function}\b", text) for text in texts), (
-        f"tests/ops/test_{module}.py: compare {function} with a loop in tests/naive.py or a formula"
-    )
-
-
-@pytest.fixture(scope="module")
-def differentiated():
-    """Names of the operations that the gradient checker's cases of operations, layers and losses call."""
+@contextmanager
+def noted_operations():
+    """Collect the names of the operations that are called inside this block."""
     names = {id(arguments): name for name, arguments in OPERATIONS.items()}
     called, admit = set(), Arguments.admit
 
@@ -194,6 +182,37 @@ def differentiated():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Arguments, "admit", spy)
+        yield called
+
+
+@pytest.fixture(scope="module")
+def judged_by_pytorch():
+    """Names of the operations that layers call in ``tests/layers/test_torch.py``."""
+    with noted_operations() as called:
+        for make in CASES.values():
+            net = prepared(make, np.float64).train()
+            y = net.forward(numbers(2, *EVEN, C))
+            net.backward(np.ones_like(y), needs_input_grad=True)
+    return called
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_has_a_judge(name, judged_by_pytorch):
+    module, function = name.split(".")[-2:]
+    if (elsewhere := JUDGED_THROUGH_OTHERS.get(f"{module}.{function}")) is not None:
+        assert (ROOT / elsewhere).exists()
+        return
+    files = [*(ROOT / "tests/ops").glob("test_*.py"), *(ROOT / "tests/engine").rglob("test_*.py")]
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    assert name in judged_by_pytorch or any(re.search(rf"\b{function}\b", text) for text in texts), (
+        f"tests/ops/test_{module}.py: compare {function} with a loop in tests/naive.py or a formula"
+    )
+
+
+@pytest.fixture(scope="module")
+def differentiated():
+    """Names of the operations that the gradient checker's cases of operations, layers and losses call."""
+    with noted_operations() as called:
         for case in all_cases():
             if not case.name.startswith("model/"):
                 problem = case.make()

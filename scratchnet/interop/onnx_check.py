@@ -18,7 +18,6 @@ from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.modes import precise
 from scratchnet.interop.onnx_export import Exported, taken_size
 from scratchnet.interop.switches import from_onnx
-from scratchnet.layers import MaxPool2d
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
 from scratchnet.ops.pooling import max_unpool2d_backward
@@ -119,13 +118,15 @@ def _follow(network: Network, x: Array, indices: Mapping[str, Array], result: Co
     """Run the network with another program's switches, and note how they differ from its own."""
     values: dict[str, Any] = {"input": x}
     last_use = {name: step.name for step in network.steps for name in step.inputs}
+    pools = network.pools()
     with one_blas_thread(), precise():  # the translation is in question, not Winograd's rounding
         for step in network.steps:
             y = step.layer.forward(*(values[name] for name in step.inputs))
             name = f"{step.name}.switches"
-            if isinstance(step.layer, MaxPool2d) and step.layer.switches is not None and name in indices:
-                x, own = values[step.inputs[0]], step.layer.switches
-                values[name] = _compared(own, step.layer.ceil_mode, indices[name], x, y, result)
+            pool = pools.get(step.name)
+            if pool is not None and pool.switches is not None and name in indices:
+                x, own = values[step.inputs[0]], pool.switches
+                values[name] = _compared(own, pool.ceil_mode, indices[name], x, y, result)
             step.layer.release()
             values[step.name] = y
             values = {name: value for name, value in values.items() if last_use.get(name) != step.name}

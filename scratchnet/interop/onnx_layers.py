@@ -29,6 +29,7 @@ from scratchnet.layers import (
     Crop,
     Dropout,
     Layer,
+    LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
     MaxUnpool2d,
@@ -167,6 +168,10 @@ def _relu(t: Translation, step: Step, layer: ReLU, x: str) -> str:
     return t.graph.node("Relu", x, output=step.name)
 
 
+def _leaky_relu(t: Translation, step: Step, layer: LeakyReLU, x: str) -> str:
+    return t.graph.node("LeakyRelu", x, output=step.name, alpha=layer.negative_slope)
+
+
 def _scale(t: Translation, step: Step, layer: Scale, x: str) -> str:
     return t.graph.node("Mul", x, t.graph.constant(np.array(layer.factor, np.float32)), output=step.name)
 
@@ -286,6 +291,7 @@ LAYERS: dict[type[Layer], Translator] = {
     ConvTranspose2d: _transposed,
     Crop: _crop,
     Dropout: _dropout,
+    LeakyReLU: _leaky_relu,
     LocalResponseNorm: _lrn,
     MaxPool2d: _max_pool,
     MaxUnpool2d: _max_unpool,

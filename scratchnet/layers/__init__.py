@@ -1,6 +1,6 @@
 """Layers: the functions of ``ops`` with parameters and saved values for the backward pass."""
 
-from scratchnet.layers.activation import Dropout, ReLU, Scale
+from scratchnet.layers.activation import Dropout, LeakyReLU, ReLU, Scale
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
@@ -23,6 +23,7 @@ __all__ = [
     "Dropout",
     "Kind",
     "Layer",
+    "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2d",
     "MaxUnpool2d",

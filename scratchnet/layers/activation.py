@@ -1,4 +1,4 @@
-"""ReLU, dropout and multiplication by a constant as layers."""
+"""ReLU, leaky ReLU, dropout and multiplication by a constant as layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from scratchnet.arrays import Array, generator
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.step_plan import ALONE, StepPlan
-from scratchnet.ops.activation import dropout, dropout_backward, relu, relu_backward
+from scratchnet.ops.activation import dropout, dropout_backward, leaky_relu, leaky_relu_backward, relu, relu_backward
 from scratchnet.utils.random_stream import RandomStream
 from scratchnet.utils.validation import number
 
@@ -38,6 +38,50 @@ class ReLU(Layer):
     def decisions(self, inputs: Sequence[Any], output: Array) -> list[Array]:
         """Return the output, which is positive where the input passes."""
         return [output]
+
+
+class LeakyReLU(Layer):
+    """max(x, slope · x): x where it is positive, a small multiple of x elsewhere.
+
+    ReLU's gradient is 0 for every negative input, so a filter whose outputs are negative at all pixels of all images
+    never learns again; here it still receives a small gradient.
+
+    Parameters
+    ----------
+    negative_slope : float
+        The factor of negative inputs, between 0 and 1.
+    """
+
+    capturable = True
+    kind = "pixelwise"
+    drawn_with = "learned"
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__()
+        self.negative_slope = number(negative_slope, "LeakyReLU: negative_slope", 0, 1, "()")
+
+    def forward(self, x: Array) -> Array:
+        """(n, h, w, c) → the same shape."""
+        y = leaky_relu(x, self.negative_slope)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx: dy where the output was positive, a small multiple elsewhere."""
+        (y,) = self.take_saved()
+        return leaky_relu_backward(dy, y, self.negative_slope)
+
+    def output_shape(self, x: Shape) -> Shape:
+        """Return the input's shape."""
+        return x
+
+    def decisions(self, inputs: Sequence[Any], output: Array) -> list[Array]:
+        """Return the output, which has the sign of the input."""
+        return [output]
+
+    def describe(self) -> str:
+        """Name and slope."""
+        return f"leaky ReLU {self.negative_slope:g}"
 
 
 class Dropout(Layer):

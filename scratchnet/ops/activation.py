@@ -1,7 +1,8 @@
-"""Activation functions and dropout: ReLU, sigmoid, softmax over channels.
+"""Activation functions and dropout: ReLU, leaky ReLU, sigmoid, softmax over channels.
 
 function     y                                  dy/dx
 ReLU         max(x, 0)                          1 where y > 0, else 0 (0 at exactly 0)
+leaky ReLU   max(x, slope · x)                  1 where y > 0, else slope
 sigmoid      1 / (1 + e⁻ˣ)                      y · (1 − y)
 softmax      eˣ / Σ eˣ over the channels        see ``losses``
 dropout      mask · x                           mask
@@ -23,6 +24,25 @@ def relu(x: Array, out: Array | None = None) -> Array:
 def relu_backward(dy: Array, y: Array) -> Array:
     """Return ``dy`` where the output was positive (or NaN) and 0 elsewhere, even if ``dy`` is infinite there."""
     dx: Array = get_array_module(dy).where(y <= 0, 0, dy)
+    return dx
+
+
+@operation(x="n h w c")
+def leaky_relu(x: Array, slope: float) -> Array:
+    """Return max(x, slope · x): ``x`` where it is positive, ``slope · x`` elsewhere, for 0 < slope < 1.
+
+    References
+    ----------
+    Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models" (2013), section 2.
+    """
+    y: Array = get_array_module(x).maximum(x, x.dtype.type(slope) * x)
+    return y
+
+
+@operation(dy="n h w c", y="n h w c")
+def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
+    """Return ``dy`` where the output was positive and ``slope · dy`` elsewhere; the output has the input's sign."""
+    dx: Array = dy * get_array_module(dy).maximum(y > 0, dy.dtype.type(slope))
     return dx
 
 

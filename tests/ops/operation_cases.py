@@ -163,6 +163,8 @@ def simple():
         "relu": case(activation.relu, anyhow, x=x),
         "relu, out": case(activation.relu, x=x, out=dy.copy()),
         "relu backward": case(activation.relu_backward, dy=dy, y=activation.relu(x)),
+        "leaky relu": case(activation.leaky_relu, anyhow, x=x, slope=0.1),
+        "leaky relu backward": case(activation.leaky_relu_backward, dy=dy, y=x, slope=0.1),
         "sigmoid": case(activation.sigmoid, anyhow, x=x),
         "softmax": case(activation.softmax, anyhow, x=x),
         "dropout": case(_dropout, anyhow, x=x),
