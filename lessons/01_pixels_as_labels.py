@@ -132,7 +132,7 @@ print(f"the best over all thresholds: accuracy {accuracies.max():.3f}, IoU {ious
 # it missed (orange-red) and the background pixels that it marked (blue); both measures for every threshold. The
 # accuracy starts at 0.80, where nothing is found, and reaches 0.88 at most. The IoU starts at 0.
 
-from scratchnet.visualization import ROLES, error_map, keep, overlay, panels
+from scratchnet.visualization import ROLES, error_map, overlay, panels, save_figure
 
 one = 5
 figure, axes = panels(12, 3.1, columns=4, widths=(1, 1, 1, 1.6))
@@ -149,7 +149,7 @@ axes[3].text(85, 0.46, "IoU of the cells", color=ROLES["output"], fontsize=9)
 axes[3].set_xlim(0, 160)
 axes[3].set_ylim(0, 1)
 axes[3].set_xlabel("threshold t")
-keep(figure, "01-pixels-as-labels")
+save_figure(figure, "01-pixels-as-labels")
 
 # %%
 # One table for everything

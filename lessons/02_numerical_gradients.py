@@ -113,7 +113,7 @@ for (name, sides), error in curves.items():
 # the step gives a hundredth of the error for the central difference and a tenth for the one-sided one. On the left the
 # rounding error rises, up to 1: a step smaller than the last digit of x changes nothing, so the measured slope is 0.
 
-from scratchnet.visualization import ROLES, keep, panels
+from scratchnet.visualization import ROLES, panels, save_figure
 
 figure, (axes,) = panels(7.2, 4.2)
 looks = {2: (ROLES["gradient"], 2.2), 1: (ROLES["image"], 1.4)}
@@ -126,7 +126,7 @@ axes.set_xlabel("step ε")
 axes.set_ylabel("relative error of the measured slope")
 axes.set_ylim(1e-12, 10)
 axes.legend(frameon=False, fontsize=9)
-keep(figure, "02-numerical-gradients")
+save_figure(figure, "02-numerical-gradients")
 
 # %%
 # One operation of a network

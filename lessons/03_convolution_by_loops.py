@@ -103,9 +103,9 @@ for h, k, s, p in [(4, 3, 1, 1), (4, 3, 2, 1), (7, 3, 2, 1), (8, 3, 2, 0), (224,
 # So 4 rows stay 4 with k = 3, s = 1, p = 1; they become 2 with s = 2; and 7 become 4. The animation shows the first map
 # again, now with padding, and the kernel sliding over it:
 
-from scratchnet.visualization import convolution_frames, keep
+from scratchnet.visualization import convolution_frames, save_figure
 
-keep(convolution_frames(x, kernel, padding=1), "03-a-kernel-slides")
+save_figure(convolution_frames(x, kernel, padding=1), "03-a-kernel-slides")
 
 # %%
 # Channels
@@ -179,7 +179,7 @@ titles = ("a blood smear, 96×96×3", "channel 0: right − left", "channel 1: b
 for one, title in zip(axes, titles, strict=True):
     one.set_title(title)
     one.set_axis_off()
-keep(figure, "03-convolution-by-loops")
+save_figure(figure, "03-convolution-by-loops")
 
 # %%
 # How many weights is that?

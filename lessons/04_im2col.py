@@ -52,9 +52,9 @@ print(f"occurrences of the 5: {middle}, of the 1: {corner}")
 # called **im2col**, image to columns. (In the original version the windows were the columns of the matrix. Here they
 # are the rows, so that nothing has to be transposed.)
 
-from scratchnet.visualization import im2col_frames, keep
+from scratchnet.visualization import im2col_frames, save_figure
 
-keep(im2col_frames(x, kernel), "04-windows-become-rows")
+save_figure(im2col_frames(x, kernel), "04-windows-become-rows")
 
 # %%
 # With channels, padding and stride
@@ -218,7 +218,7 @@ draw_matrix(axes[1], kernel, "weight", "a kernel")
 draw_matrix(axes[2], columns, "image", "its windows as rows", marked=[(shown, j) for j in range(4)])
 draw_matrix(axes[3], kernel.reshape(4, 1), "weight", "the kernel\nas a column")
 draw_matrix(axes[4], answers.reshape(2, 2), "output", "their product\nas a map", marked=[(1, 1)])
-keep(figure, "04-im2col")
+save_figure(figure, "04-im2col")
 
 # %%
 # What breaks if …

@@ -69,7 +69,7 @@ assert dbias == 3
 # ------------------------
 # The thick frames mark the value of ``x`` that both windows with a nonzero slope contain, and its slope in ``dx``.
 
-from scratchnet.visualization import draw_matrix, keep, panels
+from scratchnet.visualization import draw_matrix, panels, save_figure
 
 figure, axes = panels(10.5, 2.6, columns=5, widths=(3, 2, 2, 2, 3))
 draw_matrix(axes[0], x, "image", "x, the map", marked=[(1, 1)])
@@ -77,7 +77,7 @@ draw_matrix(axes[1], kernel, "weight", "the kernel")
 draw_matrix(axes[2], dy, "gradient", "dy, upstream")
 draw_matrix(axes[3], dkernel, "gradient", "dkernel: windows · dy")
 draw_matrix(axes[4], dx, "gradient", "dx: kernels · dy", marked=[(1, 1)])
-keep(figure, "05-convolution-gradients")
+save_figure(figure, "05-convolution-gradients")
 
 # %%
 # As matrix products
@@ -238,7 +238,7 @@ assert np.abs(guess - secret).max() < 0.01
 figure, axes = panels(9, 2.5, columns=4)
 for panel, step in zip(axes, (0, 1, 3, 20), strict=True):
     draw_matrix(panel, seen[step][:, :, 0, 0].round(2) + 0.0, "weight", f"after {step} step{'s' * (step != 1)}")
-keep(figure, "05-a-kernel-is-learned")
+save_figure(figure, "05-a-kernel-is-learned")
 
 # %%
 # What breaks if …

@@ -130,7 +130,7 @@ assert worst < 1e-9
 # 2·(p − t)·p·(1 − p), and p·(1 − p) is close to 0 when the network is sure. The more wrong the network is, the less it
 # learns.
 
-from scratchnet.visualization import ROLES, keep, panels
+from scratchnet.visualization import ROLES, panels, save_figure
 
 logits32 = np.linspace(-5, 25, 601, dtype=np.float32)
 p = sigmoid(logits32)
@@ -148,7 +148,7 @@ for panel in (left, right):
     panel.set_xlabel("logit z: background ←   → cell")
     panel.legend(frameon=False, fontsize=9)
 right.set_ylim(-0.05, 1.4)
-keep(figure, "06-losses-over-pixels")
+save_figure(figure, "06-losses-over-pixels")
 
 # %%
 # More than two classes

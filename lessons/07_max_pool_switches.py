@@ -162,7 +162,7 @@ print("loops and package agree on every value")
 # ------------------------
 # The thick frames show where each maximum was, and where unpooling puts a value later.
 
-from scratchnet.visualization import draw_matrix, keep, panels
+from scratchnet.visualization import draw_matrix, panels, save_figure
 
 winners = [
     (2 * row + switches[row, column] // 2, 2 * column + switches[row, column] % 2) for row, column in np.ndindex(2, 2)
@@ -172,7 +172,7 @@ draw_matrix(before, x, "image", "a map", marked=winners)
 draw_matrix(pooled, y, "output", "its maxima")
 draw_matrix(places, switches.astype(float), "switch", "their switches")
 draw_matrix(after, back, "output", "5, 7, 9, 12 unpooled", marked=winners, zeros=False)
-keep(figure, "07-max-pool-switches")
+save_figure(figure, "07-max-pool-switches")
 
 # %%
 # What breaks if …

@@ -230,7 +230,7 @@ print("what the filling kernel has learned\n", filling[:, :, 0, 0].round(2))
 # The figures worth keeping
 # -------------------------
 
-from scratchnet.visualization import draw_matrix, keep, panels
+from scratchnet.visualization import draw_matrix, panels, save_figure
 
 winners = [
     (2 * row + switches[row, column] // 2, 2 * column + switches[row, column] % 2) for row, column in np.ndindex(2, 2)
@@ -240,7 +240,7 @@ draw_matrix(axes[0], small, "image", "to enlarge")
 draw_matrix(axes[1], before_pooling, "image", "what was pooled", marked=winners)
 for one, (name, result) in zip(axes[2:], by_hand.items(), strict=True):
     draw_matrix(one, result, "output", name, marked=winners if name == "switches" else (), zeros=False)
-keep(figure, "08-four-ways-by-hand")
+save_figure(figure, "08-four-ways-by-hand")
 
 # %%
 
@@ -256,7 +256,7 @@ for one, (name, (values, percent)) in zip(axes, shown.items(), strict=True):
     one.set_title(name if percent is None else f"{name}: {percent:.0f} %", fontsize=9.5)
     one.set_xticks([])
     one.set_yticks([])
-keep(figure, "08-four-ways-on-a-smear")
+save_figure(figure, "08-four-ways-on-a-smear")
 
 # %%
 # What breaks if …

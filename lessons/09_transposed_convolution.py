@@ -233,12 +233,14 @@ assert worst < 1e-6
 # *row* is a window. In :math:`W^\top` each *column* is a copy of the kernel. The animation adds the copies one after
 # the other.
 
-from scratchnet.visualization import keep, matrix_of, transpose_figure, transposed_frames
+from scratchnet.visualization import conv_transpose_frames, operator_matrix, save_figure, transpose_figure
 
-found = matrix_of(lambda x: conv2d(x, kernel.reshape(3, 3, 1, 1)), (4, 4, 1))  # column by column, from unit vectors
+found = operator_matrix(
+    lambda x: conv2d(x, kernel.reshape(3, 3, 1, 1)), (4, 4, 1)
+)  # column by column, from unit vectors
 assert (found == W).all()
-keep(transpose_figure(kernel, (4, 4)), "09-matrix-and-transpose")
-keep(transposed_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2), "09-copies-of-the-kernel")
+save_figure(transpose_figure(kernel, (4, 4)), "09-matrix-and-transpose")
+save_figure(conv_transpose_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2), "09-copies-of-the-kernel")
 
 # %%
 # The same with an ordinary convolution

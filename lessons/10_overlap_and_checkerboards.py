@@ -228,10 +228,10 @@ print("uneven phases after training:", {name: f"{percent:.2f} %" for name, perce
 # -------------------------
 # Top: the copies (yellow) of four inputs in one dimension, and how many cover each output. Bottom: two dimensions.
 
-from scratchnet.visualization import keep, overlap_counts, overlap_figure, panels
+from scratchnet.visualization import overlap_counts, overlap_figure, panels, save_figure
 
 assert all((overlap_counts(4, k, 2) == board).all() for k, board in boards.items())
-keep(overlap_figure(((2, 2), (3, 2), (4, 2)), size=4), "10-overlap-counts")
+save_figure(overlap_figure(((2, 2), (3, 2), (4, 2)), size=4), "10-overlap-counts")
 
 # %%
 
@@ -248,7 +248,7 @@ for one, (name, picture) in zip(axes, pictures.items(), strict=True):
     one.set_title(name)
     one.set_xticks([])
     one.set_yticks([])
-keep(figure, "10-checkerboards")
+save_figure(figure, "10-checkerboards")
 
 # %%
 # What breaks if …

@@ -373,7 +373,7 @@ if not FAST:  # repeat with other initial weights
 # Three unseen images. Black marks the pixels that the network labels as square, and the outline is the ground truth.
 # The titles give the mean IoU over all unseen images.
 
-from scratchnet.visualization import ROLES, keep, panels
+from scratchnet.visualization import ROLES, panels, save_figure
 
 columns = ("running averages", "recomputed", "each image's own")
 figure, axes = panels(8.4, 5.6, rows=3, columns=5)
@@ -387,7 +387,7 @@ for row, number in enumerate((0, 1, 2)):
 titles = ("image and truth", *(f"{name}:\n{as_they_are[name]:.2f}" for name in columns))
 for panel, title in zip(axes, (*titles, f"cured, running\naverages: {cured['running averages']:.2f}"), strict=False):
     panel.set_title(title, fontsize=9)
-keep(figure, "11-two-networks")
+save_figure(figure, "11-two-networks")
 
 # %%
 # What breaks if …

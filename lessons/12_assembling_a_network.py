@@ -159,9 +159,9 @@ print(count, "parameters to learn")
 # The list drawn as a figure: boxes are maps, lower where they are smaller and wider where they have more channels. The
 # arcs are the switches, which bypass the middle.
 
-from scratchnet.visualization import architecture_figure, keep
+from scratchnet.visualization import architecture_figure, save_figure
 
-keep(architecture_figure(net, (96, 96), "a small DeconvNet"), "12-small-deconvnet")
+save_figure(architecture_figure(net, (96, 96), "a small DeconvNet"), "12-small-deconvnet")
 
 # %%
 # It has 5586 parameters. Our list of twenty lines gives the same results with the packaged layers as the package does:
@@ -284,7 +284,7 @@ axes[5].axhline(np.log(2), color=ROLES["truth"], linewidth=0.8, linestyle=":")
 axes[5].text(118, np.log(2) - 0.02, "log 2", ha="right", va="top", fontsize=9)
 axes[5].set_title("loss")
 axes[5].set_xlabel("step")
-keep(figure, "12-overfit-one-image")
+save_figure(figure, "12-overfit-one-image")
 
 # %%
 # What breaks if …

@@ -243,7 +243,7 @@ for stride, value in results.items():
 # The figure worth keeping
 # ------------------------
 
-from scratchnet.visualization import keep, overlay, panels
+from scratchnet.visualization import overlay, panels, save_figure
 from scratchnet.visualization.graph.receptive_field import receptive_fields
 
 figure, axes = panels(9, 4.6, rows=2, columns=4)
@@ -262,7 +262,7 @@ for number, (stride, value) in enumerate(results.items(), start=5):
         overlay(np.ascontiguousarray(photos[12, :side, :side]), predictions[number - 5].astype(np.uint8))
     )
     axes[number].set_title(f"learned at 1/{stride}: IoU {value:.2f}", fontsize=9)
-keep(figure, "13-sliding-window-to-fcn")
+save_figure(figure, "13-sliding-window-to-fcn")
 
 # %%
 # What a score sees

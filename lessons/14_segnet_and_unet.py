@@ -211,7 +211,7 @@ def hourglass(way_up: str) -> Network:
     return net
 
 
-from scratchnet.visualization import architecture_figure, keep, overlay, panels
+from scratchnet.visualization import architecture_figure, overlay, panels, save_figure
 
 numbers = {}
 for way in ("nearest", "switches", "features"):
@@ -223,7 +223,7 @@ for way in ("nearest", "switches", "features"):
     )
     print(*(shapes[f"decode{i}_relu"][1] for i in (3, 2, 1)))
     if way != "nearest":
-        keep(architecture_figure(net, (90, 90), f"the way up takes {way}"), f"14-way-up-{way}")
+        save_figure(architecture_figure(net, (90, 90), f"the way up takes {way}"), f"14-way-up-{way}")
 more = numbers["features"] - numbers["nearest"]
 
 # %%
@@ -305,7 +305,7 @@ for column, way in enumerate(numbers, start=1):
     axes[column].set_title(f"{way}: IoU {scores[way][0]:.2f}")
     axes[4 + column].imshow(error_map(truth[0], mask))
     axes[4 + column].set_title(f"{scores[way][1]:.0%} wrong at outlines")
-keep(figure, "14-segnet-and-unet")
+save_figure(figure, "14-segnet-and-unet")
 
 # %%
 # What breaks if …

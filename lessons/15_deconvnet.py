@@ -136,9 +136,9 @@ for name, shape in paper.shapes((224, 224)).items():
 print(" → ".join(map(str, ladder)))
 assert ladder == [224, 112, 56, 28, 14, 7, 1, 7, 14, 28, 56, 112, 224]
 
-from scratchnet.visualization import activations_figure, architecture_figure, keep, panels, strongest_maps
+from scratchnet.visualization import activations_figure, architecture_figure, panels, save_figure, strongest_maps
 
-keep(architecture_figure(paper, (224, 224), "DeconvNet"), "15-deconvnet-architecture")
+save_figure(architecture_figure(paper, (224, 224), "DeconvNet"), "15-deconvnet-architecture")
 
 # %%
 # The way up needs the switches: one for every window of every channel of the five pools.
@@ -199,7 +199,7 @@ activations = strongest_maps(net, images[ONE : ONE + 1], shown, region=masks[ONE
 filled = {a.name: np.count_nonzero(a.map) / a.map.size for a in activations}
 for name in shown[:-1]:
     print(f"{name:16} {filled[name]:4.0%} of the positions are non-zero")
-keep(activations_figure(activations, photos[ONE], columns=5), "15-coarse-to-fine")
+save_figure(activations_figure(activations, photos[ONE], columns=5), "15-coarse-to-fine")
 for level in (4, 3, 2, 1):
     assert filled[f"unpool{level}"] <= 0.25
 
@@ -266,7 +266,7 @@ for panel, (name, picture) in zip(axes, pictures.items(), strict=True):
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(True)
-keep(figure, "15-switches-of-another-image")
+save_figure(figure, "15-switches-of-another-image")
 
 # %%
 # The last unpooling places all its values where **B** had its maxima. Nothing crashes, because all shapes fit. And

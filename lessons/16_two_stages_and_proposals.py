@@ -211,7 +211,7 @@ counts = [sum(example.label == label for example in stage2.examples) for label i
 print(len(stage2), "boxes, of round and cornered objects:", counts)
 assert counts[0] == counts[1]
 
-from scratchnet.visualization import keep, overlay, panels
+from scratchnet.visualization import overlay, panels, save_figure
 
 figure, axes = panels(9, 3.4, rows=2, columns=6)
 for row, boxes_of in enumerate((stage1, stage2)):
@@ -220,7 +220,7 @@ for row, boxes_of in enumerate((stage1, stage2)):
         axes[6 * row + column].imshow(overlay(image, mask))
         axes[6 * row + column].set_axis_off()
     axes[6 * row].set_title(("stage 1: one object, alone", "stage 2: everything in the box")[row], loc="left")
-keep(figure, "16-two-stages")
+save_figure(figure, "16-two-stages")
 
 # %%
 # Training
@@ -411,7 +411,7 @@ bars.set_yticks([-number for number in range(len(table))], list(table))
 bars.set_xlim(0, 1)
 bars.set_xlabel("mean IoU of an object")
 bars.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-keep(figure, "16-sizes")
+save_figure(figure, "16-sizes")
 
 # %%
 # One scene, as each system segments it:
@@ -426,7 +426,7 @@ for one, (name, labels) in zip(axes, shown.items(), strict=True):
     one.imshow(overlay(image, labels))
     one.set_title(name)
     one.set_axis_off()
-keep(figure, "16-one-scene")
+save_figure(figure, "16-one-scene")
 
 # %%
 # What breaks if …

@@ -256,7 +256,7 @@ print({name: f"{1000 * t:.1f} ms" for name, t in ladder.items()})
 # The time of each version. The line marks the time that the multiplications alone would take at the speed of a large
 # matrix product on the same core, measured now.
 
-from scratchnet.visualization import ROLES, keep, panels
+from scratchnet.visualization import ROLES, panels, save_figure
 from scratchnet.visualization.style import INK
 
 square = rng.standard_normal((1024, 1024)).astype(np.float32)
@@ -274,7 +274,7 @@ axes.set_xscale("log")
 axes.set_xlim(right=max(times) * 5)
 axes.invert_yaxis()
 axes.set_xlabel("milliseconds for one layer, 56×56×64 → 56×56×64, 3×3")
-keep(figure, "17-making-it-fast")
+save_figure(figure, "17-making-it-fast")
 
 # %%
 # Fourth step: all cores

@@ -263,7 +263,7 @@ print(f"that is {crossing:.0f} ReLUs")
 # layer on our machine, as a function of its operations per byte moved. The line is called a **roofline**: under its
 # slope memory is the limit, under its flat part arithmetic is. ("Both" means batch norm and ReLU.)
 
-from scratchnet.visualization import ROLES, draw_matrix, keep, panels
+from scratchnet.visualization import ROLES, draw_matrix, panels, save_figure
 
 figure, (owners, roof) = panels(9, 3.4, columns=2, widths=(1, 2))
 number_of = {who: number for number, who in enumerate(sorted(set(reads.values()), key=lambda who: who[::-1]))}
@@ -283,7 +283,7 @@ roof.set_ylim(top=200)
 roof.set_xlabel("operations per byte")
 roof.set_ylabel("10¹² operations per second")
 roof.set_title("the highest possible speed: the roofline")
-keep(figure, "18-threads-and-roofline")
+save_figure(figure, "18-threads-and-roofline")
 
 # %%
 # How many bits are enough?

@@ -1,4 +1,4 @@
-"""Formulas as MathML: every current browser draws it by itself, without a script and without a network."""
+"""Formulas as MathML, which every current browser renders without scripts and without network access."""
 
 import html
 import re
@@ -9,29 +9,29 @@ from docutils.utils.math import MathError, latex2mathml
 from sphinx.errors import SphinxError
 
 NAMES = re.compile(r"&(?!lt;|gt;|amp;|quot;)\w+;")
-"""Names of characters that HTML knows and XML does not."""
+"""Named character references of HTML that XML does not define."""
 
 
 def mathml(node, display):
-    """Return the MathML of a formula; the source stays with it as the text that is copied or read aloud."""
+    """Return the MathML of a formula, with its source as the label that screen readers read."""
     tex = node.astext()
     try:
         text = str(latex2mathml.tex2mathml(tex, as_block=display))
     except MathError as error:
         raise SphinxError(f"{node.source}:{node.line}: formula {tex!r}: {error}") from None
     text = NAMES.sub(lambda name: html.unescape(name.group()), text)
-    ElementTree.fromstring(text)  # a formula that is not understood must fail the build, not the page
+    ElementTree.fromstring(text)  # an invalid formula must fail the build
     return text.replace("<math", f'<math aria-label="{html.escape(tex, quote=True)}"', 1)
 
 
 def inline(self, node):
-    """Write a formula within a line."""
+    """Write an inline formula."""
     self.body.append(mathml(node, display=False))
     raise nodes.SkipNode
 
 
 def block(self, node):
-    """Write a formula on a line of its own."""
+    """Write a display formula."""
     self.body.append(f'<div class="math">{mathml(node, display=True)}</div>')
     raise nodes.SkipNode
 

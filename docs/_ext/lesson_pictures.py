@@ -1,4 +1,4 @@
-"""Run lessons for the gallery, and show each picture saved with `scratchnet.visualization.keep` below its cell."""
+"""Gallery of the lessons: show each picture saved with `scratchnet.visualization.save_figure` below its cell."""
 
 import os
 import shutil
@@ -9,34 +9,34 @@ from sphinx_gallery.scrapers import figure_rst
 from scratchnet.visualization import saving
 
 
-class KeptPictures:
-    """A scraper: called after every cell of every lesson."""
+class SavedPictures:
+    """Image scraper of the gallery, called after every cell of every lesson."""
 
     def __repr__(self):
-        """Return a text without an address: Sphinx compares it with the last build's."""
-        return "KeptPictures()"
+        """Return a text without an address, because Sphinx compares it with that of the last build."""
+        return "SavedPictures()"
 
     def __call__(self, block, block_vars, gallery_conf):
-        """Copy the pictures that are new, and return the text that shows them."""
+        """Copy the new pictures and return the reStructuredText that shows them."""
         pictures = []
-        for path in saving.kept:
+        for path in saving.saved_figures:
             target = Path(next(block_vars["image_path_iterator"])).with_suffix(path.suffix)
             shutil.copyfile(Path(block_vars["src_file"]).parent / path, target)
             pictures.append(str(target))
-        saving.kept.clear()
+        saving.saved_figures.clear()
         return figure_rst(pictures, gallery_conf["src_dir"])
 
 
 class Arguments:
-    """The command line of a lesson: it runs in full, or, with SCRATCHNET_LESSONS=fast, in its fast mode."""
+    """Command-line arguments of a lesson: none, or ``--fast`` if SCRATCHNET_LESSONS=fast."""
 
     def __repr__(self):
         """Return a text without an address."""
         return "Arguments()"
 
     def __call__(self, gallery_conf, script_vars):
-        """Return what follows the script's name."""
+        """Return the arguments after the script's name."""
         return ["--fast"] if os.environ.get("SCRATCHNET_LESSONS") == "fast" else []
 
 
-pictures, arguments = KeptPictures(), Arguments()
+pictures, arguments = SavedPictures(), Arguments()

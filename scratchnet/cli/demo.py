@@ -51,7 +51,7 @@ def main(words: Sequence[str]) -> int:
         say("--quick only shows that everything runs: after one epoch a network is no better than no network at all")
     say(
         f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
-        f"{out / 'examples.png'}; {out / 'journey.gif'} shows one image on its way through the network"
+        f"{out / 'examples.png'}; {out / 'forward_pass.gif'} animates the forward pass of one image"
     )
     return 0
 
@@ -84,7 +84,7 @@ def _draw(out: Path, count: int) -> None:
 
 def _write_pictures(out: Path) -> None:
     """Segment some of the unseen images, draw four of them beside the truth, and one on its way."""
-    from scratchnet.visualization.animation.forward_pass import journey_frames
+    from scratchnet.visualization.animation.forward_pass import forward_pass_frames
     from scratchnet.visualization.plots import examples_figure
     from scratchnet.visualization.saving import save_animation
 
@@ -100,11 +100,11 @@ def _write_pictures(out: Path) -> None:
         rows.append((val.names[index], image, truth, mask))
     with atomic_write(out / "examples.png", "picture") as file:
         examples_figure(rows[:4]).savefig(file, format="png", dpi=100, metadata={"Description": signature("picture")})
-    # for the journey: something large, away from the edge
+    # for the animation: a large object away from the edge
     _, image, _, mask = max(rows, key=lambda row: int((row[3] > 0).sum()) - 9 * int((_edge(row[3]) > 0).sum()))
     prepared = checkpoint.spec.preprocessing.apply(image[None])
-    with atomic_write(out / "journey.gif", "animation") as file:
-        save_animation(file, journey_frames(checkpoint.network, image, prepared, mask), seconds=0.9)
+    with atomic_write(out / "forward_pass.gif", "animation") as file:
+        save_animation(file, forward_pass_frames(checkpoint.network, image, prepared, mask), seconds=0.9)
 
 
 def _edge(mask: Array) -> Array:

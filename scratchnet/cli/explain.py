@@ -59,15 +59,15 @@ def main(words: Sequence[str]) -> int:
     spec = checkpoint.spec
     wanted = _class(arguments.class_, spec.classes)
     image = read_image(arguments.image, spec.preprocessing.range)
-    from scratchnet.visualization.explorer import content, explorer_page, prepare
+    from scratchnet.visualization.explorer import content, crop_image, explorer_page
 
     segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn_statistics), spec.preprocessing)
     try:
-        view = prepare(segmenter, image, size, arguments.at)
-        found = content(segmenter.network, view, spec.classes, arguments.maps, wanted)
+        crop = crop_image(segmenter, image, size, arguments.at)
+        found = content(segmenter.network, crop, spec.classes, arguments.maps, wanted)
     except (UserError, ValueError) as error:
         raise UserError(f"{arguments.image}: {error}") from error
-    notes = view.notes()
+    notes = crop.notes()
     title = f"{Path(arguments.image).name} through {spec.model}"
     with atomic_write(arguments.out, PAGE) as file:
         file.write(explorer_page(title, notes, found, PAGE).encode("utf-8"))

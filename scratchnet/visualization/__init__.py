@@ -1,13 +1,13 @@
-"""Making results visible: overlays, plots and the report of a run."""
+"""Visualization of data, networks and results: overlays, plots, animations and reports."""
 
 from scratchnet.visualization.activations import Activation, activations_figure, strongest_maps
-from scratchnet.visualization.animation.conv_transpose import Stamp, stamps, transposed_frames
+from scratchnet.visualization.animation.conv_transpose import Stamp, conv_transpose_frames, stamps
 from scratchnet.visualization.animation.convolution import convolution_frames, im2col_frames
-from scratchnet.visualization.animation.forward_pass import journey_frames
+from scratchnet.visualization.animation.forward_pass import forward_pass_frames
 from scratchnet.visualization.graph.architecture import architecture_figure
-from scratchnet.visualization.graph.blocks import Block, Join, blocks_of
-from scratchnet.visualization.graph.fields import draw_field, effective_field, field_figure, pixel_over
-from scratchnet.visualization.graph.linear import draw_operator, matrix_of, transpose_figure
+from scratchnet.visualization.graph.fields import draw_field, effective_field, field_figure, nearest_pixel
+from scratchnet.visualization.graph.linear import draw_operator, operator_matrix, transpose_figure
+from scratchnet.visualization.graph.nodes import Edge, Node, network_graph
 from scratchnet.visualization.graph.overlap import draw_stamps, overlap_counts, overlap_figure
 from scratchnet.visualization.graph.receptive_field import Rectangle, projective_fields, receptive_fields
 from scratchnet.visualization.matrices import draw_matrix
@@ -22,25 +22,25 @@ from scratchnet.visualization.overlays import (
 )
 from scratchnet.visualization.plots import confusion_figure, curves_figure, examples_figure, switch_figure
 from scratchnet.visualization.report import Example, Report, pick_examples, verdict, write_report
-from scratchnet.visualization.saving import keep, save_animation
+from scratchnet.visualization.saving import save_animation, save_figure
 from scratchnet.visualization.style import ROLES, panels
 
 __all__ = [
     "OUTCOMES",
     "ROLES",
     "Activation",
-    "Block",
+    "Edge",
     "Example",
-    "Join",
+    "Node",
     "Rectangle",
     "Report",
     "Stamp",
     "activations_figure",
     "architecture_figure",
-    "blocks_of",
     "colorize",
     "colorize_switches",
     "confusion_figure",
+    "conv_transpose_frames",
     "convolution_frames",
     "curves_figure",
     "draw_field",
@@ -51,26 +51,26 @@ __all__ = [
     "error_map",
     "examples_figure",
     "field_figure",
+    "forward_pass_frames",
     "im2col_frames",
-    "journey_frames",
-    "keep",
-    "matrix_of",
+    "nearest_pixel",
+    "network_graph",
+    "operator_matrix",
     "outcome_legend",
     "overlap_counts",
     "overlap_figure",
     "overlay",
     "panels",
     "pick_examples",
-    "pixel_over",
     "projective_fields",
     "receptive_fields",
     "save_animation",
+    "save_figure",
     "stamps",
     "strongest_maps",
     "switch_colours",
     "switch_figure",
     "transpose_figure",
-    "transposed_frames",
     "verdict",
     "write_report",
 ]

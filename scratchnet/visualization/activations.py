@@ -1,7 +1,7 @@
 """Activations of a decoder from coarse to fine, one map per layer.
 
-After figure 4 of Noh, Hong, Han (2015), who show "the most representative" map of each layer. Unpooling gives
-single bright points at the switches, the following deconvolution turns them into shapes, and so on at twice the size.
+This follows figure 4 of Noh, Hong, Han (2015), who show "the most representative" map of each layer. Unpooling places
+single values at the switches, the following deconvolution turns them into shapes, and so on at twice the size.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from scratchnet.network import Network
 from scratchnet.visualization.style import INK, MUTED, ROLES, panels
 
 SHADES = LinearSegmentedColormap.from_list("output", ["white", ROLES["output"], "#00251b"])
-"""From the smallest value of a map to its largest."""
+"""Colours from the smallest to the largest value of a map."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,11 @@ class Activation:
     Attributes
     ----------
     name : str
-        Name of its step.
+        Name of the step.
     channel : int
-        Which of its maps this is.
+        Channel of the map.
     map : (h, w)
+        Values of the map.
     """
 
     name: str
@@ -40,25 +41,25 @@ class Activation:
 def strongest_maps(
     network: Network, image: Array, names: Sequence[str], region: Array | None = None
 ) -> list[Activation]:
-    """Return of every named layer the map that varies most over the image, or that shows a region best.
+    """Return, for each named layer, the map that varies most over the image or that separates a region best.
 
     Parameters
     ----------
     network : Network
         Allocated, in evaluation mode.
     image : (1, h, w, channels)
-        Prepared as the network is used to.
+        Preprocessed image.
     names : sequence of str
-        Steps, in the order in which they are wanted; "input" is none of them.
+        Names of steps, in the order of the result; "input" is not allowed.
     region : (h, w) bool or None
-        None chooses the map with the largest standard deviation over its pixels. With a region, the one whose mean
-        inside lies furthest above that outside, in standard deviations; the region is sampled at each map's
-        pixels. A map which has one pixel in all is chosen by its value.
+        None selects the map with the largest standard deviation over its pixels. With a region, the map whose mean
+        inside exceeds the mean outside by most standard deviations is selected; the region is sampled at each map's
+        pixels. Maps of a single pixel are selected by magnitude.
 
     Raises
     ------
     ValueError
-        When a name is no step's, or the region has another size than the image, or is empty or everything.
+        If a name is not a step's, the region and the image differ in size, or the region contains no or all pixels.
     """
     known = [step.name for step in network.steps]
     for name in names:
@@ -79,7 +80,7 @@ def strongest_maps(
 
 
 def _weight(maps: Array, region: Array | None) -> Array:
-    """Return for each of the maps (h, w, c) how much it is worth showing, (c,)."""
+    """Return a score (c,) of each of the maps (h, w, c); the map with the highest score is shown."""
     h, w = maps.shape[:2]
     spread: Array = maps.std(axis=(0, 1)) if h * w > 1 else np.abs(maps[0, 0])
     if region is None:
@@ -93,20 +94,20 @@ def _weight(maps: Array, region: Array | None) -> Array:
 
 
 def activations_figure(activations: Sequence[Activation], image: Array | None = None, columns: int = 6) -> Figure:
-    """Draw maps in rows, each with its layer, its size and its number; dark is large.
+    """Draw maps in rows, each labelled with layer, size and channel; dark is large.
 
     Parameters
     ----------
     activations : sequence of Activation
     image : (h, w, 3) uint8 or None
-        Is shown first.
+        Shown first.
     columns : int
-        Pictures per row.
+        Number of pictures per row.
 
     Raises
     ------
     ValueError
-        If there is nothing to draw.
+        If there is no activation.
     """
     count = len(activations) + (image is not None)
     if not activations:
@@ -121,7 +122,7 @@ def activations_figure(activations: Sequence[Activation], image: Array | None = 
         axes[0].set_title(f"image\n{image.shape[0]}×{image.shape[1]}", fontsize=8, color=INK)
     for one, activation in zip(axes[count - len(activations) :], activations, strict=False):
         h, w = activation.map.shape
-        lowest = min(0.0, activation.map.min())  # behind a ReLU white is 0
+        lowest = min(0.0, activation.map.min())  # after a ReLU, white is 0
         one.imshow(activation.map, cmap=SHADES, interpolation="nearest", vmin=lowest)
         text = f"{activation.name}\n{h}×{w}, map {activation.channel}"
         one.set_title(text, fontsize=8, color=INK, parse_math=False)

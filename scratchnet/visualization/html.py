@@ -1,4 +1,4 @@
-"""Pieces of a self-contained web page: nothing in it points to another file or to the network."""
+"""Building blocks of self-contained web pages, which refer to no other file and need no network."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from scratchnet.arrays import Array
 from scratchnet.utils.signatures import signature
 from scratchnet.visualization.style import INK
 
-# A browser that follows this policy refuses every request, and every script but the page's own, so nothing can leak.
+# With this policy, a browser refuses every request, and every script except the page's own, so nothing can leak.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -26,13 +26,13 @@ def page(title: str, body: str, *, kind: str = "page", style: str = "", script: 
     Parameters
     ----------
     title : str
-        Text.
+        Title as text.
     body : str
-        HTML.
+        HTML of the body.
     kind : str
         Kind of file, by which a later command recognises files that it may replace.
     style : str
-        CSS added after that of all pages.
+        CSS added to the common style sheet.
     script : str
         JavaScript that runs after the body is loaded.
     """
@@ -62,12 +62,12 @@ def page(title: str, body: str, *, kind: str = "page", style: str = "", script: 
 
 
 def asset(name: str) -> str:
-    """Return the text of a style sheet or script that comes with this package."""
+    """Return the text of a style sheet or script of this package."""
     return files("scratchnet.visualization").joinpath(name).read_text("utf-8")
 
 
 def picture(array: Array, text: str, *, photograph: bool = False) -> str:
-    """Return an ``<img>`` that carries its pixels within itself.
+    """Return an ``<img>`` with its pixels embedded.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def picture(array: Array, text: str, *, photograph: bool = False) -> str:
     text : str
         Alternative text.
     photograph : bool
-        A photograph of more than 128 pixels is stored as JPEG, a tenth of the size; all else is stored exactly, as PNG.
+        Store pictures of more than 128 pixels as JPEG, a tenth of the size; all others are stored losslessly as PNG.
     """
     height, width, _ = array.shape
     small = max(height, width) <= 128
@@ -88,20 +88,19 @@ def picture(array: Array, text: str, *, photograph: bool = False) -> str:
         kind = "png"
         Image.fromarray(array).save(buffer, "PNG", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    look = ' class="pixels"' if max(height, width) <= 256 else ""
-    return f'<img{look} src="data:image/{kind};base64,{data}" width="{width}" height="{height}" alt="{escape(text)}">'
+    css_class = ' class="pixels"' if max(height, width) <= 256 else ""
+    return (
+        f'<img{css_class} src="data:image/{kind};base64,{data}" width="{width}" height="{height}" alt="{escape(text)}">'
+    )
 
 
 def figure_svg(figure: Figure, text: str) -> str:
-    """Return a matplotlib figure as inline SVG whose lettering takes the page's font and text colour.
-
-    ``text`` is the alternative text.
-    """
+    """Return a Matplotlib figure as inline SVG in the page's font and text colour; ``text`` is the alternative text."""
     buffer = io.StringIO()
-    # The ids of clip paths are made from the salt: two figures on one page must not share them.
+    # The ids of clip paths are derived from the salt; two figures on one page must not share them.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": text}):
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
@@ -110,7 +109,7 @@ def figure_svg(figure: Figure, text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, style: str = "") -> str:
-    """Return a table; its cells are HTML already. The first column is a heading, the others are aligned as numbers."""
+    """Return a table of HTML cells; the first column contains headings, the others are aligned as numbers."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     lines = [
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
@@ -120,7 +119,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, style: str = ""
 
 
 def legend(title: str, colours: Mapping[str, Sequence[int]]) -> str:
-    """Return a line of coloured chips with their names."""
+    """Return a legend: a line of coloured squares with their names."""
     chips = " ".join(chip(colour, name) for name, colour in colours.items())
     return f'<p class="legend"><b>{escape(title)}</b><span>{chips}</span></p>'
 

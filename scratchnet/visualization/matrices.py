@@ -1,4 +1,4 @@
-"""Drawings of small arrays as grids of numbers."""
+"""Drawing of small matrices as grids of numbers."""
 
 from collections.abc import Collection
 
@@ -17,21 +17,21 @@ def draw_matrix(
     marked: Collection[tuple[int, int]] = (),
     zeros: bool = True,
 ) -> None:
-    """Draw a matrix of numbers, the cells tinted in the colour of its role.
+    """Draw the values of a matrix in cells tinted with the colour of its role.
 
     Parameters
     ----------
     axes : Axes
-        Is cleared of ticks and frame.
+        Ticks and frame are removed.
     values : Array
-        (rows, columns); whole numbers are written plain, others with two decimals at most.
+        (rows, columns); integers are written without decimals, others with at most two.
     role : str
-        Key of `scratchnet.visualization.style.ROLES`: the colour of the tint, stronger for larger magnitudes.
+        Key of `scratchnet.visualization.style.ROLES`; the tint is stronger for larger magnitudes.
     title : str
     marked : collection of (row, column)
         Cells with a heavy frame in the colour of switches.
     zeros : bool
-        Whether to write zeros; blanks are clearer if most cells are zero.
+        Whether to write zeros; blank cells are clearer if most are zero.
     """
     rows, columns = values.shape
     largest = max((abs(float(value)) for value in values.ravel()), default=0.0) or 1.0

@@ -1,4 +1,4 @@
-"""Masks made visible: class colours, overlays on the photograph, maps of the errors, pictures of pooling switches."""
+"""Colour pictures of masks: class colours, overlays on photographs, error maps and pooling switches."""
 
 import numpy as np
 
@@ -14,14 +14,14 @@ OUTCOMES: dict[str, tuple[int, int, int]] = {
     "wrong class": (240, 228, 66),
     "hit": (250, 250, 250),
 }
-"""Colours of an error map, in rising lightness: told apart by the colour-blind, and in a grey print."""
+"""Colours of an error map, in order of lightness; colour-blind readers can distinguish them, also in a grey print."""
 
 _ROWS = 256
-"""Rows of an overlay that are mixed at a time."""
+"""Number of rows of an overlay that are blended at a time."""
 
 
 def colorize(mask: Array) -> Array:
-    """Return the picture (h, w, 3) uint8 of a mask (h, w) uint8 in the palette of all masks here."""
+    """Return the picture (h, w, 3) uint8 of a mask (h, w) uint8 in the common palette."""
     check_mask("colorize", mask)
     colours: Array = PALETTE[mask]
     return colours
@@ -30,10 +30,10 @@ def colorize(mask: Array) -> Array:
 def overlay(
     image: Array, mask: Array, alpha: float = 0.45, ignore_index: int | None = 255, palette: Array = PALETTE
 ) -> Array:
-    """Lay the classes over an image: a tint inside, a line along the border.
+    """Draw the classes over an image: a tint inside, and a line along the border.
 
-    Class 0 and ignored pixels stay as they are. The line lies inside its class and is one pixel wide, two in images
-    whose shorter side has 400 pixels or more.
+    Class 0 and ignored pixels are unchanged. The line is inside its class and one pixel wide, or two in images whose
+    shorter side has 400 pixels or more.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def overlay(
     mask : Array
         (h, w) uint8 class indices.
     alpha : float
-        Share of the class colour in the tint, 0 to 1.
+        Opacity of the tint, 0 to 1.
     ignore_index : int or None
         Mask value without a class.
     palette : (256, 3) uint8
@@ -61,7 +61,7 @@ def overlay(
     check_pair("overlay", image, mask)
     width = 2 if min(mask.shape) >= 400 else 1
     mixed = np.empty(image.shape, np.uint8)
-    for top in range(0, len(mask), _ROWS):  # the mixture takes forty times the memory of what comes of it
+    for top in range(0, len(mask), _ROWS):  # blending needs forty times the memory of the result
         first = max(0, top - width)
         part = mask[first : top + _ROWS + width]
         line = _borders(part, width)[top - first :][:_ROWS]
@@ -71,7 +71,7 @@ def overlay(
 
 
 def _mixed(image: Array, mask: Array, line: Array, alpha: float, ignore_index: int | None, palette: Array) -> Array:
-    """Return some rows of an overlay, given where lines are."""
+    """Return some rows of an overlay; ``line`` (h, w) bool marks the border lines."""
     shown = mask != 0
     if ignore_index is not None:
         shown &= mask != ignore_index
@@ -81,7 +81,7 @@ def _mixed(image: Array, mask: Array, line: Array, alpha: float, ignore_index: i
 
 
 def error_map(truth: Array, prediction: Array, ignore_index: int | None = 255, background: int | None = 0) -> Array:
-    """Show where a prediction is right and in which way it is wrong, in the colours of `OUTCOMES`.
+    """Return a picture of the correct pixels and the kinds of errors, in the colours of `OUTCOMES`.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def error_map(truth: Array, prediction: Array, ignore_index: int | None = 255, b
     ignore_index : int or None
         Value of ignored pixels in ``truth``.
     background : int or None
-        The class that stands for "nothing here": finding something else there is a false alarm, the opposite is a
-        miss, and a hit is something found. None where every class is something (a street scene): pixels are then
-        correct or of a wrong class.
+        The background class. Predicting another class there is a false alarm, predicting background elsewhere is a
+        miss, and a correct prediction elsewhere is a hit. None if there is no background class (as in a street
+        scene): pixels are then correct or of the wrong class.
 
     Returns
     -------
@@ -124,17 +124,17 @@ def error_map(truth: Array, prediction: Array, ignore_index: int | None = 255, b
 
 
 def outcome_legend(errors: Array, background: int | None = 0) -> dict[str, tuple[int, int, int]]:
-    """Return name → colour of the outcomes that occur in an error map (…, 3), or in several put together."""
+    """Return name → colour of the outcomes that occur in an error map (…, 3), or in a stack of several."""
     present = {tuple(colour) for colour in np.unique(errors.reshape(-1, 3), axis=0).tolist()}
     names = {name: "correct background" if name == "correct" and background is not None else name for name in OUTCOMES}
     return {names[name]: colour for name, colour in OUTCOMES.items() if colour in present}
 
 
 def switch_colours(kernel: int) -> Array:
-    """Return one colour (kernel·kernel, 3) uint8 for every place in a pooling window, row by row.
+    """Return one colour (kernel·kernel, 3) uint8 for each position in a pooling window, row by row.
 
-    The window is a colour square: blues in the top row, orange and yellow in the bottom row, dark on the left, light on
-    the right; larger windows blend between the four corners. A colour thus shows the position of the maximum.
+    The top row is blue, the bottom row orange and yellow, the left side dark, the right side light; larger windows
+    interpolate between the four corners. A colour thus shows the position of the maximum.
     """
     if kernel < 1:
         raise ValueError(f"switch_colours: expected a window of at least 1, got {kernel}")
@@ -163,7 +163,7 @@ def colorize_switches(switches: Array, kernel: int) -> Array:
 
 
 def _borders(mask: Array, width: int) -> Array:
-    """Return where (h, w) bool a pixel has a pixel of another class at most ``width`` above, below, left or right."""
+    """Return (h, w) bool: pixels with another class at most ``width`` pixels above, below, left or right of them."""
     border = np.zeros(mask.shape, bool)
     for distance in range(1, width + 1):
         below = mask[distance:] != mask[:-distance]

@@ -1,7 +1,7 @@
 """Matplotlib figures of a training run and of a segmentation.
 
-Every function returns a `matplotlib.figure.Figure` of its own: save it with ``figure.savefig("curves.png")``, or let a
-notebook show it. pyplot and its global state are not touched, so the functions work in threads and on servers.
+Every function returns a new `matplotlib.figure.Figure`: save it with ``figure.savefig("curves.png")``, or display it in
+a notebook. The functions do not use pyplot's global state, so they work in threads and on servers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from scratchnet.visualization.style import INK, MUTED
 
 LINES = ("#3b8fd6", "#e08a00", "#1a9e77", "#b86fa0")  # readable on white and on near-black
 LONGEST_NAME = 24
-"""Class names are cut to this many characters beside a confusion matrix."""
+"""Maximum number of characters of class names beside a confusion matrix; longer names are truncated."""
 
 LOSSES = {"train_loss": "training, as minimised", "val_loss": "validation, plain cross-entropy"}
 SCORES = {"val_iou_foreground": "IoU of the foreground", "val_mean_iou": "mean IoU", "val_accuracy": "pixel accuracy"}
@@ -37,9 +37,9 @@ def curves_figure(
     rows : sequence of mappings
         The lines of ``log.csv``, as text or numbers; empty fields are gaps. ``epoch`` is the horizontal axis.
     columns : mapping
-        Column → name in the legend; columns without a number are left out. `LOSSES` and `SCORES` are the usual ones.
+        Column → name in the legend, such as `LOSSES` and `SCORES`; columns without values are omitted.
     label : str
-        What the columns measure.
+        Label of the vertical axis.
     """
     figure, axes = _axes(4.6, 3.1)
     epochs = _numbers(rows, "epoch")
@@ -62,7 +62,7 @@ def curves_figure(
 
 
 def confusion_figure(confusion: Array, class_names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: of the pixels of each true class (row), the percentage predicted as each class (column).
+    """Draw a confusion matrix: the percentage of each true class's pixels (row) predicted as each class (column).
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def confusion_figure(confusion: Array, class_names: Sequence[str]) -> Figure:
     slanted = longest > side / classes
     figure, axes = _axes(side + 0.8 + longest, side + 0.7 + (0.7 * longest if slanted else 0.0))
     blue = LinearSegmentedColormap.from_list("share", [(0.231, 0.561, 0.839, 0.0), (0.231, 0.561, 0.839, 0.8)])
-    # The root makes a confusion of 4 % visible beside a diagonal of 90 %.
+    # The square root makes an error of 4 % visible beside a diagonal of 90 %.
     axes.pcolormesh(np.sqrt(share), cmap=blue, vmin=0, vmax=1, edgecolors=(*_rgb(MUTED), 0.35), linewidth=0.5)
     decimals, size = (1, 9) if classes <= 4 else (0, 8)
     for row in range(classes):
@@ -110,9 +110,14 @@ def examples_figure(
     ignore_index: int | None = 255,
     background: int | None = 0,
 ) -> Figure:
-    """Draw examples (name, image, truth, prediction), a row each: image, truth, prediction, errors.
+    """Draw one row per example (name, image, truth, prediction): image, truth, prediction and errors.
 
-    See `scratchnet.visualization.overlays.error_map` for ``background``. ValueError when there is no example.
+    See `scratchnet.visualization.overlays.error_map` for ``background``.
+
+    Raises
+    ------
+    ValueError
+        If there is no example.
     """
     rows = list(examples)
     if not rows:
@@ -141,7 +146,7 @@ def examples_figure(
 
 
 def switch_figure(switches: Array, kernel: int) -> Figure:
-    """Draw one channel's switches: the colour of a pixel says where in its pooling window the maximum was.
+    """Draw one channel's switches: a pixel's colour shows the position of the maximum in its pooling window.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from scratchnet.visualization.overlays import colorize_switches, error_map, outc
 from scratchnet.visualization.plots import LOSSES, SCORES, confusion_figure, curves_figure
 
 LONGEST_SIDE = 360
-"""Longer side of shown pictures in pixels; without the limit nine photographs would exceed 3 MB."""
+"""Longer side of pictures in the report, in pixels; without this limit, nine photographs would exceed 3 MB."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Example:
     score : float
         Score of the prediction.
     group : str
-        The heading to show it under, such as "worst"; see `pick_examples`.
+        Heading under which it is shown, such as "worst"; see `pick_examples`.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Report:
     Attributes
     ----------
     title : str
-        What was trained or evaluated.
+        Name of what was trained or evaluated.
     class_names : sequence of str
         One name per class. With two classes the second is the foreground.
     images : int

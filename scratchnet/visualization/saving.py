@@ -1,4 +1,4 @@
-"""Where the pictures of a lesson go: files in one folder, and a line on the terminal that says which."""
+"""Saving of figures and animations; each saved path is printed."""
 
 import tempfile
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.signatures import signature
 
 FOLDER = Path("lesson-figures")
-"""In the folder that a lesson is started in, or, where nothing can be written, in the system's for temporary files."""
+"""Relative to the current directory or, if that is not writable, to the system's directory for temporary files."""
 
 KIND = "lesson's picture"
 
-kept: list[Path] = []
-"""Pictures kept so far by this process, oldest first; the gallery shows each below the cell that made it."""
+saved_figures: list[Path] = []
+"""Pictures saved by this process, oldest first; the documentation shows each below the lesson's cell that saved it."""
 
 
-def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.7) -> Path:
+def save_figure(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.7) -> Path:
     """Save a figure as ``lesson-figures/NAME.png``, or frames as ``lesson-figures/NAME.gif``, and print the path.
 
     Parameters
@@ -31,19 +31,19 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
     name : str
         File name without extension, such as ``07-max-pool-switches``.
     seconds : float
-        How long each frame of an animation stays; the last stays three times as long.
+        Duration of each frame of an animation; the last frame is shown three times as long.
     """
     path = FOLDER / f"{name}.{'png' if isinstance(picture, Figure) else 'gif'}"
     try:
         check_writable(path, KIND)
-    except UserError:  # a course in a folder that is not the reader's
+    except UserError:  # for example, a course in a read-only folder
         path = Path(tempfile.gettempdir()) / path
     with atomic_write(path, KIND) as file:
         if isinstance(picture, Figure):
             picture.savefig(file, format="png", dpi=120, metadata={"Description": signature(KIND)})
         else:
             save_animation(file, picture, seconds, KIND)
-    kept.append(path)
+    saved_figures.append(path)
     print(f"figure: {path}")
     return path
 
@@ -51,8 +51,8 @@ def keep(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.
 def save_animation(
     file: BinaryIO, frames: Sequence[Image.Image], seconds: float = 0.7, kind: str = "animation"
 ) -> None:
-    """Write frames as a GIF that loops forever; each stays for ``seconds``, the last three times as long."""
+    """Write frames as a GIF that loops forever; each is shown for ``seconds``, the last three times as long."""
     first, *others = frames
-    long = [round(1000 * seconds)] * len(others) + [round(3000 * seconds)]
-    note = signature(kind).encode()
-    first.save(file, format="GIF", save_all=True, append_images=others, duration=long, loop=0, comment=note)
+    durations = [round(1000 * seconds)] * len(others) + [round(3000 * seconds)]  # milliseconds
+    comment = signature(kind).encode()
+    first.save(file, format="GIF", save_all=True, append_images=others, duration=durations, loop=0, comment=comment)

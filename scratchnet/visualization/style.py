@@ -1,21 +1,21 @@
-"""One visual language for every picture that explains: the same colour always means the same thing.
+"""Colours and layout shared by all explanatory figures: the same colour always has the same meaning.
 
-The colours follow Okabe and Ito, told apart by the colour-blind; the roles that meet in one picture also differ in
-lightness, so that a grey print can be read. Role → what wears it:
+The colours follow Okabe and Ito and can be distinguished by colour-blind readers. Roles that occur in the same picture
+also differ in lightness, so that a greyscale print is readable.
 
 ======== =====================================================================
-image    what goes in: pixels, an input map (blue)
-weight   what is learned: kernels, the matrix W (yellow)
-output   what comes out of an operation (green)
-gradient what flows back (wine)
-switch   where a maximum was, and where it is put back (vermilion)
-truth    the mask that a person drew (black)
-pixel    the one pixel that is followed (magenta)
+image    input: pixels, an input map (blue)
+weight   learned values: kernels, the matrix W (yellow)
+output   output of an operation (green)
+gradient gradients (wine)
+switch   positions of maxima, in pooling and unpooling (vermilion)
+truth    ground truth, a mask drawn by a person (black)
+pixel    the selected pixel (magenta)
 ======== =====================================================================
 
-Numbers without a role of their own are lightness, and dark is large: an activation, a weight, a probability is white
-where it is least (0, if nothing is negative) and darkest where it is largest. Only photographs are light where their
-numbers are large.
+Values without a role are shown as lightness, and dark is large: an activation, weight or probability is white where it
+is smallest (0 if no value is negative) and darkest where it is largest. Only photographs are light where their values
+are large.
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK = "#1d2430"
-"""Colour of text and axes; a report replaces it by the colour of the page's text."""
+"""Colour of text and axes; a report replaces it with the page's text colour."""
 MUTED = "#8a93a1"
-"""Colour of what is there but not meant: frames, zeros, grid lines."""
+"""Colour of secondary elements: frames, zeros, grid lines."""
 
 ROLES: dict[str, str] = {
     "image": "#56b4e9",
@@ -42,9 +42,9 @@ ROLES: dict[str, str] = {
 def panels(
     width: float, height: float, rows: int = 1, columns: int = 1, widths: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure of ``width`` × ``height`` inches and its axes, row by row, in this project's plain look.
+    """Return a figure of ``width`` × ``height`` inches and its axes, row by row, in this project's style.
 
-    ``widths`` are the columns' shares of the width; they are equal when it is None.
+    ``widths`` are the relative widths of the columns; None: equal widths.
     """
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, width_ratios=widths).ravel())

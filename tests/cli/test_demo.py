@@ -18,9 +18,9 @@ def test_a_quick_demo(call, tmp_path, figures):
     assert (out / "checkpoint.npz").exists()
     masks = {path.name for path in (out / "masks").iterdir()}
     assert len(masks) >= 2
-    with Image.open(out / "journey.gif") as journey:
-        assert journey.n_frames == 21
-    assert (out / "journey.gif").stat().st_size < 300_000
+    with Image.open(out / "forward_pass.gif") as animation:
+        assert animation.n_frames == 21
+    assert (out / "forward_pass.gif").stat().st_size < 300_000
     assert sum(name.endswith("-overlay.png") for name in masks) * 2 == len(masks)
 
 

@@ -42,7 +42,7 @@ def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
     words = ["--size", "16x32", "--at", "40", "10", "--class", "ground", "--bn-statistics", "batch"]
     code, said, _ = call("explain", checkpoint, photo, "--out", tmp_path / "page.html", *words)
     assert code == 0
-    assert "Of the image's 45×70 pixels the network received only rows 16–31 and columns 0–31;" in said
+    assert "Of the image's 45×70 pixels, the network received only rows 16–31 and columns 0–31;" in said
     assert content(tmp_path / "page.html")["start"]["class"] == 0
 
 

@@ -51,9 +51,9 @@ def lesson(tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(tmp_path_factory.mktemp(path.stem))
                 patch.setattr("sys.argv", [str(path), "--fast"])
-                before = len(saving.kept)
+                before = len(saving.saved_figures)
                 values = runpy.run_path(str(path), run_name="__main__")
-                pictures = [picture.resolve() for picture in saving.kept[before:]]
+                pictures = [picture.resolve() for picture in saving.saved_figures[before:]]
             done[number] = Lesson(values, prose_of(path), pictures)
         return done[number]
 

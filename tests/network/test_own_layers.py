@@ -20,8 +20,8 @@ from scratchnet.network import Network, fusion
 from scratchnet.network.summary import summarize
 from scratchnet.utils.errors import UserError
 from scratchnet.visualization.graph.architecture import architecture_figure
-from scratchnet.visualization.graph.blocks import blocks_of as blocks
-from scratchnet.visualization.graph.connectivity import links
+from scratchnet.visualization.graph.connectivity import connections
+from scratchnet.visualization.graph.nodes import network_graph
 from scratchnet.visualization.graph.receptive_field import receptive_fields
 from tests.compare import assert_close, numbers
 
@@ -177,7 +177,7 @@ def test_which_pixels_a_layer_sees_is_not_guessed():
     net.add("conv", Conv3x3(3))
     net.add("blur", Blur())
     with pytest.raises(ValueError, match="step 'blur': it is not known which pixels a Blur sees"):
-        links(net, (8, 8))
+        connections(net, (8, 8))
     with pytest.raises(ValueError, match="a Blur sees"):
         receptive_fields(net, (8, 8), "blur", (0, 0))
 
@@ -188,15 +188,15 @@ def test_a_layer_of_unknown_kind_is_drawn_as_such():
     net.add("blur", Blur())
     net.add("relu", ReLU())
     net.add("last", Conv2d(3, 2, 1))
-    found, joins = blocks(net, (8, 8))
-    assert [(block.name, block.kind) for block in found[1:]] == [
+    found, edges = network_graph(net, (8, 8))
+    assert [(node.name, node.kind) for node in found[1:]] == [
         ("conv", "learned"),
         ("blur", "unknown"),
         ("last", "result"),
     ]
-    assert len(joins) == 3
+    assert len(edges) == 3
     legend = architecture_figure(net, (8, 8)).legends[0]
-    assert "of unknown kind" in [text.get_text() for text in legend.get_texts()]
+    assert "unknown kind" in [text.get_text() for text in legend.get_texts()]
 
 
 def test_a_kind_belongs_to_the_forward_beside_which_it_is_stated(monkeypatch):
@@ -207,7 +207,7 @@ def test_a_kind_belongs_to_the_forward_beside_which_it_is_stated(monkeypatch):
     assert known_kind(patched(ReLU(), forward=leaky)) == "unknown"
     net = Network(3)
     net.add("shifted", Shifted())
-    assert links(net, (8, 8))["shifted"][0].window.padding == (1, 0)
+    assert connections(net, (8, 8))["shifted"][0].window.padding == (1, 0)
     monkeypatch.setattr(ReLU, "forward", leaky)
     assert known_kind(ReLU()) == "unknown"
 
@@ -219,7 +219,7 @@ def test_a_stated_kind_without_windows_is_not_guessed():
     net = Network(3)
     net.add("odd", Odd())
     with pytest.raises(ValueError, match="which pixels a Odd sees"):
-        links(net, (8, 8))
+        connections(net, (8, 8))
 
 
 def test_a_layer_of_ones_own_gets_its_random_stream():

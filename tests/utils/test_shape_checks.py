@@ -74,7 +74,9 @@ IMAGES: dict[str, Call] = {
     "fit_threshold_baseline": lambda s, d, x: evaluation.fit_threshold_baseline([(x, MASK)]),
     "overlay": lambda s, d, x: visualization.overlay(x, MASK),
     "examples_figure": lambda s, d, x: examples_figure([("x", x, MASK, MASK)]),
-    "journey_frames": lambda s, d, x: visualization.journey_frames(s.network, x, np.zeros((1, 16, 16, 3)), MASK),
+    "forward_pass_frames": lambda s, d, x: visualization.forward_pass_frames(
+        s.network, x, np.zeros((1, 16, 16, 3)), MASK
+    ),
 }
 MASKS: dict[str, Call] = {
     "write_mask": lambda s, d, x: data.write_mask(d / "x.png", x),

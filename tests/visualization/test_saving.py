@@ -7,26 +7,26 @@ import pytest
 from PIL import Image
 
 from scratchnet.utils.errors import UserError
-from scratchnet.visualization import keep, panels, saving
+from scratchnet.visualization import panels, save_figure, saving
 
 
 def test_keeps_a_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(saving, "kept", [])
+    monkeypatch.setattr(saving, "saved_figures", [])
     figure, _ = panels(2, 1)
-    path = keep(figure, "01-one")
+    path = save_figure(figure, "01-one")
     assert path == Path("lesson-figures/01-one.png")
     assert capsys.readouterr().out == f"figure: {path}\n"
-    assert saving.kept == [path]
+    assert saving.saved_figures == [path]
     with Image.open(path) as image:
         assert image.size == (240, 120)
 
 
 def test_keeps_frames_as_an_animation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(saving, "kept", [])
+    monkeypatch.setattr(saving, "saved_figures", [])
     frames = [Image.new("L", (8, 8), shade) for shade in (0, 100, 200)]
-    with Image.open(keep(frames, "02-two", seconds=0.5)) as image:
+    with Image.open(save_figure(frames, "02-two", seconds=0.5)) as image:
         assert image.n_frames == 3
         assert image.info["loop"] == 0
         stay = []
@@ -39,9 +39,9 @@ def test_keeps_frames_as_an_animation(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_does_not_end_a_lesson(tmp_path, monkeypatch, capsys):
     (tmp_path / "lesson-figures").write_text("in the way")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(saving, "kept", [])
+    monkeypatch.setattr(saving, "saved_figures", [])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    path = keep(panels(1, 1)[0], "01-one")
+    path = save_figure(panels(1, 1)[0], "01-one")
     assert path == tmp_path / "temporary" / "lesson-figures" / "01-one.png"
     assert path.is_file()
     assert capsys.readouterr().out == f"figure: {path}\n"
@@ -55,5 +55,5 @@ def test_a_picture_is_whole_or_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(saving, "save_animation", full)
     with pytest.raises(UserError, match="No space left on device"):
-        keep([Image.new("L", (8, 8))], "02-two")
+        save_figure([Image.new("L", (8, 8))], "02-two")
     assert list((tmp_path / "lesson-figures").iterdir()) == []

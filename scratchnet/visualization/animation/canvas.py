@@ -1,7 +1,7 @@
-"""Frames for animations: numbers in coloured cells, drawn with Pillow.
+"""Frames for animations: matrices with coloured cells, drawn with Pillow.
 
-Matplotlib takes a tenth of a second per picture, too long for an animation of two dozen. Here a frame
-takes a few milliseconds, and few colours keep the file small. `scratchnet.visualization.style` defines the colours.
+Matplotlib needs a tenth of a second per picture, too long for an animation of two dozen. Here a frame takes a few
+milliseconds, and few colours keep the file small. `scratchnet.visualization.style` defines the colours.
 """
 
 from collections import Counter
@@ -19,21 +19,21 @@ from scratchnet.ops.geometry import Pair
 from scratchnet.visualization.style import INK, MUTED, ROLES
 
 CELL = 32
-"""Pixels of a cell's side."""
+"""Side of a cell in pixels."""
 TITLE = 24
-"""Pixels above a matrix for its title."""
+"""Space above a matrix for its title, in pixels."""
 MARGIN = 16
-RGB = np.array([1 << 16, 1 << 8, 1], np.int32)
-"""Makes one number of a colour."""
+RGB_TO_INT = np.array([1 << 16, 1 << 8, 1], np.int32)
+"""Encodes a colour (r, g, b) as one integer."""
 
 
-class Sheet:
-    """One frame.
+class Canvas:
+    """White image to draw a frame on.
 
     Parameters
     ----------
     width, height : int
-        Pixels.
+        Size in pixels.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -50,22 +50,22 @@ class Sheet:
         frame: tuple[int, int, int, int] | None = None,
         tints: Array | float = 0.5,
     ) -> None:
-        """Draw a matrix of numbers.
+        """Draw a matrix.
 
         Parameters
         ----------
         at : (x, y)
-            Pixel of the top left corner of the first cell; the title stands above it.
+            Pixel of the top left corner of the first cell; the title is above it.
         values : (rows, columns)
-        roles : (rows, columns) of str, or one for all
+        roles : (rows, columns) of str, or str for all cells
             Keys of `scratchnet.visualization.style.ROLES`, or "" for a white cell.
         title : str
         shown : (rows, columns) bool or None
-            Cells that are filled in; the others are empty squares. None: all.
+            Cells to fill in; the others are empty squares. None: all.
         frame : (row, column, rows, columns) or None
-            A heavy frame round these cells.
+            Cells to enclose in a heavy frame.
         tints : (rows, columns) or float
-            Share of the role's colour in a cell, 0 to 1.
+            Opacity of the role's colour in a cell, 0 to 1.
         """
         x, y = at
         rows, columns = values.shape
@@ -85,7 +85,7 @@ class Sheet:
         self.text((x, y - 7), title)
 
     def text(self, at: Pair, words: str, size: int = 13, anchor: str = "ls") -> None:
-        """Write a line; ``anchor`` says where ``at`` lies in it, in Pillow's letters ("ls": left, on the baseline)."""
+        """Write a line of text; ``anchor`` is Pillow's code for the position of ``at`` ("ls": left baseline)."""
         self._draw.text(at, words, fill=INK, font=font(size), anchor=anchor)
 
 
@@ -105,24 +105,24 @@ def tint(role: str, share: float) -> tuple[int, int, int]:
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font of matplotlib's figures."""
+    """Return Matplotlib's default font."""
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
 def animation(frames: Sequence[Image.Image], colours: int = 64) -> list[Image.Image]:
-    """Return the frames in one palette, their most frequent colours, so that the GIF is small and nothing flickers."""
+    """Return the frames with a common palette of their most frequent colours: the GIF is small and does not flicker."""
     count: Counter[Any] = Counter()
     for frame in frames:
         count.update({colour: times for times, colour in frame.getcolors(frame.width * frame.height) or ()})
     found = np.array([colour for colour, _ in count.most_common()])  # (all, 3)
     palette = found[:colours]
     nearest = ((found[:, None] - palette) ** 2).sum(axis=2).argmin(axis=1)
-    place = np.zeros(1 << 24, np.uint8)
-    place[found @ RGB] = nearest
-    return [_with_palette(place[np.asarray(frame, np.int32) @ RGB], palette) for frame in frames]
+    index = np.zeros(1 << 24, np.uint8)
+    index[found @ RGB_TO_INT] = nearest
+    return [_with_palette(index[np.asarray(frame, np.int32) @ RGB_TO_INT], palette) for frame in frames]
 
 
-def _with_palette(places: Array, palette: Array) -> Image.Image:
-    image = Image.fromarray(places)
+def _with_palette(indices: Array, palette: Array) -> Image.Image:
+    image = Image.fromarray(indices)
     image.putpalette(palette.ravel().tolist())
     return image

@@ -1,6 +1,7 @@
 """Animation of a transposed convolution: every input value adds a scaled copy of the kernel to the output.
 
-Stamps lie s cells apart and are summed where they overlap; padding p then cuts p cells off every side.
+These copies, the *stamps*, are s cells apart and are summed where they overlap. Padding p then crops p cells on every
+side.
 """
 
 from collections.abc import Iterator
@@ -11,21 +12,21 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.ops.geometry import Pair, pair
-from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Sheet, animation, number
+from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Canvas, animation, number
 
 GAP = 2 * MARGIN
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """Contribution of one input value.
+    """Contribution of one input value to the output.
 
     Attributes
     ----------
     row, column : int
         Position of the input value.
     top, left : int
-        Output cell of the stamp's corner.
+        Output cell of the stamp's top left corner.
     values : (kh, kw)
         The kernel times the input value.
     sums : (oh, ow)
@@ -68,10 +69,10 @@ def stamps(image: Array, kernel: Array, stride: int | Pair = 1) -> Iterator[Stam
         yield Stamp(row, column, top, left, values, sums.copy(), count.copy())
 
 
-def transposed_frames(
+def conv_transpose_frames(
     image: Array, kernel: Array, stride: int | Pair = 1, padding: int | Pair = 0
 ) -> list[Image.Image]:
-    """Return one picture per stamp, and one of the result cropped by the padding.
+    """Return one frame per stamp, and one of the result cropped by the padding.
 
     Cells with more stamps are darker.
 
@@ -80,12 +81,12 @@ def transposed_frames(
     image : (h, w)
     kernel : (kh, kw)
     stride, padding : int or (vertical, horizontal)
-        Of the convolution that is transposed.
+        Settings of the convolution that is transposed.
 
     Returns
     -------
     list of h·w + 1 PIL images
-        For `scratchnet.visualization.keep`.
+        For `scratchnet.visualization.save_figure`.
     """
     ph, pw = pair(padding, "padding", 0)
     every = list(stamps(image, kernel, stride))
@@ -97,20 +98,20 @@ def transposed_frames(
     most = int(every[-1].count.max())
     frames = []
     for stamp in every:
-        sheet = Sheet(width, height)
-        sheet.matrix((left, top), image, "image", "input", frame=(stamp.row, stamp.column, 1, 1))
+        canvas = Canvas(width, height)
+        canvas.matrix((left, top), image, "image", "input", frame=(stamp.row, stamp.column, 1, 1))
         value = number(image[stamp.row, stamp.column])
-        sheet.matrix((middle, top), kernel, "weight", "kernel")
-        sheet.matrix((middle, top + (kh + 1) * CELL), stamp.values, "weight", f"kernel × {value}")
+        canvas.matrix((middle, top), kernel, "weight", "kernel")
+        canvas.matrix((middle, top + (kh + 1) * CELL), stamp.values, "weight", f"kernel × {value}")
         frame, shades = (stamp.top, stamp.left, kh, kw), 0.3 + 0.6 * (stamp.count - 1) / max(1, most - 1)
-        sheet.matrix((right, top), stamp.sums, "output", "output: sum of stamps", stamp.count > 0, frame, shades)
-        frames.append(sheet.image)
-    sheet, last = Sheet(width, height), every[-1]
-    sheet.matrix((left, top), image, "image", "input")
-    sheet.matrix((middle, top), kernel, "weight", "kernel")
-    kept = np.zeros((oh, ow), bool)
-    kept[ph : oh - ph, pw : ow - pw] = True
-    words = "output" if kept.all() else f"output: {oh - 2 * ph}×{ow - 2 * pw} left"
-    roles = np.where(kept, "output", "")
-    sheet.matrix((right, top), last.sums, roles, words, frame=(ph, pw, oh - 2 * ph, ow - 2 * pw))
-    return animation([*frames, sheet.image])
+        canvas.matrix((right, top), stamp.sums, "output", "output: sum of stamps", stamp.count > 0, frame, shades)
+        frames.append(canvas.image)
+    canvas, last = Canvas(width, height), every[-1]
+    canvas.matrix((left, top), image, "image", "input")
+    canvas.matrix((middle, top), kernel, "weight", "kernel")
+    inside = np.zeros((oh, ow), bool)
+    inside[ph : oh - ph, pw : ow - pw] = True
+    title = "output" if inside.all() else f"output: cropped to {oh - 2 * ph}×{ow - 2 * pw}"
+    roles = np.where(inside, "output", "")
+    canvas.matrix((right, top), last.sums, roles, title, frame=(ph, pw, oh - 2 * ph, ow - 2 * pw))
+    return animation([*frames, canvas.image])

@@ -1,6 +1,7 @@
-"""Animation of a convolution: the kernel slides over the padded map, and the output fills up cell by cell.
+"""Animations of a convolution and of im2col.
 
-Also an animation of im2col: every window becomes a row of a matrix, and one matrix product computes the convolution.
+In the first, the kernel slides over the padded map and the output fills up cell by cell. In the second, every window
+becomes a row of a matrix, and one matrix product computes the convolution.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from PIL import Image
 from scratchnet.arrays import Array
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.geometry import Pair, pair
-from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Sheet, animation, number
+from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Canvas, animation, number
 
 GAP = 2 * MARGIN
 
@@ -19,7 +20,7 @@ GAP = 2 * MARGIN
 def convolution_frames(
     image: Array, kernel: Array, stride: int | Pair = 1, padding: int | Pair = 0
 ) -> list[Image.Image]:
-    """Return one picture per output cell, and one of the whole result.
+    """Return one frame per output cell, and one of the whole result.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def convolution_frames(
     Returns
     -------
     list of oh·ow + 1 PIL images
-        For `scratchnet.visualization.keep`.
+        For `scratchnet.visualization.save_figure`.
     """
     padded, y, windows = _slide(image, kernel, stride, padding)
     kh, kw = kernel.shape
@@ -42,7 +43,7 @@ def convolution_frames(
     top = MARGIN + TITLE
     frames = []
     for shown, window in [*windows, (np.ones(y.shape, bool), None)]:
-        sheet = Sheet(width, height)
+        canvas = Canvas(width, height)
         roles = np.where(inside, "image", "").astype("U6")
         here = None
         if window is not None:
@@ -51,19 +52,19 @@ def convolution_frames(
             here = (r, c, kh, kw)
             products = padded[r : r + kh, c : c + kw] * kernel
             terms = " + ".join(f"{number(a)}·{number(b)}" for a, b in _pairs(padded[r : r + kh, c : c + kw], kernel))
-            sheet.text((left, height - 10), f"{terms} = {number(products.sum())}", 11 if kh * kw > 6 else 13)
-        sheet.matrix((left, top), padded, roles, "image" + (", padded with 0" if not inside.all() else ""), frame=here)
-        sheet.matrix((middle, top), kernel, "weight", "kernel")
+            canvas.text((left, height - 10), f"{terms} = {number(products.sum())}", 11 if kh * kw > 6 else 13)
+        canvas.matrix((left, top), padded, roles, "image" + (", padded with 0" if not inside.all() else ""), frame=here)
+        canvas.matrix((middle, top), kernel, "weight", "kernel")
         last = None if window is None else (*np.argwhere(shown)[-1].tolist(), 1, 1)
-        sheet.matrix((right, top), y, "output", "output", shown, last)
-        frames.append(sheet.image)
+        canvas.matrix((right, top), y, "output", "output", shown, last)
+        frames.append(canvas.image)
     return animation(frames)
 
 
 def im2col_frames(image: Array, kernel: Array, stride: int | Pair = 1, padding: int | Pair = 0) -> list[Image.Image]:
-    """Return one picture per window as it becomes a row, and one of the product; parameters as above.
+    """Return one frame per window that becomes a row, and one of the product; see `convolution_frames`.
 
-    The last picture has the kernel as a column beside the matrix of windows, and the output that the product makes.
+    The last frame shows the kernel as a column next to the matrix of windows, and the product as the output.
     """
     padded, y, windows = _slide(image, kernel, stride, padding)
     kh, kw = kernel.shape
@@ -77,40 +78,40 @@ def im2col_frames(image: Array, kernel: Array, stride: int | Pair = 1, padding: 
     top, height = MARGIN + TITLE, 2 * MARGIN + TITLE + rows * CELL
     frames = []
     for i, (_, (r, c)) in enumerate([*windows, (None, (0, 0))]):
-        sheet, done = Sheet(width, height), i == len(columns)
+        canvas, done = Canvas(width, height), i == len(columns)
         roles, here = np.where(inside, "image", "").astype("U6"), None
         if not done:
             here = (r, c, kh, kw)
         known = np.broadcast_to(np.arange(len(columns))[:, None] <= i, columns.shape)
         row = None if done else (i, 0, 1, columns.shape[1])
-        sheet.matrix((left, top), padded, roles, "image", frame=here)
-        sheet.matrix((middle, top), columns, "image", "one window per row", known, row)
+        canvas.matrix((left, top), padded, roles, "image", frame=here)
+        canvas.matrix((middle, top), columns, "image", "one window per row", known, row)
         if done:
-            sheet.matrix((weights, top), kernel.reshape(-1, 1), "weight", "× kernel")
-            sheet.matrix((results, top), y.reshape(-1, 1), "output", "= output")
-        frames.append(sheet.image)
+            canvas.matrix((weights, top), kernel.reshape(-1, 1), "weight", "× kernel")
+            canvas.matrix((results, top), y.reshape(-1, 1), "output", "= output")
+        frames.append(canvas.image)
     return animation(frames)
 
 
 def _slide(
     image: Array, kernel: Array, stride: int | Pair, padding: int | Pair
 ) -> tuple[Array, Array, list[tuple[Array, Pair]]]:
-    """Return the padded map, the output, and for every window the output cells known by then and its corner."""
+    """Return the padded map, the output, and for each window the output cells computed so far and its corner."""
     if image.ndim != 2 or kernel.ndim != 2:
         raise ValueError(f"expected an image (h, w) and a kernel (kh, kw), got {image.shape} and {kernel.shape}")
     sh, sw = pair(stride, "stride", 1)
     ph, pw = pair(padding, "padding", 0)
-    whole: Array = conv2d(
+    batch: Array = conv2d(
         image[None, :, :, None].astype(np.float64), kernel[:, :, None, None].astype(np.float64), None, stride, padding
     )
-    y = whole[0, :, :, 0]
+    y = batch[0, :, :, 0]
     order = np.arange(y.size).reshape(y.shape)
     windows = [(order <= order[r, c], (r * sh, c * sw)) for r, c in np.ndindex(y.shape)]
     return np.pad(image, ((ph, ph), (pw, pw))), y, windows
 
 
 def _inside(image: Array, padding: int | Pair) -> Array:
-    """Return which cells of the padded map are the image's."""
+    """Return (h, w) bool: the cells of the padded map that belong to the image."""
     ph, pw = pair(padding, "padding", 0)
     return np.pad(np.ones(image.shape, bool), ((ph, ph), (pw, pw)))
 

@@ -1,8 +1,8 @@
-"""Animation of the forward pass of a network with switches: down to one vector and up again to the mask.
+"""Animation of the forward pass of a network with switches, from the image to the mask.
 
 The network is at the top; below are the image, the current activation, the stored switches and finally the mask. One
-map per layer is shown: for unpoolings the map that best separates the mask, and in the encoder the same channel, so
-that its values visibly return to the positions of their maxima.
+map per layer is shown: for unpooling layers the map that best separates the mask, and in the encoder the same channel,
+so that its values visibly return to the positions of their maxima.
 """
 
 from collections.abc import Mapping
@@ -16,74 +16,76 @@ from scratchnet.layers.builtin import known_kind
 from scratchnet.network import Network
 from scratchnet.utils.shape_checks import check_pair
 from scratchnet.visualization.activations import SHADES, strongest_maps
-from scratchnet.visualization.animation.canvas import MARGIN, Sheet, animation
+from scratchnet.visualization.animation.canvas import MARGIN, Canvas, animation
 from scratchnet.visualization.animation.network_strip import draw_strip
-from scratchnet.visualization.graph.blocks import Block, Join, blocks_of
+from scratchnet.visualization.graph.nodes import Edge, Node, network_graph
 from scratchnet.visualization.overlays import colorize_switches, overlay, switch_colours
 from scratchnet.visualization.style import INK, MUTED
 
 SIDE, STRIP, LEVELS = 192, 150, 24
-"""Side of a picture and height of the network in pixels; number of shades of a map."""
+"""Side of a picture and height of the network strip in pixels; number of shades of a map."""
 WIDTH = MARGIN + 4 * (SIDE + MARGIN)
 TOP = STRIP + 62
 
 
-def journey_frames(network: Network, image: Array, prepared: Array, mask: Array) -> list[Image.Image]:
-    """Return the frames.
+def forward_pass_frames(network: Network, image: Array, prepared: Array, mask: Array) -> list[Image.Image]:
+    """Return the frames of the animation.
 
     Parameters
     ----------
     network : Network
-        Allocated, in evaluation mode; every pool's switches are used by an unpooling.
+        Allocated, in evaluation mode; every pool's switches must be used by an unpooling.
     image : (h, w, 3) uint8
-        The image to show.
+        Image to show.
     prepared : (1, h, w, channels)
-        The network's input.
+        Preprocessed image, the network's input.
     mask : (h, w) uint8
-        The network's prediction; class 0 is background.
+        Prediction of the network; class 0 is background.
 
     Raises
     ------
     ValueError
         If the network has no switches.
     """
-    check_pair("journey_frames", image, mask)
-    blocks, joins = blocks_of(network, (image.shape[0], image.shape[1]))
-    pools = {join.target: join.source for join in joins if join.switches}
+    check_pair("forward_pass_frames", image, mask)
+    nodes, edges = network_graph(network, (image.shape[0], image.shape[1]))
+    pools = {edge.target: edge.source for edge in edges if edge.switches}
     if not pools:
-        raise ValueError("journey_frames: this network has no switches; try deconvnet-small, segnet-basic or squares")
-    maps = _maps(network, blocks, pools, prepared, mask)
-    switches = {blocks[i].name: maps.pop(f"{blocks[i].name}.switches") for i in pools.values()}
-    frames = [_frame(network, blocks, joins, 0, image, None, {}, None)]
-    seen: dict[str, Array] = {}
-    for i, block in enumerate(blocks):
-        if block.name in switches:
-            seen[block.name] = switches[block.name]
-        if i and _is_shown(blocks, i):
-            frames.append(_frame(network, blocks, joins, i, image, maps[block.value], seen, None))
-    frames.append(_frame(network, blocks, joins, len(blocks), image, maps[blocks[-1].value], seen, mask))
+        raise ValueError(
+            "forward_pass_frames: this network has no switches; try deconvnet-small, segnet-basic or squares"
+        )
+    maps = _maps(network, nodes, pools, prepared, mask)
+    switches = {nodes[i].name: maps.pop(f"{nodes[i].name}.switches") for i in pools.values()}
+    frames = [_frame(network, nodes, edges, 0, image, None, {}, None)]
+    stored: dict[str, Array] = {}
+    for i, node in enumerate(nodes):
+        if node.name in switches:
+            stored[node.name] = switches[node.name]
+        if i and _is_shown(nodes, i):
+            frames.append(_frame(network, nodes, edges, i, image, maps[node.value], stored, None))
+    frames.append(_frame(network, nodes, edges, len(nodes), image, maps[nodes[-1].value], stored, mask))
     return animation(frames, colours=250)
 
 
-def _is_shown(blocks: list[Block], i: int) -> bool:
-    """Choose pools, unpoolings, the last of several convolutions in a row, and the result."""
-    if i + 1 == len(blocks) or blocks[i].kind == "switches":
+def _is_shown(nodes: list[Node], i: int) -> bool:
+    """Return whether to show a node: poolings, unpoolings, the last convolution of a series, and the result."""
+    if i + 1 == len(nodes) or nodes[i].kind == "switches":
         return True
-    after = blocks[i + 1]
-    return after.kind in ("switches", "result") or after.shape[1:3] != blocks[i].shape[1:3]
+    after = nodes[i + 1]
+    return after.kind in ("switches", "result") or after.shape[1:3] != nodes[i].shape[1:3]
 
 
 def _maps(
-    network: Network, blocks: list[Block], pools: Mapping[int, int], prepared: Array, mask: Array
+    network: Network, nodes: list[Node], pools: Mapping[int, int], prepared: Array, mask: Array
 ) -> dict[str, Array]:
-    """Return the map to show of every block, by value, and of every pool's switches."""
-    shown = [block.value for i, block in enumerate(blocks) if i and _is_shown(blocks, i)]
+    """Return the map to show of each node, by name of its value, and pictures of all switches."""
+    shown = [node.value for i, node in enumerate(nodes) if i and _is_shown(nodes, i)]
     region = mask > 0
     known = None if region.all() or not region.any() else region
     channels = {one.name: one.channel for one in strongest_maps(network, prepared, shown, known)}
-    for up, down in pools.items():  # the way down shows the channels that the way up will use
-        channel = channels[blocks[up].value]
-        channels |= {blocks[up - 1].value: channel, blocks[down].value: channel, blocks[down - 1].value: channel}
+    for up, down in pools.items():  # the encoder shows the channels that the decoder uses
+        channel = channels[nodes[up].value]
+        channels |= {nodes[up - 1].value: channel, nodes[down].value: channel, nodes[down - 1].value: channel}
     poolings, maps = network.pools(), {}
     for name, value in network.walk(prepared, keep=True):  # keep: otherwise the switches are released immediately
         if name in channels:
@@ -108,87 +110,88 @@ def _square(values: Array) -> Array:
 
 def _frame(
     network: Network,
-    blocks: list[Block],
-    joins: list[Join],
-    now: int,
+    nodes: list[Node],
+    edges: list[Edge],
+    current: int,
     image: Array,
-    inside: Array | None,
-    seen: Mapping[str, Array],
+    activation: Array | None,
+    stored: Mapping[str, Array],
     mask: Array | None,
 ) -> Image.Image:
-    sheet = Sheet(WIDTH, TOP + SIDE + MARGIN)
-    draw = ImageDraw.Draw(sheet.image)
-    draw_strip(draw, blocks, joins, now, (MARGIN, WIDTH - MARGIN, STRIP))
-    here = blocks[min(now, len(blocks) - 1)]
-    sheet.text((MARGIN, STRIP + 24), "The mask." if mask is not None else _says(network, blocks, now), 14)
+    canvas = Canvas(WIDTH, TOP + SIDE + MARGIN)
+    draw = ImageDraw.Draw(canvas.image)
+    draw_strip(draw, nodes, edges, current, (MARGIN, WIDTH - MARGIN, STRIP))
+    here = nodes[min(current, len(nodes) - 1)]
+    canvas.text((MARGIN, STRIP + 24), "The mask." if mask is not None else _caption(network, nodes, current), 14)
     lefts = [MARGIN + i * (SIDE + MARGIN) for i in range(4)]
-    _paste(sheet, draw, lefts[0], _few(image, 80), f"image, {image.shape[0]}×{image.shape[1]}")
+    _paste(canvas, draw, lefts[0], _reduce_colours(image, 80), f"image, {image.shape[0]}×{image.shape[1]}")
     _, h, w, c = here.shape
-    title = "inside" if inside is None else f"inside: {here.name}, " + (f"{h}×{w}" if h * w > 1 else f"{c} numbers")
-    _paste(sheet, draw, lefts[1], None if inside is None else _shaded(inside), title)
-    _paste(sheet, draw, lefts[2], None, "remembered: switches")
-    used = next((blocks[join.source].name for join in joins if join.switches and join.target == now), "")
-    _draw_switches(sheet, draw, lefts[2], seen, sum(join.switches for join in joins), used)
-    _paste(sheet, draw, lefts[3], None if mask is None else _few(overlay(image, mask), 80), "mask")
-    return sheet.image
+    title = f"map of {here.name}, {h}×{w}" if h * w > 1 else f"{here.name}: {c} values"
+    title = "activation" if activation is None else title
+    _paste(canvas, draw, lefts[1], None if activation is None else _shade(activation), title)
+    _paste(canvas, draw, lefts[2], None, "stored switches")
+    used = next((nodes[edge.source].name for edge in edges if edge.switches and edge.target == current), "")
+    _draw_switches(canvas, draw, lefts[2], stored, sum(edge.switches for edge in edges), used)
+    _paste(canvas, draw, lefts[3], None if mask is None else _reduce_colours(overlay(image, mask), 80), "mask")
+    return canvas.image
 
 
-def _says(network: Network, blocks: list[Block], now: int) -> str:
-    """Return the caption of a block."""
-    block = blocks[now]
-    _, h, w, c = block.shape
-    if not now:
+def _caption(network: Network, nodes: list[Node], current: int) -> str:
+    """Return the caption of the frame of a node."""
+    node = nodes[current]
+    _, h, w, c = node.shape
+    if not current:
         return f"The input image: {h}×{w} pixels."
-    match next(known_kind(step.layer) for step in network.steps if step.name == block.name):
+    match next(known_kind(step.layer) for step in network.steps if step.name == node.name):
         case "pool":
-            text = "keeps the maximum of every window and stores its position."
+            text = "takes the maximum of every window and stores its position."
         case "unpool":
-            text = "places values at the positions of the maxima; the rest is 0."
+            text = "places the values at the positions of the maxima; the rest is 0."
         case _ if h * w == 1:
             text = f"{c} values describe the whole image."
-        case _ if block.kind == "result":
+        case _ if node.kind == "result":
             text = f"scores of the {c} classes at every pixel."
-        case "deconv" if blocks[now - 1].shape[1:3] == (1, 1):
-            text = f"learned kernels expand the vector to {c} maps of {h}×{w}. One is shown."
+        case "deconv" if nodes[current - 1].shape[1:3] == (1, 1):
+            text = f"learned kernels expand the vector to {c} maps of {h}×{w}; one is shown."
         case "deconv":
-            text = f"learned kernels turn points into shapes. {c} maps, one is shown."
+            text = f"learned kernels turn points into shapes. One of {c} maps is shown."
         case "conv":
-            text = f"learned kernels detect patterns. {c} maps, one is shown."
+            text = f"learned kernels detect patterns. One of {c} maps is shown."
         case _:
             text = f"{c} maps of {h}×{w}."
-    return f"{block.name}: {text}"
+    return f"{node.name}: {text}"
 
 
 def _draw_switches(
-    sheet: Sheet, draw: ImageDraw.ImageDraw, left: int, seen: Mapping[str, Array], pools: int, used: str
+    canvas: Canvas, draw: ImageDraw.ImageDraw, left: int, stored: Mapping[str, Array], pools: int, used: str
 ) -> None:
-    """Draw the switch maps side by side, the one in use framed; a pixel's colour is its position in the window."""
+    """Draw the switches of all pools, those in use framed; a colour shows the position of the maximum in its window."""
     across = ceil(pools**0.5)
     side = (SIDE - 4 * (across + 1)) // across
-    for i, (name, picture) in enumerate(seen.items()):
+    for i, (name, picture) in enumerate(stored.items()):
         x, y = left + 4 + i % across * (side + 4), TOP + 4 + i // across * (side + 4)
-        sheet.image.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST), (x, y))
+        canvas.image.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST), (x, y))
         draw.rectangle((x, y, x + 7 * len(name) + 3, y + 14), fill="white")
-        sheet.text((x + 2, y + 12), name, 11)
+        canvas.text((x + 2, y + 12), name, 11)
         if name == used:
             draw.rectangle((x - 3, y - 3, x + side + 2, y + side + 2), outline=INK, width=4)
     window = Image.fromarray(switch_colours(2).reshape(2, 2, 3)).resize((16, 16), Image.Resampling.NEAREST)
-    sheet.image.paste(window, (left + SIDE - 16, TOP - 22))
+    canvas.image.paste(window, (left + SIDE - 16, TOP - 22))
 
 
-def _paste(sheet: Sheet, draw: ImageDraw.ImageDraw, left: int, picture: Image.Image | None, title: str) -> None:
-    sheet.text((left, TOP - 8), title)
+def _paste(canvas: Canvas, draw: ImageDraw.ImageDraw, left: int, picture: Image.Image | None, title: str) -> None:
+    canvas.text((left, TOP - 8), title)
     if picture is not None:
-        sheet.image.paste(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, TOP))
+        canvas.image.paste(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, TOP))
     draw.rectangle((left, TOP, left + SIDE - 1, TOP + SIDE - 1), outline=MUTED)
 
 
-def _few(image: Array, colours: int) -> Image.Image:
-    """Return an image with few colours to keep the file small."""
+def _reduce_colours(image: Array, colours: int) -> Image.Image:
+    """Return an image with at most ``colours`` colours, so that the file is small."""
     return Image.fromarray(image).quantize(colours, dither=Image.Dither.NONE).convert("RGB")
 
 
-def _shaded(values: Array) -> Image.Image:
+def _shade(values: Array) -> Image.Image:
     """Return a map in shades of green: white is the minimum, or 0 if no value is negative."""
     lowest = min(0.0, float(values.min()))
     share = (values - lowest) / ((float(values.max()) - lowest) or 1.0)

@@ -1,7 +1,7 @@
-"""The explorer: one web page in which a pixel can be followed through a network."""
+"""Explorer: a web page that traces a pixel through a network."""
 
 from scratchnet.visualization.explorer.content import content
+from scratchnet.visualization.explorer.image_crop import ImageCrop, crop_image
 from scratchnet.visualization.explorer.page import explorer_page
-from scratchnet.visualization.explorer.view import View, prepare
 
-__all__ = ["View", "content", "explorer_page", "prepare"]
+__all__ = ["ImageCrop", "content", "crop_image", "explorer_page"]

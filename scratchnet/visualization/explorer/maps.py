@@ -1,7 +1,7 @@
-"""Selection of the maps of a layer that the page shows.
+"""Selection of the maps of each layer that the page shows.
 
-A layer of 512 maps cannot be shown whole. The strongest are those that vary most over the image. Layers that hand a
-map on as it is, such as a pooling, show the same maps as the layer before, so that a value can be followed.
+A layer of 512 maps cannot be shown completely. The strongest maps are those that vary most over the image. Layers that
+preserve channels, such as a pooling, show the same channels as the layer before, so that a value can be traced.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,54 +9,54 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.visualization.explorer.stages import Stage
+from scratchnet.visualization.explorer.displayed_layers import DisplayedLayer
 
 MOST_SCORES = 12
 """Minimum number of score maps, even if other layers show fewer: without its score map a class cannot be traced."""
 
 
 def choose_maps(
-    stages: Sequence[Stage], values: Mapping[str, Array], most: int, preferred: Array | None = None
+    displayed: Sequence[DisplayedLayer], values: Mapping[str, Array], most: int, preferred: Array | None = None
 ) -> list[list[int]]:
-    """Return the channels shown for each stage, strongest first.
+    """Return the channels to show of each layer, strongest first.
 
     Parameters
     ----------
-    stages : sequence of Stage
+    displayed : sequence of DisplayedLayer
     values : mapping
-        From the name of a value to its array (1, h, w, c).
+        Name of a value → array (1, h, w, c).
     most : int
-        Maps a stage, except for the image.
+        Maximum number of maps per layer, except for the image.
     preferred : (c,) or None
-        How much each channel of the last stage, and of those with the same maps, counts; None as in the others.
+        Strength of each channel of the last layer, and of layers with the same channels; None: as for other layers.
     """
-    leaders = _leaders(stages)
+    leaders = _leaders(displayed)
     chosen: dict[int, list[int]] = {}
-    for i, stage in enumerate(stages):
+    for i, shown in enumerate(displayed):
         leader = leaders[i]
         if leader in chosen:
             continue
-        if stage.kind == "concat":
-            chosen[leader] = _side_by_side(i, stages, leaders, chosen, most)
+        if shown.kind == "concat":
+            chosen[leader] = _side_by_side(i, displayed, leaders, chosen, most)
             continue
         if preferred is not None and leader == leaders[-1]:
             strength = preferred
         else:
-            same = [values[s.value] for s, other in zip(stages, leaders, strict=True) if other == leader]
+            same = [values[s.value] for s, other in zip(displayed, leaders, strict=True) if other == leader]
             strength = np.sum([_strength(value) for value in same], axis=0)
-        room = 3 if stage.kind == "input" else max(most, MOST_SCORES) if leader == leaders[-1] else most
-        order = np.argsort(-strength, kind="stable")[:room].tolist()
-        chosen[leader] = sorted(order) if stage.kind == "input" else order
+        count = 3 if shown.kind == "input" else max(most, MOST_SCORES) if leader == leaders[-1] else most
+        order = np.argsort(-strength, kind="stable")[:count].tolist()
+        chosen[leader] = sorted(order) if shown.kind == "input" else order
     return [chosen[leader] for leader in leaders]
 
 
-def _leaders(stages: Sequence[Stage]) -> list[int]:
-    """Return for each stage the first stage with the same maps."""
-    number = {name: i for i, stage in enumerate(stages) for name in (stage.value, f"{stage.name}.switches")}
-    leaders = list(range(len(stages)))
-    for i, stage in enumerate(stages):
-        same = [leaders[number[link.source]] for link in stage.links] if stage.keeps_channels else []
-        # The image is a separate layer: a sum or norm of it has its own maps.
+def _leaders(displayed: Sequence[DisplayedLayer]) -> list[int]:
+    """Return, for each layer, the index of the first layer with the same channels."""
+    number = {name: i for i, shown in enumerate(displayed) for name in (shown.value, f"{shown.name}.switches")}
+    leaders = list(range(len(displayed)))
+    for i, shown in enumerate(displayed):
+        same = [leaders[number[link.source]] for link in shown.connections] if shown.keeps_channels else []
+        # The image is excluded: a sum or normalisation of it selects its own maps.
         same = [leader for leader in same if leader != 0]
         first = min([i, *same])
         leaders = [first if leader in same or j == i else leader for j, leader in enumerate(leaders)]
@@ -64,15 +64,15 @@ def _leaders(stages: Sequence[Stage]) -> list[int]:
 
 
 def _side_by_side(
-    i: int, stages: Sequence[Stage], leaders: Sequence[int], chosen: Mapping[int, list[int]], most: int
+    i: int, displayed: Sequence[DisplayedLayer], leaders: Sequence[int], chosen: Mapping[int, list[int]], most: int
 ) -> list[int]:
     """Return the strongest maps of each input of a concatenation, as channels of the result."""
-    number = {stage.value: j for j, stage in enumerate(stages)}
-    sources = [number[link.source] for link in stages[i].links]
+    number = {shown.value: j for j, shown in enumerate(displayed)}
+    sources = [number[link.source] for link in displayed[i].connections]
     share, offset, found = -(-most // len(sources)), 0, []
     for source in sources:
         found += [offset + channel for channel in chosen[leaders[source]][:share]]
-        offset += stages[source].shape[3]
+        offset += displayed[source].shape[3]
     return found
 
 

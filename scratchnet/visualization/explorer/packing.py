@@ -1,8 +1,8 @@
 """Arrays inside a web page: compressed bytes in base64.
 
-A map of float32 becomes one byte a pixel, ``value = (byte − zero)·scale``, with zero = 0 where nothing is negative
-and 128 elsewhere; so 0 stays exactly 0, and the rest is off by half a step at most. Maps are smooth, so differences of
-neighbouring bytes are stored, which deflate makes smaller than the bytes themselves.
+A map of float32 becomes one byte per pixel, ``value = (byte − zero)·scale``, with zero = 0 if no value is negative and
+128 otherwise. So 0 is exact, and other values are off by at most half a step. Maps are smooth, so differences of
+neighbouring bytes are stored, which deflate compresses better than the bytes themselves.
 """
 
 import base64

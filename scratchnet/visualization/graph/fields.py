@@ -1,9 +1,8 @@
 """Receptive fields on the image: the theoretical one as a rectangle, the effective one from gradients.
 
 The rectangle follows from the list of layers alone. Its pixels differ in influence: many paths through the layers lead
-to the centre, few to the edge, so the influence falls off like a Gaussian (Luo, Li, Urtasun, Zemel 2016,
-"Understanding the effective receptive field"). The gradient of one value with respect to the image
-gives the influence of each pixel.
+to the centre and few to the edge, so the influence decays like a Gaussian (Luo, Li, Urtasun, Zemel 2016, "Understanding
+the effective receptive field"). The gradient of one value with respect to the image gives the influence of each pixel.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from matplotlib.patches import Rectangle as Outline
 from scratchnet.arrays import Array
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
-from scratchnet.visualization.graph.connectivity import middles
+from scratchnet.visualization.graph.connectivity import pixel_grids
 from scratchnet.visualization.graph.receptive_field import Rectangle, receptive_fields
 from scratchnet.visualization.style import INK, MUTED, ROLES, panels
 
@@ -35,16 +34,16 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
     network : Network
         Allocated, in evaluation mode; its gradients are unchanged.
     images : (n, h, w, channels)
-        Prepared as the network is used to.
+        Preprocessed images.
     name : str
-        Of a step.
+        Name of a step.
     pixel : (row, column)
-        Of that step's map.
+        Pixel of that step's map.
 
     Returns
     -------
     (h, w), 0 to 1
-        All 0 where the gradient is.
+        All 0 if the gradient is 0.
 
     Raises
     ------
@@ -56,7 +55,7 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
         raise ValueError(f"effective_field: the network has no step '{name}'")
     grads = network.flat().grads
     before = grads.copy()
-    first = Network(network.channels)  # the same layers, as far as the one that is asked about
+    first = Network(network.channels)  # the same layers, up to the named one
     first.steps, first.buffers = network.steps[: names.index(name) + 1], network.buffers
     value = first.forward(images, keep=True)
     h, w = value.shape[1:3]
@@ -67,50 +66,50 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
     dx = first.backward(dy, needs_input_grad=True)
     grads[...] = before
     if dx is None:
-        raise RuntimeError("effective_field: nothing came back to the image")
+        raise RuntimeError("effective_field: the network returned no gradient with respect to the image")
     field: Array = np.sqrt((dx.astype(np.float64) ** 2).mean(axis=(0, 3)))
     return field / (field.max() or 1.0)
 
 
-def pixel_over(network: Network, size: Pair, name: str, at: Pair) -> Pair:
+def nearest_pixel(network: Network, size: Pair, name: str, at: Pair) -> Pair:
     """Return the pixel of a layer whose centre is nearest to the image's pixel ``at`` (row, column)."""
     shape = network.shapes(size)[name]
     row, column = (
         min(max(round((want - middle.start) / middle.jump), 0), length - 1)
-        for want, middle, length in zip(at, middles(network, size)[name], shape[1:3], strict=True)
+        for want, middle, length in zip(at, pixel_grids(network, size)[name], shape[1:3], strict=True)
     )
     return row, column
 
 
 def draw_field(axes: Axes, field: Rectangle, label: str = "") -> None:
-    """Draw a rectangle of pixels over an image that ``axes.imshow`` has drawn, dark with a white rim."""
+    """Draw a rectangle of pixels, dark with a white outline, on an image drawn by ``axes.imshow``."""
     top, left, bottom, right = field
     for edge, width in (("white", 3.2), (INK, 1.6)):
-        place, wide, high = (left - 0.5, top - 0.5), right - left, bottom - top
-        axes.add_patch(Outline(place, wide, high, fill=False, edgecolor=edge, linewidth=width))
-    rim = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
-    side = "top" if top < 4 else "bottom"  # inside where there is no room above
-    axes.text(left, top, label, fontsize=7, color=INK, va=side, bbox=rim if label else None, parse_math=False)
+        corner, wide, high = (left - 0.5, top - 0.5), right - left, bottom - top
+        axes.add_patch(Outline(corner, wide, high, fill=False, edgecolor=edge, linewidth=width))
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
+    side = "top" if top < 4 else "bottom"  # inside the rectangle if there is no space above it
+    axes.text(left, top, label, fontsize=7, color=INK, va=side, bbox=box if label else None, parse_math=False)
 
 
 def field_figure(network: Network, image: Array, images: Array, names: Sequence[str], at: Pair) -> Figure:
-    """Draw the receptive fields of pixels of several layers at one image position.
+    """Draw the receptive fields of one pixel in each of several layers, at the same image position.
 
-    First the image with the receptive field of each, unless it is the whole image; then for each the effective field,
-    which is dark where the image counts much, in its rectangle.
+    The first panel shows the image with all receptive fields, except those that cover the whole image. The others show
+    the effective receptive field of each layer, dark where the influence is large, in its rectangle.
 
     Parameters
     ----------
     network : Network
         Allocated, in evaluation mode.
     image : (h, w, 3) uint8
-        To be shown.
+        Image to show.
     images : (n, h, w, channels)
-        Prepared images, for the gradients; several give smoother fields.
+        Preprocessed images for the gradients; several give smoother fields.
     names : sequence of str
-        Steps.
+        Names of steps.
     at : (row, column)
-        Of the image.
+        Position in the image.
     """
     size: Pair = (image.shape[0], image.shape[1])
     count = len(names) + 1
@@ -118,11 +117,11 @@ def field_figure(network: Network, image: Array, images: Array, names: Sequence[
     whole.imshow(image)
     whole.set_title("image", fontsize=9, color=INK)
     for axes, name in zip(others, names, strict=True):
-        pixel = pixel_over(network, size, name, at)
+        pixel = nearest_pixel(network, size, name, at)
         field = receptive_fields(network, size, name, pixel)["input"]
         if field != (0, 0, *size):
             draw_field(whole, field, name)
-        # the root lets the faint outer parts be seen
+        # the square root makes the faint outer parts visible
         axes.imshow(np.sqrt(effective_field(network, images, name, pixel)), cmap=SHADES, vmin=0, vmax=1)
         draw_field(axes, field)
         high, wide = field.bottom - field.top, field.right - field.left

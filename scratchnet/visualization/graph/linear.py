@@ -1,8 +1,8 @@
-"""Matrix of a linear operation: computed by applying it to unit vectors, and drawn with blank zeros.
+"""Matrix of a linear operation, computed by applying it to unit vectors and drawn with blank zeros.
 
-A map written as a vector, row by row, makes every linear operation a matrix W, ``y = W x``: a convolution, its
+If maps are written as vectors, row by row, every linear operation is a matrix W, ``y = W x``: a convolution, its
 transpose, an unpooling with given switches, an interpolation. Column j of W is the output if pixel j is 1 and all
-others are 0; its nonzero entries are the outputs that pixel j influences, those of row i the inputs of output i.
+others are 0. Its nonzero entries are the outputs that pixel j influences; those of row i are the inputs of output i.
 """
 
 from collections.abc import Callable
@@ -19,19 +19,20 @@ from scratchnet.ops.geometry import Pair
 from scratchnet.visualization.style import INK, MUTED, ROLES, panels
 
 
-def matrix_of(function: Callable[[Array], Array], shape: tuple[int, int, int]) -> Array:
+def operator_matrix(function: Callable[[Array], Array], shape: tuple[int, int, int]) -> Array:
     """Return the matrix of a linear function of one image, column by column.
 
     Parameters
     ----------
     function : callable
-        From a map (1, h, w, c) float64 to a map (1, oh, ow, c_out).
+        Function from a map (1, h, w, c) float64 to a map (1, oh, ow, c_out).
     shape : (h, w, c)
+        Shape of its input.
 
     Returns
     -------
     (oh·ow·c_out, h·w·c) float64
-        Pixels count row by row, channels within a pixel.
+        Pixels are ordered row by row, with channels innermost.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def matrix_of(function: Callable[[Array], Array], shape: tuple[int, int, int]) -
     Examples
     --------
     >>> from scratchnet.ops.resampling import upsample_nearest
-    >>> matrix_of(lambda x: upsample_nearest(x, (1, 2)), (1, 2, 1))
+    >>> operator_matrix(lambda x: upsample_nearest(x, (1, 2)), (1, 2, 1))
     array([[1., 0.],
            [1., 0.],
            [0., 1.],
@@ -51,21 +52,21 @@ def matrix_of(function: Callable[[Array], Array], shape: tuple[int, int, int]) -
     columns = []
     for unit in np.eye(count):
         column: Array = function(unit.reshape(1, *shape))
-        columns.append(column.ravel().copy())  # the function may use its memory again
+        columns.append(column.ravel().copy())  # the function may reuse its memory
     matrix = np.stack(columns, axis=1)
     trial = np.random.default_rng(0).standard_normal(count)
-    right, wrong = matrix @ trial, np.asarray(function(trial.reshape(1, *shape))).ravel()
-    if not np.allclose(wrong, right, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(right).max()))):
-        raise ValueError("matrix_of: the function is not linear; leave out its bias, ReLU or max-pool")
+    expected, found = matrix @ trial, np.asarray(function(trial.reshape(1, *shape))).ravel()
+    if not np.allclose(found, expected, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(expected).max()))):
+        raise ValueError("operator_matrix: the function is not linear; remove its bias, ReLU or max pooling")
     return matrix
 
 
 def draw_operator(
     axes: Axes, matrix: Array, inputs: Pair, outputs: Pair, title: str = "", numbers: bool | None = None
 ) -> None:
-    """Draw the matrix of a linear operation on maps of one channel: zeros blank, the rest in the colour of weights.
+    """Draw the matrix of a linear operation on maps of one channel, with blank zeros.
 
-    A blue strip above stands for the pixels of the input, a green one on the left for those of the output; lines part
+    A blue strip above represents the pixels of the input, a green one on the left those of the output; lines separate
     the rows of the maps.
 
     Parameters
@@ -75,7 +76,7 @@ def draw_operator(
     inputs, outputs : (h, w) and (oh, ow)
     title : str
     numbers : bool or None
-        Whether to write the values. None: if there are at most 16 rows and columns.
+        Whether to write the values. None: only if there are at most 16 rows and columns.
 
     Raises
     ------
@@ -84,8 +85,8 @@ def draw_operator(
     """
     rows, columns = matrix.shape
     if (rows, columns) != (outputs[0] * outputs[1], inputs[0] * inputs[1]):
-        raise ValueError(f"draw_operator: a matrix {matrix.shape} does not lead from {inputs} pixels to {outputs}")
-    # A root keeps small weights apart from the zeros.
+        raise ValueError(f"draw_operator: a matrix {matrix.shape} does not map {inputs} pixels to {outputs}")
+    # The square root makes small weights distinguishable from zeros.
     strength = np.sqrt(np.abs(matrix) / (np.abs(matrix).max() or 1.0))[:, :, None]
     axes.imshow(1 + strength * (np.array(to_rgb(ROLES["weight"])) - 1), extent=(0, columns, rows, 0), zorder=0)
     for at in range(columns + 1):
@@ -110,13 +111,13 @@ def draw_operator(
 
 
 def transpose_figure(kernel: Array, size: Pair, stride: int | Pair = 1, padding: int | Pair = 0) -> Figure:
-    """Draw a convolution's matrix W, and beside it Wᵀ, the matrix of the transposed convolution.
+    """Draw the matrix W of a convolution, and next to it Wᵀ, the matrix of the transposed convolution.
 
     Parameters
     ----------
     kernel : (kh, kw)
     size : (h, w)
-        Of the convolution's input.
+        Size of the convolution's input.
     stride, padding : int or (vertical, horizontal)
     """
     weight = kernel[:, :, None, None].astype(np.float64)
@@ -125,7 +126,7 @@ def transpose_figure(kernel: Array, size: Pair, stride: int | Pair = 1, padding:
         return conv2d(x, weight, None, stride, padding)
 
     oh, ow = convolve(np.zeros((1, *size, 1))).shape[1:3]
-    matrix = matrix_of(convolve, (*size, 1))
+    matrix = operator_matrix(convolve, (*size, 1))
     rows, columns = matrix.shape
     height = 9.5 * max(rows, columns) / (rows + columns)
     figure, (left, right) = panels(10, height, columns=2, widths=(columns, rows))

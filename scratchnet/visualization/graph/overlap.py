@@ -1,8 +1,9 @@
 """Overlap counts of a transposed convolution, the cause of checkerboard artifacts.
 
-Every input pixel stamps the kernel on the output, s pixels after the stamp before. Along one axis an output pixel gets
-k/s stamps if the stride divides the kernel; otherwise ⌊k/s⌋ and ⌈k/s⌉ of them in turn, and what is summed there differs
-by that much before anything is learned (Odena, Dumoulin, Olah 2016, "Deconvolution and checkerboard artifacts").
+Every input pixel adds a scaled copy of the kernel, a stamp, to the output, s pixels after the previous one. Along one
+axis, an output pixel receives k/s stamps if the stride divides the kernel; otherwise the count alternates between ⌊k/s⌋
+and ⌈k/s⌉, and so do the sums, before anything is learned (Odena, Dumoulin, Olah 2016, "Deconvolution and checkerboard
+artifacts").
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def overlap_counts(size: int | Pair, kernel: int | Pair, stride: int | Pair, pad
     Parameters
     ----------
     size : int or (h, w)
-        Of the input.
+        Size of the input.
     kernel, stride, padding : int or (vertical, horizontal)
 
     Returns
@@ -46,7 +47,7 @@ def overlap_counts(size: int | Pair, kernel: int | Pair, stride: int | Pair, pad
 
 
 def draw_stamps(axes: Axes, size: int, kernel: int, stride: int, title: str = "") -> None:
-    """Draw one row of input pixels, below it the stamp of each, and at the bottom how many lie over each output pixel.
+    """Draw one row of input pixels, below it their stamps, and at the bottom the number of stamps on each output pixel.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def draw_stamps(axes: Axes, size: int, kernel: int, stride: int, title: str = ""
     title : str
     """
     counts = overlap_counts((1, size), (1, kernel), (1, stride))[0]
-    levels = -(-kernel // stride)  # rows enough that no two stamps of a row overlap
+    levels = -(-kernel // stride)  # enough rows that no two stamps of a row overlap
     for i in range(size):
         left, level = i * stride, i % levels
         middle = left + kernel / 2
@@ -81,13 +82,13 @@ def draw_stamps(axes: Axes, size: int, kernel: int, stride: int, title: str = ""
 
 
 def overlap_figure(settings: Sequence[Pair] = ((2, 2), (3, 2), (4, 2)), size: int = 5) -> Figure:
-    """Draw stamps and their counts for several transposed convolutions: one row of pixels above, a whole map below.
+    """Draw stamps and their counts for several transposed convolutions, for one row of pixels and for a whole map.
 
     Parameters
     ----------
     settings : sequence of (kernel, stride)
     size : int
-        Side of the input.
+        Height and width of the input.
     """
     figure, axes = panels(3.3 * len(settings), 4.6, rows=2, columns=len(settings))
     for i, (kernel, stride) in enumerate(settings):

@@ -7,9 +7,10 @@ two neighbouring pixels:
     length = 1 + Σ (k_l − 1)·d_l·j_(l−1)        j_l = s_1·s_2 … s_l
 
 The functions propagate the sets of pixels themselves, rows and columns separately, since every layer is separable (see
-`links`). Gaps between dilated taps, borders, skips and upsampling are therefore exact, and the rectangle around a set
-is the smallest one. Switches are followed too: they depend on the window from which they were chosen. Batch norm with
-batch statistics depends on every pixel of the batch; this is not counted, nor is the normalisation of the image.
+`connections`). Gaps between dilated taps, borders, skip connections and upsampling are therefore exact, and the
+rectangle around a set is the smallest one. Switches are included: they depend on the window from which they were
+chosen. Batch norm with batch statistics depends on every pixel of the batch; this is not counted, nor is the
+normalisation of the image.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -20,7 +21,7 @@ from scratchnet.arrays import Array
 from scratchnet.layers.base import Shape
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
-from scratchnet.visualization.graph.connectivity import Link, links
+from scratchnet.visualization.graph.connectivity import Connection, connections
 
 
 class Rectangle(NamedTuple):
@@ -42,7 +43,7 @@ def receptive_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[s
     Parameters
     ----------
     net : Network
-        Need not be allocated.
+        Its parameters need not be allocated.
     size : (h, w)
         Size of the image.
     name : str
@@ -94,15 +95,15 @@ def projective_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[
 
 def _start(
     net: Network, size: Pair, name: str, pixel: Pair
-) -> tuple[dict[str, list[Link]], dict[str, Shape], dict[str, Pixels]]:
-    table, every = links(net, size), net.shapes(size)
+) -> tuple[dict[str, list[Connection]], dict[str, Shape], dict[str, Pixels]]:
+    table, every = connections(net, size), net.shapes(size)
     shapes = {value: every[value.removesuffix(".switches")] for value in ("input", *table)}
     if name not in shapes:
         raise ValueError(f"the network has no value '{name}'")
     h, w = shapes[name][1:3]
     y, x = pixel
     if not (0 <= y < h and 0 <= x < w):
-        raise ValueError(f"'{name}' has {h}×{w} pixels; row {y}, column {x} is none of them")
+        raise ValueError(f"'{name}' has {h}×{w} pixels; row {y}, column {x} does not exist")
     return table, shapes, {name: (np.arange(h) == y, np.arange(w) == x)}
 
 

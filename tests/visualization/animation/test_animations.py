@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.transposed import conv_transpose2d
-from scratchnet.visualization import convolution_frames, im2col_frames, keep, stamps, transposed_frames
+from scratchnet.visualization import conv_transpose_frames, convolution_frames, im2col_frames, save_figure, stamps
 from scratchnet.visualization.animation import canvas
 
 rng = np.random.default_rng(9)
@@ -23,7 +23,7 @@ def drawn(monkeypatch):
     """Every matrix drawn, frame by frame: title → (values, roles, shown, frame)."""
     frames = []
 
-    class Watched(canvas.Sheet):
+    class Watched(canvas.Canvas):
         def __init__(self, *size):
             super().__init__(*size)
             frames.append({})
@@ -33,7 +33,7 @@ def drawn(monkeypatch):
             frames[-1][title.split(":")[0].split(",")[0]] = (values, roles, shown, frame)
 
     for module in ("convolution", "conv_transpose"):
-        monkeypatch.setattr(f"scratchnet.visualization.animation.{module}.Sheet", Watched)
+        monkeypatch.setattr(f"scratchnet.visualization.animation.{module}.Canvas", Watched)
     return frames
 
 
@@ -70,7 +70,7 @@ def test_im2col(drawn):
 @pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), ((3, 1), (1, 0))])
 def test_stamps_sum_to_the_transposed_convolution(drawn, stride, padding):
     y = operated(conv_transpose2d, IMAGE, KERNEL, stride, padding)
-    frames = transposed_frames(IMAGE, KERNEL, stride, padding)
+    frames = conv_transpose_frames(IMAGE, KERNEL, stride, padding)
     assert len(frames) == len(drawn) == IMAGE.size + 1
     sums, _, _, (row, column, high, wide) = drawn[-1]["output"]
     np.testing.assert_array_equal(sums[row : row + high, column : column + wide], y)
@@ -94,7 +94,7 @@ def test_files_stay_small(tmp_path, monkeypatch):
     assert len(frames) == 26
     assert frames[0].getpixel((0, 0)) == frames[-1].getpixel((0, 0))  # one palette
     assert frames[0].convert("RGB").getpixel((0, 0)) == (255, 255, 255)
-    assert keep(frames, "convolution").stat().st_size < 100_000
+    assert save_figure(frames, "convolution").stat().st_size < 100_000
 
 
 @pytest.mark.parametrize(("value", "text"), [(-0.5, "−0.5"), (-0.001, "0"), (10, "10"), (1 / 3, "0.33"), (-7, "−7")])

@@ -1,11 +1,11 @@
-"""An image's way through a network: what is shown when."""
+"""Animation of a forward pass: the content of each frame."""
 
 import numpy as np
 import pytest
 
 from scratchnet.models import deconvnet_small, unet_same
 from scratchnet.ops.pooling import max_pool2d
-from scratchnet.visualization import colorize_switches, journey_frames
+from scratchnet.visualization import colorize_switches, forward_pass_frames
 from scratchnet.visualization.animation import forward_pass
 
 rng = np.random.default_rng(3)
@@ -16,21 +16,21 @@ MASK[8:20, 10:30] = 1
 
 @pytest.fixture(scope="module")
 def frames():
-    """What each frame is made from, (block, map, switches, mask), and the frames."""
+    """What each frame is made from, (node, map, switches, mask), and the frames."""
     net = deconvnet_small(size=32, width=4).allocate(seed=2).eval()
     x = (IMAGE[None] / 128 - 1).astype(np.float32)
-    told = []
+    calls = []
     draw = forward_pass._frame
 
-    def watched(network, blocks, joins, now, image, inside, seen, mask):
-        told.append((blocks[now].name if now < len(blocks) else "end", inside, dict(seen), mask))
-        return draw(network, blocks, joins, now, image, inside, seen, mask)
+    def watched(network, nodes, edges, current, image, activation, stored, mask):
+        calls.append((nodes[current].name if current < len(nodes) else "end", activation, dict(stored), mask))
+        return draw(network, nodes, edges, current, image, activation, stored, mask)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forward_pass, "_frame", watched)
-        pictures = journey_frames(net, IMAGE, x, MASK)
-    assert len(pictures) == len(told)
-    return told
+        pictures = forward_pass_frames(net, IMAGE, x, MASK)
+    assert len(pictures) == len(calls)
+    return calls
 
 
 def test_down_and_up_again(frames):
@@ -41,22 +41,22 @@ def test_down_and_up_again(frames):
 
 
 def test_values_return_to_the_places_that_were_remembered(frames):
-    inside = {name: values for name, values, *_ in frames}
-    _, _, remembered, _ = frames[-1]
-    assert list(remembered) == ["pool1", "pool2", "pool3", "pool4"]
+    activation = {name: values for name, values, *_ in frames}
+    _, _, stored, _ = frames[-1]
+    assert list(stored) == ["pool1", "pool2", "pool3", "pool4"]
     for i in range(1, 5):
-        pooled, switches = max_pool2d(inside[f"conv{i}_2"][None, :, :, None], 2)
-        np.testing.assert_array_equal(inside[f"pool{i}"], pooled[0, :, :, 0])
-        np.testing.assert_array_equal(remembered[f"pool{i}"], colorize_switches(switches.index[0, :, :, 0], 2))
-        before = inside["fc6-deconv" if i == 4 else f"deconv{i + 1}_2"]
-        wanted = np.zeros_like(inside[f"unpool{i}"])
+        pooled, switches = max_pool2d(activation[f"conv{i}_2"][None, :, :, None], 2)
+        np.testing.assert_array_equal(activation[f"pool{i}"], pooled[0, :, :, 0])
+        np.testing.assert_array_equal(stored[f"pool{i}"], colorize_switches(switches.index[0, :, :, 0], 2))
+        before = activation["fc6-deconv" if i == 4 else f"deconv{i + 1}_2"]
+        wanted = np.zeros_like(activation[f"unpool{i}"])
         for (row, column), place in np.ndenumerate(switches.index[0, :, :, 0]):
             wanted[2 * row + place // 2, 2 * column + place % 2] = before[row, column]
-        np.testing.assert_array_equal(inside[f"unpool{i}"], wanted)
+        np.testing.assert_array_equal(activation[f"unpool{i}"], wanted)
 
 
 def test_switches_appear_with_their_pools(frames):
-    assert [len(seen) for _, _, seen, _ in frames[:9]] == [0, 0, 1, 1, 2, 2, 3, 3, 4]
+    assert [len(stored) for _, _, stored, _ in frames[:9]] == [0, 0, 1, 1, 2, 2, 3, 3, 4]
 
 
 def test_a_vector_is_shown_whole(frames):
@@ -67,4 +67,4 @@ def test_a_vector_is_shown_whole(frames):
 def test_a_network_without_switches_is_refused():
     net = unet_same(width=0.05, depth=1)
     with pytest.raises(ValueError, match="no switches"):
-        journey_frames(net, IMAGE, IMAGE[None].astype(np.float32), MASK)
+        forward_pass_frames(net, IMAGE, IMAGE[None].astype(np.float32), MASK)

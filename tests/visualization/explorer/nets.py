@@ -22,8 +22,8 @@ from scratchnet.layers import (
     UpsampleNearest,
 )
 from scratchnet.network import Network
-from scratchnet.visualization.explorer import content, prepare
-from scratchnet.visualization.explorer.stages import stages
+from scratchnet.visualization.explorer import content, crop_image
+from scratchnet.visualization.explorer.displayed_layers import displayed_layers
 
 CLASSES = ("ground", "<cell>", "dust")
 
@@ -61,19 +61,21 @@ class Made:
     """A page's content with what it was made from."""
 
     net: Network
-    view: object
+    crop: object
     content: dict
     values: dict
     switches: dict
-    stages: list
+    displayed: list
 
 
 def made(net=None, size=(20, 24), most=4, **options):
     """Run a network on a noisy image and make the content of its page."""
     net = net or network()
     image = np.random.default_rng(5).integers(0, 256, (*size, 3), np.uint8)
-    view = prepare(Segmenter(net, Preprocessing("dataset", (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))), image, **options)
-    values = {"input": view.x, **{name: value.copy() for name, value in net.walk(view.x, keep=True)}}
+    crop = crop_image(Segmenter(net, Preprocessing("dataset", (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))), image, **options)
+    values = {"input": crop.x, **{name: value.copy() for name, value in net.walk(crop.x, keep=True)}}
     pools = {step.name: step.layer for step in net.steps if isinstance(step.layer, MaxPool2d)}
     switches = {name: pool.switches.index[0] for name, pool in pools.items()}
-    return Made(net, view, content(net, view, CLASSES, most), values, switches, stages(net, tuple(view.x.shape[1:3])))
+    return Made(
+        net, crop, content(net, crop, CLASSES, most), values, switches, displayed_layers(net, tuple(crop.x.shape[1:3]))
+    )

@@ -8,7 +8,7 @@ from scratchnet.data import Preprocessing
 from scratchnet.inference import Segmenter
 from scratchnet.models import MODELS, build
 from scratchnet.utils.errors import UserError
-from scratchnet.visualization.explorer import content, explorer_page, prepare
+from scratchnet.visualization.explorer import content, crop_image, explorer_page
 from scratchnet.visualization.explorer.packing import Packer, quantize
 from tests.visualization.explorer.nets import CLASSES, made, network
 
@@ -119,7 +119,7 @@ def test_the_strongest_maps_come_first(page):
 def test_the_mask_is_that_of_segment(page):
     unpack, _ = arrays(page.content)
     classes = page.content["layers"][-1]
-    image = page.view.photo[:20, :24]
+    image = page.crop.photo[:20, :24]
     segmenter = Segmenter(page.net, Preprocessing("dataset", (0.5, 0.5, 0.5), (0.3, 0.3, 0.3)))
     np.testing.assert_array_equal(unpack(classes["mask"]).reshape(20, 24), segmenter.segment(image))
     p = segmenter.probabilities(image[None])[0]
@@ -132,12 +132,12 @@ def test_a_part_of_a_large_image():
     net = network()
     image = np.random.default_rng(1).integers(0, 256, (40, 61, 3), np.uint8)
     segmenter = Segmenter(net, Preprocessing("image"))
-    view = prepare(segmenter, image, (16, 20), (30, 60))
-    assert tuple(view.part) == (20, 40, 36, 60)  # it begins at a multiple of 4, as the windows over the whole do
-    np.testing.assert_array_equal(view.photo, image[20:36, 40:60])
-    np.testing.assert_array_equal(view.x[0], Preprocessing("image").apply(image[None])[0, 20:36, 40:60])
-    assert "rows 20–35 and columns 40–59" in view.notes()[0]
-    assert prepare(segmenter, image).notes() == ["The image is padded by reflection to 40×64 pixels."]
+    crop = crop_image(segmenter, image, (16, 20), (30, 60))
+    assert tuple(crop.part) == (20, 40, 36, 60)  # it begins at a multiple of 4, as the windows over the whole do
+    np.testing.assert_array_equal(crop.photo, image[20:36, 40:60])
+    np.testing.assert_array_equal(crop.x[0], Preprocessing("image").apply(image[None])[0, 20:36, 40:60])
+    assert "rows 20–35 and columns 40–59" in crop.notes()[0]
+    assert crop_image(segmenter, image).notes() == ["The image is padded by reflection to 40×64 pixels."]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_part_of_a_large_image():
 )
 def test_parts_that_there_are_not(size, at, said):
     with pytest.raises(UserError, match=said):
-        prepare(Segmenter(network(), Preprocessing()), np.zeros((40, 60, 3), np.uint8), size, at)
+        crop_image(Segmenter(network(), Preprocessing()), np.zeros((40, 60, 3), np.uint8), size, at)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -161,9 +161,9 @@ def test_every_model_has_a_page(name):
         small["width"] = 2
     net = build(name, 3, **small).allocate(0).eval()
     image = np.random.default_rng(0).integers(0, 256, (70, 65, 3), np.uint8)
-    view = prepare(Segmenter(net, Preprocessing()), image, None if net.fixed_size else (32, 48))
-    found = content(net, view, CLASSES, 2)
-    text = explorer_page(name, view.notes(), found)
+    crop = crop_image(Segmenter(net, Preprocessing()), image, None if net.fixed_size else (32, 48))
+    found = content(net, crop, CLASSES, 2)
+    text = explorer_page(name, crop.notes(), found)
     assert len(text) < 1_000_000
     drawn = {layer["value"] for layer in found["layers"]}
     assert {"input", net.steps[-1].name, "classes"} <= drawn

@@ -67,16 +67,16 @@ def some_pixels(height, width):
 def test_hovering_marks_what_a_pixel_is_made_from_and_has_a_part_in(ask, page):
     """Every layer, from the picture in the drawing, at several pixels."""
     wanted = [
-        (number, y, x) for number, stage in enumerate(page.stages) for y, x in sorted(some_pixels(*stage.shape[1:3]))
+        (number, y, x) for number, shown in enumerate(page.displayed) for y, x in sorted(some_pixels(*shown.shape[1:3]))
     ]
     question = "return WANTED.map(([n, y, x]) => { hover(boxes[n].picture, y, x); return marks(); });"
     found = ask(question.replace("WANTED", json.dumps(wanted)))
-    size = tuple(page.view.x.shape[1:3])
+    size = tuple(page.crop.x.shape[1:3])
     for (number, y, x), boxes in zip(wanted, found, strict=True):
-        value = page.stages[number].value
+        value = page.displayed[number].value
         fields = receptive_fields(page.net, size, value, (y, x)) | projective_fields(page.net, size, value, (y, x))
-        for stage, box in zip(page.stages, boxes, strict=False):
-            assert box["field"] == list(fields.get(stage.value, ())), (value, y, x, stage.value)
+        for shown, box in zip(page.displayed, boxes, strict=False):
+            assert box["field"] == list(fields.get(shown.value, ())), (value, y, x, shown.value)
         assert boxes[number]["place"][:2] == [y, x]
         assert boxes[number]["trail"]
         assert boxes[number]["looked"]
@@ -100,9 +100,9 @@ def computed(ask):
 
 def test_the_trail_through_maxima_switches_and_copies(computed, page):
     found = computed["steps"]
-    names = [stage.name for stage in page.stages]
+    names = [shown.name for shown in page.displayed]
     layers = {name: (page.content["layers"][names.index(name)], found[names.index(name)]) for name in names}
-    values = {stage.name: page.values[stage.value][0] for stage in page.stages}
+    values = {shown.name: page.values[shown.value][0] for shown in page.displayed}
 
     for name, before in (("pool1", "conv1"), ("pool2", "conv2")):
         layer, steps = layers[name]
@@ -132,13 +132,13 @@ def test_the_trail_through_maxima_switches_and_copies(computed, page):
 @pytest.mark.parametrize("name", ["conv1", "depthwise", "conv2", "deconv2", "deconv1", "tent"])
 def test_terms_of_a_sum_are_those_of_the_library(computed, page, name):
     """With the other maps set to 0, the page's terms add up to what the layer computes."""
-    number = [stage.name for stage in page.stages].index(name)
-    stage, layer = page.stages[number], page.content["layers"][number]
+    number = [shown.name for shown in page.displayed].index(name)
+    shown, layer = page.displayed[number], page.content["layers"][number]
     before = page.content["layers"][layer["links"][0]["from"]]
     x = np.zeros_like(page.values[before["value"]])
     x[..., before["channels"]] = page.values[before["value"]][..., before["channels"]]
-    bias = stage.layer.parameters["bias"].value[layer["channels"]] if stage.layer.parameters else 0
-    expected = stage.layer.forward(x)[0][:, :, layer["channels"]] - bias
+    bias = shown.layer.parameters["bias"].value[layer["channels"]] if shown.layer.parameters else 0
+    expected = shown.layer.forward(x)[0][:, :, layer["channels"]] - bias
     found = np.array(computed["sums"][name]).transpose(1, 2, 0)
     np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
 

@@ -6,7 +6,7 @@ import pytest
 from scratchnet.layers import Conv2d, MaxPool2d
 from scratchnet.models import deconvnet_small
 from scratchnet.network import Network
-from scratchnet.visualization import effective_field, field_figure, pixel_over
+from scratchnet.visualization import effective_field, field_figure, nearest_pixel
 from scratchnet.visualization.graph.receptive_field import receptive_fields
 
 rng = np.random.default_rng(11)
@@ -51,9 +51,9 @@ def test_lies_in_the_rectangle_and_leaves_the_network_alone():
 
 def test_the_pixel_over_a_place():
     net = deconvnet_small(size=32, width=4)
-    assert pixel_over(net, (32, 32), "conv1_1", (5, 31)) == (5, 31)
-    assert pixel_over(net, (32, 32), "pool2", (5, 31)) == (1, 7)  # 4·1 … 4·1 + 3 holds 5
-    assert pixel_over(net, (32, 32), "fc6", (5, 31)) == (0, 0)
+    assert nearest_pixel(net, (32, 32), "conv1_1", (5, 31)) == (5, 31)
+    assert nearest_pixel(net, (32, 32), "pool2", (5, 31)) == (1, 7)  # 4·1 … 4·1 + 3 holds 5
+    assert nearest_pixel(net, (32, 32), "fc6", (5, 31)) == (0, 0)
 
 
 def test_the_figure_says_how_much_is_seen():

@@ -19,7 +19,7 @@ from scratchnet.layers import (
 from scratchnet.models import MODELS
 from scratchnet.models import build as build_model
 from scratchnet.network import Network
-from scratchnet.visualization.graph.connectivity import middles
+from scratchnet.visualization.graph.connectivity import pixel_grids
 from scratchnet.visualization.graph.receptive_field import Rectangle, projective_fields, receptive_fields
 from tests.layer_cases import CASES
 
@@ -143,7 +143,7 @@ def test_outputs_lie_over_the_image(name):
     """The pixel of the score in row i and column j lies over the image's row i and column j, less the border."""
     model = MODELS[name]
     net, size = build_model(name, 2), model.size
-    rows, columns = middles(net, size)[net.steps[-1].name]
+    rows, columns = pixel_grids(net, size)[net.steps[-1].name]
     for axis in (rows, columns):
         assert axis.jump == 1
         assert axis.start == pytest.approx(net.valid_margin, abs=0.5)

@@ -1,4 +1,4 @@
-"""The boxes of the page's drawing: the network's layers and their positions.
+"""Layers of the page's drawing and their positions.
 
 The drawing is an hourglass: the encoder on the left, the coarsest scale in the middle, the decoder on the right. Crops,
 zero padding and sums are boxes too, because the reader can point at each of them.
@@ -13,24 +13,24 @@ from scratchnet.layers.builtin import known_kind
 from scratchnet.layers.description import LayerKind
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
-from scratchnet.visualization.graph.connectivity import Link, Middle, links, middles
-from scratchnet.visualization.graph.grouping import groups_of
+from scratchnet.visualization.graph.connectivity import AxisGrid, Connection, connections, pixel_grids
+from scratchnet.visualization.graph.grouping import group_steps
 
-StageKind: TypeAlias = LayerKind | Literal["input", "classes"]
-"""A layer's kind; the image and the labels are layers of the drawing too."""
+DisplayedKind: TypeAlias = LayerKind | Literal["input", "classes"]
+"""Kind of a layer; the image and the predicted classes are layers of the drawing, too."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A layer as a reader sees it.
+class DisplayedLayer:
+    """A layer as it is drawn: one or more steps of the network.
 
     Attributes
     ----------
     name : str
-        Of its first step; "input" for the image.
+        Name of its first step; "input" for the image.
     value : str
         Name of its last step, whose output is the layer's value.
-    kind : StageKind
+    kind : DisplayedKind
     words : str
         Description, such as "conv 3×3, 16".
     after : tuple of str
@@ -50,13 +50,13 @@ class Stage:
 
     name: str
     value: str
-    kind: StageKind
+    kind: DisplayedKind
     words: str
     after: tuple[str, ...]
     shape: Shape
-    links: tuple[Link, ...]
+    connections: tuple[Connection, ...]
     layer: Layer | None
-    middles: tuple[Middle, Middle]
+    pixel_grids: tuple[AxisGrid, AxisGrid]
     level: int = 0
     part: Literal["down", "floor", "up"] = "floor"
 
@@ -66,29 +66,29 @@ class Stage:
         return self.layer is not None and not self.layer.mixes_channels
 
 
-def stages(net: Network, size: Pair) -> list[Stage]:
+def displayed_layers(net: Network, size: Pair) -> list[DisplayedLayer]:
     """Return the layers of a network in order, starting with the image, for an input of ``size`` (h, w)."""
-    shapes, joined, places = net.shapes(size), links(net, size), middles(net, size)
-    flat = (Middle(0.0, 1.0), Middle(0.0, 1.0))
-    found = [Stage("input", "input", "input", "the network's input", (), shapes["input"], (), None, flat)]
-    for group in groups_of(net, shapes):
+    shapes, joined, places = net.shapes(size), connections(net, size), pixel_grids(net, size)
+    flat = (AxisGrid(0.0, 1.0), AxisGrid(0.0, 1.0))
+    displayed = [DisplayedLayer("input", "input", "input", "the network's input", (), shapes["input"], (), None, flat)]
+    for group in group_steps(net, shapes):
         first, *rest = group
         value, layer = group[-1].name, first.layer
         after = tuple(s.layer.describe() for s in rest if s.layer.drawn_with == "learned")
-        found.append(
-            Stage(first.name, value, known_kind(layer), layer.describe(), after, shapes[value],
+        displayed.append(
+            DisplayedLayer(first.name, value, known_kind(layer), layer.describe(), after, shapes[value],
                   tuple(joined[first.name]), layer, places[value])
         )  # fmt: skip
-    return _placed(found)
+    return _placed(displayed)
 
 
-def _placed(found: Sequence[Stage]) -> list[Stage]:
+def _placed(displayed: Sequence[DisplayedLayer]) -> list[DisplayedLayer]:
     """Assign each layer its level and part of the hourglass."""
-    scales = sorted({round(stage.middles[0].jump, 6) for stage in found})
-    levels = [scales.index(round(stage.middles[0].jump, 6)) for stage in found]
+    scales = sorted({round(shown.pixel_grids[0].jump, 6) for shown in displayed})
+    levels = [scales.index(round(shown.pixel_grids[0].jump, 6)) for shown in displayed]
     deepest = [i for i, level in enumerate(levels) if level == len(scales) - 1]
     placed = []
-    for i, (stage, level) in enumerate(zip(found, levels, strict=True)):
+    for i, (shown, level) in enumerate(zip(displayed, levels, strict=True)):
         part = "down" if i < deepest[0] else "up" if i > deepest[-1] else "floor"
-        placed.append(Stage(**{**vars(stage), "level": level, "part": part}))
+        placed.append(DisplayedLayer(**{**vars(shown), "level": level, "part": part}))
     return placed

@@ -1,4 +1,4 @@
-"""The part of an image shown on a page, prepared as `scratchnet segment` prepares an image."""
+"""Crop of an image to show on a page, preprocessed as in `scratchnet segment`."""
 
 from dataclasses import dataclass
 
@@ -9,27 +9,27 @@ from scratchnet.data.resizing import resize_image
 from scratchnet.inference.segmentation import LARGEST, Segmenter
 from scratchnet.ops.geometry import Pair
 from scratchnet.utils.errors import UserError
-from scratchnet.visualization.graph.connectivity import middles
+from scratchnet.visualization.graph.connectivity import pixel_grids
 from scratchnet.visualization.graph.receptive_field import Rectangle
 
 SIDE = 256
-"""Longer sides are cropped to this many pixels to keep the page quick to load."""
+"""Maximum side of a crop in pixels, so that the page loads quickly."""
 
 
 @dataclass(frozen=True)
-class View:
+class ImageCrop:
     """The part of an image that the network receives.
 
     Attributes
     ----------
     x : (1, h, w, channels)
-        Normalised, with the frame and the continuation by reflection that the network needs.
+        Network input: normalised and padded by reflection, as the network requires.
     photo : (h, w, 3) uint8
-        The same pixels to look at.
+        The same pixels for display.
     part : Rectangle
-        Of the image (after resizing, where the training resized).
+        Position in the image (after resizing, if training resized images).
     whole : (h, w)
-        The image's size (after resizing).
+        Size of the image (after resizing).
     colours : tuple of str
         Names of the network's input channels.
     """
@@ -42,42 +42,42 @@ class View:
 
     @property
     def size(self) -> Pair:
-        """Height and width of the part."""
+        """Height and width of the crop."""
         return self.part.bottom - self.part.top, self.part.right - self.part.left
 
     def notes(self) -> list[str]:
-        """Return sentences about the parts of the image that the view omits."""
+        """Return sentences about the parts of the image that the crop omits."""
         (h, w), (top, left, bottom, right) = self.whole, self.part
-        said = []
+        sentences = []
         if self.size != self.whole:
-            said.append(
-                f"Of the image's {h}×{w} pixels the network received only rows {top}–{bottom - 1} and columns "
-                f"{left}–{right - 1}; near the cut its output may differ from that for the whole image. Rows and "
-                "columns count from the corner of this part."
+            sentences.append(
+                f"Of the image's {h}×{w} pixels, the network received only rows {top}–{bottom - 1} and columns "
+                f"{left}–{right - 1}; near the cut edges its output may differ from that for the whole image. Rows and "
+                "columns count from the top left corner of this part."
             )
         if self.x.shape[1:3] != self.size:
-            said.append(f"The image is padded by reflection to {self.x.shape[1]}×{self.x.shape[2]} pixels.")
-        return said
+            sentences.append(f"The image is padded by reflection to {self.x.shape[1]}×{self.x.shape[2]} pixels.")
+        return sentences
 
 
-def prepare(segmenter: Segmenter, image: Array, size: Pair | None = None, at: Pair | None = None) -> View:
-    """Select a part of an image and preprocess it for the network.
+def crop_image(segmenter: Segmenter, image: Array, size: Pair | None = None, at: Pair | None = None) -> ImageCrop:
+    """Crop an image and preprocess it for the network.
 
-    The image is normalised as a whole, as `segment` does. A network with a fixed input size gets a part of that size.
+    The image is normalised as a whole, as in `segment`. A network with a fixed input size gets a crop of that size.
 
     Parameters
     ----------
     segmenter : Segmenter
     image : (h, w, 3) uint8
     size : (h, w) or None
-        Size of the part; None takes the whole image up to 256 pixels per side.
+        Size of the crop; None: the whole image, up to 256 pixels per side.
     at : (row, column) or None
-        Centre pixel of the part; None takes the image's centre.
+        Centre of the crop; None: the centre of the image.
 
     Raises
     ------
     UserError
-        If the network accepts only another size, or the part does not fit.
+        If the network requires a different size, or the crop does not fit.
     """
     preprocessing = segmenter.preprocessing
     segmenter.check_size(*image.shape[:2])
@@ -88,11 +88,11 @@ def prepare(segmenter: Segmenter, image: Array, size: Pair | None = None, at: Pa
     rows, columns = slice(part.top, part.bottom), slice(part.left, part.right)
     seen, shown = (segmenter.continued(segmenter.framed(a[:, rows, columns])) for a in (x, photo[None]))
     colours = ("blue", "green", "red") if preprocessing.normalization == "caffe" else ("red", "green", "blue")
-    return View(np.ascontiguousarray(seen), shown[0], part, (h, w), colours)
+    return ImageCrop(np.ascontiguousarray(seen), shown[0], part, (h, w), colours)
 
 
 def _size(size: Pair | None, segmenter: Segmenter) -> Pair:
-    """Return the maximum size of the part."""
+    """Return the maximum size of the crop."""
     fixed, stride = segmenter.network.fixed_size, segmenter.network.stride
     if size is None:
         return fixed or (SIDE, SIDE)
@@ -105,22 +105,22 @@ def _size(size: Pair | None, segmenter: Segmenter) -> Pair:
 
 
 def _step(segmenter: Segmenter) -> int:
-    """Return the step of valid part offsets, which keeps pooling windows aligned with those of the whole image."""
+    """Return the step of valid crop offsets, for which pooling windows are aligned with those of the whole image."""
     network = segmenter.network
     side = 8 * network.stride + 2 * network.valid_margin
     size = network.fixed_size or (side, side)
-    return round(max(rows.jump for rows, _ in middles(network, size).values()))
+    return round(max(rows.jump for rows, _ in pixel_grids(network, size).values()))
 
 
 def _part(whole: Pair, most: Pair, at: Pair | None, step: int) -> Rectangle:
-    """Return the part of at most ``most`` pixels whose centre is nearest to ``at``."""
+    """Return the crop of at most ``most`` pixels whose centre is nearest to ``at``."""
     at = at or (whole[0] // 2, whole[1] // 2)
     if not all(0 <= a < length for a, length in zip(at, whole, strict=True)):
         raise UserError(f"--at {at[0]} {at[1]}: the image has rows 0 to {whole[0] - 1}, columns 0 to {whole[1] - 1}")
     ends = []
-    for middle, length, room in zip(at, whole, most, strict=True):
-        first = min(max(0, middle - room // 2), max(0, length - room))
+    for middle, length, side in zip(at, whole, most, strict=True):
+        first = min(max(0, middle - side // 2), max(0, length - side))
         first -= first % step
-        ends.append((first, min(length, first + room)))
+        ends.append((first, min(length, first + side)))
     (top, bottom), (left, right) = ends
     return Rectangle(top, left, bottom, right)
