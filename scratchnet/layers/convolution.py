@@ -18,17 +18,17 @@ from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backwar
 from scratchnet.utils.validation import flag, function, integer, pair
 
 
-class _Kernel(Layer):
-    """Common base class: weight, stride, padding, dilation and bias.
+class _Convolution(Layer):
+    """Common base class of both convolutions: parameters, settings and the backward pass.
 
-    ``between`` are the weight's input and output channels; in the transposed layer they are those of the convolution
-    that is transposed.
+    ``weight_channels`` are the weight's input and output channels; in the transposed layer they are those of the
+    convolution that is transposed.
     """
 
     def __init__(
         self,
         channels: Pair,
-        between: Pair,
+        weight_channels: Pair,
         kernel_size: int | Pair,
         stride: int | Pair,
         padding: int | Pair,
@@ -39,13 +39,13 @@ class _Kernel(Layer):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        taken, made = integer(channels[0], f"{name}: in_channels", 1), integer(channels[1], f"{name}: out_channels", 1)
-        self.channels, self.groups = (taken, made), integer(groups, f"{name}: groups", 1)
-        if taken % self.groups or made % self.groups:
-            raise ValueError(f"{name}: {self.groups} groups do not divide {taken} → {made} channels")
+        c_in, c_out = integer(channels[0], f"{name}: in_channels", 1), integer(channels[1], f"{name}: out_channels", 1)
+        self.channels, self.groups = (c_in, c_out), integer(groups, f"{name}: groups", 1)
+        if c_in % self.groups or c_out % self.groups:
+            raise ValueError(f"{name}: {self.groups} groups do not divide {c_in} → {c_out} channels")
         self.kernel, self.stride = pair(kernel_size, f"{name}: kernel_size", 1), pair(stride, f"{name}: stride", 1)
         self.padding, self.dilation = pair(padding, f"{name}: padding", 0), pair(dilation, f"{name}: dilation", 1)
-        shape = (*self.kernel, int(between[0]) // self.groups, int(between[1]))
+        shape = (*self.kernel, int(weight_channels[0]) // self.groups, int(weight_channels[1]))
         self.parameters["weight"] = Parameter(shape, "weight", function(initializer, f"{name}: initializer"))
         if flag(bias, f"{name}: bias"):
             self.parameters["bias"] = Parameter((channels[1],), "bias", constant(0))
@@ -63,11 +63,35 @@ class _Kernel(Layer):
         """Return the weight, and the bias or None."""
         return self.parameters["weight"].value, self.parameters["bias"].value if "bias" in self.parameters else None
 
-    def _learn(self, dweight: Array | None, dbias: Array | None, buffer: Array | None) -> None:
-        if dweight is not None:
-            self.parameters["weight"].add_grad(dweight, buffer)
-        if dbias is not None:
-            self.parameters["bias"].add_grad(dbias)
+    def backward(self, dy: Array) -> Array | None:
+        """Add dweight and dbias, return dx."""
+        x, bias_learns = self.take_saved()
+        weight, bias = self.parameters["weight"], self.parameters.get("bias")
+        bias_learns = bias_learns and bias is not None and not bias.frozen
+        if weight.frozen:
+            dx = self._input_gradient(dy, weight.value, x.shape[1:3]) if self.needs_input_grad else None
+            dbias = channel_sums(dy) if bias_learns else None
+        else:
+            buffer = weight.grad_buffer()
+            dx, dweight, dbias = self._gradients(dy, x, weight.value, bias_learns, buffer)
+            weight.add_grad(dweight, buffer)
+        if bias is not None and dbias is not None:
+            bias.add_grad(dbias)
+        return dx
+
+    def _gradients(
+        self, dy: Array, x: Array, weight: Array, needs_bias_grad: bool, out: Array | None
+    ) -> tuple[Array | None, Array, Array | None]:
+        """Return dx, dweight (written to ``out`` if it is given) and dbias."""
+        raise NotImplementedError
+
+    def _input_gradient(self, dy: Array, weight: Array, size: Pair) -> Array:
+        """Return dx for an input of ``size``."""
+        raise NotImplementedError
+
+    @property
+    def _settings(self) -> tuple[Pair, Pair, Pair, int]:
+        return self.stride, self.padding, self.dilation, self.groups
 
     def _check(self, x: Shape) -> None:
         if x[3] != self.channels[0]:
@@ -101,7 +125,7 @@ class _Kernel(Layer):
         return text + (f", groups {self.groups}" if self.groups > 1 else "")
 
 
-class Conv2d(_Kernel):
+class Conv2d(_Convolution):
     """Convolution with a learned kernel and bias.
 
     Parameters
@@ -131,26 +155,22 @@ class Conv2d(_Kernel):
         bias: bool = True,
         initializer: Initializer = he_normal,
     ) -> None:
-        channels, between = (in_channels, out_channels), (in_channels, out_channels)
-        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, initializer)
+        channels = in_channels, out_channels
+        super().__init__(channels, channels, kernel_size, stride, padding, dilation, groups, bias, initializer)
 
     def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
         """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
         self._save_input(x, plan)
         return conv2d(x, *self._weights(), self.stride, self.padding, self.dilation, self.groups)
 
-    def backward(self, dy: Array) -> Array | None:
-        """Add dweight and dbias, return dx."""
-        x, bias_learns = self.take_saved()
-        bias_learns = bias_learns and not self.parameters["bias"].frozen
-        weight, buffer = self._weights()[0], self.parameters["weight"].grad_buffer()
-        settings = self.stride, self.padding, self.dilation, self.groups
-        if self.parameters["weight"].frozen:
-            self._learn(None, channel_sums(dy) if bias_learns else None, None)
-            return conv2d_input_gradient(dy, weight, x.shape[1:3], *settings) if self.needs_input_grad else None
-        dx, dweight, dbias = conv2d_backward(dy, x, weight, *settings, self.needs_input_grad, bias_learns, out=buffer)
-        self._learn(dweight, dbias, buffer)
-        return dx
+    def _gradients(
+        self, dy: Array, x: Array, weight: Array, needs_bias_grad: bool, out: Array | None
+    ) -> tuple[Array | None, Array, Array | None]:
+        needed = self.needs_input_grad, needs_bias_grad
+        return conv2d_backward(dy, x, weight, *self._settings, *needed, out=out)
+
+    def _input_gradient(self, dy: Array, weight: Array, size: Pair) -> Array:
+        return conv2d_input_gradient(dy, weight, size, *self._settings)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return (n, oh, ow, out_channels)."""
@@ -171,7 +191,7 @@ class Conv2d(_Kernel):
         return self._described("conv")
 
 
-class ConvTranspose2d(_Kernel):
+class ConvTranspose2d(_Convolution):
     """Transposed convolution ("deconvolution") with a learned kernel and bias.
 
     Parameters
@@ -202,8 +222,8 @@ class ConvTranspose2d(_Kernel):
         dilation: int | Pair = 1,
         initializer: Initializer = he_normal_transposed,
     ) -> None:
-        channels, between = (in_channels, out_channels), (out_channels, in_channels)
-        super().__init__(channels, between, kernel_size, stride, padding, dilation, groups, bias, initializer)
+        channels, reversed_ = (in_channels, out_channels), (out_channels, in_channels)
+        super().__init__(channels, reversed_, kernel_size, stride, padding, dilation, groups, bias, initializer)
         self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", 0)
 
     def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
@@ -213,20 +233,15 @@ class ConvTranspose2d(_Kernel):
             x, *self._weights(), self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
 
-    def backward(self, dy: Array) -> Array | None:
-        """Add dweight and dbias, return dx."""
-        x, bias_learns = self.take_saved()
-        bias_learns = bias_learns and not self.parameters["bias"].frozen
-        weight, buffer = self._weights()[0], self.parameters["weight"].grad_buffer()
-        settings = self.stride, self.padding, self.dilation, self.groups
-        if self.parameters["weight"].frozen:
-            self._learn(None, channel_sums(dy) if bias_learns else None, None)
-            return conv2d(dy, weight, None, *settings) if self.needs_input_grad else None
-        dx, dweight, dbias = conv_transpose2d_backward(
-            dy, x, weight, *settings, self.needs_input_grad, bias_learns, out=buffer
+    def _gradients(
+        self, dy: Array, x: Array, weight: Array, needs_bias_grad: bool, out: Array | None
+    ) -> tuple[Array | None, Array, Array | None]:
+        return conv_transpose2d_backward(
+            dy, x, weight, *self._settings, self.needs_input_grad, needs_bias_grad, out=out
         )
-        self._learn(dweight, dbias, buffer)
-        return dx
+
+    def _input_gradient(self, dy: Array, weight: Array, size: Pair) -> Array:
+        return conv2d(dy, weight, None, *self._settings)
 
     def output_shape(self, x: Shape) -> Shape:
         """Return (n, oh, ow, out_channels)."""
