@@ -110,7 +110,7 @@ def write_run_report(
         score_name=f"IoU of {val.classes[1]}" if len(val.classes) == 2 else "mean IoU",
         switch_maps=switch_maps(segmenter, val.load(0)[0]),
         notes=(
-            "These images were not trained on, but they chose the epoch that is kept: expect slightly less on others.",
+            "These images were not trained on, but they selected the epoch: expect slightly lower scores on others.",
         ),
         configuration=configuration,
         ignore_index=val.ignore_index,

@@ -1,4 +1,4 @@
-"""Two baselines that ignore shape; only the gain over them is a network's merit."""
+"""Two baselines that ignore shape; only the gain over them is due to a network."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -190,7 +190,7 @@ def _comparison(report: Report) -> str:
         rows.append([escape(name), bar, _number(second), _number(third), _number(values["accuracy"])])
     note = "1 is perfect, 0 is entirely wrong."
     if report.baselines:
-        note += " The baselines ignore shape: only the gain over them is the network's merit."
+        note += " The baselines ignore shape, so only the gain over them is due to the network."
     return f'<h2>Result</h2><p class="note">{note}</p>{table(head, rows, style="scored own")}'
 
 

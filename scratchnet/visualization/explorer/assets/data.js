@@ -1,4 +1,4 @@
-// The data that Python wrote: the layers and their links, and one deflated string with all arrays.
+// Data written by Python: the layers and their connections, and a deflated string with all arrays.
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const layers = page.layers;
@@ -19,7 +19,7 @@ async function unpack() {
   }
 }
 
-// The value of map m (its number on this page) at row y and column x.
+// Value of map m (its index on this page) at row y and column x.
 function value(layer, m, y, x) {
   return (layer.maps[(m * layer.height + y) * layer.width + x] - layer.zero) * layer.scale[m];
 }

@@ -1,7 +1,7 @@
 // The state of the page, and how pointer, keys and the address change it.
 
 const byId = (id) => document.getElementById(id);
-const state = { anchor: null, look: 0, places: [], fields: [], kept: null };
+const state = { anchor: null, look: 0, places: [], fields: [], selected: null };
 let large = null;
 let strip = [];
 
@@ -12,8 +12,8 @@ function follow(anchor, look = anchor.layer) {
 }
 
 // Select the current pixel and store it in the address.
-function keep() {
-  state.kept = { anchor: state.anchor, look: state.look };
+function select() {
+  state.selected = { anchor: state.anchor, look: state.look };
   const { layer, m, y, x } = state.anchor, look = layers[state.look].name;
   const words = new URLSearchParams({ layer: layers[layer].name, map: layers[layer].channels[m], y, x });
   if (state.look !== layer) words.set("look", look);
@@ -23,7 +23,7 @@ function keep() {
 function lookAt(number) {
   state.look = Math.min(Math.max(number, 0), layers.length - 1);
   draw();
-  keep();
+  select();
   const box = boxes[state.look];
   if (byId("network").contains(document.activeElement)) box.focus({ preventScroll: true });
 }
@@ -33,8 +33,8 @@ function draw() {
   const number = state.look, layer = layers[number], here = state.places[number], [h, w, c] = layer.size;
   byId("name").textContent = layer.name;
   byId("what").textContent = `${[layer.words, ...layer.after].join(" · ")} — ${h}×${w} pixels, ${c} ${layer.kind === "classes" ? "classes" : layer.kind === "input" ? "colours" : c === 1 ? "map" : "maps"}`;
-  byId("before").disabled = number === 0;
-  byId("behind").disabled = number === layers.length - 1;
+  byId("previous").disabled = number === 0;
+  byId("next").disabled = number === layers.length - 1;
   drawPictures(number, here);
   byId("story").replaceChildren(element("p", { class: "where" }, where(number, here)), ...story(number, here), element("p", { class: "sees" }, sees()));
   const last = layers.length - 1, end = state.places[last];
@@ -46,8 +46,8 @@ function drawPictures(number, here) {
   const shown = layer.kind === "input" || layer.kind === "classes" ? MASK : here.m;
   large ??= new Picture(number, shown, byId("large"));
   large.show(number, shown);
-  const behind = number > state.anchor.layer;
-  large.mark(state.fields[number], here, behind);
+  const later = number > state.anchor.layer;
+  large.mark(state.fields[number], here, later);
   byId("large").setAttribute("aria-label", `${layer.name}, ${pictureName(layer, shown)}`);
   byId("range").textContent = shown === MASK ? "" : `${layer.zero ? `white −${format(scaleOf(layer, shown))}, grey 0` : "white 0"}, black ${format(scaleOf(layer, shown))}`;
   if (strip.number !== number) {
@@ -56,7 +56,7 @@ function drawPictures(number, here) {
     byId("strip").replaceChildren(...strip.map((picture) => element("figure", {}, picture.root, element("figcaption", {}, pictureName(layer, picture.m)))));
   }
   for (const picture of strip) {
-    picture.mark(state.fields[number], here, behind);
+    picture.mark(state.fields[number], here, later);
     picture.root.parentElement.classList.toggle("shown", picture.m === (layer.kind === "classes" ? here.m : shown));
   }
 }
@@ -96,15 +96,15 @@ function start() {
     const found = event.pointerType === "mouse" && pointed(event);
     if (found && (state.look !== found.layer || ["layer", "m", "y", "x"].some((key) => found[key] !== state.anchor[key]))) follow(found);
   });
-  root.addEventListener("pointerleave", () => follow(state.kept.anchor, state.kept.look));
+  root.addEventListener("pointerleave", () => follow(state.selected.anchor, state.selected.look));
   root.addEventListener("click", (event) => {
     const found = event.detail > 0 && pointed(event), box = event.target.closest(".box");
     if (found) follow(found);
     else if (box) return lookAt(box.number);
-    if (found) keep();
+    if (found) select();
   });
-  byId("before").addEventListener("click", () => lookAt(state.look - 1));
-  byId("behind").addEventListener("click", () => lookAt(state.look + 1));
+  byId("previous").addEventListener("click", () => lookAt(state.look - 1));
+  byId("next").addEventListener("click", () => lookAt(state.look + 1));
   document.addEventListener("keydown", onKey);
   addEventListener("hashchange", open);
   open();
@@ -116,7 +116,7 @@ function onKey(event) {
   // Without focus in the drawing, keys that scroll the page keep doing so.
   if (!byId("explorer").contains(document.activeElement) && ["ArrowUp", "ArrowDown", "Enter"].includes(event.key) && !event.shiftKey) return;
   const layer = layers[state.look], inside = (index, count) => Math.min(Math.max(index, 0), count - 1);
-  const at = (more) => { follow({ layer: state.look, m: here.m, y: here.y, x: here.x, ...more }); keep(); };
+  const at = (more) => { follow({ layer: state.look, m: here.m, y: here.y, x: here.x, ...more }); select(); };
   if (event.shiftKey && moves[event.key]) {
     const [dy, dx] = moves[event.key];
     at({ y: inside(here.y + dy, layer.height), x: inside(here.x + dx, layer.width) });
@@ -144,7 +144,7 @@ function open() {
     const look = find(words.get("look"));
     follow({ layer: number, m, y: index("y", layer.height), x: index("x", layer.width) }, look < 0 ? number : look);
   }
-  state.kept = { anchor: state.anchor, look: state.look };
+  state.selected = { anchor: state.anchor, look: state.look };
   document.documentElement.dataset.ready = "yes";
 }
 

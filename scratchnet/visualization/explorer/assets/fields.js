@@ -27,20 +27,20 @@ function spread(sets, link, from, to, back) {
   else [rows, columns].forEach((set, axis) => set.forEach((on, i) => { if (on) sets[to][axis][i] = 1; }));
 }
 
-// The rectangle [top, left, bottom, right] in every layer that pixel (y, x) of layer `number` sees or reaches.
+// The rectangle [top, left, bottom, right] in every layer of the receptive field or the influence of pixel (y, x) of layer `number`.
 function fields(number, y, x) {
-  const one = (size, index) => { const set = new Uint8Array(size); set[index] = 1; return set; };
-  const own = [one(layers[number].height, y), one(layers[number].width, x)];
-  const sees = [], reaches = [];
-  sees[number] = reaches[number] = own;
+  const only = (size, index) => { const set = new Uint8Array(size); set[index] = 1; return set; };
+  const own = [only(layers[number].height, y), only(layers[number].width, x)];
+  const receptive = [], influenced = [];
+  receptive[number] = influenced[number] = own;
   for (let i = number; i > 0; i--) {
-    if (sees[i]) for (const link of layers[i].links) spread(sees, link, i, link.from, true);
+    if (receptive[i]) for (const link of layers[i].links) spread(receptive, link, i, link.from, true);
   }
   for (let i = number + 1; i < layers.length; i++) {
-    for (const link of layers[i].links) if (reaches[link.from]) spread(reaches, link, link.from, i, false);
+    for (const link of layers[i].links) if (influenced[link.from]) spread(influenced, link, link.from, i, false);
   }
   return layers.map((_, i) => {
-    const sets = (i <= number ? sees : reaches)[i];
+    const sets = (i <= number ? receptive : influenced)[i];
     if (!sets) return null;
     const [top, left] = sets.map((set) => set.indexOf(1));
     const [bottom, right] = sets.map((set) => set.lastIndexOf(1) + 1);

@@ -24,14 +24,14 @@ function drawNetwork(root) {
 function box(layer, number) {
   const picture = new Picture(number, layer.kind === "input" || layer.kind === "classes" ? MASK : 0);
   const [h, w, c] = layer.size;
-  const made = element(
+  const node = element(
     "button", { class: `box ${layer.kind}`, type: "button", tabindex: "-1", "data-layer": layer.name, title: `${layer.name}: ${layer.words}`,
       "aria-label": `${layer.name}: ${layer.words}, ${h}×${w} pixels, ${c} maps` },
     picture.root, element("span", { class: "name" }, ...breakable(layer.name)), element("span", { class: "size" }, `${h}×${w}×${c}`),
   );
-  Object.assign(made, { number, picture });
-  boxes.push(made);
-  return made;
+  Object.assign(node, { number, picture });
+  boxes.push(node);
+  return node;
 }
 
 // A name that may wrap onto a second line.
@@ -69,15 +69,15 @@ function crossings(level) {
 }
 
 function markNetwork(state) {
-  boxes.forEach((made, number) => {
+  boxes.forEach((node, number) => {
     const place = state.places[number], field = state.fields[number], layer = layers[number];
-    if (layer.kind !== "input" && layer.kind !== "classes") made.picture.show(number, place.m);
-    made.picture.mark(field, place, number > state.anchor.layer);
-    made.classList.toggle("looked", number === state.look);
-    made.tabIndex = number === state.look ? 0 : -1;
-    made.setAttribute("aria-pressed", String(number === state.look));
-    made.dataset.place = `${place.y} ${place.x} ${layer.channels[place.m]}`;
-    made.dataset.trail = place.trail ? "yes" : "no";
-    made.dataset.field = field ? field.join(" ") : "";
+    if (layer.kind !== "input" && layer.kind !== "classes") node.picture.show(number, place.m);
+    node.picture.mark(field, place, number > state.anchor.layer);
+    node.classList.toggle("looked", number === state.look);
+    node.tabIndex = number === state.look ? 0 : -1;
+    node.setAttribute("aria-pressed", String(number === state.look));
+    node.dataset.place = `${place.y} ${place.x} ${layer.channels[place.m]}`;
+    node.dataset.trail = place.trail ? "yes" : "no";
+    node.dataset.field = field ? field.join(" ") : "";
   });
 }

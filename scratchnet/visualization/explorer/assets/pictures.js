@@ -1,8 +1,8 @@
 // Maps as pictures, and the marks on them. Larger values are darker, as in all figures.
 
-const MASK = -1; // the picture of all classes over the image
+const MASK = -1; // the overlay of all classes on the image
 
-// The pictures of a layer: the photo, the mask and every class, or its maps.
+// Pictures of a layer: the photograph, the mask and all classes, or its maps.
 function picturesOf(layer) {
   return layer.kind === "input" ? [MASK] : layer.kind === "classes" ? [MASK, ...layer.channels.keys()] : [...layer.channels.keys()];
 }
@@ -26,10 +26,10 @@ function paint(canvas, layer, m) {
 }
 
 function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text);
-  made.append(...children);
-  return made;
+  const node = document.createElement(tag);
+  for (const [name, text] of Object.entries(attributes)) node.setAttribute(name, text);
+  node.append(...children);
+  return node;
 }
 
 // A picture of map m of a layer with its marks; `show` selects the map.
@@ -51,20 +51,20 @@ class Picture {
     this.root.style.setProperty("--ratio", `${layers[number].width} / ${layers[number].height}`);
   }
 
-  // Frame a field [top, left, bottom, right] or null, before or after the anchor; ring one pixel.
-  mark(field, place, behind) {
+  // Frame a field [top, left, bottom, right] or null, in a layer before or after the anchor, and ring one pixel.
+  mark(field, place, later) {
     const { width, height } = layers[this.number];
     const put = (mark, [top, left, bottom, right]) => {
       mark.style.inset = `${(100 * top) / height}% ${(100 * (width - right)) / width}% ${(100 * (height - bottom)) / height}% ${(100 * left) / width}%`;
     };
     this.field.hidden = !field;
-    this.field.className = behind ? "field behind" : "field";
+    this.field.className = later ? "field later" : "field";
     if (field) put(this.field, field);
     this.pixel.className = place.trail ? "pixel" : "pixel near";
     put(this.pixel, [place.y, place.x, place.y + 1, place.x + 1]);
   }
 
-  // The pixel under a pointer.
+  // The pixel under the pointer.
   at(event) {
     const box = this.canvas.getBoundingClientRect(), { width, height } = layers[this.number];
     const index = (offset, length, count) => Math.min(count - 1, Math.max(0, Math.floor((offset / length) * count)));
@@ -72,14 +72,14 @@ class Picture {
   }
 }
 
-// Numbers as squares: white is the smallest, black the largest value; `marked` are framed.
+// Values as squares: white is the smallest, black the largest; cells for which `marked` is true are framed.
 function squares(rows, largest, signed, marked = () => false) {
   const columns = rows[0].length, big = Math.max(columns, rows.length);
   const size = big > 8 ? "squares fine" : big > 5 ? "squares tiny" : "squares";
   const grid = element("div", { class: size, style: `--columns:${columns}` });
   rows.forEach((row, i) => row.forEach((number, j) => {
     if (number === null) {
-      grid.append(element("b", { class: "outside", title: "beyond the border: 0" }));
+      grid.append(element("b", { class: "outside", title: "outside the border: 0" }));
       return;
     }
     const share = largest > 0 ? number / largest : 0;
@@ -92,7 +92,7 @@ function squares(rows, largest, signed, marked = () => false) {
   return grid;
 }
 
-// Weights as squares: middle grey is 0 where some are negative.
+// Weights as squares; medium grey is 0 if some are negative.
 function weightSquares(kernel, marked) {
   const all = kernel.flat();
   return squares(kernel, Math.max(...all.map(Math.abs)), all.some((number) => number < 0), marked);

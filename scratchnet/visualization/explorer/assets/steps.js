@@ -1,28 +1,28 @@
-// How a layer computed one value: a sentence or two, and the numbers.
+// Explanation of how a layer computed one value: sentences and figures.
 
 function story(number, { m, y, x }) {
-  const layer = layers[number], tell = stories[layer.kind];
-  return [...tell(layer, layer.links[0], m, y, x), ...onward(number, m, y, x)];
+  const layer = layers[number], describe = stories[layer.kind];
+  return [...describe(layer, layer.links[0], m, y, x), ...onward(number, m, y, x)];
 }
 
-// Whether the pools that follow a layer keep a value.
+// Sentences on whether the poolings after a layer select a value.
 function onward(number, m, y, x) {
-  const said = [];
+  const sentences = [];
   for (const pool of layers) {
     const [link] = pool.links;
     if (pool.kind !== "pool" || link.from !== number) continue;
     const map = pool.channels.indexOf(layers[number].channels[m]);
     for (const window of map < 0 ? [] : windowsOver(link, y, x, pool)) {
       const winner = switchAt(pool, map, window.y, window.x);
-      said.push(winner === window.place
-        ? paragraph(`${pool.name} keeps this value, the largest of its window.`)
-        : paragraph(`${pool.name} drops this value: the value at ${place(link, winner)} of its window, ${format(value(pool, map, window.y, window.x))}, ${sameHeight(number, m, y, x, pool, map, window) ? "is equal and comes first" : "is larger"}.`));
+      sentences.push(winner === window.place
+        ? paragraph(`${pool.name} selects this value, the maximum of its window.`)
+        : paragraph(`${pool.name} discards this value: the one at ${place(link, winner)} of its window, ${format(value(pool, map, window.y, window.x))}, ${sameValue(number, m, y, x, pool, map, window) ? "is equal and comes first" : "is larger"}.`));
     }
   }
-  return said;
+  return sentences;
 }
 
-function sameHeight(number, m, y, x, pool, map, window) {
+function sameValue(number, m, y, x, pool, map, window) {
   return format(value(layers[number], m, y, x)) === format(value(pool, map, window.y, window.x));
 }
 
@@ -30,24 +30,24 @@ const stories = {
   input(layer, _, m, y, x) {
     const i = 3 * (y * layer.width + x), rgb = [...layer.photo.slice(i, i + 3)];
     const swatch = element("i", { class: "colour", style: `background:rgb(${rgb.join(",")})` });
-    const seen = layer.channels.map((_, n) => `${pictureName(layer, n)} ${format(value(layer, n, y, x))}`).join(", ");
-    return [paragraph("A pixel of the image: ", swatch, ` red ${rgb[0]}, green ${rgb[1]}, blue ${rgb[2]} of 255. The network sees it as ${seen}.`)];
+    const normalised = layer.channels.map((_, n) => `${pictureName(layer, n)} ${format(value(layer, n, y, x))}`).join(", ");
+    return [paragraph("A pixel of the image: ", swatch, ` red ${rgb[0]}, green ${rgb[1]}, blue ${rgb[2]} of 255. Its normalised values, the network's input, are ${normalised}.`)];
   },
 
   conv(layer, link, m, y, x) {
     const before = layers[link.from], [kh, kw] = link.kernel, all = terms(layer, m, y, x);
     const from = stepBack(layers.indexOf(layer), m, y, x);
     if (!from) return [paragraph("The receptive field of this pixel contains only zero padding.")];
-    const mine = all.filter((term) => term.n === from.m), at = (i, j) => mine.find((term) => term.i === i && term.j === j);
+    const own = all.filter((term) => term.n === from.m), at = (i, j) => own.find((term) => term.i === i && term.j === j);
     const rows = [...Array(kh).keys()], columns = [...Array(kw).keys()], [sh, sw] = link.stride;
     const patch = rows.map((i) => columns.map((j) => at(i, j)?.value ?? null));
     const kernel = rows.map((i) => columns.map((j) => weight(layer, m, from.m, i, j)));
-    const sum = mine.reduce((total, term) => total + term.value * term.weight, 0);
+    const sum = own.reduce((total, term) => total + term.value * term.weight, 0);
     const chosen = (i, j) => at(i, j)?.y === from.y && at(i, j)?.x === from.x;
     const top = y * sh - link.padding[0], left = x * sw - link.padding[1];
-    const apart = link.dilation[0] > 1 ? ` with dilation ${link.dilation[0]}` : "";
-    const who = layer.keeps ? "in the same map" : `in all ${before.size[2]} maps`;
-    const sentence = `The weighted sum of a ${kh}×${kw} window${apart} ${who} of ${before.name}${afterwards(layer)}: `;
+    const dilation = link.dilation[0] > 1 ? ` with dilation ${link.dilation[0]}` : "";
+    const inputs = layer.keeps ? "in the same map" : `in all ${before.size[2]} maps`;
+    const sentence = `The weighted sum of a ${kh}×${kw} window${dilation} ${inputs} of ${before.name}${afterwards(layer)}: `;
     return [
       paragraph(sentence, `*${format(value(layer, m, y, x))}`, "."),
       equation(
@@ -76,8 +76,8 @@ const stories = {
       equation(
         part(squares([[used.value]], scaleOf(before, from.m), before.zero > 0, () => true), `row ${from.y}, column ${from.x} of ${mapName(link.from, from.m)}`, "image"),
         "×",
-        kh > 16 ? part(element("b", { class: "total" }, format(used.weight)), "its weight here", "weight")
-          : part(weightSquares(kernel, (i, j) => i === used.i && j === used.j), "the kernel; the ringed weight lands here", "weight"),
+        kh > 16 ? part(element("b", { class: "total" }, format(used.weight)), "its weight", "weight")
+          : part(weightSquares(kernel, (i, j) => i === used.i && j === used.j), "the kernel; the ring marks the weight for this pixel", "weight"),
         "=",
         part(element("b", { class: "total" }, sign(share)), blend ? "its contribution to the value" : "its contribution to the sum", "output"),
       ),
@@ -115,9 +115,9 @@ const stories = {
     const window = hit ?? over[0], index = switchAt(pool, map, window.y, window.x), kept = value(before, n, window.y, window.x);
     const [sh, sw] = link.stride, [ph, pw] = link.padding, kw = link.kernel[1];
     const row = window.y * sh - ph + Math.floor(index / kw), column = window.x * sw - pw + (index % kw);
-    const said = `Row ${window.y}, column ${window.x} of ${mapName(link.from, n)} corresponds to this window. ${pool.name} found its maximum at ${place(link, index)}, stored in the switch as ${index}: `;
+    const sentence = `Row ${window.y}, column ${window.x} of ${mapName(link.from, n)} corresponds to this window. ${pool.name} found its maximum at ${place(link, index)}, stored in the switch as ${index}: `;
     return [
-      paragraph(said, hit ? "*the value goes to this pixel" : `*the value goes to row ${row}, column ${column}`, hit ? ", and its neighbours stay 0." : ", and this pixel stays 0."),
+      paragraph(sentence, hit ? "*the value goes to this pixel" : `*the value goes to row ${row}, column ${column}`, hit ? ", and its neighbours stay 0." : ", and this pixel stays 0."),
       equation(
         part(squares([[kept]], scaleOf(before, n), before.zero > 0), `${before.name}`, "image"),
         "→",
@@ -141,7 +141,7 @@ const stories = {
   add(layer, _, m, y, x) {
     const parts = layer.links.map((link) => ({ link, n: sameMap(layer, m, link) })).filter((p) => p.n !== null);
     const figures = parts.flatMap(({ link, n }, i) => [...(i ? ["+"] : []), part(element("b", { class: "total" }, format(value(layers[link.from], n, y, x))), mapName(link.from, n), "image")]);
-    return [paragraph("The sum of the same pixel of several layers."), equation(...figures, "=", part(element("b", { class: "total" }, format(value(layer, m, y, x))), "here", "output"))];
+    return [paragraph("The sum of the same pixel of several layers."), equation(...figures, "=", part(element("b", { class: "total" }, format(value(layer, m, y, x))), "this pixel", "output"))];
   },
 
   concat(layer, _, m, y, x) {

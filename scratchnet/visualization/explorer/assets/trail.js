@@ -6,10 +6,10 @@ function terms(layer, m, y, x) {
   const [kh, kw] = link.kernel, inputs = before.channels.length;
   const own = layer.kind === "blend" || layer.keeps ? sameMap(layer, m, link) : null;
   for (let i = 0; i < kh; i++) {
-    const row = meets(link, 0, y, i, before.height);
+    const row = inputIndex(link, 0, y, i, before.height);
     if (row === null) continue;
     for (let j = 0; j < kw; j++) {
-      const column = meets(link, 1, x, j, before.width);
+      const column = inputIndex(link, 1, x, j, before.width);
       if (column === null) continue;
       for (let n = 0; n < inputs; n++) {
         if (own !== null && n !== own) continue;
@@ -21,7 +21,7 @@ function terms(layer, m, y, x) {
 }
 
 // The input index of output index o at kernel position i; null for padding and gaps.
-function meets(link, axis, o, i, size) {
+function inputIndex(link, axis, o, i, size) {
   const shift = i * link.dilation[axis] - link.padding[axis], s = link.stride[axis];
   const index = link.transposed ? (o - shift) / s : o * s + shift;
   return Number.isInteger(index) && index >= 0 && index < size ? index : null;
@@ -40,7 +40,7 @@ function windowsOver(link, y, x, pool) {
   const over = { ...link, transposed: true };
   for (let i = 0; i < kh; i++) {
     for (let j = 0; j < kw; j++) {
-      const row = meets(over, 0, y, i, pool.height), column = meets(over, 1, x, j, pool.width);
+      const row = inputIndex(over, 0, y, i, pool.height), column = inputIndex(over, 1, x, j, pool.width);
       if (row !== null && column !== null) found.push({ y: row, x: column, place: i * kw + j });
     }
   }
@@ -72,7 +72,7 @@ function stepBack(number, m, y, x) {
     const [kh, kw] = link.kernel;
     for (let i = 0; i < kh; i++) {
       for (let j = 0; j < kw; j++) {
-        const row = meets(link, 0, y, i, layers[link.from].height), column = meets(link, 1, x, j, layers[link.from].width);
+        const row = inputIndex(link, 0, y, i, layers[link.from].height), column = inputIndex(link, 1, x, j, layers[link.from].width);
         if (row !== null && column !== null) return at(sameMap(layer, m, link), row, column);
       }
     }
@@ -105,8 +105,8 @@ function places(anchor) {
     if (found[i]) return found[i];
     const [y, x] = sameSpot(anchor.layer, i, anchor.y, anchor.x);
     if (layer.kind === "classes") return { m: likeliest(layer, y, x), y, x, trail: false };
-    const tied = layer.channels.length === layers[anchor.layer].channels.length && layer.channels.every((c, k) => c === layers[anchor.layer].channels[k]);
-    return { m: tied ? layer.channels.indexOf(channel) : 0, y, x, trail: false };
+    const sameMaps = layer.channels.length === layers[anchor.layer].channels.length && layer.channels.every((c, k) => c === layers[anchor.layer].channels[k]);
+    return { m: sameMaps ? layer.channels.indexOf(channel) : 0, y, x, trail: false };
   });
 }
 

@@ -1,4 +1,4 @@
-// Text, numbers and small figures used in the explanations of the layers.
+// Text, values and small figures for the explanations of the layers.
 
 function paragraph(...parts) {
   return element("p", {}, ...parts.map((part) => (typeof part === "string" && part.startsWith("*") ? element("b", {}, part.slice(1)) : part)));
@@ -44,7 +44,7 @@ function sign(number) {
   return number > 0 ? `+${format(number)}` : format(number);
 }
 
-const nothing = () => paragraph("This page does not include the source map of this value; ", element("code", {}, "--maps"), " includes more maps.");
+const nothing = () => paragraph("This page does not include the source map of this value; ", element("code", {}, "--maps"), " adds more maps.");
 
 function capital(words) {
   return words[0].toUpperCase() + words.slice(1);
