@@ -45,6 +45,12 @@ def names_of(cases):
     return {f"{f.__module__}.{f.__name__}" for f in functions}
 
 
+def all_hold(*facts):
+    """Fail with the message of every fact that does not hold, so that all that is missing is told at once."""
+    missing = [message for holds, message in facts if not holds]
+    assert not missing, "\n".join(["", *missing])
+
+
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 
@@ -71,7 +77,7 @@ def test_the_search_finds_all_layers():
 
 @pytest.mark.parametrize("name", DEFINED)
 def test_a_layer_is_exported(name):
-    assert name in layers.__all__, f"add {name} to scratchnet/layers/__init__.py, import and __all__"
+    assert name in layers.__all__, f"scratchnet/layers/__init__.py: import {name} and add it to __all__"
     assert f"`{name}`" in read("docs/public.md"), "python -m tests.test_public writes docs/public.md again"
 
 
@@ -109,9 +115,11 @@ def test_a_layer_is_exported_to_onnx(name):
 def test_a_layer_is_in_the_table_of_layer_tests(name):
     kind, file = DEFINED[name], "tests/layer_cases.py"
     used = {type(step.layer) for make in CASES.values() for step in make().steps}
-    assert kind in used, f"{file}: CASES has no network with {name}"
-    assert kind in SETTINGS, f"{file}: SETTINGS has no row of {name}, the values that it must refuse"
-    assert kind in TORCH_LAYERS or kind in TORCH, f"{file}: TORCH has no row of {name}, PyTorch's form of it"
+    all_hold(
+        (kind in used, f"{file}: CASES has no network with {name}"),
+        (kind in SETTINGS, f"{file}: SETTINGS has no row of {name}, the values that it must refuse"),
+        (kind in TORCH_LAYERS or kind in TORCH, f"{file}: TORCH has no row of {name}, PyTorch's form of it"),
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -245,19 +253,25 @@ def builders():
 
 @pytest.mark.parametrize("builder", builders())
 def test_a_model_is_registered(builder):
-    known = {model.builder.__name__ for model in MODELS.values()}
-    assert builder in known, f"scratchnet/models/__init__.py: MODELS has no entry of {builder}"
-    assert builder in models.__all__, f"scratchnet/models/__init__.py: add {builder} to __all__"
+    known, file = {model.builder.__name__ for model in MODELS.values()}, "scratchnet/models/__init__.py"
+    all_hold(
+        (builder in known, f"{file}: MODELS has no entry of {builder}"),
+        (builder in models.__all__, f"{file}: add {builder} to __all__"),
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_documented_and_checked(name):
     table = read("README.md").split("## The models")[1].split("\n## ")[0]
-    assert f"`{name}`" in table, f"README.md: the table of models has no row of {name}"
-    assert name in CHECKED, f"scratchnet/gradcheck/cases.py: MODELS has no row of {name}"
-    assert name in SMALL, f"tests/models/test_models.py: SMALL has no row of {name}"
-    known = {key.partition(",")[0] for key in PICTURES}
-    assert name in known, f"tests/models/test_overfitting.py: PICTURES has no row of {name}"
+    all_hold(
+        (f"`{name}`" in table, f"README.md: the table of models has no row of {name}"),
+        (name in CHECKED, f"scratchnet/gradcheck/cases.py: MODELS has no row of {name}"),
+        (name in SMALL, f"tests/models/test_models.py: SMALL has no row of {name}"),
+        (
+            name in {key.partition(",")[0] for key in PICTURES},
+            f"tests/models/test_overfitting.py: PICTURES has no row of {name}",
+        ),
+    )
 
 
 # Lessons --------------------------------------------------------------------------------------------------------------
@@ -267,7 +281,10 @@ LESSONS = sorted((ROOT / "lessons").glob("[0-9]*.py"))
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_is_listed_solved_and_tested(path):
-    assert f"(lessons/{path.name})" in read("README.md"), f"README.md: the table of lessons has no link to {path.name}"
-    assert (path.parent / "solutions" / path.name).exists(), f"lessons/solutions/{path.name} is missing"
-    assert (ROOT / f"tests/lessons/test_{path.name}").exists(), f"tests/lessons/test_{path.name} is missing"
-    assert f"(lessons/{path.stem})" in read("docs/terms.md"), f"docs/terms.md: no section for {path.stem}"
+    solutions, tests = f"lessons/solutions/{path.name}", f"tests/lessons/test_{path.name}"
+    all_hold(
+        (f"(lessons/{path.name})" in read("README.md"), f"README.md: the table of lessons has no link to {path.name}"),
+        ((ROOT / solutions).exists(), f"{solutions} is missing"),
+        ((ROOT / tests).exists(), f"{tests} is missing"),
+        (f"(lessons/{path.stem})" in read("docs/terms.md"), f"docs/terms.md: no section for {path.stem}"),
+    )

@@ -3,12 +3,14 @@
 from scratchnet.layers.activation import Dropout, LeakyReLU, ReLU, Scale
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
+from scratchnet.layers.description import InputInfo, LayerKind
 from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
-from scratchnet.layers.parameter import Buffer, Kind, Parameter
+from scratchnet.layers.parameter import Buffer, Parameter, ParameterKind
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
 from scratchnet.layers.resampling import BedOfNails, BilinearTranspose2d, UpsampleBilinear, UpsampleNearest
 from scratchnet.layers.shape import Add, Concatenate, Crop, Pad
 from scratchnet.layers.synchronized import SyncBatchNorm2d
+from scratchnet.layers.window import Window
 
 __all__ = [
     "Add",
@@ -21,18 +23,21 @@ __all__ = [
     "ConvTranspose2d",
     "Crop",
     "Dropout",
-    "Kind",
+    "InputInfo",
     "Layer",
+    "LayerKind",
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2d",
     "MaxUnpool2d",
     "Pad",
     "Parameter",
+    "ParameterKind",
     "ReLU",
     "Scale",
     "Shape",
     "SyncBatchNorm2d",
     "UpsampleBilinear",
     "UpsampleNearest",
+    "Window",
 ]

@@ -9,7 +9,7 @@ from scratchnet.arrays import Array
 from scratchnet.layers.initialization import Initializer
 from scratchnet.ops.updates import add_to, copy_to
 
-Kind: TypeAlias = Literal["weight", "bias", "scale", "shift"]
+ParameterKind: TypeAlias = Literal["weight", "bias", "scale", "shift"]
 """The kinds of parameters; training recipes treat them differently (bias: twice the learning rate, no decay)."""
 
 
@@ -35,7 +35,7 @@ class Parameter:
         Whether the next gradient replaces the current one, see :meth:`mark_grad_stale`.
     """
 
-    def __init__(self, shape: tuple[int, ...], kind: Kind, initializer: Initializer) -> None:
+    def __init__(self, shape: tuple[int, ...], kind: ParameterKind, initializer: Initializer) -> None:
         self.shape, self.kind, self.initializer = shape, kind, initializer
         self._arrays: tuple[Array, Array] | None = None
         self.binding: object = None

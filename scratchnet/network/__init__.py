@@ -14,7 +14,7 @@ steps used is the sum of what they send back: that is all there is to skips and 
 """
 
 from scratchnet.network.network import Network
-from scratchnet.network.parameters import KINDS, FlatBuffers
+from scratchnet.network.parameters import PARAMETER_KINDS, FlatBuffers
 from scratchnet.network.step import Step
 
-__all__ = ["KINDS", "FlatBuffers", "Network", "Step"]
+__all__ = ["PARAMETER_KINDS", "FlatBuffers", "Network", "Step"]

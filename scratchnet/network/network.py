@@ -20,7 +20,7 @@ from scratchnet.network.freezing import matching, set_frozen
 from scratchnet.network.fusion import UNFUSED, plan
 from scratchnet.network.inputs import check_input
 from scratchnet.network.ownership import Owner, check_unowned, claim, disown, layers_of
-from scratchnet.network.parameters import KINDS, FlatBuffers, moved
+from scratchnet.network.parameters import PARAMETER_KINDS, FlatBuffers, moved
 from scratchnet.network.step import Step
 from scratchnet.ops.geometry import Pair
 
@@ -117,7 +117,7 @@ class Network(Owner):
     def parameters(self) -> dict[str, Parameter]:
         """Return every parameter as ``step.name``, in the order of the flat buffers: by kind, then by step."""
         named = {f"{s.name}.{key}": p for s in self.steps for key, p in s.layer.parameters.items()}
-        return {name: p for kind in KINDS for name, p in named.items() if p.kind == kind}
+        return {name: p for kind in PARAMETER_KINDS for name, p in named.items() if p.kind == kind}
 
     def state(self) -> dict[str, Buffer]:
         """Return what layers keep without learning it, as ``step.name``."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from scratchnet.arrays import Array, to_host
 from scratchnet.engine.memory.shared import shared_zeros
-from scratchnet.layers.parameter import Kind, Parameter
+from scratchnet.layers.parameter import Parameter, ParameterKind
 
-KINDS: tuple[Kind, ...] = ("weight", "bias", "scale", "shift")
+PARAMETER_KINDS: tuple[ParameterKind, ...] = ("weight", "bias", "scale", "shift")
 """The order of the kinds in the arrays."""
 
 
@@ -27,13 +27,13 @@ class FlatBuffers:
 
     values: Array
     grads: Array
-    segments: dict[Kind, slice] = field(default_factory=dict)
+    segments: dict[ParameterKind, slice] = field(default_factory=dict)
     begins: list[int] = field(default_factory=list)
     """Where each parameter's first number is."""
-    _learned: list[tuple[slice, Kind]] | None = None
+    _learned: list[tuple[slice, ParameterKind]] | None = None
 
     @property
-    def learned(self) -> list[tuple[slice, Kind]]:
+    def learned(self) -> list[tuple[slice, ParameterKind]]:
         """The parts of the segments that are not frozen: all that is updated and summed over processes."""
         return [(part, kind) for kind, part in self.segments.items()] if self._learned is None else self._learned
 
@@ -62,7 +62,7 @@ class FlatBuffers:
 
     def choose(self, parameters: dict[str, Parameter]) -> None:
         """Note which parts are learned, after parameters have been frozen or unfrozen."""
-        learned: list[tuple[slice, Kind]] = []
+        learned: list[tuple[slice, ParameterKind]] = []
         begin = 0
         for parameter in parameters.values():
             end = begin + parameter.size

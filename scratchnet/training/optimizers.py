@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from scratchnet.arrays import Array, get_array_module, on_gpu
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.memory.shared import shared_zeros
-from scratchnet.layers.parameter import Kind
+from scratchnet.layers.parameter import ParameterKind
 from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
 from scratchnet.utils.validation import flag, number
@@ -75,7 +75,7 @@ class SGD:
         rate = number(rate, f"{type(self).__name__}: rate", 0)
         momentum = _state(self.arrays, self.names[0], buffers.values)
 
-        def update(piece: slice, kind: Kind) -> None:
+        def update(piece: slice, kind: ParameterKind) -> None:
             w, g, m = buffers.values[piece], buffers.grads[piece], momentum[piece]
             factor = self.bias_lr_multiplier if kind == "bias" else 1
             decay = self.weight_decay if kind == "weight" else 0.0
@@ -131,7 +131,7 @@ class Adam:
         beta1, beta2 = self.betas
         unbias1, unbias2 = 1 - beta1**self.steps, 1 - beta2**self.steps
 
-        def update(piece: slice, kind: Kind) -> None:
+        def update(piece: slice, kind: ParameterKind) -> None:
             w, g, m, v = buffers.values[piece], buffers.grads[piece], mean[piece], square[piece]
             factor = self.bias_lr_multiplier if kind == "bias" else 1
             decay = self.weight_decay if kind == "weight" else 0.0
@@ -200,7 +200,7 @@ def _state(arrays: dict[str, Array], name: str, like: Array) -> Array:
     return arrays[name]
 
 
-def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, Kind], None]) -> None:
+def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, ParameterKind], None]) -> None:
     """Call ``update`` on the pieces of every kind's segment, on all cores; on a GPU a segment is one piece."""
     gpu = on_gpu(buffers.values)
     length = buffers.values.size if gpu else PIECE

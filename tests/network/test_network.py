@@ -20,7 +20,7 @@ from scratchnet.layers import (
 from scratchnet.layers.base import Layer
 from scratchnet.layers.initialization import constant
 from scratchnet.layers.parameter import Parameter
-from scratchnet.network import KINDS, Network
+from scratchnet.network import PARAMETER_KINDS, Network
 from tests.compare import assert_close, distinct, numbers
 
 
@@ -93,7 +93,7 @@ def test_parameters_live_in_the_flat_buffers():
 def test_segments_cover_the_buffers_by_kind():
     net = hourglass().allocate()
     flat = net.flat()
-    assert list(flat.segments) == list(KINDS)
+    assert list(flat.segments) == list(PARAMETER_KINDS)
     covered = np.zeros(flat.values.size, int)
     for kind, segment in flat.segments.items():
         covered[segment] += 1
