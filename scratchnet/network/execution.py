@@ -1,9 +1,10 @@
 """The forward pass through a network, and the matching backward pass."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scratchnet.arrays import Array
+from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.layers.base import Shape
 from scratchnet.layers.step_plan import ALONE
 from scratchnet.network.checkpointing import SegmentInputs
@@ -39,6 +40,14 @@ class Pass:
         self.seen: Fingerprints | None = None
         """Samples of the arrays that :meth:`backward` relies on, to detect changes."""
 
+    def run(self, x: Array, keep: bool) -> Array:
+        """Run all steps and return the last value; arguments as for :meth:`forward`."""
+        output = x
+        with one_blas_thread():
+            for _, value in self.forward(x, keep):
+                output = value
+        return output
+
     def forward(self, x: Array, keep: bool) -> Iterator[tuple[str, Array]]:
         """Run the steps and yield (name, value) after each; a value is freed after its last use.
 
@@ -73,7 +82,13 @@ class Pass:
                 [step for step in self.steps if needs_grad[step.name]], [s.inputs for s in self.stored.values()]
             )
             self.seen = None
+        with one_blas_thread():
+            return self._propagate(dy, needs_grad)
+
+    def _propagate(self, dy: Array, needs_grad: Mapping[str, bool]) -> Array | None:
+        """Pass the gradient back through all steps; return the gradient of the input if there is one."""
         gradients: dict[str, Array] = {self.steps[-1].name: dy}
+        del dy
         for i, step in reversed(list(enumerate(self.steps))):
             stored = self.stored.pop(i, None)
             if stored is not None and any(needs_grad[self.steps[k].name] for k in stored.steps):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from scratchnet.layers.parameter import Parameter
 
 if TYPE_CHECKING:
-    from scratchnet.network.network import Network
+    from scratchnet.network.modes import NetworkModes
 
 SHOWN = 5
 """Names that an error lists at most."""
@@ -45,7 +45,7 @@ def matching(parameters: Mapping[str, Parameter], patterns: Sequence[str]) -> li
     return [name for name in parameters if name in found]
 
 
-def set_frozen(network: "Network", names: Sequence[str], frozen: bool, statistics: bool) -> None:
+def set_frozen(network: "NetworkModes", names: Sequence[str], frozen: bool, statistics: bool) -> None:
     """Freeze or unfreeze parameters, with ``statistics`` also those of batch norm layers that are frozen whole."""
     named = network.parameters()
     for name in names:

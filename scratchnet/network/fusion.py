@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scratchnet.engine.modes import is_textbook
 from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Layer
 from scratchnet.layers.builtin import is_builtin
@@ -79,6 +80,11 @@ def plan(steps: Sequence[Step], recompute_inputs: bool) -> FusionPlan:
         elif isinstance(step.layer, MaxUnpool2d):
             found.recompute_input_of_convolution(number, number)
     return found.plan()
+
+
+def plan_in_use(steps: Sequence[Step], recompute_inputs: bool) -> FusionPlan:
+    """Return the plan for a pass: nothing is fused in textbook mode."""
+    return UNFUSED if is_textbook() else plan(steps, recompute_inputs)
 
 
 class _Fusions:
