@@ -32,7 +32,7 @@ COMMANDS = {
     "completion": "print a script for the completion of the shell (bash, zsh, fish)",
 }
 
-MOST_THREADS = 256
+MAX_THREADS = 256
 """Threads that may be asked for; with a thousand, a typing error, an epoch takes longer than with one."""
 
 
@@ -121,8 +121,8 @@ def _set_threads(words: Sequence[str]) -> list[str]:
 
 
 def _check_threads(name: str, value: str) -> None:
-    if not (re.fullmatch("[0-9]{1,5}", value) and 1 <= int(value) <= MOST_THREADS):
-        raise UserError(f"{name} {value}: expected the number of cores to use, 1 to {MOST_THREADS}")
+    if not (re.fullmatch("[0-9]{1,5}", value) and 1 <= int(value) <= MAX_THREADS):
+        raise UserError(f"{name} {value}: expected the number of cores to use, 1 to {MAX_THREADS}")
 
 
 def usage() -> str:

@@ -10,7 +10,7 @@ from scratchnet.utils.errors import UserError
 
 HINT = 'tifffile (pip install -e ".[tiff]" in the clone)'
 
-LARGEST = 2**30
+MAX_SAMPLES = 2**30
 """More samples are not read: a file of a few bytes may speak of any number."""
 
 
@@ -41,7 +41,7 @@ def read_tiff_samples(path: Path | str) -> tuple[Array, bool]:
     try:
         with tifffile.TiffFile(path) as file:
             pages, page = len(file.pages), file.pages[0]
-            if page.size > LARGEST:
+            if page.size > MAX_SAMPLES:
                 raise UserError(f"{path}: too large to open at once ({page.size} samples); cut it into parts first")
             samples: Array = page.asarray()
             tags = {code: page.tags[code].value for code in (262, 274, 284) if code in page.tags}

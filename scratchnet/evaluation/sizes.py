@@ -13,7 +13,7 @@ from scratchnet.arrays import Array
 from scratchnet.data import Objects, connected_components, find_objects
 from scratchnet.utils.shape_checks import check_mask, check_masks
 
-SMALLEST = 10
+MIN_OBJECT_PIXELS = 10
 """Minimum number of pixels of an object; smaller regions are annotation noise."""
 
 EDGES = (0.13, 0.28)
@@ -79,7 +79,7 @@ def object_scores(
 
 
 def regions(truth: Array, background: int | None = 0, ignore_index: int | None = 255) -> Objects:
-    """Return the connected regions of at least `SMALLEST` pixels as objects, for data without object annotations.
+    """Return connected regions of at least `MIN_OBJECT_PIXELS` pixels as objects, for data without object annotations.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def regions(truth: Array, background: int | None = 0, ignore_index: int | None =
         ground |= truth == (-1 if value is None else value)
     found = find_objects(np.where(ground, 0, _above_zero(truth)), None)
     pixels = np.bincount(found.numbers.reshape(-1))
-    kept = {number: box for number, box in found.boxes.items() if pixels[number] >= SMALLEST}
+    kept = {number: box for number, box in found.boxes.items() if pixels[number] >= MIN_OBJECT_PIXELS}
     return Objects(found.numbers, {number: found.labels[number] - 1 for number in kept}, kept)
 
 

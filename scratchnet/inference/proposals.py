@@ -16,7 +16,7 @@ from scratchnet.data import Window, resize_image
 from scratchnet.data.objects.training_boxes import cut_out
 from scratchnet.inference.boxes import Proposals, visible_part
 from scratchnet.inference.maps import resize_map
-from scratchnet.inference.segmentation import LARGEST, Segmenter
+from scratchnet.inference.segmentation import MAX_UNTILED_SIDE, Segmenter
 from scratchnet.ops.activation import softmax
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import for_caller, option
@@ -98,7 +98,7 @@ class ProposalSegmenter:
 
     def _scores(self, image: Array, name: str) -> Array:
         boxes, size = self._boxes(image, name), self._size()
-        together = 1 if self.segmenter.alone else max(1, LARGEST**2 // (size[0] * size[1]))
+        together = 1 if self.segmenter.alone else max(1, MAX_UNTILED_SIDE**2 // (size[0] * size[1]))
         total: _Total | None = None
         for begin in range(0, len(boxes), together):
             group = boxes[begin : begin + together]

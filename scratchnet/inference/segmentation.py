@@ -36,7 +36,7 @@ Output: TypeAlias = Callable[[Array], Array]
 Part: TypeAlias = Callable[[Array, Array], Array]
 """Indices of rows and of columns → these pixels as the network sees them, (1, rows, columns, 3) float32."""
 
-LARGEST = 544
+MAX_UNTILED_SIDE = 544
 """Images with no side above this many pixels are segmented whole."""
 
 TILE, OVERLAP = 448, 128
@@ -195,7 +195,7 @@ class Segmenter:
     def _tile_size(self, h: int, w: int) -> tuple[int, int] | None:
         """Return (tile, overlap), or None for an image that is segmented whole."""
         stride, fixed = self.network.stride, self.network.fixed_size
-        if fixed == (h, w) or (fixed is None and self.tile is None and max(h, w) <= LARGEST):
+        if fixed == (h, w) or (fixed is None and self.tile is None and max(h, w) <= MAX_UNTILED_SIDE):
             return None
         side, overlap = TILE, OVERLAP
         if fixed is not None:

@@ -12,7 +12,7 @@ from scratchnet.utils.errors import UserError
 OPSET, IR_VERSION = 17, 8
 """Of the year 2022: new enough for all that is needed, and read by every runtime since."""
 
-LARGEST = 2**31 - 2**24
+MAX_BYTES = 2**31 - 2**24
 """Bytes of numbers that an ONNX file can hold, with some room for the graph."""
 
 
@@ -114,7 +114,7 @@ def to_model(
     from onnx import helper, numpy_helper
 
     held = sum(array.nbytes for array in graph.constants.values())
-    if held > LARGEST:
+    if held > MAX_BYTES:
         raise UserError(f"model '{name}' has {held / 1e9:.2f} GB of weights; an ONNX file holds at most 2")
 
     def port(p: Port) -> Any:

@@ -76,14 +76,14 @@ def _numbers(file: BinaryIO, storage: Storage, most: int) -> bytes:
     return file.read(size)
 
 
-MOST_SHARED = 4
+MAX_SHARING = 4
 """How many times over, on average, tensors may use the numbers of a file: tied weights do so twice."""
 
 
 def _tensors(content: Mapping[Any, Any], data: Mapping[str, bytes]) -> dict[str, Array]:
     """Turn the tensors that a pickle named into arrays; whatever else it holds is left out."""
     arrays: dict[str, Array] = {}
-    most, count = MOST_SHARED * sum(map(len, data.values())), 0
+    most, count = MAX_SHARING * sum(map(len, data.values())), 0
     for name, tensor in content.items():
         if isinstance(tensor, Tensor):
             storage = tensor.storage

@@ -54,7 +54,7 @@ class Model:
         return {name: p.default for name, p in parameters.items() if name not in ("classes", "channels")}
 
 
-LARGEST = 4096
+MAX_OPTION = 4096
 """Largest value of any numeric model option."""
 
 MODELS: dict[str, Model] = {
@@ -101,13 +101,13 @@ def build(name: str, classes: int, channels: int = 3, **options: Any) -> Network
 
 
 def _check_number(model: str, option: str, value: Any, default: Any) -> None:
-    """Raise if a number is not in (0, LARGEST], or not an integer although the default is one."""
+    """Raise if a number is not in (0, MAX_OPTION], or not an integer although the default is one."""
     if isinstance(default, bool) or not isinstance(default, int | float):
         return
     whole = isinstance(default, int)
-    if not 0 < value <= LARGEST or (whole and value != int(value)):
+    if not 0 < value <= MAX_OPTION or (whole and value != int(value)):
         kind = "whole number" if whole else "number"
-        raise UserError(f"model '{model}': {option} is {value}; expected a {kind} from above 0 to {LARGEST}")
+        raise UserError(f"model '{model}': {option} is {value}; expected a {kind} from above 0 to {MAX_OPTION}")
 
 
 def _check_choice(model: str, option: str, value: Any) -> None:

@@ -18,7 +18,7 @@ from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
 from scratchnet.utils.validation import flag, number
 
-PIECE = 1 << 18
+CHUNK_ELEMENTS = 1 << 18
 """Elements that are updated at a time: a megabyte of float32, small enough to stay in the cache."""
 
 
@@ -203,7 +203,7 @@ def _state(arrays: dict[str, Array], name: str, like: Array) -> Array:
 def _for_pieces(buffers: FlatBuffers, update: Callable[[slice, ParameterKind], None]) -> None:
     """Call ``update`` on the pieces of every kind's segment, on all cores; on a GPU a segment is one piece."""
     gpu = on_gpu(buffers.values)
-    length = buffers.values.size if gpu else PIECE
+    length = buffers.values.size if gpu else CHUNK_ELEMENTS
     pieces = [
         (slice(begin, min(begin + length, segment.stop)), kind)
         for segment, kind in buffers.learned

@@ -4,7 +4,7 @@ import errno
 
 from scratchnet.utils.options import option
 
-LONGEST = 1200
+MAX_LENGTH = 1200
 """Characters of a message; longer ones repeat an absurd file name or setting, and lose their middle."""
 
 
@@ -35,7 +35,7 @@ def explain(error: BaseException) -> str | None:
     else:
         return None
     line = " ".join(message.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH // 2]} … {line[-MAX_LENGTH // 2 :]}"
 
 
 _FULL = ("OutOfMemoryError", "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")

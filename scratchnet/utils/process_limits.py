@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 
-_MOST = 64
+_MAX_THREADS = 64
 """Threads that are tried; NumPy's builds of OpenBLAS start no more."""
 
 
@@ -18,7 +18,7 @@ def keep_blas_within_limits() -> None:
         return
     end, started = threading.Event(), []
     try:
-        for _ in range(min(_MOST, os.cpu_count() or 1) - 1):
+        for _ in range(min(_MAX_THREADS, os.cpu_count() or 1) - 1):
             thread = threading.Thread(target=end.wait, daemon=True)
             thread.start()
             started.append(thread)

@@ -7,7 +7,7 @@ import pytest
 from scratchnet.config import read_settings
 from scratchnet.training.checkpoints import load_checkpoint, save_checkpoint
 from scratchnet.utils import spelling
-from scratchnet.utils.errors import LONGEST, UserError, explain
+from scratchnet.utils.errors import MAX_LENGTH, UserError, explain
 
 ABSURD = (
     "1" + "0" * 30,
@@ -44,7 +44,7 @@ def assert_refused(answer):
     assert code == 2, answer
     assert err.startswith("scratchnet: error: ")
     assert err.count("\n") == 1
-    assert len(err) < LONGEST + 100
+    assert len(err) < MAX_LENGTH + 100
 
 
 @pytest.mark.parametrize("case", TOML)
@@ -117,7 +117,7 @@ def test_flags_of_other_commands(call, plain, tmp_path, words, value):
 
 def test_messages_lose_their_middle_when_they_repeat_something_long():
     line = explain(UserError("a" * 10_000 + " is no such file"))
-    assert len(line) <= LONGEST + 3
+    assert len(line) <= MAX_LENGTH + 3
     assert line.startswith("aaa")
     assert line.endswith("no such file")
 
@@ -144,9 +144,9 @@ def test_numpy_does_not_speak_up_beside_a_command(call, plain, tmp_path):
 
 def test_no_guess_is_made_at_a_word_that_nobody_mistypes(monkeypatch):
     def compare(word, *_):
-        assert len(word) <= spelling.LONGEST
+        assert len(word) <= spelling.MAX_LENGTH
         return []
 
     monkeypatch.setattr(spelling, "get_close_matches", compare)
-    assert spelling.closest_name("w" * spelling.LONGEST, ["weights"]) == ""
-    assert spelling.closest_name("w" * (spelling.LONGEST + 1), ["weights"]) == ""
+    assert spelling.closest_name("w" * spelling.MAX_LENGTH, ["weights"]) == ""
+    assert spelling.closest_name("w" * (spelling.MAX_LENGTH + 1), ["weights"]) == ""

@@ -228,7 +228,7 @@ def test_a_kernel_that_does_not_compile_is_told_in_one_line(call, tmp_path, monk
     monkeypatch.setattr(standin, "RawModule", refuse, raising=False)
     code, _, err = call("train", "--data", data, "--out", tmp_path / "run", *TRAIN, "--device", "gpu")
     assert (code, err.count("\n")) == (2, 1)
-    assert "CUDA's compiler does not take scratchnet's kernels " in err
+    assert "CUDA's compiler rejects scratchnet's kernels " in err
     assert '(/tmp/x.cu(12): error: identifier "foo" is undefined); another version' in err
 
 

@@ -131,7 +131,7 @@ def test_many_boxes_pass_in_groups(monkeypatch):
     segmenter, seen = deconvnet(), []
     crops = Segmenter.crops
     monkeypatch.setattr(Segmenter, "crops", lambda self, images: seen.append(len(images)) or crops(self, images))
-    monkeypatch.setattr("scratchnet.inference.proposals.LARGEST", 46)  # 46² pixels are two of 32²
+    monkeypatch.setattr("scratchnet.inference.proposals.MAX_UNTILED_SIDE", 46)  # 46² pixels are two of 32²
     scores_of("max", segmenter=segmenter)
     assert seen == [2, 2]
     scores_of("max", BOXES[:3], segmenter)

@@ -112,7 +112,7 @@ def test_overlap_tiles_see_their_true_surroundings(model, options, size):
 
 
 def test_large_images_are_cut_without_being_asked(monkeypatch):
-    monkeypatch.setattr(segmentation, "LARGEST", 40)
+    monkeypatch.setattr(segmentation, "MAX_UNTILED_SIDE", 40)
     monkeypatch.setattr(segmentation, "TILE", 32)
     monkeypatch.setattr(segmentation, "OVERLAP", 16)
     net, seen = local(), []

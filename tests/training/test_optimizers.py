@@ -94,7 +94,7 @@ def test_the_same_as_pytorch(name):
 @pytest.mark.parametrize("make", [lambda: SGD(0.9, 0.1, 2.0), lambda: Adam(0.1, 2.0)], ids=["sgd", "adam"])
 def test_pieces_change_no_bit(make, dtype, monkeypatch):
     whole = follow(make(), buffers(dtype))
-    monkeypatch.setattr(optimizers, "PIECE", 7)
+    monkeypatch.setattr(optimizers, "CHUNK_ELEMENTS", 7)
     np.testing.assert_array_equal(follow(make(), buffers(dtype)), whole)
 
 

@@ -16,7 +16,7 @@ from scratchnet.data.generated.smear_shapes import Patch, patch_round, smooth_no
 
 SHAPE_CLASSES = ("background", "disc", "square", "triangle", "ring", "star")
 
-_SMALLEST, _LARGEST = 0.06, 0.6
+_MIN_DIAMETER, _MAX_DIAMETER = 0.06, 0.6
 """Range of an object's size as a share of the picture's side."""
 _LEAST_VISIBLE = 0.6
 """Share of an object's area that neither the picture's edge nor other objects may hide."""
@@ -101,7 +101,7 @@ def make_shapes(rng: np.random.Generator, size: int = 160, plain: bool = False) 
     sizes: list[float] = []
     for _ in range(int(rng.integers(3, 9))):
         label = int(rng.integers(1, len(SHAPE_CLASSES)))
-        diameter = size * _SMALLEST * (_LARGEST / _SMALLEST) ** rng.random()
+        diameter = size * _MIN_DIAMETER * (_MAX_DIAMETER / _MIN_DIAMETER) ** rng.random()
         placed = _find_place(rng, objects, label, diameter, sizes)
         if placed is None:
             continue

@@ -29,7 +29,7 @@ from scratchnet.layers.parameter import Buffer, Parameter
 from scratchnet.layers.synchronized import SyncBatchNorm2d
 from scratchnet.network import Network
 
-LARGEST_SETTING = 1 << 20
+MAX_SETTING_BYTES = 1 << 20
 """Bytes up to which an array among a layer's settings is compared: that is a pass over it at every call."""
 
 _NO_SETTINGS = frozenset({"parameters", "buffers", "arguments"})
@@ -189,7 +189,7 @@ def _token(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911
 def _numbers(value: Any) -> Any:
     if value.dtype.hasobject:
         raise NotComparable("holds Python objects in an array, whose changes cannot be noticed")
-    if value.nbytes > LARGEST_SETTING:
+    if value.nbytes > MAX_SETTING_BYTES:
         raise NotComparable(
             f"is an array of {value.nbytes / 1e6:.1f} MB, too large to compare at every call (put constants into a "
             "Buffer, and what backward needs into self.save_for_backward)"

@@ -9,7 +9,7 @@ from scratchnet.arrays import Array
 from scratchnet.engine.cuda.compiled import THREADS, Sizes, contiguous, launch
 from scratchnet.engine.memory.pool import pooled_empty
 
-LARGEST_CHUNK = 4096
+MAX_CHUNK = 4096
 """Largest number of pixels for one block: small enough for sums in float32, large enough for a short second stage."""
 
 SMALLEST_CHUNK = 64
@@ -45,8 +45,8 @@ class Chunks:
     def of(cls, x: Array) -> "Chunks":
         """Divide a map (…, c)."""
         pixels, c = prod(x.shape[:-1]), x.shape[-1]
-        across, groups = channels_together(c)
-        size = min(LARGEST_CHUNK, max(SMALLEST_CHUNK, -(-pixels * groups // BLOCKS)))
+        across, groups = channel_groups(c)
+        size = min(MAX_CHUNK, max(SMALLEST_CHUNK, -(-pixels * groups // BLOCKS)))
         size = max(size, -(-pixels // 65535))  # the limit of the second axis of a grid
         count = -(-pixels // size)
         return cls(pixels, c, size, count, (across, THREADS // across), (groups, count), (groups,))
@@ -70,12 +70,12 @@ def finish(parts: Array, like: Array) -> Array:
     """Add up the sums of all chunks (chunks, sums, c): (sums · c,), in the dtype of ``like``."""
     chunks, count = len(parts), parts.shape[1] * parts.shape[2]
     sums = pooled_empty(like, (count,))
-    across, groups = channels_together(count)
+    across, groups = channel_groups(count)
     launch("sums", "finish_sums", like.dtype, (groups,), (across, THREADS // across), parts, sums, chunks, count)
     return sums
 
 
-def channels_together(c: int) -> tuple[int, int]:
+def channel_groups(c: int) -> tuple[int, int]:
     """Return the number of channels per block, a power of 2 up to 32, and the number of blocks."""
     across = min(32, 1 << (c - 1).bit_length())
     return across, -(-c // across)

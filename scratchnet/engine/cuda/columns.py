@@ -1,25 +1,25 @@
 """im2col and col2im on a GPU (see ``columns.cu``)."""
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
+from scratchnet.engine.cuda.compiled import contiguous, launch, row_launch
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import ConvSpec, Pair
 
 
 def im2col(x: Array, conv: ConvSpec, output: Pair) -> Array:
-    """Return what each of ``output`` (oh, ow) pixels sees, a row each: (n·oh·ow, kh·kw·c)."""
+    """Return the window of each output pixel as a row: (n·oh·ow, kh·kw·c) for an ``output`` of (oh, ow) pixels."""
     (x,) = contiguous(x)
     n, h, w, c = x.shape
     columns = pooled_empty(x, (n * output[0] * output[1], conv.kernel[0] * conv.kernel[1] * c))
-    grid, block = rows_and_numbers(*columns.shape)
+    grid, block = row_launch(*columns.shape)
     launch("columns", "im2col", x.dtype, grid, block, x, columns, len(columns), h, w, c, *output, *_settings(conv))
     return columns
 
 
 def col2im(columns: Array, conv: ConvSpec, output: Pair, dx: Array) -> None:
-    """Write to ``dx`` (n, h, w, c) the sum of all entries of ``columns`` that :func:`im2col` takes from a number."""
+    """Write to each element of ``dx`` (n, h, w, c) the sum of all ``columns`` that :func:`im2col` copies it to."""
     n, h, w, c = dx.shape
-    grid, block = rows_and_numbers(n * h, w * c)
+    grid, block = row_launch(n * h, w * c)
     launch("columns", "col2im", dx.dtype, grid, block, columns, dx, n * h, h, w, c, *output, *_settings(conv))
 
 

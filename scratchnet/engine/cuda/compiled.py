@@ -1,4 +1,4 @@
-"""From a ``.cu`` file to a call."""
+"""Compile the kernels of a ``.cu`` file and launch them."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -15,16 +15,16 @@ from scratchnet.utils.options import option
 Sizes: TypeAlias = tuple[int, ...]
 
 THREADS = 256
-"""Threads of a block: enough for a multiprocessor to do something else while some of them wait for memory."""
+"""Threads per block: enough for a multiprocessor to run some of them while others wait for memory."""
 
-NUMBERS = 4
-"""Of a row that one thread works on, so that it asks for the next before the first has come."""
+ELEMENTS_PER_THREAD = 4
+"""Elements of a row per thread, so that a thread requests the next element before the first has arrived."""
 
-MOST_ROWS = 2**31 - THREADS
-"""Rows of a map are counted in 32 bits, and so are those that the last block has none of."""
+MAX_ROWS = 2**31 - THREADS
+"""Maximum rows of a map: they are counted in 32 bits, including the unused rows of the last block."""
 
-MOST_NUMBERS = 2**30
-"""Numbers of a row are counted in 32 bits too, to the end of the last step."""
+MAX_ROW_ELEMENTS = 2**30
+"""Maximum elements of a row: they are counted in 32 bits too, to the end of the last step."""
 
 
 @cache
@@ -34,7 +34,7 @@ def source(file: str) -> str:
 
 
 def options(dtype: np.dtype[Any], macros: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the compiler's options: ``REAL`` is what the source calls the dtype that it computes in."""
+    """Return the compiler's options; ``REAL`` is the source's name for the dtype."""
     real = {"float32": "float", "float64": "double"}[dtype.name]
     return (f"-DREAL={real}", *(f"-D{macro}" for macro in macros))
 
@@ -50,8 +50,8 @@ def _kernel(file: str, name: str, chosen: tuple[str, ...]) -> Any:
         reason = next((line for line in lines if "error" in line), lines[0] if lines else "no reason given")
         gpu = option("device", "gpu")
         raise UserError(
-            f"{gpu}: CUDA's compiler does not take scratchnet's kernels {file}.cu ({reason}); "
-            f"another version of CuPy may, or leave out {gpu}"
+            f"{gpu}: CUDA's compiler rejects scratchnet's kernels {file}.cu ({reason}); "
+            f"try another version of CuPy, or leave out {gpu}"
         ) from error
 
 
@@ -63,12 +63,12 @@ def launch(
     Parameters
     ----------
     grid, block : tuple of int
-        Blocks, and threads in each, along up to three axes. Nothing happens when either is empty.
+        Numbers of blocks, and of threads per block, along up to three axes. Nothing happens if either is empty.
     arguments
-        Arrays are passed as they are and must be contiguous, integers as 32 bits, floats as ``dtype``, and NumPy's
-        scalars as what they are.
+        Arrays must be contiguous and are passed unchanged, like NumPy's scalars; integers are passed as 32 bits and
+        floats as ``dtype``.
     macros : iterable of str
-        To define besides ``REAL``, such as ``"SWITCH_BYTES=1"``.
+        Macros to define besides ``REAL``, such as ``"SWITCH_BYTES=1"``.
     """
     if prod(grid) * prod(block) == 0:
         return
@@ -78,42 +78,43 @@ def launch(
     _kernel(file, name, options(dtype, macros))(grid, block, values)
 
 
-def rows_and_numbers(rows: int, width: int) -> tuple[Sizes, Sizes]:
-    """Return the grid and block for ``rows`` rows of ``width`` numbers: blocks of a row's pieces, or of short rows.
+def row_launch(rows: int, width: int) -> tuple[Sizes, Sizes]:
+    """Return the grid and block for ``rows`` rows of ``width`` elements.
 
-    A kernel reads off its row as ``blockIdx.x · blockDim.y + threadIdx.y``, and walks along it from number
-    ``blockIdx.y · blockDim.x + threadIdx.x`` in steps of ``gridDim.y · blockDim.x``.
+    A block computes part of a row, or several short rows. A kernel computes its row as ``blockIdx.x · blockDim.y +
+    threadIdx.y``, and iterates over it from element ``blockIdx.y · blockDim.x + threadIdx.x`` in steps of ``gridDim.y ·
+    blockDim.x``.
 
     Raises
     ------
     ValueError
-        When there are more rows, or numbers in one, than 32 bits can count.
+        If there are more rows, or elements in a row, than 32 bits can count.
     """
-    if rows > MOST_ROWS or width > MOST_NUMBERS:
+    if rows > MAX_ROWS or width > MAX_ROW_ELEMENTS:
         raise ValueError(
-            f"a map of {rows} rows of {width} numbers is more than a GPU kernel counts ({MOST_ROWS} rows of "
-            f"{MOST_NUMBERS}); use smaller batches or images"
+            f"a map of {rows} rows of {width} elements is larger than a GPU kernel can count ({MAX_ROWS} rows of "
+            f"{MAX_ROW_ELEMENTS}); use smaller batches or images"
         )
     across = 1
     while across < min(width, THREADS):
         across *= 2
     down = THREADS // across
-    pieces = min(-(-width // (across * NUMBERS)), 65535)
-    return (-(-rows // down), pieces), (across, down)
+    parts = min(-(-width // (across * ELEMENTS_PER_THREAD)), 65535)
+    return (-(-rows // down), parts), (across, down)
 
 
-def in_turns(n: int, image_bytes: int, workspace: int) -> list[slice]:
-    """Cut a batch of ``n`` images, each of which needs so much memory, into equal turns that fit into the workspace."""
-    most = max(1, workspace // image_bytes)
-    size = max(1, -(-n // max(1, -(-n // most))))
+def split_batch(n: int, image_bytes: int, workspace: int) -> list[slice]:
+    """Split a batch of ``n`` images that need ``image_bytes`` each into equal parts that fit into the workspace."""
+    limit = max(1, workspace // image_bytes)
+    size = max(1, -(-n // max(1, -(-n // limit))))
     return [slice(i, min(n, i + size)) for i in range(0, n, size)]
 
 
-def bias_or(bias: Array | None, other: Array) -> Array:
-    """Return a bias as kernels read it, or an array in its place, which they do not read where there is none."""
+def bias_or_placeholder(bias: Array | None, other: Array) -> Array:
+    """Return a contiguous bias, or ``other`` as a placeholder, which kernels do not read if there is no bias."""
     return other if bias is None else contiguous(bias)[0]
 
 
 def contiguous(*arrays: Array) -> tuple[Array, ...]:
-    """Return the arrays as kernels read them: rows one after the other, without gaps. Copies only what is not so."""
+    """Return the arrays in C order, as kernels read them; only arrays that are not contiguous are copied."""
     return tuple(a if a.flags.c_contiguous else a.copy() for a in arrays)

@@ -2,13 +2,13 @@
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.channel_sums import Chunks, finish
-from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
+from scratchnet.engine.cuda.compiled import contiguous, launch, row_launch
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import ConvSpec, Pair
 
 
 def fits(weight: Array, conv: ConvSpec) -> bool:
-    """Return whether every channel has one kernel of its own."""
+    """Return whether every channel has its own kernel."""
     return weight.shape[2:] == (1, conv.groups)
 
 
@@ -18,7 +18,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, output
     y = pooled_empty(x, (len(x), *output, x.shape[3]))
     rows = len(x) * output[0]
     sizes = _sizes(rows, x.shape, output, conv)
-    launch("depthwise", "depthwise", x.dtype, *rows_and_numbers(rows, output[1] * x.shape[3]), x, weight, y, *sizes)
+    launch("depthwise", "depthwise", x.dtype, *row_launch(rows, output[1] * x.shape[3]), x, weight, y, *sizes)
     if bias is not None:
         y += bias
     return y
@@ -30,13 +30,13 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
     dx = pooled_empty(dy, (len(dy), *size, dy.shape[3]))
     rows = len(dy) * size[0]
     sizes = _sizes(rows, dx.shape, dy.shape[1:3], conv)
-    shape = rows_and_numbers(rows, size[1] * dy.shape[3])
+    shape = row_launch(rows, size[1] * dy.shape[3])
     launch("depthwise", "depthwise_input_gradient", dy.dtype, *shape, dy, weight, dx, *sizes)
     return dx
 
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
-    """Return dW as ``weight``, of which only the shape is used."""
+    """Return dW with the shape of ``weight``; its values are not used."""
     dy, x = contiguous(dy, x)
     taps, chunks = conv.kernel[0] * conv.kernel[1], Chunks.of(dy)
     parts = chunks.parts(dy, taps)
@@ -48,5 +48,5 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array
 
 
 def _sizes(rows: int, shape: tuple[int, ...], output: Pair, conv: ConvSpec) -> tuple[int, ...]:
-    """Return what the kernels call SIZES, for an input of ``shape``."""
+    """Return the kernels' SIZES arguments for an input of ``shape``."""
     return (rows, *shape[1:], *output, *conv.kernel, *conv.stride, *conv.padding, *conv.dilation)

@@ -1,14 +1,14 @@
 """Matrix products on a GPU, by cuBLAS.
 
-cuBLAS counts down the columns where NumPy goes along the rows. A matrix stored row by row is, to its eyes, the
-transposed one; so instead of C = A·B it is asked for Cᵀ = Bᵀ·Aᵀ, and nothing has to be copied.
+cuBLAS stores matrices in column-major order, NumPy in row-major order. To cuBLAS, a matrix stored by rows is its
+transpose; so it computes Cᵀ = Bᵀ·Aᵀ instead of C = A·B, and nothing has to be copied.
 
-One call multiplies a *batch* of matrices that lie at equal distances in memory, and can add to what is there. Distances
-are free: matrices may overlap, or lie between each other's rows, which is what ``shifted`` lives on.
+One call multiplies a *batch* of matrices at equal distances in memory, and can add to the existing result. Any distance
+is allowed: matrices may overlap, or be interleaved by rows, which ``shifted`` relies on.
 
-``modes.matrix_precision`` chooses how float32 numbers are multiplied: as they are, or with their mantissas cut from 23
-bits to 10 (TF32) or 7 (bfloat16), by the tensor cores, which are many times quicker. Sums are float32 always, and
-float64 stays float64.
+``modes.matrix_precision`` selects how float32 values are multiplied: in full precision, or with their mantissas
+shortened from 23 bits to 10 (TF32) or 7 (bfloat16) by the tensor cores, which are many times faster. Sums are always
+float32, and float64 stays float64.
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.modes import matrix_precision_in_use
 
 REAL = {"float32": 0, "float64": 1}
-"""cuBLAS's numbers for the types of matrices: CUDA_R_32F, CUDA_R_64F."""
+"""cuBLAS's codes for the types of matrices: CUDA_R_32F, CUDA_R_64F."""
 
 COMPUTE = {"float32": 68, "float64": 70, "tf32": 77, "bf16": 75}
-"""… and for the ways to multiply: CUBLAS_COMPUTE_32F, _64F, _32F_FAST_TF32, _32F_FAST_16BF."""
+"""… and for the compute types: CUBLAS_COMPUTE_32F, _64F, _32F_FAST_TF32, _32F_FAST_16BF."""
 
 DEFAULT_ALGORITHM = -1
 
 BLOCKS = 528
-"""Tiles of a result, 128 × 128 numbers each, that keep a large GPU busy."""
+"""Number of tiles of a result, of 128 × 128 elements each, that keeps a large GPU busy."""
 
-FEWEST_ROWS = 2048
-"""Rows that a part of a sum over rows should have."""
+MIN_ROWS = 2048
+"""Minimum rows per part when a sum over rows is split."""
 
 
 @dataclass(frozen=True)
@@ -44,30 +44,30 @@ class Matrices:
     array : Array
         Contiguous.
     rows, columns : int
-        Of each matrix.
+        Size of each matrix.
     step : int or None
-        Numbers from the start of a row to that of the next; ``columns`` when None.
+        Elements between the starts of consecutive rows; None means ``columns``.
     offset : int
-        Numbers from the start of the array to the first matrix.
+        Elements from the start of the array to the first matrix.
     apart : int
-        Numbers from one matrix to the next; 0 uses the same one again.
+        Elements between consecutive matrices; 0 uses one matrix for the whole batch.
     """
 
     array: Array
     rows: int
     columns: int
-    step: int | None = None
+    row_stride: int | None = None
     offset: int = 0
-    apart: int = 0
+    batch_stride: int = 0
 
     @property
-    def leading(self) -> int:
-        """The step, where it is not given."""
-        return self.columns if self.step is None else self.step
+    def leading_dimension(self) -> int:
+        """The row stride, or its default."""
+        return self.columns if self.row_stride is None else self.row_stride
 
     @property
     def address(self) -> int:
-        """Where the first matrix begins."""
+        """Address of the first matrix."""
         return _address(self.array) + self.offset * self.array.itemsize
 
 
@@ -76,19 +76,19 @@ def multiply(
     b: Matrices,
     out: Matrices,
     count: int = 1,
-    turn_a: bool = False,
-    turn_b: bool = False,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
     add: bool = False,
 ) -> None:
     """Write ``count`` products ``a · b`` to ``out``.
 
     Parameters
     ----------
-    a : (rows, k), or (k, rows) with ``turn_a``
-    b : (k, columns), or (columns, k) with ``turn_b``
+    a : (rows, k), or (k, rows) with ``transpose_a``
+    b : (k, columns), or (columns, k) with ``transpose_b``
     out : (rows, columns)
     add : bool
-        Add to what is in ``out``.
+        Add to the contents of ``out``.
     """
     if out.rows * out.columns * count == 0:
         return
@@ -98,39 +98,39 @@ def multiply(
     one, beta = np.ones((), dtype), np.full((), add, dtype)
     real = REAL[dtype.name]
     cublas.gemmStridedBatchedEx(
-        handle, int(turn_b), int(turn_a), out.columns, out.rows, a.rows if turn_a else a.columns, one.ctypes.data,
-        b.address, real, b.leading, b.apart,
-        a.address, real, a.leading, a.apart,
-        beta.ctypes.data, out.address, real, out.leading, out.apart,
+        handle, int(transpose_b), int(transpose_a), out.columns, out.rows, a.rows if transpose_a else a.columns, one.ctypes.data,
+        b.address, real, b.leading_dimension, b.batch_stride,
+        a.address, real, a.leading_dimension, a.batch_stride,
+        beta.ctypes.data, out.address, real, out.leading_dimension, out.batch_stride,
         count, compute, DEFAULT_ALGORITHM,
     )  # fmt: skip
 
 
-def product(a: Array, b: Array, out: Array, turn_a: bool = False, turn_b: bool = False) -> None:
-    """Write the product of two contiguous arrays of two axes to a third; ``turn_a`` and ``turn_b`` transpose."""
+def product(a: Array, b: Array, out: Array, transpose_a: bool = False, transpose_b: bool = False) -> None:
+    """Write the product of two contiguous matrices, transposed as requested, to ``out``."""
     left, right, result = (Matrices(array, array.shape[0], array.shape[1]) for array in (a, b, out))
-    multiply(left, right, result, turn_a=turn_a, turn_b=turn_b)
+    multiply(left, right, result, transpose_a=transpose_a, transpose_b=transpose_b)
 
 
 def product_over_rows(a: Array, b: Array) -> Array:
-    """Return aᵀ·b for tall matrices (rows, k) and (rows, columns): a few sums over parts of the rows, then their sum.
+    """Return aᵀ·b for tall matrices (rows, k) and (rows, columns), computed in parts of the rows.
 
-    The result is small and the sum long: as one product it would leave most of a GPU idle.
+    The result is small and the sum long: a single product would leave most of a GPU idle.
     """
     (rows, k), columns = a.shape, b.shape[1]
-    parts, size = cut_rows(rows, k, columns)
+    parts, size = split_rows(rows, k, columns)
     sums = pooled_empty(a, (parts, k, columns))
     whole = rows // size
-    left, right = Matrices(a, size, k, apart=size * k), Matrices(b, size, columns, apart=size * columns)
-    multiply(left, right, Matrices(sums, k, columns, apart=k * columns), whole, turn_a=True)
+    left, right = Matrices(a, size, k, batch_stride=size * k), Matrices(b, size, columns, batch_stride=size * columns)
+    multiply(left, right, Matrices(sums, k, columns, batch_stride=k * columns), whole, transpose_a=True)
     if whole < parts:
         done, rest = whole * size, rows - whole * size
         left, right = Matrices(a, rest, k, offset=done * k), Matrices(b, rest, columns, offset=done * columns)
-        multiply(left, right, Matrices(sums, k, columns, offset=whole * k * columns), turn_a=True)
-    return add_parts(sums, 0)
+        multiply(left, right, Matrices(sums, k, columns, offset=whole * k * columns), transpose_a=True)
+    return sum_parts(sums, 0)
 
 
-def add_parts(sums: Array, axis: int) -> Array:
+def sum_parts(sums: Array, axis: int) -> Array:
     """Return the sum of the parts along an axis."""
     if sums.shape[axis] == 1:
         only: Array = sums.reshape(*sums.shape[:axis], *sums.shape[axis + 1 :])
@@ -139,10 +139,10 @@ def add_parts(sums: Array, axis: int) -> Array:
     return total
 
 
-def cut_rows(rows: int, k: int, columns: int, count: int = 1) -> tuple[int, int]:
-    """Return in how many parts to cut ``count`` sums over ``rows`` into (k, columns) numbers, and a part's rows."""
+def split_rows(rows: int, k: int, columns: int, count: int = 1) -> tuple[int, int]:
+    """Return the number of parts for ``count`` sums over ``rows`` with (k, columns) results, and the rows of a part."""
     tiles = count * -(-k // 128) * -(-columns // 128)
-    parts = max(1, min(-(-BLOCKS // tiles), rows // FEWEST_ROWS))
+    parts = max(1, min(-(-BLOCKS // tiles), rows // MIN_ROWS))
     size = max(1, -(-rows // parts))
     return max(1, -(-rows // size)), size
 

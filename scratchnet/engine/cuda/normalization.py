@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.channel_sums import Chunks
-from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch, rows_and_numbers
+from scratchnet.engine.cuda.compiled import THREADS, contiguous, launch, row_launch
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.normalized import Normalized
 
@@ -79,7 +79,7 @@ def batch_norm_fixed(
     given = gamma, beta, mean, variance, inverse_std, scale, shift, float(eps), c
     launch(FILE, "scale_and_shift", x.dtype, (-(-c // THREADS),), (THREADS,), *given)
     y = pooled_empty(x, x.shape)
-    grid, block = rows_and_numbers(n * h, w * c)
+    grid, block = row_launch(n * h, w * c)
     launch(FILE, "apply", x.dtype, grid, block, x, y, scale, shift, n * h, w * c, c, relu)
     return y, Scaled(x, None, mean, variance, inverse_std, scale=scale, shift=shift, relu=relu)
 
@@ -142,7 +142,7 @@ def _combine(dy: Array, saved: Scaled, a: Array, b: Array) -> Array:
     """Return dx = scale·dz + a·x + b."""
     n, h, w, c = dy.shape
     dx = pooled_empty(dy, dy.shape)
-    grid, block = rows_and_numbers(n * h, w * c)
+    grid, block = row_launch(n * h, w * c)
     launch(
         FILE, "combine", dy.dtype, grid, block,
         dy, saved.x, saved.scale, saved.shift, a, b, dx, n * h, w * c, c, saved.relu,

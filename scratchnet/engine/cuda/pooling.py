@@ -1,7 +1,7 @@
 """Max-pooling and unpooling on a GPU: one pass each (see ``pooling.cu``)."""
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cuda.compiled import contiguous, launch, rows_and_numbers
+from scratchnet.engine.cuda.compiled import contiguous, launch, row_launch
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.pooling_outputs import empty_outputs
 from scratchnet.ops.geometry import Pair
@@ -39,9 +39,9 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
 
 
 def _launch(name: str, result: Array, switches: Switches, *arrays: Array) -> None:
-    """Run a kernel of which a thread makes a number of ``result``."""
+    """Run a kernel with one thread for each element of ``result``."""
     n, rows, columns, c = result.shape
-    grid, block = rows_and_numbers(n * rows, columns * c)
+    grid, block = row_launch(n * rows, columns * c)
     sizes = (n * rows, *switches.size, c, *switches.index.shape[1:3])
     settings = (*switches.kernel, *switches.stride, *switches.padding)
     macros = [f"SWITCH_BYTES={switches.index.itemsize}"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cuda.compiled import NUMBERS, THREADS, launch
+from scratchnet.engine.cuda.compiled import ELEMENTS_PER_THREAD, THREADS, launch
 
 
 def sgd_update(w: Array, g: Array, m: Array, rate: float, momentum: float, decay: float) -> None:
@@ -29,4 +29,4 @@ def adam_update(
 
 
 def _launch(name: str, w: Array, *arguments: object) -> None:
-    launch("updates", name, w.dtype, (-(-w.size // (THREADS * NUMBERS)),), (THREADS,), w, *arguments)
+    launch("updates", name, w.dtype, (-(-w.size // (THREADS * ELEMENTS_PER_THREAD)),), (THREADS,), w, *arguments)

@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.resizing import resize_image
-from scratchnet.inference.segmentation import LARGEST, Segmenter
+from scratchnet.inference.segmentation import MAX_UNTILED_SIDE, Segmenter
 from scratchnet.ops.geometry import Pair
 from scratchnet.utils.errors import UserError
 from scratchnet.visualization.graph.connectivity import pixel_grids
@@ -99,8 +99,8 @@ def _size(size: Pair | None, segmenter: Segmenter) -> Pair:
     text = f"--size {size[0]}x{size[1]}"
     if fixed is not None and size != fixed:
         raise UserError(f"{text}: this network takes {fixed[0]}x{fixed[1]} pixels only; leave out --size")
-    if not stride <= min(size) <= max(size) <= LARGEST:
-        raise UserError(f"{text}: expected {stride} to {LARGEST} pixels a side")
+    if not stride <= min(size) <= max(size) <= MAX_UNTILED_SIDE:
+        raise UserError(f"{text}: expected {stride} to {MAX_UNTILED_SIDE} pixels a side")
     return size
 
 

@@ -37,8 +37,8 @@ def gemmStridedBatchedEx(
     calls.append(computeType)
     scale, keep = (_read(address, dtype) for address in (alpha, beta))
     a, b, c = (
-        _matrices(address, batchCount, apart, shape, ld, dtype)
-        for address, apart, shape, ld in zip(
+        _matrices(address, batchCount, batch_stride, shape, ld, dtype)
+        for address, batch_stride, shape, ld in zip(
             (A, B, C), (strideA, strideB, strideC), stored, (lda, ldb, ldc), strict=True
         )
     )
@@ -51,12 +51,12 @@ def get_cublas_handle():
     return 4711
 
 
-def _matrices(address, count, apart, shape, ld, dtype):
+def _matrices(address, count, batch_stride, shape, ld, dtype):
     """Return the matrices of a batch (count, rows, columns) that begins at an address."""
     rows, columns = shape
-    numbers = (count - 1) * apart + ld * (columns - 1) + rows if count * columns else 0
+    numbers = (count - 1) * batch_stride + ld * (columns - 1) + rows if count * columns else 0
     memory = (ctypes.c_char * (numbers * dtype.itemsize)).from_address(address)
-    strides = [dtype.itemsize * step for step in (apart, 1, ld)]
+    strides = [dtype.itemsize * step for step in (batch_stride, 1, ld)]
     return np.ndarray((count, rows, columns), dtype, memory, strides=strides)
 
 
@@ -64,9 +64,9 @@ def _read(address, dtype):
     return np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(address), dtype)[0]
 
 
-def _interleaved(m, n, ldc, apart, count):
+def _interleaved(m, n, ldc, batch_stride, count):
     """Return whether the results of a batch lie between each other's columns."""
-    return apart >= m and (count - 1) * apart + m <= ldc
+    return batch_stride >= m and (count - 1) * batch_stride + m <= ldc
 
 
 def shortened(x, bits):

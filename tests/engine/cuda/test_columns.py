@@ -33,14 +33,14 @@ def test_columns_and_their_adjoint(kernels, dtype, shape, kernel, stride, paddin
     cuda.col2im(upstream, conv, output, dx)
     # col2im is the transposed matrix: with a weight of one it is the gradient by the input of "take these columns".
     weight = np.eye(found.shape[1], dtype=dtype).reshape(*kernel, shape[3], -1)
-    slopes = upstream.reshape(shape[0], *output, -1)
-    assert_close(dx, im2col.input_gradient(slopes, weight, shape[1:3], conv), dtype)
+    gradients = upstream.reshape(shape[0], *output, -1)
+    assert_close(dx, im2col.input_gradient(gradients, weight, shape[1:3], conv), dtype)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 7, 256, 70_000, compiled.MOST_ROWS])
-@pytest.mark.parametrize("width", [0, 1, 3, 64, 1000, compiled.MOST_NUMBERS])
+@pytest.mark.parametrize("rows", [0, 1, 7, 256, 70_000, compiled.MAX_ROWS])
+@pytest.mark.parametrize("width", [0, 1, 3, 64, 1000, compiled.MAX_ROW_ELEMENTS])
 def test_grids_reach_every_row_and_stay_within_what_a_gpu_starts_and_counts(rows, width):
-    grid, block = compiled.rows_and_numbers(rows, width)
+    grid, block = compiled.row_launch(rows, width)
     assert np.prod(block) == compiled.THREADS
     assert all(size <= largest for size, largest in zip(grid, shim.LARGEST_GRID, strict=False))
     assert grid[0] * block[1] >= rows
@@ -49,7 +49,7 @@ def test_grids_reach_every_row_and_stay_within_what_a_gpu_starts_and_counts(rows
     assert width + grid[1] * block[0] < 2**31  # where the last step ends
 
 
-@pytest.mark.parametrize(("rows", "width"), [(compiled.MOST_ROWS + 1, 1), (1, compiled.MOST_NUMBERS + 1)])
+@pytest.mark.parametrize(("rows", "width"), [(compiled.MAX_ROWS + 1, 1), (1, compiled.MAX_ROW_ELEMENTS + 1)])
 def test_more_than_a_kernel_counts_is_refused(rows, width):
-    with pytest.raises(ValueError, match=r"more than a GPU kernel counts \(2147483392 rows of 1073741824\)"):
-        compiled.rows_and_numbers(rows, width)
+    with pytest.raises(ValueError, match=r"larger than a GPU kernel can count \(2147483392 rows of 1073741824\)"):
+        compiled.row_launch(rows, width)

@@ -47,7 +47,7 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
     """Cut sums and batches as large ones are."""
-    monkeypatch.setattr(gemm, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(gemm, "MIN_ROWS", 3)
     monkeypatch.setattr(gemm, "BLOCKS", 100)
     cublas.calls.clear()
 
@@ -89,18 +89,19 @@ def test_the_form_of_a_shape(name):
 @pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("maps", [(3, 8, 8), (2, 5, 10), pytest.param((7, 4, 4), marks=pytest.mark.sanitized)])
 def test_winograd(kernels, dtype, monkeypatch, padding, maps):
-    monkeypatch.setattr(winograd, "WORKSPACE", 20_000)  # two turns for the larger maps, a tile of zeros for the small
+    # Two parts for the larger maps, a tile of zeros for the small ones.
+    monkeypatch.setattr(winograd, "WORKSPACE_BYTES", 20_000)
     monkeypatch.setattr(cuda, "choose", lambda *_: Algorithm.WINOGRAD)
     check((*maps, 5), (3, 3, 5, 6), (1, padding), dtype, {"float32": 2e-5, "float64": 1e-12}[dtype.name])
 
 
 def test_shifted_products_in_turns(kernels, monkeypatch):
-    monkeypatch.setattr(shifted, "WORKSPACE", 30_000)
+    monkeypatch.setattr(shifted, "WORKSPACE_BYTES", 30_000)
     check((5, 8, 9, 8), (3, 3, 8, 6), (1, 1), np.float64, 1e-12)
 
 
 def test_columns_in_turns(kernels, monkeypatch):
-    monkeypatch.setattr(cuda, "WORKSPACE", 5000)
+    monkeypatch.setattr(cuda, "WORKSPACE_BYTES", 5000)
     check((3, 8, 9, 3), (3, 3, 3, 6), (2, 1), np.float64, 1e-12)
 
 
@@ -169,6 +170,6 @@ def test_groups_are_left_to_array_code(kernels):
     [(0, 10, []), (5, 10, [5]), (5, 4, [3, 2]), (7, 3, [3, 3, 1]), (2, 0.5, [1, 1])],
 )
 def test_batches_are_cut_into_equal_turns_that_fit(n, room, turns):
-    cut = compiled.in_turns(n, 100, int(100 * room))
+    cut = compiled.split_batch(n, 100, int(100 * room))
     assert [part.stop - part.start for part in cut] == turns
     assert [part.start for part in cut] == [sum(turns[:i]) for i in range(len(turns))]

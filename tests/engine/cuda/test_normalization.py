@@ -19,7 +19,7 @@ SHAPES = [
 
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch):
-    monkeypatch.setattr(channel_sums, "LARGEST_CHUNK", 300)
+    monkeypatch.setattr(channel_sums, "MAX_CHUNK", 300)
 
 
 @pytest.mark.parametrize("relu", [False, True])
