@@ -17,7 +17,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
-from scratchnet.engine.arguments import Argument, Arguments, Call, labels, overwritten, written
+from scratchnet.engine.argument import Argument, labels, overwritten, written
+from scratchnet.engine.arguments import Arguments, CheckedCall
 from scratchnet.engine.memory_layout import contiguous_copy
 from scratchnet.engine.modes import is_textbook, whole
 
@@ -50,18 +51,18 @@ def operation(
 
         @wraps(function)
         def run(*given: P.args, **settings: P.kwargs) -> R:
-            call = arguments.admit(given, settings)
+            call = arguments.check(given, settings)
             if check is not None:
                 check(*call.given, **call.settings)
             result = _compute(function, call, views)
-            return result if call.written is None else arguments.finish(result, call.written)
+            return result if call.written is None else arguments.write_back(result, call.written)
 
         return run
 
     return decorate
 
 
-def _compute(function: Callable[..., R], call: Call, views: bool) -> R:
+def _compute(function: Callable[..., R], call: CheckedCall, views: bool) -> R:
     """Call the fast form of an operation if there is one for these arguments, else the plain form.
 
     Later layers may work in place, so the plain form's results are made contiguous, unless they may be ``views``.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scratchnet import ops, textbook
-from scratchnet.engine.arguments import Argument
+from scratchnet.engine.argument import Argument
 from scratchnet.engine.cpu import few_filters, im2col, winograd, winograd_decomposed
 from scratchnet.engine.dispatch import OPERATIONS
 from scratchnet.engine.memory.pool import allocate_from

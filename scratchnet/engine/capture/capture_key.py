@@ -1,9 +1,9 @@
-"""What a recording depends on besides the numbers that go in: every setting of every layer, as a value to compare.
+"""The key of a capture: every setting of every layer, as a hashable value.
 
-A recording repeats the calls that a layer made with the settings of that moment. So all attributes of a layer are part
-of the key under which its recording is stored, down to the elements of lists and dicts and the contents of arrays: a
-setting that was changed in place is a new key. An attribute that cannot be compared (a lock, an open file, a large
-array) raises :class:`NotComparable`, and the network then runs without recordings.
+A capture repeats the calls that a layer made with the settings of that moment. All attributes of a layer are therefore
+part of the key of its capture, including the elements of lists and dicts and the contents of arrays: changing a setting
+in place gives a new key. An attribute that cannot be compared (a lock, an open file, a large array) raises
+:class:`NotComparable`, and the network then runs without capture.
 """
 
 import random
@@ -30,16 +30,16 @@ from scratchnet.layers.synchronized import SyncBatchNorm2d
 from scratchnet.network import Network
 
 MAX_SETTING_BYTES = 1 << 20
-"""Bytes up to which an array among a layer's settings is compared: that is a pass over it at every call."""
+"""Maximum size of an array among a layer's settings: every call of the network reads the whole array."""
 
 _NO_SETTINGS = frozenset({"parameters", "buffers", "arguments"})
-"""Attributes of every layer that are no settings; parameters and buffers are compared by where they are."""
+"""Attributes of every layer that are not settings; parameters and buffers are compared by their addresses."""
 
 _SIMPLE = frozenset({bool, int, str, type(None)})
 
 _DATA = (bool, int, float, str, np.ndarray, np.generic, tuple, dict)
-"""Types whose contents are compared where a method reads a global variable; of others, which object it is (a list
-that calls are noted in may grow)."""
+"""Types of global variables whose contents are compared if a method reads them. Others are compared by identity,
+because they may change without effect on the method: a list may be a log of calls."""
 
 _VALUES = (Decimal, Fraction, PurePath, date, time, timedelta, range, slice, complex)
 _BY_IDENTITY = (
@@ -48,32 +48,32 @@ _BY_IDENTITY = (
 )  # fmt: skip
 
 
-class _Same:
-    """Is equal to another one for the same object alone, which it keeps alive: a new one may get an old one's id."""
+class _Identity:
+    """Compares an object by identity, and keeps it alive so that no other object gets its id."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.value is self.value
+        return isinstance(other, _Identity) and other.value is self.value
 
     def __hash__(self) -> int:
         return id(self.value)
 
 
 class NotComparable(TypeError):
-    """A setting of a layer cannot be compared with what it was."""
+    """A setting of a layer cannot be compared with its earlier value."""
 
 
 def settings_of(layer: Layer) -> Any:
-    """Return all settings of a layer, and where its parameters and buffers are, as one hashable value.
+    """Return all settings of a layer, and the addresses of its parameters and buffers, as one hashable value.
 
     Raises
     ------
     NotComparable
         With the name of the attribute.
     """
-    return _layer(layer, set())
+    return _layer_token(layer, set())
 
 
 def changed_settings(before: Any, after: Any) -> list[str]:
@@ -83,12 +83,12 @@ def changed_settings(before: Any, after: Any) -> list[str]:
 
 
 def digest(array: Array) -> bytes:
-    """Return a short value that differs where the contents of two arrays do."""
+    """Return a hash of the contents of an array."""
     plain = np.ascontiguousarray(array).view(np.ndarray).reshape(-1).view(np.uint8)
     return blake2b(plain.data, digest_size=16).digest()
 
 
-def _layer(layer: Layer, seen: set[int]) -> Any:
+def _layer_token(layer: Layer, seen: set[int]) -> Any:
     cls = type(layer)
     skipped = _skipped(cls)  # type: ignore[arg-type]  # mypy compares the hash of objects, not of the class
     attributes: list[tuple[Any, ...]] = []
@@ -100,9 +100,9 @@ def _layer(layer: Layer, seen: set[int]) -> Any:
             elif kind is tuple and _SIMPLE.issuperset(map(type, value)):
                 attributes.append((name, *map(type, value), value))
             else:
-                attributes.append((name, _named(name, value, seen)))
+                attributes.append((name, _attribute_token(name, value, seen)))
     memory = (
-        *((name, _place(p)) for name, p in layer.parameters.items()),
+        *((name, _parameter_token(p)) for name, p in layer.parameters.items()),
         *((name, _address(b.value)) for name, b in layer.buffers.items()),
     )
     return cls, memory, () if is_builtin(layer) else _class_settings(cls, seen), tuple(attributes)
@@ -110,12 +110,12 @@ def _layer(layer: Layer, seen: set[int]) -> Any:
 
 @lru_cache(maxsize=256)
 def _skipped(cls: type[Layer]) -> frozenset[str]:
-    """Return the attributes of a class that are no settings, see :attr:`Layer.transient_attributes`."""
+    """Return the attributes of a class that are not settings, see :attr:`Layer.transient_attributes`."""
     transient = [vars(base).get("transient_attributes", frozenset()) for base in cls.__mro__]
     return _NO_SETTINGS.union(*transient)
 
 
-def _named(name: str, value: Any, seen: set[int]) -> Any:
+def _attribute_token(name: str, value: Any, seen: set[int]) -> Any:
     try:
         return _token(value, seen)
     except NotComparable as error:
@@ -123,44 +123,44 @@ def _named(name: str, value: Any, seen: set[int]) -> Any:
 
 
 def _class_settings(kind: type[Layer], seen: set[int]) -> tuple[Any, ...]:
-    """Return the attributes that a class of one's own, and those that it is made from, give to all of its objects."""
-    found: list[Any] = []
+    """Return the class attributes of a custom layer class and its custom base classes."""
+    settings: list[Any] = []
     for base in kind.__mro__:
         if base in BUILTIN or base is Layer:
             break
         for name, value in vars(base).items():
             if not name.startswith("__") and name != "_abc_impl":
                 plain = callable(value) or hasattr(value, "__get__")
-                found.append((name, _Same(value) if plain else _named(name, value, seen)))
-                found += [(name, token) for token in _surroundings(value, seen)]
-    return *found, kind.forward, kind.backward
+                settings.append((name, _Identity(value) if plain else _attribute_token(name, value, seen)))
+                settings += [(name, token) for token in _outer_values(value, seen)]
+    return *settings, kind.forward, kind.backward
 
 
-def _surroundings(method: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield what a method reads from outside: global variables and those of the function that it was made in."""
-    method = getattr(method, "__func__", method)  # of a static or class method
+def _outer_values(method: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield tokens of the values that a method reads from outside: globals and closure variables."""
+    method = getattr(method, "__func__", method)  # unwrap a static or class method
     if isinstance(method, FunctionType):
         outside = [method.__globals__[name] for name in _names_in(method.__code__) if name in method.__globals__]
         for value in (*outside, *(cell.cell_contents for cell in method.__closure__ or ())):
             try:
-                yield _token(value, seen) if isinstance(value, _DATA) else _Same(value)
+                yield _token(value, seen) if isinstance(value, _DATA) else _Identity(value)
             except NotComparable:
-                yield _Same(value)
+                yield _Identity(value)
 
 
 @lru_cache(maxsize=256)
 def _names_in(code: CodeType) -> tuple[str, ...]:
-    """Return the names that a piece of code, and those inside it, may look up among the global variables."""
-    inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in _names_in(part)]
-    return tuple(dict.fromkeys([*code.co_names, *inner]))
+    """Return the global names that a code object, including nested ones, may read."""
+    nested = [name for part in code.co_consts if isinstance(part, CodeType) for name in _names_in(part)]
+    return tuple(dict.fromkeys([*code.co_names, *nested]))
 
 
-def _place(parameter: Parameter) -> Any:
+def _parameter_token(parameter: Parameter) -> Any:
     return parameter.binding, parameter.frozen
 
 
 def _address(array: Array) -> Any:
-    """Return where an array is; a recording keeps that memory from being reused."""
+    """Return the address and layout of an array; a capture keeps its memory from being reused."""
     if not isinstance(array, np.ndarray):
         return id(array)
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
@@ -176,35 +176,35 @@ def _token(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911
     if kind is float:
         return kind, value.hex()  # -0.0 is not 0.0, and nan is nan
     if isinstance(value, np.ndarray | np.generic):
-        return kind, _numbers(value)
+        return kind, _array_token(value)
     if isinstance(value, _BY_IDENTITY):
         return kind, value
     if isinstance(value, (*_VALUES, np.dtype)):
         return kind, repr(value)
     if id(value) in seen:
         return "seen", kind
-    return kind, _inside(value, seen | {id(value)})
+    return kind, _contents(value, seen | {id(value)})
 
 
-def _numbers(value: Any) -> Any:
+def _array_token(value: Any) -> Any:
     if value.dtype.hasobject:
-        raise NotComparable("holds Python objects in an array, whose changes cannot be noticed")
+        raise NotComparable("is an array of Python objects, whose changes cannot be detected")
     if value.nbytes > MAX_SETTING_BYTES:
         raise NotComparable(
-            f"is an array of {value.nbytes / 1e6:.1f} MB, too large to compare at every call (put constants into a "
-            "Buffer, and what backward needs into self.save_for_backward)"
+            f"is an array of {value.nbytes / 1e6:.1f} MB, too large to compare at every call (store constants in a "
+            "Buffer, and pass what backward needs to self.save_for_backward)"
         )
     if isinstance(value, np.generic):
         return value.dtype.str, value.tobytes()
     return _address(value), digest(value)
 
 
-def _inside(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911
-    """Return what a container, a function or an object holds."""
+def _contents(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911
+    """Return a token of the contents of a container, a function or an object."""
     if isinstance(value, Layer):
-        return _layer(value, seen)
+        return _layer_token(value, seen)
     if isinstance(value, Parameter):
-        return _place(value)
+        return _parameter_token(value)
     if isinstance(value, Buffer):
         return _address(value.value)
     if isinstance(value, list | tuple | deque):
@@ -214,17 +214,17 @@ def _inside(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911
     if isinstance(value, Mapping):
         return tuple((_token(k, seen), _token(v, seen)) for k, v in value.items())
     if isinstance(value, MethodType | FunctionType | partial):
-        return _function(value, seen)
+        return _function_token(value, seen)
     state = dict(getattr(value, "__dict__", {}))
     slots = [getattr(cls, "__slots__", ()) for cls in type(value).__mro__]
     names = [name for slot in slots for name in ((slot,) if isinstance(slot, str) else slot)]
     state |= {name: getattr(value, name) for name in names if name != "__weakref__" and hasattr(value, name)}
     if not hasattr(value, "__dict__") and not names:
-        raise NotComparable(f"is a {type(value).__name__}, whose changes cannot be noticed")
+        raise NotComparable(f"is a {type(value).__name__}, whose changes cannot be detected")
     return tuple((name, _token(v, seen)) for name, v in state.items())
 
 
-def _function(value: Callable[..., Any], seen: set[int]) -> Any:
+def _function_token(value: Callable[..., Any], seen: set[int]) -> Any:
     if isinstance(value, MethodType):
         return _token(value.__func__, seen), _token(value.__self__, seen)
     if isinstance(value, partial):

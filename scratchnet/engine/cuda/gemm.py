@@ -96,9 +96,9 @@ def multiply(
     cublas, handle = _cublas()
     compute = COMPUTE["float64" if dtype.itemsize == 8 else matrix_precision_in_use()]
     one, beta = np.ones((), dtype), np.full((), add, dtype)
-    real = REAL[dtype.name]
+    real, inner = REAL[dtype.name], a.rows if transpose_a else a.columns
     cublas.gemmStridedBatchedEx(
-        handle, int(transpose_b), int(transpose_a), out.columns, out.rows, a.rows if transpose_a else a.columns, one.ctypes.data,
+        handle, int(transpose_b), int(transpose_a), out.columns, out.rows, inner, one.ctypes.data,
         b.address, real, b.leading_dimension, b.batch_stride,
         a.address, real, a.leading_dimension, a.batch_stride,
         beta.ctypes.data, out.address, real, out.leading_dimension, out.batch_stride,

@@ -47,8 +47,8 @@ def test_the_implicit_product_compiles_and_two_blocks_fit(tmp_path, dtype, kerne
     blocking = implicit.Blocking.of((kernel, kernel), 64, dtype.itemsize)
     sizes = f"KH={kernel}", f"KW={kernel}", f"OUT={blocking.out}", f"GROUP={blocking.group}"
     options = compiled.options(dtype, [*sizes, f"TENSOR_CORES={tensor_cores}"])
-    said = compile_for_gpus(tmp_path, compiled.source("implicit"), options)
-    shared = {int(number) for number in re.findall(r"(\d+) bytes smem", said)}
-    assert shared == {implicit._shared_numbers((kernel, kernel), blocking.out, blocking.group) * dtype.itemsize}
+    output = compile_for_gpus(tmp_path, compiled.source("implicit"), options)
+    shared = {int(number) for number in re.findall(r"(\d+) bytes smem", output)}
+    assert shared == {implicit._shared_elements((kernel, kernel), blocking.out, blocking.group) * dtype.itemsize}
     if dtype.itemsize == 4:
-        assert max(int(number) for number in re.findall(r"Used (\d+) registers", said)) <= 128  # of 65536
+        assert max(int(number) for number in re.findall(r"Used (\d+) registers", output)) <= 128  # of 65536
