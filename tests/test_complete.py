@@ -182,14 +182,14 @@ def test_an_operation_is_in_the_table_of_operations(name):
 def noted_operations():
     """Collect the names of the operations that are called inside this block."""
     names = {id(arguments): name for name, arguments in OPERATIONS.items()}
-    called, admit = set(), Arguments.admit
+    called, check = set(), Arguments.check
 
     def spy(self, given, settings):
         called.add(names.get(id(self)))
-        return admit(self, given, settings)
+        return check(self, given, settings)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Arguments, "admit", spy)
+        patch.setattr(Arguments, "check", spy)
         yield called
 
 

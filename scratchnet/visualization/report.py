@@ -20,7 +20,7 @@ from scratchnet.visualization.html import chip, figure_svg, hex_colour, legend, 
 from scratchnet.visualization.overlays import colorize_switches, error_map, outcome_legend, overlay, switch_colours
 from scratchnet.visualization.plots import LOSSES, SCORES, confusion_figure, curves_figure
 
-LONGEST_SIDE = 360
+MAX_SIDE = 360
 """Longer side of pictures in the report, in pixels; without this limit, nine photographs would exceed 3 MB."""
 
 
@@ -314,9 +314,9 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 
 
 def _shrink(array: Array, method: Image.Resampling) -> Array:
-    """Return a picture or mask whose longer side has at most ``LONGEST_SIDE`` pixels."""
+    """Return a picture or mask whose longer side has at most ``MAX_SIDE`` pixels."""
     height, width = array.shape[:2]
-    factor = LONGEST_SIDE / max(height, width)
+    factor = MAX_SIDE / max(height, width)
     if factor >= 1:
         return array
     size = (max(1, round(width * factor)), max(1, round(height * factor)))

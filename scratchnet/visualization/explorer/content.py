@@ -16,7 +16,7 @@ from scratchnet.visualization.explorer.packing import Packer, quantize
 from scratchnet.visualization.html import hex_colour
 from scratchnet.visualization.overlays import overlay, switch_colours
 
-MOST_CLASSES = 24
+MAX_CLASSES = 24
 """Maximum number of classes with probabilities on the page; beyond it, only the most probable are kept."""
 
 
@@ -136,7 +136,7 @@ def _classes(
 ) -> dict[str, Any]:
     """Return the probabilities (h, w, classes) and the mask as a last layer."""
     (h, w, count), last = p.shape, displayed[-1]
-    channels = np.sort(np.argsort(-p.mean(axis=(0, 1)), kind="stable")[:MOST_CLASSES]).tolist()
+    channels = np.sort(np.argsort(-p.mean(axis=(0, 1)), kind="stable")[:MAX_CLASSES]).tolist()
     mask = p.argmax(axis=2).astype(np.uint8)
     image = crop.photo[border : border + h, border : border + w]
     one = {"kernel": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "transposed": False}

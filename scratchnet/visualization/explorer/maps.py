@@ -11,7 +11,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.visualization.explorer.displayed_layers import DisplayedLayer
 
-MOST_SCORES = 12
+MAX_SCORES = 12
 """Minimum number of score maps, even if other layers show fewer: without its score map a class cannot be traced."""
 
 
@@ -44,7 +44,7 @@ def choose_maps(
         else:
             same = [values[s.value] for s, other in zip(displayed, leaders, strict=True) if other == leader]
             strength = np.sum([_strength(value) for value in same], axis=0)
-        count = 3 if shown.kind == "input" else max(most, MOST_SCORES) if leader == leaders[-1] else most
+        count = 3 if shown.kind == "input" else max(most, MAX_SCORES) if leader == leaders[-1] else most
         order = np.argsort(-strength, kind="stable")[:count].tolist()
         chosen[leader] = sorted(order) if shown.kind == "input" else order
     return [chosen[leader] for leader in leaders]

@@ -37,7 +37,7 @@ MEANINGS: dict[NodeKind, str] = {
 
 STEP, WIDE, GAP = 0.3, 0.032, 0.075
 """In inches: the height added by a doubling of the size, the width added by a doubling of the channels, the gap."""
-LOWEST, NARROWEST = 0.3, 0.13
+MIN_HEIGHT, MIN_WIDTH = 0.3, 0.13
 """In inches: the height of the smallest map, the minimum width."""
 LEVEL = 0.11
 """In inches: the distance between arcs that would overlap."""
@@ -104,7 +104,7 @@ def _boxes(nodes: list[Node]) -> list[Rectangle]:
     smallest = min(node.shape[1] for node in nodes)
     for node in nodes:
         _, h, _, c = node.shape
-        height, width = LOWEST + STEP * log2(h / smallest), max(NARROWEST, WIDE * (log2(c) + 1))
+        height, width = MIN_HEIGHT + STEP * log2(h / smallest), max(MIN_WIDTH, WIDE * (log2(c) + 1))
         colour = COLOURS[node.kind]
         boxes.append(Rectangle((x, -height / 2), width, height, facecolor=colour, edgecolor=INK, linewidth=0.6))
         x += width + GAP

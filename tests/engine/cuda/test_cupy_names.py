@@ -10,7 +10,7 @@ import pytest
 ROOTS = {"cupy": "cupy", "xp": "cupy", "cublas": "cupy.cuda.cublas"}
 """What the package calls CuPy's modules."""
 
-MAKERS = {"get_array_module", "_cupy"}
+MAKERS = {"get_array_module", "cupy_module"}
 """Functions that return CuPy for a GPU's array."""
 
 
