@@ -1,11 +1,16 @@
 """Rules that hold in every file of the package, found by reading the source."""
 
 import ast
+import inspect
 import re
+import textwrap
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from scratchnet.layers import Buffer, Layer, Parameter
+from scratchnet.layers.builtin import BUILTIN
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(path for folder in ("scratchnet", "benchmarks", "lessons") for path in (ROOT / folder).rglob("*.py"))
@@ -96,3 +101,66 @@ def test_imports_form_no_cycle():
         TopologicalSorter({module: imported_modules(module) for module in MODULES}).prepare()
     except CycleError as error:
         pytest.fail(" → ".join(reversed(error.args[1])))
+
+
+# Layers and the engine ------------------------------------------------------------------------------------------------
+
+
+def assigned_attributes(node):
+    """Find the attributes that a statement assigns to, also in a tuple; not their elements."""
+    targets = getattr(node, "targets", [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign) else [])
+    parts = [part for target in targets for part in ast.walk(target)]
+    return [part for part in parts if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)]
+
+
+def own_attributes(cls):
+    """Return the attributes that a class and its bases set on their objects."""
+    trees = [ast.parse(textwrap.dedent(inspect.getsource(base))) for base in cls.__mro__[:-1]]
+    found = [target for tree in trees for node in ast.walk(tree) for target in assigned_attributes(node)]
+    return {target.attr for target in found if getattr(target.value, "id", "") == "self"}
+
+
+GUARDED = {name for cls in (*BUILTIN, Layer, Parameter, Buffer) for name in own_attributes(cls)}
+"""Attributes of layers, parameters and buffers."""
+
+OTHER_OBJECTS = {
+    ("scratchnet.engine.capture.captured_network", "needs_input_grad"),  # of a capture
+    ("scratchnet.engine.capture.traced_array", "setattr"),  # methods of its own class
+    ("scratchnet.engine.capture.worker_processes", "value"),  # of a C variable
+    ("scratchnet.engine.cpu.blas", "saved"),  # of a thread
+    ("scratchnet.visualization.graph.fields", "buffers"),  # of a network
+}
+"""Modules and attributes of the same names that belong to something else than a layer."""
+
+
+def foreign_assignments(module):
+    """Find the attributes of layers and parameters that a module sets where it should call a method."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        for target in assigned_attributes(node):
+            if target.attr in GUARDED and getattr(target.value, "id", "") not in ("self", "cls"):
+                yield target.attr
+        if isinstance(node, ast.Call) and name_of(node) == "setattr" and getattr(node.args[0], "id", "") != "self":
+            yield "setattr"
+
+
+def test_layers_and_parameters_are_changed_by_their_own_methods_alone():
+    assert {"training", "frozen", "needs_input_grad", "grad_is_stale", "statistics", "value"} <= GUARDED
+    modules = [module for module in MODULES if not module.startswith("scratchnet.layers")]
+    found = {(module, name) for module in modules for name in foreign_assignments(module)}
+    assert found - OTHER_OBJECTS == set(), "call a method of the layer (or name the object in OTHER_OBJECTS)"
+    assert OTHER_OBJECTS - found == set(), "no longer needed"
+
+
+FREE_OF_THE_ENGINE = r"scratchnet\.(models|layers|ops|losses|network\.(network|memory|modes|step))\b"
+NOT_YET_FREE = {"scratchnet.ops.convolution", "scratchnet.ops.transposed"}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if re.match(FREE_OF_THE_ENGINE, module)])
+def test_what_a_student_reads_knows_only_the_engines_decorator(module):
+    """``@operation`` and the declarations of its arguments come from ``engine.dispatch``, nothing else does."""
+    nodes = list(ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
+    names = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    engine = {name for name in names if name.startswith("scratchnet.engine")}
+    if module not in NOT_YET_FREE:
+        assert engine <= {"scratchnet.engine.dispatch"}
