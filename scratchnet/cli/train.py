@@ -21,7 +21,8 @@ from scratchnet.training.distributed.process_group import ProcessGroup, SinglePr
 from scratchnet.training.run import TrainingRun
 from scratchnet.training.run_folder import BEST, CHECKPOINT, LAST, LOG
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.files import alone_in, atomic_write, check_writable
+from scratchnet.utils.files import atomic_write, check_writable
+from scratchnet.utils.folder_lock import lock_folder
 from scratchnet.utils.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm --epochs 30 --out run"
@@ -156,7 +157,7 @@ def train(
         between_gpus(ranks) if chosen.device == "gpu" and chosen.allreduce == "nccl" else nullcontext(ranks) as ranks,
     ):
         first = ranks.rank == 0
-        with alone_in(Path(settings.out)) if first else nullcontext():
+        with lock_folder(Path(settings.out)) if first else nullcontext():
             if first and not (resume or restart):
                 _refuse_a_run_in(Path(settings.out))
             return _train(settings, resume, title, ranks)

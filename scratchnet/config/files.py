@@ -13,7 +13,7 @@ from scratchnet.config.renamed import RENAMED
 from scratchnet.config.settings import TrainSettings
 from scratchnet.config.sizes import read_pair
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.files import check_regular_file
+from scratchnet.utils.input_files import check_regular_file
 
 
 def recipe_names() -> list[str]:

@@ -24,7 +24,7 @@ from scratchnet.data.libtiff import hearing_libtiff
 from scratchnet.data.pixel_limits import check_promised_pixels
 from scratchnet.data.tiff_files import HINT
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.files import BoundedFile, check_regular_file
+from scratchnet.utils.input_files import BoundedFile, check_regular_file
 from scratchnet.utils.options import for_caller
 
 FORMATS = (

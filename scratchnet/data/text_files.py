@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.files import check_regular_file
+from scratchnet.utils.input_files import check_regular_file
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ from scratchnet.exercises.exercise import Case, Exercise, GradientCheck, Mistake
 from scratchnet.exercises.numerical import gradient_fault
 from scratchnet.exercises.student import StudentError, StudentProcess, Unwritten
 from scratchnet.exercises.verdict import Picture, State, Verdict
-from scratchnet.utils.files import check_regular_file
+from scratchnet.utils.input_files import check_regular_file
 
 
 def check_file(exercise: Exercise, path: Path, seed: int = 0) -> Verdict:

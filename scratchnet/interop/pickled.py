@@ -98,7 +98,7 @@ def read_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, Storage]]:
     Parameters
     ----------
     file : binary file
-        Bounded: a :class:`BoundedFile <scratchnet.utils.files.BoundedFile>` or a ``BytesIO``.
+        Bounded: a :class:`BoundedFile <scratchnet.utils.input_files.BoundedFile>` or a ``BytesIO``.
     path : Path
         For messages.
 

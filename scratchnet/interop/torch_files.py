@@ -20,7 +20,7 @@ from scratchnet.arrays import Array
 from scratchnet.interop.pickled import Storage, Tensor, read_pickle
 from scratchnet.interop.state_dicts import find_state_dict
 from scratchnet.interop.tensors import as_array, byte_count
-from scratchnet.utils.files import BoundedFile
+from scratchnet.utils.input_files import BoundedFile
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a file in the legacy format."""

@@ -14,7 +14,7 @@ from scratchnet.interop.state_dicts import own_names
 from scratchnet.interop.tensors import as_array, byte_count
 from scratchnet.interop.torch_files import read_legacy_format, read_zip_format
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.files import check_regular_file
+from scratchnet.utils.input_files import check_regular_file
 from scratchnet.utils.npz import read_npz
 
 SAFETENSORS = {

@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu.forks import sharing
+from scratchnet.engine.forks import share_with_children
 from scratchnet.network import FlatBuffers
 from scratchnet.training import SGD, Adam, optimizers
 from tests.compare import numbers
@@ -117,7 +117,7 @@ def test_a_forked_process_sees_the_memory_and_keeps_no_copy(make):
     flat.grads[...] = 1
     optimizer.step(flat, 0.1)
     seen = {name: array.copy() for name, array in optimizer.arrays.items()}
-    with sharing():
+    with share_with_children():
         pid = fork()
     if pid == 0:
         optimizer.step(flat, 0.1)

@@ -1,18 +1,13 @@
-import contextlib
 import errno
 import os
-import signal
 import stat
 import subprocess
 import sys
-import tracemalloc
 
 import pytest
-from PIL import Image
 
-from scratchnet.data.masks import read_mask
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.files import BoundedFile, alone_in, atomic_write, check_writable
+from scratchnet.utils.files import atomic_write, check_writable
 from tests.processes import environment
 
 
@@ -124,59 +119,6 @@ def test_a_folder_is_not_replaced(tmp_path):
     assert names(tmp_path) == ["page.html"]
 
 
-def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
-    """Also after the other one has forked and was killed: nothing stays locked."""
-    code = (
-        "import os, sys, time; from pathlib import Path; from scratchnet.utils.files import alone_in\n"
-        "with alone_in(Path(sys.argv[1])):\n"
-        "    child = os.fork()\n"
-        "    print(child, flush=True) if child else None\n"
-        "    time.sleep(60)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    other = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
-    child = int(other.stdout.readline())
-    try:
-        with pytest.raises(UserError, match="another process writes into this folder now"), alone_in(tmp_path):
-            pass
-        other.kill()
-        other.wait()
-        with alone_in(tmp_path):
-            assert (tmp_path / ".lock").exists()
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        os.kill(child, signal.SIGKILL)
-        other.stdout.close()
-
-
-def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path):
-    with alone_in(tmp_path / "a" / "run"):
-        pass
-    assert names(tmp_path) == []
-    with alone_in(tmp_path / "a" / "run"):
-        (tmp_path / "a" / "run" / "file").touch()
-    assert names(tmp_path / "a" / "run") == ["file"]
-
-
-def test_a_lock_on_a_file_that_was_removed_meanwhile_holds_nobody_off(tmp_path, monkeypatch):
-    """The process before removes the lock's file while the next one has it open; a third would make a new one."""
-    import fcntl
-
-    taken = []
-    lock = fcntl.lockf
-
-    def late(file, how):
-        taken.append(file.name)
-        if len(taken) == 1:
-            (tmp_path / ".lock").unlink()
-        return lock(file, how)
-
-    monkeypatch.setattr(fcntl, "lockf", late)
-    with alone_in(tmp_path):
-        assert len(taken) == 2
-        assert (tmp_path / ".lock").exists()
-
-
 def test_what_a_killed_process_has_left_is_removed(tmp_path):
     code = (
         "import os, sys; from scratchnet.utils.files import atomic_write\n"
@@ -195,36 +137,3 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path):
         second.write(b"2")
     assert names(tmp_path) == [".a.bin.part", "a[1]*.bin"]
     assert path.read_bytes() == b"1"
-
-
-def test_a_reader_takes_no_more_memory_than_the_file_has_bytes(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"0123456789")
-    with BoundedFile(path) as file:
-        tracemalloc.start()
-        try:
-            assert file.read(3) == b"012"
-            assert file.read(1 << 40) == b"3456789"
-            assert file.read(1 << 40) == b""
-            file.seek(8)
-            assert file.read() == b"89"
-            assert tracemalloc.get_traced_memory()[1] < 1 << 20
-        finally:
-            tracemalloc.stop()
-
-
-def test_an_image_whose_chunk_promises_gigabytes(tmp_path):
-    """Pillow asks for as many bytes as a chunk says."""
-    path = tmp_path / "a.png"
-    Image.new("L", (8, 8)).save(path)
-    data = bytearray(path.read_bytes())
-    place = data.index(b"IDAT")
-    data[place - 4 : place] = b"\x70\x00\x00\x00"
-    path.write_bytes(data)
-    tracemalloc.start()
-    try:
-        with contextlib.suppress(UserError):
-            read_mask(path)
-        assert tracemalloc.get_traced_memory()[1] < 1 << 24
-    finally:
-        tracemalloc.stop()

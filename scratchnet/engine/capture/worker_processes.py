@@ -27,7 +27,7 @@ import numpy as np
 
 from scratchnet.engine.capture import Call, Program, Stage
 from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.engine.cpu.forks import sharing
+from scratchnet.engine.forks import share_with_children
 from scratchnet.utils.errors import UserError
 
 _SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
@@ -138,7 +138,7 @@ class WorkerProcesses:
         by_main_thread = threading.current_thread() is threading.main_thread()
         with warnings.catch_warnings():  # Python warns about locks of other threads; the child takes none
             warnings.simplefilter("ignore", DeprecationWarning)
-            with sharing():
+            with share_with_children():
                 pid = os.fork()
         if pid == 0:
             call_lists = [[stage[k] for stage in stages if len(stage) > k] for stages in self._programs]

@@ -1,10 +1,10 @@
 """Limit the BLAS to one thread while this library's own threads share the work.
 
     with one_blas_thread():
-        numpy.matmul(a, b, out=c)      # by this thread alone
+        numpy.matmul(a, b, out=c)      # in this thread only
 
-An OpenBLAS with POSIX threads (that of NumPy's wheels) has one number of threads for the whole process, so the holds of
-all threads are counted together. One with OpenMP threads has a number for every thread that calls it.
+An OpenBLAS with POSIX threads (as in NumPy's wheels) has one thread count for the whole process, so the limits that all
+threads request are counted together. An OpenBLAS with OpenMP threads has a thread count for every calling thread.
 """
 
 import threading
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from threadpoolctl import ThreadpoolController
 
-from scratchnet.engine.cpu.forks import in_every_child
+from scratchnet.engine.forks import after_fork_in_child
 
 
 class _Library(NamedTuple):
@@ -26,17 +26,17 @@ class _Library(NamedTuple):
 
 @cache
 def _libraries(per_thread: bool) -> tuple[_Library, ...]:
-    """Return the libraries that have a number of threads for every caller, or those that have one for the process."""
+    """Return the libraries with a thread count for each calling thread, or those with one for the whole process."""
     controllers = ThreadpoolController().select(user_api="blas").lib_controllers
     chosen = [c for c in controllers if (getattr(c, "threading_layer", "") == "openmp") == per_thread]
     return tuple(_Library(controller.get_num_threads, _setter(controller)) for controller in chosen)
 
 
 def _setter(controller: Any) -> Callable[[int], Any]:
-    """Return the function that sets a library's number of threads.
+    """Return the function that sets a library's thread count.
 
-    threadpoolctl lets one Python thread control an OpenBLAS with POSIX threads and ignores the others, even when they
-    are the only ones that compute. The holds below belong to all threads, so they call the library itself.
+    threadpoolctl lets only one Python thread control an OpenBLAS with POSIX threads, even if only other threads
+    compute. Any thread may request the limit below, so the library's own function is used.
     """
     if controller.internal_api == "openblas" and controller.threading_layer != "openmp":
         for prefix, suffix in product(("", "scipy_"), ("", "64_", "_64")):
@@ -48,7 +48,7 @@ def _setter(controller: Any) -> Callable[[int], Any]:
     return setter
 
 
-class _Hold:
+class _SingleThreadLimit:
     """Limit the BLAS to one thread while at least one thread of the process requests it.
 
     The first to enter saves the number of BLAS threads and the last to leave restores it, regardless of the order in
@@ -57,35 +57,35 @@ class _Hold:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._holders = 0
+        self._requests = 0
         self._saved: list[int] = []
-        self._own = threading.local()
+        self._thread = threading.local()
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._holders == 0:
+            if self._requests == 0:
                 self._saved = _limit(per_thread=False)
-            self._holders += 1
-        depth = getattr(self._own, "depth", 0)
+            self._requests += 1
+        depth = getattr(self._thread, "depth", 0)
         if depth == 0:
-            self._own.saved = _limit(per_thread=True)
-        self._own.depth = depth + 1
+            self._thread.saved = _limit(per_thread=True)
+        self._thread.depth = depth + 1
 
     def __exit__(self, *_: object) -> None:
-        self._own.depth -= 1
-        if self._own.depth == 0:
-            _restore(self._own.saved, per_thread=True)
+        self._thread.depth -= 1
+        if self._thread.depth == 0:
+            _restore(self._thread.saved, per_thread=True)
         with self._lock:
-            self._holders -= 1
-            if self._holders == 0:
+            self._requests -= 1
+            if self._requests == 0:
                 _restore(self._saved, per_thread=False)
 
-    def start_again(self) -> None:
-        """Forget the holds of the parent's other threads, in a forked child that does not have these threads."""
+    def reset_after_fork(self) -> None:
+        """Drop the requests of the parent's other threads, which a forked child does not have."""
         self._lock = threading.Lock()
-        if self._holders:
-            self._holders = getattr(self._own, "depth", 0)
-            if self._holders == 0:
+        if self._requests:
+            self._requests = getattr(self._thread, "depth", 0)
+            if self._requests == 0:
                 _restore(self._saved, per_thread=False)
 
 
@@ -101,8 +101,8 @@ def _restore(saved: list[int], per_thread: bool) -> None:
         library.limit(count)
 
 
-_HOLD = _Hold()
-in_every_child(_HOLD.start_again)
+_LIMIT = _SingleThreadLimit()
+after_fork_in_child(_LIMIT.reset_after_fork)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
@@ -111,9 +111,9 @@ def one_blas_thread() -> AbstractContextManager[None]:
     BLAS threads would compete with this library's threads for the cores, and the last bits of a product depend on the
     number of threads that compute it.
     """
-    return _HOLD
+    return _LIMIT
 
 
-def hold_this_thread() -> None:
-    """Let a BLAS that counts its threads for each caller use one in the calling thread, for good."""
+def limit_this_thread() -> None:
+    """Permanently limit a BLAS that has a thread count for each calling thread to one in the calling thread."""
     _limit(per_thread=True)

@@ -21,8 +21,8 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from scratchnet.engine.capture import Call, Program, active_recorder
-from scratchnet.engine.cpu.blas import hold_this_thread, one_blas_thread
-from scratchnet.engine.cpu.forks import in_every_child
+from scratchnet.engine.cpu.blas import limit_this_thread, one_blas_thread
+from scratchnet.engine.forks import after_fork_in_child
 from scratchnet.engine.modes import is_textbook, is_whole
 
 T = TypeVar("T")
@@ -182,7 +182,7 @@ def _workers(count: int) -> list[SimpleQueue[Any]]:
 
 def _work(queue: "SimpleQueue[Any]") -> None:
     """Process the tasks of one queue forever."""
-    hold_this_thread()
+    limit_this_thread()
     while True:
         context, function, chunk, k, done = queue.get()
         try:
@@ -192,7 +192,7 @@ def _work(queue: "SimpleQueue[Any]") -> None:
         del context, function, chunk, done
 
 
-@in_every_child
+@after_fork_in_child
 def _reset_after_fork() -> None:
     """Forget the parent's workers, and locks that its other threads held."""
     global _busy  # noqa: PLW0603

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu.forks import in_every_child
+from scratchnet.engine.forks import after_fork_in_child
 
 
 class SharedMemory(mmap.mmap):
@@ -40,7 +40,7 @@ def shared_copy(array: Array) -> Array:
     return result
 
 
-@in_every_child
+@after_fork_in_child
 def _copy_shared_memory() -> None:
     """Give a forked child its own copy, at the same address, of the memory that it would share with its parent.
 

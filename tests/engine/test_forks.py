@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import threadpoolctl
 
+from scratchnet.engine import forks
 from scratchnet.engine.capture.captured_network import CapturedNetwork
-from scratchnet.engine.cpu import blas, forks
+from scratchnet.engine.cpu import blas
 from scratchnet.engine.cpu.blas import one_blas_thread
-from scratchnet.engine.cpu.forks import sharing
 from scratchnet.engine.cpu.threads import MIN_THREAD_OPERATIONS, parallel_map
+from scratchnet.engine.forks import share_with_children
 from scratchnet.engine.memory.shared import shared_copy, shared_zeros
 from scratchnet.training.optimizers import SGD
 from tests.compare import numbers
@@ -147,7 +148,7 @@ def test_sharing_is_for_those_who_ask_for_it():
     in_child(write)
     assert not mine.any()
     np.testing.assert_array_equal(copied, np.arange(5.0))
-    with sharing():
+    with share_with_children():
         in_child(write)
     assert mine.all()
     assert (view == 9).all()
