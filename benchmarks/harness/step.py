@@ -16,7 +16,7 @@ from benchmarks.harness.agreement import (
     require_agreement,
 )
 from benchmarks.harness.implementation_names import CHANNELS_LAST, COMPILED, LAYOUTS, SCRATCHNET, TORCH
-from benchmarks.harness.implementations import build_scratchnet_step, build_torch_step
+from benchmarks.harness.implementations import ScratchnetStep, TorchStep, build_scratchnet_step, build_torch_step
 from benchmarks.harness.memory import measure_memory
 from benchmarks.harness.network_cases import NetworkCase, has_single_pixel_batch_norm
 from benchmarks.harness.processes import can_measure_memory
@@ -47,13 +47,8 @@ def measure_step(
 
     Parameters
     ----------
-    case : NetworkCase
-    session : Session
-    optimizer : "sgd" or "adam"
-    memory : bool
-        Whether to measure peak memory, if the system supports it.
-    compiled : bool
-        Whether to measure ``torch.compile``, if it works here.
+    memory, compiled : bool
+        Whether to measure peak memory, and ``torch.compile``, if this machine supports them.
     say : function
         Called with a message if an implementation is left out.
 
@@ -67,20 +62,13 @@ def measure_step(
     ours = build_scratchnet_step(case, optimizer)
     for _ in range(WARM_UP):
         ours.gradients()
-    calls: dict[str, Callable[[], object]] = {SCRATCHNET: ours}
     agreements = require_float64_agreement(case, session)
+    calls: dict[str, Callable[[], object]] = {SCRATCHNET: ours}
     for name in step_implementations(session, compiled)[1:]:
         theirs = build_torch_step(case, optimizer, name != TORCH, name == COMPILED)
-        try:
-            agreement = compare_steps(ours, theirs)
-        except RuntimeError as error:  # from torch.compile, without a compiler or with an unsupported op
-            if name != COMPILED:
-                raise
-            say(f"{case.name}: torch.compile is left out ({str(error).strip().partition(chr(10))[0]})")
-            continue
-        require_agreement(case, name, agreement, FLOAT32_TOLERANCE, FLOAT32_GRADIENT_TOLERANCE)
-        agreements[name] = asdict(agreement)
-        calls[name] = theirs
+        agreement = _compare(case, name, ours, theirs, say)
+        if agreement:
+            agreements[name], calls[name] = agreement, theirs
     for call in calls.values():
         call()
     timings = measure(calls, session.method)
@@ -89,6 +77,27 @@ def measure_step(
     memory_use = {name: measure_memory(name, case, optimizer) for name in names}
     details = {"network": case.to_dict(), "optimizer": optimizer, "agreement": agreements}
     return Measurement(case.name, step_flops(case), timings, memory_use, details)
+
+
+def _compare(
+    case: NetworkCase, name: str, ours: ScratchnetStep, theirs: TorchStep, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return the differences between two steps in float32; empty if ``torch.compile`` does not work here.
+
+    Raises
+    ------
+    UserError
+        If the differences are too large.
+    """
+    try:
+        agreement = compare_steps(ours, theirs)
+    except RuntimeError as error:  # from torch.compile, without a compiler or with an unsupported op
+        if name != COMPILED:
+            raise
+        say(f"{case.name}: torch.compile is left out ({str(error).strip().partition(chr(10))[0]})")
+        return {}
+    require_agreement(case, name, agreement, FLOAT32_TOLERANCE, FLOAT32_GRADIENT_TOLERANCE)
+    return asdict(agreement)
 
 
 def require_float64_agreement(case: NetworkCase, session: Session) -> dict[str, Any]:

@@ -2,11 +2,18 @@
 
 from collections.abc import Collection
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from scratchnet.arrays import Array
 from scratchnet.visualization.style import INK, MUTED, ROLES
+
+
+def format_number(value: float) -> str:
+    """Return a number with at most two decimals and a true minus sign."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text.replace("-", "−")
 
 
 def draw_matrix(
@@ -35,17 +42,13 @@ def draw_matrix(
     """
     rows, columns = values.shape
     largest = max((abs(float(value)) for value in values.ravel()), default=0.0) or 1.0
-    for row in range(rows):
-        for column in range(columns):
-            value = float(values[row, column])
-            tint = 0.55 * abs(value) / largest
-            axes.add_patch(
-                Rectangle((column, row), 1, 1, facecolor=(ROLES[role], tint), edgecolor=MUTED, linewidth=0.6)
-            )
-            if value or zeros:
-                text = f"{value:.2f}".rstrip("0").rstrip(".").replace("-", "−")
-                text = "0" if text == "−0" else text
-                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9, color=INK)
+    for row, column in np.ndindex(rows, columns):
+        value = float(values[row, column])
+        colour = (ROLES[role], 0.55 * abs(value) / largest)
+        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor=MUTED, linewidth=0.6))
+        if value or zeros:
+            text = format_number(value)
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9, color=INK)
     for row, column in marked:
         axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=ROLES["switch"], linewidth=2.2, zorder=3))
     axes.set_xlim(-0.05, columns + 0.05)

@@ -50,8 +50,7 @@ def overlay(
 
     Returns
     -------
-    Array
-        (h, w, 3) uint8.
+    (h, w, 3) uint8
 
     Raises
     ------
@@ -96,8 +95,7 @@ def error_map(truth: Array, prediction: Array, ignore_index: int | None = 255, b
 
     Returns
     -------
-    Array
-        (h, w, 3) uint8.
+    (h, w, 3) uint8
 
     Raises
     ------

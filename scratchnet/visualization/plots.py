@@ -84,14 +84,7 @@ def confusion_figure(confusion: Array, class_names: Sequence[str]) -> Figure:
     blue = LinearSegmentedColormap.from_list("share", [(0.231, 0.561, 0.839, 0.0), (0.231, 0.561, 0.839, 0.8)])
     # The square root makes an error of 4 % visible beside a diagonal of 90 %.
     axes.pcolormesh(np.sqrt(share), cmap=blue, vmin=0, vmax=1, edgecolors=(*_rgb(MUTED), 0.35), linewidth=0.5)
-    decimals, size = (1, 9) if classes <= 4 else (0, 8)
-    for row in range(classes):
-        for column in range(classes):
-            text = f"{100 * share[row, column]:.{decimals}f}" if totals[row, 0] else "–"
-            faint = share[row, column] < 0.005
-            axes.text(
-                column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=size, color=MUTED if faint else INK
-            )
+    _write_percentages(axes, share, totals)
     places = np.arange(classes) + 0.5
     slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
     axes.set_xticks(places, names, parse_math=False, **slant)
@@ -103,6 +96,15 @@ def confusion_figure(confusion: Array, class_names: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted, % of the true class")
     axes.set_ylabel("truth")
     return figure
+
+
+def _write_percentages(axes: Axes, share: Array, totals: Array) -> None:
+    """Write the shares (K, K) of the true classes as percentages into the cells of a confusion matrix."""
+    decimals, size = (1, 9) if len(share) <= 4 else (0, 8)
+    for row, column in np.ndindex(share.shape):
+        text = f"{100 * share[row, column]:.{decimals}f}" if totals[row, 0] else "–"
+        colour = MUTED if share[row, column] < 0.005 else INK
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=size, color=colour)
 
 
 def examples_figure(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scratchnet.visualization import ROLES, draw_matrix, panels
+from scratchnet.visualization.matrices import format_number
 
 
 def texts(axes):
@@ -44,3 +45,8 @@ def test_an_unknown_role_is_an_error():
     _, (axes,) = panels(2, 2)
     with pytest.raises(KeyError, match="sky"):
         draw_matrix(axes, np.ones((1, 1)), role="sky")
+
+
+@pytest.mark.parametrize(("value", "text"), [(-0.5, "−0.5"), (-0.001, "0"), (10, "10"), (1 / 3, "0.33"), (-7, "−7")])
+def test_numbers(value, text):
+    assert format_number(value) == text

@@ -16,6 +16,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from scratchnet.arrays import Array
 from scratchnet.ops.geometry import Pair
+from scratchnet.visualization.matrices import format_number
 from scratchnet.visualization.style import INK, MUTED, ROLES
 
 CELL = 32
@@ -71,28 +72,24 @@ class Canvas:
         rows, columns = values.shape
         named, strength = (np.broadcast_to(np.asarray(one), values.shape) for one in (roles, tints))
         for row, column in np.ndindex(rows, columns):
-            left, top = x + column * CELL, y + row * CELL
             filled = shown is None or shown[row, column]
             colour = tint(str(named[row, column]) if filled else "", float(strength[row, column]))
-            self._draw.rectangle((left, top, left + CELL, top + CELL), fill=colour, outline=MUTED)
-            if filled:
-                middle = (left + CELL / 2, top + CELL / 2)
-                self._draw.text(middle, number(float(values[row, column])), fill=INK, font=font(13), anchor="mm")
+            text = format_number(float(values[row, column])) if filled else ""
+            self._cell((x + column * CELL, y + row * CELL), colour, text)
         if frame is not None:
             row, column, high, wide = frame
             left, top = x + column * CELL, y + row * CELL
             self._draw.rectangle((left, top, left + wide * CELL, top + high * CELL), outline=INK, width=3)
         self.text((x, y - 7), title)
 
+    def _cell(self, at: Pair, colour: tuple[int, int, int], text: str) -> None:
+        x, y = at
+        self._draw.rectangle((x, y, x + CELL, y + CELL), fill=colour, outline=MUTED)
+        self._draw.text((x + CELL / 2, y + CELL / 2), text, fill=INK, font=font(13), anchor="mm")
+
     def text(self, at: Pair, words: str, size: int = 13, anchor: str = "ls") -> None:
         """Write a line of text; ``anchor`` is Pillow's code for the position of ``at`` ("ls": left baseline)."""
         self._draw.text(at, words, fill=INK, font=font(size), anchor=anchor)
-
-
-def number(value: float) -> str:
-    """Return a number with at most two decimals and a true minus sign."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text.replace("-", "−")
 
 
 def tint(role: str, share: float) -> tuple[int, int, int]:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.ops.geometry import Pair, pair
-from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Canvas, animation, number
+from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Canvas, animation
+from scratchnet.visualization.matrices import format_number
 
 GAP = 2 * MARGIN
 
@@ -81,14 +82,12 @@ def conv_transpose_frames(
     image : (h, w)
     kernel : (kh, kw)
     stride, padding : int or (vertical, horizontal)
-        Settings of the convolution that is transposed.
 
     Returns
     -------
     list of h·w + 1 PIL images
         For `scratchnet.visualization.save_figure`.
     """
-    ph, pw = pair(padding, "padding", 0)
     every = list(stamps(image, kernel, stride))
     (h, w), (kh, kw), (oh, ow) = image.shape, kernel.shape, every[0].sums.shape
     left, middle = MARGIN, MARGIN + max(w, 3) * CELL + GAP
@@ -100,18 +99,24 @@ def conv_transpose_frames(
     for stamp in every:
         canvas = Canvas(width, height)
         canvas.matrix((left, top), image, "image", "input", frame=(stamp.row, stamp.column, 1, 1))
-        value = number(image[stamp.row, stamp.column])
+        value = format_number(image[stamp.row, stamp.column])
         canvas.matrix((middle, top), kernel, "weight", "kernel")
         canvas.matrix((middle, top + (kh + 1) * CELL), stamp.values, "weight", f"kernel × {value}")
         frame, shades = (stamp.top, stamp.left, kh, kw), 0.3 + 0.6 * (stamp.count - 1) / max(1, most - 1)
         canvas.matrix((right, top), stamp.sums, "output", "output: sum of stamps", stamp.count > 0, frame, shades)
         frames.append(canvas.image)
-    canvas, last = Canvas(width, height), every[-1]
+    canvas = Canvas(width, height)
     canvas.matrix((left, top), image, "image", "input")
     canvas.matrix((middle, top), kernel, "weight", "kernel")
+    _draw_cropped(canvas, (right, top), every[-1].sums, pair(padding, "padding", 0))
+    return animation([*frames, canvas.image])
+
+
+def _draw_cropped(canvas: Canvas, at: Pair, sums: Array, padding: Pair) -> None:
+    """Draw the sum of all stamps with a frame around the cells that remain after cropping."""
+    (ph, pw), (oh, ow) = padding, sums.shape
     inside = np.zeros((oh, ow), bool)
     inside[ph : oh - ph, pw : ow - pw] = True
     title = "output" if inside.all() else f"output: cropped to {oh - 2 * ph}×{ow - 2 * pw}"
     roles = np.where(inside, "output", "")
-    canvas.matrix((right, top), last.sums, roles, title, frame=(ph, pw, oh - 2 * ph, ow - 2 * pw))
-    return animation([*frames, canvas.image])
+    canvas.matrix(at, sums, roles, title, frame=(ph, pw, oh - 2 * ph, ow - 2 * pw))

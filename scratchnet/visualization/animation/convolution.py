@@ -4,15 +4,14 @@ In the first, the kernel slides over the padded map and the output fills up cell
 becomes a row of a matrix, and one matrix product computes the convolution.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.geometry import Pair, pair
-from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Canvas, animation, number
+from scratchnet.visualization.animation.canvas import CELL, MARGIN, TITLE, Canvas, animation
+from scratchnet.visualization.matrices import format_number
 
 GAP = 2 * MARGIN
 
@@ -34,8 +33,7 @@ def convolution_frames(
         For `scratchnet.visualization.save_figure`.
     """
     padded, y, windows = _slide(image, kernel, stride, padding)
-    kh, kw = kernel.shape
-    inside = _inside(image, padding)
+    (kh, kw), inside = kernel.shape, _inside(image, padding)
     rows = max(padded.shape[0], kh, y.shape[0])
     left, middle = MARGIN, MARGIN + padded.shape[1] * CELL + GAP
     right = middle + kw * CELL + GAP
@@ -50,9 +48,8 @@ def convolution_frames(
             r, c = window
             roles[r : r + kh, c : c + kw] = "weight"
             here = (r, c, kh, kw)
-            products = padded[r : r + kh, c : c + kw] * kernel
-            terms = " + ".join(f"{number(a)}·{number(b)}" for a, b in _pairs(padded[r : r + kh, c : c + kw], kernel))
-            canvas.text((left, height - 10), f"{terms} = {number(products.sum())}", 11 if kh * kw > 6 else 13)
+            text = _weighted_sum(padded[r : r + kh, c : c + kw], kernel)
+            canvas.text((left, height - 10), text, 11 if kh * kw > 6 else 13)
         canvas.matrix((left, top), padded, roles, "image" + (", padded with 0" if not inside.all() else ""), frame=here)
         canvas.matrix((middle, top), kernel, "weight", "kernel")
         last = None if window is None else (*np.argwhere(shown)[-1].tolist(), 1, 1)
@@ -116,5 +113,8 @@ def _inside(image: Array, padding: int | Pair) -> Array:
     return np.pad(np.ones(image.shape, bool), ((ph, ph), (pw, pw)))
 
 
-def _pairs(window: Array, kernel: Array) -> Iterator[tuple[float, float]]:
-    return zip(window.ravel().tolist(), kernel.ravel().tolist(), strict=True)
+def _weighted_sum(window: Array, kernel: Array) -> str:
+    """Return the sum of products of a window and the kernel as an equation."""
+    pairs = zip(window.ravel().tolist(), kernel.ravel().tolist(), strict=True)
+    terms = " + ".join(f"{format_number(a)}·{format_number(b)}" for a, b in pairs)
+    return f"{terms} = {format_number((window * kernel).sum())}"

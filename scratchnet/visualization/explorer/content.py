@@ -94,16 +94,7 @@ def _layer(
     for link in shown.connections:
         source = number[link.source]
         layer["links"].append(
-            {
-                "from": source,
-                "kernel": link.window.kernel,
-                "stride": link.window.stride,
-                "padding": link.window.padding,
-                "dilation": link.window.dilation,
-                "transposed": link.window.transposed,
-                "switches": link.source.endswith(".switches"),
-                "first": first,
-            }
+            {"from": source, **vars(link.window), "switches": link.source.endswith(".switches"), "first": first}
         )
         if shown.kind == "concat":
             first += displayed[source].shape[3]

@@ -50,14 +50,7 @@ def architecture_figure(network: Network, size: Pair, title: str = "") -> Figure
 
     The number of channels is above each box, its name below it, and the height × width of its map at the bottom. Arcs
     show inputs that do not come from the box on the left: switches (vermilion), and skip connections, whose maps are
-    added or concatenated (dashed).
-
-    Parameters
-    ----------
-    network : Network
-    size : (h, w)
-        Size of the image.
-    title : str
+    added or concatenated (dashed). ``size`` (h, w) is the size of the image.
 
     Raises
     ------
@@ -75,15 +68,7 @@ def architecture_figure(network: Network, size: Pair, title: str = "") -> Figure
         _label(axes, box, node)
     top = _draw_edges(axes, boxes, nodes, edges) + 0.15
     _draw_sizes(axes, boxes, nodes, -names)
-    handles: list[Patch | Line2D] = [
-        Patch(facecolor=COLOURS[kind], edgecolor=INK, linewidth=0.6, label=MEANINGS[kind])
-        for kind in COLOURS
-        if any(node.kind == kind for node in nodes)
-    ]
-    if any(edge.switches for edge in edges):
-        handles.append(Line2D([], [], color=ROLES["switch"], linewidth=1.2, label="switches"))
-    if any(_is_arc(edge) and not edge.switches for edge in edges):
-        handles.append(Line2D([], [], color=INK, linewidth=1.0, linestyle="--", label="skip connection"))
+    handles = _legend_handles(nodes, edges)
     width = max(width, 5.5)
     columns = max(1, min(len(handles), int((width + 0.5) / 2.1)))
     legend = 0.2 * -(-len(handles) // columns) + 0.1
@@ -96,6 +81,20 @@ def architecture_figure(network: Network, size: Pair, title: str = "") -> Figure
     axes.set_axis_off()
     figure.set_size_inches(width + 0.5, top - bottom)
     return figure
+
+
+def _legend_handles(nodes: list[Node], edges: list[Edge]) -> list[Patch | Line2D]:
+    """Return the legend entries for the kinds of nodes and edges that occur."""
+    handles: list[Patch | Line2D] = [
+        Patch(facecolor=COLOURS[kind], edgecolor=INK, linewidth=0.6, label=MEANINGS[kind])
+        for kind in COLOURS
+        if any(node.kind == kind for node in nodes)
+    ]
+    if any(edge.switches for edge in edges):
+        handles.append(Line2D([], [], color=ROLES["switch"], linewidth=1.2, label="switches"))
+    if any(_is_arc(edge) and not edge.switches for edge in edges):
+        handles.append(Line2D([], [], color=INK, linewidth=1.0, linestyle="--", label="skip connection"))
+    return handles
 
 
 def _boxes(nodes: list[Node]) -> list[Rectangle]:

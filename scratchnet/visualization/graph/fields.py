@@ -43,24 +43,18 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
     Returns
     -------
     (h, w), 0 to 1
-        All 0 if the gradient is 0.
 
     Raises
     ------
     ValueError
         If the step or pixel does not exist.
     """
-    names = [step.name for step in network.steps]
-    if name not in names:
-        raise ValueError(f"effective_field: the network has no step '{name}'")
-    grads = network.flat().grads
+    grads, first = network.flat().grads, _first_layers(network, name)
     before = grads.copy()
-    first = Network(network.channels)  # the same layers, up to the named one
-    first.steps, first.buffers = network.steps[: names.index(name) + 1], network.buffers
     value = first.forward(images, keep=True)
     h, w = value.shape[1:3]
     if not (0 <= pixel[0] < h and 0 <= pixel[1] < w):
-        raise ValueError(f"effective_field: '{name}' has {h}×{w} pixels; {pixel} is none of them")
+        raise ValueError(f"effective_field: '{name}' has {h}×{w} pixels; {pixel} does not exist")
     dy = np.zeros_like(value)
     dy[:, pixel[0], pixel[1]] = np.random.default_rng(0).standard_normal((len(images), value.shape[3]))
     dx = first.backward(dy, needs_input_grad=True)
@@ -69,6 +63,16 @@ def effective_field(network: Network, images: Array, name: str, pixel: Pair) -> 
         raise RuntimeError("effective_field: the network returned no gradient with respect to the image")
     field: Array = np.sqrt((dx.astype(np.float64) ** 2).mean(axis=(0, 3)))
     return field / (field.max() or 1.0)
+
+
+def _first_layers(network: Network, name: str) -> Network:
+    """Return a network of the same layers, up to the named one."""
+    names = [step.name for step in network.steps]
+    if name not in names:
+        raise ValueError(f"effective_field: the network has no step '{name}'")
+    first = Network(network.channels)
+    first.steps, first.buffers = network.steps[: names.index(name) + 1], network.buffers
+    return first
 
 
 def nearest_pixel(network: Network, size: Pair, name: str, at: Pair) -> Pair:

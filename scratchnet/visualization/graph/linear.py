@@ -97,6 +97,15 @@ def draw_operator(
         for row, column in np.argwhere(matrix):
             text = f"{matrix[row, column]:.2g}".replace("-", "−")
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=INK)
+    _draw_strips(axes, inputs, outputs)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=10, color=INK, parse_math=False)
+
+
+def _draw_strips(axes: Axes, inputs: Pair, outputs: Pair) -> None:
+    """Draw and label the strips that represent the input above a matrix and the output on its left."""
+    rows, columns = outputs[0] * outputs[1], inputs[0] * inputs[1]
     strip = 0.03 * max(rows, columns)
     axes.add_patch(Rectangle((0, -1.6 * strip), columns, strip, facecolor=ROLES["image"]))
     axes.add_patch(Rectangle((-1.6 * strip, 0), strip, rows, facecolor=ROLES["output"]))
@@ -105,9 +114,6 @@ def draw_operator(
     axes.text(-2 * strip, rows / 2, label, ha="right", va="center", rotation=90, fontsize=9, color=INK)
     axes.set_xlim(-3.5 * strip, columns + 0.1)
     axes.set_ylim(rows + 0.1, -3.5 * strip)
-    axes.set_aspect("equal")
-    axes.set_axis_off()
-    axes.set_title(title, fontsize=10, color=INK, parse_math=False)
 
 
 def transpose_figure(kernel: Array, size: Pair, stride: int | Pair = 1, padding: int | Pair = 0) -> Figure:

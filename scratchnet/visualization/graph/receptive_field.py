@@ -11,6 +11,9 @@ The functions propagate the sets of pixels themselves, rows and columns separate
 rectangle around a set is the smallest one. Switches are included: they depend on the window from which they were
 chosen. Batch norm with batch statistics depends on every pixel of the batch; this is not counted, nor is the
 normalisation of the image.
+
+See Dumoulin and Visin (2016), "A guide to convolution arithmetic", and Araujo, Norris, Sim (2019), "Computing receptive
+fields of convolutional neural networks".
 """
 
 from typing import NamedTuple, TypeAlias
@@ -67,10 +70,6 @@ def receptive_fields(net: Network, size: Pair, name: str, pixel: Pair) -> dict[s
     >>> receptive_fields(deconvnet_small(), (64, 64), "pool1", (7, 7))["input"]
     Rectangle(top=12, left=12, bottom=18, right=18)
 
-    References
-    ----------
-    Dumoulin and Visin (2016), "A guide to convolution arithmetic"; Araujo, Norris, Sim (2019), "Computing receptive
-    fields of convolutional neural networks".
     """
     table, shapes, marked = _start(net, size, name, pixel)
     for value in reversed(list(shapes)):

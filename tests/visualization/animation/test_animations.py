@@ -95,8 +95,3 @@ def test_files_stay_small(tmp_path, monkeypatch):
     assert frames[0].getpixel((0, 0)) == frames[-1].getpixel((0, 0))  # one palette
     assert frames[0].convert("RGB").getpixel((0, 0)) == (255, 255, 255)
     assert save_figure(frames, "convolution").stat().st_size < 100_000
-
-
-@pytest.mark.parametrize(("value", "text"), [(-0.5, "−0.5"), (-0.001, "0"), (10, "10"), (1 / 3, "0.33"), (-7, "−7")])
-def test_numbers(value, text):
-    assert canvas.number(value) == text
