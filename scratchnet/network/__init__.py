@@ -1,4 +1,4 @@
-"""A network: a list of named steps, walked forwards and backwards.
+"""A network: a list of named steps that is run forwards and backwards.
 
     net = Network(channels=3)
     net.add("conv1", Conv2d(3, 32, 3, padding=1))
@@ -8,9 +8,9 @@
     net.add("unpool1", MaxUnpool2d(), "deconv1", "pool1.switches")
     net.add("score", Conv2d(32, 2, 1))
 
-Each step makes a value with its own name. It takes the value of the step before it unless others are named;
-``"input"`` is the image. A pooling step makes a second value, ``NAME.switches``. The gradient of a value that several
-steps used is the sum of what they send back: that is all there is to skips and concatenations.
+Each step computes a value with its own name. Its input is the value of the preceding step, unless other values are
+named; ``"input"`` is the image. A pooling step computes a second value, ``NAME.switches``. The gradient of a value that
+several steps use is the sum of their gradients; skip connections need nothing else.
 """
 
 from scratchnet.network.network import Network

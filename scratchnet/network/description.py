@@ -1,10 +1,10 @@
-"""A network as plain data, for JSON: every layer's class name and constructor arguments, and how the steps connect.
+"""A network as plain data, for JSON: class names, constructor arguments and connections of all layers.
 
     {"channels": 3, …, "steps": [{"name": "conv1", "inputs": ["input"],
                                   "layer": {"layer": "Conv2d", "arguments": {"in_channels": 3, …}}}, …]}
 
-A file with such a description holds no code. A class is looked up by its name among scratchnet's own layers and those
-that the caller passes, and is given the arguments that are stored; nothing else runs.
+A file with such a description contains no code. Classes are looked up by name among scratchnet's layers and those that
+the caller passes, and called with the stored arguments; nothing else runs.
 """
 
 import inspect
@@ -32,7 +32,7 @@ INITIALIZERS: dict[str, Callable[..., Any]] = {
 }
 _SETTINGS = ("channels", "stride", "fixed_size", "valid_margin", "activation_checkpointing")
 _OF_A_PASS = ("training", "needs_input_grad", "saved", "arguments")
-"""Attributes that a network sets while it runs."""
+"""Attributes that change in every pass and are not stored."""
 
 
 def describe(network: Network) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def describe(network: Network) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When a part of it cannot be described; the message names the step and says what to do.
+        If a part of it cannot be described; the message names the step and says what to do.
     """
     if type(network) is not Network:
         raise ValueError(
@@ -59,7 +59,7 @@ def describe(network: Network) -> dict[str, Any]:
 
 
 def own_layers(network: Network) -> tuple[type[Layer], ...]:
-    """Return the layer classes of a network, and of layers that its layers are made of, that are not scratchnet's."""
+    """Return the layer classes of a network that are not scratchnet's, including those of layers given as arguments."""
     found: dict[type[Layer], None] = {}
 
     def look(layer: Layer) -> None:
@@ -76,19 +76,19 @@ def own_layers(network: Network) -> tuple[type[Layer], ...]:
 
 
 def rebuild(description: Mapping[str, Any], own: Sequence[type[Layer]] = ()) -> Network:
-    """Build the network that a description says, without memory.
+    """Build the network of a description, without memory.
 
     Parameters
     ----------
     description : mapping
-        From :func:`describe`, also after a trip through JSON.
+        From :func:`describe`, possibly converted to JSON and back.
     own : sequence of type
-        The caller's layer classes that it may name.
+        Layer classes of the caller that the description may name.
 
     Raises
     ------
     ValueError
-        When it names a class that is not known, or the arguments or inputs of a step do not fit.
+        If it names an unknown class, or the arguments or inputs of a step are invalid.
     """
     known = {kind.__name__: kind for kind in own}
     network = Network(*(_tuples(description[name]) for name in _SETTINGS[:4]))
@@ -102,7 +102,7 @@ def rebuild(description: Mapping[str, Any], own: Sequence[type[Layer]] = ()) -> 
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
-    """Return a layer's class, its arguments, and the settings that were changed after it was made."""
+    """Return a layer's class, its arguments, and the settings that were changed after construction."""
     kind = layer.saved_as or type(layer)
     try:
         bound = inspect.signature(kind.__init__).bind(layer, *layer.arguments[0], **layer.arguments[1])
@@ -175,7 +175,7 @@ def _value(value: Any, own: Mapping[str, type[Layer]]) -> Any:
 
 
 def _settings(layer: Layer) -> dict[str, Any]:
-    """Return the attributes of a layer that are plain values and no matter of a pass."""
+    """Return the attributes of a layer that are plain values and do not change in every pass."""
     found = {}
     for name, value in vars(layer).items():
         if not name.startswith("_") and name not in _OF_A_PASS and isinstance(value, bool | int | float | str | tuple):
@@ -185,7 +185,7 @@ def _settings(layer: Layer) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: numbers, words, None, and lists and dictionaries of them."""
+    """Return a value in JSON's types: numbers, strings, None, and lists and dictionaries of them."""
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
@@ -198,5 +198,5 @@ def _plain(value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    """Turn JSON's lists into tuples."""
+    """Convert JSON's lists to tuples."""
     return tuple(_tuples(part) for part in value) if isinstance(value, list) else value

@@ -1,10 +1,10 @@
-"""Notice what was changed in place between a forward pass and its backward pass.
+"""Detect changes in place between a forward pass and its backward pass.
 
-Layers keep their inputs and outputs for the backward pass, not copies of them. ``x *= 0`` after ``net.forward(x)``
-changes what the first convolution kept, and its gradient would be wrong without a word. So a forward pass notes a few
-hundred values of its input, its output and the parameters, and the backward pass looks at them again. That finds what
-goes over a whole array, for some microseconds; a change of a few pixels may be missed. On a GPU nothing is noted, as
-reading values would mean waiting for it.
+Layers save their inputs and outputs for the backward pass without copying them. ``x *= 0`` after ``net.forward(x)``
+changes the input that the first convolution saved, and its gradient would be silently wrong. So a forward pass records
+a few hundred values of its input, its output and the parameters, and the backward pass compares them. This takes some
+microseconds and detects changes of whole arrays; a change of a few pixels may be missed. On a GPU nothing is recorded,
+because reading values would wait for it.
 """
 
 import weakref
@@ -22,90 +22,90 @@ from scratchnet.network.parameters import FlatBuffers
 from scratchnet.network.step import Step
 
 SAMPLES = 512
-"""Values that are noted of every array."""
+"""Number of values that are compared for each array."""
 
 
 class Fingerprint:
-    """A few values of an array, which is not kept alive.
+    """A sample of an array's values; it does not keep the array alive.
 
     Parameters
     ----------
     array : Array
-    places : list of int
-        What else to look at in a vector.
+    indices : sequence of int
+        Further elements to compare, for a vector.
     """
 
-    def __init__(self, array: Array, places: Sequence[int] = ()) -> None:
-        self._array, self._places = weakref.ref(array), list(places)
+    def __init__(self, array: Array, indices: Sequence[int] = ()) -> None:
+        self._array, self._indices = weakref.ref(array), list(indices)
         self._values = self._sample(array)
 
     def changed(self) -> Array | None:
-        """Return the array if it is still there and has other values now, else None."""
+        """Return the array if it still exists and its values have changed, else None."""
         array = self._array()
         return None if array is None or self._sample(array) == self._values else array
 
     def _sample(self, array: Array) -> tuple[bytes, bytes]:
         plain = array.view(np.ndarray)
-        more = plain[self._places].tobytes() if self._places else b""
-        return plain[_places(plain.shape)].tobytes(), more
+        more = plain[self._indices].tobytes() if self._indices else b""
+        return plain[_sample_indices(plain.shape)].tobytes(), more
 
 
 class Fingerprints:
-    """What a backward pass relies on: the network's input, its output and its parameters.
+    """Fingerprints of the arrays that a backward pass relies on: the network's input, output and parameters.
 
     Parameters
     ----------
     x, y : Array
-        Input and output of a forward pass that was just made.
+        Input and output of the forward pass.
     flat : FlatBuffers
-        Its parameters.
+        The parameters.
     """
 
     def __init__(self, x: Array, y: Array, flat: FlatBuffers) -> None:
-        self._seen = {"input": Fingerprint(x), "output": Fingerprint(y)}
-        self._parameters = Fingerprint(flat.values, flat.begins)
+        self._values = {"input": Fingerprint(x), "output": Fingerprint(y)}
+        self._parameters = Fingerprint(flat.values, flat.offsets)
 
     @classmethod
     def of(cls, x: Array, y: Array, flat: FlatBuffers) -> "Fingerprints | None":
-        """Return the fingerprints of a pass; None where arrays are on a GPU, or are being recorded."""
+        """Return the fingerprints of a pass; None if the arrays are on a GPU or are being recorded."""
         return cls(x, y, flat) if isinstance(x, np.ndarray) and active_recorder() is None else None
 
     def check(self, steps: Sequence[Step], stored: Any) -> None:
-        """Refuse a backward pass if something that it needs was changed.
+        """Refuse a backward pass if values that it needs were changed.
 
         Parameters
         ----------
         steps : sequence of Step
-            Those that the backward pass goes through.
+            The steps of the backward pass.
         stored
-            What the network itself keeps to run steps again.
+            Values that the network itself saved to recompute steps.
 
         Raises
         ------
         RuntimeError
-            With the name of the step that kept what was changed.
+            With the name of the step that saved the changed array.
         """
         check_parameters(self._parameters)
-        for name, fingerprint in self._seen.items():
+        for name, fingerprint in self._values.items():
             array = fingerprint.changed()
             holders = [] if array is None else [step.name for step in steps if _holds(vars(step.layer), array)]
             if array is not None and not holders and _holds(stored, array):
                 holders = [steps[0].name]
             if holders:
                 raise RuntimeError(
-                    f"network: the {name} was changed in place after forward, but step '{holders[0]}' kept it for "
+                    f"network: the {name} was changed in place after forward, but step '{holders[0]}' saved it for "
                     f"backward; {'pass a copy to forward' if name == 'input' else 'change a copy'}, or call backward "
                     "first"
                 )
 
 
 def check_parameters(parameters: Fingerprint) -> None:
-    """Refuse a backward pass with other parameters than those of the forward pass.
+    """Refuse a backward pass if the parameters were changed since the forward pass.
 
     Raises
     ------
     RuntimeError
-        When they were changed.
+        If they were changed.
     """
     if parameters.changed() is not None:
         raise RuntimeError(
@@ -115,8 +115,8 @@ def check_parameters(parameters: Fingerprint) -> None:
 
 
 @lru_cache(maxsize=64)
-def _places(shape: tuple[int, ...]) -> tuple[Array, ...]:
-    """Return the places of the values that are noted: at random, or they might all be of one channel."""
+def _sample_indices(shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """Return random indices of the values to compare; regular ones might all be of one channel."""
     size = prod(shape)
     chosen = np.arange(size) if size <= SAMPLES else np.sort(generator(0, "sample").integers(0, size, SAMPLES))
     return np.unravel_index(chosen, shape)

@@ -2,8 +2,8 @@
 
     net.freeze("conv1*", "deconv*.bias")
 
-A pattern is compared with the names of parameters (``conv1.weight``) and with those of steps (``conv1``, which stands
-for all parameters of that step); ``*``, ``?`` and ``[…]`` match as in a shell.
+A pattern is compared with the names of parameters (``conv1.weight``) and of steps (``conv1`` selects all parameters of
+that step); ``*``, ``?`` and ``[…]`` match as in a shell.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scratchnet.network.modes import NetworkModes
 
 SHOWN = 5
-"""Names that an error lists at most."""
+"""Maximum number of names in an error message."""
 
 
 def matching(parameters: Mapping[str, Parameter], patterns: Sequence[str]) -> list[str]:
@@ -32,7 +32,7 @@ def matching(parameters: Mapping[str, Parameter], patterns: Sequence[str]) -> li
     Raises
     ------
     ValueError
-        When there is no pattern, or one matches no parameter; the message lists names that are close to it.
+        If there is no pattern, or one matches no parameter; the message lists similar names.
     """
     if not patterns:
         raise ValueError("freeze: expected at least one name or pattern, such as 'conv1' or 'conv*'; '*' means all")
@@ -46,17 +46,17 @@ def matching(parameters: Mapping[str, Parameter], patterns: Sequence[str]) -> li
 
 
 def set_frozen(network: "NetworkModes", names: Sequence[str], frozen: bool, statistics: bool) -> None:
-    """Freeze or unfreeze parameters, with ``statistics`` also those of batch norm layers that are frozen whole."""
+    """Freeze or unfreeze parameters; with ``statistics`` also those of batch norm layers that are completely frozen."""
     named = network.parameters()
     for name in names:
         named[name].freeze(frozen)
         if network.buffers is not None:
-            named[name].grad[...] = 0  # what is left of it would be added to later
+            named[name].grad[...] = 0  # a later pass would add to what is left of it
     for step, norm in network.batch_norms().items() if statistics else ():
         if any(name.rpartition(".")[0] == step for name in names):
             norm.freeze_statistics(not norm.learns())
     if network.buffers is not None:
-        network.buffers.choose(named)
+        network.buffers.update_learned(named)
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -64,7 +64,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _suggestion(names: Iterable[str], pattern: str) -> str:
-    """Return the names that are like a pattern; the first ones where none is."""
+    """Return the names that are similar to a pattern, or else the first names."""
     steps = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
     close = get_close_matches(pattern.strip("*?")[:60], [*steps, *names], SHOWN, 0.5)
     if close:

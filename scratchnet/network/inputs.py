@@ -1,10 +1,10 @@
-"""What a network refuses to take."""
+"""Check the input of a network."""
 
 from scratchnet.arrays import Array, on_gpu
 
 
 def check_input(x: Array, channels: int, values: Array) -> None:
-    """Refuse an input of other channels, of another dtype or on another device than the parameters ``values``."""
+    """Refuse an input with other channels than the network's, or another dtype or device than its parameters."""
     if not hasattr(x, "dtype"):
         raise TypeError(f"network: expected an array, got a {type(x).__name__}; use numpy.asarray(x, numpy.float32)")
     if x.ndim != 4 or x.shape[3] != channels:

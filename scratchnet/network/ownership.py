@@ -18,7 +18,7 @@ from scratchnet.network.step import Step
 
 
 class Owner:
-    """Base of a network: knows what its steps own.
+    """Base class of a network: records the layers and parameters that belong to its steps.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class Owner:
         return network
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle is made from: everything but what is kept for a backward pass."""
+        """Return the state to copy or pickle: everything except the values saved for a backward pass."""
         return {name: value for name, value in vars(self).items() if name not in ("_last", "owned")}
 
 
 _OWNERS: "weakref.WeakValueDictionary[int, Owner]" = weakref.WeakValueDictionary()
-"""All networks by their id. The list of its references is made in one go, whatever other threads build meanwhile."""
+"""All networks by their id. Its references are listed in one operation, while other threads may build networks."""
 
 
 def claim(network: Owner, step: Step) -> None:
@@ -50,7 +50,7 @@ def claim(network: Owner, step: Step) -> None:
     Raises
     ------
     ValueError
-        When something of it belongs to another step or another network.
+        If one of them belongs to another step or another network.
     """
     check_unowned(network, step.name, step.layer)
     for part in parts_of(step.layer):
@@ -58,18 +58,18 @@ def claim(network: Owner, step: Step) -> None:
 
 
 def disown(network: Owner, layer: Layer) -> None:
-    """Let a network own a layer, the layers that it holds and their parameters no more."""
+    """End a network's ownership of a layer, its inner layers and their parameters."""
     for part in parts_of(layer):
         network.owned.pop(id(part), None)
 
 
 def check_unowned(network: Owner, name: str, layer: Layer) -> None:
-    """Refuse a layer for the step ``name`` if it, a layer that it holds or a parameter of it has another owner.
+    """Refuse a layer for the step ``name`` if it, an inner layer or one of its parameters has another owner.
 
     Raises
     ------
     ValueError
-        With the name of the step that owns it.
+        With the name of the owning step.
     """
     for part in parts_of(layer):
         here = network.owned.get(id(part))
@@ -79,7 +79,7 @@ def check_unowned(network: Owner, name: str, layer: Layer) -> None:
                 "own"
             )
         if _other_owner(network, part) is not None:
-            gc.collect()  # a network may be gone but for a reference cycle
+            gc.collect()  # a deleted network may still be alive in a reference cycle
         if (there := _other_owner(network, part)) is not None:
             what = "this layer object" if part is layer else "a parameter or an inner layer of this layer"
             raise ValueError(
@@ -98,12 +98,12 @@ def _other_owner(network: Owner, part: Layer | Parameter) -> str | None:
 
 
 def layers_of(layer: Layer) -> list[Layer]:
-    """Return a layer and, if it is of a class of one's own, the layers that it holds."""
+    """Return a layer and, if its class is not the package's, its inner layers."""
     return [layer] if is_builtin(layer) else [part for part in parts_of(layer) if isinstance(part, Layer)]
 
 
 def parts_of(layer: Layer) -> Iterator[Layer | Parameter]:
-    """Yield a layer, the layers that it holds as attributes or in lists, tuples and dicts, and all their parameters."""
+    """Yield a layer, its inner layers (attributes, also in lists, tuples and dicts) and all their parameters."""
     seen: set[int] = set()
     waiting: list[Any] = [layer]
     while waiting:

@@ -1,4 +1,4 @@
-"""All parameters of a network in one array, so that updates, sums over processes and checkpoints use a single array."""
+"""Flat buffers: all parameters of a network in one array, for updates, sums over processes and checkpoints."""
 
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -22,24 +22,24 @@ class FlatBuffers:
     ----------
     values, grads : (count,)
     segments : dict
-        The slice of each kind of parameter, so that an update with one rate and decay a kind is a few array operations.
+        The slice of each kind of parameter. An update with one rate and decay per kind is a few array operations.
     """
 
     values: Array
     grads: Array
     segments: dict[ParameterKind, slice] = field(default_factory=dict)
-    begins: list[int] = field(default_factory=list)
-    """Where each parameter's first number is."""
+    offsets: list[int] = field(default_factory=list)
+    """Index of each parameter's first element."""
     _learned: list[tuple[slice, ParameterKind]] | None = None
 
     @property
     def learned(self) -> list[tuple[slice, ParameterKind]]:
-        """The parts of the segments that are not frozen: all that is updated and summed over processes."""
+        """The parts of the segments that are not frozen: they are updated and summed over processes."""
         return [(part, kind) for kind, part in self.segments.items()] if self._learned is None else self._learned
 
     @classmethod
     def zeros(cls, parameters: dict[str, Parameter], dtype: Any) -> "FlatBuffers":
-        """Return buffers that hold the parameters, and make them live there; refuse all but float32 and float64."""
+        """Return new buffers to which the parameters are bound; refuse dtypes other than float32 and float64."""
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(f"network: parameters are float32 or float64, not {np.dtype(dtype)}")
         count = sum(parameter.size for parameter in parameters.values())
@@ -48,20 +48,20 @@ class FlatBuffers:
         return flat
 
     def bind(self, parameters: dict[str, Parameter]) -> None:
-        """Make the parameters, which come kind by kind, live in these buffers one behind the other."""
+        """Bind the parameters, which are ordered by kind, to consecutive parts of these buffers."""
         begin = 0
-        self.begins = []
+        self.offsets = []
         for parameter in parameters.values():
-            self.begins += [begin] if parameter.size else []
+            self.offsets += [begin] if parameter.size else []
             end = begin + parameter.size
             parameter.bind(self.values[begin:end], self.grads[begin:end])
             first = self.segments.get(parameter.kind, slice(begin, begin)).start
             self.segments[parameter.kind] = slice(first, end)
             begin = end
-        self.choose(parameters)
+        self.update_learned(parameters)
 
-    def choose(self, parameters: dict[str, Parameter]) -> None:
-        """Note which parts are learned, after parameters have been frozen or unfrozen."""
+    def update_learned(self, parameters: dict[str, Parameter]) -> None:
+        """Find the parts that are learned, after parameters have been frozen or unfrozen."""
         learned: list[tuple[slice, ParameterKind]] = []
         begin = 0
         for parameter in parameters.values():
@@ -76,7 +76,7 @@ class FlatBuffers:
         self._learned = learned
 
     def trainable_slices(self) -> list[slice]:
-        """Return the parts that are learned, of whatever kind, neighbours as one."""
+        """Return the parts that are learned, regardless of their kind; adjacent parts are merged."""
         found: list[slice] = []
         for part, _ in self.learned:
             if found and found[-1].stop == part.start:
@@ -86,15 +86,15 @@ class FlatBuffers:
         return found
 
     def to(self, xp: ModuleType) -> "FlatBuffers":
-        """Return a copy in the memory of a module's device; no parameter lives there yet."""
+        """Return a copy on the device of a module, to which no parameter is bound yet."""
         return FlatBuffers(moved(self.values, xp), moved(self.grads, xp))
 
 
 def moved(array: Array, xp: ModuleType) -> Array:
-    """Return an array in a module's memory; on the host in memory that forked processes share."""
+    """Return a copy on the device of a module; on the host in memory that forked processes share."""
     if xp is not np:
-        there: Array = xp.asarray(array)
-        return there
+        on_device: Array = xp.asarray(array)
+        return on_device
     host = shared_zeros(array.shape, array.dtype)
     host[...] = to_host(array)
     return host

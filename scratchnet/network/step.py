@@ -1,4 +1,4 @@
-"""One line of the list that a network is."""
+"""A step of a network."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from scratchnet.layers.base import Layer
 
 @dataclass(frozen=True)
 class Step:
-    """A layer, the name of the value it makes and the names of those it takes."""
+    """A layer, the name of its output value and the names of its input values."""
 
     name: str
     layer: Layer
@@ -15,5 +15,5 @@ class Step:
 
     @property
     def extra_values(self) -> tuple[str, ...]:
-        """Names of the values that the layer makes besides its output: ``pool1.switches``."""
+        """Names of the values that the layer computes besides its output: ``pool1.switches``."""
         return tuple(f"{self.name}.{attribute}" for attribute in self.layer.extra_outputs)

@@ -1,4 +1,4 @@
-"""Look on while the steps of a network run: for a check that must say which step went wrong."""
+"""Call a function after every step of a network, for checks that must name the step at fault."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 from scratchnet.network.step import Step
 
 Watcher: TypeAlias = Callable[[Step, Any], None]
-"""Takes a step and what its forward or backward pass returned."""
+"""Receives a step and the result of its forward or backward pass."""
 
 _WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 def watcher() -> Watcher | None:
-    """Return who looks on, if anybody does."""
+    """Return the current watcher, if there is one."""
     return _WATCHER.get()
 
 

@@ -15,14 +15,12 @@ from scratchnet.layers import (
     MaxPool2d,
     MaxUnpool2d,
     Pad,
-    Parameter,
     ReLU,
     Scale,
     UpsampleBilinear,
     UpsampleNearest,
 )
 from scratchnet.layers.builtin import BUILTIN
-from scratchnet.layers.initialization import constant
 from scratchnet.ops.pooling import max_pool2d
 from tests.compare import distinct, numbers
 
@@ -134,46 +132,3 @@ def test_passes_leave_their_arguments_alone(name):
     for before, after in zip(others(np.float64), more, strict=True):
         if isinstance(after, np.ndarray):
             np.testing.assert_array_equal(after, before)
-
-
-def test_a_parameter_has_no_memory_before_it_is_placed():
-    parameter = Parameter((2, 3), "weight", constant(0))
-    assert parameter.size == 6
-    with pytest.raises(RuntimeError, match=r"no memory yet: call allocate\(\)"):
-        _ = parameter.value
-    with pytest.raises(RuntimeError, match="no memory yet"):
-        parameter.add_grad(np.ones((2, 3)))
-
-
-def test_a_parameter_lives_where_it_is_placed_and_its_gradients_add_up():
-    values, grads = np.zeros(6), np.zeros(6)
-    parameter = Parameter((2, 3), "weight", constant(0))
-    parameter.bind(values, grads)
-    parameter.value[1, 2] = 7
-    parameter.add_grad(np.ones((2, 3)))
-    parameter.add_grad(np.full((2, 3), 2.0))
-    assert values.tolist() == [0, 0, 0, 0, 0, 7]
-    assert grads.tolist() == [3] * 6
-
-
-def test_parameters_may_be_assigned_to_in_place():
-    parameter = Parameter((2, 3), "weight", constant(0))
-    value, grad = np.ones(6), np.ones(6)
-    parameter.bind(value, grad)
-    parameter.grad += np.full((2, 3), 2.0)
-    parameter.value -= 0.5 * parameter.grad
-    np.testing.assert_array_equal(grad, np.full(6, 3.0))
-    np.testing.assert_array_equal(value, np.full(6, -0.5))
-    parameter.value = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(value, np.arange(6))
-    for wrong in (np.ones(3), 1.0, [[1, 2, 3], [4, 5, 6]]):
-        with pytest.raises(ValueError, match="value has shape"):
-            parameter.value = wrong
-
-
-def test_an_outdated_gradient_is_not_added_to():
-    parameter = Parameter((2,), "bias", constant(0))
-    parameter.bind(np.ones(2), np.full(2, 7.0))
-    parameter.mark_grad_stale()
-    parameter.grad += np.ones(2)
-    np.testing.assert_array_equal(parameter.grad, 1)

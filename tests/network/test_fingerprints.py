@@ -55,7 +55,7 @@ def trained(first, change=None, checkpointing=False, dtype=np.float32):
 @pytest.mark.parametrize("first", FIRST)
 def test_a_changed_input_is_an_error_or_changes_nothing(dtype, first, checkpointing, change):
     if first in ("conv", "LRN"):
-        with pytest.raises(RuntimeError, match="the input was changed in place after forward, but step 's0' kept it"):
+        with pytest.raises(RuntimeError, match="the input was changed in place after forward, but step 's0' saved it"):
             trained(first, change, checkpointing, dtype)
         return
     try:
@@ -71,7 +71,7 @@ def test_a_changed_output_is_an_error_where_it_was_kept(change):
     y = net.forward(image())
     dy = y.copy()
     CHANGES[change](y)
-    with pytest.raises(RuntimeError, match="the output was changed in place after forward, but step 's1' kept it"):
+    with pytest.raises(RuntimeError, match="the output was changed in place after forward, but step 's1' saved it"):
         net.backward(dy)
 
 

@@ -78,7 +78,7 @@ class CapturedNetwork:
             return self._first_forward(x, key, keep)
         capture = self._captures.get(key)
         if keep:
-            self._parameters = Fingerprint(self.network.flat().values, self.network.flat().begins)
+            self._parameters = Fingerprint(self.network.flat().values, self.network.flat().offsets)
         if capture is None and not has_flat_gradients(self.network):
             return self.network.forward(x, keep)
         if capture is None:
