@@ -3,6 +3,10 @@
 Every function here is linear, so its backward pass multiplies by the transposed matrix. For nearest neighbour that
 sums the gradients of a pixel's copies, for a bed of nails it reads the gradient at the nails, and for interpolation it
 applies the transposed weights.
+
+    map    nearest    bed of nails    bilinear
+    0 4    0 0 4 4    0 0 4 0         0 1 3 4
+           0 0 4 4    0 0 0 0         0 1 3 4
 """
 
 from scratchnet.arrays import Array, get_array_module
@@ -141,7 +145,7 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
     array([0.25, 0.75, 1.5 , 2.5 , 2.25, 0.75])
     """
     factor = integer(factor, "factor", 1)
-    near, far = tent(x, factor)
+    near, far = _tent(x, factor)
     n, h, w, c = x.shape
     xp, zeros_around = get_array_module(x), ((0, 0), (1, 1), (0, 0), (0, 0))
     rows = xp.pad(x.reshape(n, h, 1, w * c), zeros_around)
@@ -155,7 +159,7 @@ def bilinear_transpose(x: Array, factor: int) -> Array:
 def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
     """Return dx: each input pixel gathers the gradients under its tent, ``Σ t(r)·dy[f·j + r]``, along both axes."""
     factor = integer(factor, "factor", 1)
-    near, far = tent(dy, factor)
+    near, far = _tent(dy, factor)
     n, oh, ow, c = dy.shape
     if oh % factor or ow % factor or min(oh, ow) < 2 * factor:
         raise ValueError(
@@ -169,7 +173,7 @@ def bilinear_transpose_backward(dy: Array, factor: int) -> Array:
     return dx.reshape(n, h - 1, w - 1, c)
 
 
-def tent(like: Array, factor: int) -> tuple[Array, Array]:
+def _tent(like: Array, factor: int) -> tuple[Array, Array]:
     """Return the rising and the falling half of the tent, ``factor`` values each."""
     xp = get_array_module(like)
     rising = ((xp.arange(factor) + 0.5) / factor).astype(like.dtype)

@@ -92,7 +92,7 @@ def test_every_public_function_on_arrays_is_an_operation():
     helpers = {
         "convolution.as_convolution", "convolution.check_backward",
         "convolution.check_channels", "pooling.window_values",
-        "resampling.interpolation_matrix", "resampling.tent", "switches.check_switches",
+        "resampling.interpolation_matrix", "switches.check_switches",
         "normalization.moments", "synchronized.whole_statistics",
     }  # fmt: skip
     found = set()

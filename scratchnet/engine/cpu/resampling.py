@@ -7,8 +7,7 @@ from scratchnet.engine.cpu.chunks import row_chunks
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
-from scratchnet.ops.geometry import Pair, integer, pair
-from scratchnet.ops.resampling import tent
+from scratchnet.ops.geometry import Pair, pair
 
 
 def upsample_nearest(x: Array, scale: int | Pair) -> Array:
@@ -56,17 +55,3 @@ def bed_of_nails(x: Array, scale: int | Pair) -> Array:
     y = pooled_zeros(x, (n, h * sh, w * sw, c))
     y[:, ::sh, ::sw] = x
     return y
-
-
-def bilinear_transpose(x: Array, factor: int) -> Array:
-    """Upsample by a transposed convolution with a tent, on maps with a border of zeros."""
-    factor = integer(factor, "factor", 1)
-    near, far = tent(x, factor)
-    n, h, w, c = x.shape
-    rows = pooled_zeros(x, (n, h + 2, 1, w * c))  # a row of zeros above and below
-    rows[:, 1:-1, 0] = x.reshape(n, h, w * c)
-    tall = near[:, None] * rows[:, 1:] + far[:, None] * rows[:, :-1]  # (n, h + 1, f, w·c)
-    columns = pooled_zeros(x, (n * (h + 1) * factor, w + 2, 1, c))
-    columns[:, 1:-1, 0] = tall.reshape(-1, w, c)
-    y: Array = near[:, None] * columns[:, 1:] + far[:, None] * columns[:, :-1]  # (…, w + 1, f, c)
-    return y.reshape(n, (h + 1) * factor, (w + 1) * factor, c)
