@@ -115,7 +115,7 @@ def test_a_run_goes_on_on_another_device(xp, tmp_path):
 def test_a_loss_that_is_not_finite_is_found_in_time(xp, tmp_path):
     made = run(tmp_path, device="gpu", train=source(8))
     made.network.flat().values[...] = np.nan
-    with pytest.raises(UserError, match="the loss became nan in epoch 1, batch 1; lower --learning-rate"):
+    with pytest.raises(UserError, match="the loss became nan in epoch 1, batch 1; lower learning_rate"):
         list(made.fit())
 
 
