@@ -151,7 +151,7 @@ def test_without_nccl_one_line_says_what_to_install(cards, monkeypatch):
 
 def test_processes_that_share_a_gpu_are_told_so(cards):
     assert (
-        "2 processes of a machine share 1 of its GPUs, and NCCL wants one for each; start fewer, or add --gpu-"
+        "2 processes of a machine share 1 of its GPUs, and NCCL wants one for each; start fewer, or add --allreduce mpi"
         in refused()
     )
 
