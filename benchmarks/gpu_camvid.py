@@ -14,8 +14,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from scratchnet.cli.preparing import prepare_run
-from scratchnet.cli.sources import open_splits, training_views
+from scratchnet.cli.datasets import open_splits, training_views
+from scratchnet.cli.training_setup import prepare_run
 from scratchnet.config import read_settings
 from scratchnet.data import available_splits
 from scratchnet.engine.device import computing

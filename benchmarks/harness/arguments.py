@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from benchmarks.harness.network_cases import NetworkCase, network_case
 from scratchnet.cli.flags import Metavar, Positional
-from scratchnet.config import ModelSettings, OptimizerName
+from scratchnet.config import ModelOptions, OptimizerName
 from scratchnet.config.sizes import Size
 from scratchnet.engine.device import DeviceName
 from scratchnet.ops.geometry import Pair
@@ -28,8 +28,8 @@ class BenchArguments:
 
 
 @dataclass(frozen=True)
-class NetworkArguments(BenchArguments):
-    """Options of benchmarks of whole networks."""
+class NetworkArguments(ModelOptions, BenchArguments):
+    """Options of benchmarks of whole networks; models that have a choice use batch norm by default."""
 
     model: tuple[str, ...] = ()
     """Models, or vgg16-mirror: DeconvNet at the paper's size without its fully connected layers."""
@@ -37,12 +37,6 @@ class NetworkArguments(BenchArguments):
     """Size of the images, HxW or one number for both."""
     classes: int | None = None
     """Number of classes. Default: 2, or 21 for vgg16-mirror."""
-    batch_norm: bool | None = None
-    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: batch norm after every convolution. Default: on."""
-    unpool: Literal["switches", "nearest", "transposed"] | None = None
-    """Unpooling of models that offer a choice, see `scratchnet models`."""
-    width: float | None = None
-    """Factor on all numbers of filters; for deconvnet-small and squares, the number of filters of the first layer."""
     memory: bool = True
     """Measure peak memory as well, each implementation in its own process."""
 
@@ -51,9 +45,8 @@ class NetworkArguments(BenchArguments):
         if self.classes is not None and not 2 <= self.classes <= 256:
             raise UserError(f"--classes {self.classes}: expected 2 to 256, the background included")
         size = self.size or size
-        chosen = ModelSettings(batch_norm=self.batch_norm, unpool=self.unpool, width=self.width).options()
         return [
-            network_case(model, size, batch, self.classes, chosen)
+            network_case(model, size, batch, self.classes, self.options())
             for model in self.model or models
             for batch in batches
         ]

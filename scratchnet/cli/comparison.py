@@ -1,4 +1,4 @@
-"""Checkpoints side by side: a table to read, and a file to keep."""
+"""Comparison of checkpoints: a table to print and a file to write."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ COMPARISON = "comparison"
 
 
 def comparison_text(rows: Sequence[tuple[str, str, Evaluation]], rivals: Mapping[str, Metrics]) -> str:
-    """Return a table with a line a checkpoint (path, model, evaluation), and one a baseline.
+    """Return a table with one line per checkpoint (path, model, evaluation) and per baseline.
 
-    Dice is that of the foreground with two classes, the mean over the classes that occur with more; "small", "medium"
+    With two classes, Dice is that of the foreground; with more, the mean over the classes that occur. "small", "medium"
     and "large" are the mean IoU of objects by size.
     """
     head = ["", "model", "accuracy", "mean acc.", "mean IoU", "f.w. IoU", "Dice", "BF", "band IoU", *BINS]
@@ -42,7 +42,7 @@ def comparison_text(rows: Sequence[tuple[str, str, Evaluation]], rivals: Mapping
 def write_comparison(
     path: Path, rows: Sequence[Mapping[str, Any]], rivals: Mapping[str, Metrics], about: Mapping[str, Any]
 ) -> None:
-    """Write every measure of every checkpoint, the baselines, and what was measured."""
+    """Write all metrics of all checkpoints, the baselines, and a description of the measurement."""
     content = {
         "file": signature(COMPARISON),
         **about,
@@ -54,7 +54,7 @@ def write_comparison(
 
 
 def _measures(found: Evaluation) -> list[str]:
-    """Return the cells of a checkpoint."""
+    """Return the cells of a checkpoint's line."""
     details = found.details
     assert details is not None
     own = [details.bf, details.band.mean_iou, *(details.sizes[name].iou for name in BINS)]
@@ -62,7 +62,7 @@ def _measures(found: Evaluation) -> list[str]:
 
 
 def _shared(m: Metrics) -> list[str]:
-    """Return the cells that a confusion matrix gives."""
+    """Return the cells that come from the confusion matrix."""
     occurring = [d for d, pixels in zip(m.dice, m.pixels, strict=True) if pixels]
     dice = m.dice[1] if len(m.dice) == 2 else float(np.mean(occurring)) if occurring else np.nan
     return [number(value) for value in (m.accuracy, m.mean_accuracy, m.mean_iou, m.fw_iou, dice)]

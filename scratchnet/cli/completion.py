@@ -1,14 +1,14 @@
-"""``scratchnet completion``: a script with which a shell completes commands, flags and their choices."""
+"""``scratchnet completion``: a script that lets a shell complete commands, flags and their choices."""
 
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from scratchnet.cli.arguments import ARGUMENTS, arguments_of
+from scratchnet.cli.flag_values import choices
 from scratchnet.cli.flags import Positional, flags_of
-from scratchnet.cli.forms import FORMS, form
 from scratchnet.cli.parsing import parse, say
-from scratchnet.cli.values import choices
 
 EVERYWHERE = ("--help", "--threads", "--overwrite")
 
@@ -33,10 +33,10 @@ def main(words: Sequence[str]) -> int:
 
 
 def known_words() -> dict[str, list[str]]:
-    """Return what can follow each command ("train", "data make") or flag of one ("train --loss")."""
-    found: dict[str, list[str]] = {"": list(dict.fromkeys(name.split()[0] for name in FORMS))}
-    for command in FORMS:
-        flags = flags_of(form(command))
+    """Return the words that can follow each command ("train", "data make") or flag ("train --loss")."""
+    found: dict[str, list[str]] = {"": list(dict.fromkeys(name.split()[0] for name in ARGUMENTS))}
+    for command in ARGUMENTS:
+        flags = flags_of(arguments_of(command))
         found[command] = [name for flag in flags for name in flag.names] + list(EVERYWHERE)
         for flag in flags:
             if words := choices(flag.hint):
@@ -51,7 +51,7 @@ def known_words() -> dict[str, list[str]]:
 
 
 def bash_script(zsh: bool = False) -> str:
-    """Return the script for bash, or for zsh, which understands the same with its compatibility module."""
+    """Return the script for bash, or for zsh, which runs it with its compatibility module."""
     cases = "\n".join(f"    {shlex.quote(key)}) words={shlex.quote(' '.join(words))} ;;" for key, words in _items())
     begin = "autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n" if zsh else ""
     return f"""{begin}_scratchnet_words() {{
@@ -75,15 +75,15 @@ complete -o default -F _scratchnet scratchnet"""
 
 
 def fish_script() -> str:
-    """Return the script for fish, which shows what a flag is for, too."""
+    """Return the script for fish, with a description of each flag."""
     known = known_words()
     lines = ["complete -c scratchnet -n __fish_use_subcommand -f -a " + shlex.quote(" ".join(known[""]))]
-    for group in dict.fromkeys(command.split()[0] for command in FORMS if " " in command):
+    for group in dict.fromkeys(command.split()[0] for command in ARGUMENTS if " " in command):
         condition = f"__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from {' '.join(known[group])}"
         lines.append(f"complete -c scratchnet -n '{condition}' -f -a '{' '.join(known[group])}'")
-    for command in FORMS:
+    for command in ARGUMENTS:
         seen = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in command.split())
-        for flag in flags_of(form(command)):
+        for flag in flags_of(arguments_of(command)):
             words = choices(flag.hint)
             values = f" -a {shlex.quote(' '.join(words))}" if words else ""
             if flag.positional:

@@ -1,12 +1,12 @@
-"""``scratchnet data``: make, check or weigh a data set."""
+"""``scratchnet data``: make or check a data set, or compute class weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from scratchnet.cli.datasets import open_split
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.parsing import HELP, parse, say
-from scratchnet.cli.sources import open_split
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.config.sizes import Side
 from scratchnet.data import GeneratedKind, Layout, MaskFormat, available_splits, check_dataset, write_generated
@@ -18,51 +18,51 @@ from scratchnet.utils.spelling import closest_name
 
 @dataclass(frozen=True)
 class MakeArguments:
-    """Draw squares on plain ground, blood cells, or textured shapes of very different sizes with boxes."""
+    """Draw a data set: squares on a plain background, blood cells, or textured shapes of very different sizes."""
 
     kind: Annotated[GeneratedKind, Positional("KIND")]
-    """squares: one square a picture; cells: a blood smear; shapes: several objects of five kinds, sizes 1:10."""
+    """squares: one square per image; cells: a blood smear; shapes: several objects of five kinds, scales 1:10."""
     directory: Annotated[str, Positional("DIR")]
-    """A new or empty folder."""
+    """New or empty folder."""
     count: int = 200
     """Number of images."""
     seed: int = 0
     """The same seed gives the same images."""
     size: Side | None = None
-    """Side of the images in pixels. Default: 512 for squares, 128 for cells, 160 for shapes."""
+    """Height and width of the images in pixels. Default: 512 for squares, 128 for cells, 160 for shapes."""
     task: Literal["stained", "red"] = "stained"
-    """cells: what counts as foreground, the stained nucleated cells or the red cells."""
+    """cells: the foreground, either the stained nucleated cells or the red cells."""
     magnification: float = 1.0
-    """cells: how much larger than usual they appear."""
+    """cells: factor on their usual size."""
     plain: bool = False
-    """shapes: one colour an object and one for the ground, no textures; far easier to learn."""
+    """shapes: one colour per object and one for the background, no textures; far easier to learn."""
     val_fraction: float = 0.2
-    """Share of the images listed in splits/val.txt."""
+    """Fraction of the images that is listed in splits/val.txt."""
 
 
 @dataclass(frozen=True)
 class FolderArguments:
-    """Read every image and mask of a data set, and say what is there and what is wrong."""
+    """Read all images and masks of a data set, and report its contents and its errors."""
 
     directory: Annotated[str, Positional("DIR")]
     """Folder of the data set."""
     layout: Layout = "folder"
-    """folder: images/ beside masks/; camvid: NAME/ beside NAMEannot/; voc: JPEGImages/ beside SegmentationClass/."""
+    """folder: images/ and masks/; camvid: NAME/ and NAMEannot/; voc: JPEGImages/ and SegmentationClass/."""
     split: str | None = None
-    """Look at this split only."""
+    """Read this split only."""
     classes: int | tuple[str, ...] | None = None
     """Number of classes, or their names, for folders without classes.txt."""
     mask_format: MaskFormat = "index"
-    """How masks are read; `scratchnet train --help` explains the formats."""
+    """Format of the masks; `scratchnet train --help` explains the formats."""
     mask_threshold: int | None = None
-    """Grey masks: values above this are class 1."""
+    """Values of grey masks above this are class 1."""
     ignore_index: int = 255
-    """Mask value of pixels that do not count."""
+    """Mask value of ignored pixels."""
     range: tuple[float, float] | None = None
-    """Values of images with more than 8 bits that become black and white; `scratchnet train --help` explains it."""
+    """Values of images with more than 8 bits that become black and white; see `scratchnet train --help`."""
 
     def settings(self) -> DataSettings:
-        """Return them as the other commands take them."""
+        """Return the arguments as data settings, checked."""
         settings = DataSettings(
             data=self.directory,
             layout=self.layout,
@@ -78,14 +78,14 @@ class FolderArguments:
 
 @dataclass(frozen=True)
 class WeightsArguments(FolderArguments):
-    """Count the pixels of each class and print median-frequency weights for the loss."""
+    """Count the pixels of each class and print median-frequency class weights for the loss."""
 
 
 USAGE = """usage: scratchnet data make squares|cells|shapes DIR --count N --seed S
        scratchnet data check DIR
        scratchnet data weights DIR
 
-`scratchnet data make --help` and so on tell more."""
+See `scratchnet data make --help` and so on."""
 
 
 def main(words: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""``scratchnet demo``: the main job in about a minute."""
+"""``scratchnet demo``: training, evaluation and segmentation in about a minute."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,20 +27,20 @@ IMAGES, SIZE, MAGNIFICATION, SEED = 480, 64, 1.3, 2015
 
 @dataclass(frozen=True)
 class DemoArguments:
-    """Draw blood smears, train a small DeconvNet to find the stained cells, and measure it on unseen smears."""
+    """Draw blood smears, train a small DeconvNet to find the stained cells, and evaluate it on unseen smears."""
 
     out: str = "demo"
     """Folder for images, checkpoint, masks and report."""
     device: DeviceName = "cpu"
-    """cpu, or gpu (NVIDIA's, through CuPy)."""
+    """cpu, or gpu (an NVIDIA GPU, through CuPy)."""
     quick: bool = False
-    """A sixth of the images and one pass over them: shows that everything works, not how well."""
+    """Use a sixth of the images and one epoch: shows that everything runs, not how well it works."""
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command."""
     arguments = parse(DemoArguments, words, "demo", "scratchnet demo --out demo")
-    array_module(arguments.device)  # a GPU that is not there shows before anything is drawn
+    array_module(arguments.device)  # report a missing GPU before anything is drawn
     out = Path(arguments.out)
     count = IMAGES // 6 if arguments.quick else IMAGES
     _draw(out, count)
@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     train(settings, title="A small DeconvNet on generated blood cells", restart=True)
     _write_pictures(out)
     if arguments.quick:
-        say("--quick only shows that everything runs: after one epoch a network is no better than no network at all")
+        say("--quick only shows that everything runs: after one epoch the network is no better than the baselines")
     say(
         f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
         f"{out / 'examples.png'}; {out / 'forward_pass.gif'} animates the forward pass of one image"
@@ -64,17 +64,17 @@ def _settings(out: Path, arguments: DemoArguments) -> TrainSettings:
 
 
 def _draw(out: Path, count: int) -> None:
-    """Draw the images, unless an earlier demo has drawn the same ones."""
+    """Draw the images, unless an earlier demo has drawn them already."""
     stamp, images = out / "demo.txt", out / "data"
     note = f"{count} images, {SIZE} px, magnification {MAGNIFICATION}, seed {SEED}\n"
     if not stamp.exists():
         if out.exists() and any(out.iterdir()):
-            raise UserError(f"{out}: holds files that are not a demo's; choose another folder with --out")
-        with atomic_write(stamp) as file:  # first, so that a demo that is interrupted while it draws can start again
+            raise UserError(f"{out}: holds files that are not from a demo; choose another folder with --out")
+        with atomic_write(stamp) as file:  # first, so that an interrupted demo can start again
             file.write(note.encode())
     if stamp.read_text(encoding="utf-8") != note:
         raise UserError(f"{out}: holds a demo of another size; delete it or choose another folder with --out")
-    if (images / "splits" / "val.txt").exists():  # the last file that is written
+    if (images / "splits" / "val.txt").exists():  # written last
         return
     if images.exists():
         shutil.rmtree(images)
@@ -83,7 +83,7 @@ def _draw(out: Path, count: int) -> None:
 
 
 def _write_pictures(out: Path) -> None:
-    """Segment some of the unseen images, draw four of them beside the truth, and one on its way."""
+    """Segment unseen images, draw four of them beside their masks, and animate the forward pass of one."""
     from scratchnet.visualization.animation.forward_pass import forward_pass_frames
     from scratchnet.visualization.plots import examples_figure
     from scratchnet.visualization.saving import save_animation

@@ -1,4 +1,4 @@
-"""``scratchnet evaluate``: how good a trained network is on images with masks, or several side by side."""
+"""``scratchnet evaluate``: metrics of a trained network on images with masks, or of several side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scratchnet.cli.comparison import comparison_text, write_comparison
+from scratchnet.cli.datasets import open_split
 from scratchnet.cli.flags import Positional
-from scratchnet.cli.objects import objects_of
+from scratchnet.cli.object_annotations import objects_of
 from scratchnet.cli.parsing import parse, say
-from scratchnet.cli.prediction import PredictionArguments
-from scratchnet.cli.results import baselines, results_text, write_confusion, write_metrics
-from scratchnet.cli.sources import open_split
+from scratchnet.cli.prediction_arguments import PredictionArguments
+from scratchnet.cli.reports import baselines, results_text, write_confusion, write_metrics
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.data.class_names import find_class_file
@@ -26,35 +26,34 @@ from scratchnet.utils.progress import progress
 
 @dataclass(frozen=True)
 class EvaluateArguments(PredictionArguments):
-    """Measure a trained network on images with masks, beside two trivial baselines for two-class tasks."""
+    """Evaluate a trained network on images with masks; for two classes, two trivial baselines are shown as well."""
 
     data: str
     """Folder of the data set."""
     checkpoint: Annotated[str | None, Positional("[CHECKPOINT]")] = None
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
     compare: tuple[str, ...] = ()
-    """Measure these checkpoints side by side, CHECKPOINT first if it is given; the other flags go for all of them."""
+    """Evaluate these checkpoints side by side, CHECKPOINT first if given; the other flags apply to all of them."""
     split: str = "val"
-    """Split to measure, where the folder has splits; "all" takes every image."""
+    """Split to evaluate, if the folder has splits; "all" takes every image."""
     out: str | None = None
-    """Where metrics.json goes: a folder or a .json file. Default: beside the checkpoint; with --compare, in
-    comparison/."""
+    """Folder for metrics.json, or a .json file. Default: the checkpoint's folder; with --compare, comparison/."""
     layout: Layout | None = None
-    """Of the data set. Default: as in training."""
+    """Layout of the data set. Default: as in training."""
     mask_format: MaskFormat | None = None
-    """How masks are read. Default: as in training."""
+    """Format of the masks. Default: as in training."""
     mask_threshold: int | None = None
-    """Grey masks: values above this are class 1."""
+    """Values of grey masks above this are class 1."""
     boundary_tolerance: float = TOLERANCE
-    """Boundary F1: distance that still counts as a hit, as a share of the image's diagonal."""
+    """Boundary F1: distance up to which boundaries match, as a fraction of the image's diagonal."""
     band_width: float = BAND
-    """Pixels on either side of the boundaries that count for the IoU in the band."""
+    """Width in pixels, on either side of the boundaries, of the band in which IoU is computed as well."""
     size_edges: tuple[float, float] = EDGES
-    """Where medium and large objects begin: root of the object's box over the image, in pixels."""
+    """Lower limits of medium and large objects: square root of the area of the object's box over that of the image."""
 
 
 class Measured(NamedTuple):
-    """One checkpoint and what was found."""
+    """One checkpoint and its evaluation."""
 
     path: str
     checkpoint: Checkpoint
@@ -74,7 +73,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
-    """Measure one checkpoint."""
+    """Evaluate one checkpoint."""
     _, checkpoint, train, images, found = _measure(arguments, paths[0])
     rivals = baselines(train, images)
     lowest = min((pair for pair in zip(found.scores, images.names, strict=True) if pair[0] >= 0), default=None)
@@ -93,13 +92,13 @@ def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
 
 
 def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
-    """Measure several checkpoints on the same images."""
+    """Evaluate several checkpoints on the same images."""
     measured = [_measure(arguments, path) for path in paths]
     first = measured[0]
     for other in measured[1:]:
         if other.images.names != first.images.names:
             raise UserError(
-                f"{other.path} and {first.path} held back different images of {arguments.data}, so their figures "
+                f"{other.path} and {first.path} held back different images of {arguments.data}, so their metrics "
                 "cannot be compared; use --split all on images that neither has seen, or write splits/val.txt"
             )
     rivals = baselines(first.train, first.images)
@@ -133,22 +132,22 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     what = f"evaluating {path}" if arguments.compare else "evaluating"
     try:
         found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter)
-    except ValueError as error:  # one pixel of a map has no statistics of its own
+    except ValueError as error:  # batch norm of a single pixel
         raise UserError(f"--bn-statistics {arguments.bn_statistics}: {error}") from error
     if not found.confusion.sum():
-        raise UserError(f"{arguments.data}: no pixel of its masks counts, all are {images.ignore_index} (ignored)")
+        raise UserError(f"{arguments.data}: all pixels of its masks are {images.ignore_index} (ignored)")
     return Measured(path, checkpoint, train, images, found)
 
 
 def _check(arguments: EvaluateArguments, paths: Sequence[str]) -> None:
-    """Refuse values that make no sense, before anything is read."""
+    """Check the arguments before any file is read."""
     if not paths:
-        raise UserError("no checkpoint given; name one, or several behind --compare")
+        raise UserError("no checkpoint given; name one, or several after --compare")
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
         raise UserError(f"--compare: {twice} is named twice; leave one out")
     small, large = arguments.size_edges
-    for flag, value, good, expected in (
+    for flag, value, valid, expected in (
         ("boundary-tolerance", arguments.boundary_tolerance, 0 <= arguments.boundary_tolerance <= 1, "0 to 1"),
         ("band-width", arguments.band_width, 1 <= arguments.band_width <= 10_000, "1 to 10000 pixels"),
         (
@@ -158,7 +157,7 @@ def _check(arguments: EvaluateArguments, paths: Sequence[str]) -> None:
             "two numbers from 0.01 to 1e9, the smaller one first",
         ),
     ):
-        if not good:
+        if not valid:
             raise UserError(f"--{flag} {value}: expected {expected}")
 
 
@@ -169,7 +168,7 @@ def _target(arguments: EvaluateArguments, folder: Path) -> Path:
 
 
 def _about(arguments: EvaluateArguments) -> dict[str, Any]:
-    """Return what was measured and how."""
+    """Return the settings of the evaluation."""
     return {
         "data": arguments.data,
         "split": arguments.split,
@@ -182,9 +181,9 @@ def _about(arguments: EvaluateArguments) -> dict[str, Any]:
 
 
 def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tuple[Dataset | None, Dataset]:
-    """Open the images to measure, and those of the training split for the threshold baseline if there are any."""
+    """Return the training images for the threshold baseline, if there are any, and the images to evaluate."""
     spec = checkpoint.spec
-    stored = spec.settings.get("data", {})  # {} in a checkpoint that the library wrote
+    stored = spec.settings.get("data", {})  # {} in a checkpoint written from Python
     known: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
     try:
         settings = replace(DataSettings(**known), data=arguments.data)

@@ -1,4 +1,4 @@
-"""``scratchnet explain``: one page in which a pixel can be followed through the network."""
+"""``scratchnet explain``: a web page for following a pixel through the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,29 +20,29 @@ PAGE = "explorer page"
 
 @dataclass(frozen=True)
 class ExplainArguments:
-    """Write a web page that shows a network's layers for one image: point at a pixel and see what it is made from.
+    """Write a web page that shows a network's layers for one image: point at a pixel and see how it is computed.
 
-    The page is one file that needs no network and no other file. The image is prepared as `scratchnet segment` does
-    it; of one with a side above 256 pixels, the page shows a part.
+    The page is a single file that works offline. The image is prepared as by `scratchnet segment`; if a side is longer
+    than 256 pixels, the page shows a part of it.
     """
 
     checkpoint: Annotated[str, Positional("CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
     image: Annotated[str, Positional("IMAGE")]
-    """An image file."""
+    """Image file."""
     out: str
-    """The page to write, ending in .html."""
+    """Name of the page, ending in .html."""
     maps: int = 6
-    """Maps a layer; the strongest are shown."""
+    """Number of maps shown per layer, the strongest ones."""
     size: Size | None = None
-    """Largest part of the image that is shown, HxW or one number. Default: 256, or the one size that the network
-    takes."""
+    """Maximum size of the part of the image that is shown, HxW or one number for both. Default: 256, or the network's
+    fixed size."""
     at: tuple[int, int] | None = None
-    """Row and column of the pixel in the middle of that part. Default: the image's middle."""
+    """Row and column of the centre of that part. Default: the centre of the image."""
     class_: str | None = None
-    """Open the page at the pixel that is surest of this class. Default: the most frequent one but the first."""
+    """Open the page at the most confident pixel of this class. Default: the most frequent class except the first."""
     bn_statistics: Literal["running", "batch"] = "running"
-    """Batch norm's statistics: the running averages, or those of what is shown."""
+    """Statistics of batch norm: running averages, or those of the shown part (batch)."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -78,7 +78,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _class(name: str | None, classes: Sequence[str]) -> int | None:
-    """Return the number of a class."""
+    """Return the index of a class, None for no name."""
     if name is not None and name not in classes:
         raise UserError(f"--class {name}: no such class; choose one of: {', '.join(classes)}")
     return None if name is None else list(classes).index(name)

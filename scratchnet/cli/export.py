@@ -24,26 +24,26 @@ ONNX = "ONNX model"
 """Kind of the file."""
 
 CHECKED = (150, 171)
-"""Size of the random images for a file that takes any size: no multiple of anything, so that all roundings occur."""
+"""Size of the random images to check a file that takes any size: not a multiple of any stride, to test rounding."""
 
 
 @dataclass(frozen=True)
 class ExportArguments:
-    """Write a trained network as an ONNX file that takes images and gives probabilities.
+    """Write a trained network as an ONNX file that maps images to class probabilities.
 
-    Input `image`: (n, height, width, 3) uint8, RGB, as image libraries give it; it is normalised inside. Outputs
-    `scores` and `probabilities`: (n, height, width, classes) float32. The file is compared with the network in
-    onnxruntime, where that is installed, before it is written.
+    Input `image`: (n, height, width, 3) uint8, RGB; it is normalised inside. Outputs `scores` and `probabilities`:
+    (n, height, width, classes) float32. If onnxruntime is installed, the model is compared with the network before the
+    file is written.
     """
 
     checkpoint: Annotated[str, Positional("CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
     file: Annotated[str, Positional("FILE.onnx")]
-    """The file to write."""
+    """File to write."""
     size: Size | None = None
-    """Take images of this size only, HxW or one number. Default: any size, where the network allows it."""
+    """Accept images of this size only, HxW or one number for both. Default: any size, if the network allows it."""
     bn_statistics: Literal["running", "batch"] = "running"
-    """Batch norm's statistics: the running averages, or every image's own."""
+    """Statistics of batch norm: running averages, or those of each image (batch)."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -65,7 +65,10 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"model '{spec.model}', images of {size[0]}×{size[1]}: {error}") from error
     if found is not None and not found.agrees:
         say(_differences(found))
-        say(f"{arguments.file} was not written: it would not do what the network does (differences above {LIMIT:g})")
+        say(
+            f"{arguments.file} was not written: it does not compute what the network computes (differences above "
+            f"{LIMIT:g})"
+        )
         return 1
     with atomic_write(arguments.file, ONNX) as file:
         file.write(exported.model.SerializeToString())

@@ -1,4 +1,4 @@
-"""The flags of a command: one for each field of its dataclass, read from its types and docstrings."""
+"""The flags of a command: one for each field of its dataclass, derived from types and docstrings."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -7,19 +7,19 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
-from scratchnet.cli.values import is_bool, metavar
+from scratchnet.cli.flag_values import is_bool, metavar
 
 
 @dataclass(frozen=True)
 class Positional:
-    """Marks a field that is given by its place, not by a flag: ``Annotated[str, Positional("IMAGE")]``."""
+    """Marks a field as positional: ``Annotated[str, Positional("IMAGE")]``."""
 
     metavar: str
 
 
 @dataclass(frozen=True)
 class Metavar:
-    """What the help shows behind a flag: ``Annotated[str, Metavar("FILE")]``."""
+    """Sets the placeholder that the help shows after a flag: ``Annotated[str, Metavar("FILE")]``."""
 
     metavar: str
 
@@ -31,14 +31,14 @@ class Flag:
     Attributes
     ----------
     path : tuple of str
-        Names of the fields that lead to it, from the command's dataclass inwards.
+        Names of the fields that lead to it, starting at the command's dataclass.
     hint : type
     default : object
-        `MISSING` where the field must be given.
+        `MISSING` if the flag is required.
     about : str
-        Help, in one paragraph.
+        Help text, in one paragraph.
     group : str
-        What the group of settings is about; "" for the command's own fields.
+        Title of the group of settings; "" for the command's own fields.
     positional : bool
     metavar : str
     """
@@ -53,7 +53,7 @@ class Flag:
 
     @property
     def name(self) -> str:
-        """The flag as it is typed, or what a positional argument is called."""
+        """The flag as typed, or the name of a positional argument."""
         return self.metavar if self.positional else flag_name(self.path[-1])
 
     @property
@@ -65,7 +65,7 @@ class Flag:
 
     @property
     def required(self) -> bool:
-        """Whether the command cannot do without."""
+        """Whether the flag must be given."""
         return self.default is MISSING
 
 
@@ -79,15 +79,15 @@ def flag_name(field: str) -> str:
 
 
 def flags_of(kind: type, default: Any = None, path: tuple[str, ...] = (), group: str = "") -> list[Flag]:
-    """Return the flags of a dataclass; those of groups of settings inside it come last.
+    """Return the flags of a dataclass, followed by those of the groups of settings in it.
 
     Parameters
     ----------
     kind : type
     default : instance of ``kind`` or None
-        Whose values are the defaults; None takes those of the class.
+        Its values are the defaults; None takes those of the class.
     path, group
-        Of the dataclass, within the command's own.
+        Position of the dataclass in that of the command.
     """
     hints, texts = get_type_hints(kind, include_extras=True), descriptions(kind)
     own: list[Flag] = []
@@ -108,7 +108,7 @@ def flags_of(kind: type, default: Any = None, path: tuple[str, ...] = (), group:
 
 @cache
 def descriptions(kind: type) -> dict[str, str]:
-    """Return what a dataclass says of its fields, each in one paragraph; a subclass may say it in its own words."""
+    """Return the docstrings of a dataclass's fields, each in one paragraph; those of a subclass take precedence."""
     found: dict[str, str] = {}
     for owner in reversed(kind.__mro__[:-1]):
         for about in docstring_parser.parse_from_object(owner).params:
@@ -122,7 +122,7 @@ def _default(field: Any) -> Any:
 
 
 def _unmarked(hint: Any) -> tuple[Any, Sequence[Any]]:
-    """Take the marks of this module off a type."""
+    """Split a type into the bare type and the marks of this module."""
     if get_origin(hint) is not Annotated:
         return hint, ()
     bare, *marks = get_args(hint)

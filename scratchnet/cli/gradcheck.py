@@ -1,4 +1,4 @@
-"""``scratchnet gradcheck``: every gradient against numerical differences."""
+"""``scratchnet gradcheck``: compare every gradient with numerical differences."""
 
 import time
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from scratchnet.utils.errors import UserError
 
 @dataclass(frozen=True)
 class GradcheckArguments:
-    """Compare the gradients of every op, layer, loss and model with central differences in float64."""
+    """Compare the gradients of all operations, layers, losses and models with central differences in float64."""
 
     names: Annotated[tuple[str, ...], Positional("[NAME…]")] = ()
-    """Only cases whose name contains one of these words."""
+    """Check only cases whose name contains one of these words."""
     device: DeviceName = "cpu"
-    """cpu, or gpu (NVIDIA's, through CuPy): what is checked runs there, the checking itself on the CPU."""
+    """cpu, or gpu (an NVIDIA GPU, through CuPy): device of the checked code; the comparison runs on the CPU."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -29,7 +29,9 @@ def main(words: Sequence[str]) -> int:
     for word in arguments.names:
         if not any(word.lower() in case.name.lower() for case in cases):
             groups = ", ".join(dict.fromkeys(case.name.split("/")[0] + "/NAME" for case in cases))
-            raise UserError(f"no case is named like '{word}'; cases are named {groups}; see `scratchnet gradcheck`")
+            raise UserError(
+                f"no case name contains '{word}'; names are {groups}; `scratchnet gradcheck` lists them all"
+            )
     chosen = [c for c in cases if not arguments.names or any(w.lower() in c.name.lower() for w in arguments.names)]
     width = max(len(case.name) for case in chosen)
     say(f"{'':4} {'case':<{width}}  worst error  limit  compared  kinks skipped  worst at")

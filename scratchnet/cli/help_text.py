@@ -1,4 +1,4 @@
-"""What ``--help`` prints: plain text, in the width of the terminal."""
+"""The text of ``--help``, as wide as the terminal."""
 
 import inspect
 import shutil
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import MISSING
 from typing import Any
 
+from scratchnet.cli.flag_values import is_bool
 from scratchnet.cli.flags import Flag
-from scratchnet.cli.values import is_bool
 
 INDENT = 28
-"""Column in which the explanations begin."""
+"""Column in which the descriptions begin."""
 
 HELP = ("-h, --help", "Show this text.")
-THREADS = ("--threads N", "Number of cores to use (also the variable SCRATCHNET_THREADS).")
+THREADS = ("--threads N", "Number of cores to use (or set the variable SCRATCHNET_THREADS).")
 OVERWRITE = ("--overwrite", "Replace existing files that scratchnet did not write itself.")
 
 
@@ -24,7 +24,7 @@ def help_text(kind: type, flags: Sequence[Flag], command: str, example: str) -> 
     Parameters
     ----------
     kind : type
-        The command's dataclass; its docstring says what the command does.
+        The dataclass of the command's arguments; its docstring describes the command.
     flags : sequence of Flag
     command, example : str
     """
@@ -51,7 +51,7 @@ def _shown(flag: Flag) -> str:
 
 
 def _about(flag: Flag) -> str:
-    """Return the explanation with the default, where there is one that says something."""
+    """Return the description with the default, if there is a meaningful one."""
     if flag.required:
         return f"{flag.about} (required)"
     if flag.default in (None, "", ()) or "Default:" in flag.about or "(default)" in flag.about:

@@ -1,4 +1,4 @@
-"""The command line: finds the command, turns a UserError into one line."""
+"""The entry point of the command line: runs a command and turns errors of the user into one line."""
 
 import importlib
 import logging
@@ -20,20 +20,20 @@ from scratchnet.utils.terminal import exit_code, lasting_output
 COMMANDS = {
     "demo": "train a small DeconvNet on generated blood cells, about a minute",
     "train": "train a network on a folder of images and masks",
-    "evaluate": "measure a trained network on images with masks",
+    "evaluate": "evaluate a trained network on images with masks",
     "segment": "make masks for images of any size",
-    "explain": "write a web page in which a pixel can be followed through the network",
+    "explain": "write a web page for following a pixel through the network",
     "export": "write a trained network as an ONNX file",
     "models": "list the models, or print one model's table",
     "gradcheck": "compare every gradient with numerical differences",
     "exercise": "exercises of the lessons, with stubs and a referee that explains mistakes",
-    "bench": "measure time and memory, beside PyTorch where it is installed",
-    "data": "make, check or weigh a data set",
-    "completion": "print a script for the completion of the shell (bash, zsh, fish)",
+    "bench": "measure time and memory, compared with PyTorch if it is installed",
+    "data": "make or check a data set, or compute class weights",
+    "completion": "print a completion script for the shell (bash, zsh, fish)",
 }
 
 MAX_THREADS = 256
-"""Threads that may be asked for; with a thousand, a typing error, an epoch takes longer than with one."""
+"""Largest number of threads accepted; with a thousand, a typing error, an epoch takes longer than with one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str or None
-        Without the program's name; None takes those of the process.
+        Words after the program's name; None takes those of the process.
 
     Returns
     -------
     int
-        0, 1 if a check failed, 2 after an error of the user's, 130 after Ctrl-C, 141 when the reader of a pipe left.
+        0; 1 if a check failed; 2 after an error of the user; 130 after Ctrl-C; 141 if the output pipe was closed.
     """
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     with lasting_output() as files, named_as_flags():
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(words: Sequence[str]) -> int:
-    """Run a command; turn what a person can put right into a line."""
+    """Run a command; report errors that the user can correct in one line."""
     try:
         if words[0] == "help":  # `scratchnet help train`
             words = [*words[1:], "--help"]
@@ -88,24 +88,24 @@ def _run(name: str, words: Sequence[str]) -> int:
         raise UserError(f"'{name}' is no command{guess}; choose one of: {', '.join(COMMANDS)}")
     keep_freed_memory()
     keep_blas_within_limits()
-    # Pillow's, of images above 89 megapixels (it refuses those above 179 itself) and of odd tags beside sound pixels.
+    # Pillow warns of images above 89 megapixels (it refuses those above 179 itself) and of odd tags in sound images.
     warnings.filterwarnings("ignore", module=r"PIL\b")
-    # Matplotlib's, where its own folder of settings cannot be written.
+    # Matplotlib warns if its configuration folder cannot be written.
     logging.getLogger("matplotlib").addHandler(logging.NullHandler())
     rest = _set_threads(words)
-    if name != "bench":  # which has the flag itself
+    if name != "bench":  # it has the flag itself
         words = rest
     kept = [word for word in words if word != "--overwrite"]
     command = importlib.import_module(f"scratchnet.cli.{name}")
     import numpy as np
 
-    # Values that are not finite are reported by the commands, in words; NumPy would name a line of its source.
+    # The commands report values that are not finite; NumPy's warnings would name a line of the source.
     with overwriting(len(kept) < len(words)), np.errstate(all="ignore"):
         return int(command.main(kept))
 
 
 def _set_threads(words: Sequence[str]) -> list[str]:
-    """Take ``--threads N`` out of a command's words and let it count."""
+    """Apply ``--threads N`` and return the other words."""
     rest, flag, variable = list(words), "--threads", "SCRATCHNET_THREADS"
     for place, word in enumerate(rest):
         name, equals, value = word.partition("=")
@@ -132,7 +132,7 @@ def usage() -> str:
     return (
         "usage: scratchnet COMMAND …\n\n"
         "Deconvolution networks for semantic segmentation, every layer written by hand.\n\n"
-        f"commands:\n{lines}\n\n`scratchnet COMMAND --help` tells more; `scratchnet demo` is the place to start.\n"
+        f"commands:\n{lines}\n\nSee `scratchnet COMMAND --help` for details; `scratchnet demo` is a good start.\n"
         "`--threads N` after any command (or the variable SCRATCHNET_THREADS) sets the number of cores to use.\n"
         "`--overwrite` after any command lets it replace existing files that it did not write itself."
     )

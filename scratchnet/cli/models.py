@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from scratchnet.cli.flags import Positional
+from scratchnet.cli.flags import Positional, flag_name
 from scratchnet.cli.parsing import parse, say
-from scratchnet.config import ModelSettings
+from scratchnet.config import ModelOptions
 from scratchnet.config.sizes import Size
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
@@ -22,53 +22,36 @@ from scratchnet.utils.signatures import signature
 DRAWING = "drawing of a network"
 """Kind of the file."""
 
-USUAL = (128, 128)
-"""Size of images where a network has none of its own."""
+DEFAULT_SIZE = (128, 128)
+"""Size of the images of a checkpoint's network that takes any size."""
 
-OF_ALL = ("name", "size", "batch", "measure", "draw")
-"""What can be asked of a checkpoint too."""
+CHECKPOINT_FLAGS = ("name", "size", "batch", "measure", "draw")
+"""Arguments that apply to checkpoints too."""
 
-_NOTE = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
-"""Where a format keeps a note."""
+_NOTE_KEYS = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
+"""Metadata key for a note, by file format."""
 
-DRAWINGS = tuple(_NOTE)
+DRAWINGS = tuple(_NOTE_KEYS)
 
 
 @dataclass(frozen=True)
-class ModelsArguments:
-    """List the models, or print one model's table: shapes, parameters, work and memory, without allocating it."""
+class ModelsArguments(ModelOptions):
+    """List the models, or print one model's table: shapes, parameters, operations and memory, without allocating it."""
 
     name: Annotated[str | None, Positional("[NAME]")] = None
     """A model, or a checkpoint (.npz); leave it out for the list."""
     size: Size | None = None
-    """Size of the image, HxW or one number. Default: the size that the model was made for."""
+    """Size of the image, HxW or one number for both. Default: the size that the model was made for."""
     batch: int = 1
     """Number of images."""
     classes: int = 2
     """Number of classes."""
-    batch_norm: bool | None = None
-    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: batch norm behind every convolution."""
-    unpool: Literal["switches", "nearest", "transposed"] | None = None
-    """bloodcell, segnet, segnet-basic, deconvnet-small: put values back at the switches, repeat them, or (all but
-    bloodcell) learn to spread them."""
-    width: float | None = None
-    """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
-    depth: int | None = None
-    """unet, unet-same: number of pools."""
-    dropout: bool | None = None
-    """unet, unet-same: dropout at the end of the way down."""
-    padding: Literal["paper", "same"] | None = None
-    """fcn32s, fcn16s, fcn8s: 100 at the first convolution, or as much as keeps every map over the image (cheaper)."""
-    upsampling: Literal["fixed", "paper", "learned"] | None = None
-    """fcn32s, fcn16s, fcn8s: which enlargements learn: none, all but the last, all."""
-    at_once: bool | None = None
-    """fcn8s: scale pool4 and pool3, to train it in one go."""
     form: Literal["image", "window"] | None = None
-    """sliding-window: the classifier run over a whole image, or on one window."""
+    """sliding-window: run the classifier over a whole image, or on one window."""
     measure: bool = False
-    """Make the switches of every pooling and measure them, instead of only counting."""
+    """Allocate the switches of every pooling and measure them, instead of only counting."""
     draw: str | None = None
-    """Draw the model into this file (.png, .svg or .pdf): boxes, switches and skips."""
+    """Draw the model into this file (.png, .svg or .pdf), with switches and skip connections."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -79,63 +62,71 @@ def main(words: Sequence[str]) -> int:
     if not 1 <= arguments.batch <= 1_000_000:
         raise UserError(f"--batch {arguments.batch}: expected 1 to 1000000")
     if arguments.name is None:
-        for field in fields(ModelsArguments):
-            if field.name != "classes" and getattr(arguments, field.name) != field.default:
-                flag = f"--{field.name.replace('_', '-')}"
-                raise UserError(f"{flag}: is for one model; name it, as in `scratchnet models bloodcell {flag} …`")
-        for name, model in MODELS.items():
-            count = build(name, arguments.classes).parameter_count()
-            known = ", ".join(f"{key}={value}" for key, value in model.options().items())
-            say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
-        return 0
-    if arguments.draw is not None and Path(arguments.draw).suffix.lower() not in DRAWINGS:
-        raise UserError(f"--draw {arguments.draw}: end the name in {', '.join(DRAWINGS)}")
-    if arguments.draw is not None:
-        check_writable(arguments.draw, DRAWING)
-    size = arguments.size
-    network, usual = _network(arguments.name, arguments, size)
-    wanted = size or network.fixed_size or usual
-    try:
-        table = summarize(network, wanted, arguments.batch)
-    except ValueError as error:
-        raise UserError(f"model '{arguments.name}' cannot take this size: {error}") from error
-    say(table.text())
-    say(training_memory(network, wanted, arguments.batch))
-    if table.switch_bytes:
-        say("\n" + switch_table(network, wanted, arguments.batch, arguments.measure))
-    if arguments.draw is not None:
-        from scratchnet.visualization.graph.architecture import architecture_figure
-
-        path = Path(arguments.draw)
-        with atomic_write(path, DRAWING) as file:
-            figure = architecture_figure(network, wanted, f"{arguments.name}, {wanted[0]}×{wanted[1]}")
-            figure.savefig(
-                file, format=path.suffix[1:].lower(), dpi=120, metadata={_NOTE[path.suffix.lower()]: signature(DRAWING)}
-            )
-        say(f"\nwrote {path}")
+        _list_models(arguments)
+    else:
+        _print_table(arguments, arguments.name)
     return 0
 
 
-def _network(name: str, arguments: ModelsArguments, size: Pair | None) -> tuple[Network, Pair]:
-    """Return a model, or the network of a checkpoint, and the usual size of its images."""
-    if not name.endswith(".npz"):
-        network = build(name, arguments.classes, **_options(arguments, size))
-        return network, MODELS[name].size
+def _list_models(arguments: ModelsArguments) -> None:
+    """Print a line for each model."""
     for field in fields(ModelsArguments):
-        if field.name not in OF_ALL and getattr(arguments, field.name) != field.default:
-            raise UserError(f"--{field.name.replace('_', '-')}: {name} is a checkpoint, whose network is built already")
-    return load_network(name), USUAL
+        if field.name != "classes" and getattr(arguments, field.name) != field.default:
+            flag = flag_name(field.name)
+            raise UserError(f"{flag}: is for one model; name it, as in `scratchnet models bloodcell {flag} …`")
+    for name, model in MODELS.items():
+        count = build(name, arguments.classes).parameter_count()
+        known = ", ".join(f"{key}={value}" for key, value in model.options().items())
+        say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
 
 
-def _options(arguments: ModelsArguments, size: Pair | None) -> dict[str, Any]:
-    """Return the options that are set; a model that is built for one size is built for this one."""
-    known = MODELS[arguments.name].options() if arguments.name in MODELS else {}
-    chosen = {f.name: getattr(arguments, f.name) for f in fields(ModelSettings) if f.name not in ("model", "size")}
-    options = ModelSettings(**chosen).options()
+def _print_table(arguments: ModelsArguments, name: str) -> None:
+    """Print the table of one model, and draw it if a file is named."""
+    draw = arguments.draw
+    if draw is not None:
+        if Path(draw).suffix.lower() not in DRAWINGS:
+            raise UserError(f"--draw {draw}: end the name in {', '.join(DRAWINGS)}")
+        check_writable(draw, DRAWING)
+    network, default_size = _network(name, arguments)
+    size = arguments.size or network.fixed_size or default_size
+    try:
+        table = summarize(network, size, arguments.batch)
+    except ValueError as error:
+        raise UserError(f"model '{name}' cannot take this size: {error}") from error
+    say(table.text())
+    say(training_memory(network, size, arguments.batch))
+    if table.switch_bytes:
+        say("\n" + switch_table(network, size, arguments.batch, arguments.measure))
+    if draw is not None:
+        _draw(network, size, f"{name}, {size[0]}×{size[1]}", Path(draw))
+        say(f"\nwrote {draw}")
+
+
+def _draw(network: Network, size: Pair, title: str, path: Path) -> None:
+    from scratchnet.visualization.graph.architecture import architecture_figure
+
+    form, note = path.suffix[1:].lower(), {_NOTE_KEYS[path.suffix.lower()]: signature(DRAWING)}
+    with atomic_write(path, DRAWING) as file:
+        architecture_figure(network, size, title).savefig(file, format=form, dpi=120, metadata=note)
+
+
+def _network(name: str, arguments: ModelsArguments) -> tuple[Network, Pair]:
+    """Return a model, or the network of a checkpoint, and the default size of its images."""
+    if not name.endswith(".npz"):
+        return build(name, arguments.classes, **_options(name, arguments)), MODELS[name].size
+    for field in fields(ModelsArguments):
+        if field.name not in CHECKPOINT_FLAGS and getattr(arguments, field.name) != field.default:
+            raise UserError(f"{flag_name(field.name)}: {name} is a checkpoint, whose network is built already")
+    return load_network(name), DEFAULT_SIZE
+
+
+def _options(name: str, arguments: ModelsArguments) -> dict[str, Any]:
+    """Return the options that are given; a model that takes images of one size is built for the given size."""
+    options, size = arguments.options(), arguments.size
     if arguments.form is not None:
         options["form"] = arguments.form
-    if size is not None and "size" in known:
+    if size is not None and name in MODELS and "size" in MODELS[name].options():
         if size[0] != size[1]:
-            raise UserError(f"--size {size[0]}x{size[1]}: model '{arguments.name}' takes square images only")
+            raise UserError(f"--size {size[0]}x{size[1]}: model '{name}' takes square images only")
         options["size"] = size[0]
     return options

@@ -1,13 +1,13 @@
-"""Turning command-line words into a dataclass."""
+"""Conversion of command-line words into a dataclass."""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
+from scratchnet.cli.flag_values import choices, is_bool, is_number, read_words, words_taken
 from scratchnet.cli.flags import Flag, flag_name, flags_of
 from scratchnet.cli.help_text import help_text
-from scratchnet.cli.values import choices, is_bool, is_number, read_words, words_taken
 from scratchnet.config.renamed import RENAMED
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.spelling import closest_name
@@ -23,21 +23,21 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
     Parameters
     ----------
     kind : type
-        The dataclass; its docstring and those of its fields are the help.
+        The dataclass; its docstring and those of its fields make up the help.
     words : sequence of str
     command : str
-        Named in the help and in messages.
+        Name of the command, for the help and messages.
     example : str
-        A command that works, shown in the help.
+        A complete command, shown in the help.
     default : instance of ``kind`` or None
-        Values of the flags that are not given.
+        Values of flags that are not given.
 
     Raises
     ------
     UserError
-        Naming the first word that cannot be used, or what is missing.
+        Naming the first word that cannot be used, or the missing flags.
     SystemExit
-        After the help, where the words ask for it.
+        After the help, if the words ask for it.
     """
     flags = flags_of(kind, default)
     if wants_help(words):
@@ -52,13 +52,13 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
 
 
 def wants_help(words: Sequence[str]) -> bool:
-    """Return whether the words ask for help, in whatever place."""
+    """Return whether any of the words asks for help."""
     before = words[: words.index("--")] if "--" in words else words
     return any(word in HELP for word in before)
 
 
 def find_value(words: Sequence[str], name: str) -> str | None:
-    """Return the word behind a flag, before the flags are read; None where there is none."""
+    """Return the word after a flag, before the flags are parsed; None if there is none."""
     for place, word in enumerate(words):
         flag, equals, value = word.partition("=")
         if flag.replace("_", "-") == name:
@@ -68,7 +68,7 @@ def find_value(words: Sequence[str], name: str) -> str | None:
 
 
 class _Reader:
-    """Reads words by a table of flags."""
+    """Parses words with a table of flags."""
 
     def __init__(self, flags: Sequence[Flag], command: str) -> None:
         self.command = command
@@ -77,7 +77,7 @@ class _Reader:
         self.found: dict[tuple[str, ...], Any] = {}
 
     def read(self, words: Sequence[str]) -> dict[tuple[str, ...], Any]:
-        """Return the values of the flags that are given, by path."""
+        """Return the values of the given flags by path."""
         rest, loose = list(words), list[str]()
         while rest:
             word = rest.pop(0)
@@ -92,7 +92,7 @@ class _Reader:
         return self.found
 
     def _flag(self, word: str, rest: list[str]) -> None:
-        """Read one flag and take its values off the words behind it."""
+        """Parse one flag and remove its values from the words after it."""
         name, equals, value = word.partition("=")
         name = name.replace("_", "-")
         if name not in self.by_name:
@@ -131,9 +131,7 @@ class _Reader:
                 del words[: len(taken)]
                 self.found[flag.path] = _value(flag, taken)
         if words:
-            raise UserError(
-                f"'{words[0]}': `scratchnet {self.command}` does not expect this word; its --help lists what it takes"
-            )
+            raise UserError(f"'{words[0]}': `scratchnet {self.command}` does not expect this word; see its --help")
 
 
 def _is_flag(word: str) -> bool:
@@ -165,7 +163,7 @@ def _refuse(flag: Flag, what: str, why: str) -> NoReturn:
 
 
 def _build(kind: Any, given: dict[tuple[str, ...], Any], default: Any, path: tuple[str, ...]) -> Any:
-    """Make a dataclass of the values that are given and the defaults of the others."""
+    """Make a dataclass from the given values and the defaults of the others."""
     hints, values = get_type_hints(kind), {}
     for field in fields(kind):
         where = (*path, field.name)
@@ -180,5 +178,5 @@ def _build(kind: Any, given: dict[tuple[str, ...], Any], default: Any, path: tup
 
 
 def say(text: str = "") -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line and flush it, so that it shows at once in a pipe too."""
     print(text, flush=True)

@@ -12,7 +12,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.parsing import parse, say
-from scratchnet.cli.prediction import PredictionArguments
+from scratchnet.cli.prediction_arguments import PredictionArguments
 from scratchnet.data import ValueRange, write_image, write_mask
 from scratchnet.data.image_rows import ImageRows, open_rows
 from scratchnet.data.layouts import ENDINGS, is_image_file, left_out, left_out_words
@@ -30,12 +30,12 @@ MASK, OVERLAY = "mask", "overlay"
 """Kinds of the files."""
 
 OVERLAY_PIXELS = 1 << 26
-"""Images of more pixels get no overlay unless it is asked for: it needs the image three times in memory."""
+"""Larger images get an overlay only on request: it needs three times the memory of the image."""
 
 
 @dataclass(frozen=True)
 class SegmentArguments(PredictionArguments):
-    """Segment images of any size. Writes NAME.png, a palette PNG whose index is the class, and NAME-overlay.png."""
+    """Segment images of any size. Writes NAME.png, a palette PNG with the classes as indices, and NAME-overlay.png."""
 
     checkpoint: Annotated[str, Positional("CHECKPOINT")]
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
@@ -44,8 +44,8 @@ class SegmentArguments(PredictionArguments):
     out: str
     """Folder for the masks and overlays."""
     overlay: bool | None = None
-    """Write NAME-overlay.png, the image with the classes laid over it. Default: for images up to 64 megapixels; larger
-    ones are segmented in the memory of the image and one row of tiles."""
+    """Write NAME-overlay.png, the image with the classes in colour. Default: for images up to 64 megapixels; without
+    it, memory is needed for the image and one row of tiles only."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -82,12 +82,12 @@ def _segment(arguments: SegmentArguments) -> int:
         say(f"{path}: {pixels(*size)}, {shares}")
     say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'}{' and overlays' if overlays else ''} to {out}")
     if arguments.overlay is None and overlays < len(paths):
-        say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay makes them too")
+        say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay writes them too")
     return 0
 
 
 def _write(path: Path, out: Path, image: ImageRows, predictor: Predictor, palette: Array) -> Array:
-    """Write an image's mask while it is made; return the number of pixels of each class, (256,)."""
+    """Write an image's mask row by row; return the number of pixels of each class, (256,)."""
     counts = np.zeros(256, np.int64)
 
     def counted() -> Iterator[Array]:
@@ -111,7 +111,7 @@ def _write_both(path: Path, out: Path, image: ImageRows, predictor: Predictor, p
 
 
 def _find(arguments: Sequence[str]) -> list[Path]:
-    """Return the images that are named, folders replaced by the images in them."""
+    """Return the paths of the named images and of the images in the named folders."""
     if not arguments:
         raise UserError("no image given; name image files or folders of images")
     paths: list[Path] = []
@@ -132,17 +132,17 @@ def _find(arguments: Sequence[str]) -> list[Path]:
 
 
 def _outputs(path: Path, out: Path) -> tuple[Path, Path]:
-    """Return where an image's mask and overlay go."""
+    """Return the paths of an image's mask and overlay."""
     return out / f"{path.stem}.png", out / f"{path.stem}-overlay.png"
 
 
 def _check_outputs(paths: Sequence[Path], out: Path) -> None:
-    """Refuse to write two results to one file, or a result over an image that was given."""
+    """Refuse to write two results to one file, or a result over one of the images."""
     images = {identity for path in paths if (identity := _identity(path))}
     taken: dict[str, Path] = {}
     for path in paths:
         for output in _outputs(path, out):
-            name = unicodedata.normalize("NFC", output.name).casefold()  # one file, where case does not count
+            name = unicodedata.normalize("NFC", output.name).casefold()  # one file on a case-insensitive file system
             if name in taken:
                 raise UserError(f"{path} and {taken[name]} would both be written as {output.name}; segment them apart")
             if _identity(output) in images:
@@ -152,7 +152,7 @@ def _check_outputs(paths: Sequence[Path], out: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells an existing file from all others: where case does not count, a.PNG and a.png are one."""
+    """Return a file's device and inode, None if it does not exist; a.PNG and a.png may be one file."""
     with suppress(OSError):
         found = path.stat()
         return found.st_dev, found.st_ino
@@ -160,7 +160,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _check_images(paths: Sequence[Path], predictor: Predictor, value_range: ValueRange | None, classes: int) -> None:
-    """Look at every image before anything is written, so that a bad one at the end does not leave half a job."""
+    """Check every image before anything is written, so that a bad one does not leave half of the results."""
     for path in paths:
         image = open_rows(path, value_range)
         try:

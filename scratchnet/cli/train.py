@@ -1,18 +1,19 @@
-"""``scratchnet train``: from a folder of images and masks to a trained network."""
+"""``scratchnet train``: train a network on a folder of images and masks."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from scratchnet.cli.datasets import open_splits, training_views
 from scratchnet.cli.parsing import find_value, parse, say, wants_help
-from scratchnet.cli.preparing import prepare_run
-from scratchnet.cli.results import baselines, results_text, write_metrics, write_run_report
-from scratchnet.cli.sources import open_splits, training_views
+from scratchnet.cli.reports import baselines, results_text, write_metrics, write_run_report
+from scratchnet.cli.training_setup import prepare_run
 from scratchnet.config import TrainSettings, check_settings, differences, read_settings, settings_from, write_settings
 from scratchnet.data import Dataset, SampleSource
 from scratchnet.engine.capture.worker_processes import WorkerDied
 from scratchnet.engine.device import computing
+from scratchnet.evaluation import Metrics
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.training.checkpoints import stored_settings
 from scratchnet.training.distributed.mpi import processes
@@ -38,7 +39,7 @@ FILES = {
     "metrics.json": METRICS,
     "report.html": REPORT,
 }
-"""What a run leaves in its folder, and the kinds of these files."""
+"""Files of a run, and their kinds."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ class TrainArguments:
 
     settings: TrainSettings
     config: str | None = None
-    """A .toml file, or the name of a recipe that comes with scratchnet, whose settings the flags override."""
+    """Settings from a .toml file or a built-in recipe; flags take precedence."""
     resume: bool = False
-    """Go on with the run in --out, whose settings the flags override."""
+    """Continue the run in --out with its settings; flags take precedence."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Run the command, in all processes if ``mpiexec`` started several."""
+    """Run the command, in all processes that ``mpiexec`` has started."""
     with processes() as ranks:
         return _main(words, ranks)
 
@@ -88,7 +89,7 @@ def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
 
 
 def _defaults(words: Sequence[str]) -> TrainSettings:
-    """Return the settings that flags override: a config's, a run's when it is resumed, or the defaults."""
+    """Return the settings that flags override: those of a config, of the run to resume, or the defaults."""
     if wants_help(words):
         return TrainSettings()
     config, out = find_value(words, "--config"), find_value(words, "--out")
@@ -100,12 +101,12 @@ def _defaults(words: Sequence[str]) -> TrainSettings:
 
 
 def _settings_of_run(folder: Path) -> TrainSettings:
-    """Return the settings to resume with: those of ``config.toml``, if that is whole, or of ``last.npz``.
+    """Return the settings to resume with: those of ``config.toml``, or of ``last.npz`` if that is missing.
 
     Raises
     ------
     UserError
-        When ``config.toml`` was changed or cut and no longer says what the run was made with.
+        When ``config.toml`` was changed or truncated and differs from the settings of the run.
     """
     stored, last = folder / CONFIG, folder / LAST
     if not stored.is_file():
@@ -116,7 +117,7 @@ def _settings_of_run(folder: Path) -> TrainSettings:
         if changed:
             raise UserError(
                 f"{stored}: was changed or cut; the run was made with other settings ({changed}); delete the file, and "
-                "give settings that are to change as flags beside --resume"
+                "pass settings to change as flags with --resume"
             )
     return settings
 
@@ -140,15 +141,15 @@ def train(
     ranks: ProcessGroup | None = None,
     restart: bool = False,
 ) -> Evaluation:
-    """Train as the settings say and leave checkpoint, log, metrics and report in ``settings.out``.
+    """Train, and write checkpoint, log, metrics and report to ``settings.out``.
 
-    Of several processes that train together (``ranks``), the first one writes the files.
+    If several processes train together (``ranks``), the first one writes the files.
 
     Raises
     ------
     UserError
-        When the data or the settings cannot be used, or the folder holds a run and is neither to be resumed nor to
-        ``restart``; nothing is written then.
+        When the data or the settings cannot be used, or the folder holds a run and neither ``resume`` nor ``restart``
+        is True; nothing has been written then.
     """
     check_settings(settings)
     ranks, chosen = ranks or SingleProcess(), settings.training
@@ -174,7 +175,7 @@ def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: Proc
 
 
 def _write_config(settings: TrainSettings, path: Path, resume: bool) -> None:
-    """Write the run's settings; when it is resumed, only if they changed."""
+    """Write the run's settings; on resuming, only if they have changed."""
     if resume and path.is_file() and not differences(settings, read_settings(str(path))):
         return
     with atomic_write(path, None if resume else SETTINGS) as file:
@@ -189,15 +190,13 @@ def _fit(
     resume: bool,
     title: str | None,
 ) -> Evaluation:
-    """Train, telling how it goes, and write what a run leaves behind."""
-    train_set, val_set = files
-    folder, shown = Path(settings.out), "images" if settings.curriculum.stage is None else "boxes"
-    first = run.ranks.rank == 0
-    if first:
-        _write_config(settings, folder / CONFIG, resume)
+    """Train with a line of output per epoch, evaluate, and write the results."""
+    shown = "images" if settings.curriculum.stage is None else "boxes"
+    if run.ranks.rank == 0:
+        _write_config(settings, run.folder.path / CONFIG, resume)
     say(
         f"{settings.model.model}: {run.network.parameter_count():,} parameters; {len(views[0])} training and "
-        f"{len(views[1])} validation {shown}; classes {', '.join(val_set.classes)}"
+        f"{len(views[1])} validation {shown}; classes {', '.join(files[1].classes)}"
     )
     if resume and run.progress.epoch:
         say(f"resuming after epoch {run.progress.epoch}")
@@ -209,23 +208,28 @@ def _fit(
             f"{foreground}  {row['seconds']:.1f} s"
         )
     found = run.finish()
-    if not first:
-        return found
-    rivals = baselines(train_set if settings.curriculum.stage is None else views[0], views[1])
-    write_metrics(
-        folder / "metrics.json", found, rivals, {"checkpoint": str(folder / BEST), "data": settings.data.data}
-    )
-    write_run_report(
-        folder / "report.html",
-        Segmenter(run.network, run.spec.preprocessing),
-        views[1],
-        found,
-        rivals,
-        run.progress.rows,
-        asdict(settings),
-        title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}",
-    )
-    say(f"\nbest epoch {run.progress.best_epoch}, validation {shown}:\n")
-    say(results_text(found, rivals, val_set.classes))
-    say(f"\nwrote {folder / BEST}, {folder / 'metrics.json'} and {folder / 'report.html'}")
+    if run.ranks.rank == 0:
+        fitted_on = files[0] if settings.curriculum.stage is None else views[0]
+        title = title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}"
+        _write_results(settings, run, found, baselines(fitted_on, views[1]), views[1], title)
     return found
+
+
+def _write_results(
+    settings: TrainSettings,
+    run: TrainingRun,
+    found: Evaluation,
+    rivals: dict[str, Metrics],
+    val: SampleSource,
+    title: str,
+) -> None:
+    """Write ``metrics.json`` and ``report.html``, and print the table of results."""
+    folder = run.folder.path
+    best, metrics, report = folder / BEST, folder / "metrics.json", folder / "report.html"
+    write_metrics(metrics, found, rivals, {"checkpoint": str(best), "data": settings.data.data})
+    segmenter = Segmenter(run.network, run.spec.preprocessing)
+    write_run_report(report, segmenter, val, found, rivals, run.progress.rows, asdict(settings), title)
+    shown = "images" if settings.curriculum.stage is None else "boxes"
+    say(f"\nbest epoch {run.progress.best_epoch}, validation {shown}:\n")
+    say(results_text(found, rivals, val.classes))
+    say(f"\nwrote {best}, {metrics} and {report}")

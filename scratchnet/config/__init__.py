@@ -1,4 +1,4 @@
-"""Settings: a group of fields a subject, whose names are the flags of the command line and the keys of TOML files."""
+"""Settings, in groups: their names are the flags of the command line and the keys of TOML files."""
 
 from scratchnet.config.checks import check_data_settings, check_settings
 from scratchnet.config.files import differences, read_settings, recipe_names, settings_from, write_settings
@@ -6,6 +6,7 @@ from scratchnet.config.settings import (
     DEFAULT_EPOCHS,
     ClassWeights,
     DataSettings,
+    ModelOptions,
     ModelSettings,
     OptimizerName,
     ScheduleName,
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_EPOCHS",
     "ClassWeights",
     "DataSettings",
+    "ModelOptions",
     "ModelSettings",
     "OptimizerName",
     "ScheduleName",

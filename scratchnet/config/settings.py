@@ -1,4 +1,4 @@
-"""The groups of settings, field by field, with their defaults and what `--help` says of them."""
+"""The groups of settings: every field with its default and its `--help` text."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
@@ -16,49 +16,49 @@ AllReduceName: TypeAlias = Literal["nccl", "mpi"]
 ClassWeights: TypeAlias = Literal["median-frequency", "camvid"]
 
 DEFAULT_EPOCHS = 20
-"""Of a training that is given neither epochs nor updates."""
+"""Epochs of a training whose settings give neither epochs nor updates."""
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Where images and masks are and how they are read."""
+    """The data set and how it is read."""
 
     data: str = ""
     """Folder of the data set."""
     layout: Layout = "folder"
-    """folder: images/ beside masks/, lists in splits/NAME.txt; camvid: NAME/ beside NAMEannot/, lists NAME.txt if there
-    are any; voc: JPEGImages/ beside SegmentationClass/, lists in ImageSets/Segmentation/NAME.txt."""
+    """folder: images/ and masks/, lists in splits/NAME.txt; camvid: NAME/ and NAMEannot/, optional lists NAME.txt; voc:
+    JPEGImages/ and SegmentationClass/, lists in ImageSets/Segmentation/NAME.txt."""
     train_split: str = "train"
-    """Split to train on, where the folder has splits."""
+    """Split to train on, if the folder has splits."""
     val_split: str = "val"
-    """Split to validate on, where the folder has splits."""
+    """Split to validate on, if the folder has splits."""
     val_fraction: float = 0.2
-    """Share of the images held back for validation, where the folder has no splits."""
+    """Fraction of the images held back for validation, if the folder has no splits."""
     classes: int | tuple[str, ...] | None = None
     """Number of classes, or their names, for folders without classes.txt."""
     mask_format: MaskFormat = "index"
-    """index: pixel value (or palette index) is the class; binary: 0 and 255; threshold: grey above --mask-threshold is
-    class 1; rgb-index: three equal channels that hold the class."""
+    """index: the pixel value (or palette index) is the class; binary: 0 and 255; threshold: grey above --mask-threshold
+    is class 1; rgb-index: three equal channels that hold the class."""
     mask_threshold: int | None = None
-    """Grey masks, JPEG noise and all: values above this are class 1. Implies --mask-format threshold."""
+    """Values of grey masks above this are class 1, JPEG noise included. Implies --mask-format threshold."""
     ignore_index: int = 255
-    """Mask value of pixels that do not count."""
+    """Mask value of ignored pixels."""
     range: tuple[float, float] | None = None
-    """Stored values of images with more than 8 bits (16-bit, 32-bit, floating point) that become black and white, for
-    example 0 4095 for a 12-bit camera; values beyond are cut off. Images of 8 bits stay as they are."""
+    """Values of images with more than 8 bits (16-bit, 32-bit, floating point) that become black and white, for example
+    0 4095 for a 12-bit camera; values outside are clipped. 8-bit images are not changed."""
     resize: Size | None = None
-    """Height and width to which every image is brought first; results come back in the image's own size."""
+    """Resize every image to this height and width first; results are returned in the image's own size."""
     tile: Side | None = None
-    """Cut images into training tiles of this side first."""
+    """Cut the training images into tiles of this side."""
     tile_overlap: int = 0
-    """By how many pixels those tiles overlap at least."""
+    """Minimum overlap of those tiles in pixels."""
     normalization: Normalization | None = None
-    """dataset: mean and standard deviation of the training set; image: each image's own; none; torchvision, caffe: what
+    """dataset: mean and standard deviation of the training set; image: of each image; none; torchvision or caffe: as
     pretrained weights from there expect. Default: dataset, or torchvision with --init-weights."""
 
     @property
     def masks(self) -> dict[str, Any]:
-        """How to read masks, as :func:`scratchnet.data.open_dataset` takes it."""
+        """Arguments of :func:`scratchnet.data.open_dataset` about masks."""
         return {
             "mask_format": self.mask_format if self.mask_threshold is None else "threshold",
             "mask_threshold": 127 if self.mask_threshold is None else self.mask_threshold,
@@ -67,65 +67,80 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class ModelSettings:
-    """Which network. An option that is not set keeps the model's default; `scratchnet models` lists them."""
+class ModelChoice:
+    """A model's name and the size of its images."""
 
     model: str = "bloodcell"
     """Name of the model."""
-    batch_norm: bool | None = None
-    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: batch norm behind every convolution."""
-    unpool: Literal["switches", "nearest", "transposed"] | None = None
-    """bloodcell, segnet, segnet-basic, deconvnet-small: put values back at the switches, repeat them, or (all but
-    bloodcell) learn to spread them."""
-    width: float | None = None
-    """A factor on all numbers of filters; for deconvnet-small and squares the filters of the first layer."""
     size: Side | None = None
-    """deconvnet, deconvnet-small: height and width of the images it takes."""
+    """deconvnet, deconvnet-small: height and width of its images."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options of the models, declared once for all commands. None keeps a model's default."""
+
+    batch_norm: bool | None = None
+    """bloodcell, unet, unet-same, fcn32s, fcn16s, fcn8s: add batch norm after every convolution."""
+    unpool: Literal["switches", "nearest", "transposed"] | None = None
+    """bloodcell, segnet, segnet-basic, deconvnet-small: place values at the switches, repeat them, or (all but
+    bloodcell) use a learned transposed convolution."""
+    width: float | None = None
+    """Factor on all numbers of filters; for deconvnet-small and squares, the number of filters of the first layer."""
     depth: int | None = None
-    """unet, unet-same: number of pools."""
+    """unet, unet-same: number of poolings."""
     dropout: bool | None = None
-    """unet, unet-same: dropout at the end of the way down."""
+    """unet, unet-same: apply dropout at the end of the encoder."""
     padding: Literal["paper", "same"] | None = None
-    """fcn32s, fcn16s, fcn8s: 100 at the first convolution, or as much as keeps every map over the image (cheaper)."""
+    """fcn32s, fcn16s, fcn8s: pad the first convolution by 100 pixels, or (cheaper) just enough to cover the image."""
     upsampling: Literal["fixed", "paper", "learned"] | None = None
-    """fcn32s, fcn16s, fcn8s: which enlargements learn: none, all but the last, all."""
+    """fcn32s, fcn16s, fcn8s: upsampling layers that are trained: none, all but the last, all."""
     at_once: bool | None = None
-    """fcn8s: scale pool4 and pool3, to train it in one go."""
+    """fcn8s: scale pool4 and pool3, to train the network in a single stage."""
 
     def options(self) -> dict[str, Any]:
-        """Return the options that are set."""
-        chosen = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "model"}
+        """Return the options that are not None."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(ModelOptions)}
         if self.width is not None and float(self.width).is_integer():
             chosen["width"] = int(self.width)
         return {name: value for name, value in chosen.items() if value is not None}
 
 
 @dataclass(frozen=True)
+class ModelSettings(ModelOptions, ModelChoice):
+    """The network. Options that are not given keep the model's defaults; `scratchnet models` lists them."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that are not None, the size included."""
+        return ({} if self.size is None else {"size": self.size}) | super().options()
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
-    """How the network learns."""
+    """Optimiser, schedule, loss and everything else about the training itself."""
 
     epochs: int | None = None
-    """Passes over the training images. Default: 20, or as many as --iterations takes."""
+    """Passes over the training images. Default: 20, or as many as --iterations needs."""
     iterations: int | None = None
-    """Stop after this many updates, if that comes first."""
+    """Stop after this many updates, if that is earlier."""
     batch_size: int = 8
-    """Images a batch."""
+    """Images in a batch."""
     gradient_accumulation: int = 1
-    """Batches that make one update together, with the gradient of one batch of all their images: large batches in the
-    memory of small ones. Batch norm still sees one batch at a time."""
+    """Make one update from the gradient of this many batches, as if they were one large batch, in the memory of one.
+    Batch norm still sees one batch at a time."""
     activation_checkpointing: bool = False
-    """Keep few of a batch's values and compute the others again when the backward pass comes to them: the same network
-    to the bit in less memory, for up to a third more time (`scratchnet models NAME` counts it)."""
+    """Store only some activations and recompute the others in the backward pass: the same bits in less memory, for up
+    to a third more time (`scratchnet models NAME` shows the memory)."""
     optimizer: OptimizerName = "adam"
-    """sgd (with momentum), adam, or adamw (adam whose weights decay by themselves)."""
+    """sgd (with momentum), adam, or adamw (adam with decoupled weight decay)."""
     learning_rate: float = 1e-3
-    """At the start."""
+    """Learning rate at the start."""
     momentum: float = 0.9
-    """Of sgd."""
+    """Momentum of sgd."""
     nesterov: bool = False
-    """Let sgd take the gradient that its momentum leads to."""
+    """Use Nesterov momentum in sgd."""
     weight_decay: float = 0.0
-    """On weights; biases and batch norm have none."""
+    """Decay of weights; biases and batch norm do not decay."""
     bias_lr_multiplier: float = 1.0
     """Factor on the learning rate of biases (Caffe's recipes: 2)."""
     schedule: ScheduleName = "constant"
@@ -133,72 +148,73 @@ class TrainingSettings:
     (1 - progress)^0.9; cosine: half a cosine wave down to 0; plateau: multiplied by --lr-decay when the validation
     score has not risen for --lr-step-epochs epochs."""
     lr_decay: float = 0.1
-    """Of the schedules step and plateau."""
+    """Factor on the learning rate, for the schedules step and plateau."""
     lr_step_epochs: int = 10
-    """Epochs, for the schedules step and plateau."""
+    """Number of epochs, for the schedules step and plateau."""
     lr_step_updates: int | None = None
-    """Updates, for the schedule step, where they count and not the epochs."""
+    """Number of updates, for the schedule step; replaces --lr-step-epochs."""
     warmup_updates: int = 0
-    """Updates at the start in which the learning rate rises to that of the schedule."""
+    """Number of updates at the start in which the learning rate rises to that of the schedule."""
     ema: float | None = None
-    """Keep an exponential moving average of the weights with this decay, such as 0.999: validation and checkpoint.npz
-    use the average, the training itself goes on with the weights."""
+    """Keep an exponential moving average of the weights with this decay, for example 0.999. Validation and
+    checkpoint.npz use the average; the training continues with the weights."""
     loss: LossName = "cross-entropy"
-    """What is minimised; sigmoid or softmax follows from the model. focal: cross-entropy that counts well classified
-    pixels less; tversky: overlap, with a weight for each kind of error."""
+    """Loss to minimise; sigmoid or softmax follows from the model. focal: cross-entropy that gives less weight to well
+    classified pixels; tversky: overlap, with a weight for each kind of error."""
     label_smoothing: float = 0.0
-    """Share of every label that is spread evenly over all classes, in cross-entropy."""
+    """Fraction of every label that is spread evenly over all classes, in cross-entropy."""
     focal_gamma: float = 2.0
-    """How strongly focal loss turns down pixels that are classified well."""
+    """Exponent of the focal loss: the larger, the less weight have well classified pixels."""
     tversky_alpha: float = 0.3
     """Weight of false positives in the tversky loss."""
     tversky_beta: float = 0.7
     """Weight of false negatives in the tversky loss."""
     loss_normalization: LossNormalization = "pixels"
-    """Divide the cross-entropy by the counted pixels (Caffe), by the sum of their weights (PyTorch), or not at all."""
+    """Divide the cross-entropy by the number of pixels that are not ignored (Caffe), by the sum of their weights
+    (PyTorch), or not at all."""
     class_weights: ClassWeights | tuple[float, ...] | None = None
-    """median-frequency: counted on the training masks, rare classes weigh more; camvid: the published ones of CamVid's
-    11 classes; or one number a class. They weigh the cross-entropy."""
+    """Weights of the classes in the cross-entropy. median-frequency: from the training masks, larger for rare classes;
+    camvid: the published weights of CamVid's 11 classes; or one number per class."""
     border_weight: float = 0.0
-    """U-Net's extra weight of pixels between neighbouring objects, where it is largest (paper: 10)."""
+    """Largest extra weight of pixels between neighbouring objects, after U-Net (paper: 10)."""
     border_sigma: float = 5.0
-    """How fast it fades with the width of the gap, in pixels."""
+    """Width in pixels over which this weight fades as the gap grows."""
     patience: int | None = None
     """Stop when the validation score has not risen for this many epochs."""
     per_image_bn: bool = False
-    """Normalise every second batch image by image: batch norm then works at test time with an image's own statistics as
-    well as with averages."""
+    """Normalise every second batch image by image, so that batch norm works at test time with an image's own statistics
+    as well as with running averages."""
     recalibrate: bool = True
-    """At the end, recompute batch norm's statistics over the training set, 256 batches of it at most."""
+    """After the training, recompute batch norm's statistics from at most 256 batches of the training set."""
     init_weights: str | None = None
-    """File with the weights of VGG16 that the encoder of a model built on it starts from: torchvision's .pth,
-    .safetensors or .npz. Weights that come from Caffe need --normalization caffe."""
+    """File of VGG16 weights to initialise the encoder with, for models that are built on VGG16: torchvision's .pth,
+    .safetensors or .npz. Weights from Caffe need --normalization caffe."""
     start_from: str | None = None
-    """A checkpoint whose numbers the network starts with, of an earlier stage for example. Layers that it does not have
-    in the same shape start as usual."""
+    """Checkpoint to initialise the network with, of an earlier stage for example. Layers that it does not contain in
+    the same shape are initialised as usual."""
     freeze: tuple[str, ...] = ()
-    """Names of steps or parameters that are used but not learned, with * and ? as in a shell: conv1 'enc*' 'bn*.scale'.
-    They are not updated and do not decay, and no gradient is computed for them."""
+    """Names of steps or parameters that are not trained, with the wildcards * and ?: conv1 'enc*' 'bn*.scale'. They are
+    neither updated nor decayed, and their gradients are not computed."""
     freeze_statistics: bool = False
-    """Also keep the running statistics of batch norm layers that --freeze names, and normalize with them in training;
-    otherwise they go on moving."""
+    """Also freeze the running statistics of the batch norm layers that --freeze names, and normalise with them in
+    training."""
     device: DeviceName = "cpu"
-    """cpu, or gpu (NVIDIA's, through CuPy)."""
+    """cpu, or gpu (an NVIDIA GPU, through CuPy)."""
     precision: MatrixPrecision = "float32"
-    """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
+    """Precision of matrix products on a GPU: float32, or with shorter mantissas on its tensor cores (tf32, bf16)."""
     allreduce: AllReduceName = "nccl"
-    """How the processes of mpiexec add up what is on their GPUs. nccl: from GPU to GPU, every process has its own; mpi:
-    by way of the host, slower, also for processes that share a GPU."""
+    """How the processes of mpiexec sum arrays on their GPUs. nccl: from GPU to GPU, each process with its own; mpi:
+    through the host, slower, also for processes that share a GPU."""
     seed: int = 0
-    """Of everything that is drawn at random."""
+    """Seed of all random numbers."""
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Everything that `scratchnet train` needs."""
+    """All settings of `scratchnet train`."""
 
     out: str = ""
-    """Folder of the run: checkpoint.npz, last.npz, log.csv, config.toml, metrics.json, report.html."""
+    """Folder of the run, for checkpoint.npz, last.npz, log.csv, config.toml, metrics.json and report.html."""
     data: DataSettings = field(default_factory=DataSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -207,5 +223,5 @@ class TrainSettings:
 
     @property
     def normalization(self) -> Normalization:
-        """What is done to the pixels: as asked, or what suits the weights that the network starts from."""
+        """Normalisation of the pixels: the chosen one, or the one that fits the initial weights."""
         return self.data.normalization or ("torchvision" if self.training.init_weights else "dataset")

@@ -106,7 +106,7 @@ def test_several_classes(call, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "no checkpoint given; name one, or several behind --compare"),
+        ([], "no checkpoint given; name one, or several after --compare"),
         (["--compare", "FIRST", "FIRST"], "0.npz is named twice; leave one out"),
         (["FIRST", "--compare", "FIRST"], "0.npz is named twice"),
         (["--compare", "FIRST", "OTHER"], "has the classes ground, square, but"),
@@ -182,7 +182,7 @@ def test_objects_with_numbers(call, pair, tmp_path):
     Image.fromarray(halves[:16]).save(data / "objects" / "s1.png")
     code, _, err = call(*words)
     assert code == 2
-    assert "s1.png: is not of the size of its image" in err
+    assert "s1.png: has another size than its image" in err
     assert err.count("\n") == 1
 
 

@@ -67,7 +67,7 @@ def test_a_file_that_would_do_something_else_is_not_written(call, checkpoint, tm
     assert code == 1
     assert "scores differ by 1.0e-02 of the largest, their probabilities by 2.0e-03" in said
     assert "7 of 1,000 switches chose the other of two maxima that are 5.0e-01 apart at most" in said
-    assert "was not written: it would not do what the network does" in said
+    assert "was not written: it does not compute what the network computes" in said
     assert not (tmp_path / "model.onnx").exists()
 
 

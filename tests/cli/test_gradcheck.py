@@ -26,5 +26,5 @@ def test_a_wrong_gradient_is_told_and_the_exit_code_is_1(call, monkeypatch):
 def test_a_name_that_is_none(call):
     code, said, err = call("gradcheck", "transformer")
     assert (code, said) == (2, "")
-    assert err.startswith("scratchnet: error: no case is named like 'transformer'; cases are named ")
+    assert err.startswith("scratchnet: error: no case name contains 'transformer'; names are ")
     assert err.count("\n") == 1

@@ -69,9 +69,12 @@ def test_every_command_has_help_with_an_example(capsys, name):
 def test_help_is_not_broken_where_the_source_is(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     for name, words in (
-        ("explain", "one number. Default: 256, or the one size that the network takes."),
-        ("segment", '"segments" (round regions of like colour; needs scikit-image)'),  # of the class it inherits from
-        ("train", "large batches in the memory of small ones."),  # of a group of settings
+        ("explain", "Default: 256, or the network's fixed size."),
+        (
+            "segment",
+            '"segments" (around regions of similar colour; needs scikit-image)',
+        ),  # of the class it inherits from
+        ("train", "as if they were one large batch, in the memory of one."),  # of a group of settings
     ):
         with pytest.raises(SystemExit):
             main.main([name, "--help"])

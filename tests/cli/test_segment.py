@@ -163,7 +163,7 @@ def test_masks_without_overlay_are_the_same_and_written_as_they_are_made(
         monkeypatch.setattr("scratchnet.cli.segment.OVERLAY_PIXELS", 1)
     code, said, err = call(*words, tmp_path / "out", *([] if flag == "limit" else [flag]))
     assert (code, err) == (0, "")
-    assert ("--overlay makes them too" in said) == (flag == "limit")
+    assert ("--overlay writes them too" in said) == (flag == "limit")
     assert (tmp_path / "out" / "a-overlay.png").exists() == (flag == "--overlay")
     found, expected = (Image.open(tmp_path / folder / "a.png") for folder in ("out", "with"))
     assert found.mode == "P"

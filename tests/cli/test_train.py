@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchnet.cli.checks import memory_note
+from scratchnet.cli.training_checks import memory_note
 from scratchnet.config import TrainingSettings, TrainSettings, read_settings
 from scratchnet.data import write_generated, write_image, write_mask
 from scratchnet.models import build
@@ -172,11 +172,11 @@ def test_images_of_many_sizes_with_batches_of_one(train, tmp_path):
 @pytest.mark.parametrize(("free", "told"), [(None, False), (2_400_000, True), (2_500_000, False)])
 def test_too_little_memory_is_told_before_it_runs_out(monkeypatch, free, told):
     """Four numbers a parameter alone, two of them Adam's, are 1.21 MB here, the values of four images 1.25 MB."""
-    monkeypatch.setattr("scratchnet.cli.checks.available_memory", lambda: free)
+    monkeypatch.setattr("scratchnet.cli.training_checks.available_memory", lambda: free)
     settings = TrainSettings(training=TrainingSettings(batch_size=4))
     note = memory_note(settings, build("bloodcell", 2, width=0.32), source(5, 30, 32))
     assert bool(note) == told
-    assert not told or note.startswith("careful: a training step needs about 0.0 GB of memory, and 0.0 GB are free; ")
+    assert not told or note.startswith("warning: a training step needs about 0.0 GB of memory, and 0.0 GB are free; ")
 
 
 def test_many_classes_with_an_ignored_validation_image(train, call, tmp_path, images, figures):

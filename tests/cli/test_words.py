@@ -8,12 +8,12 @@ import pytest
 
 from benchmarks.harness import command as bench
 from scratchnet.cli import data
+from scratchnet.cli.arguments import ARGUMENTS, arguments_of
 from scratchnet.cli.completion import known_words
+from scratchnet.cli.flag_values import alternatives, choices, is_bool, is_pair
 from scratchnet.cli.flags import flag_name, flags_of
-from scratchnet.cli.forms import FORMS, form
 from scratchnet.cli.main import COMMANDS
 from scratchnet.cli.parsing import parse
-from scratchnet.cli.values import alternatives, choices, is_bool, is_pair
 from scratchnet.config import read_settings
 from scratchnet.config.renamed import RENAMED
 from scratchnet.config.sizes import Side, Size
@@ -31,7 +31,7 @@ NEED_NOTHING = {
 
 
 def options(command):
-    return [flag for flag in flags_of(form(command)) if not flag.positional]
+    return [flag for flag in flags_of(arguments_of(command)) if not flag.positional]
 
 
 def fitting(flag):
@@ -59,13 +59,13 @@ def refuse(call):
 
 
 def test_the_table_has_every_command():
-    assert {name.split()[0] for name in FORMS} == set(COMMANDS)
+    assert {name.split()[0] for name in ARGUMENTS} == set(COMMANDS)
     for module, name in ((data, "data"), (bench, "bench")):
         actions = set(re.findall(rf"scratchnet {name} (\w+)", module.USAGE.split("\n\n")[0]))
-        assert {f"{name} {action}" for action in actions} == {key for key in FORMS if key.startswith(f"{name} ")}
+        assert {f"{name} {action}" for action in actions} == {key for key in ARGUMENTS if key.startswith(f"{name} ")}
 
 
-@pytest.mark.parametrize("command", FORMS)
+@pytest.mark.parametrize("command", ARGUMENTS)
 def test_values_that_are_missing(refuse, command):
     for flag in options(command):
         if not is_bool(flag.hint):
@@ -73,7 +73,7 @@ def test_values_that_are_missing(refuse, command):
             refuse(command, flag.name, "--device", named=flag.name)
 
 
-@pytest.mark.parametrize("command", FORMS)
+@pytest.mark.parametrize("command", ARGUMENTS)
 def test_values_that_do_not_fit(refuse, command):
     for flag in options(command):
         if not any(part is str or "str" in str(part) for part in alternatives(flag.hint)):
@@ -82,7 +82,7 @@ def test_values_that_do_not_fit(refuse, command):
                 refuse(command, flag.name, "zebra", named=f"{flag.name} zebra")
 
 
-@pytest.mark.parametrize("command", FORMS)
+@pytest.mark.parametrize("command", ARGUMENTS)
 def test_flags_that_are_misspelt(refuse, command):
     for flag in options(command):
         wrong = flag.name[:3] + flag.name[4:] if len(flag.name) > 5 else f"{flag.name}{flag.name[-1]}"
@@ -95,16 +95,16 @@ def test_flags_that_are_misspelt(refuse, command):
 
 def test_flags_by_an_earlier_name(refuse):
     """Every new name is a flag of some command, and the old one is answered with it."""
-    known = {command: {name for flag in options(command) for name in flag.names} for command in FORMS}
+    known = {command: {name for flag in options(command) for name in flag.names} for command in ARGUMENTS}
     for old, new in RENAMED.items():
-        commands = [command for command in FORMS if flag_name(new) in known[command]]
+        commands = [command for command in ARGUMENTS if flag_name(new) in known[command]]
         assert commands
         for command in commands:
             refuse(command, flag_name(old), "1", named=f"it is called {flag_name(new)} now")
     refuse("segment", "--accumulate", "2", named="`scratchnet segment --help` lists them")
 
 
-@pytest.mark.parametrize("command", FORMS)
+@pytest.mark.parametrize("command", ARGUMENTS)
 def test_flags_that_are_doubled(refuse, command):
     for flag in options(command):
         if flag.name not in ("--config", "--threads"):
@@ -113,11 +113,11 @@ def test_flags_that_are_doubled(refuse, command):
             refuse(command, *flag.names, named="is given twice")
 
 
-@pytest.mark.parametrize("command", FORMS)
+@pytest.mark.parametrize("command", ARGUMENTS)
 def test_words_that_are_too_many_or_too_few(refuse, command):
     if command not in NEED_NOTHING:
         refuse(command, named="")
-    flags = flags_of(form(command))
+    flags = flags_of(arguments_of(command))
     places = [flag for flag in flags if flag.positional]
     if not any("..." in str(flag.hint) for flag in places):
         words = [fitting(flag)[0] if choices(flag.hint) else "x" for flag in places]
@@ -127,7 +127,7 @@ def test_words_that_are_too_many_or_too_few(refuse, command):
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["x", "--help"], ["--out", "--help"], ["--zebra", "-h"]])
 def test_help_is_given_in_every_place(call, words):
-    for command in FORMS:
+    for command in ARGUMENTS:
         code, said, err = call(*command.split(), *words)
         assert (code, err) == (0, "")
         assert said.startswith(f"usage: scratchnet {command}")
@@ -139,7 +139,7 @@ def test_help_is_given_in_every_place(call, words):
 def test_commands_of_two_words(refuse, group):
     refuse(group, "zebra", named="zebra")
     refuse(group, "-x", named="-x")
-    for command in FORMS:
+    for command in ARGUMENTS:
         if command.startswith(f"{group} "):
             name = command.split()[1]
             refuse(group, f"{name[0]}{name[2:]}", named=f"did you mean {name}")
@@ -150,10 +150,10 @@ def test_misspelt_commands(refuse, word):
     refuse(f"{word[:-2]}{word[-1]}{word[-2]}" if len(word) > 5 else f"{word}s", named=f"did you mean {word}")
 
 
-@pytest.mark.parametrize("command", FORMS)
+@pytest.mark.parametrize("command", ARGUMENTS)
 def test_switches_are_of_one_kind(command):
     """Every one as ``--x`` and ``--no-x``; a word behind it is understood, in any case."""
-    kind = form(command)
+    kind = arguments_of(command)
     needed = [word for f in flags_of(kind) if f.required for word in ((f.name, *fitting(f)), ("x",))[f.positional]]
     needed = ["squares" if word == "x" and "KIND" in str(flags_of(kind)) else word for word in needed]
     needed = ["bash"] if command == "completion" else needed
@@ -193,7 +193,7 @@ def test_numbers_may_be_negative(refuse):
 def test_completion_knows_every_flag(call, shell):
     code, said, err = call("completion", shell)
     assert (code, err) == (0, "")
-    for command in FORMS:
+    for command in ARGUMENTS:
         for flag in options(command):
             for name in flag.names:
                 assert (f"-l {name[2:]}" if shell == "fish" else name) in said

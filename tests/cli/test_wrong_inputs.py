@@ -206,7 +206,7 @@ SETTINGS = {
     "--lr-step-epochs 0": "--lr-step-epochs 0: expected 1 to 1,000,000,000",
     "--patience 0": "--patience 0: expected 1 to 1,000,000,000",
     "--seed -1": "--seed -1: expected 0 to 2⁶³",
-    "--class-weights 1 2 3": "--class-weights: 3 were given for 2 classes (ground, square); give one a class",
+    "--class-weights 1 2 3": "--class-weights: 3 were given for 2 classes (ground, square); give one per class",
     "--class-weights 1": "--class-weights: 1 were given",
     "--class-weights camvid": "--class-weights: 11 were given for 2 classes",
     "--class-weights 0 0": "--class-weights 0.0 0.0: expected numbers from 0 to 1e6, one at least 1e-6",
@@ -381,7 +381,7 @@ def test_resume_with_settings_that_were_edited(call, begun):
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("batch_size = 2", "batch_size = 1"), encoding="utf-8")
     answer = call("train", "--resume", "--out", begun)
-    assert_one_line(answer, "config.toml: was changed or cut", "batch_size 2 → 1", "as flags beside --resume")
+    assert_one_line(answer, "config.toml: was changed or cut", "batch_size 2 → 1", "as flags with --resume")
     path.write_text(text + "# a comment\n", encoding="utf-8")  # says the same
     code, _, _ = call("train", "--resume", "--out", begun)
     assert code == 0
@@ -532,7 +532,7 @@ def test_evaluating_where_nothing_counts(call, finished, tmp_path):
         ignored_mask(data, f"s{index}")
     before = files(tmp_path)
     answer = call("evaluate", finished / "run" / "checkpoint.npz", "--data", data, "--out", tmp_path / "out")
-    assert_one_line(answer, "void: no pixel of its masks counts, all are 255 (ignored)")
+    assert_one_line(answer, "void: all pixels of its masks are 255 (ignored)")
     assert files(tmp_path) == before
 
 

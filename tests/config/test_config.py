@@ -29,7 +29,7 @@ def written(tmp_path, text):
 EVERYTHING = TrainSettings(
     "runs/first",
     DataSettings("set", "camvid", classes=11, mask_threshold=100, ignore_index=11, resize=(360, 480), tile=64),
-    ModelSettings("deconvnet-small", True, "switches", 2.5, 96),
+    ModelSettings("deconvnet-small", 96, True, "switches", 2.5),
     TrainingSettings(iterations=7, learning_rate=1e-05, class_weights=(0.5, 2.0), patience=3, recalibrate=False),
     Augmentation(True, crop=(64, 96), scale=(0.5, 2.0), hue=0.02),
 )

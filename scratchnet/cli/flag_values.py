@@ -1,4 +1,4 @@
-"""Turning the words behind a flag into a value of the field's type."""
+"""Conversion of the words after a flag into a value of the field's type."""
 
 import re
 import types
@@ -11,12 +11,12 @@ NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(inf|nan)|[-+
 
 
 def is_number(word: str) -> bool:
-    """Return whether a word is a number (and so not a flag, even with a minus in front)."""
+    """Return whether a word is a number, and so not a flag even with a leading minus."""
     return NUMBER.fullmatch(word) is not None
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
-    """Return the types that a type allows: those of a union without None, else the type itself."""
+    """Return the members of a union except None, or else the type itself."""
     if get_origin(hint) in (Union, types.UnionType):
         return tuple(inner for part in get_args(hint) if part is not type(None) for inner in alternatives(part))
     return (hint,)
@@ -34,12 +34,12 @@ def is_pair(hint: Any) -> bool:
 
 
 def choices(hint: Any) -> list[str]:
-    """Return the words that a field takes, where it takes certain words only (or beside others)."""
+    """Return the fixed words that a field accepts."""
     return [str(word) for part in alternatives(hint) if get_origin(part) is Literal for word in get_args(part)]
 
 
 def words_taken(hint: Any, words: Sequence[str]) -> int:
-    """Return how many of the words (none of them a flag) belong to a flag of this type."""
+    """Return how many of the words, none of which is a flag, belong to a flag of this type."""
     parts = alternatives(hint)
     if any(is_pair(part) or _is_side(part) for part in parts):
         return 2 if len(words) > 1 and is_number(words[0]) and is_number(words[1]) else min(1, len(words))
@@ -48,12 +48,12 @@ def words_taken(hint: Any, words: Sequence[str]) -> int:
 
 
 def read_words(hint: Any, words: Sequence[str]) -> Any:
-    """Return the value that words stand for.
+    """Return the value that words represent.
 
     Raises
     ------
     ValueError
-        With the text of what is expected.
+        With a description of the expected words.
     """
     if list(words) == ["None"] and type(None) in get_args(hint):
         return None
@@ -66,12 +66,12 @@ def read_words(hint: Any, words: Sequence[str]) -> Any:
 
 
 def expected(hint: Any) -> str:
-    """Return in words what a flag of this type takes."""
+    """Return a description of the words that a flag of this type accepts."""
     return ", or ".join(_expected(part) for part in alternatives(hint))
 
 
 def metavar(hint: Any) -> str:
-    """Return what the help shows behind a flag of this type."""
+    """Return the placeholder that the help shows after a flag of this type."""
     return "|".join(_metavar(part) for part in alternatives(hint))
 
 
@@ -84,7 +84,7 @@ def _is_side(hint: Any) -> bool:
 
 
 def _length(hint: Any) -> int | None:
-    """Return how many words a type takes; None for any number."""
+    """Return the number of words that a type takes; None for any number."""
     bare = _bare(hint)
     if get_origin(bare) is not tuple:
         return 1

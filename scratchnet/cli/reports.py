@@ -1,4 +1,4 @@
-"""What a command leaves behind about how good a network is: metrics, baselines, report."""
+"""Results of an evaluation: baselines, tables, metrics.json, confusion matrix and report.html."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ from scratchnet.utils.signatures import METRICS, signature
 
 
 def baselines(train: SampleSource | None, val: SampleSource) -> dict[str, Metrics]:
-    """Return what trivial methods reach on ``val``: no foreground at all, and the best threshold chosen on ``train``.
+    """Return the metrics of trivial methods on ``val``: all background, and the best threshold on ``train``.
 
-    Without ``train`` there is no threshold. Empty for tasks of more than two classes.
+    The threshold is left out without ``train``. The dict is empty for more than two classes.
     """
     if len(val.classes) != 2:
         return {}
@@ -33,7 +33,7 @@ def _pairs(dataset: SampleSource, what: str) -> Iterator[tuple[Array, Array]]:
 
 
 def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tuple[str, ...]) -> str:
-    """Return the table per class, and one line a baseline."""
+    """Return the table of metrics by class, and one line per baseline."""
     text = found.metrics.table(classes, None if found.details is None else found.details.bf_per_class)
     if found.details is not None:
         text += f"\n\n{details_text(found.details)}"
@@ -47,7 +47,7 @@ def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tupl
 
 
 def details_text(details: Details) -> str:
-    """Return a line on the outlines and a small table of objects by size."""
+    """Return a line about boundaries and a table of objects by size."""
     lines = [
         f"boundary F1 {number(details.bf)}; beside the boundaries: mean IoU {number(details.band.mean_iou)}, "
         f"pixel accuracy {number(details.band.accuracy)}",
@@ -70,7 +70,7 @@ def write_confusion(path: Path, found: Evaluation, classes: tuple[str, ...]) -> 
 
 
 def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> None:
-    """Write ``metrics.json``: every measure, the class names, the baselines, and what was measured."""
+    """Write ``metrics.json``: all metrics, class names, baselines, and a description of the measurement."""
     content = {
         "file": signature(METRICS),
         **about,
@@ -91,7 +91,7 @@ def write_run_report(
     configuration: Mapping[str, Any],
     title: str,
 ) -> None:
-    """Write ``report.html`` with the worst, median and best images and the switches of one of them."""
+    """Write ``report.html`` with the worst, median and best images and the switches of one image."""
     from scratchnet.visualization.report import Example, Report, pick_examples, write_report
 
     examples = []
@@ -110,7 +110,8 @@ def write_run_report(
         score_name=f"IoU of {val.classes[1]}" if len(val.classes) == 2 else "mean IoU",
         switch_maps=switch_maps(segmenter, val.load(0)[0]),
         notes=(
-            "These images were not trained on, but they selected the epoch: expect slightly lower scores on others.",
+            "The network was not trained on these images, but they selected the best epoch: expect slightly lower "
+            "scores on others.",
         ),
         configuration=configuration,
         ignore_index=val.ignore_index,
@@ -119,7 +120,7 @@ def write_run_report(
 
 
 def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, int]]:
-    """Return, for every pooling, the switches of its liveliest channel on (a corner of) one image."""
+    """Return, for every pooling, the switches of the channel that varies most on (a corner of) one image."""
     network = segmenter.network
     x = segmenter.preprocessing.apply(image[None])
     h, w = (min(side, 256) // network.stride * network.stride for side in x.shape[1:3])

@@ -1,4 +1,4 @@
-"""The flags that say how a network's results become a mask, shared by the commands that segment images."""
+"""Arguments of inference, shared by the commands that segment images."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -33,54 +33,55 @@ from scratchnet.utils.wording import pixels
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionArguments:
-    """How pixels get their classes."""
+    """How images are segmented."""
 
     device: DeviceName = "cpu"
-    """cpu, or gpu (NVIDIA's, through CuPy)."""
+    """cpu, or gpu (an NVIDIA GPU, through CuPy)."""
     precision: MatrixPrecision = "float32"
-    """How a GPU multiplies matrices: as they are, or on its tensor cores with shortened mantissas (tf32, bf16)."""
+    """Precision of matrix products on a GPU: float32, or with shorter mantissas on its tensor cores (tf32, bf16)."""
     bn_statistics: Literal["running", "batch"] = "running"
-    """Batch norm's statistics: the running averages, or every image's own."""
+    """Statistics of batch norm: running averages, or those of each image (batch)."""
     tile: Side | None = None
-    """Cut images into tiles of this side. Default: whole up to 544 pixels, tiles of 448 above."""
+    """Cut images into tiles of this side. Default: no tiles up to 544 pixels, tiles of 448 for larger images."""
     overlap: int | None = None
-    """By how much tiles overlap. Default: a quarter of the side."""
+    """Overlap of the tiles in pixels. Default: a quarter of their side."""
     flip: bool = False
-    """Average with the result on the mirrored image."""
+    """Average with the result of the horizontally flipped image."""
     scales: tuple[float, ...] = (1.0,)
-    """Average over the image in these sizes, for example 0.75 1 1.25."""
+    """Average over the image scaled by these factors, for example 0.75 1 1.25."""
     proposals: str | None = None
-    """Show the network object boxes instead of the image: "grid" (squares in several sizes), "segments" (round regions
-    of like colour; needs scikit-image), or a CSV or JSON file with image, x0, y0, x1, y1 and perhaps score."""
+    """Segment object boxes instead of whole images: "grid" (squares of several sizes), "segments" (around regions of
+    similar colour; needs scikit-image), or a CSV or JSON file with image, x0, y0, x1, y1 and optionally score."""
     aggregate: Aggregation | None = None
-    """How the scores of overlapping boxes are joined: max (default), sum, or released (as in DeconvNet's released code:
-    maximum over 0, small boxes skipped)."""
+    """How to combine the scores of overlapping boxes: max (default), sum, or released (as in DeconvNet's released code:
+    maximum with 0, small boxes skipped)."""
     max_proposals: int | None = None
-    """Boxes that are looked at. Default: 50."""
+    """Maximum number of boxes per image. Default: 50."""
     box_size: Side | None = None
-    """Side to which boxes are resized, for networks that take any size. Default: as in training on boxes."""
+    """Side to which boxes are resized, for networks that take any size. Default: as in a training on boxes."""
     box_context: float | None = None
-    """Make the boxes of a file this much longer and wider, for a look at the surroundings. Default: 1."""
+    """Factor on height and width of the boxes of a file, to include the surroundings of objects. Default: 1."""
     ensemble: str | None = None
-    """Join the result with that of this second checkpoint, trained on the same classes."""
+    """Combine the result with that of this second checkpoint, trained on the same classes."""
     ensemble_rule: EnsembleRule | None = None
-    """mean of the probabilities (default), or product of the scores (as in DeconvNet's released code, FCN second)."""
+    """mean of the probabilities (default), or product of the scores (as in DeconvNet's released code, with FCN as the
+    second checkpoint)."""
     crf: bool = False
-    """Put a fully connected random field on top: neighbours of like colour get like labels."""
+    """Refine the result with a fully connected CRF: neighbours of similar colour get similar labels."""
     crf_iterations: int | None = None
-    """Of the random field. Default: 10."""
+    """Iterations of the CRF. Default: 10."""
     crf_gaussian: tuple[float, float] | None = None
-    """Reach in pixels and weight of its smoothness kernel. Default: 3 3."""
+    """Standard deviation in pixels and weight of the CRF's smoothness kernel. Default: 3 3."""
     crf_bilateral: tuple[float, float, float] | None = None
-    """Reach in pixels, in grey levels, and weight of its appearance kernel. Default: 20 3 5."""
+    """Standard deviations in pixels and in grey levels, and weight, of the CRF's appearance kernel. Default: 20 3 5."""
 
     def predictor(self, checkpoint: Checkpoint) -> Predictor:
-        """Return what segments images with a checkpoint's network, as the flags say.
+        """Return a predictor with a checkpoint's network.
 
         Raises
         ------
         UserError
-            When the flags do not fit together, or not to the network.
+            When the arguments contradict each other or do not suit the network.
         """
         self._check()
         found: Predictor
@@ -100,27 +101,27 @@ class PredictionArguments:
         return found
 
     def computing(self) -> AbstractContextManager[ModuleType]:
-        """Return the block in which everything is to be computed as the flags say."""
+        """Return a context manager for the chosen device and precision."""
         return computing(self.device, self.precision)
 
     def words(self) -> str:
-        """Return in a few words what is done beside running the network, with a comma in front; "" for nothing."""
+        """Return a summary of the non-default arguments, each after a comma; "" if there are none."""
         parts = {
             f"boxes: {self.proposals}, {self.aggregate or 'max'}": self.proposals is not None,
             f"scales {' '.join(f'{scale:g}' for scale in self.scales)}": self.scales != (1.0,),
             "flipped too": self.flip,
             f"{self.ensemble_rule or 'mean'} with {self.ensemble}": self.ensemble is not None,
-            "random field": self.crf,
+            "CRF": self.crf,
         }
         return "".join(f", {words}" for words, done in parts.items() if done)
 
     def chosen(self) -> dict[str, Any]:
-        """Return the flags that were set, except ``bn_statistics``."""
+        """Return the arguments with non-default values, except ``bn_statistics``."""
         shown = [f for f in fields(PredictionArguments) if f.name != "bn_statistics"]
         return {f.name: getattr(self, f.name) for f in shown if getattr(self, f.name) != f.default}
 
     def _whole(self, checkpoint: Checkpoint) -> Scorer:
-        """Return a predictor that sees whole images, or tiles of them."""
+        """Return a predictor for whole images or tiles of them."""
         preprocessing = checkpoint.spec.preprocessing
         network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn_statistics)
         segmenter = Segmenter(network, preprocessing, self.tile, self.overlap, self.flip)
@@ -134,7 +135,7 @@ class PredictionArguments:
         return MultiScale(segmenter, self.scales)
 
     def _boxed(self, checkpoint: Checkpoint) -> Scorer:
-        """Return a predictor that sees boxes."""
+        """Return a predictor for boxes."""
         network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn_statistics)
         segmenter = Segmenter(network, checkpoint.spec.preprocessing, flip=self.flip)
         limit = 50 if self.max_proposals is None else self.max_proposals
@@ -162,19 +163,21 @@ class PredictionArguments:
         return DenseCrf(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
 
     def _check(self) -> None:
-        """Refuse flags that do not fit together, and values that make no sense."""
+        """Refuse arguments that contradict each other, and values out of range."""
         for name, needed in _NEEDS.items():
             if getattr(self, name) is not None and getattr(self, needed) in (None, False):
-                raise UserError(f"{flag_name(name)}: has no meaning without {flag_name(needed)}")
+                raise UserError(f"{flag_name(name)}: has no effect without {flag_name(needed)}")
         if self.proposals is not None:
             for name in ("tile", "overlap", "scales"):
                 if getattr(self, name) not in (None, (1.0,)):
-                    raise UserError(f"{flag_name(name)}: has no meaning with --proposals, whose boxes all get one size")
+                    raise UserError(
+                        f"{flag_name(name)}: cannot be combined with --proposals, whose boxes all get one size"
+                    )
         if self.box_context is not None and self.proposals in ("grid", "segments"):
             raise UserError(
-                f"--box-context: has no meaning with --proposals {self.proposals}; it is for boxes of a file"
+                f"--box-context: cannot be combined with --proposals {self.proposals}; it is for boxes of a file"
             )
-        reach, weight = "a reach of 0.1 to 10000", "a weight of 0 to 10000"
+        reach, weight = "a standard deviation of 0.1 to 10000", "a weight of 0 to 10000"
         gaussian, bilateral = self.crf_gaussian or (1.0, 0.0), self.crf_bilateral or (1.0, 1.0, 0.0)
         for name, good, expected in (
             ("scales", bool(self.scales) and all(0.1 <= s <= 4 for s in self.scales), "numbers from 0.1 to 4"),
@@ -201,11 +204,11 @@ _NEEDS = {
     "crf_gaussian": "crf",
     "crf_bilateral": "crf",
 }
-"""Flags that say something about what another flag asks for."""
+"""Arguments that need another one."""
 
 
 def _side_in_training(settings: Mapping[str, Any]) -> int | None:
-    """Return the side of the boxes that a network was trained on; None where it was trained on whole images."""
+    """Return the side of the boxes that a network was trained on; None if it was trained on whole images."""
     curriculum, crop = settings.get("curriculum", {}), settings.get("augmentation", {}).get("crop")
     if curriculum.get("stage") is None:
         return None

@@ -1,11 +1,11 @@
-"""Setting a training up: network, starting values, preprocessing, loss."""
+"""Set up a training: network, initial weights, preprocessing and loss."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scratchnet.cli.checks import check_images, memory_note
 from scratchnet.cli.parsing import say
+from scratchnet.cli.training_checks import check_images, memory_note
 from scratchnet.config import ClassWeights, TrainSettings
 from scratchnet.data import CAMVID_WEIGHTS, BorderWeights, Dataset, SampleSource, measure, median_frequency_weights
 from scratchnet.interop.vgg16 import read_vgg16
@@ -34,70 +34,76 @@ def prepare_run(
     ----------
     settings : TrainSettings
     views : (SampleSource, SampleSource)
-        Training and validation images as the network gets them.
+        Training and validation images as the network receives them.
     files : (Dataset, Dataset)
-        The same images as they are.
+        The same images as in the files.
     resume : bool
-        Go on where the folder's run stands, if there is one.
-    ranks : Ranks or None
+        Continue the run in the folder, if there is one.
+    ranks : ProcessGroup or None
         The processes that train together, if there are several.
 
     Raises
     ------
     UserError
-        When something does not fit; nothing is written then.
+        When something does not fit; nothing has been written then.
     """
-    t, model, options, classes = settings.training, settings.model.model, settings.model.options(), files[1].classes
-    network = build(model, len(classes), **options)
+    t, folder = settings.training, Path(settings.out)
+    network = build(settings.model.model, len(files[1].classes), **settings.model.options())
     freeze(network, t)
-    fresh = not (resume and (Path(settings.out) / LAST).exists())
-    start = read_vgg16(t.init_weights, network) if t.init_weights and fresh else None
+    fresh = not (resume and (folder / LAST).exists())
+    vgg16 = read_vgg16(t.init_weights, network) if t.init_weights and fresh else None
     check_images(settings, network, views, files)
     if (ranks is None or ranks.size == 1) and (note := memory_note(settings, network, views[0])):
         say(note)
-    # Boxes have black borders, which are no part of an image.
-    measured = views[0] if settings.curriculum.stage is None else files[0]
-    preprocessing = replace(measure(measured, settings.normalization, settings.data.resize), range=settings.data.range)
-    about: dict[str, Any] = {"held_out": list(files[1].names)}
-    if files[0].colours is not None:
-        about["colours"] = [list(colour) for colour in files[0].colours]
-    spec = ModelSpec(model, options, classes, preprocessing, about, asdict(settings))
+    spec = _spec(settings, views[0], files)
     loss, border = _loss(settings, views[0])
     data = TrainingData(*views, settings.augmentation, border)
-    run = TrainingRun(Path(settings.out), spec, t, data, loss, resume=resume, ranks=ranks)
-    if start is not None:
-        start.apply(run.network)
+    run = TrainingRun(folder, spec, t, data, loss, resume=resume, ranks=ranks)
+    if vgg16 is not None:
+        vgg16.apply(run.network)
         say(
-            f"{len(start.steps)} layers, {start.steps[0]} to {start.steps[-1]}, start from {t.init_weights}; "
+            f"{len(vgg16.steps)} layers, {vgg16.steps[0]} to {vgg16.steps[-1]}, start from {t.init_weights}; "
             f"pixels are prepared as for {settings.normalization}"
         )
-        for remark in start.left_out:
+        for remark in vgg16.left_out:
             say(remark)
     if t.start_from and fresh:
         say(load_matching_parameters(run.network, t.start_from))
     return run
 
 
+def _spec(settings: TrainSettings, train: SampleSource, files: tuple[Dataset, Dataset]) -> ModelSpec:
+    """Return the spec for the run's checkpoints."""
+    # Boxes have black borders that are no part of an image.
+    measured = train if settings.curriculum.stage is None else files[0]
+    preprocessing = replace(measure(measured, settings.normalization, settings.data.resize), range=settings.data.range)
+    about: dict[str, Any] = {"held_out": list(files[1].names)}
+    if files[0].colours is not None:
+        about["colours"] = [list(colour) for colour in files[0].colours]
+    options, classes = settings.model.options(), files[1].classes
+    return ModelSpec(settings.model.model, options, classes, preprocessing, about, asdict(settings))
+
+
 def _loss(settings: TrainSettings, source: SampleSource) -> tuple[PixelLoss, BorderWeights | None]:
-    """Return the loss, and what weighs the pixels between objects if that is wanted."""
+    """Return the loss, and the weights of pixels between objects if the settings ask for them."""
     t, ignored, border = settings.training, settings.data.ignore_index, None
     weights = _class_weights(t.class_weights, source)
-    if t.border_weight:  # its map holds the classes' weights
+    if t.border_weight:  # its map includes the weights of the classes
         border, weights = BorderWeights(t.border_weight, t.border_sigma, weights, ignored), None
     more = t.label_smoothing, t.focal_gamma, t.tversky_alpha, t.tversky_beta
     return PixelLoss(len(source.classes), t.loss, weights, ignored, t.loss_normalization, *more), border
 
 
-def _class_weights(wanted: ClassWeights | tuple[float, ...] | None, source: SampleSource) -> tuple[float, ...] | None:
-    """Return one weight a class, or None where none are wanted."""
-    if wanted is None:
+def _class_weights(chosen: ClassWeights | tuple[float, ...] | None, source: SampleSource) -> tuple[float, ...] | None:
+    """Return one weight per class, or None."""
+    if chosen is None:
         return None
-    if wanted == "median-frequency":
+    if chosen == "median-frequency":
         return tuple(float(w) for w in median_frequency_weights(source))
-    weights = CAMVID_WEIGHTS if isinstance(wanted, str) else wanted
+    weights = CAMVID_WEIGHTS if isinstance(chosen, str) else chosen
     if len(weights) != len(source.classes):
         raise UserError(
             f"--class-weights: {len(weights)} were given for {len(source.classes)} classes "
-            f"({', '.join(source.classes)}); give one a class"
+            f"({', '.join(source.classes)}); give one per class"
         )
     return weights

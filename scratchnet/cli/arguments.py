@@ -1,10 +1,10 @@
-"""Which dataclass each command reads its words into: the table behind completion, and behind the tests of all flags."""
+"""The dataclass of each command's arguments, for completion and for the tests of all flags."""
 
 import importlib
 
 from scratchnet.cli.bench import HARNESS
 
-FORMS = {
+ARGUMENTS = {
     "demo": "demo:DemoArguments",
     "train": "train:TrainArguments",
     "evaluate": "evaluate:EvaluateArguments",
@@ -24,7 +24,7 @@ FORMS = {
 }
 
 if HARNESS.is_dir():
-    FORMS |= {
+    ARGUMENTS |= {
         "bench ops": "benchmarks.harness.arguments:OpsArguments",
         "bench step": "benchmarks.harness.arguments:StepArguments",
         "bench segment": "benchmarks.harness.arguments:SegmentArguments",
@@ -32,8 +32,8 @@ if HARNESS.is_dir():
     }
 
 
-def form(command: str) -> type:
-    """Return the dataclass of a command of one or two words."""
-    module, _, name = FORMS[command].partition(":")
+def arguments_of(command: str) -> type:
+    """Return the dataclass of a command, whose name is one or two words."""
+    module, _, name = ARGUMENTS[command].partition(":")
     found: type = getattr(importlib.import_module(module if "." in module else f"scratchnet.cli.{module}"), name)
     return found

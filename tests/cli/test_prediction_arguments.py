@@ -175,18 +175,18 @@ def test_boxes_round_segments(segment):
 @pytest.mark.parametrize(
     ("name", "words", "said"),
     [
-        ("any", "--aggregate sum", "--aggregate: has no meaning without --proposals"),
-        ("any", "--max-proposals 3", "--max-proposals: has no meaning without --proposals"),
-        ("any", "--box-size 32", "--box-size: has no meaning without --proposals"),
-        ("fixed", "--proposals grid --box-context 2", "--box-context: has no meaning with --proposals grid"),
+        ("any", "--aggregate sum", "--aggregate: has no effect without --proposals"),
+        ("any", "--max-proposals 3", "--max-proposals: has no effect without --proposals"),
+        ("any", "--box-size 32", "--box-size: has no effect without --proposals"),
+        ("fixed", "--proposals grid --box-context 2", "--box-context: cannot be combined with --proposals grid"),
         ("fixed", "--proposals x.csv --box-context 9", "--box-context 9.0: expected 0.5 to 4"),
-        ("any", "--ensemble-rule mean", "--ensemble-rule: has no meaning without --ensemble"),
-        ("any", "--crf-iterations 3", "--crf-iterations: has no meaning without --crf"),
-        ("any", "--crf-gaussian 3 3", "--crf-gaussian: has no meaning without --crf"),
-        ("any", "--crf-bilateral 3 3 3", "--crf-bilateral: has no meaning without --crf"),
-        ("fixed", "--proposals grid --tile 32", "--tile: has no meaning with --proposals"),
-        ("fixed", "--proposals grid --overlap 3", "--overlap: has no meaning with --proposals"),
-        ("fixed", "--proposals grid --scales 1 2", "--scales: has no meaning with --proposals"),
+        ("any", "--ensemble-rule mean", "--ensemble-rule: has no effect without --ensemble"),
+        ("any", "--crf-iterations 3", "--crf-iterations: has no effect without --crf"),
+        ("any", "--crf-gaussian 3 3", "--crf-gaussian: has no effect without --crf"),
+        ("any", "--crf-bilateral 3 3 3", "--crf-bilateral: has no effect without --crf"),
+        ("fixed", "--proposals grid --tile 32", "--tile: cannot be combined with --proposals"),
+        ("fixed", "--proposals grid --overlap 3", "--overlap: cannot be combined with --proposals"),
+        ("fixed", "--proposals grid --scales 1 2", "--scales: cannot be combined with --proposals"),
         ("fixed", "--tile 32", "this network takes 32×32 tiles only; leave out --tile"),
         ("resizing", "--scales 0.5 1", "--scales: bloodcell brings every image to 32×32 pixels; leave --scales out"),
         ("any", "--proposals grid", "takes images of any size; say with --box-size"),
@@ -203,7 +203,7 @@ def test_boxes_round_segments(segment):
         (
             "any",
             "--crf --crf-gaussian 0 3",
-            "--crf-gaussian 0 3: expected a reach of 0.1 to 10000 and a weight of 0 to 10000",
+            "--crf-gaussian 0 3: expected a standard deviation of 0.1 to 10000 and a weight of 0 to 10000",
         ),
         ("any", "--crf --crf-bilateral 20 3 -1", "--crf-bilateral 20 3 -1: expected"),
         ("any", "--crf --crf-bilateral 20 inf 1", "--crf-bilateral 20 inf 1: expected"),
@@ -236,13 +236,13 @@ def test_evaluate_takes_the_same_flags(call, checkpoints, finished, tmp_path):
     code, said, err = call("evaluate", checkpoints / "any.npz", *words, *flags)
     assert (code, err) == (0, "")
     assert "scales 0.5 1, flipped too, mean with" in said
-    assert "random field" in said
+    assert ", CRF" in said
     plain = call("evaluate", checkpoints / "any.npz", *words)[1]
     assert plain.splitlines()[0] == "bloodcell on 6 images, running statistics"
     assert plain.splitlines()[3:] != said.splitlines()[3:]
     code, _, err = call("evaluate", checkpoints / "any.npz", *words, "--aggregate", "sum")
     assert code == 2
-    assert "--aggregate: has no meaning without --proposals" in err
+    assert "--aggregate: has no effect without --proposals" in err
 
 
 def test_evaluate_finds_boxes_by_the_names_of_images(call, checkpoints, finished, tmp_path):

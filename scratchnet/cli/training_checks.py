@@ -1,4 +1,4 @@
-"""Looking at images and network before a training starts: what cannot work should fail now, not after hours."""
+"""Checks of images and network before a training starts, so that errors show now and not after hours."""
 
 from math import prod
 
@@ -28,16 +28,16 @@ def check_images(
     ----------
     settings : TrainSettings
     network : Network
-        Without memory.
+        Not yet allocated.
     views : (SampleSource, SampleSource)
-        Training and validation images as the network gets them, resized, in tiles, or as boxes.
+        Training and validation images as the network receives them: resized, in tiles, or as boxes.
     files : (SampleSource, SampleSource)
-        The same images as they are.
+        The same images as in the files.
 
     Raises
     ------
     UserError
-        Naming the first image or mask that is in the way.
+        Naming the first image or mask that cannot be used.
     """
     train, val = views
     _check_training_sizes(settings, network, train)
@@ -55,7 +55,10 @@ def check_images(
 
 
 def memory_note(settings: TrainSettings, network: Network, train: SampleSource) -> str | None:
-    """Return a line where a training step needs more memory than there is: the system would end it without a word."""
+    """Return a warning if a training step needs more memory than is free, or None.
+
+    The system would end the process without a message.
+    """
     t, crop, free = settings.training, settings.augmentation.crop, available_memory()
     if t.device == "gpu" or free is None:
         return None
@@ -69,17 +72,17 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
     if values + numbers < free:
         return None
     return (
-        f"careful: a training step needs about {(values + numbers) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
+        f"warning: a training step needs about {(values + numbers) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
         "are free; --activation-checkpointing, a smaller --batch-size (with --gradient-accumulation) or a smaller "
         "--width needs less"
     )
 
 
 def _check_labels(settings: TrainSettings, files: tuple[SampleSource, SampleSource]) -> None:
-    """Refuse training masks of one class alone, and validation masks without a pixel that counts.
+    """Refuse training masks of a single class, and validation masks whose pixels are all ignored.
 
-    Masks that are read in the wrong way look like that: 0 and 1 with ``--mask-threshold 127``, for example. Reading
-    stops where it is clear that all is well, mostly at the first mask.
+    Masks in the wrong format look like that: 0 and 1 with ``--mask-threshold 127``, for example. Reading stops as soon
+    as the masks are known to be good, usually after the first one.
     """
     for source, what, enough in ((files[0], "training", 2), (files[1], "validation", 1)):
         counts = ClassCounts(len(source.classes), source.ignore_index)
@@ -121,7 +124,7 @@ def _check_size(model: str, network: Network, name: str, size: tuple[int, int]) 
 
 
 def _check_batch_norm(network: Network, name: str, size: tuple[int, int], batch: int) -> None:
-    """Refuse a batch that shrinks to a single pixel, which has no variance."""
+    """Refuse batches that shrink to a single pixel, which has no variance."""
     if batch > 1:
         return
     h, w = (-(-side // network.stride) * network.stride + 2 * network.valid_margin for side in size)

@@ -1,23 +1,28 @@
-"""Telling the objects of a set's images apart, for measures by size."""
+"""The annotated objects of a data set's images, for metrics by object size."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from scratchnet.arrays import Array
-from scratchnet.cli.sources import open_boxes
+from scratchnet.cli.datasets import open_boxes
 from scratchnet.data import Dataset, Objects, find_objects
 from scratchnet.utils.errors import UserError
 
 
 def objects_of(root: Path, images: Dataset) -> Callable[[str, Array], Objects] | None:
-    """Return (name of an image, its mask) → its objects: as numbered in a file, else as boxed in ``boxes.csv``.
+    """Return a function (name of an image, its mask) → its objects.
 
-    None where the set has neither, or one for some images only.
+    Objects are separated by the numbers in ``objects/`` if every image has them, else by the boxes in ``boxes.csv``.
+
+    Returns
+    -------
+    callable or None
+        None if the data set has neither.
 
     Raises
     ------
     UserError
-        When ``boxes.csv`` cannot be read; later, when a file of numbers is not of its image's size.
+        When ``boxes.csv`` cannot be read; by the function, when a file of object numbers has the wrong size.
     """
     index = {name: i for i, name in enumerate(images.names)}
     if all(sample.objects is not None for sample in images.samples):
@@ -26,7 +31,7 @@ def objects_of(root: Path, images: Dataset) -> Callable[[str, Array], Objects] |
             numbers = images.load_objects(index[name])
             if numbers is None or numbers.shape != mask.shape:
                 path = images.samples[index[name]].objects
-                raise UserError(f"{path}: is not of the size of its image; `scratchnet data check` tells more")
+                raise UserError(f"{path}: has another size than its image; `scratchnet data check` lists all problems")
             return find_objects(mask, images.ignore_index, instances=numbers)
 
         return numbered

@@ -1,4 +1,4 @@
-"""Opening the data sets that settings name."""
+"""Open the data sets that settings name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,12 +25,12 @@ from scratchnet.utils.progress import progress
 
 
 def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
-    """Open the training and the validation images: the folder's splits, or a random division where it has none.
+    """Open the training and the validation images: the folder's splits, or a random split if it has none.
 
     Raises
     ------
     UserError
-        When the folder is missing or has splits, but not those asked for.
+        When the folder is missing, or has splits but not the requested ones.
     """
     if not settings.data:
         raise UserError("no data set given; name its folder with --data")
@@ -48,7 +48,7 @@ def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def open_split(settings: DataSettings, split: str | None) -> Dataset:
-    """Open one split, or everything."""
+    """Open one split, or all images if ``split`` is None."""
     return open_dataset(
         Path(settings.data),
         layout=settings.layout,
@@ -60,17 +60,17 @@ def open_split(settings: DataSettings, split: str | None) -> Dataset:
 
 
 def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tuple[SampleSource, SampleSource]:
-    """Return the images as training and validation take them.
+    """Return the training and validation images as the network receives them.
 
-    Images to train on are resized, then cut into tiles, where the settings say so. With a stage of the curriculum both
-    parts are boxes round objects.
+    Training images are resized and then cut into tiles if the settings say so. With a stage of the curriculum both are
+    boxes around objects.
     """
     d, c = settings.data, settings.curriculum
     if c.stage is not None:
         boxes = open_boxes(Path(d.data), train.classes, (*train.names, *val.names))
         crop = settings.augmentation.crop or (c.box_size, c.box_size)
         if crop[0] != crop[1]:
-            raise UserError(f"--crop {crop[0]} {crop[1]}: expected a square, with --stage all images are square boxes")
+            raise UserError(f"--crop {crop[0]} {crop[1]}: expected a square: with --stage all images are square boxes")
         found = training_boxes(
             train, c, boxes, settings.training.seed, progress(range(len(train)), "looking for objects")
         )
@@ -84,7 +84,7 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
 
 
 def open_boxes(root: Path, classes: Sequence[str], names: Sequence[str]) -> dict[str, list[ObjectBox]]:
-    """Return the boxes of every image that a set's ``boxes.csv`` lists; none where there is no such file."""
+    """Return the boxes in a data set's ``boxes.csv`` by image name; an empty dict if there is no such file."""
     path = find_entry(root, BOXES)
     if not path.exists():
         return {}
