@@ -19,13 +19,13 @@ DeviceName: TypeAlias = Literal["cpu", "gpu"]
 
 
 def array_module(device: DeviceName, process: int = 0) -> ModuleType:
-    """Return the module whose arrays live on a device: NumPy or CuPy.
+    """Return the module for arrays on a device: NumPy or CuPy.
 
     Parameters
     ----------
     device : "cpu" or "gpu"
     process : int
-        Rank of this process among those on its machine that work together; GPUs are assigned to them in turn.
+        Local rank of this process among those of a group on its machine; GPUs are assigned round-robin.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
             'pip install "cupy-cuda12x[ctk]" for CUDA 12, or '
             '"cupy-cuda13x[ctk]" for CUDA 13'
         ) from error
-    except ImportError as error:  # a library of CUDA's is missing
+    except ImportError as error:  # a CUDA library is missing
         raise _unusable(error) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
@@ -53,11 +53,11 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
             raise UserError(f"{gpu}: this machine has no GPU that CUDA can use; leave out {gpu}")
         if process:
             cupy.cuda.Device(process % count).use()
-        cupy.ones(1)  # takes memory, and compiles a kernel
+        cupy.ones(1)  # allocates memory, and compiles a kernel
         cupy.cuda.get_cublas_handle()
     except UserError:
         raise
-    except Exception as error:  # no driver, no memory left, a library that is missing: CuPy has many words for it
+    except Exception as error:  # no driver, no memory, a missing library: CuPy raises many types of errors
         raise _unusable(error) from error
     module: ModuleType = cupy
     return module
@@ -70,7 +70,7 @@ def computing(device: DeviceName, precision: MatrixPrecision = "float32", proces
     Raises
     ------
     UserError
-        As :func:`array_module`, and if the device does not support the precision.
+        For the reasons given for :func:`array_module`, or if the device does not support the precision.
     """
     if precision != "float32" and device == "cpu":
         raise UserError(
@@ -97,14 +97,14 @@ _REMEDIES = (
     ("NoKernelImage", "CuPy was not built for this GPU: install another CuPy"),
     ("ut of memory", "its memory is taken: nvidia-smi shows by whom"),
 )
-"""Words of CuPy's messages, and what to do."""
+"""Parts of CuPy's messages, and the remedy for each."""
 
 
 def _unusable(error: Exception) -> UserError:
-    said = str(error).partition("Original error:")[2] or str(error)  # CuPy puts a page of advice in front of it
-    lines = [line.strip() for line in said.splitlines() if line.strip(" =")]
+    message = str(error).partition("Original error:")[2] or str(error)  # CuPy adds a page of advice before it
+    lines = [line.strip() for line in message.splitlines() if line.strip(" =")]
     reason = lines[0] if lines else type(error).__name__
     advice = [f"{remedy}; or" for words, remedy in _REMEDIES if words in str(error)][:1]
     gpu = option("device", "gpu")
-    what = " ".join([*advice, f"leave out {gpu}"])
-    return UserError(f"{gpu}: CuPy is installed, but cannot use a GPU here ({reason}); {what}")
+    remedy = " ".join([*advice, f"leave out {gpu}"])
+    return UserError(f"{gpu}: CuPy is installed, but cannot use a GPU here ({reason}); {remedy}")

@@ -56,7 +56,7 @@ def overlaps_itself(array: Array) -> bool:
 
 def partly_overlap(a: Array, b: Array) -> bool:
     """Return whether two NumPy arrays share memory without being the same array."""
-    a, b = a.view(np.ndarray), b.view(np.ndarray)  # a question that a recording need not know of
+    a, b = a.view(np.ndarray), b.view(np.ndarray)  # untraced, because a capture does not need to record this
     if not np.may_share_memory(a, b):
         return False
     return a.ctypes.data != b.ctypes.data or a.shape != b.shape or a.strides != b.strides

@@ -1,1 +1,1 @@
-"""Helpers without a subject of their own: errors, files, messages, progress."""
+"""General helpers: errors, files, messages, progress, random streams."""

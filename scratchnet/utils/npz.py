@@ -1,8 +1,8 @@
-"""Reading ``.npz`` files of unknown origin: nothing is read that the file does not hold, and nothing runs.
+"""Read ``.npz`` files of unknown origin safely: memory is bounded by the size of the file, and no code runs.
 
-An ``.npz`` file is a zip archive with a ``.npy`` file for each array. Both formats say sizes before the data, and a few
-bytes can promise gigabytes: by compression, by entries that overlap, by an array's own header. So sizes are compared
-with each other and with the size of the file before memory is taken.
+An ``.npz`` file is a zip archive with a ``.npy`` file for each array. Both formats store sizes before the data, and a
+few bytes can claim gigabytes: by compression, by overlapping entries, or in the header of an array. Sizes are therefore
+compared with each other and with the size of the file before memory is allocated.
 """
 
 import tokenize
@@ -19,10 +19,10 @@ import numpy as np
 from scratchnet.arrays import Array
 
 MAX_RATIO = 50
-"""How many times its compressed size an entry may have; measured values compress by less than two."""
+"""Maximum ratio of an entry's size to its compressed size; measured values compress by less than two."""
 
 _SLACK = 1 << 16
-"""Bytes that are allowed whatever the ratio: small arrays of zeros compress well."""
+"""Bytes that are allowed for any ratio: small arrays of zeros compress well."""
 
 
 class NpzReader:
@@ -31,15 +31,15 @@ class NpzReader:
     Raises
     ------
     ValueError, and what zipfile raises
-        When the file is damaged, or holds anything but arrays of numbers.
+        If the file is damaged, or contains anything but numerical arrays.
     """
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self._archive = archive
         names = [info.filename.removesuffix(".npy") for info in archive.infolist()]
         if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"it holds '{twice[:100]}' twice")
+            duplicate = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"it contains '{duplicate[:100]}' twice")
         if sum(info.compress_size for info in archive.infolist()) > size:
             raise ValueError("its entries overlap")
         self._entries = dict(zip(names, archive.infolist(), strict=True))
@@ -52,7 +52,7 @@ class NpzReader:
     def read(self, name: str) -> Array:
         """Return one array."""
         if name not in self._entries:
-            raise KeyError(f"it holds no '{name}'")
+            raise KeyError(f"it contains no '{name}'")
         entry = self._entries[name]
         if entry.file_size > MAX_RATIO * entry.compress_size + _SLACK:
             raise ValueError(f"'{name[:100]}' has {entry.file_size:,} bytes in {entry.compress_size:,} compressed ones")
@@ -66,14 +66,14 @@ def _read_array(file: IO[bytes], size: int, name: str) -> Array:
     if dtype.kind not in "biuf":
         raise ValueError(f"'{name[:100]}' is of type {dtype}, expected numbers")
     if file.tell() + prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"'{name[:100]}' has {size:,} bytes, which do not fit its shape {shape}")
+        raise ValueError(f"'{name[:100]}' has {size:,} bytes, which do not match its shape {shape}")
     array: Array = np.empty(prod(shape), dtype)
     _fill(array.view(np.uint8).data, file)
     return array.reshape(shape, order="F" if fortran else "C")
 
 
 def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, order and dtype; NumPy parses them as Python source, and damaged source has many errors."""
+    """Return shape, order and dtype. NumPy parses them as Python source, so damage causes many kinds of errors."""
     readers: dict[tuple[int, int], Any] = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -82,7 +82,7 @@ def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.
     if version not in readers:
         raise ValueError(f"'{name[:100]}' has a header of version {version}")
     try:
-        with warnings.catch_warnings(action="ignore"):  # which damaged source has as well
+        with warnings.catch_warnings(action="ignore"):  # damaged source may also cause warnings
             header: tuple[tuple[int, ...], bool, np.dtype[Any]] = readers[version](file)
     except (SyntaxError, tokenize.TokenError, TypeError, RecursionError) as error:
         raise ValueError(f"'{name[:100]}' has a damaged header") from error
@@ -90,14 +90,14 @@ def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.
 
 
 def _fill(target: memoryview, file: IO[bytes]) -> None:
-    """Read until the target is full; the checksum counts when nothing is left."""
+    """Read until the target is full, and past the end, where zipfile verifies the checksum."""
     done = 0
     while done < len(target):
-        piece = file.read(min(len(target) - done, 1 << 20))
-        if not piece:
+        chunk = file.read(min(len(target) - done, 1 << 20))
+        if not chunk:
             raise EOFError("it ends too early")
-        target[done : done + len(piece)] = piece
-        done += len(piece)
+        target[done : done + len(chunk)] = chunk
+        done += len(chunk)
     file.read(1)
 
 
@@ -109,6 +109,6 @@ def open_npz(path: Path) -> Iterator[NpzReader]:
 
 
 def read_npz(path: Path, names: Iterable[str] | None = None) -> dict[str, Array]:
-    """Return the arrays of a file by name; all of them, or those that are named."""
+    """Return the arrays of a file by name: all of them, or only those in ``names``."""
     with open_npz(path) as stored:
         return {name: stored.read(name) for name in (stored.names if names is None else names)}

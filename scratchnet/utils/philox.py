@@ -26,7 +26,7 @@ FACTORS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 KEY_STEPS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 """Added to the two words of the key after every round."""
 PER_BLOCK = 8
-"""32-bit numbers per block of four words."""
+"""32-bit values per block of four words."""
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
@@ -52,15 +52,15 @@ def uniform(rng: np.random.Generator, shape: tuple[int, ...], xp: ModuleType) ->
     begin = _drawn(state)
     end = begin + prod(shape)
     first = begin // PER_BLOCK
-    numbers = words(state["state"]["key"], first, -(-end // PER_BLOCK) - first, xp).view(xp.uint32)
-    chosen = numbers[begin - PER_BLOCK * first : end - PER_BLOCK * first]
+    bits = words(state["state"]["key"], first, -(-end // PER_BLOCK) - first, xp).view(xp.uint32)
+    chosen = bits[begin - PER_BLOCK * first : end - PER_BLOCK * first]
     rng.bit_generator.state = _after(state, end)
     values: Array = (chosen >> np.uint32(8)).astype(xp.float32) * np.float32(2**-24)
     return values.reshape(shape)
 
 
 def skip(rng: np.random.Generator, count: int) -> None:
-    """Advance ``rng``, as :func:`uniform` takes it, by ``count`` 32-bit numbers in constant time."""
+    """Advance ``rng``, a generator as for :func:`uniform`, by ``count`` 32-bit values in constant time."""
     state = rng.bit_generator.state
     rng.bit_generator.state = _after(state, _drawn(state) + count)
 
@@ -89,13 +89,13 @@ def _product(factor: int, x: Array) -> tuple[Array, Array]:
 
 
 def _drawn(state: Mapping[str, Any]) -> int:
-    """Return how many 32-bit numbers a bit generator has drawn; a word holds two, and one may be left over."""
+    """Return how many 32-bit values a bit generator has drawn; a word holds two, and one may be unused."""
     left = 4 - int(state["buffer_pos"])
     return 2 * (4 * int(state["state"]["counter"][0]) - left) - int(state["has_uint32"])
 
 
 def _after(state: Mapping[str, Any], drawn: int) -> dict[str, Any]:
-    """Return the state after ``drawn`` 32-bit numbers."""
+    """Return the state after ``drawn`` 32-bit values."""
     taken = -(-drawn // 2)  # words
     counter = -(-taken // 4)
     buffer = words(state["state"]["key"], max(0, counter - 1), 1, np)

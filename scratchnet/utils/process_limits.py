@@ -1,18 +1,19 @@
-"""What to do where the system allows a process few threads (``ulimit -u``, a container's limit)."""
+"""Adapt the BLAS to systems that allow a process few threads (``ulimit -u``, a container's limit)."""
 
 import os
 import sys
 import threading
 
 _MAX_THREADS = 64
-"""Threads that are tried; NumPy's builds of OpenBLAS start no more."""
+"""Maximum number of threads to try; NumPy's builds of OpenBLAS start no more."""
 
 
 def keep_blas_within_limits() -> None:
-    """Make NumPy's BLAS do without threads where they cannot be started.
+    """Configure NumPy's BLAS to use a single thread if the system cannot start more.
 
-    While NumPy is imported, OpenBLAS starts a thread for each further core. Where the system refuses one, OpenBLAS
-    sends the process an interrupt, as Ctrl-C would. So as many are tried before, which takes some 50 µs each.
+    When NumPy is imported, OpenBLAS starts a thread for each additional core. If the system refuses one, OpenBLAS sends
+    the process an interrupt, like Ctrl-C. The same number of threads is therefore started as a test before the import,
+    which takes about 50 µs per thread.
     """
     if "numpy" in sys.modules or "OPENBLAS_NUM_THREADS" in os.environ:
         return

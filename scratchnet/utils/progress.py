@@ -14,13 +14,13 @@ SECONDS = 10.0
 """Minimum interval between two lines without a terminal."""
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """Yield the items and show the progress on stderr.
 
     Parameters
     ----------
     items : iterable
-    what : str
+    label : str
         Label in front of the bar.
     total : int or None
         Number of items; None takes ``len(items)`` if available.
@@ -28,14 +28,14 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterato
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty() and not _is_notebook(os.environ):
-        yield from tqdm(items, what, total, leave=False, dynamic_ncols=True)
+        yield from tqdm(items, label, total, leave=False, dynamic_ncols=True)
         return
-    said = time.monotonic()
+    last_line = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
-        if time.monotonic() - said > SECONDS:
-            said = time.monotonic()
-            print(f"{what}: {done} of {total if total is not None else '?'}", file=sys.stderr, flush=True)
+        if time.monotonic() - last_line > SECONDS:
+            last_line = time.monotonic()
+            print(f"{label}: {done} of {total if total is not None else '?'}", file=sys.stderr, flush=True)
 
 
 def _is_notebook(environment: Mapping[str, str]) -> bool:

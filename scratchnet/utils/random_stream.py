@@ -1,4 +1,4 @@
-"""The random values of one layer: the same on every device, and the last draw can be repeated."""
+"""The random values of a layer: the same on every device, with a repeatable last draw."""
 
 from collections.abc import Mapping
 from math import prod

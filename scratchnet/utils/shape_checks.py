@@ -1,4 +1,4 @@
-"""One clear ValueError for images and masks of another shape or type, at the public entrances that take them."""
+"""Checks of images and masks at the public functions: one clear ValueError for a wrong shape or type."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def check_mask(where: str, mask: Any, name: str = "a mask") -> None:
 
 
 def check_masks(where: str, truth: Any, prediction: Any) -> None:
-    """Raise a ValueError unless both are masks (h, w) of one size."""
+    """Raise a ValueError unless both are masks (h, w) of the same size."""
     check_mask(where, truth, "the truth")
     check_mask(where, prediction, "the prediction")
     if truth.shape != prediction.shape:
@@ -29,22 +29,22 @@ def check_masks(where: str, truth: Any, prediction: Any) -> None:
 
 
 def check_pair(where: str, image: Any, mask: Any) -> None:
-    """Raise a ValueError unless the two are an image (h, w, 3) uint8 and a mask (h, w) of its size."""
+    """Raise a ValueError unless the arguments are an image (h, w, 3) uint8 and a mask (h, w) of the same size."""
     check_image(where, image)
     check_mask(where, mask)
     if image.shape[:2] != mask.shape:
-        raise ValueError(f"{where}: the image has shape {image.shape}, the mask {mask.shape}: expected one size")
+        raise ValueError(f"{where}: the image has shape {image.shape}, the mask {mask.shape}: expected the same size")
 
 
 def check_maps(where: str, maps: Any, size: tuple[int, int] | None = None) -> None:
-    """Raise a ValueError unless ``maps`` is (h, w, classes) of floating-point numbers, of the size if one is given."""
+    """Raise a ValueError unless ``maps`` is (h, w, classes) of floats, of size ``size`` if that is given."""
     _check(where, "probabilities", maps, ("h", "w", "classes"), "f")
     if size is not None and maps.shape[:2] != size:
         raise ValueError(f"{where}: the image has {size[0]} rows and {size[1]} columns, the probabilities {maps.shape}")
 
 
 def _check(where: str, name: str, array: Any, form: tuple[str | int, ...], kinds: str) -> None:
-    """Compare an array with the form that is expected; letters stand for any length, of an image for 1 or more."""
+    """Compare an array with the expected shape ``form``; letters match any length, for images at least 1."""
     words = f"({', '.join(map(str, form))})"
     kind = {"u": "uint8", "uib": "integers", "f": "floating point"}[kinds]
     if not hasattr(array, "shape") or not hasattr(array, "dtype"):

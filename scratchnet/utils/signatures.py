@@ -1,9 +1,9 @@
-"""Nobody's file is replaced unasked: how a command knows the files that it may write over.
+"""Protect users' files: commands only replace files that they have written themselves.
 
-A command names the *kind* of every file that it writes, and the file carries a sentence that says so
-(:func:`signature`). An existing file is replaced only where it carries the sentence of its kind, where it is empty, or
-inside :func:`overwriting`, which is the flag ``--overwrite``. A text that people are meant to edit is *sealed*: once it
-has been changed, it is theirs.
+A command specifies the *kind* of every file that it writes, and the file contains a sentence with its kind
+(:func:`signature`). An existing file is replaced only if it contains the signature of its kind, if it is empty, or
+inside :func:`overwriting` (the flag ``--overwrite``). Text files that users may edit are *sealed* with a hash: an
+edited file is not replaced.
 """
 
 import hashlib
@@ -22,32 +22,32 @@ REPORT, METRICS = "report", "metrics"
 
 _OVERWRITING = ContextVar("overwriting", default=False)
 
-_SIGNS = {
+_MARKS = {
     "checkpoint": b'"versions": {"scratchnet"',
     "ONNX model": b"\x12\x0ascratchnet",
     "log": b"epoch,iteration,learning_rate,train_loss",
 }
-"""What tells kinds of files that have no room for a sentence."""
+"""Byte strings that identify files which cannot contain a signature."""
 
-_LOOKED_AT = 1 << 12
-"""Bytes at the beginning and at the end of a file in which its kind is looked for."""
+_SEARCHED_BYTES = 1 << 12
+"""Bytes at the beginning and at the end of a file that are searched for its kind."""
 
 _SEAL = re.compile(rb"# written by scratchnet: [a-z ]+, SHA-256 of what follows ([0-9a-f]{64})\n")
 
 
 def signature(kind: str) -> str:
-    """Return the sentence by which a later command knows a file as one that it may replace."""
+    """Return the sentence that identifies a file as one that a later command may replace."""
     return f"written by scratchnet: {kind}"
 
 
 def sealed(text: str, kind: str) -> str:
-    """Return a text that people may edit, with a first line by which an edited one is known."""
+    """Return a text with an additional first line by which later edits are detected."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     return f"# {signature(kind)}, SHA-256 of what follows {digest}\n{text}"
 
 
 def seal_is_intact(content: bytes) -> bool:
-    """Return whether a sealed text is whole and as it was written."""
+    """Return whether a sealed text is complete and unchanged."""
     found = _SEAL.match(content)
     return found is not None and hashlib.sha256(content[found.end() :]).hexdigest().encode() == found[1]
 
@@ -68,13 +68,13 @@ def overwriting(on: bool = True) -> Iterator[None]:
 
 
 def check_replaceable(path: Path, kind: str) -> None:
-    """Refuse to replace a file that is not of the kind that a command writes there.
+    """Raise a UserError for an existing file that is not of the kind that a command writes.
 
     Raises
     ------
     UserError
-        When ``path`` exists, is not empty and does not carry the kind's signature, or is a link to nothing, except
-        inside :func:`overwriting`; when it is a device, a pipe or a socket, even there.
+        If ``path`` exists, is not empty and does not contain the signature of its kind, or is a broken link, except
+        inside :func:`overwriting`; if it is a device, a pipe or a socket, even there.
     """
     check_no_special_file(path)
     if is_overwriting() or not os.path.lexists(path) or path.is_dir():
@@ -92,12 +92,12 @@ def check_replaceable(path: Path, kind: str) -> None:
 
 
 def check_no_special_file(path: Path) -> None:
-    """Refuse to put a file in the place of a device, a named pipe or a socket: ``/dev/null`` is never meant.
+    """Raise a UserError if ``path`` is a device, a named pipe or a socket: ``/dev/null`` must never be replaced.
 
     Raises
     ------
     UserError
-        When ``path`` is, or is a link to, what is neither a file nor a folder.
+        If ``path`` is, or is a link to, something other than a file or a folder.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise UserError(f"{path}: is a device, a pipe or a socket, expected the name of a file to write")
@@ -109,9 +109,9 @@ def _is_ours(path: Path, kind: str) -> bool:
     except PermissionError as error:
         raise UserError(f"{path}: exists and may not be read; choose another name or folder") from error
     with file:
-        begin = file.read(_LOOKED_AT)
-        file.seek(max(0, path.stat().st_size - _LOOKED_AT))
-        ends = begin + file.read(_LOOKED_AT)
+        begin = file.read(_SEARCHED_BYTES)
+        file.seek(max(0, path.stat().st_size - _SEARCHED_BYTES))
+        ends = begin + file.read(_SEARCHED_BYTES)
     if _SEAL.match(begin) and not seal_is_intact(path.read_bytes()):
         return False
-    return signature(kind).encode() in ends or (kind in _SIGNS and _SIGNS[kind] in ends)
+    return signature(kind).encode() in ends or (kind in _MARKS and _MARKS[kind] in ends)

@@ -1,4 +1,4 @@
-"""Output to a terminal, pipe or file that lacks some characters, is full or is closed.
+"""Output to a terminal, pipe or file that cannot encode some characters, is full or is closed.
 
 A program's results matter more than its output: a table that cannot be printed must not stop training.
 """
@@ -25,7 +25,7 @@ HANDLER = "scratchnet.plain"
 
 
 def plainly(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Replace characters that cannot be encoded by plainer ones; registered as the error handler ``HANDLER``."""
+    """Replace characters that cannot be encoded by simpler ones; registered as the error handler ``HANDLER``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end
@@ -43,8 +43,8 @@ class LastingFile(io.RawIOBase):
         The first error; after it, nothing is written to the underlying file.
     """
 
-    def __init__(self, behind: Any) -> None:
-        self.behind = behind
+    def __init__(self, file: Any) -> None:
+        self.file = file
         self.failure: OSError | None = None
 
     def write(self, data: Any, /) -> int:
@@ -52,7 +52,7 @@ class LastingFile(io.RawIOBase):
         size = len(memoryview(data).cast("B"))
         if self.failure is None:
             try:
-                written: int | None = self.behind.write(data)
+                written: int | None = self.file.write(data)
                 return size if written is None else written
             except OSError as error:
                 self.failure = error
@@ -64,18 +64,18 @@ class LastingFile(io.RawIOBase):
 
     def isatty(self) -> bool:
         """Return whether the underlying file is a terminal."""
-        return bool(self.behind.isatty())
+        return bool(self.file.isatty())
 
     def fileno(self) -> int:
         """Return the descriptor of the underlying file."""
-        return int(self.behind.fileno())
+        return int(self.file.fileno())
 
 
 @contextmanager
 def lasting_output() -> Iterator[list[LastingFile]]:
-    """Suppress errors from printing inside the context, and yield the files that underlie stdout and stderr.
+    """Suppress errors from printing inside the context, and yield the underlying files of stdout and stderr.
 
-    Replaced streams (by a notebook or a test) are left unchanged, except that characters which they cannot encode are
+    Streams that were replaced by a notebook or a test are left unchanged, but characters that they cannot encode are
     replaced.
     """
     before, files = (sys.stdout, sys.stderr), list[LastingFile]()

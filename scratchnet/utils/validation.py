@@ -1,8 +1,8 @@
-"""Checks of single settings: layers, losses, optimisers and schedules refuse what makes no sense when they are made.
+"""Checks of single settings: layers, losses, optimisers and schedules reject invalid values in their constructors.
 
-Every function takes the value, the name under which an error speaks of it ("Conv2d: stride"), and what is allowed. It
-returns the value as a plain Python number, so that ``np.int64(2)`` and ``2`` are the same setting, or raises a
-ValueError that says what came and what was expected.
+Every function takes the value, its name for error messages ("Conv2d: stride"), and the allowed values. It returns the
+value as a plain Python number, so that ``np.int64(2)`` and ``2`` are the same setting, or raises a ValueError with the
+value and what was expected.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def pair(value: Any, name: str, minimum: int) -> tuple[int, int]:
 
 
 def _index(value: Any) -> int | None:
-    """Return whatever counts as an integer in indexing, None for anything else, for booleans and arrays."""
+    """Return a value that is valid as an index as an integer, None for anything else, including booleans and arrays."""
     if isinstance(value, bool | np.ndarray):
         return None
     try:
@@ -43,7 +43,7 @@ def _index(value: Any) -> int | None:
 
 
 def number(value: Any, name: str, low: float = -inf, high: float = inf, include: str = "[]") -> float:
-    """Return a finite real number between ``low`` and ``high``; ``include`` tells whether these are allowed: ``[``.
+    """Return a finite real number between ``low`` and ``high``; ``[`` and ``]`` in ``include`` include them.
 
     >>> number(0.5, "Dropout: rate", 0, 1, "[)")
     0.5
@@ -62,7 +62,7 @@ def number(value: Any, name: str, low: float = -inf, high: float = inf, include:
 
 
 def flag(value: Any, name: str) -> bool:
-    """Return True or False; nothing else counts as one of them."""
+    """Return a boolean; raise a ValueError for anything else."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} is {value!r}; expected True or False")
     return bool(value)
@@ -75,7 +75,7 @@ def choice(value: Any, name: str, options: tuple[str, ...]) -> None:
 
 
 def function(value: Any, name: str) -> Callable[..., Any]:
-    """Check that ``value`` can be called."""
+    """Return ``value`` if it is callable, else raise a ValueError."""
     if not callable(value):
         raise ValueError(f"{name} is {value!r}; expected a function")
     checked: Callable[..., Any] = value

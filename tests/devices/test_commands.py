@@ -211,7 +211,7 @@ def test_a_gpu_without_enough_memory_says_what_was_asked_and_what_to_do(call, tm
     code, _, err = call("train", "--data", data, "--out", tmp_path / "run", *TRAIN, "--device", "gpu")
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith(
-        f"scratchnet: error: the GPU has not enough memory ({asked}); train with a smaller --batch-size"
+        f"scratchnet: error: the GPU does not have enough memory ({asked}); train with a smaller --batch-size"
     )
     assert "--activation-checkpointing" in err
 
@@ -235,7 +235,7 @@ def test_a_kernel_that_does_not_compile_is_told_in_one_line(call, tmp_path, monk
 @pytest.mark.parametrize("words", ["cudaErrorMemoryAllocation: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"])
 def test_other_words_for_a_full_gpu(words):
     kind = type("CUDARuntimeError", (RuntimeError,), {"__module__": "cupy_backends.cuda.api.runtime"})
-    assert explain(kind(words)).startswith(f"the GPU has not enough memory ({words}); train with")
+    assert explain(kind(words)).startswith(f"the GPU does not have enough memory ({words}); train with")
     assert explain(RuntimeError(words)) is None
     assert explain(kind("cudaErrorIllegalAddress: an illegal memory access was encountered")) is None
 

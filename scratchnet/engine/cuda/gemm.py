@@ -45,11 +45,11 @@ class Matrices:
         Contiguous.
     rows, columns : int
         Size of each matrix.
-    step : int or None
+    row_stride : int or None
         Elements between the starts of consecutive rows; None means ``columns``.
     offset : int
         Elements from the start of the array to the first matrix.
-    apart : int
+    batch_stride : int
         Elements between consecutive matrices; 0 uses one matrix for the whole batch.
     """
 

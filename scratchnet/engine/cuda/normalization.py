@@ -103,14 +103,14 @@ def _backward(dy: Array, saved: Normalized, fixed: bool) -> tuple[Array, Array, 
     if not isinstance(saved, Scaled):  # the forward pass was in textbook mode
         return NotImplemented  # type: ignore[no-any-return]
     (dy,) = contiguous(dy)
-    dgamma, dbeta, a, b = _slopes(dy, saved, fixed)
+    dgamma, dbeta, a, b = _parameter_gradients(dy, saved, fixed)
     return _combine(dy, saved, a, b), dgamma, dbeta
 
 
 def parameter_gradients(dy: Array, normalized: Scaled) -> tuple[Array, Array, Array]:
     """Return ``dy`` as a contiguous array, dgamma (c,) and dbeta (c,)."""
     (dy,) = contiguous(dy)
-    dgamma, dbeta, _, _ = _slopes(dy, normalized, fixed=True)
+    dgamma, dbeta, _, _ = _parameter_gradients(dy, normalized, fixed=True)
     return dy, dgamma, dbeta
 
 
@@ -121,7 +121,7 @@ def input_gradient(dy: Array, normalized: Scaled, dgamma: Array, dbeta: Array, c
     return _combine(dy, normalized, a, b)
 
 
-def _slopes(dy: Array, saved: Scaled, fixed: bool) -> tuple[Array, Array, Array, Array]:
+def _parameter_gradients(dy: Array, saved: Scaled, fixed: bool) -> tuple[Array, Array, Array, Array]:
     """Return dgamma, dbeta, and the a and b of dx = scale·dz + a·x + b, (c,) each."""
     chunks = Chunks.of(dy)
     c, parts, pixels = chunks.channels, chunks.parts(dy, 2), np.int64(chunks.pixels)
