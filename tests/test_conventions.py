@@ -164,3 +164,15 @@ def test_what_a_student_reads_knows_only_the_engines_decorator(module):
     engine = {name for name in names if name.startswith("scratchnet.engine")}
     if module not in NOT_YET_FREE:
         assert engine <= {"scratchnet.engine.dispatch"}
+
+
+NOT_YET_PLAIN = {"scratchnet.ops.convolution", "scratchnet.ops.transposed"}
+MAY_IMPORT = {"scratchnet.engine", "scratchnet.engine.dispatch"}
+
+
+def test_operations_and_layers_import_nothing_of_the_engine_but_the_decorator():
+    """Or the mathematics could not be read without threads, pools and recordings."""
+    engine = {name for name in MODULES if name.startswith("scratchnet.engine")} - MAY_IMPORT
+    readable = {name for name in MODULES if name.startswith(("scratchnet.ops.", "scratchnet.layers."))} - NOT_YET_PLAIN
+    found = {name: imported_modules(name) & engine for name in sorted(readable)}
+    assert {name: modules for name, modules in found.items() if modules} == {}
