@@ -1,11 +1,11 @@
-"""What a training step costs where two cores do not share a cache, and what it saves that each keeps its own rows.
+"""Time of a training step if two cores do not share a cache, with contiguous and interleaved shares of the rows.
 
     python benchmarks/cores.py [--seconds 180]
 
-A virtual machine's cores may lie under one cache or under two, and its host may move them at any time. Again and again
-this reads on one core what the other has just written, then times two training steps of deconvnet-small: as they are,
-and with shares of every other piece, as they were once. It prints how fast the cores read from each other, and the
-medians of the steps, for the moments in which that was fast and for those in which it was slow. Linux only.
+The cores of a virtual machine may share a cache or not, and its host may move them at any time. This script repeatedly
+reads on one core what the other has just written, then times two training steps of deconvnet-small: with contiguous
+shares, as usual, and with interleaved shares. It prints how fast the cores read from each other, and the medians of the
+steps, separately for the moments in which that was fast and slow. Linux only.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from scratchnet.models import build
 from scratchnet.training.optimizers import SGD
 
 COUNT = 1 << 19
-"""Numbers that are handed over: 2 MB, more than a core has to itself."""
+"""Number of float32 values that are transferred: 2 MB, more than a core's private cache."""
 
 SLOW = 0.6
-"""Reading what the other wrote is slow if its rate is under this share of the best one seen."""
+"""A transfer is slow if its rate is below this fraction of the best one."""
 
 
 class Exchange:
@@ -50,7 +50,7 @@ class Exchange:
             self.done.release()
 
     def rate(self):
-        """Return how many GB/s the first core reads of what the second has written."""
+        """Return the rate in GB/s at which the first core reads what the second has written."""
         everywhere = os.sched_getaffinity(0)
         os.sched_setaffinity(0, self.cores[:1])
         rates = []
@@ -65,12 +65,12 @@ class Exchange:
 
 
 def every_other(items, count):
-    """Cut items into shares whose neighbours are in other shares."""
+    """Split items into interleaved shares."""
     return [items[k::count] for k in range(count)]
 
 
 def stepper():
-    """Return a function that makes one training step, as in ``tricks.py``."""
+    """Return a function that runs one training step, as in ``tricks.py``."""
     net, loss, optimizer = build("deconvnet-small", 2, size=128).allocate(0).train(), PixelLoss(2), SGD(0.9)
     passes = CapturedNetwork(net)
     rng = np.random.default_rng(0)
@@ -97,7 +97,8 @@ def main():
         for _ in range(3):  # the first runs, the second records, the third starts the processes
             steps[name]()
     threads.split_evenly = cut
-    found, end = [], time.time() + seconds
+    found: list[tuple[float, float, dict[str, float]]] = []
+    end = time.time() + seconds
     with threadpool_limits(1, "blas"):
         exchange = Exchange()
         while time.time() < end:
@@ -109,7 +110,7 @@ def main():
                 times[name] = time.perf_counter() - begin
             found.append((before, exchange.rate(), times))
     best = max(max(before, after) for before, after, _ in found)
-    groups = defaultdict(list)
+    groups: dict[bool, list[tuple[float, dict[str, float]]]] = defaultdict(list)
     for before, after, times in found:
         if (before < SLOW * best) == (after < SLOW * best):  # the cores stayed where they were
             groups[before < SLOW * best].append((before, times))

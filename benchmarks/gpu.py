@@ -1,10 +1,10 @@
-"""Everything that needs a GPU, in one call of under ten minutes: tests, forms of convolutions, steps, gradient checks.
+"""All GPU measurements in one run of under ten minutes: tests, convolution algorithms, steps, gradient checks.
 
     python benchmarks/gpu.py --out results
 
-CuPy must be installed; PyTorch takes part where it is. No network is used. Each part has its own limit of time, and one
-that fails or is stopped does not keep the next from running. What a part says goes to a text file of its name as it is
-said; those that measure write their JSON file after each contestant or layer:
+CuPy must be installed; PyTorch is measured if it is installed. No network access is needed. Each part has a time limit,
+and one that fails or is stopped does not stop the others. The output of each part goes to a text file of its name;
+measurements are written to a JSON file after each configuration or layer:
 
 - ``tests.txt``: ``pytest -m gpu``
 - ``forms.json``: every form of a convolution beside cuDNN's, layer by layer; the thresholds that follow are used from
@@ -12,9 +12,9 @@ said; those that measure write their JSON file after each contestant or layer:
 - ``step.json``: training steps of the paper's DeconvNet at 224×224, batch 64, beside PyTorch
 - ``ranks.txt``: several GPUs, where there are some and mpiexec is (``gpu_ranks.py``)
 - ``gradcheck.txt``: every operation, layer, loss and model, on the GPU
-- ``summary.json``: how each part ended, and how long it took
+- ``summary.json``: exit code and time of each part
 
-A training on CamVid wants a call for itself: ``gpu_camvid.py``. Without a GPU all of this can be tried on the stand-in:
+Training on CamVid is a separate script, ``gpu_camvid.py``. Without a GPU, all of this can be tried on the stand-in:
 
     PYTHONPATH=tests/standin/path python benchmarks/gpu.py --parts forms step --model squares --size 16 --batch 2
 """
@@ -33,10 +33,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 LIMITS = {"tests": 150, "forms": 90, "step": 260, "ranks": 60, "gradcheck": 90}
-"""Seconds of each part, at most."""
+"""Time limit of each part in seconds."""
 
 BUDGET = 570
-"""Seconds for all of them."""
+"""Time limit of all parts together in seconds."""
 
 ENVIRONMENT = {
     **os.environ,
@@ -71,7 +71,7 @@ def main():
 
 
 def commands(arguments, out, gpus):
-    """Return the command line of each part; None for one that this machine cannot run."""
+    """Return the command line of each part; None if this machine cannot run it."""
     network = ["--model", arguments.model, "--size", arguments.size, "--batch", arguments.batch]
     step = ["bench", "step", "--device", "gpu", *network, "--classes", "21", "--repeats", arguments.repeats]
     mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
@@ -96,24 +96,24 @@ print(json.dumps({"gpus": gpus, "cupy": cupy.__version__, "cuda": device.runtime
 
 
 def describe():
-    """Return what CuPy says of the GPUs."""
-    said = subprocess.run(
+    """Return the GPUs and versions as CuPy reports them."""
+    done = subprocess.run(
         [sys.executable, "-c", DESCRIBE], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
-    if said.returncode:
-        return {"gpus": [], "cupy": (said.stderr.strip().splitlines() or ["?"])[-1]}
-    return json.loads(said.stdout)
+    if done.returncode:
+        return {"gpus": [], "cupy": (done.stderr.strip().splitlines() or ["?"])[-1]}
+    return json.loads(done.stdout)
 
 
 def run(command, file, seconds):
-    """Run a command, what it says going to ``file``, and return how it ended; nothing of it is left behind."""
+    """Run a command with its output in ``file``; return exit code and seconds, and end all of its processes."""
     begin = time.monotonic()
     with file.open("w", encoding="utf-8") as text:
         child = subprocess.Popen(
             command, cwd=ROOT, env=ENVIRONMENT, stdout=text, stderr=text, start_new_session=True
-        )  # a session, so that its own processes can be ended with it: they would keep the GPU
+        )  # in a new session, so that its child processes can be killed with it and free the GPU
         try:
-            code = child.wait(max(1, seconds))
+            code: int | str = child.wait(max(1, seconds))
         except subprocess.TimeoutExpired:
             code = "out of time"
         finally:

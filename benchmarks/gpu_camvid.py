@@ -1,11 +1,11 @@
-"""SegNet-Basic on CamVid at full resolution, for as many minutes as one has, beside the paper's figures.
+"""SegNet-Basic on CamVid at full resolution, trained for a given time and compared with the paper's figures.
 
     python benchmarks/gpu_camvid.py --data CamVid --out camvid-run --minutes 9
 
-The recipe is ``segnet-basic`` (plain gradient descent at a constant rate, batches of 4), stopped at the end of the
-epoch in which the time is up; then batch norm is recalibrated and the best epoch evaluated, on the folder's ``test``
-images where there are some, otherwise on ``val``. The paper's figures are of its test images. ``camvid.json`` is
-written after every epoch, and a call with the same ``--out`` goes on where the last one ended.
+The recipe is ``segnet-basic`` (plain gradient descent at a constant rate, batches of 4). Training stops at the end of
+the epoch in which the time is up; then batch norm is recalibrated and the best epoch evaluated, on the folder's
+``test`` images if there are any, otherwise on ``val``. The paper's figures refer to its test images. ``camvid.json`` is
+written after every epoch, and a run with the same ``--out`` resumes the previous one.
 """
 
 import argparse
@@ -26,7 +26,7 @@ PAPER = {"accuracy": 0.827, "mean_accuracy": 0.620, "mean_iou": 0.477}
 """Badrinarayanan, Kendall, Cipolla 2015, table 1: SegNet-Basic with median frequency balancing."""
 
 RESERVED = 45
-"""Seconds that are kept for recalibration and evaluation."""
+"""Seconds reserved for recalibration and evaluation."""
 
 
 def main():
@@ -53,7 +53,7 @@ def main():
                 f"mean IoU {row['val_mean_iou']:.3f}  {row['seconds']:.1f} s",
                 flush=True,
             )
-            write(out, {"split": "val", "log": run.state.rows})
+            write(out, {"split": "val", "log": run.progress.rows})
             if time.monotonic() > until:
                 break
         found, split = run.finish(), "val"
@@ -63,15 +63,15 @@ def main():
             found = evaluate(Segmenter(run.network, run.spec.preprocessing), test)
     metrics = found.metrics
     ours = {"accuracy": metrics.accuracy, "mean_accuracy": metrics.mean_accuracy, "mean_iou": metrics.mean_iou}
-    write(out, {"split": split, "log": run.state.rows, "found": ours, "paper": PAPER, "checkpoint": str(out / BEST)})
-    print(f"\nafter {run.state.epoch} epochs, {run.state.iteration} updates; images of {split}:")
+    write(out, {"split": split, "log": run.progress.rows, "found": ours, "paper": PAPER, "checkpoint": str(out / BEST)})
+    print(f"\nafter {run.progress.epoch} epochs, {run.progress.iteration} updates; images of {split}:")
     print(f"{'':16}{'here':>8}{'paper, test':>14}")
     for name, value in ours.items():
         print(f"{name:16}{100 * value:8.1f}{100 * PAPER[name]:14.1f}")
 
 
 def settings_of(options):
-    """Return the recipe with what the command line changes."""
+    """Return the recipe with the settings of the command line."""
     recipe = read_settings("segnet-basic")
     size = tuple(options.resize) if options.resize else None
     training = replace(

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 
 import cupy
-import gpu_peers
 import numpy as np
 
+from benchmarks import gpu_peers
 from benchmarks.harness.machine import run_info
 from scratchnet.engine.cuda import conv_algorithm, convolution
 from scratchnet.engine.cuda.conv_algorithm import Algorithm, Thresholds
@@ -89,7 +89,7 @@ def measure_layer(n, size, c, c_out):
     shapes = (n, size, size, c), (n, size, size, c_out), (3, 3, c, c_out), (c_out,)
     rng = np.random.default_rng(0)  # a GPU multiplies zeros at a higher clock
     x, dy, weight, bias = (cupy.asarray(rng.standard_normal(shape, dtype="float32")) for shape in shapes)
-    choose = convolution.choose
+    choose = convolution.choose  # type: ignore[attr-defined]
     calls = (
         lambda: convolution.conv2d(x, weight, bias, 1, 1),
         lambda: convolution.conv2d_weight_gradient(dy, x, weight, 1, 1),
@@ -99,11 +99,11 @@ def measure_layer(n, size, c, c_out):
     for precision, form in itertools.product(PRECISIONS, FORMS):
         with matrix_precision(precision):
             usual = choose(x, weight, CONV, (size, size), (size, size), False)
-            convolution.choose = lambda *_, form=form: form
+            convolution.choose = lambda *_, form=form: form  # type: ignore[attr-defined]
             try:
                 times = [milliseconds(call) for call in calls]
             finally:
-                convolution.choose = choose
+                convolution.choose = choose  # type: ignore[attr-defined]
         row = {"layer": [n, size, c, c_out], "precision": precision, "form": form.name, "milliseconds": times}
         say(row, " *" * (form is usual))
         rows.append(row)
@@ -131,7 +131,7 @@ def milliseconds(call, repeats=5):
 
 def fit(rows, precision):
     """Return the thresholds that cost the least: the mean over layers of log(time / quickest time)."""
-    layers = {}
+    layers: dict[tuple[int, ...], dict[Algorithm, list[float]]] = {}
     for row in rows:
         if row["precision"] == precision and row["form"] in Algorithm.__members__:
             layers.setdefault(tuple(row["layer"]), {})[Algorithm[row["form"]]] = row["milliseconds"]

@@ -1,7 +1,7 @@
 """PyTorch's convolutions (cuDNN's) on a GPU, for the layers and precisions of ``gpu_forms.py``.
 
-Both layouts, cuDNN choosing its quickest algorithm. In bfloat16 its maps and weights are stored in half the space, as
-its mixed precision does; ours stay float32 there.
+Both layouts are measured, and cuDNN selects its fastest algorithm. In bfloat16, PyTorch's maps and weights are stored
+in half the space, as in its mixed precision; scratchnet's remain float32.
 """
 
 from statistics import median
@@ -10,7 +10,7 @@ LAYOUTS = {"cuDNN": "contiguous_format", "cuDNN channels_last": "channels_last"}
 
 
 def measure_layer(n, size, c, c_out, precisions, device="cuda"):
-    """Yield rows like those of ``gpu_forms.measure_layer``; none where PyTorch is not installed."""
+    """Yield rows like those of ``gpu_forms.measure_layer``; none if PyTorch is not installed."""
     try:
         import torch
     except ImportError:
@@ -31,7 +31,7 @@ def measure_layer(n, size, c, c_out, precisions, device="cuda"):
 
 
 def convolution(torch, x, dy, weight):
-    """Return the forward pass, the gradient by the weight and that by the input, as calls."""
+    """Return functions for the forward pass and for the gradients with respect to weight and input."""
     bias = torch.randn(weight.shape[0], device=x.device, dtype=x.dtype)
 
     def back(which):
@@ -46,7 +46,7 @@ def convolution(torch, x, dy, weight):
 
 
 def milliseconds(torch, call, repeats=5):
-    """Return the median time of a call by the GPU's own clock; the first calls, which search, are left out."""
+    """Return the median time of a call by CUDA events, without the first calls, which select algorithms."""
     times = []
     for _ in range(repeats + 2):
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

@@ -1,10 +1,10 @@
-"""Training on several GPUs of a machine: the same parameters as on one, and what the sums between them cost.
+"""Training on several GPUs of a machine: the same parameters as on one, and the cost of all-reduce.
 
     mpiexec -n 2 python benchmarks/gpu_ranks.py
 
-First a small network takes a few updates in float64, on all GPUs together and on the first alone. Then a step of a
-large one is timed: the first GPU alone with its images, and all of them at once with as many each. The efficiency is
-the quotient. With ``--sums mpi`` the sums go by way of the host.
+First a small network is trained for a few updates in float64, on all GPUs together and on the first alone. Then a step
+of a large network is timed: on the first GPU alone, and on all GPUs with the same number of images each. The efficiency
+is the quotient. With ``--sums mpi``, all-reduce goes through the host.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from scratchnet.engine.device import computing
 from scratchnet.engine.modes import matrix_precision
 from scratchnet.losses import PixelLoss
 from scratchnet.training import SGD
-from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.accumulation import MicroBatch, gradient
 from scratchnet.training.distributed.mpi import processes
 from scratchnet.training.distributed.nccl import between_gpus
 from scratchnet.training.distributed.process_group import SingleProcess
@@ -30,7 +30,7 @@ from scratchnet.training.distributed.sharing import share_batches, sum_gradients
 
 
 class Training:
-    """A network on a GPU and what its steps need."""
+    """A network on a GPU, with batch, loss and optimiser."""
 
     def __init__(self, case, ranks, xp, own, dtype=np.float32):
         self.xp, self.ranks, self.loss, self.optimizer = xp, ranks, PixelLoss(case.classes), SGD()
@@ -40,15 +40,15 @@ class Training:
         self.x, self.target = batch.x[own], batch.target[own]
 
     def step(self):
-        """Make one update."""
-        gradient(self.passes, self.loss, [Part(1, self.x, self.target, None, self.first)], 0, 0, self.ranks)
+        """Run one update."""
+        gradient(self.passes, self.loss, [MicroBatch(1, self.x, self.target, None, self.first)], 0, 0, self.ranks)
         self.optimizer.step(self.network.flat(), 1e-3)
 
     def seconds(self, call, repeats):
-        """Return the median time of a call, to the end of what it gives the GPU to do."""
+        """Return the median time of a call, including the GPU's work."""
         times = []
         for _ in range(repeats + 2):
-            self.ranks.wait()
+            self.ranks.barrier()
             begin = time.perf_counter()
             call()
             self.xp.cuda.Stream.null.synchronize()
@@ -57,7 +57,7 @@ class Training:
 
 
 def compare(ranks, xp):
-    """Print by how much the parameters of all GPUs together are off those of one, after three updates."""
+    """Print the difference between the parameters of all GPUs and those of one GPU after three updates."""
     case = network_case("deconvnet-small", (64, 64), 2 * ranks.size, options={"width": 8})
     together = Training(case, ranks, xp, share_of(case.batch, ranks.rank, ranks.size), np.float64)
     alone = Training(case, SingleProcess(), xp, slice(0, case.batch), np.float64)
@@ -69,15 +69,15 @@ def compare(ranks, xp):
     off = np.abs(found - expected).max() / np.abs(expected - start).max()
     print(f"float64, parameters after 3 updates: off by {off:.1e} of the largest change")
     if off > 1e-6:
-        raise SystemExit("several GPUs train another network than one")
+        raise SystemExit("several GPUs and one GPU train different networks")
 
 
 def measure(ranks, xp, options):
-    """Print the times of a step, alone and together, and of the sum of the gradient."""
+    """Print the times of a step, on one GPU and on all, and of the all-reduce of the gradient."""
     case = network_case(options.model, (options.size, options.size), options.batch, 21)
     alone = Training(case, SingleProcess(), xp, slice(0, case.batch))
     one = alone.seconds(alone.step, options.repeats) if ranks.rank == 0 else 0.0
-    ranks.wait()
+    ranks.barrier()
     del alone
     together = Training(case, ranks, xp, slice(0, case.batch))
     everyone = together.seconds(together.step, options.repeats)
@@ -100,7 +100,7 @@ def main():
     options = parser.parse_args()
     with (
         processes() as hosts,
-        computing("gpu", process=hosts.place) as xp,
+        computing("gpu", process=hosts.local_rank) as xp,
         between_gpus(hosts) if options.sums == "nccl" else nullcontext(hosts) as ranks,
     ):
         compare(ranks, xp)

@@ -1,9 +1,9 @@
-"""What a core does in a second, and what the interpreter's lock costs two threads.
+"""Rates of one core, and the cost of the interpreter's lock for two threads.
 
     python benchmarks/lock.py
 
-Prints the rates that ``docs/speed.md`` begins with, and how much faster two threads are than one at NumPy calls of
-some microseconds, with more or less Python in between.
+Prints the rates at the beginning of ``docs/speed.md``, and the speedup of two threads over one for NumPy calls of some
+microseconds, with different amounts of Python in between.
 """
 
 import threading
@@ -25,7 +25,7 @@ def seconds(call, repeats=9):
 
 
 def calls(count, size, between, barrier):
-    """Multiply small arrays again and again, with ``between`` empty turns of a loop after every call."""
+    """Multiply small arrays repeatedly, with ``between`` iterations of an empty loop after every call."""
     a, multiply = np.ones(size, np.float32), np.multiply
     barrier.wait()
     for _ in range(count):
@@ -35,7 +35,7 @@ def calls(count, size, between, barrier):
 
 
 def together(threads, count, size, between):
-    """Return the time in which every thread makes its calls."""
+    """Return the time in which all threads complete their calls."""
     barrier = threading.Barrier(threads + 1)
     workers = [threading.Thread(target=calls, args=(count, size, between, barrier)) for _ in range(threads)]
     for worker in workers:

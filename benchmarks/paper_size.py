@@ -1,10 +1,10 @@
-"""A training step of DeconvNet at its paper's size, one image of 224×224, beside PyTorch's: time and peak memory.
+"""Time and peak memory of a training step of DeconvNet at the paper's size (224×224), compared with PyTorch.
 
     python benchmarks/paper_size.py [--repeats 5]
 
-252 million weights; SGD with momentum. Batch norm is frozen on both sides, since fc6 and fc7 have one value a channel
-and image, which has no variance (``scratchnet bench step`` needs a larger batch for that reason). Each contestant has a
-process of its own, one after the other, so that one's memory is not in the other's way.
+The network has 252 million weights and is trained with SGD with momentum on one image. Batch norm is frozen in both
+libraries, since fc6 and fc7 have one value per channel and image, which has no variance (``scratchnet bench step``
+needs a larger batch for that reason). Each implementation runs in its own process, one after the other.
 """
 
 import argparse
@@ -14,26 +14,32 @@ import sys
 from statistics import median
 from time import perf_counter
 
-from benchmarks.harness.implementations import ScratchnetStep, build_torch_step, initialized_network, make_batch
+from benchmarks.harness.implementations import (
+    ScratchnetStep,
+    TorchStep,
+    build_torch_step,
+    initialized_network,
+    make_batch,
+)
 from benchmarks.harness.network_cases import network_case
 from benchmarks.harness.processes import memory_in_use, peak_above_current, reset_peak_memory
 from scratchnet.engine.memory.system import keep_freed_memory
 from scratchnet.layers import BatchNorm2d
 
 CASE = network_case("deconvnet", (224, 224), 1, 21)
-CONTESTANTS = ("scratchnet", "torch", "torch channels_last")
+IMPLEMENTATIONS = ("scratchnet", "torch", "torch channels_last")
 WARM_UP = 3
 
 
 def measure(name: str, repeats: int) -> dict[str, float]:
-    """Make steps in this process; return the seconds of each and the highest memory, weights and batch included."""
+    """Run steps in this process; return the median time of a step and the peak memory, with weights and batch."""
     if name == "scratchnet":
         keep_freed_memory()
         network = initialized_network(CASE)
         for step in network.steps:
             if isinstance(step.layer, BatchNorm2d):
                 step.layer.freeze_statistics()
-        call = ScratchnetStep(network, make_batch(CASE), CASE.classes, "sgd")
+        call: ScratchnetStep | TorchStep = ScratchnetStep(network, make_batch(CASE), CASE.classes, "sgd")
     else:
         call = build_torch_step(CASE, "sgd", name != "torch")
         call.network.training = False  # running statistics; DeconvNet has no dropout
@@ -48,16 +54,16 @@ def measure(name: str, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure all contestants and print a table."""
+    """Measure all implementations and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--implementation", choices=IMPLEMENTATIONS, help=argparse.SUPPRESS)
     a = parser.parse_args()
-    if a.contestant:
-        print(json.dumps(measure(a.contestant, a.repeats)))
+    if a.implementation:
+        print(json.dumps(measure(a.implementation, a.repeats)))
         return
-    for name in CONTESTANTS:
-        command = [sys.executable, __file__, "--contestant", name, "--repeats", str(a.repeats)]
+    for name in IMPLEMENTATIONS:
+        command = [sys.executable, __file__, "--implementation", name, "--repeats", str(a.repeats)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         print(f"{name:20} {found['seconds']:6.2f} s a step   {found['peak'] / 1e9:5.2f} GB at most", flush=True)
 

@@ -1,17 +1,17 @@
-"""What training in several processes costs: messages of a step, efficiency measured here, and estimated elsewhere.
+"""Cost of training in several processes: messages of a step, measured efficiency, and an estimate for other networks.
 
     python benchmarks/ranks.py                      # messages, and the estimate
     mpiexec -n 2 python benchmarks/ranks.py         # and the efficiency of two processes, measured
 
-The net is that of ``scratchnet demo`` if nothing else is said; every process has one thread. Measured are a step of the
-first process alone with the whole batch, while the others sleep, and a step of all with a share each, in turns.
+The default network is that of ``scratchnet demo``; every process has one thread. Two steps are timed in alternation: of
+the first process alone with the whole batch, while the others sleep, and of all processes with a share each.
 
-The estimate for N processes adds to the time of a share, measured on one process, that of its messages,
+The estimate for N processes is the time of a share, measured on one process, plus the time of its messages,
 
     Σ over messages: 2·⌈log₂ N⌉·latency + 2·(N − 1)/N · bytes/bandwidth
 
-(a sum over all processes by recursive halving and doubling: Thakur, Rabenseifner and Gropp 2005, section 4.5). It knows
-nothing of processes that wait for the slowest, nor of cores that share one memory.
+(an all-reduce by recursive halving and doubling: Thakur, Rabenseifner and Gropp 2005, section 4.5). It neglects the
+waiting for the slowest process, and that cores share one memory.
 """
 
 import argparse
@@ -29,34 +29,34 @@ from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.training import Adam
-from scratchnet.training.accumulation import Part, gradient
+from scratchnet.training.accumulation import MicroBatch, gradient
 from scratchnet.training.distributed.mpi import processes
 from scratchnet.training.distributed.process_group import SingleProcess
 from scratchnet.training.distributed.sharing import share_batches
 
 
 class Counting:
-    """Ranks that count their sums; as the only one, they add up nothing and still take part in everything."""
+    """A process group that counts its all-reduce operations; with a single process it sums nothing but still counts."""
 
     def __init__(self, ranks, size):
-        self.rank, self.size, self.place, self._ranks = ranks.rank, size, ranks.place, ranks
+        self.rank, self.size, self.local_rank, self._ranks = ranks.rank, size, ranks.local_rank, ranks
         self.messages, self.seconds, self.worked = [], 0.0, 0.0
 
     def allreduce(self, array):
-        """Add up, and note the bytes and the times, those of waiting included."""
+        """Sum an array over all processes, and record its bytes and the time, including waiting."""
         begin, worked = time.perf_counter(), time.process_time()
         self._ranks.allreduce(array)
         self.seconds += time.perf_counter() - begin
         self.worked += time.process_time() - worked
         self.messages.append(array.nbytes)
 
-    def wait(self):
-        """Wait."""
-        self._ranks.wait()
+    def barrier(self):
+        """Wait for all processes."""
+        self._ranks.barrier()
 
 
 class Training:
-    """A network and what its steps need."""
+    """A network with batch, loss and optimiser."""
 
     def __init__(self, options, ranks, images):
         settings = {"width": options.width} | ({"size": options.size} if "deconvnet" in options.model else {})
@@ -71,9 +71,9 @@ class Training:
         self.target = rng.integers(0, 2, shape).astype(np.uint8)[own]
 
     def step(self):
-        """Make one update."""
+        """Run one update."""
         self.number += 1
-        parts = [Part(self.number, self.x, self.target, None)]
+        parts = [MicroBatch(self.number, self.x, self.target, None)]
         gradient(self.passes, self.loss, parts, 0, 0, self.ranks)
         self.optimizer.step(self.network.flat(), 1e-4)
 
@@ -100,19 +100,19 @@ def message_seconds(messages, count, options):
 
 
 def asleep(communicator):
-    """Wait for all ranks without using the processor."""
+    """Wait for all processes without using the processor."""
     everyone = communicator.Ibarrier()
     while not everyone.Test():
         time.sleep(0.002)
 
 
 def message_seconds_here(ranks, messages, repeats=30):
-    """Return the time of a step's messages without anything between them: for each size, the least of some."""
+    """Return the time of a step's messages alone: the sum of the minimum times for their sizes."""
     least = {}
     for size in sorted(set(messages)):
         array, times = np.zeros(size // 4, np.float32), []
         for _ in range(repeats):
-            ranks.wait()
+            ranks.barrier()
             begin = time.perf_counter()
             ranks.allreduce(array)
             times.append(time.perf_counter() - begin)
@@ -121,7 +121,7 @@ def message_seconds_here(ranks, messages, repeats=30):
 
 
 def measure(ranks, options):
-    """Print the efficiency of the processes that there are."""
+    """Print the measured efficiency of the processes."""
     counting = Counting(ranks, ranks.size)
     shared, alone = Training(options, counting, None), Training(options, SingleProcess(), options.batch)
     if ranks.rank == 0:

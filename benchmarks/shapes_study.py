@@ -1,14 +1,14 @@
-"""Whether a fixed view breaks large objects and misses small ones, and what proposals and switches are worth.
+"""Study of object sizes: how a fixed receptive field treats large and small objects, and the effect of proposals.
 
     python benchmarks/shapes_study.py [--seeds 0 1 2] [--updates 1000] [--folder shapes-study]
 
-Noh, Hong and Han (ICCV 2015, section 1) argue against FCN that a network which looks at an image in one size breaks
-objects that are larger than its view and overlooks those that are much smaller; DeconvNet's answer is to be shown
-object proposals. Here networks with about as many weights learn from the same drawn images, make the same number of
-updates and see as many pixels in each: 8 images, or boxes, of 48×48. They are then measured on images that no choice
-was made on. What is done already is skipped, so the command can be stopped and started again. Results go to
-``benchmarks/results/shapes-study.json``, the figure to ``docs/images/shapes-study.png``. The boxes round regions of
-like colour need scikit-image (``pip install scikit-image``).
+Noh, Hong and Han (ICCV 2015, section 1) argue that a network with a fixed receptive field, such as FCN, splits objects
+that are larger and misses objects that are much smaller; DeconvNet uses object proposals instead. Here, networks with
+about the same number of weights are trained on the same generated images, for the same number of updates with the same
+number of pixels: 8 images, or boxes, of 48×48. They are evaluated on images that were not used for any choice.
+Completed parts are skipped, so the script can be interrupted and restarted. Results go to
+``benchmarks/results/shapes-study.json``, the figure to ``docs/images/shapes-study.png``. Proposals around regions of
+similar colour need scikit-image (``pip install scikit-image``).
 """
 
 import argparse
@@ -37,12 +37,12 @@ FIGURE = ROOT.parent / "docs" / "images" / "shapes-study.png"
 SIDE, BATCH = 48, 8
 CLASSES = ("background", "blunt", "pointed", "hollow")
 MERGED = (0, 1, 1, 2, 3, 2)
-"""What discs, squares, triangles, rings and stars become."""
+"""Classes of discs, squares, triangles, rings and stars."""
 TRAIN = ["--loss", "cross-entropy+dice", "--learning-rate", "4e-3", "--schedule", "poly", "--no-recalibrate"]
 TRAIN += ["--flip-horizontal", "--flip-vertical", "--rotate90"]
 TOLERANCE = ["--boundary-tolerance", "0.022"]  # 1.5 pixels; 0.75 % of the diagonal are half a pixel
 BOXES_FILE = "boxes.csv"
-"""Of every drawn set: a box round each object."""
+"""File of every generated data set with the bounding box of each object."""
 WHOLE: dict[str, list[str]] = {"whole": []}
 BOXES = {
     "regions": ["--proposals", "segments"],
@@ -55,20 +55,20 @@ MEASURES = SIZES | {"mean_iou": "mean IoU", "bf": "BF", "accuracy": "accuracy"}
 
 @dataclass(frozen=True)
 class System:
-    """A network and how it learns."""
+    """A network and its training."""
 
     model: str
     options: dict[str, Any]
-    """Of the model; widths are chosen so that all systems have about as many weights."""
+    """Options of the model; widths are chosen so that all systems have about the same number of weights."""
     boxes: bool = False
-    """Learns in DeconvNet's two stages, a third of the updates on centred objects and the rest on proposals."""
+    """Train in DeconvNet's two stages: a third of the updates on centred objects, the rest on proposals."""
 
     def parameters(self) -> int:
-        """Return the number of learned numbers."""
+        """Return the number of parameters."""
         return sum(prod(p.shape) for p in build(self.model, len(CLASSES), **self.options).parameters().values())
 
     def uses(self) -> dict[str, list[str]]:
-        """Return the flags of `scratchnet evaluate` for everything that is measured."""
+        """Return the options of `scratchnet evaluate` for each measurement."""
         return BOXES if self.boxes else WHOLE
 
 
@@ -85,7 +85,7 @@ SYSTEMS = {
 
 
 def scratchnet(*words: str, log: Path) -> float:
-    """Run a command; what it prints goes behind ``log``. Return its seconds of processor time."""
+    """Run a command, append its output to ``log``, and return its processor time in seconds."""
     log.parent.mkdir(parents=True, exist_ok=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with log.open("a", encoding="utf-8") as file:
@@ -95,7 +95,7 @@ def scratchnet(*words: str, log: Path) -> float:
 
 
 def draw_data(folder: Path) -> None:
-    """Draw 4000 images to learn from, 200 that choose the epoch, and 200 more to measure on."""
+    """Generate 4000 images for training, 200 that select the epoch, and 200 for evaluation."""
     for name, count, seed in (("shapes", 4200, 0), ("unseen", 200, 1)):
         if not (folder / name).exists():
             made = folder / f"{name}-made"
@@ -107,7 +107,7 @@ def draw_data(folder: Path) -> None:
 
 
 def simplify(folder: Path, rng: np.random.Generator) -> None:
-    """Paint all objects bright on dark ground, and join the five kinds of object to three classes."""
+    """Paint all objects bright on a dark background, and merge the five kinds of objects into three classes."""
     for path in sorted((folder / "objects").iterdir()):
         objects = np.asarray(Image.open(path))
         colours = rng.uniform(90, 255, (int(objects.max()) + 1, 3))
@@ -143,7 +143,7 @@ def train(
 
 
 def run_folder(folder: Path, name: str, seed: int) -> Path:
-    """Return where a system's runs with one seed are."""
+    """Return the folder of a system's runs with one seed."""
     return folder / f"{name.replace(',', '').replace(' ', '-').lower()}-{seed}"
 
 
@@ -166,7 +166,7 @@ def run(name: str, seed: int, updates: int, folder: Path) -> None:
 
 
 def gather(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
-    """Return a row for each measurement that is there."""
+    """Return a row for each available measurement."""
     rows = []
     for name, system in SYSTEMS.items():
         for use in system.uses():
@@ -183,7 +183,7 @@ def gather(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
 
 
 def background_alone(folder: Path) -> dict[str, float]:
-    """Return what calling every pixel background scores."""
+    """Return the scores of predicting background everywhere."""
     masks = [np.asarray(Image.open(path)) for path in (folder / "unseen" / "masks").iterdir()]
     share = float(np.mean(np.stack(masks) == 0))
     return {"mean_iou": share / len(CLASSES), "accuracy": share}
@@ -211,7 +211,7 @@ def grouped(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw the IoU of small, medium and large objects: a bar for the mean, a dot a seed."""
+    """Draw the IoU of small, medium and large objects: a bar for the mean, a dot for each seed."""
     import matplotlib.pyplot as plt
 
     groups = grouped(rows)
@@ -221,9 +221,10 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         y = [-place - 0.26 * (i - 1) for place in range(len(groups))]
         axes.barh(y, [mean(v) for v in values], 0.25, color=colour, label=f"{key} objects")
         dots = [(score, at) for at, scores in zip(y, values, strict=True) for score in scores]
-        axes.scatter(*zip(*dots, strict=True), s=14, color="white", edgecolor="black", linewidth=0.8, zorder=3)
+        scores_drawn, heights = zip(*dots, strict=True)
+        axes.scatter(scores_drawn, heights, s=14, color="white", edgecolor="black", linewidth=0.8, zorder=3)
     axes.set_yticks([-place for place in range(len(groups))], groups)
-    axes.set_xlabel("mean IoU of an object (bar: mean of the seeds, dot: a seed)")
+    axes.set_xlabel("mean IoU per object (bar: mean over seeds, dot: one seed)")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False)
     figure.savefig(path, dpi=110)
 

@@ -1,8 +1,8 @@
-"""What each trick of ``docs/speed.md`` is worth: a training step with all of them, and with one left out at a time.
+"""Gain of each optimisation of ``docs/speed.md``: a training step with all of them, and with one disabled at a time.
 
     python benchmarks/tricks.py [--repeats 7]
 
-Prints a table of medians (interleaved repeats). The last column is the time against that of the step with everything.
+Prints a table of medians (interleaved repeats). The last column is the time relative to that of the full step.
 """
 
 import argparse
@@ -13,12 +13,13 @@ from statistics import median
 
 import numpy as np
 
-from scratchnet.engine.capture import capture, captured_network
+from scratchnet.engine.capture import capture
+from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.memory import pool
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
-from scratchnet.network import Network, fusion
+from scratchnet.network import Network, fusion, network
 from scratchnet.training.optimizers import SGD
 
 MODELS = {
@@ -29,7 +30,7 @@ MODELS = {
 
 @contextmanager
 def changed(owner: object, name: str, value: object) -> Iterator[None]:
-    """Set an attribute inside this block."""
+    """Set an attribute within this block."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -41,7 +42,7 @@ def changed(owner: object, name: str, value: object) -> Iterator[None]:
 VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
     "everything": (nullcontext, True),
     "without Winograd": (precise, True),
-    "without fusion": (lambda: changed(fusion, "find", lambda *_: fusion.Joins()), True),
+    "without fusion": (lambda: changed(network, "plan_in_use", lambda *_: fusion.UNFUSED), True),
     "without processes: replay on threads": (lambda: changed(capture, "can_fork", lambda: False), True),
     "without replay: layer by layer on threads": (nullcontext, False),
     "… and without the memory pool": (lambda: changed(pool, "MIN_POOLED_BYTES", 1 << 60), False),
@@ -50,9 +51,9 @@ VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
 
 
 def stepper(make: Callable[[], Network], replayed: bool) -> Callable[[], None]:
-    """Return a function that makes one training step."""
+    """Return a function that runs one training step."""
     net, loss, optimizer = make().allocate(0).train(), PixelLoss(2), SGD(0.9)
-    passes = captured_network.CapturedNetwork(net) if replayed else net
+    passes = CapturedNetwork(net) if replayed else net
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, 128, 128, 3), dtype=np.float32)
     target = rng.integers(0, 2, (8, 128, 128)).astype(np.uint8)
@@ -71,11 +72,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
     for name, make in MODELS.items():
-        steps, times = {}, {key: [] for key in VARIANTS}
+        steps: dict[str, Callable[[], None]] = {}
+        times: dict[str, list[float]] = {key: [] for key in VARIANTS}
         for key, (setting, replayed) in VARIANTS.items():
             steps[key] = stepper(make, replayed)
             with setting():
-                for _ in range(3):  # the first runs, the second records, the third starts the processes
+                for _ in range(3):  # the first runs directly, the second is captured, the third starts the processes
                     steps[key]()
         for _ in range(repeats):
             for key, (setting, _) in VARIANTS.items():

@@ -1,9 +1,9 @@
-"""Whether Winograd's rounding shows in a training: curves of several seeds with it and with the direct sum.
+"""Effect of Winograd's rounding on training: curves of several seeds, with Winograd and with direct convolution.
 
     python benchmarks/winograd_curves.py --data FOLDER [--config cells] [--epochs 15] [--seeds 0 1 2] [--out FOLDER]
 
-Prints the validation's mean IoU after some epochs, mean and range over the seeds, and writes the curves as a picture.
-Trainings that are done already are not done again.
+Prints the mean IoU of the validation images after some epochs, as mean and range over the seeds, and draws the curves.
+Completed trainings are not repeated.
 """
 
 import argparse
@@ -24,7 +24,7 @@ COLOURS = {"Winograd": ROLES["output"], "direct": ROLES["truth"]}
 
 
 def curve(folder: Path, a: argparse.Namespace, form: str, seed: int) -> list[float]:
-    """Train unless that is done; return the mean IoU after each epoch."""
+    """Train, unless that is done; return the mean IoU after each epoch."""
     run = folder / f"{a.config}-{form}-{seed}"
     if not (run / "report.html").exists():
         words = ["--config", a.config, "--data", str(a.data), "--epochs", str(a.epochs), "--seed", str(seed)]
@@ -36,7 +36,7 @@ def curve(folder: Path, a: argparse.Namespace, form: str, seed: int) -> list[flo
 
 
 def study() -> None:
-    """Train with both forms, print the table, draw the picture."""
+    """Train with both algorithms, print the table and draw the curves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of images and masks")
     parser.add_argument("--config", default="cells", help="a recipe")

@@ -1,0 +1,62 @@
+"""The scripts that print the figures of the documentation still run, on tiny networks."""
+
+import importlib
+import sys
+
+import pytest
+
+from benchmarks import cores, tricks
+from scratchnet.engine.capture.worker_processes import can_fork
+from scratchnet.engine.cpu import threads
+from scratchnet.models import build
+
+SCRIPTS = ("cores", "gpu", "gpu_camvid", "gpu_peers", "lock", "paper_size", "ranks", "shapes_study", "winograd_curves")
+
+
+@pytest.fixture
+def arguments(monkeypatch):
+    def give(*words):
+        monkeypatch.setattr(sys, "argv", ["script", *words])
+
+    return give
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_imported_without_running(name, monkeypatch):
+    for variable in ("OPENBLAS_NUM_THREADS", "SCRATCHNET_THREADS"):  # ranks.py sets them
+        monkeypatch.setenv(variable, "1")
+    assert importlib.import_module(f"benchmarks.{name}").__doc__
+
+
+def test_each_optimisation_is_disabled_once(monkeypatch, capsys, arguments):
+    arguments("--repeats", "1")
+    monkeypatch.setattr(tricks, "MODELS", {"tiny": lambda: build("deconvnet-small", 2, size=32, width=4)})
+    monkeypatch.setattr(tricks.np.random, "default_rng", lambda _: Draws())
+    tricks.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "tiny"
+    assert [line[2:46].strip() for line in lines[2:]] == list(tricks.VARIANTS)
+
+
+class Draws:
+    """Two images of 32×32 pixels instead of eight of 128×128."""
+
+    def standard_normal(self, shape, dtype):
+        return tricks.np.ones((2, 32, 32, 3), dtype)
+
+    def integers(self, low, high, shape):
+        return tricks.np.zeros((2, 32, 32), int)
+
+
+def test_messages_of_processes_are_estimated(capsys, arguments):
+    from benchmarks import ranks
+
+    arguments("--model", "squares", "--width", "4", "--size", "16", "--batch", "2", "--rounds", "1", "--steps", "1")
+    ranks.main()
+    assert "a step sends 12 messages of 12,600 bytes in all, 11,992 of them the gradient" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+def test_shares_of_every_other_piece_are_shares(monkeypatch):
+    assert threads.split_evenly([0, 1, 2, 3], 2) == [[0, 1], [2, 3]]
+    assert cores.every_other([0, 1, 2, 3], 2) == [[0, 2], [1, 3]]
