@@ -16,6 +16,7 @@ from scratchnet.layers import (
     ConvTranspose2d,
     Crop,
     Dropout,
+    GroupNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -84,6 +85,8 @@ CASES = {
     ),
     "batch norm": lambda: single(BatchNorm2d(C, eps=1e-3)),
     "synchronised batch norm": lambda: single(SyncBatchNorm2d(*SyncBatchNorm2d.example, eps=1e-3)),
+    "group norm": lambda: single(GroupNorm(C, 2, eps=1e-3)),
+    "group norm, one group": lambda: single(GroupNorm(C, 1)),
     "lrn": lambda: single(LocalResponseNorm(3, 0.7, 0.6)),
     "relu": lambda: single(ReLU()),
     "leaky relu": lambda: single(LeakyReLU(0.1)),
@@ -157,6 +160,10 @@ SETTINGS = {
     ),
     MaxUnpool2d: ({}, {}),
     ReLU: ({}, {}),
+    GroupNorm: (
+        {"channels": 4, "groups": 2},
+        {"channels": [*integer(1), 3], "groups": [*integer(1), 3], "eps": real(-1, -1e-9)},
+    ),
     LeakyReLU: ({}, {"negative_slope": real(-0.1, 0, 1, 1.5)}),
     Dropout: ({}, {"rate": real(-0.1, 1, 1.0, 2)}),
     Scale: ({"factor": 2.0}, {"factor": real()}),
@@ -174,6 +181,9 @@ SETTINGS = {
 # PyTorch's forms --------------------------------------------------------------------------------------------------
 
 TORCH = {
+    GroupNorm: lambda twin, name, layer, taken: twin.functional.group_norm(
+        taken[0], layer.groups, twin.learned[f"{name}.scale"], twin.learned[f"{name}.shift"], layer.eps
+    ),
     LeakyReLU: lambda twin, name, layer, taken: twin.functional.leaky_relu(taken[0], layer.negative_slope),
 }
 """PyTorch's forms of layers that no benchmark needs, as in ``benchmarks.harness.torch_network.TORCH_LAYERS``."""

@@ -28,6 +28,7 @@ from scratchnet.layers import (
     ConvTranspose2d,
     Crop,
     Dropout,
+    GroupNorm,
     Layer,
     LeakyReLU,
     LocalResponseNorm,
@@ -156,6 +157,19 @@ def _batch_norm(t: Translation, step: Step, layer: BatchNorm2d, x: str) -> str:
         return t.graph.node("InstanceNormalization", x, scale, shift, output=step.name, epsilon=layer.eps)
     running = [t.parameter(step, key) for key in ("running_mean", "running_var")]
     return t.graph.node("BatchNormalization", x, scale, shift, *running, output=step.name, epsilon=layer.eps)
+
+
+def _group_norm(t: Translation, step: Step, layer: GroupNorm, x: str) -> str:
+    """Each group is one channel of instance norm, whose pixels are those of all its channels."""
+    g, one = t.graph, np.ones(layer.groups, np.float32)
+    parts = g.node("Reshape", x, g.integers(0, layer.groups, -1))
+    flat = g.node("InstanceNormalization", parts, g.constant(one), g.constant(0 * one), epsilon=layer.eps)
+    x_hat = g.node("Reshape", flat, g.node("Shape", x))
+    scale, shift = (
+        g.constant(layer.parameters[key].value.astype(np.float32).reshape(-1, 1, 1), f"{step.name}.{key}")
+        for key in ("scale", "shift")
+    )
+    return g.node("Add", g.node("Mul", x_hat, scale), shift, output=step.name)
 
 
 def _lrn(t: Translation, step: Step, layer: LocalResponseNorm, x: str) -> str:
@@ -291,6 +305,7 @@ LAYERS: dict[type[Layer], Translator] = {
     ConvTranspose2d: _transposed,
     Crop: _crop,
     Dropout: _dropout,
+    GroupNorm: _group_norm,
     LeakyReLU: _leaky_relu,
     LocalResponseNorm: _lrn,
     MaxPool2d: _max_pool,

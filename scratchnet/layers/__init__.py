@@ -4,6 +4,7 @@ from scratchnet.layers.activation import Dropout, LeakyReLU, ReLU, Scale
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.description import InputInfo, LayerKind
+from scratchnet.layers.group_norm import GroupNorm
 from scratchnet.layers.normalization import BatchNorm2d, LocalResponseNorm
 from scratchnet.layers.parameter import Buffer, Parameter, ParameterKind
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
@@ -23,6 +24,7 @@ __all__ = [
     "ConvTranspose2d",
     "Crop",
     "Dropout",
+    "GroupNorm",
     "InputInfo",
     "Layer",
     "LayerKind",

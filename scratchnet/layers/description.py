@@ -78,6 +78,9 @@ class Description:
     mixes_images = False
     """Whether, in evaluation, the output of an image depends on the other images of its batch."""
 
+    uses_image_statistics = False
+    """Whether a mean over the whole image enters every output pixel. Receptive fields do not count it."""
+
     extra_outputs: tuple[str, ...] = ()
     """Attributes that :meth:`forward <Layer.forward>` sets and later steps may take, as ``STEP.NAME``. They have no
     gradient, and :meth:`output_shape <Layer.output_shape>` of the taking layer receives this layer's input shape."""

@@ -15,6 +15,7 @@ from scratchnet.ops import (
     convolution,
     dice,
     focal,
+    group_norm,
     local_response_norm,
     losses,
     normalization,
@@ -165,6 +166,17 @@ def simple():
         "relu backward": case(activation.relu_backward, dy=dy, y=activation.relu(x)),
         "leaky relu": case(activation.leaky_relu, anyhow, x=x, slope=0.1),
         "leaky relu backward": case(activation.leaky_relu_backward, dy=dy, y=x, slope=0.1),
+        "group norm": case(
+            group_norm.group_norm, {"x": "012"}, x=x, gamma=numbers(4), beta=numbers(4, seed=1), groups=2
+        ),
+        "group norm backward": case(
+            group_norm.group_norm_backward,
+            dy=dy,
+            x=x,
+            mean=numbers(2, 2),
+            inverse_std=numbers(2, 2, seed=1) ** 2,
+            gamma=numbers(4),
+        ),
         "sigmoid": case(activation.sigmoid, anyhow, x=x),
         "softmax": case(activation.softmax, anyhow, x=x),
         "dropout": case(_dropout, anyhow, x=x),

@@ -9,8 +9,8 @@ two neighbouring pixels:
 The functions propagate the sets of pixels themselves, rows and columns separately, since every layer is separable (see
 `connections`). Gaps between dilated taps, borders, skip connections and upsampling are therefore exact, and the
 rectangle around a set is the smallest one. Switches are included: they depend on the window from which they were
-chosen. Batch norm with batch statistics depends on every pixel of the batch; this is not counted, nor is the
-normalisation of the image.
+chosen. The statistics of group norm, and of batch norm in training, depend on every pixel; this is not counted, nor is
+the normalisation of the image.
 
 See Dumoulin and Visin (2016), "A guide to convolution arithmetic", and Araujo, Norris, Sim (2019), "Computing receptive
 fields of convolutional neural networks".
