@@ -314,7 +314,7 @@ print(f"into a new array {1000 * fresh_time:.2f} ms, into a used one {1000 * use
 # --------------------------------------
 # We time one forward and one backward pass of the small DeconvNet of lesson 15 in two versions. With ``textbook()`` the
 # package computes every layer separately, directly from its formula in `scratchnet.ops`. The fast version, in
-# `scratchnet.engine.cpu`, uses everything above and one more technique: ``scratchnet.compile`` records the array
+# `scratchnet.engine.cpu`, uses everything above and one more technique: ``scratchnet.compile`` captures the array
 # operations of one training step and then repeats that list, because every step performs the same operations on other
 # values.
 
@@ -348,8 +348,8 @@ def step_of(passes: Any) -> Callable[[], None]:
 with textbook():
     plain = seconds(step_of(net))
 fast_step = step_of(scratchnet.compile(net))
-fast_step()  # the normal forward and backward pass
-fast_step()  # recorded
+fast_step()  # the eager forward and backward pass
+fast_step()  # captured
 fast = seconds(fast_step)  # replayed
 print(f"a training step: textbook {1000 * plain:.0f} ms, fast {1000 * fast:.0f} ms, {plain / fast:.1f} times")
 

@@ -45,17 +45,17 @@ PUBLIC = (
 
 
 def compile(network: "Network") -> "CapturedNetwork":
-    """Return the network in a form that records its passes once and then repeats them, without Python in between.
+    """Return the network as one whose passes are captured once and then replayed, without Python in between.
 
     Parameters
     ----------
     network : Network
-        With memory (:meth:`Network.allocate`). It may still be changed: any change leads to a new recording.
+        A network with memory (:meth:`Network.allocate`). It may still be changed: any change leads to a new capture.
 
     Returns
     -------
     CapturedNetwork
-        With the network's ``forward`` and ``backward``; results are bit-identical to the network's own.
+        Its ``forward`` and ``backward`` give results that are bitwise equal to those of the network.
     """
     from scratchnet.engine.capture.captured_network import CapturedNetwork
 

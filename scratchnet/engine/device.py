@@ -46,6 +46,13 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         ) from error
     except ImportError as error:  # a CUDA library is missing
         raise _unusable(error) from error
+    module: ModuleType = cupy
+    _use_gpu(module, process)
+    return module
+
+
+def _use_gpu(cupy: ModuleType, process: int) -> None:
+    """Select a GPU for this process, and check that it works."""
     try:
         count = cupy.cuda.runtime.getDeviceCount()
         if count == 0:
@@ -59,8 +66,6 @@ def array_module(device: DeviceName, process: int = 0) -> ModuleType:
         raise
     except Exception as error:  # no driver, no memory, a missing library: CuPy raises many types of errors
         raise _unusable(error) from error
-    module: ModuleType = cupy
-    return module
 
 
 @contextmanager

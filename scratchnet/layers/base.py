@@ -32,7 +32,7 @@ class Layer(Description):
     its passes without running the Python code again, so ``forward`` and ``backward`` must
 
     - compute with the given arrays, using NumPy functions, operators and the package's ops: values extracted with
-      ``np.asarray``, ``np.array``, ``memoryview`` or SciPy become constants of the recording;
+      ``np.asarray``, ``np.array``, ``memoryview`` or SciPy become constants of the capture;
     - allocate new arrays with ``scratchnet.engine.memory.pool.pooled_empty`` or ``pooled_zeros``;
     - call functions of other libraries, and draw random values, through ``scratchnet.engine.capture.record_call``;
     - make the same calls for all values: no ``if x.max() > 0``;
@@ -41,8 +41,8 @@ class Layer(Description):
     - depend only on inputs, attributes, parameters and buffers: not on global variables or the time.
 
     All attributes, including lists, dicts and arrays up to 1 MB, are compared at every call, and a change triggers a
-    new recording. The first replay on new values is compared with a normal pass, bit for bit. If a violation of these
-    rules is detected, a RuntimeWarning names the layer, and the network runs without recordings from then on. A Python
+    new capture. The first replay on new values is compared with an eager pass, bit for bit. If a violation of these
+    rules is detected, a RuntimeWarning names the layer, and the network runs without capture from then on. A Python
     branch that only later inputs take cannot be detected.
     """
 
@@ -51,7 +51,7 @@ class Layer(Description):
 
     transient_attributes: frozenset[str] = frozenset({"saved", "needs_input_grad"})
     """Attributes that passes may change although the class is capturable: a replay repeats the change, or no later pass
-    depends on it. They are no settings, so a recording stays valid when they change. Subclasses add to those of their
+    depends on it. They are not settings, so a capture stays valid when they change. Subclasses add to those of their
     base class."""
 
     saved_as: type["Layer"] | None = None

@@ -67,7 +67,7 @@ class Fingerprints:
 
     @classmethod
     def of(cls, x: Array, y: Array, flat: FlatBuffers) -> "Fingerprints | None":
-        """Return the fingerprints of a pass; None if the arrays are on a GPU or are being recorded."""
+        """Return the fingerprints of a pass; None if the arrays are on a GPU or a recorder is active."""
         return cls(x, y, flat) if isinstance(x, np.ndarray) and active_recorder() is None else None
 
     def check(self, steps: Sequence[Step], stored: Any) -> None:

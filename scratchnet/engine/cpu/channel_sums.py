@@ -68,7 +68,7 @@ def sum_rows_exactly(piece: Array, out: Array) -> None:
 
 
 def _ones(count: int, dtype: Any) -> Array:
-    """Return ``count`` ones; the hundreds of products of a recorded step share one row of ones."""
+    """Return ``count`` ones; the hundreds of products of a captured step share one row of ones."""
     return _most_ones(1 << max(count - 1, 0).bit_length(), np.dtype(dtype))[:count]
 
 

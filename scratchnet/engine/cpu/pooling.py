@@ -1,6 +1,6 @@
 """Max-pooling, block by block on all cores: the position of a maximum is computed with comparisons, not with argmax.
 
-Comparisons and maxima of two arrays run over long stretches of memory, and every one of them can be replayed. Windows
+Comparisons and maxima of two arrays run over long runs of memory, and every one of them can be replayed. Windows
 of 2×2 pixels without padding have a form of their own. Unpooling is in ``unpooling``.
 """
 
