@@ -1,11 +1,13 @@
 """Activation functions and dropout: ReLU, leaky ReLU, sigmoid, softmax over channels.
 
-function     y                                  dy/dx
-ReLU         max(x, 0)                          1 where y > 0, else 0 (0 at exactly 0)
-leaky ReLU   max(x, slope · x)                  1 where y > 0, else slope
-sigmoid      1 / (1 + e⁻ˣ)                      y · (1 − y)
-softmax      eˣ / Σ eˣ over the channels        see ``losses``
-dropout      mask · x                           mask
+Each backward pass multiplies the incoming gradient by the derivative, element by element.
+
+    function     y                                  dy/dx
+    ReLU         max(x, 0)                          1 where y > 0, else 0 (0 at exactly 0)
+    leaky ReLU   max(x, slope · x)                  1 where y > 0, else slope
+    sigmoid      1 / (1 + e⁻ˣ)                      y · (1 − y)
+    softmax      eˣ / Σ eˣ over the channels        only in the losses (``losses``)
+    dropout      mask · x                           mask
 """
 
 from scratchnet.arrays import Array, get_array_module

@@ -42,7 +42,7 @@ class PackedSwitches:
 
 
 PACKED = Argument(fields={"packed": Argument("*", "integer")})
-"""What :func:`unpack_switches` expects."""
+"""Expected arrays of a :class:`PackedSwitches`."""
 
 
 @operation(check_switches, switches=SWITCHES)

@@ -31,7 +31,7 @@ class Switches:
 
 
 SWITCHES = Argument(fields={"index": Argument("_n _oh _ow _c", "integer")})
-"""What the operations expect of :class:`Switches`."""
+"""Expected arrays of a :class:`Switches`."""
 
 
 def check_windows(
