@@ -79,11 +79,11 @@ def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
         train(settings, arguments.resume, ranks=ranks, restart=is_overwriting())
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
+            f"interrupted; `scratchnet train --out {folder} --resume` continues after the last complete epoch"
         ) from None
     except WorkerDied as error:
         raise UserError(
-            f"{error}; `scratchnet train --out {folder} --resume` goes on with the last whole epoch"
+            f"{error}; `scratchnet train --out {folder} --resume` continues after the last complete epoch"
         ) from error
     return 0
 

@@ -68,11 +68,11 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
         (size[0], size[1]), min(t.batch_size, len(train)), recompute_inputs=not t.activation_checkpointing
     )
     values = peak_bytes(memory, choose_segments(memory) if t.activation_checkpointing else (range(len(memory)),))
-    numbers = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
-    if values + numbers < free:
+    stored = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
+    if values + stored < free:
         return None
     return (
-        f"warning: a training step needs about {(values + numbers) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
+        f"warning: a training step needs about {(values + stored) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
         "are free; --activation-checkpointing, a smaller --batch-size (with --gradient-accumulation) or a smaller "
         "--width needs less"
     )

@@ -1,4 +1,4 @@
-"""Settings as TOML: files of your own, and the recipes that come with scratchnet."""
+"""Settings in TOML: files of the user, and the built-in recipes."""
 
 import json
 import tomllib
@@ -17,26 +17,26 @@ from scratchnet.utils.input_files import check_regular_file
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the recipes that come with scratchnet."""
+    """Return the names of the built-in recipes."""
     folder = resources.files("scratchnet") / "recipes"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def read_settings(source: str) -> TrainSettings:
-    """Read settings from a TOML file or from a recipe that comes with scratchnet.
+    """Read settings from a TOML file or a built-in recipe.
 
-    Tables are the groups (``[data]``, ``[model]``, ``[training]``, ``[augmentation]``, ``[curriculum]``); what is left
-    out keeps its default.
+    Its tables are the groups of settings: ``[data]``, ``[model]``, ``[training]``, ``[augmentation]``,
+    ``[curriculum]``. Missing keys keep their defaults.
 
     Parameters
     ----------
     source : str
-        Path of a ``.toml`` file, or a recipe's name.
+        Path of a ``.toml`` file, or the name of a recipe.
 
     Raises
     ------
     UserError
-        When there is no such file or recipe, it is no TOML, or a key or value is none of ours.
+        When the file or recipe does not exist or is not TOML, or a key or value is not valid.
     """
     path = Path(source)
     try:
@@ -52,24 +52,24 @@ def read_settings(source: str) -> TrainSettings:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except RecursionError as error:
         raise UserError(f"{path}: not usable TOML (lists or tables are nested too deeply)") from error
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and of Python for numbers of many digits
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, Python's limit of digits
         raise UserError(f"{path}: not valid TOML ({error})") from error
     settings: TrainSettings = _fill(TrainSettings, values, source)
     return settings
 
 
 def settings_from(values: Mapping[str, Any], source: Path) -> TrainSettings:
-    """Return settings that a checkpoint holds as JSON."""
+    """Return the settings that a checkpoint stores as JSON."""
     settings: TrainSettings = _fill(TrainSettings, values, str(source))
     return settings
 
 
-def differences(before: TrainSettings, after: TrainSettings, most: int = 3) -> str:
-    """Say in which settings two sets differ, ``key was → is``, the first few by name; nothing if they are the same."""
+def differences(before: TrainSettings, after: TrainSettings, limit: int = 3) -> str:
+    """Return the settings that differ as "key old → new", at most ``limit`` of them by name; "" if none differs."""
     old, new = (dict(_flat(asdict(settings))) for settings in (before, after))
     changed = [f"{key} {old[key]} → {new[key]}" for key in old if old[key] != new[key]]
-    more = f" and {len(changed) - most} more" if len(changed) > most else ""
-    return ", ".join(changed[:most]) + more
+    more = f" and {len(changed) - limit} more" if len(changed) > limit else ""
+    return ", ".join(changed[:limit]) + more
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -81,7 +81,7 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def write_settings(settings: TrainSettings) -> str:
-    """Return the settings as TOML that :func:`read_settings` understands; what is not set (None) is left out."""
+    """Return the settings as TOML that :func:`read_settings` reads; None is left out."""
     lines = [f"out = {_toml(settings.out)}"]
     for group, values in asdict(settings).items():
         if isinstance(values, dict):
@@ -91,7 +91,7 @@ def write_settings(settings: TrainSettings) -> str:
 
 
 def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
-    """Make a settings object of a table, refusing what it does not know."""
+    """Return a settings object from a table; unknown keys and wrong types are refused."""
     from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
     hints = get_type_hints(kind)
@@ -111,7 +111,7 @@ def _fill(kind: Any, values: Mapping[str, Any], where: str) -> Any:
         given = tuple(given) if isinstance(given, list) else given
         try:
             if isinstance(given, bool) and bool not in (hints[key], *get_args(hints[key])):
-                raise TypeCheckError("true and false are no numbers")  # to Python they are 1 and 0
+                raise TypeCheckError("true and false are not numbers")  # in Python they are 1 and 0
             made[key] = check_type(given, hints[key], collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
         except TypeCheckError as error:
             raise UserError(f"{where}: '{key}' is {value!r}, but {error}") from error

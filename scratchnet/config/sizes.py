@@ -1,4 +1,4 @@
-"""Sizes as people write them: 256, 256 128 or 256x128, always height before width."""
+"""Sizes in the forms 256, 256 128 and 256x128, height before width."""
 
 import re
 from typing import Annotated, TypeAlias
@@ -14,12 +14,12 @@ _DIGITS = re.compile(r"[+-]?[0-9]{1,100}")
 
 
 def read_number(kind: type[int] | type[float], text: str) -> int | float:
-    """Read a number as people write it; Python's own rules also accept ``1_000`` and the digits of other scripts.
+    """Return a number; unlike Python, accept neither ``1_000`` nor digits of other scripts.
 
     Raises
     ------
     ValueError
-        When it is no such number.
+        When the text is not such a number.
     """
     if not text.isascii() or "_" in text or (kind is int and not _DIGITS.fullmatch(text)):
         raise ValueError(text)
@@ -27,12 +27,12 @@ def read_number(kind: type[int] | type[float], text: str) -> int | float:
 
 
 def read_pair(text: str, kind: type[int] | type[float]) -> tuple[int | float, int | float]:
-    """Return the two numbers of "256x128" (also with ×); one number stands for both.
+    """Return the two numbers of "256x128" (or with ×); a single number is used for both.
 
     Raises
     ------
     ValueError
-        When it is neither one number nor two.
+        When the text is neither one number nor two.
     """
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) > 2:

@@ -17,36 +17,36 @@ Pair: TypeAlias = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which changes, and how far they go. The defaults change nothing."""
+    """Random changes of training samples and their strengths. The defaults change nothing."""
 
     flip_horizontal: bool = False
-    """Mirror every second image, left to right."""
+    """Flip half of the images left to right, chosen at random."""
     flip_vertical: bool = False
-    """Mirror every second image, top to bottom."""
+    """Flip half of the images top to bottom, chosen at random."""
     rotate90: bool = False
-    """Turn by a random number of quarter turns. An image that is neither square nor cropped must keep its size and is
-    turned by half turns only."""
+    """Rotate by a random multiple of 90 degrees; only by 180 if the image is neither square nor cropped, because it
+    must keep its size."""
     crop: tuple[int, int] | None = None
-    """Height and width of a window cut out at a random place; smaller images are first continued by reflection."""
+    """Height and width of a random crop; smaller images are padded by reflection first."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """Range of a random factor for the size; without a crop the result is cut or reflected back to its old size."""
+    """Range of a random scale factor; without --crop the result is cropped or padded back to its original size."""
     elastic: float = 0.0
-    """Standard deviation in pixels of the random displacements on a 3×3 grid that bend the image (U-Net: 10)."""
+    """Elastic deformation: standard deviation in pixels of random displacements on a 3×3 grid (U-Net: 10)."""
     brightness: float = 0.0
-    """The factor on the brightness is drawn from 1 - value to 1 + value."""
+    """Brightness is multiplied by a random factor from 1 - value to 1 + value."""
     contrast: float = 0.0
-    """The factor on the contrast, drawn alike."""
+    """Contrast, likewise."""
     saturation: float = 0.0
-    """The factor on the saturation of the colours, drawn alike."""
+    """Colour saturation, likewise."""
     hue: float = 0.0
-    """Largest turn of the colours, as a fraction of the colour circle."""
+    """Largest random shift of the hue, as a fraction of the colour circle."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise, as a fraction of the brightness range."""
     mosaic: float = 0.0
-    """Probability that a sample is put together from four, which meet at a random point near the middle."""
+    """Probability that a sample is composed of four, which meet at a random point near the middle."""
     background_crops: float = 0.0
-    """Probability that a sample, or a quarter of a mosaic, shows only what lies beside the objects (class 0), continued
-    by reflection. Where every training image shows an object, this teaches that there may be none."""
+    """Probability that a sample, or a quarter of a mosaic, shows only background (class 0), padded by reflection. If
+    every training image contains an object, the network learns that there may be none."""
 
 
 def augment(

@@ -1,4 +1,4 @@
-"""Learning: optimisers, schedules, checkpoints, and the run that ties them together."""
+"""Training: optimisers, schedules, checkpoints, the training loop and runs in a folder."""
 
 from scratchnet.config import TrainingSettings
 from scratchnet.training.batch_norm_calibration import recalibrate

@@ -1,10 +1,10 @@
-"""Networks on disk: one ``.npz`` file that explains itself.
+"""Networks on disk: one self-describing ``.npz`` file.
 
-The file holds the flat parameter array, batch norm's statistics, the optimiser's arrays and a JSON header with
-everything that is needed to build the network again and to treat new images as the training images were treated:
-architecture and options, class names, preprocessing, settings, versions, and a table of names and shapes. No pickle,
-so opening a file runs no code in it. It is written to a temporary file first and then renamed, so a crash leaves the
-old one; the checksums of the zip format find truncated and altered files.
+The file holds the flat parameter array, batch norm's statistics, the optimiser's arrays, and a JSON header with
+everything needed to rebuild the network and to prepare new images like the training images: architecture and options,
+class names, preprocessing, settings, versions, and a table of names and shapes. It contains no pickle, so opening a
+file runs no code in it. It is written to a temporary file that is then renamed, so the old file survives a crash; the
+checksums of the zip format reveal truncated and altered files.
 """
 
 import json
@@ -31,7 +31,7 @@ from scratchnet.utils.files import atomic_write
 from scratchnet.utils.npz import open_npz
 
 FORMAT = 1
-"""Raised when the layout of the file changes."""
+"""Version of the file format; incremented when the layout changes."""
 
 T = TypeVar("T")
 
@@ -39,23 +39,23 @@ _DAMAGE = (
     zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError,
     TypeError, IndexError, SyntaxError, OverflowError, AttributeError, struct.error,
 )  # fmt: skip
-"""What NumPy, zipfile and json raise on damaged files; a lack of memory is none."""
+"""Exceptions of NumPy, zipfile and json on damaged files; a MemoryError is not one of them."""
 
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None = None) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint atomically.
 
     Parameters
     ----------
     path : Path or str
     checkpoint : Checkpoint
     kind : str or None
-        If given, an existing file that is no checkpoint is not replaced (see :mod:`scratchnet.utils.signatures`).
+        If given, only a file of this kind is replaced (see :mod:`scratchnet.utils.signatures`).
 
     Raises
     ------
     UserError
-        When the file cannot be written; an older file of that name is then unharmed.
+        When the file cannot be written; an older file of that name is then unchanged.
     """
     spec = checkpoint.spec
     about = {
@@ -74,25 +74,25 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None =
 def save_network(
     path: Path | str, network: Network, classes: Sequence[str] = (), preprocessing: Preprocessing | None = None
 ) -> None:
-    """Write a network of one's own, whole or not at all; :func:`load_network` reads it.
+    """Write any network atomically; :func:`load_network` reads it.
 
-    The file holds how the network is built (class names and arguments of the layers, names and inputs of the steps),
-    its values and running statistics, and what is frozen.
+    The file holds the description of the network (class names and arguments of the layers, names and inputs of the
+    steps), its parameters and running statistics, and the names of frozen parameters.
 
     Parameters
     ----------
     path : Path or str
     network : Network
-        Allocated; of scratchnet's layers, or of layers of one's own whose constructor takes plain values.
+        Allocated; made of scratchnet's layers, or of other layers whose constructors take plain values.
     classes : sequence of str
-        Names of the classes; with ``preprocessing``, the file can be used by `scratchnet segment` and the others.
+        Names of the classes; with ``preprocessing``, `scratchnet segment` and other commands can use the file.
     preprocessing : Preprocessing or None
-        What is done to images before they enter the network.
+        Applied to images before they enter the network.
 
     Raises
     ------
     ValueError
-        When a part of the network cannot be described in a file; the message names the step and says what to do.
+        When a part of the network cannot be described in a file; the message names the step and the remedy.
     UserError
         When the file cannot be written.
     """
@@ -103,7 +103,7 @@ def save_network(
 
 
 def _description(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """Return the description of a network that its spec does not build; None where it does."""
+    """Return the description of a network that its spec does not build, or None."""
     description = describe(checkpoint.network)
     if checkpoint.spec.model in MODELS:
         with suppress(UserError, TypeError):
@@ -146,12 +146,12 @@ def load_checkpoint(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Che
     ----------
     path : Path or str
     layers : sequence of type
-        Layer classes of one's own that the network is made of.
+        Layer classes in the network that are not scratchnet's.
 
     Raises
     ------
     UserError
-        When the file is missing, empty, truncated, altered, no checkpoint, or of another version's making.
+        When the file is missing, empty, truncated, altered, no checkpoint, or of another format version.
     """
     header, arrays = _read(Path(path))
     if header.get("network") is not None and not (header.get("classes") and header.get("preprocessing")):
@@ -163,20 +163,20 @@ def load_checkpoint(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Che
 
 
 def load_network(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Network:
-    """Read the network of a file that :func:`save_network` or a training wrote.
+    """Read the network from a file that :func:`save_network` or a training has written.
 
-    No code of the file runs: layers are looked up by name among scratchnet's own and ``layers``.
+    No code of the file runs: layers are looked up by name among scratchnet's layers and ``layers``.
 
     Parameters
     ----------
     path : Path or str
     layers : sequence of type
-        Layer classes of one's own that the network is made of.
+        Layer classes in the network that are not scratchnet's.
 
     Returns
     -------
     Network
-        Allocated, with the file's values, in evaluation mode.
+        Allocated, with the parameters of the file, in evaluation mode.
 
     Raises
     ------
@@ -188,12 +188,12 @@ def load_network(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Networ
 
 
 def _checked(path: Path | str, header: Mapping[str, Any], build: Callable[[], T]) -> T:
-    """Return what ``build`` makes of a header; what does not fit is a UserError."""
+    """Return the result of ``build``; report inconsistent contents as a UserError."""
     try:
         return build()
     except (*_DAMAGE, UserError) as error:
         if header.get("network") is not None:
-            raise UserError(f"{path}: the network cannot be built again: {error}") from error
+            raise UserError(f"{path}: the network cannot be rebuilt: {error}") from error
         raise UserError(f"{path}: the checkpoint does not fit together ({error}); train again") from error
 
 
@@ -220,7 +220,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def _declared(path: Path, header: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Return the names of the arrays that a header declares, which must be all that the file holds."""
+    """Return the names of the arrays that a header declares; the file must hold these and no others."""
     declared = [
         "values",
         *(f"state/{name}" for name in header["state"]),
@@ -237,7 +237,7 @@ def _declared(path: Path, header: Mapping[str, Any], names: Sequence[str]) -> li
 
 
 def stored_settings(path: Path) -> dict[str, Any]:
-    """Return the settings of the training that a checkpoint holds, without reading its arrays.
+    """Return the training settings in a checkpoint, without reading its arrays.
 
     Raises
     ------
@@ -253,7 +253,7 @@ def stored_settings(path: Path) -> dict[str, Any]:
 
 
 def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Sequence[type[Layer]]) -> Checkpoint:
-    """Build the network that a header describes and fill it."""
+    """Return the checkpoint with the network that a header describes."""
     if not all(isinstance(header[name], dict) for name in ("options", "preprocessing", "data", "settings", "progress")):
         raise ValueError("its header has another form")
     held_out, read_as = header["data"].get("held_out", []), header["settings"].get("data", {})
@@ -282,7 +282,7 @@ def _network(
     layers: Sequence[type[Layer]],
     spec: ModelSpec | None = None,
 ) -> Network:
-    """Build the network that a header describes, or else the model that it names, and fill it."""
+    """Return the network that a header describes, or else the model that it names, with the file's parameters."""
     if header.get("network") is not None:
         network, whose = rebuild(header["network"], layers), "the layers that it describes"
     else:
@@ -300,15 +300,15 @@ def _network(
         if stored.shape != buffer.value.shape:
             raise ValueError(f"{name} has shape {stored.shape}, expected {buffer.value.shape}")
         buffer.value[...] = stored
-    for name, numbers in (("parameters", values), *((name, buffer.value) for name, buffer in network.state().items())):
-        if numbers.size and not np.isfinite([numbers.min(), numbers.max()]).all():  # both are NaN where one number is
+    for name, array in (("parameters", values), *((name, buffer.value) for name, buffer in network.state().items())):
+        if array.size and not np.isfinite([array.min(), array.max()]).all():  # both are NaN if any element is
             raise ValueError(f"its {name} are not all finite")
     _freeze(network, header.get("frozen", []), header.get("frozen_statistics", []))
     return network.eval()
 
 
 def _freeze(network: Network, names: list[str], statistics: list[str]) -> None:
-    """Freeze the parameters and the statistics that a header names."""
+    """Freeze the parameters and statistics that a header names."""
     if names:
         network.freeze(*names)
     norms = network.batch_norms()

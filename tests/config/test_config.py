@@ -96,7 +96,7 @@ def test_a_whole_number_will_do_for_a_float(tmp_path):
         ("out = 3", "'out' is 3, but int is not an instance of str"),
         ("[training]\nbatch_size = '3'", "'batch_size' is '3', but str is not"),
         ("[training]\nepochs = 1.5", "'epochs' is 1.5, but float did not match"),
-        ("[training]\nepochs = true", "'epochs' is True, but true and false are no numbers"),
+        ("[training]\nepochs = true", "'epochs' is True, but true and false are not numbers"),
         ("[training]\npatience = false", "'patience' is False"),
         ("[training]\nclass_weights = 'camvit'", "'class_weights' is 'camvit'"),
         ("[training]\noptimizer = 'rmsprop'", "'optimizer' is 'rmsprop'"),

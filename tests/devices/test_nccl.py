@@ -63,7 +63,7 @@ def on_cards(size, work):
 
 
 def test_a_step_waits_for_nothing(cards):
-    """Neither the sums nor the loss go by way of the host, and no rank waits for its GPU."""
+    """Neither the sums nor the loss go through the host, and no rank waits for its GPU."""
 
     def work(ranks):
         network = recipe(options=NORMED).build().allocate(0).train().to(cards)
@@ -144,14 +144,14 @@ def refused(size=2):
 def test_without_nccl_one_line_says_what_to_install(cards, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy.cuda.nccl", nccl.module(available=False))
     assert refused() == (
-        "--device gpu: CuPy finds no NCCL, which adds up what several GPUs have; pip install nvidia-nccl-cu12, or "
-        "add --allreduce mpi, which goes by way of the host and is slower"
+        "--device gpu: CuPy finds no NCCL, which sums arrays of several GPUs; pip install nvidia-nccl-cu12, or "
+        "add --allreduce mpi, which sums through the host and is slower"
     )
 
 
 def test_processes_that_share_a_gpu_are_told_so(cards):
     assert (
-        "2 processes of a machine share 1 of its GPUs, and NCCL wants one for each; start fewer, or add --allreduce mpi"
+        "2 processes of a machine share 1 of its GPUs, and NCCL needs one for each; start fewer, or add --allreduce mpi"
         in refused()
     )
 
@@ -161,7 +161,7 @@ def test_gpus_that_do_not_come_together(cards, monkeypatch):
         raise nccl.NcclError("NCCL_ERROR_SYSTEM_ERROR: unhandled system error")
 
     monkeypatch.setattr(sys.modules["cupy.cuda.nccl"], "NcclCommunicator", fail)
-    with pytest.raises(UserError, match=r"NCCL does not bring .*unhandled system error\); NCCL_DEBUG=INFO"):
+    with pytest.raises(UserError, match=r"NCCL cannot connect .*unhandled system error\); NCCL_DEBUG=INFO"):
         on_cards(2, lambda ranks: None)
 
 

@@ -127,7 +127,7 @@ def test_a_wrong_label_is_found_before_it_goes_to_the_device(xp, tmp_path):
 
 
 def test_ranks_on_devices_learn_what_one_process_learns(xp, tmp_path):
-    """Sums over ranks go by way of the host (`--allreduce mpi`)."""
+    """Sums over ranks go through the host (`--allreduce mpi`)."""
     settings = {
         "made": recipe(options=NORMED),
         "learning_rate": 1e-3,

@@ -139,8 +139,8 @@ def test_ctrl_c(folder):
     code, _, err = interrupt(start(folder, TRAIN, "stopped", slowly=True), "epoch   1", 0.1, signal.SIGINT)
     assert code == 130
     assert (
-        err
-        == "\nscratchnet: interrupted; `scratchnet train --out stopped --resume` goes on with the last whole epoch\n"
+        err == "\nscratchnet: interrupted; `scratchnet train --out stopped --resume` continues after the last complete "
+        "epoch\n"
     )
     assert_resumes_to_the_same(folder, "stopped")
 

@@ -237,8 +237,8 @@ CHANGES = {
     ),
     "an unknown setting": (lambda h: h["network"]["steps"][2]["layer"].update(changed={"forward": 1}), "no setting"),
     "an unknown input": (lambda h: h["network"]["steps"][1].update(inputs=["nothing"]), "nothing"),
-    "steps of another form": (lambda h: h["network"].update(steps=["a", "b"]), "cannot be built again"),
-    "no steps": (lambda h: h["network"].pop("steps"), "cannot be built again"),
+    "steps of another form": (lambda h: h["network"].update(steps=["a", "b"]), "cannot be rebuilt"),
+    "no steps": (lambda h: h["network"].pop("steps"), "cannot be rebuilt"),
     "frozen names": (lambda h: h.update(frozen=["conv9.weight"]), "conv9.weight"),
 }
 

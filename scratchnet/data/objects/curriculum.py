@@ -36,20 +36,20 @@ Stage: TypeAlias = Literal[1, 2]
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Training on boxes round objects instead of whole images: DeconvNet's two stages. Class 0 is the background."""
+    """Training on boxes around objects instead of whole images: DeconvNet's two stages. Class 0 is the background."""
 
     stage: Stage | None = None
-    """1: single objects in the middle of their boxes; 2: boxes that overlap objects. Not set: whole images."""
+    """1: boxes with a single object in the middle; 2: boxes that overlap objects. Default: whole images."""
     box_size: int = 250
-    """Side to which boxes are resized; --crop then cuts the network's input out of them."""
+    """Side to which boxes are resized, before --crop."""
     box_context: float = 1.2
-    """Factor on the sides of the boxes, for a look at an object's surroundings."""
+    """Factor on height and width of the boxes, to include the surroundings of objects."""
     min_iou: float = 0.5
-    """Stage 2: intersection over union that a box must have with an object's box (before --box-context)."""
+    """Stage 2: minimum intersection over union of a box with an object's box (before --box-context)."""
     boxes_per_object: int = 8
-    """Stage 2: random boxes tried round every object, besides the grid."""
+    """Stage 2: number of random boxes tried around each object, in addition to the grid."""
     min_object_size: int = 8
-    """Leave out objects whose box is shorter than this on both sides, in pixels."""
+    """Leave out objects whose box is smaller than this in both height and width, in pixels."""
 
 
 class Example(NamedTuple):

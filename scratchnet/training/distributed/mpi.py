@@ -1,9 +1,9 @@
-"""The processes that ``mpiexec`` starts: how they find each other, and how they end together.
+"""The process group that ``mpiexec`` starts: connecting the processes, and ending all of them after an error.
 
-A rank that fails would leave the others waiting for its share of a sum for ever. So whatever ends one ends all: either
-every rank comes to the same error (a wrong setting, say) and the first one tells of it, or the one that failed tells of
-it and stops the others. A rank that is killed can tell nothing; ``mpiexec`` sees that and kills the rest. Then a
-witness, a tiny process beside the first rank, has the last word and says how to go on.
+If one rank fails, the others would wait for its share of a sum for ever. So an error in one rank ends all: either every
+rank raises the same error (a wrong setting, say) and the first one prints it, or the failing rank prints its error and
+stops the others. A rank that is killed prints nothing; ``mpiexec`` notices and kills the others. A witness, a small
+process started by the first rank, then prints how to resume.
 """
 
 import os
@@ -22,17 +22,17 @@ from scratchnet.training.distributed.process_group import ProcessGroup, SinglePr
 from scratchnet.utils.errors import UserError, explain
 
 _LAUNCHERS = (("PMI_SIZE", "PMI_RANK"), ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"))
-"""What MPICH and its kin (Intel MPI, MS-MPI), and Open MPI, tell a process about its place."""
+"""Variables in which MPICH and its relatives (Intel MPI, MS-MPI), and Open MPI, pass size and rank."""
 
-_PATIENCE = 1.0  # seconds after a failure in which the others may come to the same one
+_PATIENCE = 1.0  # seconds to wait after an error for the same error in the other ranks
 
-_RESUME = "the same command with --resume goes on with the last whole epoch"
+_RESUME = "the same command with --resume continues after the last complete epoch"
 _LOST = f"scratchnet: a process of the training was lost, and all others ended with it; {_RESUME}"
 _WITNESS = "import sys; sys.stdin.read(1) or print(sys.argv[1], file=sys.stderr)"
 
 
 class MPIRanks:
-    """The processes that ``mpiexec`` started.
+    """The group of processes that ``mpiexec`` has started.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class MPIRanks:
     Attributes
     ----------
     neighbours : mpi4py.MPI.Comm
-        Those of the same machine.
+        The processes on the same machine.
     """
 
     def __init__(self, communicator: Any) -> None:
@@ -54,18 +54,18 @@ class MPIRanks:
         self._failures = communicator.Dup()
 
     def allreduce(self, array: Array) -> None:
-        """Replace an array by its sum over all ranks; one on a GPU goes by way of the host."""
+        """Replace an array by its sum over all ranks; an array on a GPU is copied through the host."""
         host = to_host(array)
         self.communicator.Allreduce(self._in_place, host)
         if on_gpu(array):
             array[...] = to_device_of(array, host)
 
     def barrier(self) -> None:
-        """Return when all ranks have come here."""
+        """Return when all ranks have called this."""
         self.communicator.Barrier()
 
     def all_failed(self) -> bool:
-        """Return whether all ranks come here within a second."""
+        """Return whether all ranks call this within a second."""
         everyone = self._failures.Ibarrier()
         end = time.monotonic() + _PATIENCE
         while not (here := bool(everyone.Test())) and time.monotonic() < end:
@@ -74,13 +74,13 @@ class MPIRanks:
 
     def stop_all(self, code: int) -> None:
         """End the processes of all ranks at once; does not return."""
-        with suppress(OSError):  # what MPI itself says about it is of no use to the reader
+        with suppress(OSError):  # MPI's own message does not help the user
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         self.communicator.Abort(code)
 
 
 def launched(variables: Mapping[str, str]) -> tuple[int, int]:
-    """Return (rank, number of processes) as ``mpiexec`` has put them into the environment; (0, 1) without it.
+    """Return (rank, number of processes) from the environment that ``mpiexec`` sets; (0, 1) without it.
 
     >>> launched({"PMI_SIZE": "4", "PMI_RANK": "2"})
     (2, 4)
@@ -93,14 +93,14 @@ def launched(variables: Mapping[str, str]) -> tuple[int, int]:
 
 @contextmanager
 def processes() -> Iterator[ProcessGroup]:
-    """Yield the processes that train together: those of ``mpiexec``, or the only one there is.
+    """Yield the process group: the processes of ``mpiexec``, or the single process.
 
-    Inside, ranks other than the first print nothing, and an error in any of them ends them all.
+    Inside, ranks other than the first print nothing, and an error in any rank ends all.
 
     Raises
     ------
     UserError
-        When mpi4py is missing, or belongs to another MPI than ``mpiexec`` does.
+        When mpi4py is missing, or belongs to another MPI than ``mpiexec``.
     """
     rank, size = launched(os.environ)
     if size == 1:
@@ -109,7 +109,7 @@ def processes() -> Iterator[ProcessGroup]:
     try:
         ranks = _connect(size)
     except UserError:
-        time.sleep(_PATIENCE * bool(rank))  # the first one says it, and mpiexec then ends the others
+        time.sleep(_PATIENCE * bool(rank))  # the first rank prints the error, and mpiexec ends the others
         raise
     _divide_cores(ranks)
     witness = _start_witness() if rank == 0 else None
@@ -146,9 +146,9 @@ def _connect(size: int) -> MPIRanks:
 
 
 def _divide_cores(ranks: MPIRanks) -> None:
-    """Share the cores of each machine between its ranks, unless the number of threads was set."""
+    """Divide the cores of each machine between its ranks, unless the number of threads is set."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    sharing = ranks.neighbours.allgather(cores).count(cores)  # those that mpiexec has bound to cores are alone there
+    sharing = ranks.neighbours.allgather(cores).count(cores)  # a rank that mpiexec has bound to cores has them alone
     os.environ.setdefault("SCRATCHNET_THREADS", str(max(1, min(DEFAULT_MAX_THREADS, len(cores) // sharing))))
 
 
@@ -166,7 +166,7 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _tell(error: BaseException, ranks: MPIRanks, file: TextIO) -> None:
-    """Print what happened to this rank."""
+    """Print the error of this rank."""
     where, message = f"process {ranks.rank + 1} of {ranks.size}", explain(error)
     if isinstance(error, KeyboardInterrupt):
         what = f"interrupted in {where}"
@@ -179,12 +179,12 @@ def _tell(error: BaseException, ranks: MPIRanks, file: TextIO) -> None:
 
 
 def _start_witness() -> "subprocess.Popen[bytes]":
-    """Start a process that speaks up when this one ends without having dismissed it."""
+    """Start a process that prints a message if this one ends without dismissing it."""
     command = [sys.executable, "-E", "-S", "-c", _WITNESS, _LOST]
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _dismiss(witness: "subprocess.Popen[bytes] | None") -> None:
-    """Tell the witness that there is nothing to say."""
+    """End the witness without a message."""
     if witness is not None:
         witness.communicate(b"1")

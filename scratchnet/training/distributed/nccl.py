@@ -1,12 +1,13 @@
-"""Sums between GPUs: what a process has on its GPU goes straight to those of the others, by NVIDIA's NCCL.
+"""Sums directly between GPUs, with NVIDIA's NCCL.
 
-By way of the host a sum would be three waits: for the GPU, for the copy down, for the other processes. NCCL's sum is a
-piece of work like any kernel. It stands in the GPU's queue (its *stream*) behind the kernels that make the numbers and
-in front of those that read them, and the host goes on to fill the queue. MPI still starts the processes, introduces
-their GPUs to each other, and adds up what is on the host.
+Through the host a sum would wait three times: for the GPU, for the copy to the host, and for the other processes.
+NCCL's sum is queued like any kernel: in the GPU's *stream*, after the kernels that compute the values and before those
+that read them, while the host continues to fill the queue. MPI still starts the processes, connects their GPUs, and
+sums arrays on the host.
 
-Two things are needed. Every process has a GPU for itself, and all of them hand in their sums in the same order, those
-of a batch in which one has no image included (see :class:`scratchnet.training.distributed.process_group.ProcessGroup`).
+There are two requirements: every process has a GPU of its own, and all processes queue their sums in the same order,
+including those for a batch in which a process has no image (see
+:class:`scratchnet.training.distributed.process_group.ProcessGroup`).
 """
 
 import warnings
@@ -20,16 +21,16 @@ from scratchnet.training.distributed.mpi import MPIRanks
 from scratchnet.training.distributed.process_group import ProcessGroup
 from scratchnet.utils.errors import UserError
 
-_OTHERWISE = "or add --allreduce mpi, which goes by way of the host and is slower"
+_OTHERWISE = "or add --allreduce mpi, which sums through the host and is slower"
 
 
 class NCCLRanks:
-    """The processes that ``mpiexec`` started, each with a GPU of its own.
+    """The group of processes that ``mpiexec`` has started, each with a GPU of its own.
 
     Parameters
     ----------
     hosts : MPIRanks
-        The same processes; they are introduced through it, and the host's arrays are summed by it.
+        The same processes; connects the GPUs and sums arrays on the host.
 
     Raises
     ------
@@ -45,7 +46,7 @@ class NCCLRanks:
         nccl = _nccl()
         shared = _shared(hosts)
         problems = hosts.communicator.allgather(_missing(nccl) or shared)
-        for problem in filter(None, problems):  # all raise the same, and nobody waits for the others
+        for problem in filter(None, problems):  # all ranks raise the same error, so that none waits
             raise UserError(f"--device gpu: {problem}, {_OTHERWISE}")
         self._sum = nccl.NCCL_SUM
         self._types = {"float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}
@@ -54,12 +55,12 @@ class NCCLRanks:
             self._gpus = nccl.NcclCommunicator(hosts.size, name, hosts.rank)
         except nccl.NcclError as error:
             raise UserError(
-                f"--device gpu: NCCL does not bring the GPUs together ({error}); NCCL_DEBUG=INFO in the environment "
-                f"makes it say more, {_OTHERWISE}"
+                f"--device gpu: NCCL cannot connect the GPUs ({error}); NCCL_DEBUG=INFO in the environment "
+                f"prints details, {_OTHERWISE}"
             ) from error
 
     def allreduce(self, array: Array) -> None:
-        """Replace an array by its sum over all ranks; on a GPU it is done when the GPU comes to it."""
+        """Replace an array by its sum over all ranks; on a GPU the sum is queued."""
         if not on_gpu(array):
             self.hosts.allreduce(array)
             return
@@ -68,17 +69,17 @@ class NCCLRanks:
         self._gpus.allReduce(place, place, array.size, kind, self._sum, self._stream().ptr)
 
     def barrier(self) -> None:
-        """Return when all ranks have come here."""
+        """Return when all ranks have called this."""
         self.hosts.barrier()
 
     def leave(self) -> None:
-        """Give up all sums that others have not joined; this process could not end before them."""
+        """Abort unfinished sums, for which this process would otherwise wait when it ends."""
         self._gpus.abort()
 
 
 @contextmanager
 def between_gpus(ranks: ProcessGroup) -> Iterator[ProcessGroup]:
-    """Yield ranks that sum between their GPUs; one process alone has nothing to sum.
+    """Yield a group that sums directly between GPUs; a single process is yielded unchanged.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def between_gpus(ranks: ProcessGroup) -> Iterator[ProcessGroup]:
 
 
 def _nccl() -> Any:
-    """Return CuPy's module; without the library it is almost empty, and warns of it at length."""
+    """Return CuPy's NCCL module; without the library it is almost empty, and warns when it is imported."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return import_module("cupy.cuda.nccl")
@@ -109,11 +110,11 @@ def _missing(nccl: Any) -> str | None:
     import cupy
 
     version = cupy.cuda.runtime.runtimeGetVersion() // 1000
-    return f"CuPy finds no NCCL, which adds up what several GPUs have; pip install nvidia-nccl-cu{version}"
+    return f"CuPy finds no NCCL, which sums arrays of several GPUs; pip install nvidia-nccl-cu{version}"
 
 
 def _shared(hosts: MPIRanks) -> str | None:
-    """Return what is wrong where two processes of this machine have the same GPU."""
+    """Return a description of the problem if two processes of this machine use the same GPU, or None."""
     import cupy
 
     own = cupy.cuda.runtime.deviceGetPCIBusId(cupy.cuda.Device().id)
@@ -121,4 +122,4 @@ def _shared(hosts: MPIRanks) -> str | None:
     processes, count = len(gpus), len(set(gpus))
     if processes == count:
         return None
-    return f"{processes} processes of a machine share {count} of its GPUs, and NCCL wants one for each; start fewer"
+    return f"{processes} processes of a machine share {count} of its GPUs, and NCCL needs one for each; start fewer"

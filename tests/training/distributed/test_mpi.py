@@ -195,7 +195,7 @@ def test_an_error_in_one_process_is_told_and_ends_all(stand_in, capfd, rank, err
     assert stopped.value.args == (code,)
     said = capfd.readouterr().err
     assert words.format(f"{rank + 1} of 2") in said
-    assert said.endswith("; the same command with --resume goes on with the last whole epoch\n")
+    assert said.endswith("; the same command with --resume continues after the last complete epoch\n")
 
 
 @pytest.mark.parametrize("rank", [0, 1])
