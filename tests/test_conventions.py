@@ -114,13 +114,14 @@ def assigned_attributes(node):
 
 
 def own_attributes(cls):
-    """Return the attributes that a class and its bases set on their objects."""
-    trees = [ast.parse(textwrap.dedent(inspect.getsource(base))) for base in cls.__mro__[:-1]]
-    found = [target for tree in trees for node in ast.walk(tree) for target in assigned_attributes(node)]
+    """Return the attributes that a class sets on its objects."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    found = [target for node in ast.walk(tree) for target in assigned_attributes(node)]
     return {target.attr for target in found if getattr(target.value, "id", "") == "self"}
 
 
-GUARDED = {name for cls in (*BUILTIN, Layer, Parameter, Buffer) for name in own_attributes(cls)}
+BASES = {base for cls in (*BUILTIN, Layer, Parameter, Buffer) for base in cls.__mro__[:-1]}
+GUARDED = {name for cls in BASES for name in own_attributes(cls)}
 """Attributes of layers, parameters and buffers."""
 
 OTHER_OBJECTS = {
@@ -152,27 +153,13 @@ def test_layers_and_parameters_are_changed_by_their_own_methods_alone():
 
 
 FREE_OF_THE_ENGINE = r"scratchnet\.(models|layers|ops|losses|network\.(network|memory|modes|step))\b"
-NOT_YET_FREE = {"scratchnet.ops.convolution", "scratchnet.ops.transposed"}
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if re.match(FREE_OF_THE_ENGINE, module)])
-def test_what_a_student_reads_knows_only_the_engines_decorator(module):
-    """``@operation`` and the declarations of its arguments come from ``engine.dispatch``, nothing else does."""
-    nodes = list(ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
-    names = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
-    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    engine = {name for name in names if name.startswith("scratchnet.engine")}
-    if module not in NOT_YET_FREE:
-        assert engine <= {"scratchnet.engine.dispatch"}
-
-
 NOT_YET_PLAIN = {"scratchnet.ops.convolution", "scratchnet.ops.transposed"}
 MAY_IMPORT = {"scratchnet.engine", "scratchnet.engine.dispatch"}
 
 
-def test_operations_and_layers_import_nothing_of_the_engine_but_the_decorator():
+def test_operations_layers_models_and_networks_import_nothing_of_the_engine_but_the_decorator():
     """Or the mathematics could not be read without threads, pools and recordings."""
     engine = {name for name in MODULES if name.startswith("scratchnet.engine")} - MAY_IMPORT
-    readable = {name for name in MODULES if name.startswith(("scratchnet.ops.", "scratchnet.layers."))} - NOT_YET_PLAIN
+    readable = {name for name in MODULES if re.match(FREE_OF_THE_ENGINE, name)} - NOT_YET_PLAIN
     found = {name: imported_modules(name) & engine for name in sorted(readable)}
     assert {name: modules for name, modules in found.items() if modules} == {}

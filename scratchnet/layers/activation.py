@@ -80,7 +80,7 @@ class LeakyReLU(Layer):
         return [output]
 
     def describe(self) -> str:
-        """Name and slope."""
+        """Return the name and the slope."""
         return f"leaky ReLU {self.negative_slope:g}"
 
 
@@ -136,7 +136,7 @@ class Dropout(Layer):
         return x
 
     def describe(self) -> str:
-        """Name and rate."""
+        """Return the name and the rate."""
         return f"dropout {self.rate:g}"
 
 
@@ -166,5 +166,5 @@ class Scale(Layer):
         return x
 
     def describe(self) -> str:
-        """Name and factor."""
+        """Return the name and the factor."""
         return f"scale {self.factor:g}"

@@ -1,4 +1,4 @@
-"""Batch normalisation, with four choices of statistics, and local response normalisation."""
+"""Batch norm, with four choices of statistics, and local response normalisation."""
 
 from dataclasses import replace
 from typing import Any, Literal
@@ -183,7 +183,7 @@ class BatchNorm2d(Layer):
         return x
 
     def describe(self) -> str:
-        """Name."""
+        """Return the name."""
         return "batch norm"
 
 
@@ -222,5 +222,5 @@ class LocalResponseNorm(Layer):
         return x
 
     def describe(self) -> str:
-        """Name and window."""
+        """Return the name and the window."""
         return f"LRN {self.size}"

@@ -94,7 +94,7 @@ class MaxPool2d(Layer):
         return [values >= threshold[:, :, :, None]]
 
     def describe(self) -> str:
-        """Window and stride."""
+        """Return the window and the stride."""
         text = f"max-pool {self.kernel[0]}×{self.kernel[1]}"
         return text + (f", stride {self.stride[0]}" if self.stride != self.kernel else "")
 
@@ -133,5 +133,5 @@ class MaxUnpool2d(Layer):
         return [switches.window.mirrored()] * 2
 
     def describe(self) -> str:
-        """Nothing to add: everything comes from the switches."""
+        """Return the name; all settings come from the switches."""
         return "max-unpool"

@@ -49,7 +49,7 @@ class UpsampleNearest(Layer):
         return [Window(self.scale, self.scale, transposed=True)]
 
     def describe(self) -> str:
-        """Name and scale."""
+        """Return the name and the scale."""
         return f"repeat {self.scale[0]}×{self.scale[1]}"
 
 
@@ -72,7 +72,7 @@ class BedOfNails(UpsampleNearest):
         return [Window(stride=self.scale, transposed=True)]
 
     def describe(self) -> str:
-        """Name and scale."""
+        """Return the name and the scale."""
         return f"bed of nails {self.scale[0]}×{self.scale[1]}"
 
 
@@ -111,7 +111,7 @@ class UpsampleBilinear(Layer):
         return _tent(self.windows()[0].kernel, self.scale)
 
     def describe(self) -> str:
-        """Name and scale."""
+        """Return the name and the scale."""
         return f"bilinear {self.scale[0]}×{self.scale[1]}"
 
 
@@ -152,7 +152,7 @@ class BilinearTranspose2d(Layer):
         return _tent(self.windows()[0].kernel, (self.factor, self.factor))
 
     def describe(self) -> str:
-        """Kernel and stride."""
+        """Return the kernel size and the stride."""
         return f"bilinear deconv {2 * self.factor}×{2 * self.factor}, stride {self.factor}"
 
 

@@ -34,7 +34,7 @@ class Concatenate(Layer):
         return n, h, w, sum(s[3] for s in shapes)
 
     def describe(self) -> str:
-        """Name."""
+        """Return the name."""
         return "concatenation"
 
 
@@ -61,7 +61,7 @@ class Add(Layer):
         return shapes[0]
 
     def describe(self) -> str:
-        """Name."""
+        """Return the name."""
         return "sum"
 
 
@@ -110,7 +110,7 @@ class Crop(Layer):
         return [Window(padding=(-top, -left)), None]
 
     def describe(self) -> str:
-        """Describe the position of the crop."""
+        """Return the name and the position of the crop."""
         if self.offset is None:
             return "crop the middle"
         return f"crop at {self.offset[0]}" + (f", {self.offset[1]}" if self.offset[0] != self.offset[1] else "")
@@ -152,5 +152,5 @@ class Pad(Layer):
         return [Window(padding=self.padding)]
 
     def describe(self) -> str:
-        """Name."""
+        """Return the name."""
         return "zero padding"
