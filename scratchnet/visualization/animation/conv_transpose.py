@@ -117,6 +117,6 @@ def _draw_cropped(canvas: Canvas, at: Pair, sums: Array, padding: Pair) -> None:
     (ph, pw), (oh, ow) = padding, sums.shape
     inside = np.zeros((oh, ow), bool)
     inside[ph : oh - ph, pw : ow - pw] = True
-    title = "output" if inside.all() else f"output: cropped to {oh - 2 * ph}×{ow - 2 * pw}"
+    title = "output" if inside.all() else "output, cropped"
     roles = np.where(inside, "output", "")
     canvas.matrix(at, sums, roles, title, frame=(ph, pw, oh - 2 * ph, ow - 2 * pw))
