@@ -1,4 +1,4 @@
-"""ReLU and dropout in chunks of rows, on all cores and in memory from the pool."""
+"""ReLU, leaky ReLU and dropout in chunks of rows, on all cores and in memory from the pool."""
 
 from functools import cache, partial
 
@@ -27,6 +27,31 @@ def relu_backward(dy: Array, y: Array) -> Array:
     """Return ``dy`` where ``y`` is positive and 0 elsewhere."""
     dx = pooled_empty(dy, dy.shape)
     parallel_rows(lambda dy, y, dx: keep_where_positive(dy, y, dx, dx), dy, y, dx)
+    return dx
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """Return max(x, slope · x)."""
+    y, factor = pooled_empty(x, x.shape), x.dtype.type(slope)
+
+    def clip(x: Array, y: Array) -> None:
+        np.multiply(x, factor, out=y)
+        np.maximum(x, y, out=y)
+
+    parallel_rows(clip, x, y)
+    return y
+
+
+def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
+    """Return ``dy`` where ``y`` is positive and ``slope · dy`` elsewhere."""
+    dx, factor = pooled_empty(dy, dy.shape), dy.dtype.type(slope)
+
+    def scale(dy: Array, y: Array, dx: Array) -> None:
+        np.greater(y, 0, out=dx, casting="unsafe")
+        np.maximum(dx, factor, out=dx)
+        np.multiply(dx, dy, out=dx)
+
+    parallel_rows(scale, dy, y, dx)
     return dx
 
 
