@@ -98,7 +98,7 @@ def measure_layer(n, size, c, c_out):
     rows = []
     for precision, form in itertools.product(PRECISIONS, FORMS):
         with matrix_precision(precision):
-            usual = choose(x, weight, CONV, (size, size), (size, size), False)
+            usual = choose(x, weight, CONV, (size, size))
             convolution.choose = lambda *_, form=form: form  # type: ignore[attr-defined]
             try:
                 times = [milliseconds(call) for call in calls]
@@ -157,7 +157,7 @@ def chosen(n, size, c, c_out, given):
     """Return the form that the thresholds choose."""
     x = np.broadcast_to(np.float32(0), (n, size, size, c))  # shapes without memory
     weight = np.broadcast_to(np.float32(0), (3, 3, c, c_out))
-    return conv_algorithm.choose(x, weight, CONV, (size, size), (size, size), False, given)
+    return conv_algorithm.choose(x, weight, CONV, (size, size), given)
 
 
 def quickest(times):

@@ -191,13 +191,17 @@ assert largest * side == whole * 4
 # %%
 # The packaged function
 # ---------------------
-# `scratchnet.engine.cpu.im2col` works like this. It uses blocks of at most 4 MB, distributed over the *cores* of the
-# processor, which compute independently of each other. ``precise=True`` selects it. Otherwise
-# `scratchnet.ops.convolution.conv2d` may choose an algorithm with fewer multiplications if there is one (lesson 17).
+# `scratchnet.ops.convolution` contains ``conv2d``, which computes the whole matrix as above, also with a dilation and
+# groups. ``textbook()`` selects this *plain* form. Otherwise ``conv2d`` runs a fast form:
+# `scratchnet.engine.cpu.im2col` works in blocks of about 1 MB, distributed over the *cores* of the processor, which
+# compute independently of each other, and other modules have algorithms with fewer multiplications (lesson 17).
 
+from scratchnet import textbook
 from scratchnet.ops.convolution import conv2d
 
-packaged = conv2d(batch, weight, stride=2, padding=1, precise=True)
+with textbook():
+    packaged = conv2d(batch, weight, stride=2, padding=1)
+assert np.abs(packaged - conv2d(batch, weight, stride=2, padding=1)).max() < 1e-12
 worst = np.abs(packaged - loops).max()
 print(f"largest difference between loops and package: {worst:.1e}")
 assert worst < 1e-12

@@ -182,7 +182,8 @@ assert np.isclose(left, right)
 # %%
 # The packaged function
 # ---------------------
-# `scratchnet.ops.convolution` contains ``conv2d_backward`` as well as ``conv2d``.
+# `scratchnet.ops.convolution` contains ``conv2d_backward`` as well as ``conv2d``, and ``im2col`` with its adjoint,
+# ``col2im``.
 
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 

@@ -11,7 +11,6 @@ arrays, and ``engine.cuda.pooling.max_pool2d`` on CuPy arrays. The plain form ru
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 from scratchnet.engine.argument import Argument, labels, overwritten, written
 from scratchnet.engine.arguments import Arguments, CheckedCall
 from scratchnet.engine.memory_layout import contiguous_copy
-from scratchnet.engine.modes import is_textbook, whole
+from scratchnet.engine.modes import is_textbook
 
 __all__ = ["OPERATIONS", "Argument", "find_fast_form", "labels", "operation", "overwritten", "written"]
 
@@ -74,8 +73,7 @@ def _compute(function: Callable[..., R], call: CheckedCall, views: bool) -> R:
             result: R = fast(*call.given, **call.settings)
             if result is not NotImplemented:
                 return result
-    with whole() if device == "cuda" else nullcontext():
-        result = function(*call.given, **call.settings)
+    result = function(*call.given, **call.settings)
     return result if views else _contiguous(result)
 
 

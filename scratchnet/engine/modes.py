@@ -1,4 +1,4 @@
-"""Library-wide modes: ``precise()`` and ``textbook()``, and ``whole()``, which the operations set internally.
+"""Library-wide modes: ``precise()``, ``textbook()`` and ``matrix_precision()``.
 
     with scratchnet.textbook():
         y = net.forward(x)      # the same result, computed by the docstrings' formulas, but slower
@@ -8,9 +8,6 @@ largest value). Blank regions stay blank: where all inputs up to 4 pixels away a
 its bias. Closer to other values, and where weights cancel on a constant region, a sum of 0 may become a rounding error
 of either sign, which a following ReLU may pass. ``precise()`` selects the direct sum everywhere. ``textbook()`` also
 disables all optimisations: blocks, fused layers, sub-pixel forms, threads.
-
-An operation sets ``whole()`` while it works on GPU arrays. It disables the optimisations for a CPU's caches and cores:
-blocks, threads and Winograd's transforms in NumPy.
 
 ``matrix_precision("tf32")`` lets a GPU multiply float32 matrices on its tensor cores, with shortened mantissas.
 """
@@ -25,7 +22,6 @@ MatrixPrecision: TypeAlias = Literal["float32", "tf32", "bf16"]
 
 _PRECISE = ContextVar("precise", default=False)
 _TEXTBOOK = ContextVar("textbook", default=False)
-_WHOLE = ContextVar("whole", default=False)
 _MATRIX_PRECISION = ContextVar[MatrixPrecision]("matrix_precision", default="float32")
 
 
@@ -47,16 +43,6 @@ def textbook(on: bool = True) -> Iterator[None]:
         yield
     finally:
         _TEXTBOOK.reset(token)
-
-
-@contextmanager
-def whole() -> Iterator[None]:
-    """Compute on whole arrays inside this block."""
-    token = _WHOLE.set(True)
-    try:
-        yield
-    finally:
-        _WHOLE.reset(token)
 
 
 @contextmanager
@@ -82,8 +68,3 @@ def is_precise() -> bool:
 def is_textbook() -> bool:
     """Return whether textbook mode is on."""
     return _TEXTBOOK.get()
-
-
-def is_whole() -> bool:
-    """Return whether to compute on whole arrays, without blocks and threads."""
-    return _WHOLE.get()

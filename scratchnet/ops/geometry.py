@@ -85,6 +85,23 @@ def transposed_size(
     return result
 
 
+def transposed_sizes(
+    size: Pair,
+    kernel: Pair,
+    stride: int | Pair,
+    padding: int | Pair,
+    dilation: int | Pair,
+    output_padding: int | Pair,
+) -> Pair:
+    """Return the output size (oh, ow) of a transposed convolution of an ``h × w`` input."""
+    s, p = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    d, extra = pair(dilation, "dilation", 1), pair(output_padding, "output_padding", 0)
+    return (
+        transposed_size(size[0], kernel[0], s[0], p[0], d[0], extra[0]),
+        transposed_size(size[1], kernel[1], s[1], p[1], d[1], extra[1]),
+    )
+
+
 @dataclass(frozen=True)
 class Tap:
     """The pixels that one kernel offset connects: output indices ``out`` read input indices ``source``."""
@@ -136,3 +153,11 @@ class ConvSpec:
         """Return (oh, ow) for an ``h × w`` input."""
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.kernel, self.stride, self.padding, self.dilation
         return windows(h, kh, sh, ph, dh), windows(w, kw, sw, pw, dw)
+
+    def adjoint(self) -> "ConvSpec":
+        """Return the convolution, with rotated kernels, that maps dy to dx at stride 1: padded by d(k−1) − p.
+
+        That padding is negative, and crops dy, if ``p`` is larger than the window's reach.
+        """
+        (kh, kw), (ph, pw), (dh, dw) = self.kernel, self.padding, self.dilation
+        return ConvSpec(self.kernel, (1, 1), (dh * (kh - 1) - ph, dw * (kw - 1) - pw), self.dilation, self.groups)

@@ -5,7 +5,7 @@ import pytest
 
 from scratchnet.arrays import generator
 from scratchnet.engine import dispatch
-from scratchnet.engine.modes import is_whole, textbook
+from scratchnet.engine.modes import textbook
 from scratchnet.ops import (
     activation,
     channel_sums,
@@ -252,11 +252,6 @@ def test_a_large_map_takes_no_more_calls_than_a_small_one(xp):
             shared_batch_norm_backward(maps[1], normalized, gamma, pixels, len)
         launches.append(counts.launches)
     assert launches[1] <= launches[0] + 5  # a sum in two steps, perhaps
-
-
-def test_whatever_is_set_for_a_device_is_unset_behind_it(xp):
-    activation.relu(xp.asarray(numbers(*X)))
-    assert not is_whole()
 
 
 def test_a_kernel_takes_over_where_there_is_one_and_it_can(xp, monkeypatch):

@@ -84,14 +84,13 @@ def _holds_arrays(annotation):
     return ("ndarray" in text or any(s in text for s in ("Switches", "Normalized"))) and "Callable" not in text
 
 
-FORMS = "geometry"
+FORMS = "convolution_checks geometry"
 
 
 def test_every_public_function_on_arrays_is_an_operation():
     """But for the forms of a convolution, which only operations call, and helpers named here."""
     helpers = {
-        "convolution.as_convolution", "convolution.check_backward",
-        "convolution.check_channels", "pooling.window_values",
+        "convolution.by_group", "convolution.col2im", "convolution.im2col", "pooling.window_values",
         "resampling.interpolation_matrix", "switches.check_switches",
         "normalization.moments", "synchronized.whole_statistics",
     }  # fmt: skip

@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 
+from scratchnet.engine.cpu import im2col
 from scratchnet.gradcheck import (
     Case,
     Problem,
@@ -130,17 +131,19 @@ def zero_padding(right):
 
 
 def without(**settings):
-    """Make a gradient function forget some of its settings, behind the check that would refuse the shapes."""
+    """Make the weight gradient forget some of its settings."""
 
     def broken(right):
-        right = right.__wrapped__
-        names = ("stride", "padding", "dilation", "groups")
+        return lambda dy, x, weight, conv, out=None: right(dy, x, weight, replace(conv, **settings), out)
 
-        def wrong(dy, x_or_weight, weight_or_size, *values, **more):
-            given = dict(zip(names, values, strict=False)) | more
-            return right(dy, x_or_weight, weight_or_size, **(given | settings))
+    return broken
 
-        return wrong
+
+def scattered_without(**settings):
+    """Make the input gradient, as col2im, which takes any shapes, forget some of its settings."""
+
+    def broken(right):
+        return lambda dy, weight, size, conv: im2col.input_gradient(dy, weight, size, replace(conv, **settings))
 
     return broken
 
@@ -253,7 +256,8 @@ def overwriting_accumulate(right):
     return wrong
 
 
-CONV, POOL, NORM = "scratchnet.ops.convolution.", "scratchnet.layers.pooling.", "scratchnet.layers.normalization."
+CONV = "scratchnet.engine.cpu.convolution."
+POOL, NORM = "scratchnet.layers.pooling.", "scratchnet.layers.normalization."
 UP, JOIN, ACT = "scratchnet.layers.resampling.", "scratchnet.layers.shape.", "scratchnet.layers.activation."
 LOSS, OPS = "scratchnet.losses.", "scratchnet.gradcheck.cases."
 
@@ -261,25 +265,25 @@ BUGS = [
     # convolution
     Bug("bias gradient forgotten", CONV + "channel_sums", lambda f: lambda x: 0 * f(x), "op/conv2d"),
     Bug("bias gradient is the mean", CONV + "channel_sums", lambda f: lambda x: x.mean((0, 1, 2)), "layer/Conv2d"),
-    Bug("kernel not turned in the input gradient", CONV + "conv2d_input_gradient", turned_kernel, "op/conv2d"),
-    Bug("… nor at stride 2", CONV + "conv2d_input_gradient", turned_kernel, "op/conv2d stride 2"),
-    Bug("stride ignored by dx", CONV + "conv2d_input_gradient", without(stride=1), "op/conv2d stride 2"),
-    Bug("stride ignored by dW", CONV + "conv2d_weight_gradient", without(stride=1), "op/conv2d stride 2"),
-    Bug("dilation ignored by dx", CONV + "conv2d_input_gradient", without(dilation=1), "op/conv2d dilation 2"),
-    Bug("dilation ignored by dW", CONV + "conv2d_weight_gradient", without(dilation=1), "op/conv2d uneven"),
-    Bug("padding ignored by dx", CONV + "conv2d_input_gradient", without(padding=0), "layer/Conv2d"),
-    Bug("padding ignored by dW", CONV + "conv2d_weight_gradient", without(padding=0), "op/conv2d"),
-    Bug("groups mixed up", CONV + "conv2d_weight_gradient", swapped_groups, "op/conv2d groups 2"),
+    Bug("kernel not turned in the input gradient", CONV + "input_gradient", turned_kernel, "op/conv2d"),
+    Bug("… nor at stride 2", CONV + "input_gradient", turned_kernel, "op/conv2d stride 2"),
+    Bug("stride ignored by dx", CONV + "input_gradient", scattered_without(stride=(1, 1)), "op/conv2d stride 2"),
+    Bug("stride ignored by dW", CONV + "weight_gradient", without(stride=(1, 1)), "op/conv2d stride 2"),
+    Bug("dilation ignored by dx", CONV + "input_gradient", scattered_without(dilation=(1, 1)), "op/conv2d dilation 2"),
+    Bug("dilation ignored by dW", CONV + "weight_gradient", without(dilation=(1, 1)), "op/conv2d uneven"),
+    Bug("padding ignored by dx", CONV + "input_gradient", scattered_without(padding=(0, 0)), "layer/Conv2d"),
+    Bug("padding ignored by dW", CONV + "weight_gradient", without(padding=(0, 0)), "op/conv2d"),
+    Bug("groups mixed up", CONV + "weight_gradient", swapped_groups, "op/conv2d groups 2"),
     # transposed convolution
     Bug(
         "weight gradient of a transposed convolution transposed",
-        "scratchnet.ops.transposed.conv2d_weight_gradient",
+        "scratchnet.engine.cpu.transposed.weight_gradient",
         lambda f: lambda *a: f(*a).transpose(1, 0, 2, 3),
         "op/conv_transpose2d",
     ),
     Bug(
         "transposed convolution used again for its own gradient",
-        "scratchnet.ops.transposed.conv2d",
+        "scratchnet.engine.cpu.transposed.convolve",
         lambda f: lambda dy, weight, *rest: f(dy, weight[::-1, ::-1], *rest),
         "layer/ConvTranspose2d",
     ),

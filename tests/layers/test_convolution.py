@@ -52,7 +52,7 @@ def test_conv_transpose2d_passes_all_its_settings_on():
 
 
 @pytest.mark.parametrize("make", [Conv2d, ConvTranspose2d])
-def test_need_dx_false_returns_none(make):
+def test_needs_input_grad_false_returns_none(make):
     layer = make(2, 3, 3, padding=1)
     net = one(layer, 2)
     y = net.forward(numbers(1, 5, 5, 2))

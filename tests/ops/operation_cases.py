@@ -188,7 +188,6 @@ def simple():
         "concatenate": case(shape.concatenate, {"maps": "3"}, maps=[x, numbers(2, 6, 7, 3)]),
         "concatenate backward": case(shape.concatenate_backward, {"dy": "012"}, dy=dy, channels=[1, 3]),
         "add": case(shape.add, maps=[x, dy, numbers(*X, seed=2)]),
-        "add bias": case(convolution.add_bias, {"y": "012"}, y=x.copy(), bias=numbers(4)),
         "subtract per channel": case(
             normalization.subtract_per_channel, {"x": "012"}, x=x.copy(), values=numbers(4)
         ),

@@ -1,13 +1,11 @@
-import tracemalloc
-
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scratchnet.engine.cpu import im2col, threads, winograd
-from scratchnet.ops import convolution
-from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
+from scratchnet.engine.modes import textbook
+from scratchnet.ops.convolution import col2im, conv2d, conv2d_backward, im2col
 from scratchnet.ops.geometry import ConvSpec
-from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, numbers
 
@@ -41,134 +39,66 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_conv2d_and_its_gradients_agree_with_loops(case, dtype):
+def passes(case, dtype, conv2d=conv2d, conv2d_backward=conv2d_backward):
+    """Return the output and all gradients of a case."""
     x_shape, w_shape, settings = CASES[case]
     x, weight = numbers(*x_shape, dtype=dtype), numbers(*w_shape, seed=1, dtype=dtype)
     bias = numbers(w_shape[3], seed=2, dtype=dtype)
     y = conv2d(x, weight, bias, **settings)
-    assert_close(y, naive.conv2d(x, weight, bias, **settings), dtype)
-    dy = numbers(*y.shape, seed=3, dtype=dtype)
-    for actual, expected in zip(
-        conv2d_backward(dy, x, weight, **settings), naive.conv2d_backward(dy, x, weight, **settings), strict=True
-    ):
+    return y, *conv2d_backward(numbers(*y.shape, seed=3, dtype=dtype), x, weight, **settings)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_plain_form_agrees_with_loops(case, dtype):
+    with textbook():
+        found = passes(case, dtype)
+    for actual, expected in zip(found, passes(case, dtype, naive.conv2d, naive.conv2d_backward), strict=True):
         assert_close(actual, expected, dtype)
 
 
-@pytest.mark.parametrize(("scratch", "cores"), [(1, 1), (400, 1), (3000, 3), (4 << 20, 1), (4 << 20, 4)])
 @pytest.mark.parametrize("case", CASES)
-def test_results_do_not_depend_on_scratch_memory_or_threads(monkeypatch, case, scratch, cores):
-    x_shape, w_shape, settings = CASES[case]
-    x, weight = numbers(*x_shape), numbers(*w_shape, seed=1)
-    y = conv2d(x, weight, **settings)
-    dy = numbers(*y.shape, seed=3)
-    whole = conv2d_backward(dy, x, weight, **settings)
-    monkeypatch.setattr(im2col, "SCRATCH_BYTES", scratch)
-    monkeypatch.setattr(im2col, "thread_count", lambda: cores)
-    monkeypatch.setattr(threads, "thread_count", lambda: cores)
-    assert_close(conv2d(x, weight, **settings), y)
-    for actual, expected in zip(conv2d_backward(dy, x, weight, **settings), whole, strict=True):
-        assert_close(actual, expected)
+def test_the_fast_form_agrees_with_the_plain_one_and_with_loops(case, dtype):
+    found = passes(case, dtype)
+    with textbook():
+        plain = passes(case, dtype)
+    loops = passes(case, dtype, naive.conv2d, naive.conv2d_backward)
+    for actual, expected, by_loops in zip(found, plain, loops, strict=True):
+        assert_close(actual, expected, dtype)
+        assert_close(actual, by_loops, dtype)
 
 
-@pytest.mark.parametrize("cores", [1, 3])
-def test_input_gradient_channels_apart(monkeypatch, cores):
-    monkeypatch.setattr(im2col, "thread_count", lambda: cores)
-    monkeypatch.setattr(im2col, "ENOUGH_CHANNELS", 2)
-    conv = ConvSpec((3, 2), (2, 1), (1, 1), (1, 2), 1)
-    x, weight = numbers(2, 6, 5, 7), numbers(3, 2, 7, 5, seed=1)
-    dy = numbers(2, *conv.output_size(6, 5), 5, seed=2)
-    for scratch in (1, 1 << 20):
-        monkeypatch.setattr(im2col, "SCRATCH_BYTES", scratch)
-        dx = im2col.input_gradient_by_channel(dy, weight, (6, 5), conv)
-        assert_close(dx, naive.conv2d_backward(dy, x, weight, stride=(2, 1), padding=1, dilation=(1, 2))[0])
+@pytest.mark.parametrize("plain", [True, False])
+def test_no_images_are_no_outputs(plain):
+    x, weight, dy = np.zeros((0, 5, 6, 4)), numbers(3, 3, 2, 6), np.zeros((0, 5, 6, 6))
+    with textbook(plain):
+        assert conv2d(x, weight, padding=1, groups=2).shape == (0, 5, 6, 6)
+        dx, dweight, dbias = conv2d_backward(dy, x, weight, padding=1, groups=2)
+    assert dx.shape == x.shape
+    assert not dweight.any()
+    assert not dbias.any()
 
 
-def test_small_maps_do_not_turn_large_kernels(monkeypatch):
-    def fail(*_):
-        raise AssertionError
-
-    dy, weight = numbers(1, 4, 4, 17), numbers(3, 3, 2, 17, seed=1)
-    expected = conv2d_input_gradient(dy, weight, (4, 4), padding=1)
-    monkeypatch.setattr(convolution, "_turn", fail)
-    assert_close(conv2d_input_gradient(dy, weight, (4, 4), padding=1), expected)
-    with pytest.raises(AssertionError):
-        conv2d_input_gradient(dy[..., :16], weight[..., :16], (4, 4), padding=1)
-
-
-def peak_beyond_result(function):
-    """Return how many bytes ``function`` held at most, its result not counted.
-
-    The whole matrix of columns of the maps below would be 7 MB and more.
-    """
-    tracemalloc.start()
-    try:
-        result = function()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    return peak - result.nbytes
+@given(
+    st.integers(1, 2), st.tuples(st.integers(1, 7), st.integers(1, 7)), st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.integers(1, 3), st.integers(0, 3), st.integers(1, 3), st.sampled_from([1, 2]),
+)  # fmt: skip
+def test_im2col_and_col2im_are_adjoint(n, size, kernel, stride, padding, dilation, groups):
+    """⟨columns(x), y⟩ = ⟨x, col2im(y)⟩ for all x and y."""
+    h, w = (max(s, dilation * (k - 1) + 1 - 2 * padding) for s, k in zip(size, kernel, strict=True))
+    conv = ConvSpec(kernel, (stride, stride), (padding, padding), (dilation, dilation), groups)
+    x = numbers(n, h, w, 2 * groups)
+    columns = im2col(x, conv)
+    y = numbers(*columns.shape, seed=1)
+    assert np.isclose((columns * y).sum(), (x * col2im(y, x.shape, conv)).sum(), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("cores", [1, 2])
-@pytest.mark.parametrize(("c_in", "c_out", "groups"), [(4, 8, 1), (1, 32, 1), (8, 8, 2), (2, 128, 2)])
-def test_a_large_image_needs_little_more_memory_than_its_output(monkeypatch, c_in, c_out, groups, cores):
-    monkeypatch.setattr(im2col, "SCRATCH_BYTES", 1 << 20)
-    monkeypatch.setattr(im2col, "thread_count", lambda: cores)
-    monkeypatch.setattr(threads, "thread_count", lambda: cores)
-    x = np.ones((1, 384, 512, c_in), np.float32)
-    weight = np.ones((3, 3, c_in // groups, c_out), np.float32)
-    extra = peak_beyond_result(lambda: conv2d(x, weight, padding=1, groups=groups))
-    assert extra < 4 * im2col.SCRATCH_BYTES * cores
-    dy = np.ones((1, 192, 256, c_out), np.float32)
-    extra = peak_beyond_result(lambda: conv2d_input_gradient(dy, weight, (384, 512), 2, 1, 1, groups))
-    assert extra < 4 * im2col.SCRATCH_BYTES * cores
-
-
-def test_need_dx_false_skips_the_input_gradient():
+def test_needs_input_grad_false_skips_the_input_gradient():
     x, weight = numbers(1, 4, 4, 2), numbers(3, 3, 2, 3)
     dy = numbers(1, 2, 2, 3)
     dx, dweight, dbias = conv2d_backward(dy, x, weight, needs_input_grad=False)
     assert dx is None
     assert_close(dweight, naive.conv2d_backward(dy, x, weight)[1])
     assert_close(dbias, dy.sum((0, 1, 2)))
-
-
-LARGE_KERNELS = {
-    "that cover the map": ((2, 4, 4, 6), (4, 4, 6, 5), {}),
-    "1×1": ((2, 1, 1, 6), (1, 1, 6, 5), {}),
-    "3×3 that share products": ((2, 20, 24, 128), (3, 3, 128, 256), {"padding": 1}),
-}
-
-
-@pytest.mark.parametrize("case", LARGE_KERNELS)
-def test_the_gradient_of_a_large_kernel_is_written_where_it_is_wanted(case):
-    (n, h, w, c), shape, settings = LARGE_KERNELS[case]
-    x, weight = numbers(n, h, w, c, dtype=np.float32), numbers(*shape, seed=1, dtype=np.float32)
-    y = conv2d(x, weight, **settings)
-    dy = numbers(*y.shape, seed=2, dtype=np.float32)
-    ways = [lambda out: conv2d_backward(dy, x, weight, out=out, **settings)]
-    ways += [lambda out: conv2d_backward(dy, x, weight, needs_input_grad=False, out=out, **settings)]
-    ways += [lambda out: conv_transpose2d_backward(x, dy, weight, out=out, **settings)]
-    for way in ways:
-        out = np.full(shape, np.nan, np.float32)
-        _, expected, _ = way(None)
-        _, dweight, _ = way(out)
-        assert dweight is out
-        np.testing.assert_array_equal(out, expected)
-
-
-@pytest.mark.parametrize(("c", "c_out", "size"), [(16, 8, (31, 34)), (16, 16, (32, 32)), (128, 256, (30, 33))])
-def test_a_transposed_convolution_in_winograds_form_adds_its_bias(c, c_out, size, monkeypatch):
-    x, weight = numbers(3, *size, c, dtype=np.float32), numbers(3, 3, c_out, c, seed=1, dtype=np.float32)
-    bias = 10 * numbers(c_out, seed=2, dtype=np.float32)
-    expected = conv_transpose2d(x, weight, bias, padding=1, precise=True)
-    passes = []
-    conv3x3 = winograd.conv3x3
-    monkeypatch.setattr(winograd, "conv3x3", lambda *given, **more: (passes.append(1), conv3x3(*given, **more))[1])
-    found = conv_transpose2d(x, weight, bias, padding=1)
-    assert passes
-    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-5 * np.abs(expected).max())
 
 
 def test_arguments_are_left_alone():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.modes import textbook
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests import naive
 from tests.compare import assert_close, numbers
@@ -30,20 +31,33 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_conv_transpose2d_and_its_gradients_agree_with_loops(case, dtype):
+def passes(case, dtype, forward=conv_transpose2d, backward=conv_transpose2d_backward):
+    """Return the output and all gradients of a case."""
     x_shape, w_shape, settings, extra = CASES[case]
     x, weight = numbers(*x_shape, dtype=dtype), numbers(*w_shape, seed=1, dtype=dtype)
     bias = numbers(w_shape[2] * settings.get("groups", 1), seed=2, dtype=dtype)
-    y = conv_transpose2d(x, weight, bias, output_padding=extra, **settings)
-    assert_close(y, naive.conv_transpose2d(x, weight, bias, output_padding=extra, **settings), dtype)
-    dy = numbers(*y.shape, seed=3, dtype=dtype)
-    for actual, expected in zip(
-        conv_transpose2d_backward(dy, x, weight, **settings),
-        naive.conv_transpose2d_backward(dy, x, weight, **settings),
-        strict=True,
-    ):
+    y = forward(x, weight, bias, output_padding=extra, **settings)
+    return y, *backward(numbers(*y.shape, seed=3, dtype=dtype), x, weight, **settings)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_plain_form_agrees_with_loops(case, dtype):
+    with textbook():
+        found = passes(case, dtype)
+    loops = passes(case, dtype, naive.conv_transpose2d, naive.conv_transpose2d_backward)
+    for actual, expected in zip(found, loops, strict=True):
         assert_close(actual, expected, dtype)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_fast_form_agrees_with_the_plain_one_and_with_loops(case, dtype):
+    found = passes(case, dtype)
+    with textbook():
+        plain = passes(case, dtype)
+    loops = passes(case, dtype, naive.conv_transpose2d, naive.conv_transpose2d_backward)
+    for actual, expected, by_loops in zip(found, plain, loops, strict=True):
+        assert_close(actual, expected, dtype)
+        assert_close(actual, by_loops, dtype)
 
 
 def test_copies_of_the_filter_are_summed_where_they_overlap():
@@ -64,7 +78,7 @@ def test_output_padding_chooses_between_the_sizes_that_shrink_to_one(extra, size
         assert y[0, :, 3, 0].tolist() == [1, 2, 1, 1]
 
 
-def test_need_dx_false_skips_the_input_gradient():
+def test_needs_input_grad_false_skips_the_input_gradient():
     x, weight = numbers(1, 3, 3, 2), numbers(3, 3, 4, 2)
     dy = numbers(1, 5, 5, 4)
     dx, dweight, _ = conv_transpose2d_backward(dy, x, weight, needs_input_grad=False)

@@ -5,8 +5,6 @@ An operation that works block by block keeps its scratch memory in a core's cach
 
 from dataclasses import dataclass
 
-from scratchnet.engine.modes import is_whole
-
 
 @dataclass(frozen=True)
 class Block:
@@ -20,10 +18,6 @@ class Block:
     c1: int
 
 
-GPU_ROOM = 256
-"""Scratch memory on a GPU, as a multiple of that for a CPU core's cache."""
-
-
 def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
     """Cut ``n`` maps of ``oh × ow`` positions into boxes of at most ``limit`` positions (at least one).
 
@@ -33,7 +27,6 @@ def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
     """
     if n == 0:
         return []
-    limit *= GPU_ROOM if is_whole() else 1
     limit = max(1, min(limit, -(-n * oh * ow // parts)))
     columns = _even(ow, limit)
     rows = _even(oh, limit // columns)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
-from scratchnet.engine.modes import is_whole
 
 CHUNK_BYTES = 1 << 19
 """Approximate size of a chunk: small enough to stay in a core's cache between two passes."""
@@ -16,7 +15,7 @@ def row_chunks(x: Any) -> list[slice]:
     The chunks do not depend on the number of threads.
     """
     n, h, w, c = x.shape
-    step = max(1, n * h) if is_whole() else max(1, CHUNK_BYTES // max(1, w * c * x.dtype.itemsize))
+    step = max(1, CHUNK_BYTES // max(1, w * c * x.dtype.itemsize))
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
 
 

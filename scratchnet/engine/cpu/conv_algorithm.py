@@ -1,4 +1,4 @@
-"""Choose the fastest form of a convolution for a given shape.
+"""Choose the fastest algorithm for a convolution of a given shape.
 
 The thresholds are rules of thumb; ``scratchnet bench ops`` measures both sides of them on a machine.
 """
@@ -7,31 +7,36 @@ from enum import Enum
 from math import ceil
 
 from scratchnet.arrays import Array
-from scratchnet.engine.modes import is_precise, is_textbook, is_whole
+from scratchnet.engine.modes import is_precise
 from scratchnet.ops.geometry import ConvSpec, Pair
 
-FEWEST_TILES = 48
+MIN_TILES = 48
 """Below this number of tiles, transforming the kernels costs more than the multiplications it saves."""
 
-FEWEST_CHANNELS = 8
+MIN_CHANNELS = 8
 """Below this number of channels, the transformed matrices are too thin for a fast product."""
 
 PIECE_TAPS = 5
 """Number of taps of the direct sum that take as long as one 3×3 convolution in Winograd's form."""
 
-PIECE_CHANNELS = 32
+MIN_PIECE_CHANNELS = 32
 """Below this number of channels, fewer taps take as long."""
 
 
 class Algorithm(Enum):
     """How to compute a convolution."""
 
-    DIRECT = "tiled im2col"
+    IM2COL = "tiled im2col"
     PRODUCT = "one matrix product"
-    FEW = "product first, shifts afterwards"
+    FEW_FILTERS = "product first, shifts afterwards"
     DEPTHWISE = "shifted multiplications"
     WINOGRAD2 = "Winograd F(2×2, 3×3)"
     WINOGRAD4 = "Winograd F(4×4, 3×3)"
+
+    @property
+    def uses_winograd(self) -> bool:
+        """Whether it is one of Winograd's forms."""
+        return self in (Algorithm.WINOGRAD2, Algorithm.WINOGRAD4)
 
     @property
     def tile(self) -> int:
@@ -39,8 +44,10 @@ class Algorithm(Enum):
         return {Algorithm.WINOGRAD2: 2, Algorithm.WINOGRAD4: 4}[self]
 
 
-def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair, output: Pair, precise: bool) -> Algorithm:
-    """Choose the form for an input of ``size`` and an output of ``output`` pixels.
+def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Algorithm:
+    """Choose the algorithm for an input of ``size`` (h, w).
+
+    Winograd's forms are excluded in ``precise()`` mode and for float64.
 
     Parameters
     ----------
@@ -48,55 +55,55 @@ def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair, output: Pair, pr
         Only the number of images and the dtype are used.
     weight : (kh, kw, c_in / groups, c_out)
         Only the shape is used.
-    precise : bool
-        Exclude Winograd's forms, as is always done for float64.
     """
     c, c_out = weight.shape[2:]
-    if is_textbook() or (conv.groups > 1 and (conv.groups, 1) != (c_out, c)):
-        return Algorithm.DIRECT
+    if conv.groups > 1 and (conv.groups, 1) != (c_out, c):
+        return Algorithm.IM2COL
     if conv.groups > 1:
         return Algorithm.DEPTHWISE
     covers = conv.kernel == size and conv.dilation == (1, 1)  # one window that sees the whole map
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
         return Algorithm.PRODUCT
-    if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < FEWEST_CHANNELS and 4 * c_out <= c:
-        return Algorithm.FEW
-    if precise or is_precise() or is_whole() or x.dtype.itemsize != 4 or not _suits_winograd(conv, min(c, c_out)):
-        return Algorithm.DIRECT
+    if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < MIN_CHANNELS and 4 * c_out <= c:
+        return Algorithm.FEW_FILTERS
+    if is_precise() or x.dtype.itemsize != 4 or not _suits_winograd(conv, min(c, c_out)):
+        return Algorithm.IM2COL
+    output = conv.output_size(*size)
     d_h, d_w = conv.dilation  # the map splits into d_h·d_w maps, each of every d-th pixel
     return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)))
 
 
-def winograd_tile(x: Array, weight: Array, conv: ConvSpec, output: Pair, precise: bool) -> int | None:
+def winograd_tile(x: Array, weight: Array, conv: ConvSpec) -> int | None:
     """Return the tile if an ordinary 3×3 convolution of ``x`` uses Winograd's form, else None."""
-    form = choose(x, weight, conv, x.shape[1:3], output, precise)
-    ordinary = conv.kernel == (3, 3) and conv.dilation == (1, 1)
-    return form.tile if ordinary and form in (Algorithm.WINOGRAD2, Algorithm.WINOGRAD4) else None
+    if conv.kernel != (3, 3) or conv.dilation != (1, 1):
+        return None
+    algorithm = choose(x, weight, conv, x.shape[1:3])
+    return algorithm.tile if algorithm.uses_winograd else None
 
 
 def has_few_pixels(dy: Array, groups: int) -> bool:
     """Return whether rotating the kernels would cost more than col2im: small maps with many channels."""
     n, oh, ow, c_out = dy.shape
-    return groups == 1 and 0 < n * oh * ow < c_out and not is_whole()
+    return groups == 1 and 0 < n * oh * ow < c_out
 
 
 def _suits_winograd(conv: ConvSpec, channels: int) -> bool:
-    """Return whether the kernel is 3×3 at stride 1, or can be reduced to that (see ``dilated`` and ``large``)."""
+    """Return whether the kernel is 3×3 at stride 1, or ``dilated`` or ``winograd_decomposed`` can reduce it to that."""
     kh, kw = conv.kernel
-    if conv.stride != (1, 1) or channels < FEWEST_CHANNELS:
+    if conv.stride != (1, 1) or channels < MIN_CHANNELS:
         return False
     if conv.kernel == (3, 3):
         return conv.dilation != (1, 1) or max(conv.padding) <= 2
     pieces = ceil(kh / 3) * ceil(kw / 3)
-    return conv.dilation == (1, 1) and channels >= PIECE_CHANNELS and pieces * PIECE_TAPS <= kh * kw
+    return conv.dilation == (1, 1) and channels >= MIN_PIECE_CHANNELS and pieces * PIECE_TAPS <= kh * kw
 
 
 def _winograd(n: int, output: Pair) -> Algorithm:
     """Choose the tile that needs fewer products, or none if there are few tiles or the direct sum needs no more."""
     products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}
     m = 2 if products[2] <= products[4] else 4
-    if n * _tiles(output, m) < FEWEST_TILES or products[m] >= 9 * output[0] * output[1]:
-        return Algorithm.DIRECT
+    if n * _tiles(output, m) < MIN_TILES or products[m] >= 9 * output[0] * output[1]:
+        return Algorithm.IM2COL
     return Algorithm.WINOGRAD2 if m == 2 else Algorithm.WINOGRAD4
 
 

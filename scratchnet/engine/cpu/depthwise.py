@@ -9,7 +9,9 @@ Reference: Howard et al., "MobileNets" (2017), section 3.1.
 
 from collections.abc import Iterator, Sequence
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.channel_sums import sum_rows
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, parallel_map, thread_count
@@ -22,7 +24,6 @@ CHUNK_BYTES = 1 << 19
 
 def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
     """Return the convolution without bias, ``(n, *size, c)``: the sum over all taps of shifted x · w."""
-    xp = get_array_module(x)
     y = pooled_empty(x, (len(x), *size, x.shape[3]))
     rows = _rows(weight, size[1])
 
@@ -39,7 +40,7 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
             target = part[:, v.out, u.out]
             term = scratch[:, v.out, u.out] if k or not whole else target
             source = x[block.n0 : block.n1, v.source, u.source]
-            xp.multiply(source, rows[i, j, : source.shape[2]], out=term)
+            np.multiply(source, rows[i, j, : source.shape[2]], out=term)
             if term is not target:
                 target += term
 
@@ -50,10 +51,7 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return dx ``(n, *size, c)``: every tap adds dy · w to the pixels that it read."""
     if conv.stride == (1, 1):  # what every pixel gets is then a convolution again, with the kernel turned by 180°
-        down, across = (d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
-        back = ConvSpec(conv.kernel, (1, 1), (down, across), conv.dilation, conv.groups)
-        return convolve(dy, weight[::-1, ::-1], back, size)
-    xp = get_array_module(dy)
+        return convolve(dy, weight[::-1, ::-1], conv.adjoint(), size)
     dx = pooled_zeros(dy, (len(dy), *size, dy.shape[3]))
     rows = _rows(weight, dy.shape[2])
 
@@ -64,7 +62,7 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
                 scratch = pooled_empty(dy, part.shape)
                 for i, j, v, u in _taps(conv, dx.shape, block):
                     slopes, term = part[:, v.out, u.out], scratch[:, v.out, u.out]
-                    xp.multiply(slopes, rows[i, j, : slopes.shape[2]], out=term)
+                    np.multiply(slopes, rows[i, j, : slopes.shape[2]], out=term)
                     target = dx[n : n + 1, v.source, u.source]
                     target += term
 
@@ -74,7 +72,6 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW: for every tap the sum over all pixels of shifted x · dy; only the shape of ``weight`` is used."""
-    xp = get_array_module(x)
     c = x.shape[3]
 
     def multiply(share: Sequence[Block]) -> Array:
@@ -84,7 +81,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array
             for i, j, v, u in _taps(conv, x.shape, block):
                 slopes = part[:, v.out, u.out]
                 term = pooled_empty(x, slopes.shape)
-                xp.multiply(x[block.n0 : block.n1, v.source, u.source], slopes, out=term)
+                np.multiply(x[block.n0 : block.n1, v.source, u.source], slopes, out=term)
                 sum_rows(term.reshape(-1, c), sums)
                 total[i, j, 0] += sums
         return total

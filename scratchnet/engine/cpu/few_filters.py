@@ -12,7 +12,9 @@ The gradient with respect to the weight copies the few channels of dy instead of
 
 from collections.abc import Sequence
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.im2col import columns
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
@@ -25,7 +27,6 @@ SCRATCH_BYTES = 2 << 20
 
 def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
     """Return the convolution without bias, ``(n, *size, c_out)``, at stride 1 and without groups."""
-    xp = get_array_module(x)
     kh, kw, c, c_out = weight.shape
     h, w = x.shape[1:3]
     y = pooled_zeros(x, (len(x), *size, c_out))
@@ -38,7 +39,7 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
             return
         products = pooled_empty(x, (block.n1 - block.n0, last - first, w, kh, kw, c_out))
         pixels = x[block.n0 : block.n1, first:last]
-        xp.matmul(pixels.reshape(-1, c), matrix, out=products.reshape(-1, matrix.shape[1]))
+        np.matmul(pixels.reshape(-1, c), matrix, out=products.reshape(-1, matrix.shape[1]))
         target = y[block.n0 : block.n1, block.r0 : block.r1]
         for i in range(kh):
             v = tap(i * conv.dilation[0], h, block.r1 - block.r0, 1, conv.padding[0], block.r0)
@@ -54,16 +55,14 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW = xᵀ · columns(dy), rotated by 180°; of ``weight`` only the shape is used."""
-    xp = get_array_module(x)
     kh, kw, c, c_out = weight.shape
-    grown = tuple(d * (k - 1) - p for k, p, d in zip(conv.kernel, conv.padding, conv.dilation, strict=True))
-    back = ConvSpec(conv.kernel, (1, 1), (grown[0], grown[1]), conv.dilation, 1)
+    back = conv.adjoint()
 
     def multiply(share: Sequence[Block]) -> Array:
         total = pooled_zeros(x, (c, kh * kw * c_out))
         for block in share:
             pixels = x[block.n0 : block.n1, block.r0 : block.r1].reshape(-1, c)
-            total += xp.matmul(pixels.T, columns(dy, back, block)[0])
+            total += np.matmul(pixels.T, columns(dy, back, block)[0])
         return total
 
     total, *others = parallel_map(multiply, _blocks(x.shape, weight), dy.size * weight[..., 0].size)

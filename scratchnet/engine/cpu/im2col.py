@@ -7,30 +7,31 @@
 The matrix *columns* has one row per output pixel: the ``kh·kw·c_in`` inputs in its receptive field. The sliding sum
 then becomes a product of two matrices, which computers do very fast.
 
-The matrix is ``kh·kw`` times the size of the input, so it is only built as a whole in textbook mode. Otherwise, the
-functions below build and multiply it for one block of output pixels at a time, in a core's cache, and distribute the
-blocks over the cores.
+The matrix is ``kh·kw`` times the size of the input; the plain form in ``ops`` builds it as a whole. The functions below
+build and multiply it for one block of output pixels at a time, in a core's cache, and distribute the blocks over the
+cores.
 
 Reference: Chellapilla, Puri, Simard, "High performance convolutional neural networks for document processing" (2006).
 """
 
 from collections.abc import Sequence
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels, row_of
-from scratchnet.engine.modes import is_textbook
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
 SCRATCH_BYTES = 1 << 20
 """Size of the block of columns that is held at one time; it fits a core's share of the cache."""
 
-ENOUGH_ROWS = 256
+MIN_ROWS = 256
 """A block with fewer rows, of a wide layer, may be four times as large: every block fetches all weights once."""
 
-ENOUGH_CHANNELS = 64
+MIN_CHANNELS = 64
 """Channels that are worth a matrix product of their own."""
 
 
@@ -40,7 +41,6 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | 
     ``conv.padding`` is the padding above and to the left; it may be negative. The output ``size`` determines how many
     zeros are added below and to the right.
     """
-    xp = get_array_module(x)
     y = pooled_empty(x, (len(x), *size, weight.shape[3]))
     matrices = _weight_matrices(weight, conv.groups)  # (groups, kh·kw·c/groups, c_out/groups)
     row = None if bias is None else row_of(bias, size[1])
@@ -48,12 +48,12 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | 
     def multiply(block: Block) -> None:
         rows, target = columns(x, conv, block), _view(y, block)
         if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows are contiguous: multiply into them
-            xp.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
+            np.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
             if row is not None:
                 whole = target.reshape(-1, len(row))
-                xp.add(whole, row, out=whole)
+                np.add(whole, row, out=whole)
         else:
-            target[...] = _ungroup(xp.matmul(rows, matrices), block)
+            target[...] = _ungroup(np.matmul(rows, matrices), block)
             if bias is not None:
                 target += bias
 
@@ -63,7 +63,6 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | 
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
     """Return dW = columns(x)ᵀ · dY, summed over the blocks; shape as ``weight``, of which only the shape is used."""
-    xp = get_array_module(x)
     groups = conv.groups
 
     def multiply(share: Sequence[Block]) -> Array:
@@ -71,7 +70,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array
         total = pooled_empty(x, shape) if share else pooled_zeros(x, shape)
         for i, block in enumerate(share):
             term = pooled_empty(x, total.shape) if i else total
-            xp.matmul(columns(x, conv, block).swapaxes(1, 2), _group(_view(dy, block), groups), out=term)
+            np.matmul(columns(x, conv, block).swapaxes(1, 2), _group(_view(dy, block), groups), out=term)
             if i:
                 total += term
         return total
@@ -86,7 +85,6 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return dx ``(n, *size, c_in)``: add ``dY · Wᵀ`` to the receptive field of each output pixel (col2im)."""
-    xp = get_array_module(dy)
     n, oh, ow, _ = dy.shape
     kh, kw, cg, _ = weight.shape
     dx = pooled_zeros(dy, (n, *size, cg * conv.groups))
@@ -98,7 +96,7 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
     def scatter(share: Sequence[list[Block]]) -> None:
         for block in (b for image in share for b in image):
             rows, cols = block.r1 - block.r0, block.c1 - block.c0
-            products = xp.matmul(_group(_view(dy, block), conv.groups), matrices)
+            products = np.matmul(_group(_view(dy, block), conv.groups), matrices)
             products = products.reshape(conv.groups, -1, rows, cols, kh, kw, cg).transpose(1, 2, 3, 4, 5, 0, 6)
             for i in range(kh):
                 v = tap(i * conv.dilation[0], size[0], rows, conv.stride[0], conv.padding[0], block.r0)
@@ -121,7 +119,7 @@ def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: ConvSp
     kh, kw, c, _ = weight.shape
     dx = pooled_zeros(dy, (n, *size, c))
     rows, taps = dy.reshape(-1, c_out), weight.reshape(kh * kw, c, c_out)
-    width = max(ENOUGH_CHANNELS, SCRATCH_BYTES // (kh * kw * len(rows) * dy.itemsize))
+    width = max(MIN_CHANNELS, SCRATCH_BYTES // (kh * kw * len(rows) * dy.itemsize))
     width = min(width, -(-c // thread_count()))
     parts = [slice(begin, min(begin + width, c)) for begin in range(0, c, width)]
 
@@ -129,7 +127,7 @@ def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: ConvSp
         for part in share:
             products = pooled_empty(dy, (kh, kw, n, oh, ow, part.stop - part.start))
             flat = products.reshape(kh * kw, len(rows), -1)
-            get_array_module(dy).matmul(rows, taps[:, part].swapaxes(1, 2), out=flat)
+            np.matmul(rows, taps[:, part].swapaxes(1, 2), out=flat)
             for i in range(kh):
                 v = tap(i * conv.dilation[0], size[0], oh, conv.stride[0], conv.padding[0])
                 for j in range(kw):
@@ -145,7 +143,7 @@ def _blocks(shape: tuple[int, ...], x: Array, weight: Array) -> list[Block]:
     kh, kw, _, c_out = weight.shape
     row_bytes: int = max(kh * kw * x.shape[3], c_out) * x.dtype.itemsize
     rows = SCRATCH_BYTES // row_bytes
-    limit = shape[0] * shape[1] * shape[2] if is_textbook() else max(1, rows, min(ENOUGH_ROWS, 4 * rows))
+    limit = max(1, rows, min(MIN_ROWS, 4 * rows))
     return blocks(shape[0], shape[1], shape[2], limit, thread_count())
 
 
@@ -161,7 +159,6 @@ def _weight_matrices(weight: Array, groups: int) -> Array:
 
 def columns(x: Array, conv: ConvSpec, block: Block) -> Array:
     """Gather each output pixel's receptive field as a row: (groups, positions, kh·kw·c_in/groups)."""
-    xp = get_array_module(x)
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.stride, conv.dilation
     images, rows, cols = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
     source = _window(x, conv, block)
@@ -170,9 +167,9 @@ def columns(x: Array, conv: ConvSpec, block: Block) -> Array:
     shape, strides = (conv.groups, images, rows, cols, kh), (sc * cg, sn, sy * sh, sx * sw, sy * dh)
     if conv.groups == 1 and dw == 1 and (sx, sc) == (x.shape[3] * x.itemsize, x.itemsize):
         # the inputs of a kernel row are contiguous
-        patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
+        patches = np.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
     else:
-        patches = xp.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))
+        patches = np.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))
     copied = pooled_empty(x, patches.shape)
     copy_pixels(patches, copied)
     return copied.reshape(conv.groups, images * rows * cols, kh * kw * cg)

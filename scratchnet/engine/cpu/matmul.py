@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_zeros
 
@@ -23,7 +25,6 @@ def product(a: Array, b: Array, out: Array) -> None:
     b : (k, columns)
     out : (rows, columns)
     """
-    xp = get_array_module(a)
     rows, columns = out.shape
     pieces = _pieces(max(rows, columns))
     if 1 < rows < columns and b.strides[0] < b.strides[1]:
@@ -32,21 +33,20 @@ def product(a: Array, b: Array, out: Array) -> None:
 
     def multiply(piece: slice) -> None:
         if rows >= columns:
-            xp.matmul(a[piece], b, out=out[piece])
+            np.matmul(a[piece], b, out=out[piece])
         else:
-            xp.matmul(a, b[:, piece], out=out[:, piece])
+            np.matmul(a, b[:, piece], out=out[:, piece])
 
     parallel_for(multiply, pieces, a.size * columns)
 
 
 def product_over_rows(a: Array, b: Array) -> Array:
     """Return ``aᵀ · b`` for tall matrices (rows, k) and (rows, columns); each core sums over some of the rows."""
-    xp = get_array_module(a)
 
     def multiply(share: Sequence[slice]) -> Array:
         total = pooled_zeros(a, (a.shape[1], b.shape[1]))
         for piece in share:
-            total += xp.matmul(a[piece].T, b[piece])
+            total += np.matmul(a[piece].T, b[piece])
         return total
 
     total, *others = parallel_map(multiply, _pieces(len(a)), a.size * b.shape[1])

@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu import im2col
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.ops.geometry import ConvSpec, Pair
@@ -81,15 +83,14 @@ def _phases(conv: ConvSpec, axis: int) -> Iterator[Phases]:
 
 def _kernel(weight: Array, stride: Pair, down: Phases, across: Phases) -> Array:
     """Return the taps of all phases of a group as one kernel: (taps, taps, c_out, phases · phases · c_in)."""
-    xp = get_array_module(weight)
 
     def taps(axis: int, phases: Phases, f: int) -> slice:
         start = phases.start + f
         return slice(start, start + (phases.taps - 1) * stride[axis] + 1, stride[axis])
 
-    kernel: Array = xp.stack(
+    kernel: Array = np.stack(
         [
-            xp.stack([weight[taps(0, down, i), taps(1, across, j)] for j in range(across.count)], axis=2)
+            np.stack([weight[taps(0, down, i), taps(1, across, j)] for j in range(across.count)], axis=2)
             for i in range(down.count)
         ],
         axis=2,

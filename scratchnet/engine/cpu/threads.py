@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from scratchnet.engine.capture import Call, Program, active_recorder
 from scratchnet.engine.cpu.blas import limit_this_thread, one_blas_thread
 from scratchnet.engine.forks import after_fork_in_child
-from scratchnet.engine.modes import is_textbook, is_whole
+from scratchnet.engine.modes import is_textbook
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,7 +50,7 @@ _IN_CHUNK = ContextVar("in_chunk", default=False)  # set inside a parallel_map; 
 
 def thread_count() -> int:
     """Return the number of threads: ``SCRATCHNET_THREADS``, or the number of cores that this process may use."""
-    return 1 if is_textbook() or is_whole() else _cores()
+    return 1 if is_textbook() else _cores()
 
 
 @cache

@@ -18,10 +18,10 @@ the products back with G:
 The two factors may be exchanged: patches of dY with tiles of X give the rotated dg. So both gradients can use the same
 transformed patches of dY, which :func:`conv3x3_backward` computes once.
 
-``tiles`` explains how the transforms are made fast in NumPy. This module orders the work: a block of tiles is small
-enough for all its steps to stay in a core's cache (:func:`_by_block`). If the kernels are larger than the cache, the
-cores share the 36 products (and the columns of a kernel's gradient) instead of the tiles, so that each kernel element
-is read once (:func:`_by_frequency`).
+``winograd_transforms`` explains how the transforms are made fast in NumPy. This module orders the work: a block of
+tiles is small enough for all its steps to stay in a core's cache (:func:`_by_block`). If the kernels are larger than
+the cache, the cores share the 36 products (and the columns of a kernel's gradient) instead of the tiles, so that each
+kernel element is read once (:func:`_by_frequency`).
 
 F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) no more than the direct sum. A patch
 of zeros gives exact zeros, or exactly the bias. A sum that is 0 for another reason, because its terms cancel or because
@@ -37,7 +37,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd_transforms
 from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.chunks import parallel_rows
@@ -49,7 +51,7 @@ from scratchnet.ops.geometry import Pair
 SCRATCH_BYTES = 2 << 20
 """Size of the transformed tiles of a block; about what a core's cache holds."""
 
-FEWEST_TILES = 128
+MIN_TILES = 128
 """Tiles of a block all the same, if there are so many channels, so that fetching the kernels pays."""
 
 WIDE = 128 * 256
@@ -61,7 +63,7 @@ WIDE_BYTES = 32 << 20
 COLUMNS = 64
 """Columns of a wide layer's kernel gradient that are computed at one time."""
 
-FEWEST_ROWS = 256
+MIN_ROWS = 256
 """Tiles that are held of a wide layer all the same, so that fetching the kernels pays."""
 
 
@@ -201,7 +203,7 @@ class Work:
 def products_of(left: Array, right: Array) -> Array:
     """Sum the products of patches and tiles: a kernel's gradient, still transformed."""
     products = pooled_empty(left, (len(left), left.shape[2], right.shape[2]))
-    get_array_module(left).matmul(left.swapaxes(1, 2), right, out=products)
+    np.matmul(left.swapaxes(1, 2), right, out=products)
     return products
 
 
@@ -210,7 +212,7 @@ def _run(work: Work) -> list[Array]:
     wide = _is_wide(work.x.shape[3], work.tiled.shape[3])
     dweights = (_by_frequency if wide else _by_block)(work)
     for other in dweights[1:]:
-        parallel_rows(lambda a, b: get_array_module(a).add(a, b, out=a), dweights[0], other)
+        parallel_rows(lambda a, b: np.add(a, b, out=a), dweights[0], other)
     return dweights[:1]
 
 
@@ -230,7 +232,7 @@ def _by_block(work: Work) -> list[Array]:
         return [] if total is None else [winograd_transforms.kernel_gradient(total, work.constants, work.flipped)]
 
     channels = work.x.shape[3] + work.tiled.shape[3]
-    limit = max(min(channels, FEWEST_TILES), SCRATCH_BYTES // work.tile_bytes)
+    limit = max(min(channels, MIN_TILES), SCRATCH_BYTES // work.tile_bytes)
     found = parallel_map(go_through, work.blocks(limit, 2 * thread_count()), work.operations)
     return [dweight for dweights in found for dweight in dweights]
 
@@ -241,9 +243,9 @@ def _through(work: Work, block: Block, kernels: Array | None, total: Array | Non
     patches = work.room(count, work.x)
     others = None if work.met is None else work.room(count, work.met)
     work.transform(block, patches, others)
-    if work.y is not None:
+    if work.y is not None and kernels is not None:
         products = work.room(count, work.y)
-        get_array_module(products).matmul(patches, kernels, out=products)
+        np.matmul(patches, kernels, out=products)
         work.write(products, block)
         del products
     if others is None:
@@ -281,7 +283,7 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
         products = work.room(count, work.y)
 
         def multiply(part: slice) -> None:
-            get_array_module(products).matmul(patches[part], work.kernels(part), out=products[part])
+            np.matmul(patches[part], work.kernels(part), out=products[part])
 
         parallel_for(multiply, [slice(f, f + a) for f in range(0, a * a, a)], work.operations)
         parallel_for(lambda placed: work.write(products[:, placed[1]], placed[0]), turn, work.operations)
@@ -309,7 +311,7 @@ def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | 
 
 def _turns(work: Work) -> list[list[tuple[Block, slice]]]:
     """Cut the tiles into blocks, and the blocks into turns; each block comes with its place in its turn."""
-    most = max(FEWEST_ROWS, WIDE_BYTES // work.tile_bytes)
+    most = max(MIN_ROWS, WIDE_BYTES // work.tile_bytes)
     turns: list[list[tuple[Block, slice]]] = []
     start = most
     for block in work.blocks(max(1, most // 8), 2 * thread_count()):

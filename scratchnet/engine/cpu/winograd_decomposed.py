@@ -12,7 +12,9 @@ direct sum, so it pays off for pieces with more taps.
 from collections.abc import Iterator
 from itertools import product
 
-from scratchnet.arrays import Array, get_array_module
+import numpy as np
+
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd
 from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
@@ -21,7 +23,6 @@ from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
 def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: Pair, tile: int) -> Array:
     """Return the convolution at stride 1, ``(n, *size, c_out)``; see :func:`winograd.conv3x3`."""
-    xp = get_array_module(x)
     kernels = pooled_zeros(weight, (*_grown(conv), *weight.shape[2:]))
     kernels[: conv.kernel[0], : conv.kernel[1]] = weight
     y: Array | None = None
@@ -31,7 +32,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: 
         if y is None:
             y = winograd.conv3x3(seen, kernel, bias, (0, 0), tile)
         else:
-            parallel_rows(lambda y, term: xp.add(y, term, out=y), y, winograd.conv3x3(seen, kernel, None, (0, 0), tile))
+            parallel_rows(lambda y, term: np.add(y, term, out=y), y, winograd.conv3x3(seen, kernel, None, (0, 0), tile))
     assert y is not None
     return y
 

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from scratchnet.arrays import Array, get_array_module
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block
 from scratchnet.engine.cpu.threads import parallel_for, thread_count
 from scratchnet.engine.memory.pool import pooled_empty
@@ -84,9 +84,8 @@ def _in_dtype(tile: int, dtype: str) -> Matrices:
 
 
 def matrices(tile: int, like: Array) -> Matrices:
-    """Return the constants of F(tile×tile, 3×3), on the device and in the dtype of ``like``."""
-    xp, chosen = get_array_module(like), _in_dtype(tile, like.dtype.str)
-    return Matrices(xp.asarray(chosen.input), xp.asarray(chosen.kernel), xp.asarray(chosen.output))
+    """Return the constants of F(tile×tile, 3×3), in the dtype of ``like``."""
+    return _in_dtype(tile, like.dtype.str)
 
 
 def transform_kernel(weight: Array, constants: Matrices, part: slice, flipped: bool) -> Array:
@@ -95,7 +94,7 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, flipped: b
     Frequencies are ordered (horizontal, vertical), here and below; ``part`` selects some of them. For ``flipped`` see
     :func:`~scratchnet.engine.cpu.winograd.conv3x3`.
     """
-    rows = _kernel_rows(constants, weight, part, flipped)
+    rows = _kernel_rows(constants, part, flipped)
     exchange = flipped and weight[0, 0].size <= EXCHANGED
     if exchange:
         exchanged = pooled_empty(weight, (3, 3, weight.shape[3], weight.shape[2]))
@@ -108,7 +107,7 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, flipped: b
 
 def kernel_gradient(total: Array, constants: Matrices, flipped: bool) -> Array:
     """Transform the sums ``total`` (frequencies, …) over all tiles back to the kernel's gradient (3, 3, …)."""
-    rows = _kernel_rows(constants, total, ALL, flipped)
+    rows = _kernel_rows(constants, ALL, flipped)
     dweight = pooled_empty(total, (9, total[0].size))
     _multiply(rows.T, total.reshape(len(rows), -1), dweight)
     return dweight.reshape(3, 3, *total.shape[1:])
@@ -123,18 +122,18 @@ def _multiply(matrix: Array, long: Array, out: Array) -> None:
     def multiply(columns: slice) -> None:  # one call for several products
         width = min(step, columns.stop - columns.start)
         a, b = (x[:, columns].reshape(len(x), -1, width).swapaxes(0, 1) for x in (long, out))
-        get_array_module(long).matmul(matrix, a, out=b)
+        np.matmul(matrix, a, out=b)
 
     together = step * max(1, min(TOGETHER, whole // step // (2 * thread_count())))
     pieces = [slice(begin, min(begin + together, whole)) for begin in range(0, whole, together)]
     parallel_for(multiply, pieces + [slice(whole, count)] * (whole < count), matrix.size * count)
 
 
-def _kernel_rows(constants: Matrices, like: Array, part: slice, flipped: bool) -> Array:
+def _kernel_rows(constants: Matrices, part: slice, flipped: bool) -> Array:
     """Return the matrix that transforms a 3×3 kernel, written as a vector of 9: (frequencies, 9)."""
-    xp, g = get_array_module(like), constants.kernel
-    both: Array = xp.einsum("vi,hj->hvij", g, g).reshape(-1, 9)[part]
-    return xp.ascontiguousarray(both[:, ::-1]) if flipped else both  # the nine taps in reverse order
+    g = constants.kernel
+    both: Array = np.einsum("vi,hj->hvij", g, g).reshape(-1, 9)[part]
+    return np.ascontiguousarray(both[:, ::-1]) if flipped else both  # the nine taps in reverse order
 
 
 def transform_patches(x: Array, block: Block, padding: Pair, constants: Matrices, out: Array) -> None:
@@ -154,16 +153,15 @@ def transform_tiles(dy: Array, block: Block, constants: Matrices, out: Array) ->
 
 def transform_back(products: Array, y: Array, block: Block, bias: Array | None, constants: Matrices) -> None:
     """Write Aᵀ [products] A for every tile, and the bias, to where the block lies in ``y``; ``products`` may change."""
-    xp = get_array_module(y)
     m, a, c = constants.tile, constants.patch, y.shape[3]
     n, rows, tiles = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
     products = products.reshape(a, a, n, rows, tiles * c)
     if bias is not None:  # the columns of Aᵀ for the point 1 are ones: one number of a tile reaches all of its pixels
-        xp.add(products[1, 1], row_of(bias, tiles), out=products[1, 1])
+        np.add(products[1, 1], row_of(bias, tiles), out=products[1, 1])
     half = pooled_empty(y, (n, rows, m, a, tiles * c))
-    xp.matmul(constants.output, products.transpose(2, 3, 0, 1, 4), out=half.transpose(0, 1, 3, 2, 4))
+    np.matmul(constants.output, products.transpose(2, 3, 0, 1, 4), out=half.transpose(0, 1, 3, 2, 4))
     full = pooled_empty(y, (n, rows, m, m, tiles * c))
-    xp.matmul(constants.output, half, out=full)
+    np.matmul(constants.output, half, out=full)
     by_column = full.reshape(n, rows * m, m, tiles, c)
     target = y[block.n0 : block.n1, m * block.r0 : m * block.r1, m * block.c0 : m * block.c1]
     by_column = by_column[:, : target.shape[1]]
@@ -175,16 +173,15 @@ def transform_back(products: Array, y: Array, block: Block, bias: Array | None, 
 
 def _transform(d: Array, block: Block, matrix: Array, step: int, out: Array) -> None:
     """Write ``matrix`` · patch · ``matrix``ᵀ for the patches that lie ``step`` rows apart: (frequencies, tiles, c)."""
-    xp = get_array_module(d)
     n, _, columns, tiles, c = d.shape
     rows, a = block.r1 - block.r0, len(matrix)
     line = d.strides[1]
-    windows = xp.lib.stride_tricks.as_strided(  # rows of tiles; the patches of neighbours overlap
+    windows = np.lib.stride_tricks.as_strided(  # rows of tiles; the patches of neighbours overlap
         d, (n, rows, columns, columns * tiles * c), (d.strides[0], step * line, line, d.itemsize)
     )
     half = pooled_empty(d, (a, n, rows, columns, tiles * c))
-    xp.matmul(matrix, windows, out=half.reshape(a, n, rows, -1).transpose(1, 2, 0, 3))
-    xp.matmul(matrix, half, out=out.reshape(a, a, n, rows, tiles * c).transpose(1, 2, 3, 0, 4))
+    np.matmul(matrix, windows, out=half.reshape(a, n, rows, -1).transpose(1, 2, 0, 3))
+    np.matmul(matrix, half, out=out.reshape(a, a, n, rows, tiles * c).transpose(1, 2, 3, 0, 4))
 
 
 def _by_column(x: Array, block: Block, top: int, left: int, rows: int, columns: int, step: int) -> Array:

@@ -1,9 +1,12 @@
 """im2col and col2im on a GPU (see ``columns.cu``)."""
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cuda.compiled import contiguous, launch, row_launch
+from scratchnet.engine.cuda.compiled import contiguous, launch, row_launch, split_batch
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import ConvSpec, Pair
+
+WORKSPACE_BYTES = 1 << 30
+"""Maximum bytes of columns in memory at a time; larger batches are processed in parts."""
 
 
 def im2col(x: Array, conv: ConvSpec, output: Pair) -> Array:
@@ -25,3 +28,9 @@ def col2im(columns: Array, conv: ConvSpec, output: Pair, dx: Array) -> None:
 
 def _settings(conv: ConvSpec) -> tuple[int, ...]:
     return (*conv.kernel, *conv.stride, *conv.padding, *conv.dilation)
+
+
+def split_columns(x: Array, conv: ConvSpec, output: Pair) -> list[slice]:
+    """Split a batch ``x`` so that the columns of each part fit into :data:`WORKSPACE_BYTES`."""
+    row = conv.kernel[0] * conv.kernel[1] * x.shape[3] * x.itemsize
+    return split_batch(len(x), output[0] * output[1] * row, WORKSPACE_BYTES)

@@ -98,16 +98,8 @@ def thresholds(x: Array) -> Thresholds:
     return table().thresholds["float32" if x.dtype.itemsize == 8 else matrix_precision_in_use()]
 
 
-def choose(
-    x: Array,
-    weight: Array,
-    conv: ConvSpec,
-    size: Pair,
-    output: Pair,
-    precise: bool,
-    given: Thresholds | None = None,
-) -> Algorithm:
-    """Choose the algorithm for an input of ``size`` and an output of ``output`` pixels.
+def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair, given: Thresholds | None = None) -> Algorithm:
+    """Choose the algorithm for an input of ``size`` (h, w).
 
     Only the number of images and the dtype of ``x`` are used. ``given`` replaces the thresholds of the table.
     """
@@ -115,10 +107,10 @@ def choose(
     covers = conv.kernel == size and conv.dilation == (1, 1)
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
         return Algorithm.PRODUCT
-    limits = given or thresholds(x)
+    limits, output = given or thresholds(x), conv.output_size(*size)
     tiles = len(x) * -(-output[0] // 4) * -(-output[1] // 4)
     wide = min(c, c_out) >= limits.min_winograd_channels and tiles >= limits.min_winograd_tiles
-    exact = precise or is_precise() or x.dtype.itemsize == 8
+    exact = is_precise() or x.dtype.itemsize == 8
     if winograd.fits(conv) and wide and not exact and matrix_precision_in_use() == "float32":
         return Algorithm.WINOGRAD
     many = implicit.tiles(len(x), output) >= limits.min_implicit_tiles

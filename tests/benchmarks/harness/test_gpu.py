@@ -221,7 +221,7 @@ def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, m
     x, weight = np.empty((1, 4, 4, 8), np.float32), np.empty((3, 3, 8, 9), np.float32)
     for precision, form in (("float32", Algorithm.WINOGRAD), ("tf32", Algorithm.COLUMNS), ("bf16", Algorithm.SHIFTED)):
         with matrix_precision(precision):
-            assert conv_algorithm.choose(x, weight, script["CONV"], (4, 4), (4, 4), False) is form
+            assert conv_algorithm.choose(x, weight, script["CONV"], (4, 4)) is form
 
 
 def test_the_package_says_that_its_table_is_an_estimate_until_a_gpu_has_written_it():

@@ -1,91 +1,97 @@
-"""Which form of the convolution is chosen for which shape: forward, and for both gradients."""
+"""Which algorithm is chosen for which shape: forward, and for both gradients."""
 
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu.conv_algorithm import FEWEST_CHANNELS, FEWEST_TILES, Algorithm, choose
+from scratchnet.engine.cpu import convolution
+from scratchnet.engine.cpu.conv_algorithm import MIN_CHANNELS, MIN_TILES, Algorithm, choose
 from scratchnet.engine.modes import precise, textbook
-from scratchnet.ops import convolution
-from scratchnet.ops.convolution import conv2d, conv2d_input_gradient
+from scratchnet.ops.convolution import conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.geometry import ConvSpec
 from tests.compare import numbers
 
 
-def chosen(x, weight, dtype=np.float32, precise=False, **settings):
+def chosen(x, weight, dtype=np.float32, **settings):
     """Choose for arrays that are never touched."""
     arrays = [np.broadcast_to(np.zeros((), dtype), shape) for shape in (x, weight)]
     settings = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | settings
     conv = ConvSpec.of(arrays[1], **settings)
-    return choose(*arrays, conv, x[1:3], conv.output_size(*x[1:3]), precise)
+    return choose(*arrays, conv, x[1:3])
 
 
 SAME = {"padding": 1}
 
 # x, weight, settings, form in float32, form without Winograd
 CASES = {
-    "3×3 of a VGG": ((1, 56, 56, 128), (3, 3, 128, 128), SAME, Algorithm.WINOGRAD4, Algorithm.DIRECT),
-    "3×3 unpadded": ((1, 58, 58, 64), (3, 3, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
-    "3×3 padded by 2": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
-    "3×3 padded by 3": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 3}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "3×3 of a VGG": ((1, 56, 56, 128), (3, 3, 128, 128), SAME, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "3×3 unpadded": ((1, 58, 58, 64), (3, 3, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "3×3 padded by 2": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "3×3 padded by 3": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 3}, Algorithm.IM2COL, Algorithm.IM2COL),
     "14×14 wastes a tile of 4 on the edge": (
         (8, 14, 14, 512),
         (3, 3, 512, 512),
         SAME,
         Algorithm.WINOGRAD4,
-        Algorithm.DIRECT,
+        Algorithm.IM2COL,
     ),
-    "maps of 2 fit the small tile": ((64, 2, 2, 64), (3, 3, 64, 64), SAME, Algorithm.WINOGRAD2, Algorithm.DIRECT),
-    "maps of 6 fit the small tile": ((64, 6, 6, 64), (3, 3, 64, 64), SAME, Algorithm.WINOGRAD2, Algorithm.DIRECT),
-    "few tiles": ((1, 14, 14, 512), (3, 3, 512, 512), SAME, Algorithm.DIRECT, Algorithm.DIRECT),
-    "few channels in": ((1, 224, 224, 3), (3, 3, 3, 64), SAME, Algorithm.DIRECT, Algorithm.DIRECT),
-    "few channels out": ((1, 224, 224, 64), (3, 3, 64, 2), SAME, Algorithm.FEW, Algorithm.FEW),
-    "few channels both ways": ((1, 224, 224, 7), (3, 3, 7, 7), SAME, Algorithm.DIRECT, Algorithm.DIRECT),
-    "7×7 to few": ((1, 64, 64, 64), (7, 7, 64, 4), {"padding": 3}, Algorithm.FEW, Algorithm.FEW),
-    "dilated to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"padding": 2, "dilation": 2}, Algorithm.FEW, Algorithm.FEW),
-    "strided to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"stride": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
-    "stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"stride": 2, "padding": 1}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "maps of 2 fit the small tile": ((64, 2, 2, 64), (3, 3, 64, 64), SAME, Algorithm.WINOGRAD2, Algorithm.IM2COL),
+    "maps of 6 fit the small tile": ((64, 6, 6, 64), (3, 3, 64, 64), SAME, Algorithm.WINOGRAD2, Algorithm.IM2COL),
+    "few tiles": ((1, 14, 14, 512), (3, 3, 512, 512), SAME, Algorithm.IM2COL, Algorithm.IM2COL),
+    "few channels in": ((1, 224, 224, 3), (3, 3, 3, 64), SAME, Algorithm.IM2COL, Algorithm.IM2COL),
+    "few channels out": ((1, 224, 224, 64), (3, 3, 64, 2), SAME, Algorithm.FEW_FILTERS, Algorithm.FEW_FILTERS),
+    "few channels both ways": ((1, 224, 224, 7), (3, 3, 7, 7), SAME, Algorithm.IM2COL, Algorithm.IM2COL),
+    "7×7 to few": ((1, 64, 64, 64), (7, 7, 64, 4), {"padding": 3}, Algorithm.FEW_FILTERS, Algorithm.FEW_FILTERS),
+    "dilated to few": (
+        (1, 64, 64, 64),
+        (3, 3, 64, 4),
+        {"padding": 2, "dilation": 2},
+        Algorithm.FEW_FILTERS,
+        Algorithm.FEW_FILTERS,
+    ),
+    "strided to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"stride": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"stride": 2, "padding": 1}, Algorithm.IM2COL, Algorithm.IM2COL),
     "dilation 2": (
         (1, 56, 56, 64),
         (3, 3, 64, 64),
         {"dilation": 2, "padding": 2},
         Algorithm.WINOGRAD4,
-        Algorithm.DIRECT,
+        Algorithm.IM2COL,
     ),
     "dilation 4": (
         (1, 24, 24, 64),
         (3, 3, 64, 64),
         {"dilation": 4, "padding": 4},
         Algorithm.WINOGRAD2,
-        Algorithm.DIRECT,
+        Algorithm.IM2COL,
     ),
     "phases of one pixel": (
         (1, 8, 8, 64),
         (3, 3, 64, 64),
         {"dilation": 8, "padding": 8},
-        Algorithm.DIRECT,
-        Algorithm.DIRECT,
+        Algorithm.IM2COL,
+        Algorithm.IM2COL,
     ),
-    "dilated 7×7": ((1, 56, 56, 64), (7, 7, 64, 64), {"dilation": 4}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "dilated 7×7": ((1, 56, 56, 64), (7, 7, 64, 64), {"dilation": 4}, Algorithm.IM2COL, Algorithm.IM2COL),
     "dilation 2, stride 2": (
         (1, 56, 56, 64),
         (3, 3, 64, 64),
         {"dilation": 2, "stride": 2},
-        Algorithm.DIRECT,
-        Algorithm.DIRECT,
+        Algorithm.IM2COL,
+        Algorithm.IM2COL,
     ),
-    "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
-    "7×7": ((1, 56, 56, 32), (7, 7, 32, 32), {"padding": 3}, Algorithm.WINOGRAD4, Algorithm.DIRECT),
-    "7×7 of few channels": ((1, 56, 56, 31), (7, 7, 31, 64), {"padding": 3}, Algorithm.DIRECT, Algorithm.DIRECT),
-    "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
-    "4×4, mostly zeros in pieces": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Algorithm.DIRECT, Algorithm.DIRECT),
-    "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "7×7": ((1, 56, 56, 32), (7, 7, 32, 32), {"padding": 3}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "7×7 of few channels": ((1, 56, 56, 31), (7, 7, 31, 64), {"padding": 3}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "4×4, mostly zeros in pieces": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Algorithm.IM2COL, Algorithm.IM2COL),
     "1×1": ((1, 56, 56, 64), (1, 1, 64, 256), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
     "1×1 to one": ((1, 56, 56, 64), (1, 1, 64, 1), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
-    "1×1 stride 2": ((1, 56, 56, 64), (1, 1, 64, 256), {"stride": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
-    "1×1 padded": ((1, 56, 56, 64), (1, 1, 64, 256), {"padding": 1}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "1×1 stride 2": ((1, 56, 56, 64), (1, 1, 64, 256), {"stride": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "1×1 padded": ((1, 56, 56, 64), (1, 1, 64, 256), {"padding": 1}, Algorithm.IM2COL, Algorithm.IM2COL),
     "fully connected": ((2, 7, 7, 512), (7, 7, 512, 4096), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
     "3×3 over a map of 3": ((2, 3, 3, 64), (3, 3, 64, 64), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
-    "as large as the map, padded": ((2, 7, 7, 64), (7, 7, 64, 64), {"padding": 3}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "as large as the map, padded": ((2, 7, 7, 64), (7, 7, 64, 64), {"padding": 3}, Algorithm.IM2COL, Algorithm.IM2COL),
     "depthwise": (
         (1, 56, 56, 64),
         (3, 3, 1, 64),
@@ -93,9 +99,9 @@ CASES = {
         Algorithm.DEPTHWISE,
         Algorithm.DEPTHWISE,
     ),
-    "two filters a channel": ((1, 56, 56, 64), (3, 3, 1, 128), {"groups": 64}, Algorithm.DIRECT, Algorithm.DIRECT),
-    "two groups": ((1, 56, 56, 64), (3, 3, 32, 64), {"groups": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
-    "1×1 in groups": ((1, 56, 56, 64), (1, 1, 32, 64), {"groups": 2}, Algorithm.DIRECT, Algorithm.DIRECT),
+    "two filters a channel": ((1, 56, 56, 64), (3, 3, 1, 128), {"groups": 64}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "two groups": ((1, 56, 56, 64), (3, 3, 32, 64), {"groups": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "1×1 in groups": ((1, 56, 56, 64), (1, 1, 32, 64), {"groups": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
 }
 
 
@@ -103,30 +109,29 @@ CASES = {
 def test_the_form_for_a_shape(case):
     x, weight, settings, fast, plain = CASES[case]
     assert chosen(x, weight, **settings) is fast
-    assert chosen(x, weight, precise=True, **settings) is plain
     assert chosen(x, weight, np.float64, **settings) is plain  # float64 is there to be compared with
     with precise():
         assert chosen(x, weight, **settings) is plain
-    with textbook():
-        assert chosen(x, weight, **settings) is Algorithm.DIRECT
     assert chosen(x, weight, **settings) is fast
 
 
 def test_the_thresholds():
-    c = FEWEST_CHANNELS
+    c = MIN_CHANNELS
     assert chosen((1, 64, 64, c), (3, 3, c, c), **SAME) is Algorithm.WINOGRAD4
-    assert chosen((1, 64, 64, c - 1), (3, 3, c - 1, c), **SAME) is Algorithm.DIRECT
-    assert chosen((1, 64, 64, 4 * c), (3, 3, 4 * c, c - 1), **SAME) is Algorithm.FEW
-    assert chosen((1, 64, 64, c), (3, 3, c, c - 1), **SAME) is Algorithm.DIRECT
-    assert chosen((FEWEST_TILES, 4, 4, 64), (3, 3, 64, 64), **SAME) is Algorithm.WINOGRAD4
-    assert chosen((FEWEST_TILES - 1, 4, 4, 64), (3, 3, 64, 64), **SAME) is Algorithm.DIRECT
+    assert chosen((1, 64, 64, c - 1), (3, 3, c - 1, c), **SAME) is Algorithm.IM2COL
+    assert chosen((1, 64, 64, 4 * c), (3, 3, 4 * c, c - 1), **SAME) is Algorithm.FEW_FILTERS
+    assert chosen((1, 64, 64, c), (3, 3, c, c - 1), **SAME) is Algorithm.IM2COL
+    assert chosen((MIN_TILES, 4, 4, 64), (3, 3, 64, 64), **SAME) is Algorithm.WINOGRAD4
+    assert chosen((MIN_TILES - 1, 4, 4, 64), (3, 3, 64, 64), **SAME) is Algorithm.IM2COL
 
 
 def test_only_winograds_forms_have_a_tile():
     assert (Algorithm.WINOGRAD2.tile, Algorithm.WINOGRAD4.tile) == (2, 4)
 
 
-@pytest.mark.parametrize("form", ["winograd", "dilated", "large", "few", "depthwise", "product", "subpixel"])
+@pytest.mark.parametrize(
+    "form", ["winograd", "dilated", "winograd_decomposed", "few_filters", "depthwise", "im2col", "product", "subpixel"]
+)
 def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     """The forms are made to fail, and must not be asked."""
 
@@ -136,9 +141,10 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     shapes = {
         "winograd": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 1}),
         "dilated": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 2, "dilation": 2}),
-        "large": ((1, 32, 32, 32), (5, 5, 32, 32), {"padding": 2}),
-        "few": ((1, 16, 16, 8), (3, 3, 8, 1), {"padding": 1}),
+        "winograd_decomposed": ((1, 32, 32, 32), (5, 5, 32, 32), {"padding": 2}),
+        "few_filters": ((1, 16, 16, 8), (3, 3, 8, 1), {"padding": 1}),
         "depthwise": ((1, 16, 16, 8), (3, 3, 1, 8), {"padding": 1, "groups": 8}),
+        "im2col": ((1, 16, 16, 3), (3, 3, 3, 8), {"stride": 2}),
         "product": ((1, 16, 16, 8), (1, 1, 8, 8), {}),
         "subpixel": ((1, 16, 16, 8), (4, 4, 8, 8), {"padding": 1, "stride": 2}),
     }
@@ -149,7 +155,7 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     def run():
         conv2d(x, weight, **settings)
         conv2d_input_gradient(y, weight, x.shape[1:3], **settings)
-        convolution.conv2d_weight_gradient(y, x, weight, **settings)
+        conv2d_weight_gradient(y, x, weight, **settings)
 
     names = {
         "winograd": ("conv3x3", "conv3x3_weight_gradient"),
@@ -162,6 +168,6 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
         run()
     with textbook():
         run()
-    if form in ("winograd", "dilated", "large"):
+    if form in ("winograd", "dilated", "winograd_decomposed"):
         with precise():
             run()

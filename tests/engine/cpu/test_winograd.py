@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from scratchnet.engine.cpu import im2col, winograd, winograd_transforms
 from scratchnet.engine.cpu.blocks import blocks
-from scratchnet.ops.convolution import _turn, conv2d_backward
+from scratchnet.engine.cpu.convolution import flip
+from scratchnet.engine.modes import precise
+from scratchnet.ops.convolution import conv2d_backward
 from scratchnet.ops.geometry import ConvSpec
 from scratchnet.ops.transposed import conv_transpose2d_backward
 from tests import naive
@@ -45,7 +47,7 @@ def check(x, weight, dy, padding, tile, scale=1.0):
     assert_close(y, the_sum(x, weight, padding), x.dtype, scale)
     flipped = weight.transpose(0, 1, 3, 2)[::-1, ::-1]
     back = np.ascontiguousarray(flipped)
-    np.testing.assert_array_equal(_turn(back, 1), weight)
+    np.testing.assert_array_equal(flip(back, 1), weight)
     assert_close(
         winograd.conv3x3(x, back, None, padding, tile, flipped=True), the_sum(x, weight, padding), x.dtype, scale
     )
@@ -123,7 +125,7 @@ def test_wide_layers_share_the_frequencies(monkeypatch, cores, tile, count, size
     monkeypatch.setattr(winograd, "WIDE", 1)
     if size == (20, 33):
         monkeypatch.setattr(winograd, "WIDE_BYTES", 1)
-        monkeypatch.setattr(winograd, "FEWEST_ROWS", 12)
+        monkeypatch.setattr(winograd, "MIN_ROWS", 12)
     for padding in ((0, 0), (1, 1), (2, 1)):
         check(*problem((2, *size, 4), 3, padding), padding, tile)
     x, weight, _ = problem((2, *size, 4), 3, (1, 1))
@@ -145,7 +147,8 @@ def test_both_gradients_of_a_layer_come_from_one_transform(monkeypatch, padding,
     x, weight, dy = problem((2, 30, 28, 8), 9, (padding, padding), np.float32)
     if gradients is conv_transpose2d_backward:
         x, dy = dy, x
-    expected = gradients(dy, x, weight, padding=padding, precise=True)
+    with precise():
+        expected = gradients(dy, x, weight, padding=padding)
     calls, original = [], winograd.conv3x3_backward
     monkeypatch.setattr(winograd, "conv3x3_backward", lambda *a, **k: (calls.append(1), original(*a, **k))[1])
     for actual, exact in zip(gradients(dy, x, weight, padding=padding), expected, strict=True):

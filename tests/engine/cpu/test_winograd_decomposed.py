@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from scratchnet.engine.cpu import winograd, winograd_decomposed
-from scratchnet.engine.cpu.conv_algorithm import PIECE_CHANNELS
+from scratchnet.engine.cpu.conv_algorithm import MIN_PIECE_CHANNELS
+from scratchnet.engine.modes import precise
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.geometry import ConvSpec
 from tests import naive
@@ -37,7 +38,7 @@ def test_it_agrees_with_loops(cores, case, tile, count):
 
 
 def test_it_is_what_a_large_kernel_uses(monkeypatch):
-    c = PIECE_CHANNELS
+    c = MIN_PIECE_CHANNELS
     x, weight = numbers(1, 44, 44, c, dtype=np.float32), numbers(5, 5, c, c, seed=1, dtype=np.float32)
     used = []
     for name in ("conv3x3", "conv3x3_weight_gradient"):
@@ -48,6 +49,7 @@ def test_it_is_what_a_large_kernel_uses(monkeypatch):
     y = conv2d(x, weight, padding=2)
     dx, dweight, _ = conv2d_backward(y, x, weight, padding=2)
     assert used == ["conv3x3"] * 4 + ["conv3x3_weight_gradient"] * 4 + ["conv3x3"] * 4
-    expected = conv2d_backward(y, x, weight, padding=2, precise=True)
+    with precise():
+        expected = conv2d_backward(y, x, weight, padding=2)
     assert_close(dx, expected[0], np.float32, 5)
     assert_close(dweight, expected[1], np.float32, 5)

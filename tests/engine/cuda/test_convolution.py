@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.cuda import compiled, gemm, shifted, winograd
+from scratchnet.engine.cuda import columns, compiled, gemm, shifted, winograd
 from scratchnet.engine.cuda import convolution as cuda
 from scratchnet.engine.cuda.convolution import Algorithm
 from scratchnet.engine.modes import matrix_precision, precise
@@ -68,6 +68,9 @@ def check(shape, weights, settings, dtype, tolerance):
         dx, dweight, _ = convolution.conv2d_backward(dy, x, weight, *settings)
     assert_same(cuda.conv2d(x, weight, bias, *settings), wanted, tolerance)
     assert_same(cuda.conv2d(x, weight, None, *settings), wanted - bias, tolerance)
+    both = cuda.conv2d_backward(dy, x, weight, *settings, needs_bias_grad=False)
+    assert_same(both[0], dx, tolerance)
+    assert_same(both[1], dweight, tolerance)
     assert_same(cuda.conv2d_weight_gradient(dy, x, weight, *settings), dweight, tolerance)
     assert_same(cuda.conv2d_input_gradient(dy, weight, shape[1:3], *settings), dx, tolerance)
 
@@ -82,8 +85,7 @@ def test_the_form_of_a_shape(name):
     case = CASES[name]
     shape, weights, *settings = case if type(case) is tuple else case.values
     conv = ConvSpec.of(np.empty(weights), *settings, 1)
-    output = conv.output_size(*shape[1:3])
-    assert cuda.choose(np.empty(shape), np.empty(weights), conv, shape[1:3], output, False) is FORMS[name]
+    assert cuda.choose(np.empty(shape), np.empty(weights), conv, shape[1:3]) is FORMS[name]
 
 
 @pytest.mark.parametrize("padding", [0, 1, 2])
@@ -101,24 +103,25 @@ def test_shifted_products_in_turns(kernels, monkeypatch):
 
 
 def test_columns_in_turns(kernels, monkeypatch):
-    monkeypatch.setattr(cuda, "WORKSPACE_BYTES", 5000)
+    monkeypatch.setattr(columns, "WORKSPACE_BYTES", 5000)
     check((3, 8, 9, 3), (3, 3, 3, 6), (2, 1), np.float64, 1e-12)
 
 
 def test_winograd_is_chosen_for_large_maps_in_full_precision():
     x, weight = np.zeros((4, 64, 64, 64), np.float32), np.empty((3, 3, 64, 64))
-    given = weight, ConvSpec.of(weight, 1, 1, 1, 1), (64, 64), (64, 64)
-    assert cuda.choose(x, *given, False) is Algorithm.WINOGRAD
-    assert cuda.choose(x, *given, True) is Algorithm.SHIFTED
-    assert cuda.choose(x.astype(np.float64), *given, False) is Algorithm.SHIFTED
+    given = weight, ConvSpec.of(weight, 1, 1, 1, 1), (64, 64)
+    assert cuda.choose(x, *given) is Algorithm.WINOGRAD
+    with precise():
+        assert cuda.choose(x, *given) is Algorithm.SHIFTED
+    assert cuda.choose(x.astype(np.float64), *given) is Algorithm.SHIFTED
     with matrix_precision("tf32"):
-        assert cuda.choose(x, *given, False) is Algorithm.SHIFTED
+        assert cuda.choose(x, *given) is Algorithm.SHIFTED
 
 
 def test_few_channels_on_large_maps_write_no_columns():
     def form(n, size, c, c_out):
         x, weight = np.broadcast_to(np.float32(0), (n, size, size, c)), np.broadcast_to(0, (3, 3, c, c_out))
-        return cuda.choose(x, weight, ConvSpec.of(weight, 1, 1, 1, 1), (size, size), (size, size), False)
+        return cuda.choose(x, weight, ConvSpec.of(weight, 1, 1, 1, 1), (size, size))
 
     assert form(16, 224, 3, 64) is Algorithm.IMPLICIT
     assert form(16, 224, 64, 64) is Algorithm.WINOGRAD
@@ -158,11 +161,18 @@ def test_depthwise(kernels, dtype, shape, kernel, stride, padding, dilation):
     check(shape, (*kernel, 1, c), (stride, padding, dilation, c), dtype, TOLERANCE[dtype.name])
 
 
-def test_groups_are_left_to_array_code(kernels):
-    x, weight, dy = np.zeros((1, 4, 4, 4)), np.zeros((3, 3, 2, 4)), np.zeros((1, 2, 2, 4))
-    assert cuda.conv2d(x, weight, groups=2) is NotImplemented
-    assert cuda.conv2d_weight_gradient(dy, x, weight, groups=2) is NotImplemented
-    assert cuda.conv2d_input_gradient(dy, weight, (4, 4), groups=2) is NotImplemented
+@pytest.mark.parametrize("room", [1, 2000, 1 << 30])
+@pytest.mark.parametrize(
+    ("shape", "weights", "settings"),
+    [
+        ((3, 7, 6, 4), (3, 3, 2, 6), (1, 1, 1, 2)),
+        ((2, 8, 9, 6), (3, 2, 2, 3), (2, (1, 0), 1, 3)),
+        ((2, 9, 8, 4), (2, 2, 1, 8), (1, 1, 2, 4)),
+    ],
+)
+def test_groups_a_few_images_at_a_time(kernels, dtype, monkeypatch, room, shape, weights, settings):
+    monkeypatch.setattr(columns, "WORKSPACE_BYTES", room)
+    check(shape, weights, settings, dtype, TOLERANCE[dtype.name])
 
 
 @pytest.mark.parametrize(
