@@ -33,7 +33,7 @@ from scratchnet.utils.wording import pixels
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionArguments:
-    """How images are segmented."""
+    """Arguments of inference."""
 
     device: DeviceName = "cpu"
     """cpu, or gpu (an NVIDIA GPU, through CuPy)."""

@@ -8,9 +8,10 @@ from scratchnet.cli.parsing import say
 from scratchnet.cli.training_checks import check_images, memory_note
 from scratchnet.config import ClassWeights, TrainSettings
 from scratchnet.data import CAMVID_WEIGHTS, BorderWeights, Dataset, SampleSource, measure, median_frequency_weights
-from scratchnet.interop.vgg16 import read_vgg16
+from scratchnet.interop.vgg16 import InitialWeights, read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
+from scratchnet.network import Network
 from scratchnet.training.batches import TrainingData
 from scratchnet.training.contents import ModelSpec
 from scratchnet.training.distributed.process_group import ProcessGroup
@@ -60,16 +61,21 @@ def prepare_run(
     data = TrainingData(*views, settings.augmentation, border)
     run = TrainingRun(folder, spec, t, data, loss, resume=resume, ranks=ranks)
     if vgg16 is not None:
-        vgg16.apply(run.network)
-        say(
-            f"{len(vgg16.steps)} layers, {vgg16.steps[0]} to {vgg16.steps[-1]}, start from {t.init_weights}; "
-            f"pixels are prepared as for {settings.normalization}"
-        )
-        for remark in vgg16.left_out:
-            say(remark)
+        _apply_vgg16(vgg16, run.network, settings)
     if t.start_from and fresh:
         say(load_matching_parameters(run.network, t.start_from))
     return run
+
+
+def _apply_vgg16(weights: InitialWeights, network: Network, settings: TrainSettings) -> None:
+    """Initialise the encoder with VGG16's weights, and say so."""
+    weights.apply(network)
+    say(
+        f"{len(weights.steps)} layers, {weights.steps[0]} to {weights.steps[-1]}, start from "
+        f"{settings.training.init_weights}; pixels are prepared as for {settings.normalization}"
+    )
+    for remark in weights.left_out:
+        say(remark)
 
 
 def _spec(settings: TrainSettings, train: SampleSource, files: tuple[Dataset, Dataset]) -> ModelSpec:

@@ -34,7 +34,7 @@ FULLY_CONNECTED = {"fc6": 0, "fc7": 3}
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """Values that a network's parameters are to start from.
 
     Attributes
@@ -58,7 +58,7 @@ class Start:
             parameters[name].value[...] = to_device_of(parameters[name].value, value)
 
 
-def read_vgg16(path: Path | str, network: Network) -> Start:
+def read_vgg16(path: Path | str, network: Network) -> InitialWeights:
     """Read VGG16's weights from a file and fit them to a network, which needs no memory yet.
 
     Parameters
@@ -100,7 +100,7 @@ def read_vgg16(path: Path | str, network: Network) -> Start:
     for name, value in values.items():
         if not np.isfinite(value).all():
             raise UserError(f"{path}: the weights for {name} are not all finite numbers; get the file again")
-    return Start(values, tuple(steps), tuple(left_out))
+    return InitialWeights(values, tuple(steps), tuple(left_out))
 
 
 def _pair(path: Path | str, weights: Mapping[str, Array], name: str) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""How far a training has come: epochs, updates, the best score, the learning rate, and when to stop."""
+"""Progress of a training: epochs, updates, the best score, the learning rate, and when to stop."""
 
 import math
 from typing import Any

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from scratchnet.config import TrainingSettings
+from scratchnet.data import Preprocessing
 from scratchnet.network import Network
 from scratchnet.network.description import describe
 from scratchnet.training.contents import Checkpoint, ModelSpec
@@ -43,16 +44,21 @@ def check_same(
             )
     if network is not None and describe(network)["steps"] != describe(last.network)["steps"]:
         raise UserError(f"{path}: was trained with another network; build the same one or {elsewhere}")
-    for name in ("normalization", "resize", "range"):
-        old, new = getattr(stored.preprocessing, name), getattr(wanted.preprocessing, name)
-        if new != old:
-            raise UserError(f"{path}: was trained with {name} {old}, not {new}; leave out {option(name)}")
+    _check_preprocessing(path, stored.preprocessing, wanted.preprocessing)
     _check_optimizer(path, last, settings)
     if wanted.data.get("held_out") != stored.data.get("held_out"):
         raise UserError(
             f"{path}: other images were held back for validation then (files added, removed or renamed, or another "
             f"{option('seed')} or {option('val_fraction')}); put them back or {elsewhere}"
         )
+
+
+def _check_preprocessing(path: Path, stored: Preprocessing, wanted: Preprocessing) -> None:
+    """Check the settings of the preprocessing; its statistics may differ, those of the checkpoint are used."""
+    for name in ("normalization", "resize", "range"):
+        old, new = getattr(stored, name), getattr(wanted, name)
+        if new != old:
+            raise UserError(f"{path}: was trained with {name} {old}, not {new}; leave out {option(name)}")
 
 
 def _check_optimizer(path: Path, last: Checkpoint, settings: TrainingSettings) -> None:
