@@ -8,7 +8,7 @@ from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.layers.base import Shape
 from scratchnet.layers.step_plan import ALONE
 from scratchnet.network.checkpointing import SegmentInputs
-from scratchnet.network.fingerprints import Fingerprints
+from scratchnet.network.fingerprints import PassFingerprints
 from scratchnet.network.fusion import UNFUSED, FusionPlan
 from scratchnet.network.step import Step
 from scratchnet.network.watching import watcher
@@ -37,7 +37,7 @@ class Pass:
         self._fusion = fusion
         self._segments = segments
         self._output: Shape | None = None
-        self.seen: Fingerprints | None = None
+        self.seen: PassFingerprints | None = None
         """Samples of the arrays that :meth:`backward` relies on, to detect changes."""
 
     def run(self, x: Array, keep: bool) -> Array:

@@ -50,7 +50,7 @@ class Fingerprint:
         return plain[_sample_indices(plain.shape)].tobytes(), more
 
 
-class Fingerprints:
+class PassFingerprints:
     """Fingerprints of the arrays that a backward pass relies on: the network's input, output and parameters.
 
     Parameters
@@ -66,7 +66,7 @@ class Fingerprints:
         self._parameters = Fingerprint(flat.values, flat.offsets)
 
     @classmethod
-    def of(cls, x: Array, y: Array, flat: FlatBuffers) -> "Fingerprints | None":
+    def of(cls, x: Array, y: Array, flat: FlatBuffers) -> "PassFingerprints | None":
         """Return the fingerprints of a pass; None if the arrays are on a GPU or a recorder is active."""
         return cls(x, y, flat) if isinstance(x, np.ndarray) and active_recorder() is None else None
 

@@ -7,7 +7,7 @@ from scratchnet.arrays import Array
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.network.checkpointing import StepMemory, choose_segments, step_memory
 from scratchnet.network.execution import Pass
-from scratchnet.network.fingerprints import Fingerprints
+from scratchnet.network.fingerprints import PassFingerprints
 from scratchnet.network.fusion import plan, plan_in_use
 from scratchnet.network.inputs import check_input
 from scratchnet.network.modes import NetworkModes
@@ -140,7 +140,7 @@ class Network(NetworkModes):
         segments = choose_segments(self.step_memory(x.shape[1:3], len(x))) if checkpointing else None
         self._last = Pass(self.steps, plan_in_use(self.steps, keep and not checkpointing), segments)
         output = self._last.run(x, keep)
-        self._last.seen = Fingerprints.of(x, output, self.flat()) if keep else None
+        self._last.seen = PassFingerprints.of(x, output, self.flat()) if keep else None
         return output
 
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
