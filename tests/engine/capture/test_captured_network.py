@@ -59,7 +59,7 @@ def programs_of(fast):
     return [p for captured in fast._captures.values() if captured for p in (captured.forward, captured.backward) if p]
 
 
-def recordings(fast):
+def capture_count(fast):
     return sum(captured is not None for captured in fast._captures.values())
 
 
@@ -105,7 +105,7 @@ def test_every_model_trains_bit_for_bit(cores, name, count):
     for seed in range(3):
         x = batch(seed, (1, *framed(net, size), 3))
         np.testing.assert_array_equal(fast.forward(x), twin.forward(x))
-    assert recordings(fast) == 2
+    assert capture_count(fast) == 2
 
 
 @pytest.mark.parametrize("needs_input_grad", [False, True])
@@ -155,7 +155,7 @@ def test_all_ways_to_choose_statistics(cores, count):
             dy = numbers(2, 12, 16, 2, seed=seed, dtype=np.float32)
             fast.backward(dy), twin.backward(dy)
             same_state(net, twin)
-    assert recordings(fast) == 4
+    assert capture_count(fast) == 4
 
 
 def test_gradients_add_up_until_they_are_zeroed(cores):
@@ -170,7 +170,7 @@ def test_gradients_add_up_until_they_are_zeroed(cores):
 
 
 def test_gradients_take_the_place_of_others_where_they_are_not_to_be_added(cores):
-    """Whichever way a step was recorded, it is replayed both ways."""
+    """A captured step is replayed with add=True and add=False, however it was captured."""
     cores(2)
     for order in ([False, True, False, True, True, False], [True, True, True, False, False, True]):
         net, twin = small(), small()
@@ -195,7 +195,7 @@ def test_a_mode_holds_for_the_calls_inside_it(cores, mode):
         same_step(fast, net, twin, batch(seed), seed)
         with mode():
             same_step(fast, net, twin, batch(seed), seed)
-    assert recordings(fast) == (2 if mode is precise else 1)
+    assert capture_count(fast) == (2 if mode is precise else 1)
 
 
 def test_threads_replay_where_processes_cannot_be_forked(cores, monkeypatch):
@@ -232,7 +232,7 @@ def test_several_cores_replay_in_several_processes(cores):
     del fast
 
 
-# What a recording belongs to ------------------------------------------------------------------------------------------
+# What a capture depends on --------------------------------------------------------------------------------------------
 
 
 def change_rate(net):
@@ -279,14 +279,14 @@ def test_a_step_added_later_is_run(cores):
         assert fast.forward(batch(seed)).min() == 0
 
 
-def test_every_shape_has_its_recording(cores):
+def test_every_shape_has_its_capture(cores):
     cores(2)
     net, twin = small(), small()
     fast = CapturedNetwork(net)
     for seed in range(3):
         for shape in ((2, 12, 16, 3), (1, 12, 16, 3), (2, 8, 10, 3)):
             same_step(fast, net, twin, batch(seed, shape), seed)
-    assert recordings(fast) == 3
+    assert capture_count(fast) == 3
 
 
 def test_wrong_inputs_are_refused_as_by_the_network(cores):
@@ -354,14 +354,14 @@ def test_dx_must_be_asked_for_from_the_first_call_on(cores):
 
 @pytest.mark.parametrize("between", [(1, 8, 10, 3), (2, 12, 16, 3)])
 def test_a_forward_without_backward_does_not_mislead_the_next(cores, between):
-    """The first backward is recorded from what the layers hold: that must be what the replayed forward kept."""
+    """The first backward pass is captured from what the layers saved: that must be what the replayed forward kept."""
     cores(2)
     net, twin = small(), small()
     fast = CapturedNetwork(net)
     for each in (fast, twin):
         each.forward(batch(0))
-        each.forward(batch(1))  # recorded; no backward
-    for each in (net, twin):  # other settings, and so no recording yet
+        each.forward(batch(1))  # captured; no backward pass
+    for each in (net, twin):  # other settings, and so no capture yet
         each.freeze_batch_norm()
     for each in (fast, twin):
         each.forward(batch(2, between))  # overwrites what the layers keep
@@ -389,7 +389,7 @@ def test_passes_of_the_network_itself_may_come_in_between(cores):
 
 
 class Threshold(ReLU):
-    """Looks at its numbers; does not say that it may be recorded."""
+    """Reads its values; its class does not say that it is capturable."""
 
     def forward(self, x):
         if float(x.max()) > 3:
@@ -417,7 +417,7 @@ def test_layers_of_ones_own_run_as_always(cores):
     fast = CapturedNetwork(net)
     for seed in range(4):
         same_step(fast, net, twin, batch(seed) * np.float32(1 + seed), seed)
-    assert recordings(fast) == 0
+    assert capture_count(fast) == 0
 
 
 def test_a_layer_that_is_wrongly_capturable_gives_a_warning_and_runs_eagerly(cores):
@@ -447,7 +447,7 @@ def test_a_recordable_layer_of_ones_own_is_replayed(cores):
     fast = CapturedNetwork(net)
     for seed in range(4):
         same_step(fast, net, twin, batch(seed), seed)
-    assert recordings(fast) == 1
+    assert capture_count(fast) == 1
 
 
 # Memory ---------------------------------------------------------------------------------------------------------------
@@ -492,7 +492,7 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
             for seed in range(3):
                 np.testing.assert_array_equal(fast.forward(batch(seed, shape)), twin.forward(batch(seed, shape)))
             memory.append([weakref.ref(arena) for arena in list(fast._captures.values())[-1].recorder.arenas])
-            assert recordings(fast) <= 2
+            assert capture_count(fast) <= 2
             assert len(children() - before) <= 2
             assert len(fast._captures) <= 4
         assert [all(ref() is None for ref in refs) for refs in memory] == [True] * 4 + [False] * 2

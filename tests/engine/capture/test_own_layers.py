@@ -340,7 +340,7 @@ def compared(make, count=6, seeds=range(6), **how):
     return net, fast
 
 
-def captures(fast):
+def capture_count(fast):
     return sum(capture is not None for capture in fast._captures.values())
 
 
@@ -354,7 +354,7 @@ def test_what_goes_round_the_recorder_is_noticed_and_right(cores, make, training
     with pytest.warns(RuntimeWarning, match=rf"step 'own' \({make.__name__}\) cannot be captured: ") as told:
         _, fast = compared(make, training=training)
     assert len(told) == 1
-    assert captures(fast) == 0
+    assert capture_count(fast) == 0
 
 
 @pytest.mark.parametrize("make", QUIET, ids=lambda make: make.__name__)
@@ -539,7 +539,7 @@ def test_every_setting_is_followed(cores, case, monkeypatch):
             assert read(layer) != before
         x = numbers(*SHAPE, seed=seed, dtype=np.float32)
         np.testing.assert_array_equal(fast.forward(x), net.forward(x))
-        assert captures(fast) == max(0, (seed >= 1) + (seed >= 5))
+        assert capture_count(fast) == max(0, (seed >= 1) + (seed >= 5))
 
 
 @pytest.mark.parametrize("what", ["value", "grad", "allocate", "frozen"])

@@ -1,4 +1,4 @@
-"""Every kind of array call, recorded once and replayed on other numbers, gives what it gives when run anew."""
+"""Every kind of array call, captured once and replayed on other values, gives the result of an eager call."""
 
 import gc
 import mmap
@@ -27,7 +27,7 @@ def plain(value):
     return value.view(np.ndarray).copy()
 
 
-def recorded(function, *arrays):
+def captured(function, *arrays):
     """Record a function of arrays; return its result, the arrays it reads, and its program."""
     taken = [shared_zeros(a.shape, a.dtype) for a in arrays]
     for place, array in zip(taken, arrays, strict=True):
@@ -48,7 +48,7 @@ def play(program):
 def assert_replays(function, *, first=None, then=None):
     """Record on some numbers, replay on others: the results are those of running the function on them."""
     first, then = first or inputs(0), then or [inputs(1), inputs(2)]
-    result, taken, program = recorded(function, *first)
+    result, taken, program = captured(function, *first)
     fresh = [a.copy() for a in first]
     np.testing.assert_array_equal(plain(result), function(*fresh))
     for arrays in then:
@@ -167,7 +167,7 @@ CASES = {
     "chosen by its own numbers": lambda a, b, c: b[0][np.argsort(a[1])],
     "tile": lambda a, b, c: np.tile(a, (2, 1)) + np.tile(b[0], 1),
     "stack": lambda a, b, c: np.stack([a, b], axis=2) + np.concatenate([a, b]).reshape(4, 6, 2),
-    "one of a list recorded": lambda a, b, c: np.stack([a, np.ones_like(np.zeros(A, np.float32))]),
+    "one of a list traced": lambda a, b, c: np.stack([a, np.ones_like(np.zeros(A, np.float32))]),
     "einsum": lambda a, b, c: np.einsum("ij,jk->ik", a, c),
     "einsum with a constant": lambda a, b, c: np.einsum("ij,j->i", a, np.arange(6, dtype=np.float32)),
     "function with settings": lambda a, b, c: np.pad(a, ((1, 1), (0, 2)), mode="edge"),
@@ -191,14 +191,14 @@ def test_in_double_precision(case):
 
 @pytest.mark.parametrize("case", ["reshape that copies", "index array", "through scratch", "tile", "mask into floats"])
 def test_large_arrays_use_the_pools_memory_again(case):
-    """64 KB and more: the blocks of arrays that died are handed out again while recording."""
+    """64 KB and more: the blocks of freed arrays are reused during capture."""
     first, then = ([numbers(4 * 60, 6 * 60, seed=s + i, dtype=np.float32) for i in range(3)] for s in (0, 5))
     large = {"index array": lambda a, b, c: a[[2, 0] * 120] + b[[1] * 240]}
     shaped = {"reshape that copies": lambda a, b, c: a.T.reshape(240, 360) + b[:, ::2].reshape(120, 360)[0]}
     assert_replays((large | shaped).get(case, CASES[case]), first=first, then=[then])
 
 
-def test_dead_memory_is_used_again_while_recording():
+def test_freed_memory_is_reused_during_capture():
     """A program of a hundred steps needs the memory of a few."""
     recorder, program = Recorder(), Program()
     x = traced(shared_zeros((1 << 16,), np.float32))
@@ -220,7 +220,7 @@ def test_what_the_arguments_were_made_of_stays_alive():
         constant[...] = 3
         return lambda a: a + constant
 
-    result, taken, program = recorded(adds_threes(), np.zeros((50, 400)))
+    result, taken, program = captured(adds_threes(), np.zeros((50, 400)))
     others = [pooled_empty(np.zeros(0), (50, 400)) for _ in range(4)]
     for other in others:
         other.fill(np.nan)
@@ -233,7 +233,7 @@ def test_memory_goes_with_the_program():
     """At once: nothing waits for the garbage collector."""
     gc.disable()
     try:
-        result, _, program = recorded(lambda a: (a + 1) * 2, np.zeros((200, 200), np.float32))
+        result, _, program = captured(lambda a: (a + 1) * 2, np.zeros((200, 200), np.float32))
         owner = result
         while not isinstance(owner, memoryview):
             owner = owner.base
@@ -247,7 +247,7 @@ def test_memory_goes_with_the_program():
         gc.enable()
 
 
-# What cannot be recorded ----------------------------------------------------------------------------------------------
+# What cannot be captured ----------------------------------------------------------------------------------------------
 
 
 def store_of(a, mask):
@@ -308,20 +308,20 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_a_replay_could_not_follow_is_refused(case):
     with pytest.raises(CannotCapture):
-        recorded(REFUSED[case], np.abs(inputs(0)[0]) + 1)
+        captured(REFUSED[case], np.abs(inputs(0)[0]) + 1)
 
 
 def test_no_recorder_is_left_active_after_an_error():
     with pytest.raises(CannotCapture):
-        recorded(lambda a: float(a[0, 0:1]), inputs(0)[0])
+        captured(lambda a: float(a[0, 0:1]), inputs(0)[0])
     assert capture.active_recorder() is None
     assert type(traced(np.zeros(3))) is np.ndarray
     assert type(pooled_empty(np.zeros(0), (3,))) is np.ndarray
 
 
 def test_afterwards_recorded_arrays_answer_like_others():
-    """Layers may hold on to what they saw while it was recorded."""
-    result, _, program = recorded(lambda a: a + 1, np.arange(6, dtype=np.float32).reshape(2, 3))
+    """Layers may keep arrays that they saw during capture."""
+    result, _, program = captured(lambda a: a + 1, np.arange(6, dtype=np.float32).reshape(2, 3))
     assert isinstance(result, TracedArray)
     length = sum(len(calls) for stage in program.stages for calls in stage)
     assert float(result[0, 1]) == 2
@@ -348,7 +348,7 @@ def test_perform_draws_again_in_every_replay():
         record_call(draw, noise)
         return a + noise
 
-    result, _, program = recorded(noisy, np.zeros((3, 4), np.float32))
+    result, _, program = captured(noisy, np.zeros((3, 4), np.float32))
     seen = [plain(result)]
     for _ in range(3):
         play(program)
@@ -393,7 +393,7 @@ def shared_work(x, rows):
 def test_lists_may_run_in_any_order_and_interleaved(three, length):
     """Scratch memory of two shares that was the same would be overwritten between its writing and its reading."""
     x, rows = (numbers(7, length, seed=s, dtype=np.float32) for s in (0, 1))
-    (y, parts), (place, other), program = recorded(shared_work, x, rows)
+    (y, parts), (place, other), program = captured(shared_work, x, rows)
     assert [len(stage) for stage in program.stages if len(stage) > 1] == [3]
     for seed in (2, 3, 4):
         place[...], other[...] = (numbers(7, length, seed=seed + i, dtype=np.float32) for i in (0, 5))
@@ -426,7 +426,7 @@ def test_results_of_shares_stay_until_they_are_used(three):
         return sums[0] + sums[1] + sums[2]
 
     x = numbers(3, 1 << 15, dtype=np.float32)
-    result, (place,), program = recorded(twice, x)
+    result, (place,), program = captured(twice, x)
     place[...] = numbers(3, 1 << 15, seed=1, dtype=np.float32)
     play(program)
     np.testing.assert_array_equal(plain(result), place[0] * 2 + place[1] * 2 + place[2] * 2)
@@ -445,7 +445,7 @@ def test_shares_inside_shares_are_one_list(three):
         parallel_map(work, range(3), MIN_THREAD_OPERATIONS)
         return y
 
-    result, (place,), program = recorded(outer, numbers(3, 4, 5))
+    result, (place,), program = captured(outer, numbers(3, 4, 5))
     assert [len(stage) for stage in program.stages] == [3]
     place[...] = 7
     play(program)
@@ -457,11 +457,11 @@ def test_an_error_in_a_share_arrives(three):
         return parallel_map(lambda share: float(x[share[0]][:1]), range(3), MIN_THREAD_OPERATIONS)
 
     with pytest.raises(CannotCapture):
-        recorded(work, numbers(3, 4))
+        captured(work, numbers(3, 4))
     assert capture.active_recorder() is None
 
 
 def test_calls_of_one_list_are_put_together():
-    _, _, program = recorded(lambda a: (a + 1) * 2 - a, numbers(3, 4))
+    _, _, program = captured(lambda a: (a + 1) * 2 - a, numbers(3, 4))
     assert [len(stage) for stage in program.stages] == [1]
     assert len(program.stages[0][0]) == 3
