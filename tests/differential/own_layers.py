@@ -55,7 +55,7 @@ class Tanh(layers.Layer):
         return x
 
 
-def _unpool(twin, name, layer, taken):
+def _unpool(torch_net, name, layer, taken):
     """Sum the values where windows overlap; PyTorch's own unpooling keeps the last."""
     x, (indices, _, (h, w)) = taken
     n, c = x.shape[:2]
@@ -65,10 +65,12 @@ def _unpool(twin, name, layer, taken):
 
 TORCH_LAYERS = {
     layers.MaxUnpool2d: _unpool,
-    layers.Dropout: lambda twin, name, layer, taken: taken[0] * twin.masks[name] if name in twin.masks else taken[0],
-    LeakyReLU: lambda twin, name, layer, taken: twin.functional.leaky_relu(taken[0], 0.1),
-    DoubledConv2d: lambda twin, name, layer, taken: (
-        2 * torch_network.TORCH_LAYERS[layers.Conv2d](twin, name, layer, taken)
+    layers.Dropout: lambda torch_net, name, layer, taken: (
+        taken[0] * torch_net.masks[name] if name in torch_net.masks else taken[0]
     ),
-    Tanh: lambda twin, name, layer, taken: taken[0].tanh(),
+    LeakyReLU: lambda torch_net, name, layer, taken: torch_net.functional.leaky_relu(taken[0], 0.1),
+    DoubledConv2d: lambda torch_net, name, layer, taken: (
+        2 * torch_network.TORCH_LAYERS[layers.Conv2d](torch_net, name, layer, taken)
+    ),
+    Tanh: lambda torch_net, name, layer, taken: taken[0].tanh(),
 }

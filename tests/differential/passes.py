@@ -1,4 +1,4 @@
-"""Runs a random network in every mode, and PyTorch's twin of it once."""
+"""Run a random network in every mode, and once in PyTorch."""
 
 import gc
 from unittest import mock
@@ -80,18 +80,18 @@ def _twin(case, net, values, masks, x, dy):
     import torch
 
     with mock.patch.dict(torch_network.TORCH_LAYERS, TORCH_LAYERS):
-        twin = torch_network.TorchNetwork(net, values)
-        twin.training = case["training"]
-        twin.masks = {name: torch.tensor(mask).permute(0, 3, 1, 2) for name, mask in masks.items()}
-        tx = twin.batch(x.copy()).requires_grad_()
-        y = twin.forward(tx)
-        y.backward(twin.batch(dy.copy()))
-    zero = {name: t for name, t in twin.learned.items() if t.grad is None}
+        torch_net = torch_network.TorchNetwork(net, values)
+        torch_net.training = case["training"]
+        torch_net.masks = {name: torch.tensor(mask).permute(0, 3, 1, 2) for name, mask in masks.items()}
+        tx = torch_net.batch(x.copy()).requires_grad_()
+        y = torch_net.forward(tx)
+        y.backward(torch_net.batch(dy.copy()))
+    zero = {name: t for name, t in torch_net.learned.items() if t.grad is None}
     for t in zero.values():
         t.grad = torch.zeros_like(t)
     found = {"output": _maps(y), "dx": _maps(tx.grad if tx.grad is not None else torch.zeros_like(tx))}
-    found |= {f"gradient of {name}": np.asarray(g) for name, g in twin.gradients().items()}
-    return found | {name: t.numpy() for name, t in twin.state.items()}
+    found |= {f"gradient of {name}": np.asarray(g) for name, g in torch_net.gradients().items()}
+    return found | {name: t.numpy() for name, t in torch_net.state.items()}
 
 
 def _maps(t):

@@ -23,12 +23,12 @@ def test_layers_agree(case, size, training, channels_last, dtype, monkeypatch):
     if case == "dropout":
         training = False
     net = prepared(CASES[case], dtype).train(training)
-    twin = TorchNetwork(net, parameter_values(net), channels_last)
+    torch_net = TorchNetwork(net, parameter_values(net), channels_last)
     monkeypatch.setattr("benchmarks.harness.torch_network.TORCH_LAYERS", TORCH_LAYERS | TORCH)
-    twin.training = training
+    torch_net.training = training
     x = distinct(2, *size, C, dtype=dtype)
-    tx = twin.batch(x).requires_grad_()
-    ty = twin.forward(tx)
+    tx = torch_net.batch(x).requires_grad_()
+    ty = torch_net.forward(tx)
     y = net.forward(x, keep=True)
     bound = 1e-4 if dtype == np.float32 else 1e-9
 
@@ -42,7 +42,7 @@ def test_layers_agree(case, size, training, channels_last, dtype, monkeypatch):
     ty.backward(planes(dy, learn=False))
     net.zero_grad()
     agree(net.backward(dy, needs_input_grad=True), maps(tx.grad), "dx")
-    for name, gradient in twin.gradients().items():
+    for name, gradient in torch_net.gradients().items():
         agree(net.parameters()[name].grad, gradient, name)
     for name, buffer in net.state().items():
-        agree(buffer.value, twin.state[name].numpy(), name)
+        agree(buffer.value, torch_net.state[name].numpy(), name)

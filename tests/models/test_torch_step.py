@@ -52,11 +52,11 @@ def torch_loss(scores, target):
     return F.cross_entropy(scores, torch.tensor(target, dtype=torch.int64))
 
 
-def torch_step(twin, loss):
+def torch_step(torch_net, loss):
     """Go down the gradient of the loss."""
     loss.backward()
     with torch.no_grad():
-        for parameter in twin.learned.values():
+        for parameter in torch_net.learned.values():
             parameter.sub_(RATE * parameter.grad)
             parameter.grad = None
 
@@ -70,12 +70,12 @@ def test_training_steps_agree(case, dtype):
     for step in net.steps:
         if isinstance(step.layer, Dropout):
             step.layer.rate = 0  # the two would drop different numbers
-    twin = TorchNetwork(net, parameter_values(net))
+    torch_net = TorchNetwork(net, parameter_values(net))
     target = (numbers(n, size, size, seed=9) > 0).astype(np.uint8)
     bound = 1e-9 if dtype == np.float64 else 1e-3 if case in DEEP else 1e-4
     for seed in range(1 if dtype == np.float32 else 2):
         x = numbers(n, *(2 * [size + 2 * net.valid_margin]), 3, seed=seed, dtype=dtype)
-        scores = twin.forward(twin.batch(x))
+        scores = torch_net.forward(torch_net.batch(x))
         expected = torch_loss(scores, target)
         logits = net.forward(x)
         loss, dlogits = PixelLoss(2)(logits, target)
@@ -85,8 +85,11 @@ def test_training_steps_agree(case, dtype):
         net.zero_grad()
         net.backward(dlogits)
         net.flat().values[...] -= dtype.type(RATE) * net.flat().grads
-        torch_step(twin, expected)
-    theirs = {key: weights(t) if t.ndim == 4 else t.detach().numpy() for key, t in (twin.learned | twin.state).items()}
+        torch_step(torch_net, expected)
+    theirs = {
+        key: weights(t) if t.ndim == 4 else t.detach().numpy()
+        for key, t in (torch_net.learned | torch_net.state).items()
+    }
     mine = parameter_values(net)
     assert set(mine) == set(theirs)
     for key, value in mine.items():

@@ -1,4 +1,4 @@
-"""Which maps are shown, and how."""
+"""Selection and drawing of activation maps."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Numbers on squared paper."""
+"""Matrices drawn as grids of numbers."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Pictures of lessons go to one folder, and the terminal says where."""
+"""Figures are saved in one folder, and each path is printed."""
 
 import tempfile
 from pathlib import Path

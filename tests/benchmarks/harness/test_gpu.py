@@ -1,4 +1,4 @@
-"""Steps on a GPU, measured on the stand-in; PyTorch's side on the CPU."""
+"""Steps on a GPU, measured with the CuPy stand-in and with PyTorch on the CPU."""
 
 import argparse
 import importlib.util
@@ -33,7 +33,7 @@ CASE = network_case("squares", (16, 16), 2, options={"width": 4})
 
 
 class Event:
-    """A mark in the GPU's list of work: its clock goes on by 2 ms from one to the next."""
+    """A CUDA event whose clock advances by 2 ms from one event to the next."""
 
     clock = itertools.count()
 
@@ -46,7 +46,7 @@ class Event:
 
 @pytest.fixture
 def device(monkeypatch):
-    """The stand-in with events, and with a name."""
+    """The CuPy stand-in with events and a device name."""
     pool = types.SimpleNamespace(total_bytes=lambda: 12_000_000, free_all_blocks=lambda: None)
     properties = {"name": b"no GPU"}
     more = {
@@ -92,7 +92,7 @@ def test_pytorch_is_timed_by_its_own_events(monkeypatch):
 
 
 class TorchEvent(Event):
-    """PyTorch's mark measures by itself."""
+    """An event with PyTorch's interface."""
 
     def elapsed_time(self, end):
         return 2.0 * (end.at - self.at)
@@ -124,7 +124,7 @@ def test_ratios_are_to_the_faster_layout_in_the_same_precision():
 
 
 def saw(*precisions, off=0.0):
-    """Evidence with logits that are wrong by ``off``."""
+    """A step result whose logits differ by ``off``."""
     found = StepResult(np.full((1, 2, 2, 2), 1 + off), np.ones(5), np.array(0.7))
     return dict.fromkeys(precisions or ("float32",), found)
 
@@ -178,7 +178,7 @@ def script(device, monkeypatch):
 
 
 def test_every_form_of_a_convolution_is_timed_and_the_quickest_is_used(script, monkeypatch, tmp_path, capsys):
-    """From the benchmark to the file, from the file to the choice."""
+    """The measured thresholds are written to the file, and the file determines the choice."""
     if not shim.has_compiler():
         pytest.skip("no g++ to compile the kernels with")
     kernels.install(standin, monkeypatch)
@@ -234,6 +234,6 @@ def test_the_package_says_that_its_table_is_an_estimate_until_a_gpu_has_written_
     assert list(conv_algorithm.Table.of(content).thresholds) == ["float32", "tf32", "bf16"]
 
 
-def test_a_process_that_fails_is_told_by_its_last_words():
+def test_a_process_that_fails_is_reported_with_its_last_line():
     with pytest.raises(RuntimeError, match=r"CuPy|nothing"):
         gpu.measure_in_process(Configuration("scratchnet", "float32"), NetworkCase("nothing", (8, 8), 1), "sgd", 1)

@@ -18,7 +18,7 @@ def squares(batch):
 
 @pytest.fixture(scope="module")
 def large():
-    """The memory of a step with eight images."""
+    """Memory of a step with eight images."""
     return memory.measure_memory(SCRATCHNET, squares(8), "sgd")
 
 
@@ -46,7 +46,7 @@ def test_pytorch_is_measured_alike(monkeypatch):
 
 
 def test_the_peak_is_counted_from_the_base(monkeypatch):
-    """A base of 100, 130 after the calls, 7 more in between."""
+    """The base is 100; 130 remain after the calls, and the peak is 7 higher."""
     held, calls = iter([100, 130]), []
     monkeypatch.setattr(memory, "_build", lambda *which: lambda: calls.append(which))
     monkeypatch.setattr(memory, "keep_freed_memory", lambda: None)

@@ -1,4 +1,4 @@
-"""Libraries that are rarely installed: these tests skip without them."""
+"""Other NumPy libraries; most of these tests are skipped if they are not installed."""
 
 import numpy as np
 import pytest
@@ -30,12 +30,12 @@ def test_a_peer_computes_the_same(library, case):
 
 def test_our_two_passes_are_put_together(monkeypatch):
     """With a stand-in for a library: this package's own functions."""
-    monkeypatch.setattr(numpy_libraries, "installed_libraries", lambda: ["Twin", "Poor"])
+    monkeypatch.setattr(numpy_libraries, "installed_libraries", lambda: ["Same", "None"])
     own = numpy_libraries._combine_passes(scratchnet_ops.implement(TINY[1]))
-    monkeypatch.setattr(numpy_libraries, "implement", lambda name, case: own if name == "Twin" else None)
+    monkeypatch.setattr(numpy_libraries, "implement", lambda name, case: own if name == "Same" else None)
     rows = list(numpy_libraries.measure_against_libraries(TINY[1], SESSION))
     assert [row.case for row in rows] == [f"{TINY[1].name} forward", f"{TINY[1].name} forward+backward"]
-    assert [list(row.timings) for row in rows] == [[SCRATCHNET, "Twin"]] * 2
+    assert [list(row.timings) for row in rows] == [[SCRATCHNET, "Same"]] * 2
     assert [row.flops for row in rows] == [2 * TINY[1].multiply_adds, 6 * TINY[1].multiply_adds]
 
 

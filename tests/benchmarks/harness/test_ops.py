@@ -1,4 +1,4 @@
-"""Single operations: the op_cases are what they say, and every library solves them alike."""
+"""Single operations: the cases have the sizes that they state, and all libraries compute the same."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_every_result_of_pytorch_is_compared(case):
     assert len(scratchnet_ops.implement(case).results()) == len(torch_ops.implement(case, False).results())
 
 
-def test_a_contestant_that_computes_something_else_is_not_timed():
+def test_an_implementation_that_computes_something_else_is_not_timed():
     right = scratchnet_ops.implement(TINY[13])
     wrong = op_cases.OpImplementation(right.parts, lambda: [r + 0.01 for r in right.results()])
     with pytest.raises(UserError, match=r"relu 3, 5²: wrong is off by .*; not timed"):

@@ -26,7 +26,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def child():
-    """Start a process that works for a while, takes memory, and waits."""
+    """Start a process that computes for a while, allocates memory and waits."""
     started = []
 
     def start(seconds, megabytes=0):

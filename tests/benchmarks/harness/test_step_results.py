@@ -1,4 +1,4 @@
-"""What implementations computed, compared: rounding passes, mistakes do not."""
+"""Comparison of step results: rounding differences pass, errors do not."""
 
 import io
 from dataclasses import replace
@@ -32,26 +32,26 @@ CASE = network_case("deconvnet-small", (32, 32), 4, options={"width": 4})
 
 @pytest.fixture(scope="module")
 def right():
-    """What we compute in float32."""
+    """scratchnet's result in float32."""
     return scratchnet_result(build_scratchnet_step(CASE, "sgd"))
 
 
 def torch_step(change=lambda net: None):
-    """PyTorch's side, with a change."""
+    """Return PyTorch's step after a change to its network."""
     net = TorchNetwork(CASE.network(), parameter_values(initialized_network(CASE)))
     change(net)
     return TorchStep(net, make_batch(CASE), "sgd")
 
 
 def replace_function(net, name, function):
-    """Let the twin call ``function(whole, *arguments)`` in the place of one of PyTorch's."""
+    """Replace one of PyTorch's functions by ``function(original, *arguments)``."""
     whole = getattr(net.functional, name)
     net.functional = SimpleNamespace(**vars(net.functional))
     setattr(net.functional, name, lambda *a, **k: function(whole, *a, **k))
 
 
 def cut_factors(net, bits):
-    """Round what convolutions multiply, as tensor cores do."""
+    """Round the factors of convolutions, as tensor cores do."""
 
     def cut(tensor):
         short = net.torch.from_numpy(shortened(tensor.detach().numpy(), bits))

@@ -5,12 +5,12 @@ from benchmarks.harness.timing import Clock, Timing, TimingSettings, measure
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
-    """Fake seconds cost nothing."""
+    """Simulated time allows long pauses."""
     monkeypatch.setattr("benchmarks.harness.timing.MAX_PAUSE", 3.0)
 
 
 class FakeClock(Clock):
-    """A clock that moves only when somebody works or sleeps, and a neighbour with a timetable."""
+    """A clock that advances only with work and sleep, and another program with a schedule."""
 
     def __init__(self, noisy=()):
         self.time, self.noisy, self.slept, self.log = 0.0, list(noisy), [], []
@@ -26,7 +26,7 @@ class FakeClock(Clock):
         return sum(max(0.0, min(self.time, end) - begin) for begin, end in self.noisy)
 
     def work(self, name, *seconds):
-        """Return a function that takes the next of ``seconds`` at every call, the last one for ever."""
+        """Return a function whose calls take ``seconds`` one after the other, and then always the last."""
         left = list(seconds)
 
         def call():
@@ -36,7 +36,7 @@ class FakeClock(Clock):
         return call
 
 
-def test_contestants_take_turns_and_the_order_moves_on():
+def test_functions_take_turns_and_the_order_rotates():
     clock = FakeClock()
     work = {name: clock.work(name, 1.0) for name in "abc"}
     measure(work, TimingSettings(repeats=3, block=0.5, settle=0.25), clock)

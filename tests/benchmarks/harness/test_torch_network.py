@@ -1,4 +1,4 @@
-"""The twin computes what the network computes, in float64, values and gradients.
+"""PyTorch computes the same values and gradients as the network, in float64.
 
 tests/layers/test_torch.py goes through every layer, tests/models/test_torch_step.py through every model.
 """
@@ -29,7 +29,7 @@ def plain(*more):
 
 
 def pooled(pool):
-    """A pool and the unpooling that undoes it."""
+    """A pooling and the unpooling that uses its switches."""
     net = plain(layers.ReLU())
     net.add("pool", pool)
     net.add("unpool", layers.MaxUnpool2d(), "pool", "pool.switches")
@@ -37,7 +37,7 @@ def pooled(pool):
 
 
 def forked():
-    """Two branches, one of which takes what a ReLU takes as well."""
+    """Two branches that share the input of a ReLU."""
     net = plain(layers.ReLU())
     net.add("left", layers.Conv2d(4, 4, 3), "conv")
     net.add("right", layers.Conv2d(4, 4, 3), "step0")
@@ -55,7 +55,7 @@ NETWORKS = {
 
 
 def both_sides(make, channels_last=False, change=lambda torch_net: None):
-    """Set up a step of each side in float64, from the same weights."""
+    """Return a step of each library in float64 with the same weights."""
     net = make().allocate(0, np.float64).train()
     for parameter in net.parameters().values():
         if parameter.kind != "weight":
@@ -76,7 +76,7 @@ def test_same_output_loss_and_gradients(name, channels_last):
 
 def test_a_layer_without_a_rule_is_named():
     class Strange(layers.ReLU):
-        """Not in the table."""
+        """A layer without an entry in the table."""
 
     _, theirs = both_sides(lambda: plain(Strange()))
     with pytest.raises(ValueError, match="step 'step0': no PyTorch form of Strange is known"):

@@ -1,4 +1,4 @@
-"""Animations: what is written in which frame, and that it is what the operations compute."""
+"""Animations: the content of each frame, and its agreement with the operations."""
 
 import numpy as np
 import pytest

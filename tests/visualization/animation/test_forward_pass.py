@@ -16,7 +16,7 @@ MASK[8:20, 10:30] = 1
 
 @pytest.fixture(scope="module")
 def frames():
-    """What each frame is made from, (node, map, switches, mask), and the frames."""
+    """Arguments of each frame: (node, map, switches, mask)."""
     net = deconvnet_small(size=32, width=4).allocate(seed=2).eval()
     x = (IMAGE[None] / 128 - 1).astype(np.float32)
     calls = []
@@ -40,7 +40,7 @@ def test_down_and_up_again(frames):
     assert [mask is not None for *_, mask in frames] == [False] * (len(frames) - 1) + [True]
 
 
-def test_values_return_to_the_places_that_were_remembered(frames):
+def test_values_return_to_the_stored_positions(frames):
     activation = {name: values for name, values, *_ in frames}
     _, _, stored, _ = frames[-1]
     assert list(stored) == ["pool1", "pool2", "pool3", "pool4"]

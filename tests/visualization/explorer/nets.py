@@ -1,4 +1,4 @@
-"""A network with every kind of layer that the explorer draws, and a page about it."""
+"""A network with every kind of layer that the explorer draws, and its page."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ CLASSES = ("ground", "<cell>", "dust")
 
 
 def network():
-    """Two pools, one undone by switches and one by an interpolation, a skip beside and a skip added."""
+    """Two poolings, inverted by switches and by interpolation, and two skips, concatenated and added."""
     net = Network(3, stride=4)
     net.add("lrn", LocalResponseNorm(5))
     net.add("conv1", Conv2d(3, 8, 3, padding=1))
@@ -58,7 +58,7 @@ def network():
 
 @dataclass
 class Made:
-    """A page's content with what it was made from."""
+    """The content of a page with the values it was computed from."""
 
     net: Network
     crop: object
@@ -69,7 +69,7 @@ class Made:
 
 
 def made(net=None, size=(20, 24), most=4, **options):
-    """Run a network on a noisy image and make the content of its page."""
+    """Run a network on an image of noise and build the content of its page."""
     net = net or network()
     image = np.random.default_rng(5).integers(0, 256, (*size, 3), np.uint8)
     crop = crop_image(Segmenter(net, Preprocessing("dataset", (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))), image, **options)

@@ -19,7 +19,7 @@ def page():
 
 
 def arrays(content):
-    """Undo what the page's script undoes: return bytes(place) and floats(place)."""
+    """Unpack the arrays as the page's script does; return functions for bytes and floats."""
     everything = zlib.decompress(base64.b64decode(content["arrays"]))
 
     def cut(place):

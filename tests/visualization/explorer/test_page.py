@@ -1,4 +1,4 @@
-"""What the page's script marks, in headless Chromium, against what the library computes."""
+"""Marks of the page's script in headless Chromium, compared with the library's results."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def page():
 
 @pytest.fixture(scope="module")
 def ask(page, tmp_path_factory):
-    """Run JavaScript beside the page's own and return what it returns."""
+    """Run JavaScript after the page's own script and return its result."""
     folder = tmp_path_factory.mktemp("page")
     text = explorer_page("a page", [], page.content)
     open_text = re.sub(r"<meta http-equiv[^>]*>", "", text)  # which would refuse the test's script
@@ -65,7 +65,7 @@ def some_pixels(height, width):
 
 
 def test_hovering_marks_what_a_pixel_is_made_from_and_has_a_part_in(ask, page):
-    """Every layer, from the picture in the drawing, at several pixels."""
+    """Every layer at several pixels, selected in the drawing."""
     wanted = [
         (number, y, x) for number, shown in enumerate(page.displayed) for y, x in sorted(some_pixels(*shown.shape[1:3]))
     ]

@@ -1,4 +1,4 @@
-"""Networks as boxes and lines."""
+"""Architecture diagrams."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Receptive fields, possible and effective."""
+"""Theoretical and effective receptive fields."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Counts of stamps, and the stamps as they are drawn."""
+"""Overlap counts of stamps, and their drawing."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scratchnet.visualization import draw_stamps, overlap_counts, overlap_figure
 
 
 def by_stamping(size, kernel, stride, padding):
-    """Count by laying the stamps down one by one."""
+    """Count by adding the stamps one by one."""
     side = (size - 1) * stride + kernel
     counts = np.zeros((side, side), int)
     for row, column in np.ndindex(size, size):

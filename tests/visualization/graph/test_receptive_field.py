@@ -49,7 +49,7 @@ def chain(layers):
 
 
 def hourglass():
-    """Pool, switch unpooling, a skip that is cut and one that is added."""
+    """A pooling, an unpooling with switches, a cropped skip and an added skip."""
     net = Network(2)
     net.add("conv1", Conv2d(2, 8, 3, padding=1))
     net.add("pool1", MaxPool2d(2, ceil_mode=True))
@@ -65,7 +65,7 @@ def hourglass():
 
 
 def gradient(net, size, pixel, draws):
-    """Where the image's gradient by one output pixel is not 0, in any of several images."""
+    """Pixels with a nonzero gradient of one output pixel with respect to the image, in any of several images."""
     seen = np.zeros(size, bool)
     for seed in range(draws):
         net.allocate(seed, np.float64).eval()
@@ -77,7 +77,7 @@ def gradient(net, size, pixel, draws):
 
 
 def around(seen):
-    """The smallest rectangle round marked pixels, None where there are none."""
+    """The smallest rectangle around marked pixels, or None without any."""
     rows, columns = seen.any(axis=1).nonzero()[0], seen.any(axis=0).nonzero()[0]
     return Rectangle(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1) if len(rows) else None
 
@@ -142,7 +142,7 @@ def test_a_formula_for_chains_of_windows():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_outputs_lie_over_the_image(name):
-    """The pixel of the score in row i and column j lies over the image's row i and column j, less the border."""
+    """Pixel (i, j) of the score is at pixel (i, j) of the image, minus the valid margin."""
     model = MODELS[name]
     net, size = build_model(name, 2), model.size
     rows, columns = pixel_grids(net, size)[net.steps[-1].name]
