@@ -1,6 +1,6 @@
 """The training objective: the loss, its weights and the ignored pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -118,26 +118,28 @@ class PixelLoss:
         labels, factors = pixel_factors(
             target, logits, self.classes, weights, pixel_weights, self.ignore_index, self.normalization
         )
-        share = share or Share()
-        parts = []
-        if self.name == "focal":
-            parts.append(_scaled(focal_loss(logits, labels, factors, self.focal_gamma), share.cross_entropy))
-        elif self.name == "tversky":
-            weights_of_errors = self.tversky_alpha, self.tversky_beta
-            found = tversky_loss(logits, labels, factors, *weights_of_errors, allreduce=allreduce)
-            parts.append(_scaled(found, share.dice))
-        elif self.label_smoothing:
-            found = smoothed_cross_entropy(logits, labels, factors, self.label_smoothing)
-            parts.append(_scaled(found, share.cross_entropy))
-        elif "cross-entropy" in self.name:
-            function = sigmoid_cross_entropy if logits.shape[3] == 1 else softmax_cross_entropy
-            parts.append(_scaled(function(logits, labels, factors), share.cross_entropy))
-        if "dice" in self.name:
-            parts.append(_scaled(dice_loss(logits, labels, factors, allreduce=allreduce), share.dice))
-        loss, dlogits = parts[0]
-        for more, dmore in parts[1:]:
+        (loss, dlogits), *others = self._terms(logits, labels, factors, share or Share(), allreduce)
+        for more, dmore in others:
             loss, dlogits = loss + more, dlogits + dmore
         return loss, dlogits
+
+    def _terms(
+        self, logits: Array, labels: Array, factors: Array, share: Share, allreduce: AllReduce | None
+    ) -> Iterator[tuple[float, Array]]:
+        """Yield the terms of the loss, each with its gradient."""
+        given = logits, labels, factors
+        if self.name == "focal":
+            yield _scaled(focal_loss(*given, self.focal_gamma), share.cross_entropy)
+        elif self.name == "tversky":
+            weights = self.tversky_alpha, self.tversky_beta
+            yield _scaled(tversky_loss(*given, *weights, allreduce=allreduce), share.dice)
+        elif self.label_smoothing:
+            yield _scaled(smoothed_cross_entropy(*given, self.label_smoothing), share.cross_entropy)
+        elif "cross-entropy" in self.name:
+            function = sigmoid_cross_entropy if logits.shape[3] == 1 else softmax_cross_entropy
+            yield _scaled(function(*given), share.cross_entropy)
+        if "dice" in self.name:
+            yield _scaled(dice_loss(*given, allreduce=allreduce), share.dice)
 
     def check(self, target: Array) -> None:
         """Raise a ValueError if a label is out of range; labels on a GPU are checked nowhere else."""

@@ -11,10 +11,11 @@ Reference: Milletari, Navab, Ahmadi, "V-Net" (2016), section 3, with the sum ins
 
 import numpy as np
 
-from scratchnet.arrays import AllReduce, Array, get_array_module, to_scalar
+from scratchnet.arrays import AllReduce, Array, to_scalar
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
-from scratchnet.ops.activation import sigmoid, softmax
+from scratchnet.ops.channel_sums import PIXELS
+from scratchnet.ops.overlap import logits_gradient, predictions_and_truth, sums_over_processes
 
 
 @operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
@@ -42,25 +43,10 @@ def dice_loss(
         With ``allreduce``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
-    xp = get_array_module(logits)
-    binary = logits.shape[-1] == 1
-    counted = (factors != 0)[..., None]
-    logits = xp.where(counted, logits, logits.dtype.type(0))  # ignored logits may be infinite or NaN
-    p = xp.where(counted, sigmoid(logits) if binary else softmax(logits), logits.dtype.type(0))
-    classes = xp.arange(1, 2) if binary else xp.arange(logits.shape[-1])
-    t = ((labels[..., None] == classes) & counted).astype(logits.dtype)
-    axes = (0, 1, 2)
-    overlap = 2 * (p * t).sum(axis=axes)
-    total = p.sum(axis=axes) + t.sum(axis=axes)
-    parts = 1.0
-    if allreduce is not None:
-        sums = xp.zeros((3, max(2, logits.shape[-1])), xp.float64)
-        sums[0, : len(classes)], sums[1, : len(classes)], sums[2] = overlap, total, 1
-        allreduce(sums)
-        overlap, total = sums[:2, : len(classes)].astype(logits.dtype)
-        parts = to_scalar(sums[2, 0])
+    p, t = predictions_and_truth(logits, labels, factors)
+    sums = 2 * (p * t).sum(axis=PIXELS), p.sum(axis=PIXELS) + t.sum(axis=PIXELS)
+    (overlap, total), processes = sums_over_processes(sums, allreduce)
     overlap, total = overlap + logits.dtype.type(smooth), total + logits.dtype.type(smooth)
-    loss = (1 - to_scalar((overlap / total).mean())) / parts
-    dp = (overlap / total**2 - (2 / total) * t) / logits.dtype.type(len(classes))
-    dlogits: Array = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
-    return loss, dlogits
+    loss = (1 - to_scalar((overlap / total).mean())) / processes
+    dp = (overlap / total**2 - (2 / total) * t) / logits.dtype.type(len(total))
+    return loss, logits_gradient(dp, p)

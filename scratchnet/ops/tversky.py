@@ -12,10 +12,11 @@ networks" (2017), equations 1 to 4; they recommend α = 0.3 and β = 0.7.
 
 import numpy as np
 
-from scratchnet.arrays import AllReduce, Array, get_array_module, to_scalar
+from scratchnet.arrays import AllReduce, Array, to_scalar
 from scratchnet.engine.dispatch import labels as labels_of
 from scratchnet.engine.dispatch import operation
-from scratchnet.ops.activation import sigmoid, softmax
+from scratchnet.ops.channel_sums import PIXELS
+from scratchnet.ops.overlap import logits_gradient, predictions_and_truth, sums_over_processes
 
 
 @operation(logits="n h w k", labels=labels_of("n h w", np.int64), factors="n h w")
@@ -51,27 +52,13 @@ def tversky_loss(
         With ``allreduce``, this process's part; the parts add up to the loss.
     dlogits : as ``logits``
     """
-    xp, scalar = get_array_module(logits), logits.dtype.type
-    binary = logits.shape[-1] == 1
-    counted = (factors != 0)[..., None]
-    p = xp.where(counted, sigmoid(logits) if binary else softmax(logits), scalar(0))
-    classes = xp.arange(1, 2) if binary else xp.arange(logits.shape[-1])
-    t = ((labels[..., None] == classes) & counted).astype(logits.dtype)
-    hits, predicted, true = (part.sum(axis=(0, 1, 2)) for part in (p * t, p, t))
-    parts = 1.0
-    if allreduce is not None:
-        sums = xp.zeros((4, max(2, logits.shape[-1])), xp.float64)
-        for row, part in enumerate((hits, predicted, true)):
-            sums[row, : len(classes)] = part
-        sums[3] = 1
-        allreduce(sums)
-        hits, predicted, true = sums[:3, : len(classes)].astype(logits.dtype)
-        parts = to_scalar(sums[3, 0])
+    scalar = logits.dtype.type
+    p, t = predictions_and_truth(logits, labels, factors)
+    sums = [part.sum(axis=PIXELS) for part in (p * t, p, t)]
+    (hits, predicted, true), processes = sums_over_processes(sums, allreduce)
     both = scalar(1 - alpha - beta)
     over = hits + scalar(smooth)
     under = both * hits + scalar(alpha) * predicted + scalar(beta) * true + scalar(smooth)
-    loss = (1 - to_scalar((over / under).mean())) / parts
-    dp = (over / under**2 * (both * t + scalar(alpha)) - t / under) / scalar(len(classes))
-    dz = dp * p * (1 - p) if binary else p * (dp - (dp * p).sum(axis=-1, keepdims=True))
-    dlogits: Array = xp.where(counted, dz, scalar(0))
-    return loss, dlogits
+    loss = (1 - to_scalar((over / under).mean())) / processes
+    dp = (over / under**2 * (both * t + scalar(alpha)) - t / under) / scalar(len(under))
+    return loss, logits_gradient(dp, p)
