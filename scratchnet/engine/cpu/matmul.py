@@ -8,12 +8,12 @@ from scratchnet.arrays import Array
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_zeros
 
-SMALL = 1 << 18
-"""Multiply-adds up to which a BLAS takes a transposed matrix as it lies. It copies it for a larger product, which takes
-longer than a product with a few rows."""
+MAX_UNCOPIED_OPERATIONS = 1 << 18
+"""Multiply-adds up to which a BLAS reads a transposed matrix in place. For a larger product it copies the matrix, which
+takes longer than a product with few rows."""
 
-NARROWEST = 32
-"""Columns that are worth a product of their own."""
+MIN_COLUMNS = 32
+"""Minimum number of columns per product."""
 
 
 def product(a: Array, b: Array, out: Array) -> None:
@@ -28,7 +28,7 @@ def product(a: Array, b: Array, out: Array) -> None:
     rows, columns = out.shape
     pieces = _pieces(max(rows, columns))
     if 1 < rows < columns and b.strides[0] < b.strides[1]:
-        step = max(NARROWEST, SMALL // max(1, a.size))
+        step = max(MIN_COLUMNS, MAX_UNCOPIED_OPERATIONS // max(1, a.size))
         pieces = [slice(begin, begin + step) for begin in range(0, columns, step)]
 
     def multiply(piece: slice) -> None:
