@@ -1,11 +1,12 @@
-"""Every form of a convolution on a GPU, layer by layer and precision by precision; and the thresholds between them.
+"""Times of all convolution algorithms on a GPU, by layer and precision, and the thresholds for selecting one.
 
     python benchmarks/gpu_forms.py forms.json --use
 
-The thresholds are those with which the forms that are chosen take the least time, next to the quickest form of each
-layer, over all layers. With ``--use`` they become the package's table, ``engine/cuda/conv_algorithm.json``. In the
-output an asterisk marks what the present table chooses. The implicit form has no gradient by the weight of its own:
-that column has the one by products. cuDNN's times stand beside ours where PyTorch is installed.
+The thresholds minimise the time of the selected algorithms relative to the fastest algorithm of each layer, averaged
+over the layers. With ``--use`` they are written to the package's table, ``engine/cuda/conv_algorithm.json``. In the
+output, an asterisk marks the algorithm that the present table selects. The implicit algorithm has no gradient with
+respect to the weight; its column shows that of the matrix product. cuDNN's times are printed, too, if PyTorch is
+installed.
 """
 
 import argparse
@@ -32,7 +33,7 @@ LAYERS = [
     (16, 224, 3, 64), (16, 224, 64, 3), (16, 224, 8, 8), (16, 112, 16, 16), (16, 112, 32, 32),
     (1, 112, 64, 64), (1, 56, 64, 64), (16, 56, 64, 64),
 ]  # fmt: skip
-"""Images, height and width, channels in and out: the paper's 3×3 convolutions, layers of few channels, small maps."""
+"""Images, side, input and output channels: the paper's 3×3 convolutions, layers with few channels, small maps."""
 
 FORMS = (Algorithm.IMPLICIT, Algorithm.SHIFTED, Algorithm.WINOGRAD, Algorithm.COLUMNS)
 
@@ -47,20 +48,20 @@ TRIED = {
     "min_implicit_tiles": (264, 1, 32, 128),
     "min_shifted_elements": (24, 0, 48, 96, 192, 768, NEVER),
 }
-"""Thresholds to choose from; the estimated one first, which wins where others do no better."""
+"""Candidate thresholds; the first one is the estimate, which is used unless another is faster."""
 
 CONV = ConvSpec((3, 3), (1, 1), (1, 1), (1, 1), 1)
 
 
 def main():
-    """Measure, print, write and, if asked to, use."""
+    """Measure, print and write; with ``--use``, update the package's table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", help="where to write all times and the thresholds")
     parser.add_argument("--use", action="store_true", help="make the thresholds those of the package")
     arguments = parser.parse_args()
     gpu = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     content = {"about": f"Measured on {gpu}, {run_info()['date']}.", "gpu": gpu, "rows": []}
-    print("milliseconds forward, gradient by weight, gradient by input; * is what is chosen")
+    print("milliseconds: forward, gradient with respect to weight, to input; * marks the selected algorithm")
     for layer in LAYERS:
         rows = measure_layer(*layer)
         peers = list(gpu_peers.measure_layer(*layer, PRECISIONS))
@@ -85,7 +86,7 @@ def write(file, content):
 
 
 def measure_layer(n, size, c, c_out):
-    """Return the times of each form in each precision, and print them."""
+    """Return and print the times of each algorithm in each precision."""
     shapes = (n, size, size, c), (n, size, size, c_out), (3, 3, c, c_out), (c_out,)
     rng = np.random.default_rng(0)  # a GPU multiplies zeros at a higher clock
     x, dy, weight, bias = (cupy.asarray(rng.standard_normal(shape, dtype="float32")) for shape in shapes)
@@ -117,7 +118,7 @@ def say(row, remark=""):
 
 
 def milliseconds(call, repeats=5):
-    """Return the median time of a call by the GPU's own clock; the first call is left out."""
+    """Return the median time of a call by CUDA events, without the first call."""
     times = []
     for _ in range(repeats + 1):
         begin, end = cupy.cuda.Event(), cupy.cuda.Event()
@@ -130,7 +131,7 @@ def milliseconds(call, repeats=5):
 
 
 def fit(rows, precision):
-    """Return the thresholds that cost the least: the mean over layers of log(time / quickest time)."""
+    """Return the thresholds that minimise the mean over layers of log(time / fastest time)."""
     layers: dict[tuple[int, ...], dict[Algorithm, list[float]]] = {}
     for row in rows:
         if row["precision"] == precision and row["form"] in Algorithm.__members__:
@@ -146,7 +147,7 @@ def fit(rows, precision):
 
 
 def taken(layer, times, given):
-    """Return the time of a layer's three products in the forms that the thresholds choose."""
+    """Return the time of a layer's three products with the algorithms that the thresholds select."""
     n, size, c, c_out = layer
     there, back = (chosen(n, size, *channels, given) for channels in ((c, c_out), (c_out, c)))
     by_weight = conv_algorithm.choose_products(CONV, c, given) if there is Algorithm.IMPLICIT else there
@@ -154,14 +155,14 @@ def taken(layer, times, given):
 
 
 def chosen(n, size, c, c_out, given):
-    """Return the form that the thresholds choose."""
+    """Return the algorithm that the thresholds select."""
     x = np.broadcast_to(np.float32(0), (n, size, size, c))  # shapes without memory
     weight = np.broadcast_to(np.float32(0), (3, 3, c, c_out))
     return conv_algorithm.choose(x, weight, CONV, (size, size), given)
 
 
 def quickest(times):
-    """Return the time of a layer's three products, each in its quickest form."""
+    """Return the time of a layer's three products, each with its fastest algorithm."""
     return sum(min(column) for column in zip(*times.values(), strict=True))
 
 
