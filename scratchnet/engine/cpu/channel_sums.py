@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array, on_gpu
+from scratchnet.arrays import Array
 from scratchnet.engine.cpu.chunks import parallel_indexed_rows, row_chunks
 from scratchnet.engine.memory.pool import pooled_empty
 
@@ -47,10 +47,7 @@ def sum_rows(piece: Array, out: Array) -> None:
     A product with a row of ones is several times faster than NumPy's sum over the first axis.
     """
     pixels = piece.reshape(-1, len(out))
-    if on_gpu(pixels):
-        out[...] = pixels.sum(axis=0, dtype=np.float64)
-    else:
-        np.matmul(_ones(len(pixels), piece.dtype), pixels, out=out)
+    np.matmul(_ones(len(pixels), piece.dtype), pixels, out=out)
 
 
 def sum_rows_exactly(piece: Array, out: Array) -> None:
