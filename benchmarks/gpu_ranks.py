@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.harness.implementations import initialized_network, make_batch
 from benchmarks.harness.network_cases import network_case
-from scratchnet.data import share_of
+from scratchnet.data import shard_slice
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import computing
 from scratchnet.engine.modes import matrix_precision
@@ -59,7 +59,7 @@ class Training:
 def compare(ranks, xp):
     """Print the difference between the parameters of all GPUs and those of one GPU after three updates."""
     case = network_case("deconvnet-small", (64, 64), 2 * ranks.size, options={"width": 8})
-    together = Training(case, ranks, xp, share_of(case.batch, ranks.rank, ranks.size), np.float64)
+    together = Training(case, ranks, xp, shard_slice(case.batch, ranks.rank, ranks.size), np.float64)
     alone = Training(case, SingleProcess(), xp, slice(0, case.batch), np.float64)
     start = xp.asnumpy(alone.network.flat().values)
     for training in (together, alone):

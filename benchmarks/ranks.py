@@ -24,7 +24,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["SCRATCHNET_THREADS"] = "1"
 
 import numpy as np
 
-from scratchnet.data import share_of
+from scratchnet.data import shard_slice
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
@@ -66,7 +66,7 @@ class Training:
         share_batches(self.network, ranks)
         rng = np.random.default_rng(0)
         shape = (options.batch, options.size, options.size)
-        own = share_of(options.batch, ranks.rank, ranks.size) if images is None else slice(0, images)
+        own = shard_slice(options.batch, ranks.rank, ranks.size) if images is None else slice(0, images)
         self.x = rng.standard_normal((*shape, 3)).astype(np.float32)[own]
         self.target = rng.integers(0, 2, shape).astype(np.uint8)[own]
 

@@ -171,7 +171,7 @@ print(f"{field} pixels; discs are {smallest:.0f} to {largest_disc:.0f} pixels wi
 # To segment boxes, the network must be trained on boxes. The paper does this in two stages. The first is easy: each
 # object is in the middle of a box 1.2 times its size, and **only this object is labelled**. Step by step:
 
-from scratchnet.data import Curriculum, boxes_round, resize_image, resize_mask, training_boxes
+from scratchnet.data import Curriculum, bounding_boxes, resize_image, resize_mask, training_boxes
 
 BOX = 36  # boxes become 36×36; training uses a random 32×32 crop of each
 
@@ -179,7 +179,7 @@ BOX = 36  # boxes become 36×36; training uses a random 32×32 crop of each
 def centred(scenes: Scenes, index: int, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return an object's box, resized, and its mask with this object alone."""
     (image, mask), numbers = scenes.load(index), scenes.load_objects(index)
-    top, left, height, width = boxes_round(numbers)[number]
+    top, left, height, width = bounding_boxes(numbers)[number]
     tall, wide = max(1, round(1.2 * height)), max(1, round(1.2 * width))
     top, left = top - (tall - height) // 2, left - (wide - width) // 2
     piece = np.zeros((tall, wide, 3), np.uint8)  # beyond the image: black …
@@ -289,7 +289,7 @@ by_boxes = fit(hourglass("switches"), [(first, UPDATES // 3), (second, UPDATES -
 # Here is the row of eight pixels from above, as a function for images, compared with the package's function:
 
 from scratchnet.data import Window, connected_components
-from scratchnet.data.objects.training_boxes import cut_out, enlarged
+from scratchnet.data.objects.box_sampling import cut_out, enlarged
 from scratchnet.inference import ProposalSegmenter
 from scratchnet.inference.boxes import grid_boxes
 from scratchnet.inference.maps import resize_map
@@ -315,14 +315,14 @@ def grid(name: str, image: np.ndarray) -> list[Window]:
 
 def regions(name: str, image: np.ndarray) -> list[Window]:
     """Propose boxes around light regions, 1.2 times as large; objects that touch share a box."""
-    found = boxes_round(connected_components((image.max(axis=2) > 120).astype(np.uint8))).values()
+    found = bounding_boxes(connected_components((image.max(axis=2) > 120).astype(np.uint8))).values()
     return [enlarged(box, 1.2) for box in found if max(box.height, box.width) >= 3] or grid(name, image)
 
 
 def true_boxes(name: str, image: np.ndarray) -> list[Window]:
     """Propose boxes from the ground truth, as a person would draw them."""
     numbers = unseen.load_objects(unseen.names.index(name))
-    return [enlarged(box, 1.2) for box in boxes_round(numbers).values()]
+    return [enlarged(box, 1.2) for box in bounding_boxes(numbers).values()]
 
 
 with_boxes = {

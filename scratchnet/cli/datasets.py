@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scratchnet.config import DataSettings, TrainSettings
 from scratchnet.data import (
-    BOXES,
+    BOXES_FILE,
     Dataset,
     ObjectBox,
     SampleSource,
@@ -19,7 +19,7 @@ from scratchnet.data import (
     training_boxes,
     validation_boxes,
 )
-from scratchnet.data.names import find_entry
+from scratchnet.data.file_names import find_entry
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
 
@@ -85,7 +85,7 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
 
 def open_boxes(root: Path, classes: Sequence[str], names: Sequence[str]) -> dict[str, list[ObjectBox]]:
     """Return the boxes in a data set's ``boxes.csv`` by image name; an empty dict if there is no such file."""
-    path = find_entry(root, BOXES)
+    path = find_entry(root, BOXES_FILE)
     if not path.exists():
         return {}
     boxes, problems = read_boxes(path, classes)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.arrays import Array, to_device_of, to_host
-from scratchnet.data import SampleSource, read_ahead
+from scratchnet.data import SampleSource, prefetch
 from scratchnet.evaluation import BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
 from scratchnet.evaluation.metrics import number
 from scratchnet.inference import Evaluation, Segmenter
@@ -29,7 +29,7 @@ def baselines(train: SampleSource | None, val: SampleSource) -> dict[str, Metric
 
 
 def _pairs(dataset: SampleSource, what: str) -> Iterator[tuple[Array, Array]]:
-    return read_ahead(progress(range(len(dataset)), what), dataset.load)
+    return prefetch(progress(range(len(dataset)), what), dataset.load)
 
 
 def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tuple[str, ...]) -> str:

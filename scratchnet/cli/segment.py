@@ -15,7 +15,7 @@ from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
 from scratchnet.data import ValueRange, write_image, write_mask
 from scratchnet.data.image_rows import ImageRows, open_rows
-from scratchnet.data.layouts import ENDINGS, is_image_file, left_out, left_out_words
+from scratchnet.data.layouts import ENDINGS, describe_unreadable, is_image_file, unreadable_files
 from scratchnet.data.mask_rows import write_mask_rows
 from scratchnet.data.masks import palette_with
 from scratchnet.inference import Predictor
@@ -106,7 +106,7 @@ def _write_both(path: Path, out: Path, image: ImageRows, predictor: Predictor, p
     mask = np.concatenate(list(mask_rows(predictor, image, path.stem)))
     mask_file, overlay_file = _outputs(path, out)
     write_mask(mask_file, mask, MASK, palette)
-    write_image(overlay_file, overlay(image.whole(), mask, palette=palette), OVERLAY)
+    write_image(overlay_file, overlay(image.read(), mask, palette=palette), OVERLAY)
     return np.bincount(mask.ravel(), minlength=256)
 
 
@@ -119,12 +119,12 @@ def _find(arguments: Sequence[str]) -> list[Path]:
         path = Path(word)
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if is_image_file(p))
-            rest = left_out(path)
+            rest = unreadable_files(path)
             if not inside:
-                held = f"; it holds {left_out_words(rest)}" if rest else ""
+                held = f"; it holds {describe_unreadable(rest)}" if rest else ""
                 raise UserError(f"{path}: no images in this folder (looked for .png, .jpg, .tif{ENDINGS}{held}")
             if rest:
-                say(f"{path}: leaving out {left_out_words(rest)}")
+                say(f"{path}: leaving out {describe_unreadable(rest)}")
             paths += inside
         else:
             paths.append(path)

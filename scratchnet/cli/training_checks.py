@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from scratchnet.config import TrainSettings
-from scratchnet.data import Preprocessing, SampleSource, read_ahead
+from scratchnet.data import Preprocessing, SampleSource, prefetch
 from scratchnet.data.frequencies import ClassCounts
 from scratchnet.engine.memory.system import available_memory
 from scratchnet.inference import Segmenter
@@ -49,7 +49,7 @@ def check_images(
             raise UserError(f"{name}: {error}") from error
     # Measuring the training images' mean reads them anyway.
     for source, what in ((files[0], "training"), (files[1], "validation"))[settings.normalization == "dataset" :]:
-        for _ in read_ahead(progress(range(len(source)), f"checking {what} images"), source.load):
+        for _ in prefetch(progress(range(len(source)), f"checking {what} images"), source.load):
             pass
     _check_labels(settings, files)
 
@@ -91,7 +91,7 @@ def _check_labels(settings: TrainSettings, files: tuple[SampleSource, SampleSour
             if np.count_nonzero(counts.images) >= enough:
                 break
         else:
-            raise UserError(f"{settings.data.data}, {what} images: {counts.complaint(source.classes)}")
+            raise UserError(f"{settings.data.data}, {what} images: {counts.why_untrainable(source.classes)}")
 
 
 def _check_training_sizes(settings: TrainSettings, network: Network, train: SampleSource) -> None:

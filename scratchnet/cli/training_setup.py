@@ -7,7 +7,14 @@ from typing import Any
 from scratchnet.cli.parsing import say
 from scratchnet.cli.training_checks import check_images, memory_note
 from scratchnet.config import ClassWeights, TrainSettings
-from scratchnet.data import CAMVID_WEIGHTS, BorderWeights, Dataset, SampleSource, measure, median_frequency_weights
+from scratchnet.data import (
+    CAMVID_WEIGHTS,
+    BorderWeights,
+    Dataset,
+    SampleSource,
+    fit_preprocessing,
+    median_frequency_weights,
+)
 from scratchnet.interop.vgg16 import InitialWeights, read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
@@ -82,7 +89,9 @@ def _spec(settings: TrainSettings, train: SampleSource, files: tuple[Dataset, Da
     """Return the spec for the run's checkpoints."""
     # Boxes have black borders that are no part of an image.
     measured = train if settings.curriculum.stage is None else files[0]
-    preprocessing = replace(measure(measured, settings.normalization, settings.data.resize), range=settings.data.range)
+    preprocessing = replace(
+        fit_preprocessing(measured, settings.normalization, settings.data.resize), range=settings.data.range
+    )
     about: dict[str, Any] = {"held_out": list(files[1].names)}
     if files[0].colours is not None:
         about["colours"] = [list(colour) for colour in files[0].colours]

@@ -11,14 +11,13 @@ from scratchnet.data.generated.generators import GeneratedKind, generate, genera
 from scratchnet.data.generated.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.generated.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.images import IMAGE_SUFFIXES, ValueRange, image_size, read_image, write_image
-from scratchnet.data.known_sets import CAMVID_WEIGHTS, VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, available_splits
-from scratchnet.data.loading import epoch_batches, read_ahead, share_of
+from scratchnet.data.loading import epoch_batches, prefetch, shard_slice
 from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
-from scratchnet.data.objects.components import boxes_round, connected_components
+from scratchnet.data.objects.components import bounding_boxes, connected_components
 from scratchnet.data.objects.curriculum import BoxDataset, Curriculum, training_boxes, validation_boxes
 from scratchnet.data.objects.separation import (
-    BOXES,
+    BOXES_FILE,
     ObjectBox,
     Objects,
     find_objects,
@@ -26,14 +25,15 @@ from scratchnet.data.objects.separation import (
     read_boxes,
     write_boxes,
 )
-from scratchnet.data.preprocessing import Normalization, Preprocessing, measure
+from scratchnet.data.preprocessing import Normalization, Preprocessing, fit_preprocessing
+from scratchnet.data.published_datasets import CAMVID_WEIGHTS, VOC_CLASSES
 from scratchnet.data.resizing import resize_image, resize_mask, resized
+from scratchnet.data.sample_source import SampleSource
 from scratchnet.data.samples import sample_folder
-from scratchnet.data.source import SampleSource
 from scratchnet.data.tiling import Window, stitch, tile_grid, tiled
 
 __all__ = [
-    "BOXES",
+    "BOXES_FILE",
     "CAMVID_WEIGHTS",
     "CELL_CLASSES",
     "IMAGE_SUFFIXES",
@@ -64,12 +64,13 @@ __all__ = [
     "Window",
     "augment",
     "available_splits",
-    "boxes_round",
+    "bounding_boxes",
     "check_dataset",
     "class_frequencies",
     "connected_components",
     "epoch_batches",
     "find_objects",
+    "fit_preprocessing",
     "generate",
     "generate_scene",
     "group_by_image",
@@ -77,10 +78,9 @@ __all__ = [
     "make_cells",
     "make_shapes",
     "make_square",
-    "measure",
     "median_frequency_weights",
     "open_dataset",
-    "read_ahead",
+    "prefetch",
     "read_boxes",
     "read_image",
     "read_mask",
@@ -88,7 +88,7 @@ __all__ = [
     "resize_mask",
     "resized",
     "sample_folder",
-    "share_of",
+    "shard_slice",
     "split_dataset",
     "stitch",
     "tile_grid",

@@ -66,7 +66,7 @@ class ArraySource:
         """Return image (h, w, 3) uint8 and mask (h, w) uint8."""
         return self._pairs[index]
 
-    def part(self, indices: Sequence[int]) -> "ArraySource":
+    def subset(self, indices: Sequence[int]) -> "ArraySource":
         """Return a set of some of the images."""
         pairs = [self._pairs[index] for index in indices]
         return ArraySource([image for image, _ in pairs], [mask for _, mask in pairs], self.classes, self.ignore_index)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.objects.components import boxes_round, connected_components
+from scratchnet.data.objects.components import bounding_boxes, connected_components
 from scratchnet.utils.shape_checks import check_mask
 
 _REACH = 5
@@ -67,7 +67,7 @@ class BorderWeights:
 def _two_distances(numbers: Array, reach: int) -> tuple[Array, Array]:
     """Return every pixel's distances to the nearest and second nearest object, infinite beyond ``reach``."""
     nearest, second = np.full(numbers.shape, np.inf, np.float32), np.full(numbers.shape, np.inf, np.float32)
-    for number, (top, left, height, width) in boxes_round(numbers).items():
+    for number, (top, left, height, width) in bounding_boxes(numbers).items():
         rows = slice(max(top - reach, 0), top + height + reach)
         columns = slice(max(left - reach, 0), left + width + reach)
         away = distance_to(numbers[rows, columns] == number, reach)

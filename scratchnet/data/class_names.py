@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from scratchnet.data.names import find_entry
+from scratchnet.data.file_names import find_entry
 from scratchnet.data.text_files import numbered_lines, read_json, read_text
 from scratchnet.utils.errors import UserError
 
 Colour: TypeAlias = tuple[int, int, int]
 
-FILES = ("classes.txt", "labelmap.txt")
+CLASS_FILES = ("classes.txt", "labelmap.txt")
 """Names of the file at the root of a set; the second is CVAT's."""
 
 
@@ -31,7 +31,7 @@ class ClassList(NamedTuple):
 
 def find_class_file(root: Path) -> Path | None:
     """Return the file that names the classes of a set, or None if there is none."""
-    for name in FILES:
+    for name in CLASS_FILES:
         path = find_entry(root, name)
         if path.exists() or path.is_symlink():
             return path

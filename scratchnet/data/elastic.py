@@ -5,7 +5,7 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 
-GRID = 3
+GRID_SIZE = 3
 """Random displacements are drawn on a grid of 3×3 points and interpolated between them."""
 
 
@@ -31,7 +31,7 @@ def deform(image: Array, mask: Array, sigma: float, rng: np.random.Generator) ->
         Of the same size.
     """
     h, w = mask.shape
-    drawn = rng.normal(0, sigma, (2, GRID, GRID)).astype(np.float32)
+    drawn = rng.normal(0, sigma, (2, GRID_SIZE, GRID_SIZE)).astype(np.float32)
     shift = [np.asarray(Image.fromarray(part).resize((w, h), Image.Resampling.BICUBIC)) for part in drawn]
     y = np.arange(h, dtype=np.float32)[:, None] + shift[0]
     x = np.arange(w, dtype=np.float32)[None, :] + shift[1]

@@ -10,9 +10,9 @@ from scratchnet.arrays import Array, generator
 from scratchnet.data.class_names import Colour, find_class_file, read_class_list
 from scratchnet.data.image_files import inspect_image
 from scratchnet.data.images import ValueRange, image_size, read_image
-from scratchnet.data.known_sets import VOC_CLASSES
 from scratchnet.data.layouts import Layout, Sample, find_samples
 from scratchnet.data.masks import MaskFormat, read_mask, read_objects
+from scratchnet.data.published_datasets import VOC_CLASSES
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.source import SampleSource
+from scratchnet.data.sample_source import SampleSource
 from scratchnet.utils.options import option
 from scratchnet.utils.shape_checks import check_mask
 
@@ -44,7 +44,7 @@ class ClassCounts:
         self.images += occurs
         self.pixels_of_images += np.where(occurs, mask.size, 0)
 
-    def complaint(self, classes: Sequence[str]) -> str | None:
+    def why_untrainable(self, classes: Sequence[str]) -> str | None:
         """Return why nothing can be learned from these masks, if that is so: a network tells classes apart."""
         (found,) = np.nonzero(self.images)
         if len(found) > 1:

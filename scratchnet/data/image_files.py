@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from scratchnet.arrays import Array
-from scratchnet.data.file_kinds import HEAD, image_format_of, kind_of_bytes
-from scratchnet.data.libtiff import hearing_libtiff
+from scratchnet.data.file_types import HEAD_BYTES, detect_file_type, image_format_of
+from scratchnet.data.libtiff import capture_libtiff_errors
 from scratchnet.data.pixel_limits import check_promised_pixels
-from scratchnet.data.tiff_files import HINT
+from scratchnet.data.tiff_files import TIFFFILE_HINT
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.input_files import BoundedFile, check_regular_file
 from scratchnet.utils.options import for_caller
@@ -51,7 +51,7 @@ _WIDTH, _HEIGHT, _SUBFILE, ORIENTATION = 256, 257, 254, 274
 
 
 @dataclass(frozen=True)
-class ImageKind:
+class ImageHeader:
     """What a file holds, from its header.
 
     Attributes
@@ -117,17 +117,17 @@ def readable_suffixes() -> frozenset[str]:
     return frozenset(found - {".apng", ".avifs", ".pfm"})
 
 
-def inspect_image(path: Path | str) -> ImageKind:
+def inspect_image(path: Path | str) -> ImageHeader:
     """Return what an image file holds without decoding its pixels; errors as in `open_image`."""
     try:
         with _opened(path) as (image, _):
             return _kind(image)
     except UnsupportedTiffError as error:  # which tifffile may read
-        return ImageKind("TIFF", "", error.size, error.orientation, 1, "", None, None)
+        return ImageHeader("TIFF", "", error.size, error.orientation, 1, "", None, None)
 
 
 @contextmanager
-def open_image(path: Path | str, upright: bool = True) -> Iterator[tuple[Image.Image, ImageKind]]:
+def open_image(path: Path | str, upright: bool = True) -> Iterator[tuple[Image.Image, ImageHeader]]:
     """Open a file with one image, pixels read and turned upright, in the mode that the file has.
 
     With ``upright=False`` the image is not turned if Pillow has not done so, and its note of a rotation stays.
@@ -148,7 +148,7 @@ def open_image(path: Path | str, upright: bool = True) -> Iterator[tuple[Image.I
             if kind.format == "TIFF":
                 raise UnsupportedTiffError(words, kind.size, kind.orientation)
             raise UserError(words)
-        with hearing_libtiff(_tiles(image)) as complaints:
+        with capture_libtiff_errors(_tiles(image)) as complaints:
             image.load()
         if complaints:
             raise OSError(complaints[0])
@@ -182,7 +182,7 @@ def _opened(path: Path | str) -> Iterator[tuple[Image.Image, BinaryIO]]:
         raise _failure(path) from error
 
 
-def _kind(image: Image.Image) -> ImageKind:
+def _kind(image: Image.Image) -> ImageHeader:
     """Describe an image that is open but not decoded."""
     rawmode, maximum = _samples(image)  # before a PNG is read to its end, where its orientation may be
     width, height = image.size
@@ -194,7 +194,7 @@ def _kind(image: Image.Image) -> ImageKind:
     size = (width, height) if orientation >= 5 else (height, width)
     frames = int(getattr(image, "n_frames", 1)) if image.format in _PAGED else 1
     inverted = image.format == "TIFF" and image.mode[:1] in "IF" and tags.get(262) == 0
-    return ImageKind(
+    return ImageHeader(
         str(image.format), image.mode, size, orientation, frames, rawmode, maximum, _lossy(image), inverted
     )
 
@@ -248,7 +248,7 @@ _SIXTEEN_BITS = re.compile(r"(RGB|LA|CMYK)\w*;16[BLNS]|\bL;16")
 """Samples that Pillow would cut down to their upper 8 bits, of which a 12-bit camera fills the lowest four."""
 
 
-def _is_deep_colour(image: Image.Image, kind: ImageKind, file: BinaryIO) -> bool:
+def _is_deep_colour(image: Image.Image, kind: ImageHeader, file: BinaryIO) -> bool:
     """Return whether Pillow would cut samples down to 8 bits."""
     if any(tile[0] == "SGI16" or _SIXTEEN_BITS.search(str(tile)) for tile in (*_tiles(image), ("", kind.rawmode))):
         return True
@@ -271,7 +271,7 @@ _STORED = re.compile(r"(1|L)(?:;([24]?)(I?)R?)?")
 """Pillow's names of stored samples of one channel: bits if they are 2 or 4, and I where 0 is white."""
 
 
-def stored_samples(values: Array, kind: ImageKind) -> Array:
+def stored_samples(values: Array, kind: ImageHeader) -> Array:
     """Return samples as the file has them.
 
     Pillow's decoders stretch 2 and 4 bits to 8, swap white and black, and scale PPM by its maximum; that is undone.
@@ -293,11 +293,11 @@ def stored_samples(values: Array, kind: ImageKind) -> Array:
 def _failure(path: Path | str) -> UserError:
     """Say why a file that is there cannot be read as an image: empty, of another kind, or damaged."""
     with Path(path).open("rb") as file:
-        head = file.read(HEAD)
+        head = file.read(HEAD_BYTES)
         size = os.fstat(file.fileno()).st_size
         if size == 0:
             return UserError(f"{path}: is empty (0 bytes); get or export the file again")
-        kind = kind_of_bytes(head)
+        kind = detect_file_type(head)
         if kind is None or kind[0] == "text":
             kind = _other_format(head) or kind
         tiff = _unsupported_tiff(file, size) if kind is None and image_format_of(head) == "TIFF" else None
@@ -305,7 +305,9 @@ def _failure(path: Path | str) -> UserError:
         words, shape, orientation = tiff
         message = f"{path}: {words}, not a kind of image that can be read here; convert it to an 8-bit PNG, or install "
         return UnsupportedTiffError(
-            f"{message}{HINT} and say {for_caller('--range LOW HIGH', 'value_range=(low, high)')}", shape, orientation
+            f"{message}{TIFFFILE_HINT} and say {for_caller('--range LOW HIGH', 'value_range=(low, high)')}",
+            shape,
+            orientation,
         )
     if kind is None:
         return UserError(f"{path}: damaged or no image ({size} bytes); get or export the file again")

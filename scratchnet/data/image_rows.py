@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ORIENTATION, ImageKind, UnsupportedTiffError, inspect_image, open_image
-from scratchnet.data.images import ValueRange, pixels_of, read_image
+from scratchnet.data.image_files import ORIENTATION, ImageHeader, UnsupportedTiffError, inspect_image, open_image
+from scratchnet.data.images import ValueRange, read_image, to_rgb
 from scratchnet.engine.memory.system import available_memory
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.shape_checks import check_image
@@ -33,24 +33,24 @@ class ImageRows:
     Attributes
     ----------
     height, width : int
-    take : callable
+    rows : callable
         (top, bottom) → rows ``top`` to ``bottom − 1``, (bottom − top, width, 3) uint8.
     """
 
     height: int
     width: int
-    take: Callable[[int, int], Array]
+    rows: Callable[[int, int], Array]
 
     @classmethod
-    def of(cls, image: Array) -> "ImageRows":
+    def from_array(cls, image: Array) -> "ImageRows":
         """Return the rows of an array (h, w, 3) uint8."""
-        check_image("ImageRows.of", image)
+        check_image("ImageRows.from_array", image)
         height, width = image.shape[:2]
         return cls(height, width, lambda top, bottom: image[top:bottom])
 
-    def whole(self) -> Array:
+    def read(self) -> Array:
         """Return the image (h, w, 3) uint8."""
-        return self.take(0, self.height)
+        return self.rows(0, self.height)
 
 
 def open_rows(path: Path | str, value_range: ValueRange | None = None) -> ImageRows:
@@ -68,18 +68,18 @@ def open_rows(path: Path | str, value_range: ValueRange | None = None) -> ImageR
         As `read_image`; not for images above Pillow's limit of pixels, but where there is too little memory.
     """
     with _without_pillows_limit():
-        check_room(path, inspect_image(path))
+        check_memory(path, inspect_image(path))
         try:
             with open_image(path, upright=False) as (image, kind):
                 turned = image.getexif().get(ORIENTATION, 1)
                 rows = _rows(path, image, kind, value_range, turned)
-                rows.take(0, 1)  # refuses kinds that are not read before any work is done
+                rows.rows(0, 1)  # refuses kinds that are not read before any work is done
                 return rows
         except UnsupportedTiffError:
-            return ImageRows.of(read_image(path, value_range))
+            return ImageRows.from_array(read_image(path, value_range))
 
 
-def check_room(path: Path | str, kind: ImageKind) -> None:
+def check_memory(path: Path | str, kind: ImageHeader) -> None:
     """Raise a UserError when an image is too large to be decoded in the memory that there is."""
     h, w = kind.size
     need, free = h * w * _BYTES.get(kind.mode, 4), available_memory()
@@ -91,7 +91,7 @@ def check_room(path: Path | str, kind: ImageKind) -> None:
 
 
 def _rows(
-    path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None, orientation: object
+    path: Path | str, image: Image.Image, kind: ImageHeader, value_range: ValueRange | None, orientation: object
 ) -> ImageRows:
     """Return the rows of a decoded image whose note of a rotation has yet to be followed."""
     w, h = image.size
@@ -100,7 +100,7 @@ def _rows(
         part = image.crop(_stored_box(orientation, w, h, top, bottom))
         if orientation in _TURNS:
             part = part.transpose(_TURNS[orientation])
-        return pixels_of(path, part, kind, value_range)
+        return to_rgb(path, part, kind, value_range)
 
     def take(top: int, bottom: int) -> Array:
         pixels = np.empty((bottom - top, h if orientation in _SIDEWAYS else w, 3), np.uint8)

@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ImageKind, UnsupportedTiffError, inspect_image, open_image, stored_samples
+from scratchnet.data.image_files import ImageHeader, UnsupportedTiffError, inspect_image, open_image, stored_samples
 from scratchnet.data.tiff_files import read_tiff_samples
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
@@ -61,7 +61,7 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
     """
     try:
         with open_image(path) as (image, kind):
-            return pixels_of(path, image, kind, value_range)
+            return to_rgb(path, image, kind, value_range)
     except UnsupportedTiffError:
         if value_range is None:
             raise
@@ -71,7 +71,7 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
     return _scaled(path, samples, white_is_zero, value_range)
 
 
-def pixels_of(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:
+def to_rgb(path: Path | str, image: Image.Image, kind: ImageHeader, value_range: ValueRange | None) -> Array:
     """Return the pixels (h, w, 3) uint8 of an opened image, or of a part of one; see `read_image`."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return _deep(path, image, kind, value_range)
@@ -80,7 +80,7 @@ def pixels_of(path: Path | str, image: Image.Image, kind: ImageKind, value_range
     raise UserError(f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; convert it to an 8-bit PNG")
 
 
-def _deep(path: Path | str, image: Image.Image, kind: ImageKind, value_range: ValueRange | None) -> Array:
+def _deep(path: Path | str, image: Image.Image, kind: ImageHeader, value_range: ValueRange | None) -> Array:
     """Return an image with more than 8 bits a sample."""
     if value_range is None:
         option = for_caller("--range LOW HIGH", "value_range=(low, high)")
@@ -144,10 +144,10 @@ def write_image(path: Path | str, image: Array, kind: str | None = None) -> None
     if form is None:
         raise UserError(f"{path}: cannot tell an image format from this name; end it in .png")
     with atomic_write(path, kind) as file:
-        Image.fromarray(image).save(file, format=form, pnginfo=png_note(kind))
+        Image.fromarray(image).save(file, format=form, pnginfo=png_text(kind))
 
 
-def png_note(kind: str | None) -> PngInfo | None:
+def png_text(kind: str | None) -> PngInfo | None:
     """Return the note for a PNG that says what kind of file it is."""
     if kind is None:
         return None

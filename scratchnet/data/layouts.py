@@ -8,9 +8,9 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
-from scratchnet.data.file_kinds import kind_of_file
+from scratchnet.data.file_names import find_by_name, find_entry, is_system_file, match_names
+from scratchnet.data.file_types import detect_file_type_of
 from scratchnet.data.image_files import readable_suffixes
-from scratchnet.data.names import find_entry, is_system_file, look_up, matches
 from scratchnet.data.text_files import numbered_lines
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
@@ -23,7 +23,7 @@ the form in which the SegNet tutorial hands out CamVid, with its lists ``NAME.tx
 _ANNOTATION = "annot"
 _VOC_LISTS = Path("ImageSets", "Segmentation")
 
-Found: TypeAlias = "tuple[list[Sample], list[str]]"
+Pairing: TypeAlias = "tuple[list[Sample], list[str]]"
 """Complete pairs, and one line for each thing that is wrong."""
 
 
@@ -76,7 +76,7 @@ def _lists_of(root: Path, layout: Layout) -> Path:
     return folder
 
 
-def find_samples(root: Path, layout: Layout, split: str | None) -> Found:
+def find_samples(root: Path, layout: Layout, split: str | None) -> Pairing:
     """Pair images with masks.
 
     Returns
@@ -100,7 +100,7 @@ def find_samples(root: Path, layout: Layout, split: str | None) -> Found:
     images, masks = files_by_stem(image_folder), files_by_stem(mask_folder)
     every = images
     if split is None and layout == "voc":  # most of its photographs have boxes only
-        partners = matches(images, masks, str(root))
+        partners = match_names(images, masks, str(root))
         images = {stem: path for stem, path in images.items() if stem in partners}
     if split is None:
         samples, problems = _pair(images, masks, mask_folder)
@@ -109,7 +109,7 @@ def find_samples(root: Path, layout: Layout, split: str | None) -> Found:
     return _with_objects(samples, problems, every, object_folder)
 
 
-def _with_objects(samples: list[Sample], problems: list[str], images: dict[str, Path], folder: Path) -> Found:
+def _with_objects(samples: list[Sample], problems: list[str], images: dict[str, Path], folder: Path) -> Pairing:
     """Add the files of numbered objects, where a set has a folder of them."""
     if not (folder.exists() or folder.is_symlink()):
         return samples, problems
@@ -118,14 +118,14 @@ def _with_objects(samples: list[Sample], problems: list[str], images: dict[str, 
     if all(is_system_file(path.name) for path in folder.iterdir()):
         return samples, problems
     objects = files_by_stem(folder)
-    partners = matches(images, objects, str(folder))
+    partners = match_names(images, objects, str(folder))
     alone = sorted(objects.keys() - set(partners.values()))
     problems += [f"{objects[stem]}: numbers the objects of no image; name it like its image" for stem in alone]
     found = {name: objects[partner] for name, partner in partners.items()}
     return [replace(sample, objects=found.get(sample.image.stem)) for sample in samples], problems
 
 
-def _find_camvid(root: Path, split: str | None) -> Found:
+def _find_camvid(root: Path, split: str | None) -> Pairing:
     """Pair ``SPLIT/`` with ``SPLITannot/``, or as ``SPLIT.txt`` says; for one split or for all."""
     if split is not None:
         listed = find_entry(root, f"{split}.txt")
@@ -154,9 +154,9 @@ def _without_prefix(images: dict[str, Path], masks: dict[str, Path]) -> dict[str
     return {stem if stem in images else stem.removeprefix("ann_"): path for stem, path in masks.items()}
 
 
-def _pair(images: dict[str, Path], masks: dict[str, Path], mask_folder: Path) -> Found:
+def _pair(images: dict[str, Path], masks: dict[str, Path], mask_folder: Path) -> Pairing:
     """Match by stem, sorted; every file must have its partner."""
-    partners = matches(images, masks, str(mask_folder.parent))
+    partners = match_names(images, masks, str(mask_folder.parent))
     samples = [Sample(stem, images[stem], masks[partners[stem]]) for stem in sorted(partners)]
     alone = sorted(masks.keys() - set(partners.values()))
     # X_mask or gt-X, found by taking a word off either end
@@ -170,14 +170,14 @@ def _pair(images: dict[str, Path], masks: dict[str, Path], mask_folder: Path) ->
     return samples, problems
 
 
-def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) -> Found:
+def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) -> Pairing:
     """Match the names of a split's list; files that are not listed may lack their partner."""
 
     def pair(name: str) -> Sample | str:
-        image, mask = look_up(name, images, str(path)), look_up(name, masks, str(path))
+        image, mask = find_by_name(name, images, str(path)), find_by_name(name, masks, str(path))
         last = PurePosixPath(name.replace("\\", "/")).name  # of a path, as many programs list their files
         if not (image or mask) and last != name:
-            image, mask = look_up(last, images, str(path)), look_up(last, masks, str(path))
+            image, mask = find_by_name(last, images, str(path)), find_by_name(last, masks, str(path))
         if image and mask:
             return Sample(image.stem, image, mask)
         missing = "mask" if image else "image"
@@ -186,7 +186,7 @@ def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) ->
     return _pair_lines(path, pair, "one file name without its ending a line")
 
 
-def _pair_paths(root: Path, path: Path) -> Found:
+def _pair_paths(root: Path, path: Path) -> Pairing:
     """Match the lines ``IMAGE MASK`` of a list, paths of another computer.
 
     The last folder and the name count: ``/SegNet/CamVid/train/x.png`` is ``train/x.*`` here, with any ending.
@@ -196,7 +196,7 @@ def _pair_paths(root: Path, path: Path) -> Found:
     def here(text: str) -> Path | None:
         there = PurePosixPath(text.replace("\\", "/"))
         files = stems(find_entry(root, there.parent.name))
-        return look_up(there.stem, files, str(path))
+        return find_by_name(there.stem, files, str(path))
 
     def pair(line: str) -> Sample | str:
         words = line.split()
@@ -212,7 +212,7 @@ def _pair_paths(root: Path, path: Path) -> Found:
     return _pair_lines(path, pair, "the paths of an image and its mask a line")
 
 
-def _pair_lines(path: Path, pair: Callable[[str], Sample | str], expected: str) -> Found:
+def _pair_lines(path: Path, pair: Callable[[str], Sample | str], expected: str) -> Pairing:
     """Make a sample of every line of a list, in its order; ``pair`` returns what is wrong with a line as words."""
     samples: dict[str, Sample] = {}
     problems = []
@@ -263,13 +263,13 @@ def is_image_file(path: Path) -> bool:
     return path.suffix.lower() in readable_suffixes() and not is_system_file(path.name) and path.is_file()
 
 
-def left_out(folder: Path) -> list[Path]:
+def unreadable_files(folder: Path) -> list[Path]:
     """Return the entries of a folder that are neither read as images nor folders nor the system's, sorted."""
     entries = sorted(path for path in folder.iterdir() if not is_system_file(path.name))
     return [path for path in entries if not path.is_dir() and not is_image_file(path)]
 
 
-def left_out_words(paths: Sequence[Path]) -> str:
+def describe_unreadable(paths: Sequence[Path]) -> str:
     """Say how many files are left out and name the first three."""
     kinds = [f"{path.name} ({kind[0]})" if (kind := _kind(path)) else path.name for path in paths[:3]]
     names = ", ".join(kinds) + (", …" if len(paths) > 3 else "")
@@ -278,14 +278,14 @@ def left_out_words(paths: Sequence[Path]) -> str:
 
 def _kind(path: Path) -> tuple[str, str] | None:
     with suppress(OSError):
-        return kind_of_file(path) if path.is_file() else None
+        return detect_file_type_of(path) if path.is_file() else None
     return None
 
 
 def _left_words(folder: Path) -> str:
     """Return what to add to a message about a folder without images."""
-    paths = left_out(folder)
-    return f"; it holds {left_out_words(paths)}" if paths else ""
+    paths = unreadable_files(folder)
+    return f"; it holds {describe_unreadable(paths)}" if paths else ""
 
 
 def existing_folder(folder: Path) -> Path:

@@ -14,7 +14,7 @@ _COMPLAINT = re.compile(rb"^[\w.]*: (?!.*%\|)", re.MULTILINE)
 
 
 @contextmanager
-def hearing_libtiff(tiles: Sequence[Any]) -> Iterator[list[str]]:
+def capture_libtiff_errors(tiles: Sequence[Any]) -> Iterator[list[str]]:
     """Collect what libtiff, a C library, writes to the standard error stream while an image is decoded.
 
     What others write there in the meantime is passed on.

@@ -9,14 +9,14 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator
 from scratchnet.data.augmentation import Augmentation, Pair, augment
-from scratchnet.data.source import SampleSource
+from scratchnet.data.sample_source import SampleSource
 from scratchnet.utils.errors import UserError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def read_ahead(items: Iterable[T], make: Callable[[T], R], ahead: int = 4) -> Iterator[R]:
+def prefetch(items: Iterable[T], make: Callable[[T], R], ahead: int = 4) -> Iterator[R]:
     """Yield ``make(item)`` for every item, in order, from one background thread that works ahead.
 
     Parameters
@@ -34,7 +34,7 @@ def read_ahead(items: Iterable[T], make: Callable[[T], R], ahead: int = 4) -> It
     Where the system allows no more threads, the caller's makes the results.
     """
     waiting: deque[Future[R]] = deque()
-    worker = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    worker = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
     try:
         for item in items:
             waiting.append(_begun(worker, make, item))
@@ -89,7 +89,7 @@ def epoch_batches(
     drop_last : bool
         Leave out a last batch that is not full.
     rank, ranks : int
-        Process ``rank`` of so many gets the images :func:`share_of` a batch, none at all if the batch is small.
+        Process ``rank`` of so many gets the images :func:`shard_slice` a batch, none at all if the batch is small.
 
     Yields
     ------
@@ -116,7 +116,7 @@ def epoch_batches(
 
     def batch(start: int) -> Pair:
         whole = order[start : min(start + batch_size, stop)]
-        indices = [int(index) for index in whole[share_of(len(whole), rank, ranks)]]
+        indices = [int(index) for index in whole[shard_slice(len(whole), rank, ranks)]]
         if not indices:
             return np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), np.uint8)
         pairs = [sample(index) for index in indices]
@@ -124,13 +124,13 @@ def epoch_batches(
         _check_sizes(dataset, indices, masks)
         return np.stack(images), np.stack(masks)
 
-    return read_ahead(range(0, stop, batch_size), batch)
+    return prefetch(range(0, stop, batch_size), batch)
 
 
-def share_of(count: int, rank: int, ranks: int) -> slice:
+def shard_slice(count: int, rank: int, ranks: int) -> slice:
     """Return which of ``count`` things in a row are those of process ``rank`` of so many: neighbours, evenly shared.
 
-    >>> [share_of(5, rank, 2) for rank in range(2)]
+    >>> [shard_slice(5, rank, 2) for rank in range(2)]
     [slice(0, 2, None), slice(2, 5, None)]
     """
     return slice(count * rank // ranks, count * (rank + 1) // ranks)

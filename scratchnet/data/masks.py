@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ImageKind, UnsupportedTiffError, open_image, stored_samples
-from scratchnet.data.images import describe_mode, png_note
+from scratchnet.data.image_files import ImageHeader, UnsupportedTiffError, open_image, stored_samples
+from scratchnet.data.images import describe_mode, png_text
 from scratchnet.data.tiff_files import read_tiff_samples, tifffile_is_installed
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
@@ -110,7 +110,7 @@ def _wide_integers(path: Path | str, error: UnsupportedTiffError) -> Array:
     return samples
 
 
-def _refuse_lossy(path: Path | str, kind: ImageKind) -> None:
+def _refuse_lossy(path: Path | str, kind: ImageHeader) -> None:
     if kind.lossy:
         raise UserError(
             f"{path}: {kind.lossy}, whose compression changes class numbers; use {option('mask_threshold', 127)} for a "
@@ -121,7 +121,7 @@ def _refuse_lossy(path: Path | str, kind: ImageKind) -> None:
 def _read(
     path: Path | str,
     image: Image.Image,
-    kind: ImageKind,
+    kind: ImageHeader,
     format: MaskFormat,
     threshold: int,
     classes: int,
@@ -151,10 +151,10 @@ def write_mask(path: Path | str, mask: Array, kind: str | None = None, palette: 
     image = Image.fromarray(mask)
     image.putpalette((PALETTE if palette is None else palette).tobytes())
     with atomic_write(path, kind) as file:
-        image.save(file, format="PNG", pnginfo=png_note(kind))
+        image.save(file, format="PNG", pnginfo=png_text(kind))
 
 
-def _index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
+def _index(path: Path | str, image: Image.Image, kind: ImageHeader) -> Array:
     """Return the stored numbers of a single-channel image."""
     if image.mode == "P":
         return _palette_index(path, image)
@@ -200,7 +200,7 @@ def _palette_index(path: Path | str, image: Image.Image) -> Array:
     return seen
 
 
-def _rgb_index(path: Path | str, image: Image.Image, kind: ImageKind) -> Array:
+def _rgb_index(path: Path | str, image: Image.Image, kind: ImageHeader) -> Array:
     """Return the first of three equal channels."""
     index = option("mask_format", "index")
     if image.mode not in {"RGB", "RGBA"}:

@@ -10,16 +10,16 @@ import numpy.typing as npt
 from scratchnet.arrays import Array
 from scratchnet.data.images import ValueRange
 from scratchnet.data.resizing import resize_image
-from scratchnet.data.source import SampleSource
+from scratchnet.data.sample_source import SampleSource
 from scratchnet.utils.shape_checks import check_images
 
 Normalization: TypeAlias = Literal["dataset", "image", "none", "torchvision", "caffe"]
 Channels: TypeAlias = tuple[float, float, float]
 
-FLAT = 1e-3
+MIN_STD = 1e-3
 """Smallest standard deviation that is divided by, as a share of the brightness range: a flat image stays finite."""
 
-FIXED: dict[str, tuple[Channels, Channels]] = {
+FIXED_STATISTICS: dict[str, tuple[Channels, Channels]] = {
     "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "caffe": ((122.675 / 255, 116.669 / 255, 104.008 / 255), (1 / 255, 1 / 255, 1 / 255)),
 }
@@ -72,8 +72,8 @@ class Preprocessing:
         if self.normalization == "image":
             x -= x.mean(axis=(1, 2), keepdims=True)
             std = x.std(axis=(1, 2), keepdims=True)
-            x /= np.maximum(std, FLAT)
-            x = _fill_flat_channels(x, std < FLAT)
+            x /= np.maximum(std, MIN_STD)
+            x = _fill_flat_channels(x, std < MIN_STD)
         elif self.normalization != "none":
             x -= np.asarray(self.mean, dtype)
             x /= np.asarray(self.std, dtype)
@@ -106,15 +106,15 @@ class Preprocessing:
         return made
 
 
-def measure(
+def fit_preprocessing(
     dataset: SampleSource, normalization: Normalization = "dataset", resize: tuple[int, int] | None = None
 ) -> Preprocessing:
     """Return the preprocessing for a training set; ``dataset`` takes one pass over it, for mean and standard deviation.
 
     Sums of bytes and of their squares are whole numbers, so the figures do not depend on the order of the images.
     """
-    if normalization in FIXED:
-        return Preprocessing(normalization, *FIXED[normalization], resize)
+    if normalization in FIXED_STATISTICS:
+        return Preprocessing(normalization, *FIXED_STATISTICS[normalization], resize)
     if normalization != "dataset":
         return Preprocessing(normalization, resize=resize)
     levels = np.arange(256)
@@ -126,7 +126,7 @@ def measure(
         total += histogram @ levels
         squares += histogram @ levels**2
     mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, (255 * FLAT) ** 2))
+    std = np.sqrt(np.maximum(squares / count - mean**2, (255 * MIN_STD) ** 2))
     return Preprocessing(normalization, _channels(mean / 255), _channels(std / 255), resize)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.source import SampleSource, View
+from scratchnet.data.sample_source import SampleSource, SourceWrapper
 from scratchnet.utils.shape_checks import check_image, check_mask
 
 
@@ -27,7 +27,7 @@ def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
     return np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
 
 
-class ResizedDataset(View):
+class ResizedDataset(SourceWrapper):
     """A set whose samples all have one size."""
 
     def __init__(self, source: SampleSource, height: int, width: int) -> None:

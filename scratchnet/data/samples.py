@@ -5,7 +5,7 @@ from pathlib import Path
 import scratchnet
 from scratchnet.utils.errors import UserError
 
-DRAWN_BY = {
+GENERATE_COMMANDS = {
     "smears": "scratchnet data make cells data/smears --count 16 --size 96 --seed 1",
     "squares": "scratchnet data make squares data/squares --count 8 --size 128 --seed 1",
 }
@@ -29,5 +29,5 @@ def sample_folder(name: str) -> Path:
     for folder in (Path(scratchnet.__file__).parents[1], here, *here.parents):
         if (folder / "data" / name / "images").is_dir():
             return folder / "data" / name
-    command = f", or draw it here: {DRAWN_BY[name]}" if name in DRAWN_BY else ""
+    command = f", or draw it here: {GENERATE_COMMANDS[name]}" if name in GENERATE_COMMANDS else ""
     raise UserError(f"no folder data/{name} in {here} or above; it comes with a clone of the repository{command}")

@@ -8,7 +8,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.utils.errors import UserError
 
-HINT = 'tifffile (pip install -e ".[tiff]" in the clone)'
+TIFFFILE_HINT = 'tifffile (pip install -e ".[tiff]" in the clone)'
 
 MAX_SAMPLES = 2**30
 """More samples are not read: a file of a few bytes may speak of any number."""
@@ -37,7 +37,7 @@ def read_tiff_samples(path: Path | str) -> tuple[Array, bool]:
     try:
         import tifffile
     except ImportError as error:
-        raise UserError(f"{path}: a kind of TIFF that needs {HINT}, or convert it to PNG") from error
+        raise UserError(f"{path}: a kind of TIFF that needs {TIFFFILE_HINT}, or convert it to PNG") from error
     try:
         with tifffile.TiffFile(path) as file:
             pages, page = len(file.pages), file.pages[0]

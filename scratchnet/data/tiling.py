@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.source import SampleSource, View
+from scratchnet.data.sample_source import SampleSource, SourceWrapper
 from scratchnet.utils.errors import UserError
 
 
@@ -145,7 +145,7 @@ def _ramp(length: int) -> Array:
     return ramp
 
 
-class TiledDataset(View):
+class TiledDataset(SourceWrapper):
     """A set whose samples are tiles of another set's images."""
 
     def __init__(self, source: SampleSource, tile: int, overlap: int = 0) -> None:

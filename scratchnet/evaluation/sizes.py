@@ -70,7 +70,7 @@ def object_scores(
     wrong = np.bincount(found[counted & (truth != prediction)], minlength=int(found.max()) + 1)
     scores = []
     for number, box in objects.boxes.items():
-        inside = objects.numbers[box.slices] == number
+        inside = objects.instances[box.slices] == number
         hit = inside & (prediction[box.slices] == objects.labels[number])
         union = int(inside.sum()) + int(wrong[np.unique(found[box.slices][hit])].sum())
         size = (box.height * box.width / truth.size) ** 0.5
@@ -94,9 +94,9 @@ def regions(truth: Array, background: int | None = 0, ignore_index: int | None =
     for value in (background, ignore_index):
         ground |= truth == (-1 if value is None else value)
     found = find_objects(np.where(ground, 0, _above_zero(truth)), None)
-    pixels = np.bincount(found.numbers.reshape(-1))
+    pixels = np.bincount(found.instances.reshape(-1))
     kept = {number: box for number, box in found.boxes.items() if pixels[number] >= MIN_OBJECT_PIXELS}
-    return Objects(found.numbers, {number: found.labels[number] - 1 for number in kept}, kept)
+    return Objects(found.instances, {number: found.labels[number] - 1 for number in kept}, kept)
 
 
 @dataclass(frozen=True)

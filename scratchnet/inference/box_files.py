@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.arrays import Array
-from scratchnet.data.objects.training_boxes import enlarged
+from scratchnet.data.objects.box_sampling import enlarged
 from scratchnet.data.text_files import read_json, read_table
 from scratchnet.data.tiling import Window
 from scratchnet.inference.boxes import Proposals
@@ -14,16 +14,17 @@ from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import for_caller
 from scratchnet.utils.wording import pixels
 
-COLUMNS = ("image", "x0", "y0", "x1", "y1")
+PROPOSAL_COLUMNS = ("image", "x0", "y0", "x1", "y1")
 """Needed in a file of boxes: columns x0 ≤ x < x1, rows y0 ≤ y < y1. ``score`` may be there, other columns too."""
 
 
 def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
     """Return the boxes that a CSV or JSON file gives.
 
-    CSV has a header with the `COLUMNS` and perhaps ``score``; JSON is a list of objects with these keys. ``image`` is
-    the image's file name, with or without its ending. Boxes of higher score come first, without scores the order is
-    the file's. A box may reach out of its image, no further than the image is wide and high.
+    A CSV file has a header with `PROPOSAL_COLUMNS` and optionally ``score``; a JSON file is a list of objects with
+    these keys. ``image`` is the image's file name, with or without its ending. Boxes of higher score come first;
+    without scores they keep the order of the file. A box may extend beyond its image, at most by the image's width and
+    height.
 
     Parameters
     ----------
@@ -61,13 +62,17 @@ def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
     if path.suffix.lower() == ".json":
         entries = read_json(path, "a list of boxes")
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise UserError(f"{path}: expected a list of boxes, each an object with the keys {', '.join(COLUMNS)}")
+            raise UserError(
+                f"{path}: expected a list of boxes, each an object with the keys {', '.join(PROPOSAL_COLUMNS)}"
+            )
         rows = [(f"{path}, box {number}", entry) for number, entry in enumerate(entries, 1)]
     else:
         columns, lines = read_table(path)
         rows = [(f"{path}, line {line}", row) for line, row in lines]
-        if not set(COLUMNS) <= set(columns):
-            raise UserError(f"{path}: its first line must name the columns {','.join(COLUMNS)}, and perhaps score")
+        if not set(PROPOSAL_COLUMNS) <= set(columns):
+            raise UserError(
+                f"{path}: its first line must name the columns {','.join(PROPOSAL_COLUMNS)}, and perhaps score"
+            )
     if not rows:
         raise UserError(f"{path}: has no boxes in it; write one a line")
     return rows
@@ -76,7 +81,7 @@ def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
 def _parse(where: str, row: Mapping[str, Any]) -> tuple[str, float, Window]:
     """Return an image's name, a score and a box."""
     try:
-        left, top, right, bottom = (round(float(row[name])) for name in COLUMNS[1:])
+        left, top, right, bottom = (round(float(row[name])) for name in PROPOSAL_COLUMNS[1:])
         score, name = float(row.get("score") or 0), str(row["image"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{where}: expected an image's name, four numbers x0, y0, x1, y1, perhaps a score") from error

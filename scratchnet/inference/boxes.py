@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data import Window, boxes_round, resize_image
-from scratchnet.data.objects.training_boxes import enlarged, overlaps
+from scratchnet.data import Window, bounding_boxes, resize_image
+from scratchnet.data.objects.box_sampling import enlarged, pairwise_iou
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import for_caller
 
@@ -89,7 +89,7 @@ def segment_boxes(image: Array, limit: int) -> list[Window]:
         regions = felzenszwalb(small, scale=scale, sigma=0.8, min_size=max(20, small[..., 0].size // 2000))
         for box in _round_regions(regions, h, w):
             long_enough = min(box.height, box.width) >= _SHORTEST * min(h, w)
-            if long_enough and overlaps([box], found).max() <= _ALIKE:
+            if long_enough and pairwise_iou([box], found).max() <= _ALIKE:
                 found.append(box)
     others = sorted(found[1:], key=lambda box: (-box.height * box.width, box))
     if len(others) > limit - 1:
@@ -108,7 +108,7 @@ def _round_regions(regions: Array, h: int, w: int) -> list[Window]:
     """Return boxes round the numbered regions of a shrunk image, with some context, in an image of ``h × w`` pixels."""
     down, across = h / regions.shape[0], w / regions.shape[1]
     found = []
-    for top, left, height, width in boxes_round(regions + 1).values():
+    for top, left, height, width in bounding_boxes(regions + 1).values():
         box = enlarged(
             Window(round(top * down), round(left * across), round(height * down), round(width * across)), _CONTEXT
         )

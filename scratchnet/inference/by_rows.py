@@ -21,7 +21,7 @@ def mask_rows(predictor: Predictor, image: ImageRows, name: str = "") -> Iterato
         for maps in predictor.probability_rows(image):
             yield to_host(to_mask(maps))
     else:
-        yield to_host(to_mask(predictor.probabilities(image.whole()[None], (name,))[0]))
+        yield to_host(to_mask(predictor.probabilities(image.read()[None], (name,))[0]))
 
 
 def check_rows(predictor: Predictor, image: ImageRows, classes: int, name: str = "") -> None:
@@ -40,4 +40,4 @@ def check_rows(predictor: Predictor, image: ImageRows, classes: int, name: str =
             f"GiB are free; leave out {', '.join(map(option, ('scales', 'crf', 'ensemble')))} and "
             f"{option('proposals')}, or cut the image into parts"
         )
-    predictor.check(image.whole(), name)
+    predictor.check(image.read(), name)

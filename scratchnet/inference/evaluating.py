@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array, get_array_module, to_device_of, to_host
-from scratchnet.data import SampleSource, read_ahead
+from scratchnet.data import SampleSource, prefetch
 from scratchnet.data.image_rows import ImageRows
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
 from scratchnet.inference.combining import Predictor
@@ -102,7 +102,7 @@ def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels
     predictions, chosen = np.empty(labels.shape, np.uint8), np.empty(labels.shape, np.float32)
     for i, image in enumerate(images):
         top = 0
-        for maps in predictor.probability_rows(ImageRows.of(image)):
+        for maps in predictor.probability_rows(ImageRows.from_array(image)):
             rows = slice(top, top + len(maps))
             predictions[i, rows], chosen[i, rows] = _looked_up(maps, labels[i, rows])
             top += len(maps)
@@ -146,7 +146,7 @@ def _batches(
     def joined() -> tuple[list[str], Array, Array]:
         return [g[0] for g in group], np.stack([g[1] for g in group]), np.stack([g[2] for g in group])
 
-    for index, (image, mask) in enumerate(read_ahead(progress(range(len(source))), source.load)):
+    for index, (image, mask) in enumerate(prefetch(progress(range(len(source))), source.load)):
         full = group and (len(group) + 1) * mask.size > PIXELS
         if group and (full or group[0][2].shape != mask.shape):
             yield joined()

@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data import Window, resize_image
-from scratchnet.data.objects.training_boxes import cut_out
+from scratchnet.data.objects.box_sampling import cut_out
 from scratchnet.inference.boxes import Proposals, visible_part
 from scratchnet.inference.maps import resize_map
 from scratchnet.inference.segmentation import MAX_UNTILED_SIDE, Segmenter

@@ -94,7 +94,7 @@ class Segmenter:
         """Return the most probable class of every pixel: (h, w, 3) uint8 → (h, w) uint8."""
         check_image("Segmenter.segment", image)
         if self.takes_rows(*image.shape[:2]):
-            return np.concatenate([to_mask(maps) for maps in self.probability_rows(ImageRows.of(image))])
+            return np.concatenate([to_mask(maps) for maps in self.probability_rows(ImageRows.from_array(image))])
         return to_host(to_mask(self.probabilities(image[None])[0]))
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
@@ -161,7 +161,7 @@ class Segmenter:
         h, w = images.shape[1:3]
         self.check_size(h, w)
         if self.takes_rows(h, w):
-            return _stacked([self._rows(h, w, self._parts(ImageRows.of(image)), output) for image in images], h)
+            return _stacked([self._rows(h, w, self._parts(ImageRows.from_array(image)), output) for image in images], h)
         x = self.preprocessing.apply(images)
         height, width = x.shape[1:3]
         if self._tile_size(height, width) is not None:
@@ -227,13 +227,13 @@ class Segmenter:
 
     def _parts(self, image: ImageRows) -> Part:
         """Return what cuts preprocessed parts out of an image; the rows of the last part are kept for the next."""
-        kept, pixels = (0, 0), image.take(0, 0)
+        kept, pixels = (0, 0), image.rows(0, 0)
 
         def part(rows: Array, columns: Array) -> Array:
             nonlocal kept, pixels
             needed = int(rows.min()), int(rows.max()) + 1
             if needed != kept:
-                kept, pixels = needed, image.take(*needed)
+                kept, pixels = needed, image.rows(*needed)
             return self.preprocessing.apply(pixels[np.ix_(rows - needed[0], columns)][None])
 
         return part

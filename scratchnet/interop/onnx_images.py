@@ -8,7 +8,7 @@ it at the bottom and right up to the next multiple of the network's stride.
 import numpy as np
 
 from scratchnet.data import Preprocessing
-from scratchnet.data.preprocessing import FLAT
+from scratchnet.data.preprocessing import MIN_STD
 from scratchnet.interop.onnx_graph import Graph
 from scratchnet.network import Network
 
@@ -34,7 +34,7 @@ def _normalize_each(g: Graph, x: str) -> str:
     """Normalise every image by its own mean and standard deviation; a flat channel takes the mean of the others."""
     x = g.node("Sub", x, g.node("ReduceMean", x, axes=ROWS_AND_COLUMNS))
     std = g.node("Sqrt", g.node("ReduceMean", g.node("Mul", x, x), axes=ROWS_AND_COLUMNS))
-    least = g.constant(np.array(FLAT, np.float32))
+    least = g.constant(np.array(MIN_STD, np.float32))
     x = g.node("Div", x, g.node("Max", std, least))
     flat = g.node("Less", std, least)
     uneven = g.node("Cast", g.node("Not", flat), to=FLOAT)

@@ -6,7 +6,7 @@ convolutions, ``classifier.0`` and ``classifier.3`` for the first two fully conn
 write as convolutions, fc6 and fc7.
 
 Images must be preprocessed as in the weights' training. Torchvision's need RGB / 255, normalised by ImageNet's mean
-and standard deviation (:data:`scratchnet.data.preprocessing.FIXED`); those from Caffe need BGR minus a mean.
+and standard deviation (:data:`scratchnet.data.preprocessing.FIXED_STATISTICS`); those from Caffe need BGR minus a mean.
 """
 
 from collections.abc import Mapping

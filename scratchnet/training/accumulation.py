@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array, on_gpu, to_device_of
-from scratchnet.data import BorderWeights, read_ahead
+from scratchnet.data import BorderWeights, prefetch
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess, allreduce_of, total
 from scratchnet.training.distributed.sharing import step_without_images, sum_gradients
@@ -41,7 +41,7 @@ def with_pixel_weights(batches: Iterable[tuple[Array, Array]], border_weights: B
     """Yield each batch with the weights of its pixels, which are computed in the background."""
     if border_weights is None:
         return ((images, masks, None) for images, masks in batches)
-    return read_ahead(batches, lambda batch: (*batch, border_weights(batch[1])))
+    return prefetch(batches, lambda batch: (*batch, border_weights(batch[1])))
 
 
 def micro_batches(

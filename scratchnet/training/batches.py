@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from scratchnet.arrays import Array
-from scratchnet.data import Augmentation, BorderWeights, Preprocessing, SampleSource, epoch_batches, share_of
+from scratchnet.data import Augmentation, BorderWeights, Preprocessing, SampleSource, epoch_batches, shard_slice
 from scratchnet.training.accumulation import Batch, MicroBatch, micro_batches, with_pixel_weights
 from scratchnet.training.distributed.process_group import ProcessGroup
 from scratchnet.training.padding import pad_to_stride
@@ -89,5 +89,5 @@ class BatchLoader:
     def split(self, number: int, batch: Batch, per_image: bool) -> list[MicroBatch]:
         """Return batch ``number`` of an epoch as it passes through the network: whole, or image by image."""
         images, masks, weights = batch
-        first = share_of(self.batch_size, self.ranks.rank, self.ranks.size).start
+        first = shard_slice(self.batch_size, self.ranks.rank, self.ranks.size).start
         return micro_batches(number, *self.prepare(images, masks), weights, self.batch_size if per_image else 0, first)

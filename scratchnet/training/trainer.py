@@ -16,7 +16,7 @@ import numpy as np
 
 from scratchnet.arrays import Array, to_device_of
 from scratchnet.config import TrainingSettings, TrainSettings, check_settings
-from scratchnet.data import ArraySource, Augmentation, Preprocessing, SampleSource, measure
+from scratchnet.data import ArraySource, Augmentation, Preprocessing, SampleSource, fit_preprocessing
 from scratchnet.engine.device import computing
 from scratchnet.inference import Segmenter
 from scratchnet.losses import PixelLoss
@@ -95,7 +95,7 @@ class Trainer:
         self.loss: Objective = loss if isinstance(loss, PixelLoss) else AnyLoss(loss)
         classes = loss.classes if isinstance(loss, PixelLoss) else None
         self.train, self.val = _sources(train, val, classes, self.loss.ignore_index)
-        self.preprocessing = preprocessing or measure(self.train)
+        self.preprocessing = preprocessing or fit_preprocessing(self.train)
         self.folder, self.resume = None if folder is None else Path(folder), resume
         self.rows: list[dict[str, Any]] = []
 
@@ -153,7 +153,7 @@ def _sources(
         count = len(first)
         begin = count - max(1, count // VAL_EVERY)
         learned, held_back = (range(begin), range(begin, count)) if begin else (range(count), range(count))
-        return first.part(learned), first.part(held_back)
+        return first.subset(learned), first.subset(held_back)
     second = ArraySource(*val, first.classes, ignore_index) if isinstance(val, tuple) else val
     if second.classes != first.classes:
         raise ValueError(f"Trainer: training classes {first.classes} are not the validation classes {second.classes}")

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnet.data import Augmentation, SampleSource, epoch_batches, open_dataset, read_ahead
+from scratchnet.data import Augmentation, SampleSource, epoch_batches, open_dataset, prefetch
 from scratchnet.utils.errors import UserError
 
 
 def reading_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 def test_results_come_in_order_from_one_other_thread() -> None:
-    results = list(read_ahead(range(20), lambda n: (n, threading.get_ident()), ahead=3))
+    results = list(prefetch(range(20), lambda n: (n, threading.get_ident()), ahead=3))
     assert [number for number, _ in results] == list(range(20))
     assert len({thread for _, thread in results} | {threading.get_ident()}) == 2
     assert not reading_threads()
@@ -23,7 +23,7 @@ def test_results_come_in_order_from_one_other_thread() -> None:
 
 def test_works_ahead_but_not_further_than_asked() -> None:
     done: list[int] = []
-    results = read_ahead(range(50), done.append, ahead=3)
+    results = prefetch(range(50), done.append, ahead=3)
     next(results)
     deadline = time.monotonic() + 5
     while len(done) < 4 and time.monotonic() < deadline:
@@ -38,7 +38,7 @@ def test_errors_come_at_their_place() -> None:
             raise UserError("broken.png: damaged")
         return number
 
-    results = read_ahead(range(9), make, ahead=8)
+    results = prefetch(range(9), make, ahead=8)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(UserError, match=r"broken\.png"):
         next(results)
@@ -53,9 +53,9 @@ def test_leaving_the_loop_ends_the_thread() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        loop(read_ahead(range(10_000), made.append))
+        loop(prefetch(range(10_000), made.append))
     assert len(made) < 100
-    results = read_ahead(range(100), made.append)
+    results = prefetch(range(100), made.append)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert not reading_threads()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnet.data import Preprocessing, measure, open_dataset, resize_image
+from scratchnet.data import Preprocessing, fit_preprocessing, open_dataset, resize_image
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def images() -> np.ndarray:
 def test_dataset_figures_match_numpy(make_folder: Callable[..., Path]) -> None:
     dataset = open_dataset(make_folder())
     pixels = np.concatenate([dataset.load(index)[0].reshape(-1, 3) for index in range(4)]) / 255
-    measured = measure(dataset)
+    measured = fit_preprocessing(dataset)
     assert measured.normalization == "dataset"
     assert measured.mean == pytest.approx(pixels.mean(axis=0))
     assert measured.std == pytest.approx(pixels.std(axis=0))
@@ -58,10 +58,10 @@ def test_flat_images_stay_finite() -> None:
 def test_what_weights_from_elsewhere_expect(images: np.ndarray, make_folder: Callable[..., Path]) -> None:
     """Simonyan and Zisserman's weights know blue, green, red from 0 to 255; torchvision's the range of ImageNet."""
     dataset = open_dataset(make_folder())
-    x = measure(dataset, "torchvision").apply(images)
+    x = fit_preprocessing(dataset, "torchvision").apply(images)
     assert x[1, 2, 3, 0] == pytest.approx((images[1, 2, 3, 0] / 255 - 0.485) / 0.229, abs=1e-5)
     assert x[1, 2, 3, 2] == pytest.approx((images[1, 2, 3, 2] / 255 - 0.406) / 0.225, abs=1e-5)
-    x = measure(dataset, "caffe").apply(images)
+    x = fit_preprocessing(dataset, "caffe").apply(images)
     assert x == pytest.approx(images[..., ::-1] - np.array([104.008, 116.669, 122.675]), abs=1e-4)
     assert x.flags.c_contiguous
 
@@ -80,8 +80,8 @@ def test_resize_and_input_stays_untouched(images: np.ndarray) -> None:
 
 def test_survives_json(make_folder: Callable[..., Path]) -> None:
     for preprocessing in (
-        measure(open_dataset(make_folder()), resize=(4, 5)),
-        measure(open_dataset(make_folder(root="again")), "image"),
+        fit_preprocessing(open_dataset(make_folder()), resize=(4, 5)),
+        fit_preprocessing(open_dataset(make_folder(root="again")), "image"),
         Preprocessing("none"),
     ):
         assert Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict()))) == preprocessing

@@ -28,7 +28,7 @@ FORMS = {
 
 
 def in_rows(image, step):
-    return np.concatenate([image.take(top, min(top + step, image.height)) for top in range(0, image.height, step)])
+    return np.concatenate([image.rows(top, min(top + step, image.height)) for top in range(0, image.height, step)])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -45,7 +45,7 @@ def test_rows_are_those_of_the_image(name, orientation, tmp_path):
 
 def test_an_image_in_memory_has_rows_too():
     image = np.array(PHOTO)
-    np.testing.assert_array_equal(in_rows(ImageRows.of(image), 5), image)
+    np.testing.assert_array_equal(in_rows(ImageRows.from_array(image), 5), image)
 
 
 @pytest.mark.parametrize("step", [1, 7, 40])
@@ -86,7 +86,7 @@ def test_a_small_file_that_promises_gigabytes_of_pixels(side, tmp_path):
 def test_a_large_blank_image_is_no_attack(tmp_path):
     Image.new("1", (20_000, 3_000)).save(tmp_path / "a.png")
     image = open_rows(tmp_path / "a.png")
-    assert not image.take(2_990, 3_000).any()
+    assert not image.rows(2_990, 3_000).any()
 
 
 @pytest.mark.parametrize(("width", "height"), [(1 << 26, 20), (20, 1 << 30), (50_000, 50_000)])

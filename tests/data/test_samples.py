@@ -6,7 +6,7 @@ from PIL import Image
 import scratchnet
 from scratchnet.cli.main import main
 from scratchnet.data import open_dataset, sample_folder
-from scratchnet.data.samples import DRAWN_BY
+from scratchnet.data.samples import GENERATE_COMMANDS
 from scratchnet.utils.errors import UserError
 
 
@@ -28,7 +28,7 @@ def test_a_missing_set_is_one_line(tmp_path, monkeypatch):
         sample_folder("cups")
 
 
-@pytest.mark.parametrize("name", DRAWN_BY)
+@pytest.mark.parametrize("name", GENERATE_COMMANDS)
 def test_the_command_that_is_named_draws_the_set(tmp_path, monkeypatch, name):
     drawn = sample_folder(name)
     monkeypatch.chdir(tmp_path)

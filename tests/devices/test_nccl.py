@@ -9,7 +9,7 @@ import pytest
 
 from scratchnet.arrays import on_gpu, to_host
 from scratchnet.cli import main
-from scratchnet.data import share_of
+from scratchnet.data import shard_slice
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import array_module
 from scratchnet.losses import PixelLoss
@@ -90,7 +90,7 @@ def test_a_rank_without_images_takes_part_in_all_sums(cards):
     def work(ranks, xp=cards):
         network = recipe(options=NORMED).build().allocate(0, np.float64).train().to(xp)
         share_batches(network, ranks)
-        own = share_of(2, ranks.rank, ranks.size)
+        own = shard_slice(2, ranks.rank, ranks.size)
         parts = [MicroBatch(1, x[own].astype(np.float64), target[own], None, own.start)]
         value = gradient(CapturedNetwork(network), loss, parts, 0, 0, ranks)
         return float(value), to_host(network.flat().grads), [to_host(b.value) for b in network.state().values()]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchnet.data import Preprocessing, Window, resize_image
-from scratchnet.data.objects.training_boxes import cut_out
+from scratchnet.data.objects.box_sampling import cut_out
 from scratchnet.inference import ProposalSegmenter, Segmenter
 from scratchnet.inference.boxes import proposals_from_grid
 from scratchnet.inference.maps import resize_map

@@ -261,7 +261,7 @@ def test_rows_are_the_whole_result_bit_for_bit(model, size, flip):
     options = {"unet": {"width": 0.05}}.get(model)
     segmenter = Segmenter(network(model, options), Preprocessing("dataset", (0.4,) * 3, (0.2,) * 3), 32, 16, flip)
     image = photos(1, *size)[0]
-    rows = list(segmenter.probability_rows(ImageRows.of(image)))
+    rows = list(segmenter.probability_rows(ImageRows.from_array(image)))
     assert len(rows) > 1 or size[0] <= 32
     np.testing.assert_array_equal(np.concatenate(rows), segmenter.probabilities(image[None])[0])
     x = segmenter.preprocessing.apply(image[None])  # as if the tiles were cut out of the whole preprocessed image

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from scratchnet.data.loading import read_ahead
+from scratchnet.data.loading import prefetch
 from scratchnet.utils.process_limits import keep_blas_within_limits
 
 
@@ -51,8 +51,8 @@ def test_batches_are_read_without_a_background_thread(monkeypatch):
         return -number
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert list(read_ahead(range(8), make)) == [-number for number in range(8)]
-    results = read_ahead(range(9), make)
+    assert list(prefetch(range(8), make)) == [-number for number in range(8)]
+    results = prefetch(range(9), make)
     assert [next(results) for _ in range(8)] == [-number for number in range(8)]
     with pytest.raises(OSError, match="at its place"):
         next(results)

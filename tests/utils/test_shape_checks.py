@@ -83,7 +83,7 @@ MASKS: dict[str, Call] = {
     "resize_mask": lambda s, d, x: data.resize_mask(x, (8, 8)),
     "augment": lambda s, d, x: data.augment(IMAGE, x, np.random.default_rng(0), data.Augmentation(), lambda r: None),
     "connected_components": lambda s, d, x: data.connected_components(x),
-    "boxes_round": lambda s, d, x: data.boxes_round(x),
+    "bounding_boxes": lambda s, d, x: data.bounding_boxes(x),
     "find_objects": lambda s, d, x: data.find_objects(x),
     "find_objects, numbers": lambda s, d, x: data.find_objects(MASK, 255, x),
     "ClassCounts.add": lambda s, d, x: ClassCounts(2).add(x),

@@ -13,7 +13,14 @@ from scratchnet.data.folders import Dataset, read_classes
 from scratchnet.data.frequencies import ClassCounts
 from scratchnet.data.image_files import inspect_image
 from scratchnet.data.images import ValueRange
-from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples, left_out, left_out_words
+from scratchnet.data.layouts import (
+    Layout,
+    Sample,
+    available_splits,
+    describe_unreadable,
+    find_samples,
+    unreadable_files,
+)
 from scratchnet.data.masks import MaskFormat
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.wording import pixels
@@ -168,8 +175,8 @@ def check_dataset(
     if split is None:
         objects.compare_names(dataset.names)
     report.problems += objects.problems
-    if split is None and samples and not report.problems and (complaint := report.counts.complaint(names)):
-        report.problems.append(f"{report.root}: {complaint}")
+    if split is None and samples and not report.problems and (reason := report.counts.why_untrainable(names)):
+        report.problems.append(f"{report.root}: {reason}")
     report.object_lines = objects.lines()
     _find_duplicates(report, members)
     report.remarks = [*_left_out_lines(samples), *_turned_lines(samples)]
@@ -179,7 +186,9 @@ def check_dataset(
 def _left_out_lines(samples: Sequence[Sample]) -> list[str]:
     """Name the files beside the images and masks that are not read."""
     folders = sorted({path.parent for sample in samples for path in (sample.image, sample.mask)})
-    return [f"{folder}: leaving out {left_out_words(rest)}" for folder in folders if (rest := left_out(folder))]
+    return [
+        f"{folder}: leaving out {describe_unreadable(rest)}" for folder in folders if (rest := unreadable_files(folder))
+    ]
 
 
 def _turned_lines(samples: Sequence[Sample]) -> list[str]:

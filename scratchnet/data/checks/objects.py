@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.data.file_names import find_entry
 from scratchnet.data.folders import Dataset
-from scratchnet.data.names import find_entry
-from scratchnet.data.objects.separation import BOXES, ObjectBox, group_by_image, read_boxes
+from scratchnet.data.objects.separation import BOXES_FILE, ObjectBox, group_by_image, read_boxes
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.wording import pixels
 
@@ -35,7 +35,7 @@ class ObjectFindings:
     """
 
     def __init__(self, root: Path, classes: Sequence[str], names: Sequence[str] = ()) -> None:
-        self.path, self.classes = find_entry(root, BOXES), classes
+        self.path, self.classes = find_entry(root, BOXES_FILE), classes
         self.boxes: dict[str, list[ObjectBox]] = {}
         self.problems: list[str] = []
         self.numbered = 0
@@ -85,7 +85,7 @@ class ObjectFindings:
             kinds = Counter(self.classes[b.label] for b in rows)
             counts = ", ".join(f"{name} {kinds[name]}" for name in self.classes if kinds[name])
             sides = [max(b.box.height, b.box.width) for b in rows]
-            lines.append(f"{BOXES}: {len(rows)} boxes of {min(sides)} to {max(sides)} pixels ({counts})")
+            lines.append(f"{BOXES_FILE}: {len(rows)} boxes of {min(sides)} to {max(sides)} pixels ({counts})")
         if self.numbered:
             lines.append(f"numbered objects: {self.numbered}")
         return lines

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from scratchnet.arrays import Array
-from scratchnet.data.generated.smear_shapes import bump, coverage, patch_round, relative_radius, smooth_noise
+from scratchnet.data.generated.drawing import bump, coverage, patch_around, relative_radius, smooth_noise
 
 CellTask: TypeAlias = Literal["stained", "red"]
 """What counts as foreground: the stained, nucleated cells, or the red ones."""
@@ -155,7 +155,7 @@ def _draw_red(
     rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
 ) -> None:
     """Add a red cell: a disc, thin in the middle, dark at the rim, with a bright line round it."""
-    patch = patch_round(centre, 1.6 * radius, len(mask))
+    patch = patch_around(centre, 1.6 * radius, len(mask))
     if 0 in patch.shape:
         return
     stretch = 1 + abs(rng.normal(0, 0.22))
@@ -176,7 +176,7 @@ def _draw_platelet(rng: np.random.Generator, density: Array, unit: float, stain:
     """Add a platelet, a small grainy speck of the nucleus's dye, or a crumb of dye that is nearly black."""
     size = len(density)
     radius = rng.uniform(1.8, 5.0) * unit
-    patch = patch_round((rng.uniform(0, size), rng.uniform(0, size)), 2.5 * radius, size)
+    patch = patch_around((rng.uniform(0, size), rng.uniform(0, size)), 2.5 * radius, size)
     if 0 in patch.shape:
         return
     relative = relative_radius(rng, patch.y, patch.x, radius, 1 + abs(rng.normal(0, 0.4)), 0.25)
@@ -190,7 +190,7 @@ def _draw_white(
     rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
 ) -> None:
     """Lay a stained cell over what is there: a pale, grainy body and a dark nucleus of one to five lobes."""
-    patch = patch_round(centre, 1.6 * radius, len(mask))
+    patch = patch_around(centre, 1.6 * radius, len(mask))
     if 0 in patch.shape:
         return
     relative = relative_radius(rng, patch.y, patch.x, radius, 1 + abs(rng.normal(0, 0.13)), 0.07)

@@ -10,8 +10,8 @@ from scratchnet.data.generated.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.generated.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.images import write_image
 from scratchnet.data.masks import write_mask
-from scratchnet.data.objects.components import boxes_round
-from scratchnet.data.objects.separation import BOXES, ObjectBox, write_boxes
+from scratchnet.data.objects.components import bounding_boxes
+from scratchnet.data.objects.separation import BOXES_FILE, ObjectBox, write_boxes
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 
@@ -110,7 +110,7 @@ def write_generated(
         write_mask(directory / "masks" / f"{name}.png", mask)
     classes = {"squares": SQUARE_CLASSES, "cells": CELL_CLASSES[task], "shapes": SHAPE_CLASSES}[kind]
     if boxes:
-        write_boxes(directory / BOXES, boxes, classes)
+        write_boxes(directory / BOXES_FILE, boxes, classes)
     _write_lines(directory / "classes.txt", classes)
     _write_lines(directory / "splits" / "train.txt", names[:-held_out])
     _write_lines(directory / "splits" / "val.txt", names[-held_out:])
@@ -120,7 +120,7 @@ def _boxes(name: str, scene: Scene) -> list[ObjectBox]:
     """Return the boxes round what is to be seen of every object."""
     return [
         ObjectBox(name, scene.labels[number - 1], box, scene.sizes[number - 1])
-        for number, box in boxes_round(scene.objects).items()
+        for number, box in bounding_boxes(scene.objects).items()
     ]
 
 

@@ -12,15 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.generated.smear_shapes import Patch, patch_round, smooth_noise
+from scratchnet.data.generated.drawing import Patch, patch_around, smooth_noise
 
 SHAPE_CLASSES = ("background", "disc", "square", "triangle", "ring", "star")
 
 _MIN_DIAMETER, _MAX_DIAMETER = 0.06, 0.6
 """Range of an object's size as a share of the picture's side."""
-_LEAST_VISIBLE = 0.6
+_MIN_VISIBLE = 0.6
 """Share of an object's area that neither the picture's edge nor other objects may hide."""
-_LEAST_CONTRAST = 50.0
+_MIN_CONTRAST = 50.0
 """Smallest distance in RGB between an object's middle colour and those of the ground."""
 _SWING = (12.0, 32.0)
 """Range of the distance in RGB between a texture's middle colour and its two colours."""
@@ -93,7 +93,7 @@ def make_shapes(rng: np.random.Generator, size: int = 160, plain: bool = False) 
         Masks are exact: a pixel belongs to the topmost object that covers more than half of it.
     """
     unit = size / 160
-    whole = patch_round((size / 2, size / 2), size, size)
+    whole = patch_around((size / 2, size / 2), size, size)
     swing = (0.0, 0.0) if plain else _SWING
     picture, grounds = _ground(rng, whole, unit, 1 if plain else int(rng.integers(2, 4)), swing)
     objects = np.zeros((size, size), np.uint8)
@@ -123,13 +123,13 @@ def _find_place(
     size = len(objects)
     radius = _RADIUS[label] * diameter
     visible = np.bincount(objects.ravel(), minlength=len(sizes) + 1)[1:]
-    needed = _LEAST_VISIBLE * pi / 4 * np.square(sizes)
+    needed = _MIN_VISIBLE * pi / 4 * np.square(sizes)
     for _ in range(12):
         y, x, angle = rng.uniform(0, size), rng.uniform(0, size), rng.uniform(0, 2 * pi)
-        patch = patch_round((y, x), radius + 1, size)
+        patch = patch_around((y, x), radius + 1, size)
         distance = _distance(label, patch, radius, angle)
         inside = distance < 0
-        if inside.sum() < _LEAST_VISIBLE * pi / 4 * diameter**2:
+        if inside.sum() < _MIN_VISIBLE * pi / 4 * diameter**2:
             continue
         hidden = np.bincount(objects[patch.rows, patch.columns][inside], minlength=len(sizes) + 1)[1:]
         if (visible - hidden >= needed).all():
@@ -175,7 +175,7 @@ def _ground(
 def _texture(rng: np.random.Generator, others: list[_Texture], distances: tuple[float, float]) -> _Texture:
     """Draw two colours and a kind; the middle colour keeps its distance from those of ``others``."""
     middle = rng.uniform(35, 220, 3)
-    while any(np.linalg.norm(middle - (other.light + other.dark) / 2) < _LEAST_CONTRAST for other in others):
+    while any(np.linalg.norm(middle - (other.light + other.dark) / 2) < _MIN_CONTRAST for other in others):
         middle = rng.uniform(35, 220, 3)
     swing = rng.standard_normal(3)
     swing *= rng.uniform(*distances) / np.linalg.norm(swing)

@@ -6,7 +6,7 @@ from scratchnet.arrays import Array
 
 SQUARE_CLASSES = ("background", "square")
 
-_LEAST_CONTRAST = 28.0
+_MIN_CONTRAST = 28.0
 """Smallest distance of the two colours in RGB: what is closer, a person cannot see on a screen."""
 
 
@@ -30,7 +30,7 @@ def make_square(rng: np.random.Generator, size: int = 512) -> tuple[Array, Array
     """
     ground = rng.integers(0, 256, 3)
     colour = rng.integers(0, 256, 3)
-    while np.linalg.norm(ground - colour) < _LEAST_CONTRAST:
+    while np.linalg.norm(ground - colour) < _MIN_CONTRAST:
         colour = rng.integers(0, 256, 3)
     side = max(round(int(rng.integers(90, 101)) * size / 512), 1)
     top, left = rng.integers(0, size - side + 1, 2)

@@ -56,7 +56,7 @@ def connected_components(mask: Array) -> Array:
     return result
 
 
-def boxes_round(numbers: Array) -> dict[int, Window]:
+def bounding_boxes(numbers: Array) -> dict[int, Window]:
     """Return the smallest box round every numbered region.
 
     Parameters
@@ -69,7 +69,7 @@ def boxes_round(numbers: Array) -> dict[int, Window]:
     dict of int to Window
         By number, ascending; numbers that do not occur are left out.
     """
-    check_mask("boxes_round", numbers, "numbers")
+    check_mask("bounding_boxes", numbers, "numbers")
     rows, columns = np.nonzero(numbers)
     if not rows.size:
         return {}

@@ -23,10 +23,10 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator
 from scratchnet.data.folders import Dataset
+from scratchnet.data.objects.box_sampling import cut_out, enlarged, grid_windows, jittered, pairwise_iou
 from scratchnet.data.objects.separation import ObjectBox, Objects, find_objects
-from scratchnet.data.objects.training_boxes import cut_out, enlarged, grid_windows, jittered, overlaps
 from scratchnet.data.resizing import resize_image, resize_mask
-from scratchnet.data.source import View
+from scratchnet.data.sample_source import SourceWrapper
 from scratchnet.data.tiling import Window
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
@@ -73,7 +73,7 @@ class Example(NamedTuple):
     window: Window
 
 
-class BoxDataset(View):
+class BoxDataset(SourceWrapper):
     """A set whose samples are boxes of another set's images, all of one size.
 
     Parameters
@@ -103,7 +103,7 @@ class BoxDataset(View):
         @lru_cache(maxsize=8)
         def load_whole(index: int) -> tuple[Array, Array, Array]:
             image, mask = source.load(index)
-            return image, mask, objects_of(source, index, mask, boxes).numbers
+            return image, mask, objects_of(source, index, mask, boxes).instances
 
         self._load_whole = load_whole
 
@@ -220,7 +220,7 @@ def _proposed(
     candidates = grid_windows(*size)
     for box in objects.boxes.values():
         candidates += [box, *jittered(box, curriculum.boxes_per_object, rng)]
-    shares = overlaps(candidates, list(objects.boxes.values()))
+    shares = pairwise_iou(candidates, list(objects.boxes.values()))
     numbers = list(objects.boxes)
     examples = []
     for candidate, best, share in zip(candidates, shares.argmax(axis=1), shares.max(axis=1), strict=True):

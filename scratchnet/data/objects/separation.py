@@ -10,18 +10,18 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.names import matches
-from scratchnet.data.objects.components import boxes_round, connected_components
+from scratchnet.data.file_names import match_names
+from scratchnet.data.objects.components import bounding_boxes, connected_components
 from scratchnet.data.text_files import read_table
 from scratchnet.data.tiling import Window
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.shape_checks import check_mask
 
-BOXES = "boxes.csv"
+BOXES_FILE = "boxes.csv"
 """Name of the file of boxes at the root of a set."""
 
-COLUMNS = ("image", "class", "x0", "y0", "x1", "y1", "size")
+BOX_COLUMNS = ("image", "class", "x0", "y0", "x1", "y1", "size")
 """Its columns. Left and top pixel are the first inside, x1 and y1 the first outside; ``size`` may be left out."""
 
 
@@ -51,7 +51,7 @@ def write_boxes(path: Path, boxes: Iterable[ObjectBox], classes: Sequence[str]) 
     """Write ``boxes.csv``."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(BOX_COLUMNS)
     for b in boxes:
         top, left, height, width = b.box
         size = "" if b.size is None else f"{b.size:.2f}"
@@ -82,9 +82,9 @@ def read_boxes(path: Path, classes: Sequence[str]) -> tuple[list[ObjectBox], lis
         When the file is no text, or lacks a column.
     """
     columns, rows = read_table(path)
-    missing = [name for name in COLUMNS[:-1] if name not in columns]
+    missing = [name for name in BOX_COLUMNS[:-1] if name not in columns]
     if missing:
-        raise UserError(f"{path}: has no column {', '.join(missing)}; its first line must be {','.join(COLUMNS)}")
+        raise UserError(f"{path}: has no column {', '.join(missing)}; its first line must be {','.join(BOX_COLUMNS)}")
     indices = {name: index for index, name in enumerate(classes)} | {str(i): i for i in range(len(classes))}
     boxes, problems = [], []
     for line, row in rows:
@@ -106,7 +106,7 @@ def read_boxes(path: Path, classes: Sequence[str]) -> tuple[list[ObjectBox], lis
 
 
 def group_by_image(
-    boxes: Iterable[ObjectBox], names: Iterable[str] = (), where: str = BOXES
+    boxes: Iterable[ObjectBox], names: Iterable[str] = (), where: str = BOXES_FILE
 ) -> dict[str, list[ObjectBox]]:
     """Return the boxes of every image by its name.
 
@@ -121,7 +121,7 @@ def group_by_image(
     groups: dict[str, list[ObjectBox]] = {}
     for box in boxes:
         groups.setdefault(box.image, []).append(box)
-    own_name = {other: name for name, other in matches(names, groups, where).items()}
+    own_name = {other: name for name, other in match_names(names, groups, where).items()}
     return {own_name.get(name, name): group for name, group in groups.items()}
 
 
@@ -130,15 +130,15 @@ class Objects(NamedTuple):
 
     Attributes
     ----------
-    numbers : (h, w) integers
-        The object that every pixel belongs to, 1, 2, …; 0 for none.
+    instances : (h, w) integers
+        Object that each pixel belongs to, 1, 2, …; 0 for none.
     labels : dict of int to int
         Class of every object.
     boxes : dict of int to Window
         Box of every object.
     """
 
-    numbers: Array
+    instances: Array
     labels: dict[int, int]
     boxes: dict[int, Window]
 
@@ -182,7 +182,7 @@ def find_objects(
         return _in_boxes(counted, boxes)
     else:
         numbers = connected_components(counted)
-    found = boxes_round(numbers)
+    found = bounding_boxes(numbers)
     labels = {
         number: int(np.bincount(counted[box.slices][numbers[box.slices] == number]).argmax())
         for number, box in found.items()

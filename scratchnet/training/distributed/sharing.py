@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data import SampleSource, share_of
+from scratchnet.data import SampleSource, shard_slice
 from scratchnet.evaluation import metrics
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.inference.combining import Predictor
@@ -78,7 +78,7 @@ class SharedSource:
 
     def __init__(self, source: SampleSource, ranks: ProcessGroup) -> None:
         self.source, self.classes, self.ignore_index = source, source.classes, source.ignore_index
-        self._indices = range(len(source))[share_of(len(source), ranks.rank, ranks.size)]
+        self._indices = range(len(source))[shard_slice(len(source), ranks.rank, ranks.size)]
         self.names = tuple(source.names[index] for index in self._indices)
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ def evaluate_together(
         return evaluate(predictor, source, progress)
     own = evaluate(predictor, SharedSource(source, ranks), progress)
     scores = np.zeros(len(source))
-    scores[share_of(len(source), ranks.rank, ranks.size)] = own.scores
+    scores[shard_slice(len(source), ranks.rank, ranks.size)] = own.scores
     confusion = own.confusion
     loss = total(own.loss * float(confusion.sum()), ranks, scores)
     ranks.allreduce(confusion)

@@ -3,8 +3,8 @@ import pytest
 
 from scratchnet.arrays import Array, generator
 from scratchnet.data import SHAPE_CLASSES, Scene, make_shapes
+from scratchnet.data.generated.drawing import patch_around
 from scratchnet.data.generated.shapes import _RADIUS, _distance
-from scratchnet.data.generated.smear_shapes import patch_round
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def drawn(label: int, diameter: float, angle: float = 0.3) -> Array:
     """The pixels of one whole shape."""
     size = int(3 * diameter)
     radius = _RADIUS[label] * diameter
-    return _distance(label, patch_round((size / 2, size / 2), size, size), radius, angle) < 0
+    return _distance(label, patch_around((size / 2, size / 2), size, size), radius, angle) < 0
 
 
 @pytest.mark.parametrize("label", range(1, 6))
@@ -34,7 +34,7 @@ def test_polygons_have_their_corners(label: int, turns: int) -> None:
 
 def test_distances_are_in_pixels() -> None:
     """Beside the middle of an edge a step outwards is a step in distance (the outline is one pixel soft)."""
-    patch = patch_round((40.0, 40.0), 60, 80)
+    patch = patch_around((40.0, 40.0), 60, 80)
     for label in (1, 2, 3, 4):
         distance = _distance(label, patch, 20, 0.0)
         steps = np.hypot(*np.gradient(distance))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from scratchnet.arrays import Array
-from scratchnet.data import boxes_round, connected_components
+from scratchnet.data import bounding_boxes, connected_components
 
 MASKS = nps.arrays(np.uint8, nps.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 3))
 
@@ -35,7 +35,7 @@ def test_regions_are_those_of_a_flood(mask: Array) -> None:
 
 @given(MASKS)
 def test_boxes_are_tight(mask: Array) -> None:
-    boxes = boxes_round(mask)
+    boxes = bounding_boxes(mask)
     assert list(boxes) == np.unique(mask[mask > 0]).tolist()
     for number, box in boxes.items():
         inside = mask == number
@@ -64,7 +64,7 @@ def test_corners_do_not_connect() -> None:
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (1, 1)])
 def test_nothing_to_number(shape: tuple[int, int]) -> None:
     assert connected_components(np.zeros(shape, np.uint8)).shape == shape
-    assert boxes_round(np.zeros(shape, np.uint8)) == {}
+    assert bounding_boxes(np.zeros(shape, np.uint8)) == {}
 
 
 def test_scipy_agrees() -> None:
@@ -72,4 +72,4 @@ def test_scipy_agrees() -> None:
     mask = (np.random.default_rng(0).random((80, 120)) < 0.6).astype(np.uint8)
     labels, _ = ndimage.label(mask)
     np.testing.assert_array_equal(connected_components(mask), labels)
-    assert [box.slices for box in boxes_round(labels).values()] == ndimage.find_objects(labels)
+    assert [box.slices for box in bounding_boxes(labels).values()] == ndimage.find_objects(labels)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from scratchnet.data import (
-    BOXES,
+    BOXES_FILE,
     Curriculum,
     Dataset,
     ObjectBox,
@@ -19,8 +19,8 @@ from scratchnet.data import (
     write_image,
     write_mask,
 )
+from scratchnet.data.objects.box_sampling import pairwise_iou
 from scratchnet.data.objects.curriculum import Example, balanced
-from scratchnet.data.objects.training_boxes import overlaps
 from scratchnet.utils.errors import UserError
 
 ONE, TWO = Curriculum(stage=1, box_size=40), Curriculum(stage=2, box_size=40)
@@ -34,7 +34,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def boxes_of(root: Path) -> dict[str, list[ObjectBox]]:
-    return group_by_image(read_boxes(root / BOXES, open_dataset(root).classes)[0])
+    return group_by_image(read_boxes(root / BOXES_FILE, open_dataset(root).classes)[0])
 
 
 def pair(root: Path, *, numbered: bool = True) -> Dataset:
@@ -104,7 +104,7 @@ def test_stage_2_takes_boxes_that_overlap_an_object_and_labels_everything(shapes
     several = 0
     for index, example in list(enumerate(found.examples))[::7]:
         rows = [row for row in boxes[dataset.names[example.image]] if max(row.box.height, row.box.width) >= 8]
-        shares = overlaps([example.window], [row.box for row in rows])[0]
+        shares = pairwise_iou([example.window], [row.box for row in rows])[0]
         assert shares.max() >= 0.6
         assert rows[int(shares.argmax())].label == example.label
         mask = found.load(index)[1]

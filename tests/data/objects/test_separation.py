@@ -71,7 +71,7 @@ def test_regions_are_objects_where_nothing_else_is_known() -> None:
     found = find_objects(MASK)
     assert found.labels == {1: 1, 2: 2, 3: 1}
     assert found.boxes == {1: Window(0, 1, 2, 4), 2: Window(1, 5, 2, 1), 3: Window(3, 0, 1, 1)}
-    assert found.numbers[2, 4] == 0  # ignored
+    assert found.instances[2, 4] == 0  # ignored
     assert find_objects(MASK, ignore_index=2).labels == {1: 1, 2: 255, 3: 1}  # the label that is ignored is a choice
 
 
@@ -81,7 +81,7 @@ def test_numbered_objects_tell_touching_ones_apart() -> None:
     found = find_objects(MASK, instances=numbers)
     assert found.labels == {3: 1, 7: 1}
     assert found.boxes == {3: Window(0, 3, 2, 2), 7: Window(0, 1, 2, 2)}
-    assert found.numbers[0, 5] == 0  # the mask knows nothing of it
+    assert found.instances[0, 5] == 0  # the mask knows nothing of it
 
 
 def test_an_object_has_the_class_of_most_of_its_pixels() -> None:
@@ -102,9 +102,9 @@ def test_pixels_in_several_boxes_belong_to_the_smallest() -> None:
     found = find_objects(MASK, boxes=boxes)
     assert found.labels == {1: 1, 2: 1, 3: 2}
     assert found.boxes == {1: Window(0, 2, 2, 2), 2: Window(0, 1, 3, 4), 3: Window(0, 0, 4, 6)}
-    assert found.numbers[0].tolist() == [0, 2, 1, 1, 2, 0]
-    assert found.numbers[1].tolist() == [0, 2, 1, 1, 2, 3]
-    assert found.numbers[3, 0] == 0
+    assert found.instances[0].tolist() == [0, 2, 1, 1, 2, 0]
+    assert found.instances[1].tolist() == [0, 2, 1, 1, 2, 3]
+    assert found.instances[3, 0] == 0
 
 
 def test_generated_objects_agree_in_all_three_files(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scratchnet.data import Augmentation, BorderWeights, epoch_batches, share_of
+from scratchnet.data import Augmentation, BorderWeights, epoch_batches, shard_slice
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.layers import BatchNorm2d, Conv2d, Dropout, ReLU
 from scratchnet.losses import PixelLoss
@@ -43,7 +43,7 @@ def train(ranks, loss, optimizer="sgd", batch=4, steps=4, dtype=np.float64, opti
     passes = CapturedNetwork(network)
     share_batches(network, ranks)
     kind, rate = OPTIMIZERS[optimizer]
-    update, losses, own = kind(), [], share_of(batch, ranks.rank, ranks.size)
+    update, losses, own = kind(), [], shard_slice(batch, ranks.rank, ranks.size)
     for number in range(1, steps + 1):
         x, target = hard_batch(number, batch, dtype)
         parts = [MicroBatch(number, x[own], target[own], None, own.start)]
@@ -97,7 +97,7 @@ def test_softmax_and_dice_over_several_classes(cores):
     def squares(ranks):
         network = recipe("squares", {"width": 2}).build().allocate(0, np.float64).train()
         share_batches(network, ranks)
-        own = share_of(3, ranks.rank, ranks.size)
+        own = shard_slice(3, ranks.rank, ranks.size)
         x, target = hard_batch(0, 3, np.float64)
         value = gradient(
             CapturedNetwork(network), loss, [MicroBatch(1, x[own], target[own], None, own.start)], 0, 0, ranks
@@ -177,7 +177,7 @@ def test_a_single_pixel_a_rank_is_enough():
         network.add("norm", layer)
         network.allocate(0, np.float64).train()
         share_batches(network, ranks)
-        return network.forward(numbers(2, 1, 1, 3, dtype=np.float64)[share_of(2, ranks.rank, ranks.size)])
+        return network.forward(numbers(2, 1, 1, 3, dtype=np.float64)[shard_slice(2, ranks.rank, ranks.size)])
 
     np.testing.assert_allclose(np.concatenate(together(2, pass_through)), pass_through(SingleProcess()), atol=1e-12)
 
@@ -199,7 +199,7 @@ def test_every_image_is_dropped_out_of_alike(size, batch):
         network.add("relu", ReLU())
         network.add("drop", Dropout(0.5))
         network.allocate(0).train()
-        own = share_of(batch, ranks.rank, ranks.size)
+        own = shard_slice(batch, ranks.rank, ranks.size)
         found = []
         for number in (1, 2):
             network.reseed(0, 0, number, first=own.start)

@@ -30,7 +30,7 @@ class SampleSource(Protocol):
         """Return image (h, w, 3) uint8 and mask (h, w) uint8 of a sample."""
 
 
-class View:
+class SourceWrapper:
     """What is the same in all sets that show another set's samples in another form."""
 
     def __init__(self, source: SampleSource) -> None:

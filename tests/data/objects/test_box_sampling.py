@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from scratchnet.arrays import generator
 from scratchnet.data import Window
-from scratchnet.data.objects.training_boxes import cut_out, enlarged, grid_windows, jittered, overlaps
+from scratchnet.data.objects.box_sampling import cut_out, enlarged, grid_windows, jittered, pairwise_iou
 
 BOXES = st.builds(Window, st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 9), st.integers(1, 9))
 
@@ -17,7 +17,7 @@ def pixels(box: Window) -> set[tuple[int, int]]:
 @given(st.lists(BOXES, min_size=1, max_size=4), st.lists(BOXES, min_size=1, max_size=3))
 def test_overlaps_count_pixels(boxes: list[Window], others: list[Window]) -> None:
     expected = [[len(pixels(a) & pixels(b)) / len(pixels(a) | pixels(b)) for b in others] for a in boxes]
-    np.testing.assert_allclose(overlaps(boxes, others), expected)
+    np.testing.assert_allclose(pairwise_iou(boxes, others), expected)
 
 
 @pytest.mark.parametrize(("height", "width"), [(160, 160), (90, 201), (7, 5), (1, 1)])
@@ -44,14 +44,14 @@ def test_every_box_of_some_size_overlaps_one_of_the_grid() -> None:
     for _ in range(200):
         side = int(160 * 2 ** rng.uniform(-2, 0))
         top, left = rng.integers(0, 160 - side + 1, 2)
-        assert overlaps([Window(int(top), int(left), side, side)], windows).max() > 0.35
+        assert pairwise_iou([Window(int(top), int(left), side, side)], windows).max() > 0.35
 
 
 def test_jittered_boxes_stay_near() -> None:
     box = Window(40, 60, 30, 20)
     boxes = jittered(box, 300, generator(0))
     assert len(boxes) == 300
-    shares = overlaps(boxes, [box])[:, 0]
+    shares = pairwise_iou(boxes, [box])[:, 0]
     assert shares.min() > 0.2
     assert (shares > 0.5).mean() > 0.5
     assert (shares < 0.95).mean() > 0.9

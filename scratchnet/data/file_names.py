@@ -19,7 +19,7 @@ def is_system_file(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _SYSTEM_FILES
 
 
-def looks_of(name: str) -> str:
+def canonical_name(name: str) -> str:
     """Return what a person sees of a file name without its ending; names that look the same give the same.
 
     Upper and lower case, the composed and the decomposed form of an accent, full-width letters, spaces at the ends and
@@ -34,7 +34,7 @@ def looks_of(name: str) -> str:
     return unicodedata.normalize("NFKC", seen)
 
 
-def look_up(name: str, files: Mapping[str, T], where: str) -> T | None:
+def find_by_name(name: str, files: Mapping[str, T], where: str) -> T | None:
     """Return the file of this name, or else the only one whose name looks the same.
 
     Raises
@@ -44,13 +44,13 @@ def look_up(name: str, files: Mapping[str, T], where: str) -> T | None:
     """
     if name in files:
         return files[name]
-    alike = [other for other in files if looks_of(other) == looks_of(name)]
+    alike = [other for other in files if canonical_name(other) == canonical_name(name)]
     if len(alike) > 1:
         raise UserError(f"{where}: the names {alike[0]!r} and {alike[1]!r} both look like {name!r}; rename one")
     return files[alike[0]] if alike else None
 
 
-def matches(names: Iterable[str], others: Iterable[str], where: str) -> dict[str, str]:
+def match_names(names: Iterable[str], others: Iterable[str], where: str) -> dict[str, str]:
     """Pair equal names first, then those that look the same.
 
     Returns
@@ -69,7 +69,7 @@ def matches(names: Iterable[str], others: Iterable[str], where: str) -> dict[str
     for side, group in enumerate((names, others)):
         for name in group:
             if name not in pairs:
-                seen.setdefault(looks_of(name), ([], []))[side].append(name)
+                seen.setdefault(canonical_name(name), ([], []))[side].append(name)
     for left, right in seen.values():
         if left and right and len(left) + len(right) > 2:
             first, second = (left if len(left) > 1 else right)[:2]

@@ -56,7 +56,7 @@ def enlarged(box: Window, factor: float) -> Window:
     return Window(top - (h - height) // 2, left - (w - width) // 2, h, w)
 
 
-def overlaps(boxes: Sequence[Window], others: Sequence[Window]) -> Array:
+def pairwise_iou(boxes: Sequence[Window], others: Sequence[Window]) -> Array:
     """Return intersection over union of every box with every other one, (boxes, others) float64."""
     a, b = (np.array(windows, dtype=np.int64).reshape(-1, 4) for windows in (boxes, others))
     ends_a, ends_b = a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:]

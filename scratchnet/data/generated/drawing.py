@@ -31,7 +31,7 @@ class Patch:
         return self.y.shape[0], self.x.shape[1]
 
 
-def patch_round(centre: tuple[float, float], reach: float, size: int) -> Patch:
+def patch_around(centre: tuple[float, float], reach: float, size: int) -> Patch:
     """Return the part of a (size, size) picture within ``reach`` pixels of a point; may be empty."""
     (top, bottom), (left, right) = (
         (min(max(int(c - reach), 0), size), min(max(int(c + reach) + 2, 0), size)) for c in centre

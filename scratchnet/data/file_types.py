@@ -3,8 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
-HEAD = 512
-"""Number of bytes at a file's start that `kind_of_bytes` looks at."""
+HEAD_BYTES = 512
+"""Number of bytes at a file's start that `detect_file_type` looks at."""
 
 _MAGIC = (
     (0, b"version https://git-lfs", "a git-lfs pointer", "run `git lfs pull` to fetch the real file"),
@@ -87,13 +87,13 @@ def image_format_of(head: bytes) -> str | None:
     return next((name for start, magic, name in _IMAGES if head[start : start + len(magic)] == magic), None)
 
 
-def kind_of_bytes(head: bytes) -> tuple[str, str] | None:
+def detect_file_type(head: bytes) -> tuple[str, str] | None:
     """Return what a file that is no readable image is, and what to do about it; None where the bytes do not tell.
 
     Parameters
     ----------
     head : bytes
-        The first `HEAD` bytes, or all if the file is shorter.
+        The first `HEAD_BYTES` bytes, or all if the file is shorter.
     """
     for start, magic, kind, advice in _MAGIC:
         if head[start : start + len(magic)] == magic:
@@ -128,7 +128,7 @@ def _kind_of_text(head: bytes) -> tuple[str, str] | None:
     return next(known, ("text", "get or export the image itself"))
 
 
-def kind_of_file(path: Path | str) -> tuple[str, str] | None:
-    """Return `kind_of_bytes` of a regular file's start."""
+def detect_file_type_of(path: Path | str) -> tuple[str, str] | None:
+    """Return `detect_file_type` of a regular file's start."""
     with Path(path).open("rb") as file:
-        return kind_of_bytes(file.read(HEAD))
+        return detect_file_type(file.read(HEAD_BYTES))
