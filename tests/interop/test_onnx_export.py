@@ -6,7 +6,7 @@ from PIL import Image
 
 import scratchnet
 from scratchnet.data import Preprocessing, read_image
-from scratchnet.data.preprocessing import FIXED
+from scratchnet.data.preprocessing import FIXED_STATISTICS
 from scratchnet.inference import Segmenter
 from scratchnet.interop.onnx_export import export_onnx
 from scratchnet.interop.onnx_graph import Graph, Port, to_model
@@ -20,8 +20,8 @@ PREPROCESSINGS = {
     "none": Preprocessing("none"),
     "dataset": DATASET,
     "image": Preprocessing("image"),
-    "torchvision": Preprocessing("torchvision", *FIXED["torchvision"]),
-    "caffe": Preprocessing("caffe", *FIXED["caffe"]),
+    "torchvision": Preprocessing("torchvision", *FIXED_STATISTICS["torchvision"]),
+    "caffe": Preprocessing("caffe", *FIXED_STATISTICS["caffe"]),
 }
 
 
