@@ -38,7 +38,7 @@ rng = np.random.default_rng(18)
 #
 # This is the kernel of max-pooling with switches, read from the file that the package passes to the GPU's compiler:
 
-from scratchnet.engine.cuda.compiled import rows_and_numbers, source
+from scratchnet.engine.cuda.compiled import row_launch, source
 
 lines = source("pooling").splitlines()
 start = next(number for number, line in enumerate(lines) if "void max_pool(" in line)
@@ -84,7 +84,7 @@ def max_pool_thread(block: tuple, thread: tuple, x, y, index, k: int, shape: tup
 def launch(x: np.ndarray, k: int, order: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict, int]:
     """Run all threads in random order; return maxima, switches, the reader of each pixel, and the number of threads."""
     n, h, w, c = x.shape
-    grid, block = rows_and_numbers(n * (h // k), w // k * c)
+    grid, block = row_launch(n * (h // k), w // k * c)
     y, index, reads = np.empty((n, h // k, w // k, c), x.dtype), np.empty((n, h // k, w // k, c), np.uint8), {}
     threads = list(itertools.product(np.ndindex(grid), np.ndindex(block)))
     order.shuffle(threads)
@@ -425,7 +425,7 @@ print(f"queued: {done} µs; read after each: {waiting} µs")
 #
 # 1. A 1×1 convolution goes from c to c channels. How many operations does it do per byte (ignore the weights)? From
 #    which c on is the machine above limited by arithmetic rather than memory?
-# 2. How many blocks and threads does ``rows_and_numbers`` start to unpool a map of 224×224 with 64 channels? How many
+# 2. How many blocks and threads does ``row_launch`` start to unpool a map of 224×224 with 64 channels? How many
 #    elements does each thread process?
 # 3. Sum 1e8, 1, −1e8, 1 in pairs: first with second, third with fourth, then the two results. What is the result? Why
 #    is this order just as good as left to right, as long as it is always the same?

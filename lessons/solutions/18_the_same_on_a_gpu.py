@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratchnet.engine.cuda.compiled import rows_and_numbers
+from scratchnet.engine.cuda.compiled import row_launch
 
 
 # %%
@@ -17,7 +17,7 @@ assert intensity(60) == 15
 
 # %%
 # 2. A row has 224·64 values. A block has 256 threads, each with up to 4 values, so 14 blocks per row.
-grid, block = rows_and_numbers(224, 224 * 64)
+grid, block = row_launch(224, 224 * 64)
 assert (grid, block) == ((224, 14), (256, 1))
 threads = grid[0] * grid[1] * block[0] * block[1]
 assert threads == 802_816
