@@ -117,11 +117,11 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec, out: Arr
         return few_filters.weight_gradient(dy, x, weight, conv)
     if algorithm is not Algorithm.PRODUCT:
         return im2col.weight_gradient(dy, x, weight, conv)
-    rows, slopes = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
+    rows, gradients = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
     if len(rows) > rows.shape[1]:
-        return product_over_rows(rows, slopes).reshape(weight.shape)
+        return product_over_rows(rows, gradients).reshape(weight.shape)
     dweight = pooled_empty(x, weight.shape) if out is None else out
-    product(rows.T, slopes, out=dweight.reshape(rows.shape[1], -1))
+    product(rows.T, gradients, out=dweight.reshape(rows.shape[1], -1))
     return dweight
 
 

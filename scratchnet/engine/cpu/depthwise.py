@@ -50,7 +50,7 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Array:
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
     """Return dx ``(n, *size, c)``: every tap adds dy · w to the pixels that it read."""
-    if conv.stride == (1, 1):  # what every pixel gets is then a convolution again, with the kernel turned by 180°
+    if conv.stride == (1, 1):  # dx is then a convolution of dy with the rotated kernel
         return convolve(dy, weight[::-1, ::-1], conv.adjoint(), size)
     dx = pooled_zeros(dy, (len(dy), *size, dy.shape[3]))
     rows = _rows(weight, dy.shape[2])
@@ -61,8 +61,8 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
                 part = dy[n : n + 1, block.r0 : block.r1]
                 scratch = pooled_empty(dy, part.shape)
                 for i, j, v, u in _taps(conv, dx.shape, block):
-                    slopes, term = part[:, v.out, u.out], scratch[:, v.out, u.out]
-                    np.multiply(slopes, rows[i, j, : slopes.shape[2]], out=term)
+                    gradients, term = part[:, v.out, u.out], scratch[:, v.out, u.out]
+                    np.multiply(gradients, rows[i, j, : gradients.shape[2]], out=term)
                     target = dx[n : n + 1, v.source, u.source]
                     target += term
 
@@ -79,9 +79,9 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array
         for block in share:
             part = dy[block.n0 : block.n1, block.r0 : block.r1]
             for i, j, v, u in _taps(conv, x.shape, block):
-                slopes = part[:, v.out, u.out]
-                term = pooled_empty(x, slopes.shape)
-                np.multiply(x[block.n0 : block.n1, v.source, u.source], slopes, out=term)
+                gradients = part[:, v.out, u.out]
+                term = pooled_empty(x, gradients.shape)
+                np.multiply(x[block.n0 : block.n1, v.source, u.source], gradients, out=term)
                 sum_rows(term.reshape(-1, c), sums)
                 total[i, j, 0] += sums
         return total

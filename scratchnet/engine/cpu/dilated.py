@@ -44,8 +44,8 @@ def convolve(
 def weight_gradient(dy: Array, x: Array, conv: ConvSpec, tile: int) -> Array:
     """Return dW (3, 3, c_in, c_out) for :func:`convolve`: the sum over all phases."""
     small, seen = _phase_sizes(conv, dy.shape[1:3])
-    slopes, maps = _split(dy, conv, (0, 0), small), _split(x, conv, conv.padding, seen)
-    return winograd.conv3x3_weight_gradient(slopes, maps, (0, 0), tile)
+    gradients, maps = _split(dy, conv, (0, 0), small), _split(x, conv, conv.padding, seen)
+    return winograd.conv3x3_weight_gradient(gradients, maps, (0, 0), tile)
 
 
 def _phase_sizes(conv: ConvSpec, size: Pair) -> tuple[Pair, Pair]:

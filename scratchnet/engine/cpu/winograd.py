@@ -52,7 +52,7 @@ SCRATCH_BYTES = 2 << 20
 """Size of the transformed tiles of a block; about what a core's cache holds."""
 
 MIN_TILES = 128
-"""Tiles of a block all the same, if there are so many channels, so that fetching the kernels pays."""
+"""Minimum number of tiles in a block of a layer with many channels, so that each kernel is used often enough."""
 
 WIDE = 128 * 256
 """Products of input and output channels from which on the kernels do not fit the cache."""
@@ -64,7 +64,7 @@ COLUMNS = 64
 """Columns of a wide layer's kernel gradient that are computed at one time."""
 
 MIN_ROWS = 256
-"""Tiles that are held of a wide layer all the same, so that fetching the kernels pays."""
+"""Minimum number of tiles of a wide layer in memory at a time, for the same reason."""
 
 
 def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, flipped: bool = False) -> Array:
@@ -75,7 +75,7 @@ def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: in
     padding : (vertical, horizontal)
     tile : 2 or 4
         m; the sizes need not be multiples of it.
-    turned : bool
+    flipped : bool
         Use the kernel rotated by 180° with its channel axes exchanged; the weight is then (3, 3, c_out, c_in).
 
     Returns
@@ -98,9 +98,9 @@ def conv3x3_backward(
     dy : (n, oh, ow, c_out)
     x : (n, h, w, c_in)
         The layer's input.
-    weight, padding, tile, turned
-        Arguments with ``dx = conv3x3(dy, weight, None, padding, tile, flipped)``: turned for a convolution with padding
-        2 − ``padding``, not turned for a transposed convolution.
+    weight, padding, tile, flipped
+        Arguments with ``dx = conv3x3(dy, weight, None, padding, tile, flipped)``: flipped for a convolution, whose
+        padding is 2 − ``padding``, and not flipped for a transposed convolution.
     out : as ``weight``, or None
         Array that a wide layer writes dweight to.
 
@@ -130,14 +130,14 @@ class Work:
     ----------
     x : (n, h, w, c)
     padding, constants
-        Which patches, and how they are transformed.
-    weight, bias, turned
-        Of the convolution that is written to ``y``.
+        Padding of ``x`` and matrices of the transform.
+    weight, bias, flipped
+        Arguments of the convolution that is written to ``y``.
     y : (n, oh, ow, c_out) or None
     met : (n, oh, ow, c_out) or None
         The map whose tiles are multiplied with the patches and summed over.
     out : (3, 3, c_in, c_out) or None
-        Where the kernel's gradient may be written.
+        Memory in which the kernel's gradient may be returned.
     """
 
     x: Array
@@ -175,7 +175,7 @@ class Work:
         m = self.constants.tile
         return blocks(n, ceil(oh / m), ceil(ow / m), limit, parts)
 
-    def room(self, count: int, like: Array) -> Array:
+    def allocate(self, count: int, like: Array) -> Array:
         """Allocate memory for ``count`` transformed tiles with the channels of ``like``."""
         return pooled_empty(self.x, (self.constants.patch**2, count, like.shape[3]))
 
@@ -240,11 +240,11 @@ def _by_block(work: Work) -> list[Array]:
 def _through(work: Work, block: Block, kernels: Array | None, total: Array | None) -> Array | None:
     """Take a block through all steps; its scratch memory is the next one's. Return ``total`` with its products."""
     count = _count(block)
-    patches = work.room(count, work.x)
-    others = None if work.met is None else work.room(count, work.met)
+    patches = work.allocate(count, work.x)
+    others = None if work.met is None else work.allocate(count, work.met)
     work.transform(block, patches, others)
     if work.y is not None and kernels is not None:
-        products = work.room(count, work.y)
+        products = work.allocate(count, work.y)
         np.matmul(patches, kernels, out=products)
         work.write(products, block)
         del products
@@ -271,8 +271,8 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
     Return what this turn and those before it, ``dweight``, add to the kernel's gradient.
     """
     count, a = turn[-1][1].stop, work.constants.patch
-    patches = work.room(count, work.x)
-    others = None if work.met is None else work.room(count, work.met)
+    patches = work.allocate(count, work.x)
+    others = None if work.met is None else work.allocate(count, work.met)
 
     def transform(placed: tuple[Block, slice]) -> None:
         block, place = placed
@@ -280,7 +280,7 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
 
     parallel_for(transform, turn, work.operations)
     if work.y is not None:
-        products = work.room(count, work.y)
+        products = work.allocate(count, work.y)
 
         def multiply(part: slice) -> None:
             np.matmul(patches[part], work.kernels(part), out=products[part])

@@ -27,12 +27,12 @@ TOGETHER = 16
 """Small products that are one call, at most."""
 
 SMALL = 900_000
-"""Multiply-adds up to which a BLAS takes matrices as they lie. It copies larger ones first, which takes as long as the
-product itself where one of them has as few rows as a change of basis."""
+"""Multiply-adds up to which a BLAS multiplies matrices without a copy. It copies larger ones, which takes as long as
+the product itself if one of them has as few rows as a change of basis."""
 
 EXCHANGED = 1 << 15
 """Numbers of a kernel's matrix up to which its channel axes are exchanged by a copy. A BLAS needs longer for a
-small product with a matrix that lies the other way; for a large one it makes that copy itself."""
+small product with a transposed matrix; for a large one it makes that copy itself."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def transform_tiles(dy: Array, block: Block, constants: Matrices, out: Array) ->
 
 
 def transform_back(products: Array, y: Array, block: Block, bias: Array | None, constants: Matrices) -> None:
-    """Write Aᵀ [products] A for every tile, and the bias, to where the block lies in ``y``; ``products`` may change."""
+    """Write Aᵀ [products] A for every tile, and the bias, to the block in ``y``; ``products`` may change."""
     m, a, c = constants.tile, constants.patch, y.shape[3]
     n, rows, tiles = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
     products = products.reshape(a, a, n, rows, tiles * c)
@@ -187,8 +187,8 @@ def _transform(d: Array, block: Block, matrix: Array, step: int, out: Array) -> 
 def _by_column(x: Array, block: Block, top: int, left: int, rows: int, columns: int, step: int) -> Array:
     """Sort the pixels of a block by their column inside the tile: (images, rows, columns, tiles, c).
 
-    Entry (i, j, t) is pixel (top + i, left + t·step + j) of ``x``, 0 where that lies outside. The columns that a tile
-    has to itself are fetched from ``x`` in one go; the others are in the tile before or behind already.
+    Entry (i, j, t) is pixel (top + i, left + t·step + j) of ``x``, 0 outside the map. The columns that only one tile
+    reads are copied from ``x`` at once; the others are already in the previous or the next tile.
     """
     tiles = block.c1 - block.c0
     sorted_ = pooled_empty(x, (block.n1 - block.n0, rows, columns, tiles, x.shape[3]))
