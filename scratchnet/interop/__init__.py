@@ -1,1 +1,1 @@
-"""The way in and out: weights of other libraries' files, their layouts and indices, ONNX files."""
+"""Exchange with other libraries: their weight files, memory layouts and pooling indices, and ONNX files."""

@@ -1,7 +1,7 @@
 """Conversion between channels last, as here, and channels first, as in PyTorch, Caffe and ONNX.
 
 ================================ =================================== ===================================
-what                             here                                PyTorch, Caffe and ONNX
+array                            here                                PyTorch, Caffe and ONNX
 ================================ =================================== ===================================
 images and maps                  (n, h, w, c)                        (n, c, h, w)
 weight of a convolution          (kh, kw, c_in / groups, c_out)      (c_out, c_in / groups, kh, kw)
@@ -20,12 +20,12 @@ from scratchnet.ops.geometry import Pair
 
 
 def maps_to_channels_first(maps: Array) -> Array:
-    """(n, h, w, c) → (n, c, h, w)."""
+    """Convert maps (n, h, w, c) to (n, c, h, w)."""
     return np.ascontiguousarray(maps.transpose(0, 3, 1, 2))
 
 
 def maps_to_channels_last(maps: Array) -> Array:
-    """(n, c, h, w) → (n, h, w, c)."""
+    """Convert maps (n, c, h, w) to (n, h, w, c)."""
     return np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
 
 

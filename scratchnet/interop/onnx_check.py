@@ -16,7 +16,7 @@ from scratchnet.arrays import Array
 from scratchnet.data import Preprocessing
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.modes import precise
-from scratchnet.interop.onnx_export import Exported, taken_size
+from scratchnet.interop.onnx_export import Exported, padded_size
 from scratchnet.interop.switches import from_onnx
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
@@ -52,12 +52,12 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether everything is within :data:`LIMIT`; not so when anything is NaN."""
+        """Whether every difference is at most :data:`LIMIT`; False if any is NaN."""
         return all(difference <= LIMIT for difference in (self.scores, self.probabilities, self.gap))
 
 
 def onnxruntime_version() -> str | None:
-    """Return the version of onnxruntime, or None where it is not installed."""
+    """Return the version of onnxruntime, or None if it is not installed."""
     try:
         import onnxruntime
     except ImportError:
@@ -72,25 +72,25 @@ def compare(exported: Exported, network: Network, preprocessing: Preprocessing, 
     ----------
     exported : Exported
     network : Network
-        The one that was exported, float32.
+        The exported network, float32.
     preprocessing : Preprocessing
     images : (n, h, w, 3) uint8
-        Of a size that the network can take. With batch norm's statistics per image, only the first is used.
+        Images of a size that the network accepts. If batch norm uses statistics per image, only the first is used.
     """
     if any(layer.uses_batch for layer in network.batch_norms().values()):
         images = images[:1]
-    said = _run(exported, images)
+    outputs = _run(exported, images)
     h, w = images.shape[1:3]
-    height, width = taken_size(network, (h, w))
+    height, width = padded_size(network, (h, w))
     b = network.valid_margin
     x = replace(preprocessing, resize=None).apply(images)
     x = np.pad(x, [(0, 0), (b, b), (b, b), (0, 0)], mode="symmetric")
     x = np.pad(x, [(0, 0), (0, height - h - 2 * b), (0, width - w - 2 * b), (0, 0)], mode="symmetric")
-    indices = {name: said[pool.indices] for name, pool in exported.pools.items()}
+    indices = {name: outputs[pool.indices] for name, pool in exported.pools.items()}
     result = Comparison()
     logits = _follow(network, x, indices, result)[:, :h, :w]
-    result.scores = _difference(said["scores"], logits, logits)
-    result.probabilities = _difference(said["probabilities"], probabilities(said["scores"]))
+    result.scores = _difference(outputs["scores"], logits, logits)
+    result.probabilities = _difference(outputs["probabilities"], probabilities(outputs["scores"]))
     return result
 
 
@@ -99,7 +99,7 @@ def _run(exported: Exported, images: Array) -> dict[str, Array]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; the notes on optimisation are of no use here
+    options.log_severity_level = 3  # errors only, no notes on optimisation
     outputs = exported.model.graph.output
     count = len(outputs)
     for pool in exported.pools.values():
@@ -115,11 +115,11 @@ def _run(exported: Exported, images: Array) -> dict[str, Array]:
 
 
 def _follow(network: Network, x: Array, indices: Mapping[str, Array], result: Comparison) -> Array:
-    """Run the network with another program's switches, and note how they differ from its own."""
+    """Run the network with another program's switches, and record in ``result`` how they differ from its own."""
     values: dict[str, Any] = {"input": x}
     last_use = {name: step.name for step in network.steps for name in step.inputs}
     pools = network.pools()
-    with one_blas_thread(), precise():  # the translation is in question, not Winograd's rounding
+    with one_blas_thread(), precise():  # checks the translation, not Winograd's rounding
         for step in network.steps:
             y = step.layer.forward(*(values[name] for name in step.inputs))
             name = f"{step.name}.switches"
@@ -135,7 +135,7 @@ def _follow(network: Network, x: Array, indices: Mapping[str, Array], result: Co
 
 
 def _compared(own: Switches, ceil_mode: bool, indices: Array, x: Array, y: Array, result: Comparison) -> Switches:
-    """Return the switches that the other program chose."""
+    """Return the other program's switches, and record in ``result`` how they differ from ``own``."""
     size = own.size
     if ceil_mode:  # the other program saw the map continued until its windows fit
         ends = [(y.shape[i + 1] - 1) * own.stride[i] + own.kernel[i] - 2 * own.padding[i] for i in (0, 1)]
@@ -148,6 +148,6 @@ def _compared(own: Switches, ceil_mode: bool, indices: Array, x: Array, y: Array
 
 
 def _difference(actual: Array, expected: Array, scale: Array | None = None) -> float:
-    """Return the largest difference, divided by the largest number of ``scale`` if that is above 1."""
+    """Return the largest difference, divided by the largest magnitude in ``scale`` if that is above 1."""
     difference = float(np.abs(actual - expected).max())
     return difference if scale is None else difference / max(1.0, float(np.abs(scale).max()))

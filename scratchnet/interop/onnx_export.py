@@ -22,20 +22,21 @@ from scratchnet.data import Preprocessing
 from scratchnet.interop.onnx_graph import Graph, Port, to_model
 from scratchnet.interop.onnx_images import frame, preprocess
 from scratchnet.interop.onnx_layers import Pooled, translate
+from scratchnet.layers import Shape
 from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An ONNX model, and what is needed to compare it with the network.
+    """An ONNX model, with the information needed to compare it with the network.
 
     Attributes
     ----------
     model : onnx.ModelProto
     inputs, outputs : tuple of Port
     pools : dict of str to Pooled
-        The poolings whose switches are used, by the name of the switches.
+        Poolings whose switches are used, by the name of the switches.
     """
 
     model: Any
@@ -45,28 +46,23 @@ class Exported:
 
 
 def export_onnx(
-    network: Network,
-    preprocessing: Preprocessing,
-    classes: tuple[str, ...],
-    name: str,
-    size: Pair,
-    fixed: bool = False,
+    network: Network, preprocessing: Preprocessing, classes: tuple[str, ...], name: str, size: Pair, fixed: bool = False
 ) -> Exported:
-    """Translate a network.
+    """Translate a network to an ONNX model.
 
     Parameters
     ----------
     network : Network
-        Allocated, in evaluation mode; batch norm's statistics are those that it would use now.
+        An allocated network in evaluation mode; batch norm uses its current statistics.
     preprocessing : Preprocessing
-        As in training. A size to which images are brought first is left to the caller: the graph does not resize.
+        The preprocessing of the training, except for its resizing, which is left to the caller.
     classes : tuple of str
     name : str
-        Of the model.
+        Name of the model.
     size : (h, w)
-        Of an image that the network can take.
+        Size of an image that the network accepts.
     fixed : bool
-        Whether the file is for images of this size only.
+        Whether the model accepts images of this size only.
 
     Raises
     ------
@@ -76,28 +72,9 @@ def export_onnx(
         If the network does not accept the size.
     """
     graph = Graph()
-    shapes = network.shapes(taken_size(network, size))
-    image = preprocess(graph, preprocessing, "image")
-    framed = frame(graph, network, image)
-    y, pools = translate(graph, network, framed, shapes)
-    if framed != image:
-        y = graph.cut(y, graph.integers(0, 0), graph.size(image))
-    channels = shapes[network.steps[-1].name][3]
-    scores = graph.node("Transpose", y, output="scores", perm=(0, 2, 3, 1))
-    if channels > 1:
-        graph.node("Softmax", scores, output="probabilities", axis=-1)
-    else:
-        p = graph.node("Sigmoid", scores)
-        rest = graph.node("Sub", graph.constant(np.array(1, np.float32)), p)
-        graph.node("Concat", rest, p, output="probabilities", axis=3)
-    free = not fixed and network.fixed_size is None
-    hw: tuple[int | str, ...] = ("height", "width") if free else size
-    seen = hw if network.fixed_size is None else shapes[network.steps[-1].name][1:3]
-    inputs = (Port("image", np.uint8, ("n", *hw, 3)),)
-    outputs = (
-        Port("scores", np.float32, ("n", *seen, channels)),
-        Port("probabilities", np.float32, ("n", *seen, len(classes))),
-    )
+    shapes = network.shapes(padded_size(network, size))
+    pools = _add_network(graph, network, preprocessing, shapes)
+    inputs, outputs = _ports(network, size, fixed, shapes[network.steps[-1].name], len(classes))
     metadata = {
         "scratchnet": __version__,
         "model": name,
@@ -108,14 +85,45 @@ def export_onnx(
     return Exported(model, inputs, outputs, pools)
 
 
-def taken_size(network: Network, size: Pair) -> Pair:
-    """Return the size in which the network sees an image of ``size``: framed, and a multiple of its stride."""
+def padded_size(network: Network, size: Pair) -> Pair:
+    """Return the size of an image of ``size`` with the network's border, padded to a multiple of its stride."""
     s, both = network.stride, 2 * network.valid_margin
     return -(-size[0] // s) * s + both, -(-size[1] // s) * s + both
 
 
+def _add_network(
+    graph: Graph, network: Network, preprocessing: Preprocessing, shapes: dict[str, Shape]
+) -> dict[str, Pooled]:
+    """Add preprocessing, network, scores and probabilities to a graph; return the poolings whose switches are used."""
+    image = preprocess(graph, preprocessing, "image")
+    framed = frame(graph, network, image)
+    y, pools = translate(graph, network, framed, shapes)
+    if framed != image:
+        y = graph.cut(y, graph.integers(0, 0), graph.size(image))
+    scores = graph.node("Transpose", y, output="scores", perm=(0, 2, 3, 1))
+    if shapes[network.steps[-1].name][3] > 1:
+        graph.node("Softmax", scores, output="probabilities", axis=-1)
+    else:
+        p = graph.node("Sigmoid", scores)
+        complement = graph.node("Sub", graph.constant(np.array(1, np.float32)), p)
+        graph.node("Concat", complement, p, output="probabilities", axis=3)
+    return pools
+
+
+def _ports(
+    network: Network, size: Pair, fixed: bool, output: Shape, classes: int
+) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Return the inputs and outputs of the model; ``output`` is the shape of the network's output."""
+    free = not fixed and network.fixed_size is None
+    hw: tuple[int | str, ...] = ("height", "width") if free else size
+    output_hw = hw if network.fixed_size is None else output[1:3]
+    scores = Port("scores", np.float32, ("n", *output_hw, output[3]))
+    probabilities = Port("probabilities", np.float32, ("n", *output_hw, classes))
+    return (Port("image", np.uint8, ("n", *hw, 3)),), (scores, probabilities)
+
+
 def _about(network: Network, preprocessing: Preprocessing) -> str:
-    """Say in the file itself how it is used."""
+    """Return instructions for the file's users, which it contains as its description."""
     lines = [
         "image: RGB, 0 to 255, channels last, as Pillow gives it; normalised inside.",
         "scores, probabilities: channels last; the class of a pixel is the argmax over the last axis.",

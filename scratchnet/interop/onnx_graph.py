@@ -10,15 +10,15 @@ from scratchnet.arrays import Array
 from scratchnet.utils.errors import UserError
 
 OPSET, IR_VERSION = 17, 8
-"""Of the year 2022: new enough for all that is needed, and read by every runtime since."""
+"""Versions of 2022: they have every operation used here, and every later runtime reads them."""
 
 MAX_BYTES = 2**31 - 2**24
-"""Bytes of numbers that an ONNX file can hold, with some room for the graph."""
+"""Largest size of the constants in an ONNX file, in bytes; the rest of 2 GiB is left for the graph."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One operation: its name in ONNX, what it takes and makes, its attributes."""
+    """One operation: its name in ONNX, the names of its inputs and outputs, and its attributes."""
 
     operation: str
     inputs: tuple[str, ...]
@@ -42,33 +42,33 @@ class Graph:
     def node(
         self, operation: str, *inputs: str, output: str | None = None, more: Sequence[str] = (), **attributes: Any
     ) -> str:
-        """Append a node and return the name of what it makes.
+        """Append a node and return the name of its first output.
 
         Parameters
         ----------
         operation : str
             Such as "Conv".
         *inputs : str
-            Names of values made before, or of constants.
+            Names of outputs of earlier nodes, or of constants.
         output : str or None
-            The result's name; None makes one up.
+            Name of the first output; None generates one.
         more : sequence of str
-            Names of the results behind the first.
+            Names of further outputs.
         **attributes
-            As ONNX names them.
+            Attributes under ONNX's names.
         """
         name = output or f"{operation}_{len(self.nodes)}"
         self.nodes.append(Node(operation, inputs, (name, *more), attributes))
         return name
 
     def constant(self, array: Array, name: str | None = None) -> str:
-        """Add a constant and return its name; None makes one up."""
+        """Add a constant and return its name; None generates one."""
         name = name or f"constant_{len(self.constants)}"
         self.constants[name] = array
         return name
 
     def integers(self, *values: int) -> str:
-        """Add a constant vector of whole numbers, as shapes are."""
+        """Add a constant vector of integers, for shapes and axes."""
         return self.constant(np.array(values, np.int64))
 
     def size(self, value: str) -> str:
@@ -82,7 +82,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Port:
-    """What goes in or comes out: name, type, and a number or a name for each axis."""
+    """An input or output of the model: its name, data type and shape; a free axis has a name instead of a size."""
 
     name: str
     dtype: Any
@@ -90,7 +90,7 @@ class Port:
 
 
 def check_that_onnx_is_installed() -> None:
-    """Raise a UserError when the package onnx is missing."""
+    """Raise a UserError if the package onnx is missing."""
     try:
         import onnx  # noqa: F401
     except ImportError as error:
@@ -107,20 +107,20 @@ def to_model(
     Raises
     ------
     UserError
-        If onnx is missing or the numbers are more than an ONNX file can hold.
+        If onnx is missing or the constants exceed :data:`MAX_BYTES`.
     """
     check_that_onnx_is_installed()
     import onnx
     from onnx import helper, numpy_helper
 
-    held = sum(array.nbytes for array in graph.constants.values())
-    if held > MAX_BYTES:
-        raise UserError(f"model '{name}' has {held / 1e9:.2f} GB of weights; an ONNX file holds at most 2")
+    size = sum(array.nbytes for array in graph.constants.values())
+    if size > MAX_BYTES:
+        raise UserError(f"model '{name}' has {size / 1e9:.2f} GB of weights; an ONNX file holds at most 2")
 
     def port(p: Port) -> Any:
         return helper.make_tensor_value_info(p.name, helper.np_dtype_to_tensor_dtype(np.dtype(p.dtype)), p.shape)
 
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         [helper.make_node(n.operation, n.inputs, n.outputs, n.outputs[0], **n.attributes) for n in graph.nodes],
         name,
         [port(p) for p in inputs],
@@ -129,7 +129,7 @@ def to_model(
         about,
     )
     model = helper.make_model(
-        made,
+        onnx_graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="scratchnet",

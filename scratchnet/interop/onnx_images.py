@@ -1,8 +1,8 @@
 """Preprocessing of an image as part of an ONNX graph.
 
 The graph repeats :meth:`scratchnet.data.Preprocessing.apply` and then what :class:`scratchnet.inference.Segmenter` does
-with an image that it segments whole: a frame of its own reflection where the network takes a border away, and more of
-it at the bottom and right up to the next multiple of the network's stride.
+with an image that it segments whole: pad it by reflection where the network crops a border, and further at the bottom
+and right, up to the next multiple of the network's stride.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ def preprocess(g: Graph, preprocessing: Preprocessing, image: str) -> str:
 
 
 def _normalize_each(g: Graph, x: str) -> str:
-    """Normalise every image by its own mean and standard deviation; a flat channel takes the mean of the others."""
+    """Normalise every image by its own mean and standard deviation; a flat channel becomes the mean of the others."""
     x = g.node("Sub", x, g.node("ReduceMean", x, axes=ROWS_AND_COLUMNS))
     std = g.node("Sqrt", g.node("ReduceMean", g.node("Mul", x, x), axes=ROWS_AND_COLUMNS))
     least = g.constant(np.array(MIN_STD, np.float32))
@@ -44,7 +44,7 @@ def _normalize_each(g: Graph, x: str) -> str:
 
 
 def frame(g: Graph, network: Network, x: str) -> str:
-    """Continue an image (n, 3, h, w) by reflection to a size that the network can take."""
+    """Pad an image (n, 3, h, w) by reflection to a size that the network accepts."""
     border, stride = network.valid_margin, network.stride
     for axis in ROWS_AND_COLUMNS:
         size = g.node("Shape", x, start=axis, end=axis + 1)
@@ -56,7 +56,7 @@ def frame(g: Graph, network: Network, x: str) -> str:
 
 
 def _reflect(g: Graph, x: str, axis: int, before: int, after: str) -> str:
-    """Continue a map along an axis by ``before`` and ``after`` rows, the border row twice: index i of period 2·size."""
+    """Pad a map along an axis by ``before`` and ``after`` reflected rows, repeating the border row (period 2·size)."""
     size = g.node("Shape", x, start=axis, end=axis + 1)
     first, end = g.integers(-before), g.node("Add", size, after)
     first, end = (g.node("Squeeze", value) for value in (first, end))

@@ -3,9 +3,9 @@
 Most are one operation. The exceptions:
 
 - Pooling in ceil mode: runtimes disagree about windows that hang over the edge, and refuse to unpool to an odd size.
-  So the map is first continued by −∞ until its windows fit, and cut back after the unpooling.
-- Unpooling where windows overlap: ONNX's MaxUnpool keeps one of several values for a pixel, here they are summed. That
-  is what ScatterElements does with ``reduction="add"``.
+  So the map is first padded with −∞ until its windows fit, and cropped after the unpooling.
+- Unpooling where windows overlap: ONNX's MaxUnpool keeps one of several values for a pixel, but here they are summed,
+  as ScatterElements does with ``reduction="add"``.
 - Sizes are computed when the graph runs, so that one file serves images of all sizes.
 """
 
@@ -51,27 +51,27 @@ from scratchnet.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Pooled:
-    """What an unpooling must know of its pooling: the layer, its flat indices, its input as it came and as it fits."""
+    """A pooling whose switches an unpooling uses: the layer, and the names of its indices, input and padded input."""
 
     layer: MaxPool2d
     indices: str
     source: str
-    fitted: str
+    padded: str
 
 
 @dataclass
 class Translation:
-    """A network on its way into a graph.
+    """The state of translating a network to a graph.
 
     Attributes
     ----------
     graph : Graph
     shapes : dict of str to Shape
-        Of every value, for an image of some size; only the channels matter.
+        Shape of every value, for an image of any size; only the channels are used.
     values : dict of str to str
-        The name in the graph of every value so far.
+        Name in the graph of every value translated so far.
     pools : dict of str to Pooled
-        By the name of their switches.
+        Poolings by the name of their switches.
     """
 
     graph: Graph
@@ -94,11 +94,11 @@ def translate(graph: Graph, network: Network, x: str, shapes: dict[str, Shape]) 
     ----------
     graph : Graph
     network : Network
-        Allocated. Batch norm is translated with the statistics that it would use now.
+        An allocated network. Batch norm is translated with the statistics that it currently uses.
     x : str
         Name of the network's input in the graph, (n, c, h, w).
     shapes : dict of str to Shape
-        Of :meth:`Network.shapes`, for any size.
+        Result of :meth:`Network.shapes` for any size.
 
     Returns
     -------
@@ -112,19 +112,19 @@ def translate(graph: Graph, network: Network, x: str, shapes: dict[str, Shape]) 
     UserError
         If a layer has no translation.
     """
-    made = Translation(graph, shapes, {"input": x})
+    translation = Translation(graph, shapes, {"input": x})
     used = {name for step in network.steps for name in step.inputs}
     for step in network.steps:
-        inputs = [made.values.get(name, name) for name in step.inputs]
+        inputs = [translation.values.get(name, name) for name in step.inputs]
         if type(step.layer) not in LAYERS:
             raise UserError(f"step '{step.name}': {type(step.layer).__name__} cannot be exported to ONNX")
         if not is_builtin(step.layer):
             kind = type(step.layer).__name__
             raise UserError(f"step '{step.name}': a method of this {kind} was replaced; it cannot be exported to ONNX")
-        made.values[step.name] = LAYERS[type(step.layer)](made, step, step.layer, *inputs)
+        translation.values[step.name] = LAYERS[type(step.layer)](translation, step, step.layer, *inputs)
         for value in set(step.extra_values) - used:
-            del made.pools[value]
-    return made.values[network.steps[-1].name], made.pools
+            del translation.pools[value]
+    return translation.values[network.steps[-1].name], translation.pools
 
 
 def _convolution(t: Translation, step: Step, layer: Conv2d, x: str) -> str:
@@ -151,7 +151,7 @@ def _convolve(t: Translation, step: Step, layer: Conv2d | ConvTranspose2d, kind:
 
 
 def _batch_norm(t: Translation, step: Step, layer: BatchNorm2d, x: str) -> str:
-    """Running statistics are fixed; those of the batch are each image's own, which ONNX calls instance norm."""
+    """Translate fixed statistics to batch norm, and statistics of each image to ONNX's instance norm."""
     scale, shift = (t.parameter(step, key) for key in ("scale", "shift"))
     if layer.uses_batch:
         return t.graph.node("InstanceNormalization", x, scale, shift, output=step.name, epsilon=layer.eps)
@@ -160,7 +160,7 @@ def _batch_norm(t: Translation, step: Step, layer: BatchNorm2d, x: str) -> str:
 
 
 def _group_norm(t: Translation, step: Step, layer: GroupNorm, x: str) -> str:
-    """Each group is one channel of instance norm, whose pixels are those of all its channels."""
+    """Translate to instance norm on a map whose channels are the groups, each with the pixels of all its channels."""
     g, one = t.graph, np.ones(layer.groups, np.float32)
     parts = g.node("Reshape", x, g.integers(0, layer.groups, -1))
     flat = g.node("InstanceNormalization", parts, g.constant(one), g.constant(0 * one), epsilon=layer.eps)
@@ -191,22 +191,22 @@ def _scale(t: Translation, step: Step, layer: Scale, x: str) -> str:
 
 
 def _dropout(t: Translation, step: Step, layer: Dropout, x: str) -> str:
-    """Nothing is dropped outside training."""
+    """Return the input: nothing is dropped outside training."""
     return x
 
 
 def _max_pool(t: Translation, step: Step, layer: MaxPool2d, x: str) -> str:
-    fitted = _fitted(t.graph, layer, x) if layer.ceil_mode else x
-    pooled = Pooled(layer, f"{step.name}.indices", x, fitted)
+    padded = _padded(t.graph, layer, x) if layer.ceil_mode else x
+    pooled = Pooled(layer, f"{step.name}.indices", x, padded)
     t.pools[f"{step.name}.switches"] = pooled
     window: dict[str, Any] = {"kernel_shape": layer.kernel, "strides": layer.stride, "pads": layer.padding * 2}
-    return t.graph.node("MaxPool", fitted, output=step.name, more=(pooled.indices,), **window)
+    return t.graph.node("MaxPool", padded, output=step.name, more=(pooled.indices,), **window)
 
 
-def _fitted(g: Graph, layer: MaxPool2d, x: str) -> str:
-    """Continue a map by −∞ at the bottom and right until the last window, if it counts, fits.
+def _padded(g: Graph, layer: MaxPool2d, x: str) -> str:
+    """Pad a map with −∞ at the bottom and right until the last window, if it counts, fits.
 
-    The same sum as in :func:`scratchnet.ops.geometry.windows`.
+    The calculation is that of in :func:`scratchnet.ops.geometry.windows`.
     """
     k, s, p = layer.kernel, layer.stride, layer.padding
     stride, size = g.integers(*s), g.size(x)
@@ -223,7 +223,7 @@ def _fitted(g: Graph, layer: MaxPool2d, x: str) -> str:
 
 def _max_unpool(t: Translation, step: Step, layer: MaxUnpool2d, x: str, switches: str) -> str:
     g, pooled = t.graph, t.pools[switches]
-    pool, shape = pooled.layer, g.node("Shape", pooled.fitted)
+    pool, shape = pooled.layer, g.node("Shape", pooled.padded)
     if pool.stride[0] < pool.kernel[0] or pool.stride[1] < pool.kernel[1]:
         flat, places = (g.node("Reshape", value, g.integers(-1)) for value in (x, pooled.indices))
         zeros = g.node("ConstantOfShape", g.node("ReduceProd", shape, keepdims=1))
@@ -232,7 +232,7 @@ def _max_unpool(t: Translation, step: Step, layer: MaxUnpool2d, x: str, switches
     else:
         window: dict[str, Any] = {"kernel_shape": pool.kernel, "strides": pool.stride, "pads": pool.padding * 2}
         y = g.node("MaxUnpool", x, pooled.indices, shape, **window)
-    return g.cut(y, g.integers(0, 0), g.size(pooled.source)) if pooled.fitted != pooled.source else y
+    return g.cut(y, g.integers(0, 0), g.size(pooled.source)) if pooled.padded != pooled.source else y
 
 
 def _nearest(t: Translation, step: Step, layer: UpsampleNearest, x: str) -> str:
@@ -249,7 +249,7 @@ def _resize(t: Translation, step: Step, layer: UpsampleNearest | UpsampleBilinea
 
 
 def _bed_of_nails(t: Translation, step: Step, layer: BedOfNails, x: str) -> str:
-    """A transposed convolution with a kernel of one pixel."""
+    """Translate to a transposed convolution with a kernel of one pixel."""
     return _spread(t, step, x, np.ones((1, 1)), layer.scale, output_padding=[s - 1 for s in layer.scale])
 
 
@@ -260,7 +260,7 @@ def _bilinear_transposed(t: Translation, step: Step, layer: BilinearTranspose2d,
 
 
 def _spread(t: Translation, step: Step, x: str, kernel: Array, stride: Pair, **more: Any) -> str:
-    """A transposed convolution of every channel by itself, all with one kernel (kh, kw)."""
+    """Add a depthwise transposed convolution with the same kernel (kh, kw) for every channel."""
     c = t.shapes[step.name][3]
     weight = np.broadcast_to(kernel, (c, 1, *kernel.shape)).astype(np.float32)
     more |= {"kernel_shape": kernel.shape, "strides": stride, "group": c}
@@ -292,7 +292,7 @@ def _pad(t: Translation, step: Step, layer: Pad, x: str) -> str:
 
 
 Translator: TypeAlias = Callable[..., str]
-"""Takes the translation, the step, its layer and the names of its inputs; returns the name of its result."""
+"""Function (translation, step, layer, names of the inputs) → name of the result."""
 
 LAYERS: dict[type[Layer], Translator] = {
     Add: _add,
@@ -318,4 +318,4 @@ LAYERS: dict[type[Layer], Translator] = {
 }
 
 UNTRANSLATABLE: frozenset[type[Layer]] = frozenset()
-"""Layers of the package that ONNX cannot express; a test asks that every other layer is in :data:`LAYERS`."""
+"""Layers of the package that ONNX cannot express; a test requires every other layer in :data:`LAYERS`."""

@@ -1,12 +1,12 @@
 """Read tensors from a pickle without executing it.
 
 A pickle is a program: it names functions of any module, and loading it calls them. Weight files need five such names.
-Here those five map to harmless stand-ins that record a tensor's parts, and any other name stops the reader. The
+Here these five map to harmless stand-ins that record a tensor's parts, and any other name is refused. The
 stand-ins have no settable attributes, so a pickle cannot change them either.
 
-A pickle can also be small and keep its reader busy for ever: a tuple of two references to a tuple of two references …
-is written in a few bytes and takes 2ⁿ steps to hash, to compare or to print. So keys are scalars or flat tuples of
-scalars, and nothing that came out of a pickle is put into a message before its type is known.
+A small pickle can also keep its reader busy for ever: a tuple of two references to a tuple of two references … takes a
+few bytes and 2ⁿ steps to hash, compare or print. So keys must be scalars or flat tuples of scalars, and no value from a
+pickle is put into a message before its type is checked.
 """
 
 import pickle
@@ -32,7 +32,7 @@ STORAGES = {
 
 
 class Storage(NamedTuple):
-    """A row of numbers somewhere in the file."""
+    """A one-dimensional array of elements in the file, which tensors are views of."""
 
     key: str
     kind: str
@@ -40,7 +40,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A view of a storage; ``offset`` and ``strides`` count numbers."""
+    """A view of a storage; ``offset`` and ``strides`` are in elements."""
 
     storage: Storage
     offset: int
@@ -48,11 +48,11 @@ class Tensor(NamedTuple):
     strides: tuple[int, ...]
 
     def __setstate__(self, state: object) -> None:
-        """Ignore what files from before 2018 add to a parameter: whether it wants a gradient."""
+        """Ignore the state of a parameter in files from before 2018: whether it requires a gradient."""
 
 
 class _RebuildTensor:
-    """Stands in for ``torch._utils._rebuild_tensor`` and its second version, which knows about gradients."""
+    """Stands in for ``torch._utils._rebuild_tensor`` and its second version, which also takes ``requires_grad``."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ class _RebuildTensor:
 
 
 class _Unwrap:
-    """Stands in for a parameter, which is a tensor that wants a gradient."""
+    """Stands in for a parameter, which is a tensor that requires a gradient."""
 
     __slots__ = ()
 
@@ -72,7 +72,7 @@ class _Unwrap:
 
 
 class _Ordered:
-    """Stands in for OrderedDict, whose constructor would hash whatever it is given."""
+    """Stands in for OrderedDict, whose constructor would hash keys of any type."""
 
     __slots__ = ()
 
@@ -93,34 +93,34 @@ _KNOWN = {
 
 
 def read_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, Storage]]:
-    """Read one pickle and leave the file behind it.
+    """Read one pickle, which leaves the file positioned after it.
 
     Parameters
     ----------
     file : binary file
         Bounded: a :class:`BoundedFile <scratchnet.utils.input_files.BoundedFile>` or a ``BytesIO``.
     path : Path
-        For messages.
+        The file's path, for messages.
 
     Returns
     -------
     content
-        Whatever the pickle holds, tensors as :class:`Tensor`.
+        The pickle's content, with tensors as :class:`Tensor`.
     storages : dict of str to Storage
-        Those that the pickle mentions, by key.
+        The storages that the pickle refers to, by key.
 
     Raises
     ------
     UserError
-        When the pickle names anything but tensors.
-    pickle.UnpicklingError, and whatever else a damaged pickle makes Python raise
+        If the pickle names anything but tensors.
+    pickle.UnpicklingError, and other errors that Python raises for a damaged pickle
     """
     reader = _TensorUnpickler(file, path)
     return reader.load(), reader.storages
 
 
 def _check_keys(keys: Iterable[Any]) -> None:
-    """Refuse keys that may take for ever to hash."""
+    """Refuse keys whose hash may take for ever to compute."""
     for key in keys:
         if not all(isinstance(part, _SCALARS) for part in (key if type(key) is tuple else (key,))):
             raise pickle.UnpicklingError(f"a key of type {type(key).__name__}")
@@ -128,11 +128,11 @@ def _check_keys(keys: Iterable[Any]) -> None:
 
 _SCALARS = (str, bytes, int, float, type(None))
 
-_PurePython: Any = pickle._Unpickler  # in Python, so that single operations can be checked
+_PurePython: Any = pickle._Unpickler  # the Python implementation, whose single operations can be overridden
 
 
 def _after_checking(opcode: bytes, first: int, step: int) -> Callable[[Any], None]:
-    """Return the operation that adds what lies above the last mark to a dictionary or a set, its keys checked first."""
+    """Return the operation that adds all items after the stack's last mark to a dictionary or set, and check keys."""
     add: Callable[[Any], None] = _PurePython.dispatch[opcode[0]]
 
     def checked(reader: Any) -> None:
@@ -149,12 +149,12 @@ def _set_item(reader: Any) -> None:
 
 
 def _refuse(reader: Any) -> None:
-    """Refuse an operation that no file of weights needs: this one takes memory before it reads."""
+    """Refuse byte arrays: no weight file needs them, and this operation allocates memory before it reads."""
     raise pickle.UnpicklingError("an array of bytes")
 
 
 class _TensorUnpickler(_PurePython):  # type: ignore[misc]
-    """Looks names up in the list of stand-ins."""
+    """An unpickler that maps names to stand-ins and checks keys."""
 
     dispatch = _PurePython.dispatch | {
         pickle.DICT[0]: _after_checking(pickle.DICT, 0, 2),
@@ -172,20 +172,20 @@ class _TensorUnpickler(_PurePython):  # type: ignore[misc]
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name."""
-        wanted = f"{module}.{name}"
-        if wanted not in _KNOWN:
+        full_name = f"{module}.{name}"
+        if full_name not in _KNOWN:
             raise UserError(
-                f"{self.path}: names {wanted[:200]!r}, but a file of weights holds tensors only, so nothing in it was "
-                "run; save the state dict alone: torch.save(model.state_dict(), FILE)"
+                f"{self.path}: names {full_name[:200]!r}, but a file of weights holds tensors only, so nothing in it "
+                "was run; save the state dict alone: torch.save(model.state_dict(), FILE)"
             )
-        return _KNOWN[wanted]
+        return _KNOWN[full_name]
 
     def persistent_load(self, pid: Any) -> Storage:
-        """Take note of a storage: ("storage", kind, key, device, length), and in old files a view of another one."""
+        """Record a storage ("storage", kind, key, device, length); old files add None or a view of another storage."""
         if type(pid) is not tuple or not all(isinstance(part, _SCALARS) for part in pid):
             raise pickle.UnpicklingError("a storage that is described otherwise")
-        what, kind, key, _, length, *view = pid
-        known = what == "storage" and kind in STORAGES.values() and type(length) is int
+        tag, kind, key, _, length, *view = pid
+        known = tag == "storage" and kind in STORAGES.values() and type(length) is int
         if not known or any(part is not None for part in view):
             raise pickle.UnpicklingError(f"unknown storage {str(pid)[:200]}")
         return self.storages.setdefault(str(key), Storage(str(key), kind, length))

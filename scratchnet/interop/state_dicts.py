@@ -13,17 +13,17 @@ _USUAL = ("state_dict", "model_state_dict", "model_state", "model", "net", "netw
 """Keys under which scripts save a model's state dict."""
 
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
-"""What DataParallel, torch.compile and modules that hold a network put before every name."""
+"""Prefixes that DataParallel, torch.compile and modules with a network as an attribute add to every name."""
 
-DEEPEST = 4
-"""Dictionaries in dictionaries that are looked through."""
+MAX_DEPTH = 4
+"""Depth to which nested dictionaries are searched."""
 
 
 def find_state_dict(content: Any, path: Path) -> Mapping[Any, Any]:
     """Return the dictionary of tensors in a file's content.
 
     A training script often saves ``{"state_dict": …, "optimizer": …, "epoch": …}``. The dictionary under one of the
-    usual keys is taken, else the file's own tensors, else the only dictionary of tensors; those of an optimiser never.
+    usual keys is used, else the file's own tensors, else the only dictionary of tensors; an optimiser's state never is.
 
     Raises
     ------
@@ -48,10 +48,10 @@ def find_state_dict(content: Any, path: Path) -> Mapping[Any, Any]:
 
 
 def _dictionaries(content: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """Yield a dictionary and those in it once each, with the keys that lead to it, optimisers' left out."""
+    """Yield a dictionary and each dictionary nested in it once, with the keys that lead to it, except optimisers'."""
     level: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = [((), content)]
     seen = {id(content)}
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         yield from level
         below = []
         for keys, values in level:
@@ -67,7 +67,7 @@ def _holds_tensors(values: Mapping[Any, Any]) -> bool:
 
 
 def own_names(values: Mapping[str, T]) -> dict[str, T]:
-    """Return arrays by their names without what wrappers put before every one of them.
+    """Remove the prefixes that wrappers add to all names.
 
     >>> own_names({"module._orig_mod.fc.weight": 1, "module._orig_mod.fc.bias": 2})
     {'fc.weight': 1, 'fc.bias': 2}

@@ -1,10 +1,10 @@
 """Conversion of switches between three notations.
 
-The position of a window's maximum is written down in different ways. Take the 9 of a map of 4×4 pixels, which is at
-row 0, column 1 of channel c of image n, in the upper left window of 2×2:
+Libraries number the position of a window's maximum differently. Take the 9 in a map of 4×4 pixels, at row 0, column 1
+of channel c of image n, in the upper left window of 2×2:
 
 ====================== ==================================== ============================ =====
-who                    counts                               formula                      here
+notation               position                             formula                      here
 ====================== ==================================== ============================ =====
 scratchnet, SegNet's   inside the window                    i · kw + j                   1
 2 bits
@@ -51,9 +51,9 @@ def from_torch(
     ----------
     indices : (n, c, oh, ow) integers
     size : (h, w)
-        Of the map before pooling.
+        Size of the map before pooling.
     kernel, stride, padding : int or (vertical, horizontal)
-        Of the pooling; ``stride`` is the kernel when it is None.
+        Settings of the pooling; ``stride=None`` means the kernel.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _corners(count: tuple[int, ...], stride: Pair, padding: Pair) -> tuple[Array
 
 
 def _planes(indices: Array, size: Pair) -> Array:
-    """Return the index of every plane's first number, (n, c, 1, 1)."""
+    """Return the index of every plane's first element, (n, c, 1, 1)."""
     n, c = indices.shape[:2]
     first: Array = np.arange(n * c).reshape(n, c, 1, 1) * (size[0] * size[1])
     return first

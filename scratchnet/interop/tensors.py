@@ -11,7 +11,7 @@ STORED = {
     "float64": "<f8",
     "float32": "<f4",
     "float16": "<f2",
-    "bfloat16": "<u2",  # the upper half of a float32, which NumPy has no type for
+    "bfloat16": "<u2",  # the upper half of a float32; NumPy has no such type
     "int64": "<i8",
     "int32": "<i4",
     "int16": "<i2",
@@ -39,14 +39,14 @@ def as_array(
         A key of :data:`STORED`.
     shape : sequence of int
     offset : int
-        Of the first number, counted in numbers.
+        Position of the first element, in elements.
     strides : sequence of int or None
-        From one number to the next along each axis, counted in numbers; None means one behind another.
+        Distance between neighbours along each axis, in elements; None means contiguous.
 
     Raises
     ------
     ValueError, TypeError
-        When the array would reach beyond the bytes, or have more numbers than they hold (by strides of 0).
+        If the array extends beyond the data or, because of strides of 0, has more elements than the data.
     """
     dtype = np.dtype(STORED[kind])
     if prod(shape) * dtype.itemsize > len(data):

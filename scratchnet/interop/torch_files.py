@@ -4,7 +4,7 @@ Both formats hold a pickle that describes the tensors, followed by the tensors' 
 
 - the zip format (since 2020): ``NAME/data.pkl``, and ``NAME/data/KEY`` for every storage, not compressed;
 - the legacy format, that of torchvision's ``vgg16-397923af.pth``: pickles of a magic number, of the protocol's version,
-  of the system, of the tensors, of the list of storages, and then for each storage its count (8 bytes) and its numbers.
+  of the system, of the tensors, of the list of storages, and then for each storage its count (8 bytes) and its values.
 """
 
 import io
@@ -32,7 +32,7 @@ def read_zip_format(path: Path) -> dict[str, Array]:
     Raises
     ------
     ValueError, and what zipfile and pickle raise
-        When the file is damaged.
+        If the file is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))
@@ -49,7 +49,7 @@ def read_zip_format(path: Path) -> dict[str, Array]:
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read one entry, never more bytes than the file itself has: PyTorch does not compress."""
+    """Read one entry, which must be uncompressed, as PyTorch writes it, so that it is no larger than the file."""
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{name} is compressed")
     return archive.read(name)
@@ -63,34 +63,35 @@ def read_legacy_format(path: Path) -> dict[str, Array]:
             raise pickle.UnpicklingError("not the magic number of PyTorch, or written on a big-endian machine")
         content, storages = read_pickle(file, path)
         keys, _ = read_pickle(file, path)
-        most = path.stat().st_size
-        return _tensors(find_state_dict(content, path), {key: _numbers(file, storages[key], most) for key in keys})
+        limit = path.stat().st_size
+        data = {key: _storage_bytes(file, storages[key], limit) for key in keys}
+        return _tensors(find_state_dict(content, path), data)
 
 
-def _numbers(file: BinaryIO, storage: Storage, most: int) -> bytes:
-    """Read one storage, which follows its count."""
+def _storage_bytes(file: BinaryIO, storage: Storage, limit: int) -> bytes:
+    """Read one storage: its number of elements, then the elements."""
     (count,) = struct.unpack("<q", file.read(8))
     size = byte_count(storage.kind, count)
-    if not 0 <= size <= most:
-        raise ValueError(f"a storage of {count} numbers")
+    if not 0 <= size <= limit:
+        raise ValueError(f"a storage of {count} elements")
     return file.read(size)
 
 
 MAX_SHARING = 4
-"""How many times over, on average, tensors may use the numbers of a file: tied weights do so twice."""
+"""Maximum ratio of the tensors' total size to the data in the file; weights tied in pairs need 2."""
 
 
 def _tensors(content: Mapping[Any, Any], data: Mapping[str, bytes]) -> dict[str, Array]:
-    """Turn the tensors that a pickle named into arrays; whatever else it holds is left out."""
+    """Convert the tensors of a pickle to arrays; its other values are ignored."""
     arrays: dict[str, Array] = {}
-    most, count = MAX_SHARING * sum(map(len, data.values())), 0
+    limit, count = MAX_SHARING * sum(map(len, data.values())), 0
     for name, tensor in content.items():
         if isinstance(tensor, Tensor):
             storage = tensor.storage
             if len(data[storage.key]) != byte_count(storage.kind, storage.length):
                 raise ValueError(f"storage {storage.key} is not as long as its tensors need")
             count += byte_count(storage.kind, prod(tensor.shape))
-            if count > most:  # those of bfloat16 are copied: a small file could fill the memory many times
-                raise ValueError(f"{name} shares its numbers with too many others")
+            if count > limit:  # bfloat16 is copied, so a small file could fill the memory
+                raise ValueError(f"{name} shares its values with too many others")
             arrays[str(name)] = as_array(data[storage.key], storage.kind, tensor.shape, tensor.offset, tensor.strides)
     return arrays

@@ -27,24 +27,24 @@ from scratchnet.utils.options import for_caller
 _STEPS = [f"conv{i}_{j}" for i, count in enumerate((2, 2, 3, 3, 3), 1) for j in range(1, count + 1)]
 
 CONVOLUTIONS = dict(zip(_STEPS, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), strict=True))
-"""Number N of ``features.N`` for each step of the encoder. The numbers between are ReLUs and pools."""
+"""Index N of ``features.N`` for each step of the encoder. The other indices are ReLUs and pools."""
 
 FULLY_CONNECTED = {"fc6": 0, "fc7": 3}
-"""Number N of ``classifier.N``."""
+"""Index N of ``classifier.N``."""
 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """Values that a network's parameters are to start from.
+    """Initial values of a network's parameters.
 
     Attributes
     ----------
     values : dict of str to Array
-        By the parameter's name, in the layout used here.
+        Values by the parameter's name, in the layout used here.
     steps : tuple of str
-        The steps that they belong to.
+        The steps whose parameters have values.
     left_out : tuple of str
-        One remark for each of fc6 and fc7 that the network has but the file cannot start.
+        A remark for each of fc6 and fc7 that the network has but the file cannot initialise.
     """
 
     values: Mapping[str, Array]
@@ -59,28 +59,22 @@ class InitialWeights:
 
 
 def read_vgg16(path: Path | str, network: Network) -> InitialWeights:
-    """Read VGG16's weights from a file and fit them to a network, which needs no memory yet.
+    """Read VGG16's weights from a file and convert them for a network, which need not be allocated.
 
     Parameters
     ----------
     path : Path or str
-        As :func:`read_weights` takes it.
+        A file of weights, see :func:`read_weights`.
     network : Network
-        With steps ``conv1_1`` to ``conv5_3`` of VGG16's shapes. Steps ``fc6`` and ``fc7`` are started too where they
-        have the shapes of VGG16's fully connected layers and the file holds them.
+        A network with steps ``conv1_1`` to ``conv5_3`` of VGG16's shapes. Steps ``fc6`` and ``fc7`` are initialised too
+        if they have the shapes of VGG16's fully connected layers and the file has their weights.
 
     Raises
     ------
     UserError
-        When the network's encoder is none of VGG16's shape, or the file is damaged or does not hold VGG16.
+        If the network's encoder does not have VGG16's shape, or the file is damaged or does not contain VGG16.
     """
-    layers = {step.name: step.layer for step in network.steps if isinstance(step.layer, Conv2d)}
-    if missing := [name for name in CONVOLUTIONS if name not in layers]:
-        where = for_caller(f"--init-weights {path}", str(path))
-        raise UserError(
-            f"{where}: this model's encoder is not VGG16's, it has no convolution {missing[0]}; "
-            "leave it out or choose a model with VGG16's encoder"
-        )
+    layers = _convolutions(network, path)
     weights = read_weights(path)
     values: dict[str, Array] = {}
     for step, number in CONVOLUTIONS.items():
@@ -99,8 +93,20 @@ def read_vgg16(path: Path | str, network: Network) -> InitialWeights:
             steps.append(step)
     for name, value in values.items():
         if not np.isfinite(value).all():
-            raise UserError(f"{path}: the weights for {name} are not all finite numbers; get the file again")
+            raise UserError(f"{path}: the weights for {name} contain infinite or NaN values; get the file again")
     return InitialWeights(values, tuple(steps), tuple(left_out))
+
+
+def _convolutions(network: Network, path: Path | str) -> dict[str, Conv2d]:
+    """Return the network's convolutions by step name; raise a UserError if one of VGG16's is missing."""
+    layers = {step.name: step.layer for step in network.steps if isinstance(step.layer, Conv2d)}
+    if missing := [name for name in CONVOLUTIONS if name not in layers]:
+        where = for_caller(f"--init-weights {path}", str(path))
+        raise UserError(
+            f"{where}: this model's encoder is not VGG16's, it has no convolution {missing[0]}; "
+            "leave it out or choose a model with VGG16's encoder"
+        )
+    return layers
 
 
 def _pair(path: Path | str, weights: Mapping[str, Array], name: str) -> tuple[Array, Array]:
@@ -120,7 +126,7 @@ def _pair(path: Path | str, weights: Mapping[str, Array], name: str) -> tuple[Ar
 def _fully_connected(
     path: Path | str, weights: Mapping[str, Array], step: str, name: str, layer: Layer, values: dict[str, Array]
 ) -> str | None:
-    """Add the values of fc6 or fc7, or say why it cannot start from the file."""
+    """Add the values of fc6 or fc7 to ``values``, or return the reason why the file cannot initialise it."""
     if f"{name}.weight" not in weights:
         return f"the file has no {name}"
     weight, bias = _pair(path, weights, name)
@@ -135,10 +141,10 @@ def _fully_connected(
 
 
 def _misfit(layer: Layer, weight: Array, bias: Array) -> str | None:
-    """Say how weight or bias differ from what the layer has, if they do."""
+    """Describe a difference in shape from the layer's weight or bias; return None if there is none."""
     for key, array in (("weight", weight), ("bias", bias)):
-        wanted = layer.parameters[key].shape if key in layer.parameters else None
-        if wanted != array.shape:
-            has = "none" if wanted is None else "×".join(map(str, wanted))
+        expected = layer.parameters[key].shape if key in layer.parameters else None
+        if expected != array.shape:
+            has = "none" if expected is None else "×".join(map(str, expected))
             return f"the {key} in the file is {'×'.join(map(str, array.shape))}, the model's is {has}"
     return None

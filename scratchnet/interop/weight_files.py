@@ -34,28 +34,28 @@ _DAMAGE = (
     pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, ValueError, TypeError, KeyError, IndexError,
     AttributeError, EOFError, OSError, NotImplementedError, RuntimeError, OverflowError,
 )  # fmt: skip
-"""What the readers of damaged files raise."""
+"""Errors that the readers raise for damaged files."""
 
 
 def read_weights(path: Path | str) -> dict[str, Array]:
-    """Read a file of named arrays, whose format its first bytes tell.
+    """Read a file of named arrays; its first bytes identify the format.
 
     Parameters
     ----------
     path : Path or str
-        A state dict in PyTorch's zip or legacy format, alone or within what a training script saved beside it, a
-        safetensors file or an ``.npz`` file.
+        A state dict in PyTorch's zip or legacy format, alone or inside a training script's checkpoint, a safetensors
+        file or an ``.npz`` file.
 
     Returns
     -------
     dict of str to Array
-        The arrays as the file has them: PyTorch's layout, if it is PyTorch's file. A wrapper's name before all names
-        (``module.``, ``_orig_mod.``, see `own_names`) is taken off.
+        The arrays in the file's layout, which is PyTorch's if PyTorch wrote it. A wrapper's prefix of all names
+        (``module.``, ``_orig_mod.``, see `own_names`) is removed.
 
     Raises
     ------
     UserError
-        When the file is missing, truncated, altered, of another kind, or a pickle that wants to run something.
+        If the file is missing, truncated, altered, of another kind, or a pickle that calls other functions.
     """
     path = Path(path)
     check_regular_file(path, "a file of weights")
@@ -63,7 +63,7 @@ def read_weights(path: Path | str) -> dict[str, Array]:
 
 
 def _read(path: Path) -> dict[str, Array]:
-    """Read a file by what its first bytes say."""
+    """Read a file in the format that its first bytes identify."""
     try:
         with path.open("rb") as file:
             start = file.read(9)
@@ -95,7 +95,7 @@ def _read_zip(path: Path) -> dict[str, Array]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:
-    """Read a safetensors file: 8 bytes with the header's length, the header as JSON, the numbers."""
+    """Read a safetensors file: 8 bytes with the header's length, the header as JSON, the values."""
     size = path.stat().st_size
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -110,7 +110,7 @@ def _read_safetensors(path: Path) -> dict[str, Array]:
             kind = SAFETENSORS[tensor["dtype"]]
             read += end - begin
             if not 0 <= begin <= end <= size - 8 - length:
-                raise ValueError(f"{name} lies beyond the end of the file")
+                raise ValueError(f"{name} extends beyond the end of the file")
             file.seek(8 + length + begin)
             data = file.read(end - begin)
             if len(data) != byte_count(kind, int(np.prod(tensor["shape"], dtype=object))):

@@ -48,7 +48,7 @@ def values(net):
     return {name: parameter.value.copy() for name, parameter in net.parameters().items()}
 
 
-def test_the_numbers_of_torchvision_s_layers():
+def test_the_indices_of_torchvision_s_layers():
     """Convolution, ReLU, …, with one pooling behind each block."""
     count, expected = 0, []
     for step in narrow(wide=None).steps[:-1]:
@@ -101,7 +101,7 @@ def test_the_same_classification_as_in_pytorch(tmp_path):
     np.testing.assert_allclose(made[:, 0, 0], y, rtol=0, atol=1e-5 * np.abs(y).max())
 
 
-def test_other_types_of_numbers_are_converted(tmp_path):
+def test_other_floating_point_types_are_converted(tmp_path):
     net = narrow(wide=None).allocate(0)
     state = {name: array.astype(np.float16) for name, array in weights(net).items()}
     read_vgg16(write_safetensors(tmp_path / "half.safetensors", state), net).apply(net)
@@ -153,7 +153,7 @@ WRONG = {
     ),
     "not finite": (
         with_(classifier_0_bias=np.full(5, np.nan, np.float32)),
-        "the weights for fc6.bias are not all finite numbers",
+        "the weights for fc6.bias contain infinite or NaN values",
     ),
 }
 

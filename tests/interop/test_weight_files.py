@@ -284,8 +284,8 @@ WRONG = {
     "strides beyond the storage": (reaching, "truncated, altered"),
     "an offset before the storage": (before, "truncated, altered"),
     "much memory": (memory, None),
-    "a count below 0": (counted(-1), "a storage of -1 numbers"),
-    "a huge count": (counted(1 << 40), "a storage of 1099511627776 numbers"),
+    "a count below 0": (counted(-1), "a storage of -1 elements"),
+    "a huge count": (counted(1 << 40), "a storage of 1099511627776 elements"),
     "a smaller count": (counted(11), "storage 0 is not as long as its tensors need"),
     "big-endian": (lambda path: handmade.write_zip(path, ARRAYS, byteorder="big"), "big-endian machine"),
     "compressed": (
@@ -294,9 +294,9 @@ WRONG = {
     ),
     "safetensors beyond the end": (
         safetensors(b={"dtype": "F32", "shape": [9], "data_offsets": [48, 84]}),
-        "b lies beyond the end of the file",
+        "b extends beyond the end of the file",
     ),
-    "tensors that share their numbers": (shared, "shares its numbers with too many others"),
+    "tensors that share their values": (shared, "shares its values with too many others"),
     "safetensors that share their bytes": (
         safetensors(**{f"b{i}": {"dtype": "F32", "shape": [12], "data_offsets": [0, 48]} for i in range(99)}),
         "shares its bytes with another tensor",
