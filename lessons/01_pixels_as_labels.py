@@ -224,3 +224,6 @@ assert border_of_a_dog.mean() == 1
 #    the mean IoU reveal that the accuracy hides?
 # 4. Somebody reports an accuracy of 0.97 on images in which 2 % of the pixels are cell. Find the smallest and the
 #    largest IoU that this allows.
+#
+# ``scratchnet exercise start 1`` writes stubs for the confusion matrix and for the IoU and Dice of every class;
+# ``scratchnet exercise check 1`` checks them.

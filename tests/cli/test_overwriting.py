@@ -22,6 +22,7 @@ WRITERS = {
     "evaluate": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["metrics.json"]),
     "evaluate, picture": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["confusion.png"]),
     "explain": (["explain", "{run}/checkpoint.npz", "{set}/images/{first}.png", "--out", "{out}/a.html"], ["a.html"]),
+    "exercise, marks": (["exercise", "grade", "{class}", "--out", "{out}/marks.csv"], ["marks.csv"]),
     "models, png": (["models", "squares", "--draw", "{out}/a.png"], ["a.png"]),
     "models, svg": (["models", "squares", "--draw", "{out}/a.svg"], ["a.svg"]),
     "models, pdf": (["models", "squares", "--draw", "{out}/a.pdf"], ["a.pdf"]),
@@ -42,7 +43,8 @@ def run(call, plain, tmp_path):
     shutil.copytree(plain / "set", tmp_path / "set")
     shutil.copytree(plain / "run", tmp_path / "run")
     first = sorted((tmp_path / "set" / "images").iterdir())[0].stem
-    places = {"set": tmp_path / "set", "run": tmp_path / "run", "out": tmp_path / "out", "first": first}
+    (tmp_path / "class" / "ada").mkdir(parents=True)
+    places = {name: tmp_path / name for name in ("set", "run", "out", "class")} | {"first": first}
 
     def go(words, *more):
         return call(*[word.format(**places) for word in words], *more)
