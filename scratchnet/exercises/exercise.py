@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,14 @@ class Case:
         Arrays, numbers, strings, booleans, None, and tuples, lists and dicts of these.
     description : str
         Words that complete "wrong for …": "the case by hand", "two images", "stride 2".
+    truth : object
+        For a judge; it stays in the referee's process.
     """
 
     function: str
     arguments: tuple[Any, ...]
     description: str
+    truth: Any = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,11 @@ class Exercise:
     inside : mapping of str to callable
         Functions that run in the student's process, for answers that are not arrays, such as networks:
         ``inside[name](module, *arguments)`` is called instead of the student's function of that name.
+    judges : mapping of str to callable
+        For answers with many right results, such as a trained network: ``judges[name](result, truth)`` replaces the
+        comparison with the solution and returns a sentence about the fault, or None. ``truth`` is that of the case.
+    imports : str
+        Import statements that the stub needs besides NumPy.
     time_limit : float
         Seconds for one call.
     """
@@ -108,6 +117,8 @@ class Exercise:
     gradients: tuple[GradientCheck, ...] = ()
     tolerance: float = 1e-9
     inside: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    judges: Mapping[str, Callable[[Any, Any], str | None]] = field(default_factory=dict)
+    imports: str = ""
     time_limit: float = 10.0
 
     @property
@@ -119,3 +130,12 @@ class Exercise:
     def solution(self) -> dict[str, Callable[..., Any]]:
         """The solution's functions by name."""
         return {function.__name__: function for function in self.functions}
+
+    def call(self, module: Any, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return the result of a module's function, or what ``inside`` makes of it."""
+        inside = self.inside.get(name)
+        return getattr(module, name)(*arguments) if inside is None else inside(module, *arguments)
+
+    def call_solution(self, name: str, arguments: tuple[Any, ...], **exchanged: Callable[..., Any]) -> Any:
+        """Return the result of the solution's function, with some functions exchanged."""
+        return self.call(SimpleNamespace(**self.solution | exchanged), name, arguments)

@@ -1,6 +1,6 @@
 """Check a student's file: compare every call with the solution, check gradients numerically, and name likely causes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,17 +66,25 @@ def _check_cases(exercise: Exercise, cases: Sequence[Case], student: Student) ->
                 return Verdict(exercise.name, State.UNWRITTEN, (f"{name} is not written yet",))
             except StudentError as error:
                 return Verdict(exercise.name, State.WRONG, (f"{name} fails for {case.description}", str(error)))
-        expected = [exercise.solution[name](*case.arguments) for case in own]
-        if (verdict := _compare(exercise, own, results, expected)) is not None:
+        verdict = (_judge if name in exercise.judges else _compare)(exercise, own, results)
+        if verdict is not None:
             return verdict
     return Verdict(exercise.name, State.RIGHT, (), len(cases))
 
 
-def _compare(
-    exercise: Exercise, cases: Sequence[Case], found: Sequence[Any], expected: Sequence[Any]
-) -> Verdict | None:
+def _judge(exercise: Exercise, cases: Sequence[Case], found: Sequence[Any]) -> Verdict | None:
+    """Return a verdict if the judge of one function finds a fault."""
+    for case, result in zip(cases, found, strict=True):
+        if (fault := exercise.judges[case.function](result, case.truth)) is not None:
+            sentence = f"{case.function} is wrong for {case.description}: {fault}"
+            return Verdict(exercise.name, State.WRONG, (sentence,), len(cases))
+    return None
+
+
+def _compare(exercise: Exercise, cases: Sequence[Case], found: Sequence[Any]) -> Verdict | None:
     """Return a verdict if any result of one function is wrong."""
     name, names = cases[0].function, exercise.results.get(cases[0].function, ())
+    expected = [exercise.call_solution(name, case.arguments) for case in cases]
     faults = [difference(f, e, exercise.tolerance, names) for f, e in zip(found, expected, strict=True)]
     wrong = [i for i, fault in enumerate(faults) if fault is not None]
     if not wrong:
@@ -98,16 +106,21 @@ def _cause(exercise: Exercise, cases: Sequence[Case], found: Sequence[Any]) -> s
     """Return the cause of the known mistake that gives these very results, if there is one."""
     name = cases[0].function
     candidates = [mistake for mistake in exercise.mistakes if name in mistake.functions]
-    fitting = [mistake.cause for mistake in candidates if _gives(mistake, name, cases, found, exercise.tolerance)]
+    fitting = [mistake.cause for mistake in candidates if _gives(exercise, mistake, cases, found)]
     return fitting[0] if fitting else None
 
 
-def _gives(mistake: Mistake, name: str, cases: Sequence[Case], found: Sequence[Any], tolerance: float) -> bool:
-    function: Callable[..., Any] = mistake.functions[name]
+def _gives(exercise: Exercise, mistake: Mistake, cases: Sequence[Case], found: Sequence[Any]) -> bool:
+    """Return whether a mistake gives these very results."""
+
+    def wrong(case: Case) -> Any:
+        exchanged = {case.function: mistake.functions[case.function]}
+        return exercise.call_solution(case.function, case.arguments, **exchanged)
+
     try:
         with np.errstate(all="ignore"):
             return all(
-                difference(result, function(*case.arguments), tolerance) is None
+                difference(result, wrong(case), exercise.tolerance) is None
                 for case, result in zip(cases, found, strict=True)
             )
     except Exception:  # a mistake may fail where the student's function does not

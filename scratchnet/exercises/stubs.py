@@ -18,7 +18,8 @@ def stub_file(exercise: Exercise) -> str:
     how = [f"Check it with `scratchnet exercise check {exercise.name}`."]
     head = "\n".join([*lines, "", *task, *how])
     stubs = "".join(f"\n\n\n{stub_of(function)}" for function in exercise.functions)
-    return f'"""{head}\n"""\n\nimport numpy as np\n\nArray = np.ndarray{stubs}\n'
+    imports = f"import numpy as np\n\n{exercise.imports.strip()}\n" if exercise.imports else "import numpy as np\n"
+    return f'"""{head}\n"""\n\n{imports}\nArray = np.ndarray{stubs}\n'
 
 
 def stub_of(function: Callable[..., Any]) -> str:
