@@ -319,3 +319,6 @@ assert nonsense > 100
 #    of ``x`` acts in two ways.)
 # 4. Sorting is an operation as well: ``y = np.sort(x)``. Write its backward pass. Suppose you forget to put the slopes
 #    back into the original order: would a check with ones notice?
+#
+# ``scratchnet exercise start 2`` writes stubs for ``numeric_gradient`` and for exercises 3 and 4 (``02_times_sum``,
+# ``02_sorting``); ``scratchnet exercise check 2`` checks them.
