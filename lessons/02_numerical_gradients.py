@@ -58,8 +58,8 @@ assert np.isclose(central, 4 * (2 * 3 - 10))
 # -------------------
 # Go downhill: change *w* a little in the direction opposite to the slope, and the loss shrinks. Repeating this is
 # called **gradient descent**. It is how all networks here learn, and the process is called **training**. Each step is
-# the slope times a factor that we choose, the **learning rate**. After five steps with a learning rate of 0.1, *w* is
-# 5.00 (rounded), the right choice:
+# the slope times a factor, the **learning rate**. It is our choice and not learned; such a value is called a
+# *hyperparameter*. After five steps with a learning rate of 0.1, *w* is 5.00 (rounded), the right choice:
 
 w, way = 3.0, [3.0]
 for _ in range(5):
@@ -136,9 +136,115 @@ save_figure(figure, "02-numerical-gradients")
 # it receives the *upstream gradient* ``dy``: an array of the shape of ``y`` that contains the slope of the loss with
 # respect to each element of ``y``. From ``dy`` the operation computes ``dx``, the gradient with respect to ``x``; this
 # is its **backward pass**. The preceding operation takes this ``dx`` as its ``dy``, and so on back to the first.
-# Computing a network's gradients in this way is called **backpropagation**; it is the chain rule, applied one operation
-# at a time.
 #
+# The chain rule and backpropagation, by hand
+# -------------------------------------------
+# The loss of the beginning is such a chain: u = 2·w, then e = u − 10, then L = e². At w = 3 the values are u = 6,
+# e = −4 and L = 16. If *w* grows by a tiny amount, u grows by twice as much, e by as much as u, and L by 2·e = −8 times
+# as much as e. The factors multiply: −8·1·2 = −16, the slope that we know. This is the **chain rule**: the slope of a
+# chain of operations is the product of the slopes of its operations,
+#
+# .. math:: \frac{dL}{dw} = \frac{dL}{de} \cdot \frac{de}{du} \cdot \frac{du}{dw}.
+
+u = 2 * 3
+e = u - 10
+de = 2 * e  # L = e²
+du = de * 1  # e = u − 10
+dw = du * 2  # u = 2·w
+print(f"u = {u}, e = {e}, L = {e**2}; slopes of L with respect to e {de}, to u {du}, to w {dw}")
+assert dw == round(central)
+
+# %%
+# Now a tiny network with two parameters in a row. Its input is x = 2 and the right answer is t = 10. It multiplies by a
+# first parameter, h = w₁·x. It replaces negative values by 0, a = max(h, 0): this operation is called *ReLU* (rectified
+# linear unit). It multiplies by a second parameter, p = w₂·a. The loss is L = (p − t)². ReLU is an **activation
+# function**: a function that is not a straight line, applied to each value by itself. Without one, the two parameters
+# could be replaced by their product, and a chain of any length would compute no more than a single multiplication does.
+#
+# Let w₁ = 1.5 and w₂ = 4. The forward pass goes from left to right: h = 3, a = 3, p = 12, L = 4. The backward pass goes
+# from right to left. Each operation multiplies the slope that it receives by its own:
+#
+# - L = (p − t)² has the slope 2·(p − t) with respect to p: dp = 4;
+# - p = w₂·a has the slope a with respect to w₂, and w₂ with respect to a: dw₂ = 4·3 = 12 and da = 4·4 = 16;
+# - ReLU has the slope 1, because h is positive: dh = 16·1 = 16. (For a negative h it would be 0.)
+# - h = w₁·x has the slope x with respect to w₁: dw₁ = 16·2 = 32.
+#
+# Computing all slopes in this way is called **backpropagation**. It is the chain rule, applied from the last operation
+# to the first, and every product is used for all operations before it: the 16 is computed once, however many
+# parameters come before h. The forward pass must remember a and the sign of h for it.
+
+
+def two_layers(w1: float, w2: float, x: float = 2.0, t: float = 10.0) -> tuple[float, float, float, float]:
+    """Run the forward pass; return h, a, p and the loss."""
+    h = w1 * x
+    a = max(h, 0.0)
+    p = w2 * a
+    return h, a, p, (p - t) ** 2
+
+
+def two_layers_backward(w1: float, w2: float, x: float = 2.0, t: float = 10.0) -> dict[str, float]:
+    """Run both passes; return the slope of the loss with respect to each value."""
+    h, a, p, _ = two_layers(w1, w2, x, t)
+    dp = 2 * (p - t)
+    dw2, da = dp * a, dp * w2
+    dh = da if h > 0 else 0.0
+    return {"p": dp, "w2": dw2, "a": da, "h": dh, "w1": dh * x}
+
+
+forward_values, slopes = two_layers(1.5, 4.0), two_layers_backward(1.5, 4.0)
+print("forward:", forward_values, " backward:", slopes)
+assert forward_values == (3, 3, 12, 4)
+assert slopes == {"p": 4, "w2": 12, "a": 16, "h": 16, "w1": 32}
+for name, dw1, dw2 in (("w1", 1e-5, 0.0), ("w2", 0.0, 1e-5)):  # and measured
+    ends = [two_layers(1.5 + sign * dw1, 4.0 + sign * dw2)[3] for sign in (1, -1)]
+    assert np.isclose((ends[0] - ends[1]) / 2e-5, slopes[name])
+
+w1, w2 = 1.5 - 0.01 * slopes["w1"], 4.0 - 0.01 * slopes["w2"]
+stepped = two_layers(w1, w2)[3]
+print(f"a step with a learning rate of 0.01: w₁ = {w1:.2f}, w₂ = {w2:.2f}, loss {stepped:.2f} instead of 4")
+
+# %%
+# One step of gradient descent with a learning rate of 0.01 makes w₁ 1.18 and w₂ 3.88, and the loss falls from 4 to
+# 0.71. In the figure, the values of the forward pass are green and the slopes of the backward pass wine red:
+
+figure, (axes,) = panels(9, 2.6)
+axes.set_axis_off()
+axes.set_xlim(-0.5, 8.5)
+axes.set_ylim(-1.5, 1.5)
+h, a, p, square = (f"{value:g}" for value in forward_values)
+chain = [("x", "2", ""), ("h", h, "h"), ("a", a, "a"), ("p", p, "p"), ("L", square, "")]
+box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.6"}
+for number, (name, value, slope) in enumerate(chain):
+    axes.text(2 * number, 0, name, ha="center", va="center", fontsize=12, bbox=box)
+    axes.text(2 * number, 0.55, value, ha="center", color=ROLES["output"], fontsize=11)
+    known = f"{slopes[slope]:g}" if slope else ("1" if name == "L" else "")
+    axes.text(2 * number, -0.75, known, ha="center", color=ROLES["gradient"], fontsize=11)
+steps_between = [("· w₁", "w1"), ("max( , 0)", ""), ("· w₂", "w2"), ("( − t)²", "")]
+for number, (name, parameter) in enumerate(steps_between):
+    ends = {"xytext": (2 * number + 0.35, 0.12), "xy": (2 * number + 1.65, 0.12)}
+    axes.annotate("", **ends, arrowprops={"arrowstyle": "->", "color": ROLES["output"]})
+    ends = {"xytext": (2 * number + 1.65, -0.12), "xy": (2 * number + 0.35, -0.12)}
+    axes.annotate("", **ends, arrowprops={"arrowstyle": "->", "color": ROLES["gradient"]})
+    axes.text(2 * number + 1, 0.3, name, ha="center", fontsize=10)
+    if parameter:
+        label = f"d{name[2:]} = {slopes[parameter]:g}"
+        axes.text(2 * number + 1, -0.5, label, ha="center", color=ROLES["gradient"], fontsize=11)
+axes.text(-0.4, 1.1, "forward pass →", color=ROLES["output"], fontsize=10)
+axes.text(8.4, -1.35, "← backward pass", color=ROLES["gradient"], fontsize=10, ha="right")
+save_figure(figure, "02-backpropagation")
+
+# %%
+# A slope early in a chain is a product with one factor per operation. With twenty factors of 0.5 it is a millionth: the
+# first parameters hardly learn. These are *vanishing gradients*. With twenty factors of 2 it is a million. The standard
+# remedies keep the factors near 1: ReLU, well chosen initial values and batch norm (lesson 11).
+
+vanishing, exploding = 0.5**20, 2.0**20
+print(f"twenty factors of 0.5: {vanishing:.1e}, of 2: {exploding:.1e}")
+assert round(vanishing * 1e6) == round(exploding / 1e6) == 1
+
+# %%
+# Checking a single operation
+# ---------------------------
 # To check a single operation, stand in for everything that comes after it. Choose some ``dy`` and let the loss be
 # ``L = Σ dy·y``: multiply ``dy`` and ``y`` element by element, and add up. The slope of this L with respect to each
 # element of ``y`` is the corresponding element of ``dy``, as it should be. Its slope with respect to each element of
@@ -261,14 +367,12 @@ for backward in (mirror_backward, mirror_backward_wrong):
     assert report.ok == (backward is mirror_backward)
 
 # %%
-# What breaks if …
-# ----------------
-# **… there is a kink?** ``max(x, 0)``, an operation in every network here, is called *ReLU* (rectified linear unit). It
-# replaces negative values by 0. So its slope is 0 for negative values and 1 for positive ones, with a *kink*, a sudden
-# change of slope, at 0. If x is closer to the kink than the step size, the two sides have different slopes, and the
-# difference measures a mixture: at x = 3·10⁻⁶ it gives 0.65, where 1 is right. Nothing is wrong with the backward pass.
-# A good check notices that x − ε and x + ε are on different sides of the kink, and takes a shorter step or omits the
-# point. The packaged check does this, and reports how many points it omitted.
+# What breaks if … ---------------- **… there is a kink?** ReLU, which every network here contains, has the slope 0 for
+# negative values and 1 for positive ones, with a *kink*, a sudden change of slope, at 0. If x is closer to the kink
+# than the step size, the two sides have different slopes, and the difference measures a mixture: at x = 3·10⁻⁶ it gives
+# 0.65, where 1 is right. Nothing is wrong with the backward pass. A good check notices that x − ε and x + ε are on
+# different sides of the kink, and takes a shorter step or omits the point. The packaged check does this, and reports
+# how many points it omitted.
 
 
 def relu(x: np.ndarray) -> np.ndarray:

@@ -15,6 +15,24 @@ def test_the_hand_sized_case(lesson):
     assert len(values["way"]) == 6
 
 
+def test_backpropagation_by_hand(lesson):
+    two = lesson(2)
+    h, a, p, loss = two.values["forward_values"]
+    slopes = two.values["slopes"]
+    two.says("−8·1·2 = −{:.0f}, the slope that we know", -two.values["dw"])
+    two.says("h = {:.0f}, a = {:.0f}, p = {:.0f}, L = {:.0f}.", h, a, p, loss)
+    two.says("with respect to p: dp = {:.0f};", slopes["p"])
+    two.says("dw₂ = 4·3 = {:.0f} and da = 4·4 = {:.0f};", slopes["w2"], slopes["a"])
+    two.says("dh = 16·1 = {:.0f}", slopes["h"])
+    two.says("dw₁ = 16·2 = {:.0f}", slopes["w1"])
+    two.says(
+        "makes w₁ {:.2f} and w₂ {:.2f}, and the loss falls from {:.0f} to {:.2f}",
+        *(two.values[name] for name in ("w1", "w2")),
+        loss,
+        two.values["stepped"],
+    )
+
+
 def test_the_best_steps(lesson):
     values = lesson(2).values
     steps, curves = values["steps"], values["curves"]
