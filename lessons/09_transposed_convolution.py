@@ -316,3 +316,6 @@ except ValueError as error:
 #    channel? What is the effect of the single input value?
 # 4. At stride 1 a transposed convolution with padding *p* equals an ordinary convolution with the flipped kernel. What
 #    is the padding of that convolution?
+#
+# ``scratchnet exercise start 9`` writes stubs for transposed convolution by copies of the kernel, for the matrix of a
+# convolution and for output sizes; ``scratchnet exercise check 9`` checks them.
