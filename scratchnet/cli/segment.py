@@ -14,10 +14,10 @@ from scratchnet.cli.flags import Positional
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
 from scratchnet.data import ValueRange, write_image, write_mask
+from scratchnet.data.image_folders import SEARCHED_SUFFIXES, describe_unreadable, is_image_file, unreadable_files
 from scratchnet.data.image_rows import ImageRows, open_rows
-from scratchnet.data.layouts import ENDINGS, describe_unreadable, is_image_file, unreadable_files
 from scratchnet.data.mask_rows import write_mask_rows
-from scratchnet.data.masks import palette_with
+from scratchnet.data.palette import palette_with
 from scratchnet.inference import Predictor
 from scratchnet.inference.by_rows import check_rows, mask_rows
 from scratchnet.training.checkpoints import load_checkpoint
@@ -122,7 +122,7 @@ def _find(arguments: Sequence[str]) -> list[Path]:
             rest = unreadable_files(path)
             if not inside:
                 held = f"; it holds {describe_unreadable(rest)}" if rest else ""
-                raise UserError(f"{path}: no images in this folder (looked for .png, .jpg, .tif{ENDINGS}{held}")
+                raise UserError(f"{path}: no images in this folder (looked for {SEARCHED_SUFFIXES}){held}")
             if rest:
                 say(f"{path}: leaving out {describe_unreadable(rest)}")
             paths += inside

@@ -1,9 +1,10 @@
-"""Images and masks: from folders, or drawn; checked, augmented, cut into tiles, batched. Knows nothing of networks."""
+"""Data sets of images and masks: reading, checking, generating, augmenting, tiling and batching them."""
 
 from scratchnet.data.array_source import ArraySource
 from scratchnet.data.augmentation import Augmentation, augment
 from scratchnet.data.border_weights import BorderWeights
-from scratchnet.data.checks.data_set import CheckReport, check_dataset
+from scratchnet.data.checks.data_set import check_dataset
+from scratchnet.data.checks.report import CheckReport
 from scratchnet.data.folders import Dataset, open_dataset, split_dataset
 from scratchnet.data.frequencies import ClassCounts, class_frequencies, median_frequency_weights
 from scratchnet.data.generated.cells import CELL_CLASSES, CellTask, make_cells
@@ -13,18 +14,12 @@ from scratchnet.data.generated.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.images import IMAGE_SUFFIXES, ValueRange, image_size, read_image, write_image
 from scratchnet.data.layouts import Layout, Sample, available_splits
 from scratchnet.data.loading import epoch_batches, prefetch, shard_slice
-from scratchnet.data.masks import PALETTE, MaskFormat, read_mask, write_mask
+from scratchnet.data.masks import MaskFormat, read_mask, write_mask
+from scratchnet.data.objects.box_annotations import BOXES_FILE, ObjectBox, group_by_image, read_boxes, write_boxes
 from scratchnet.data.objects.components import bounding_boxes, connected_components
 from scratchnet.data.objects.curriculum import BoxDataset, Curriculum, training_boxes, validation_boxes
-from scratchnet.data.objects.separation import (
-    BOXES_FILE,
-    ObjectBox,
-    Objects,
-    find_objects,
-    group_by_image,
-    read_boxes,
-    write_boxes,
-)
+from scratchnet.data.objects.separation import Objects, find_objects
+from scratchnet.data.palette import PALETTE
 from scratchnet.data.preprocessing import Normalization, Preprocessing, fit_preprocessing
 from scratchnet.data.published_datasets import CAMVID_WEIGHTS, VOC_CLASSES
 from scratchnet.data.resizing import resize_image, resize_mask, resized

@@ -1,4 +1,4 @@
-"""Images and masks that are arrays in memory, as a set to train on."""
+"""A data set of images and masks that are arrays in memory."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from scratchnet.arrays import Array
 
 
 class ArraySource:
-    """A set of images and masks in memory.
+    """A data set of images and masks in memory.
 
     Parameters
     ----------
     images : (n, h, w, 3) or (n, h, w) uint8, or a sequence of (h, w, 3) or (h, w) uint8
-        Grey images become three equal channels. A sequence may mix sizes.
+        Grey images become three equal channels. The images of a sequence may differ in size.
     masks : (n, h, w) integers, or a sequence of (h, w)
-        The value is the class.
+        Values are class indices.
     classes : sequence of str or None
-        Their names; None calls as many as the masks name "class 0", "class 1", …, at least two.
+        Names of the classes. None: "class 0", "class 1", … up to the largest label, at least two.
     ignore_index : int or None
-        Mask value of pixels that do not count.
+        Mask value of ignored pixels.
 
     Raises
     ------
     ValueError, TypeError
-        When images and masks do not fit together, or are no uint8 images and integer masks of 0 to 255.
+        When images and masks differ in number or size, or are not uint8 images and integer masks of 0 to 255.
     """
 
     def __init__(
@@ -35,7 +35,9 @@ class ArraySource:
         ignore_index: int | None = 255,
     ) -> None:
         if len(images) != len(masks) or len(images) == 0:
-            raise ValueError(f"ArraySource: {len(images)} images and {len(masks)} masks; expected as many, at least 1")
+            raise ValueError(
+                f"ArraySource: {len(images)} images and {len(masks)} masks; expected the same number, at least 1"
+            )
         self._pairs = [
             (_image(np.asarray(image), index), _mask(np.asarray(mask), index))
             for index, (image, mask) in enumerate(zip(images, masks, strict=True))
@@ -44,11 +46,11 @@ class ArraySource:
             if image.shape[:2] != mask.shape:
                 raise ValueError(f"ArraySource: image {index} is {image.shape[:2]}, its mask {mask.shape}")
         self.ignore_index = ignore_index
-        top = max(int(mask[mask != ignore_index].max(initial=0)) for _, mask in self._pairs)
-        self.classes = tuple(classes) if classes else tuple(f"class {k}" for k in range(max(2, top + 1)))
-        if top >= len(self.classes):
+        largest = max(int(mask[mask != ignore_index].max(initial=0)) for _, mask in self._pairs)
+        self.classes = tuple(classes) if classes else tuple(f"class {k}" for k in range(max(2, largest + 1)))
+        if largest >= len(self.classes):
             raise ValueError(
-                f"ArraySource: a mask holds the label {top}, but there are {len(self.classes)} classes "
+                f"ArraySource: a mask holds the label {largest}, but there are {len(self.classes)} classes "
                 f"({', '.join(self.classes)})"
             )
         self.names = tuple(f"image {index}" for index in range(len(self._pairs)))
@@ -67,7 +69,7 @@ class ArraySource:
         return self._pairs[index]
 
     def subset(self, indices: Sequence[int]) -> "ArraySource":
-        """Return a set of some of the images."""
+        """Return the data set of some of the images."""
         pairs = [self._pairs[index] for index in indices]
         return ArraySource([image for image, _ in pairs], [mask for _, mask in pairs], self.classes, self.ignore_index)
 
@@ -84,7 +86,7 @@ def _image(image: Array, index: int) -> Array:
 
 def _mask(mask: Array, index: int) -> Array:
     if mask.dtype != np.bool_ and not np.issubdtype(mask.dtype, np.integer):
-        raise TypeError(f"ArraySource: mask {index} is {mask.dtype}; expected integers, the classes of the pixels")
+        raise TypeError(f"ArraySource: mask {index} is {mask.dtype}; expected integers, the class of every pixel")
     if mask.ndim != 2:
         raise ValueError(f"ArraySource: mask {index} has shape {mask.shape}; expected (h, w)")
     if mask.size and (int(mask.min()) < 0 or int(mask.max()) > 255):

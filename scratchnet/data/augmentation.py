@@ -1,4 +1,4 @@
-"""Random changes that a label survives: more variety from the same images."""
+"""Data augmentation: random changes of images and masks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,32 +62,32 @@ def augment(
     ----------
     image : (h, w, 3) uint8
     mask : (h, w) uint8
-        Moves with the image, and always by whole pixels of one class: no labels are invented.
+        Transformed with the image by nearest neighbour, so that no new class indices appear.
     rng : numpy Generator
-        The only source of chance.
+        The only source of randomness.
     augmentation : Augmentation
     others : callable
-        Draws another sample with the generator that it is given; used by ``mosaic``.
+        Draws another sample, given a generator; used by ``mosaic``.
 
     Returns
     -------
     image, mask
-        Of the size ``augmentation.crop``, or of the input's size.
+        In the size ``augmentation.crop``, or in the size of the input.
     """
     check_pair("augment", image, mask)
     size = augmentation.crop or mask.shape
     if augmentation.mosaic and rng.random() < augmentation.mosaic:
         parts = [(image, mask), *(others(rng) for _ in range(3))]
-        image, mask = _mosaic([_move(*part, rng, augmentation) for part in parts], (size[0], size[1]), rng)
+        image, mask = _mosaic([_transform(*part, rng, augmentation) for part in parts], (size[0], size[1]), rng)
     else:
-        image, mask = _random_window(*_move(image, mask, rng, augmentation), (size[0], size[1]), rng)
+        image, mask = _random_window(*_transform(image, mask, rng, augmentation), (size[0], size[1]), rng)
     return _recolour(image, rng, augmentation), mask
 
 
-def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation) -> Pair:
-    """Mirror, turn, scale and bend image and mask alike."""
+def _transform(image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation) -> Pair:
+    """Flip, rotate, scale and deform image and mask."""
     if augmentation.background_crops and rng.random() < augmentation.background_crops:
-        image, mask = _beside_objects(image, mask, rng)
+        image, mask = _background_crop(image, mask, rng)
     if augmentation.flip_horizontal and rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
     if augmentation.flip_vertical and rng.random() < 0.5:
@@ -106,13 +106,13 @@ def _move(image: Array, mask: Array, rng: np.random.Generator, augmentation: Aug
     return image, mask
 
 
-def _beside_objects(image: Array, mask: Array, rng: np.random.Generator) -> Pair:
-    """Cut off a strip above, below, left or right of all objects; the whole sample where no strip is wide enough."""
+def _background_crop(image: Array, mask: Array, rng: np.random.Generator) -> Pair:
+    """Crop a strip above, below, left or right of all objects; return the whole sample if no strip is wide enough."""
     height, width = mask.shape
     rows, columns = np.flatnonzero((mask != 0).any(axis=1)), np.flatnonzero((mask != 0).any(axis=0))
     if not rows.size:
         return image, mask
-    gap = max(2, min(mask.shape) // 32)  # drawn borders are rough
+    gap = max(2, min(mask.shape) // 32)  # hand-drawn borders are rough
     strips = [
         (slice(0, max(0, int(rows[0]) - gap)), slice(0, width)),
         (slice(int(rows[-1]) + 1 + gap, height), slice(0, width)),
@@ -127,7 +127,7 @@ def _beside_objects(image: Array, mask: Array, rng: np.random.Generator) -> Pair
 
 
 def _random_window(image: Array, mask: Array, size: tuple[int, int], rng: np.random.Generator) -> Pair:
-    """Cut out a window at a random place; what is too small is continued by reflection, both alike."""
+    """Crop a window at a random position; smaller samples are padded by reflection."""
     missing = [max(want - have, 0) for want, have in zip(size, mask.shape, strict=True)]
     if any(missing):
         border = [(gap // 2, gap - gap // 2) for gap in missing]
@@ -138,7 +138,7 @@ def _random_window(image: Array, mask: Array, size: tuple[int, int], rng: np.ran
 
 
 def _mosaic(parts: list[Pair], size: tuple[int, int], rng: np.random.Generator) -> Pair:
-    """Put four samples round a random point in the middle half of the picture."""
+    """Compose four samples around a random point in the middle half of the image."""
     height, width = size
     y, x = int(rng.uniform(0.25, 0.75) * height), int(rng.uniform(0.25, 0.75) * width)
     image, mask = np.empty((height, width, 3), np.uint8), np.empty((height, width), np.uint8)
@@ -152,23 +152,23 @@ def _mosaic(parts: list[Pair], size: tuple[int, int], rng: np.random.Generator) 
 
 
 _GREY = np.array([0.299, 0.587, 0.114])
-"""Shares of red, green and blue in the brightness that people see (ITU-R BT.601)."""
+"""Weights of red, green and blue in the perceived brightness (ITU-R BT.601)."""
 _TO_YIQ = np.array([_GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-"""Brightness and two colour axes: turning the axes turns the hue."""
+"""Brightness and two colour axes; rotating the axes changes the hue."""
 
 
 def _recolour(image: Array, rng: np.random.Generator, augmentation: Augmentation) -> Array:
-    """Change the image's colours; hue, saturation and brightness are one 3×3 matrix."""
+    """Change the colours of an image; hue, saturation and brightness are combined in one 3×3 matrix."""
     a = augmentation
     if not (a.brightness or a.contrast or a.saturation or a.hue or a.noise):
         return image
     brightness, contrast, saturation = (
-        1 + rng.uniform(-1, 1) * reach for reach in (a.brightness, a.contrast, a.saturation)
+        1 + rng.uniform(-1, 1) * strength for strength in (a.brightness, a.contrast, a.saturation)
     )
     angle = 2 * np.pi * a.hue * rng.uniform(-1, 1)
-    turn = saturation * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    rotation = saturation * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     colour = np.eye(3)
-    colour[1:, 1:] = turn
+    colour[1:, 1:] = rotation
     matrix = brightness * np.linalg.inv(_TO_YIQ) @ colour @ _TO_YIQ
     x = image.astype(np.float32) @ matrix.T.astype(np.float32)
     middle = np.float32((x @ _GREY.astype(np.float32)).mean())

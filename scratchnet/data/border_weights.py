@@ -1,10 +1,9 @@
-"""U-Net's weight map: pixels between neighbouring objects count more, so that the network learns to keep them apart.
+"""U-Net's weight map: higher weights between neighbouring objects, so that the network learns to separate them.
 
     w(x) = w_c(x) + w₀ · exp( −(d₁(x) + d₂(x))² / 2σ² )
 
 d₁ and d₂ are the distances to the nearest and to the second nearest object, w_c balances the classes (Ronneberger,
-Fischer and Brox 2015, section 3; there w₀ = 10, σ = 5 pixels). The second term is added on the ground alone, where the
-gap is.
+Fischer and Brox 2015, section 3, with w₀ = 10 and σ = 5 pixels). The second term is added to background pixels only.
 """
 
 from collections.abc import Sequence
@@ -16,22 +15,22 @@ from scratchnet.arrays import Array
 from scratchnet.data.objects.components import bounding_boxes, connected_components
 from scratchnet.utils.shape_checks import check_mask
 
-_REACH = 5
-"""Distances beyond so many σ count as infinite: exp(−5²/2) is 4·10⁻⁶."""
+_MAX_SIGMAS = 5
+"""Distances beyond this many σ count as infinite: exp(−5²/2) is 4·10⁻⁶."""
 
 
 @dataclass(frozen=True)
 class BorderWeights:
-    """Computes weight maps of masks.
+    """U-Net's weight maps of masks.
 
     Attributes
     ----------
     extra : float
-        w₀
+        w₀.
     sigma : float
-        In pixels.
+        σ in pixels.
     class_weights : sequence of float or None
-        w_c for each class; None: 1.
+        w_c of every class; None: 1.
     ignore_index : int or None
     """
 
@@ -43,7 +42,7 @@ class BorderWeights:
     def __call__(self, masks: Array) -> Array:
         """Return the weights of a batch: (n, h, w) uint8 classes → (n, h, w) float32.
 
-        Objects are the connected regions of one class other than 0. Class 0 is the ground between them.
+        Objects are the connected regions of a class other than 0, which is the background between them.
         """
         for mask in masks:
             check_mask("BorderWeights", mask)
@@ -52,20 +51,20 @@ class BorderWeights:
             balance[: len(self.class_weights)] = self.class_weights
         weights: Array = balance[masks]
         for i, mask in enumerate(masks):
-            weights[i] += self._between(mask)
+            weights[i] += self._border_term(mask)
         return weights
 
-    def _between(self, mask: Array) -> Array:
-        """Return the second term for one mask, (h, w)."""
+    def _border_term(self, mask: Array) -> Array:
+        """Return the second term of the formula for one mask, (h, w)."""
         objects = mask if self.ignore_index is None else np.where(mask == self.ignore_index, 0, mask)
         numbers = connected_components(objects)
-        nearest, second = _two_distances(numbers, int(_REACH * self.sigma) + 1)
+        nearest, second = _two_distances(numbers, int(_MAX_SIGMAS * self.sigma) + 1)
         gap: Array = np.float32(self.extra) * np.exp(-((nearest + second) ** 2) / np.float32(2 * self.sigma**2))
         return np.where(mask == 0, gap, np.float32(0))
 
 
 def _two_distances(numbers: Array, reach: int) -> tuple[Array, Array]:
-    """Return every pixel's distances to the nearest and second nearest object, infinite beyond ``reach``."""
+    """Return the distances of every pixel to the nearest and second nearest object, infinite beyond ``reach``."""
     nearest, second = np.full(numbers.shape, np.inf, np.float32), np.full(numbers.shape, np.inf, np.float32)
     for number, (top, left, height, width) in bounding_boxes(numbers).items():
         rows = slice(max(top - reach, 0), top + height + reach)
@@ -78,10 +77,10 @@ def _two_distances(numbers: Array, reach: int) -> tuple[Array, Array]:
 
 
 def distance_to(inside: Array, reach: int) -> Array:
-    """Return the Euclidean distance of every pixel to the nearest pixel that is ``inside``.
+    """Return the Euclidean distance of every pixel to the nearest True of ``inside``.
 
-    One pass down the columns finds the nearest such pixel above and below, a second compares the squared distances
-    g²(y, x + s) + s² of all columns within reach (Felzenszwalb and Huttenlocher 2012, equation 3).
+    One pass along the columns finds the nearest such pixel above and below, a second one the minimum of the squared
+    distances g²(y, x + s) + s² over all columns within reach (Felzenszwalb and Huttenlocher 2012, equation 3).
 
     Parameters
     ----------

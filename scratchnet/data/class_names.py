@@ -1,4 +1,4 @@
-"""``classes.txt``: names of the classes, and their colours where the file gives them."""
+"""Reading ``classes.txt``: names of the classes and, optionally, their colours."""
 
 import re
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from scratchnet.utils.errors import UserError
 Colour: TypeAlias = tuple[int, int, int]
 
 CLASS_FILES = ("classes.txt", "labelmap.txt")
-"""Names of the file at the root of a set; the second is CVAT's."""
+"""Names of the class file at the root of a data set; the second is CVAT's."""
 
 
 class ClassList(NamedTuple):
-    """What a file says of the classes.
+    """Contents of a class file.
 
     Attributes
     ----------
     names : tuple of str
     colours : tuple of (int, int, int) or None
-        Red, green and blue of every class, where the file gives them for all.
+        Red, green and blue of every class, if the file has them for all classes.
     """
 
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ class ClassList(NamedTuple):
 
 
 def find_class_file(root: Path) -> Path | None:
-    """Return the file that names the classes of a set, or None if there is none."""
+    """Return the class file of a data set, or None if there is none."""
     for name in CLASS_FILES:
         path = find_entry(root, name)
         if path.exists() or path.is_symlink():
@@ -39,24 +39,24 @@ def find_class_file(root: Path) -> Path | None:
 
 
 def read_class_list(path: Path) -> ClassList:
-    """Read names of classes, class 0 first.
+    """Read the names of the classes, class 0 first.
 
-    Known are: one name a line; CVAT's ``labelmap.txt`` (``name:r,g,b:parts:actions``); a name and three numbers
-    from 0 to 255, separated by spaces, tabs, commas or semicolons, in either order; any of these with a number from 0
-    before every name; a JSON list of names or of objects with ``name`` and perhaps ``color``. Lines that begin with
-    ``#`` and a first line of column titles are left out.
+    Supported forms: one name a line; CVAT's ``labelmap.txt`` (``name:r,g,b:parts:actions``); a name and three numbers
+    from 0 to 255, separated by spaces, tabs, commas or semicolons, in either order; any of these with the class index
+    before every name; a JSON list of names or of objects with ``name`` and optionally ``color``. Lines that begin with
+    ``#`` and a header line are skipped.
 
     Raises
     ------
     UserError
-        When the file cannot be read or its lines are of different forms.
+        When the file cannot be read or its lines differ in form.
     """
     if read_text(path).lstrip()[:1] in ("[", "{"):
         return _from_json(path)
     lines = [line for _, line in numbered_lines(path) if not line.startswith("#")]
-    if len(lines) > 1 and _TITLES.fullmatch(lines[0]):
+    if len(lines) > 1 and _HEADER.fullmatch(lines[0]):
         lines = lines[1:]
-    rows = [_split(line) for line in _without_numbers(lines)]
+    rows = [_split(line) for line in _without_indices(lines)]
     names = tuple(name for name, _ in rows)
     colours = [colour for _, colour in rows if colour is not None]
     if colours and len(colours) < len(rows):
@@ -65,12 +65,12 @@ def read_class_list(path: Path) -> ClassList:
     return ClassList(names, tuple(colours) or None)
 
 
-_TITLES = re.compile(
+_HEADER = re.compile(
     r"((id|index|no|nr|#)\W+)?(class|label|category)?[_ ]?(name|names|label|labels|class|classes|category|categories)"
     r"(\W+(r|red|colou?r(_rgb)?)\b.*)?:?",
     re.IGNORECASE,
 )
-"""A first line that names columns: ``name``, ``class,r,g,b``, ``id;label``."""
+"""A header line: ``name``, ``class,r,g,b``, ``id;label``."""
 
 _THREE = r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})"
 _CVAT = re.compile(rf"(?P<name>[^:]+):(?:{_THREE})?(?::[^:]*){{0,2}}")
@@ -79,7 +79,7 @@ _BEFORE = re.compile(rf"{_THREE}[\s,;:]+(?P<name>\S.*)")
 
 
 def _split(line: str) -> tuple[str, Colour | None]:
-    """Return name and colour of a line."""
+    """Return the name and the colour of a line."""
     for form in (_CVAT, _AFTER, _BEFORE):
         if found := form.fullmatch(line):
             places = {1, 2, 3, 4} - {found.re.groupindex["name"]}
@@ -90,8 +90,8 @@ def _split(line: str) -> tuple[str, Colour | None]:
     return line, None
 
 
-def _without_numbers(lines: Sequence[str]) -> Sequence[str]:
-    """Take ``0``, ``1:``, ``2,`` … away where every line begins with its own number."""
+def _without_indices(lines: Sequence[str]) -> Sequence[str]:
+    """Remove ``0``, ``1:``, ``2,`` … if every line begins with its own index."""
     found = [re.fullmatch(r"(\d+)[\s:,;.)=]+(.*\S)", line) for line in lines]
     rests = [match[2] for index, match in enumerate(found) if match and int(match[1]) == index]
     named = all(re.search(r"[^\W\d]", rest) for rest in rests)
@@ -99,9 +99,9 @@ def _without_numbers(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _from_json(path: Path) -> ClassList:
-    """Read a JSON list, or an object whose keys are the classes' numbers."""
+    """Read a JSON list, or an object whose keys are the class indices."""
     wrong = UserError(f"{path}: expected a JSON list of names, or of objects with the keys name and color")
-    values: Any = read_json(path, "names of classes")
+    values: Any = read_json(path, "class names")
     if isinstance(values, dict):
         if [*values] != [str(index) for index in range(len(values))]:
             raise wrong

@@ -1,4 +1,4 @@
-"""Elastic deformation: pictures of soft things may be bent a little, and are still pictures of them."""
+"""Elastic deformation of images and masks, for data augmentation of soft objects."""
 
 import numpy as np
 from PIL import Image
@@ -6,16 +6,15 @@ from PIL import Image
 from scratchnet.arrays import Array
 
 GRID_SIZE = 3
-"""Random displacements are drawn on a grid of 3×3 points and interpolated between them."""
+"""Displacements are drawn at GRID_SIZE × GRID_SIZE points and interpolated between them."""
 
 
 def deform(image: Array, mask: Array, sigma: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Bend image and mask alike.
+    """Deform image and mask by the same smooth random displacements.
 
-    Every pixel takes its colour and class from another place, whose offset varies smoothly: displacements of a 3×3 grid
-    are drawn from a normal distribution and interpolated bicubically (Ronneberger, Fischer and Brox 2015, section 3.1;
-    there the standard deviation is 10 pixels). Colours are interpolated bilinearly, classes taken from the nearest
-    pixel, and the image is continued by reflection.
+    The displacements of a 3×3 grid are drawn from a normal distribution and interpolated bicubically (Ronneberger,
+    Fischer and Brox 2015, section 3.1, with a standard deviation of 10 pixels). Colours are interpolated bilinearly,
+    classes by nearest neighbour, and the image is padded by reflection.
 
     Parameters
     ----------
@@ -28,7 +27,7 @@ def deform(image: Array, mask: Array, sigma: float, rng: np.random.Generator) ->
     Returns
     -------
     image, mask
-        Of the same size.
+        In the same size.
     """
     h, w = mask.shape
     drawn = rng.normal(0, sigma, (2, GRID_SIZE, GRID_SIZE)).astype(np.float32)
@@ -45,12 +44,12 @@ def deform(image: Array, mask: Array, sigma: float, rng: np.random.Generator) ->
         pixels.take(row + columns[0], axis=0) * (1 - right) + pixels.take(row + columns[1], axis=0) * right
         for row in rows
     )
-    bent = np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
-    return bent, mask.ravel()[nearest]
+    deformed = np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
+    return deformed, mask.ravel()[nearest]
 
 
 def _reflected(position: Array, length: int) -> Array:
-    """Fold whole positions beyond the border back: −1 is 0, −2 is 1, and so on."""
+    """Reflect integer positions outside the image into it: −1 becomes 0, −2 becomes 1, and so on."""
     folded = np.mod(position.astype(np.int64), 2 * length)
     inside: Array = np.minimum(folded, 2 * length - 1 - folded)
     return inside

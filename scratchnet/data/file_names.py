@@ -1,29 +1,29 @@
-"""Names of files as people see them: which two look the same, and which belong to the system and not to the set."""
+"""Comparison of file names: names that look the same, and files of the operating system."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from scratchnet.data.image_files import readable_suffixes
+from scratchnet.data.image_formats import readable_suffixes
 from scratchnet.utils.errors import UserError
 
 T = TypeVar("T")
 
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r", "$recycle.bin"}
-"""What Windows, macOS and network drives put into folders, in lower case."""
+"""Files and folders created by Windows, macOS and network drives, in lower case."""
 
 
 def is_system_file(name: str) -> bool:
-    """Return whether an operating system put a file there: ``.DS_Store``, ``._a.png``, ``Thumbs.db``, …."""
+    """Return whether a file belongs to an operating system: ``.DS_Store``, ``._a.png``, ``Thumbs.db``, …."""
     return name.startswith(".") or name.casefold() in _SYSTEM_FILES
 
 
 def canonical_name(name: str) -> str:
-    """Return what a person sees of a file name without its ending; names that look the same give the same.
+    """Return the canonical form of a file name without its suffix, equal for names that look the same.
 
-    Upper and lower case, the composed and the decomposed form of an accent, full-width letters, spaces at the ends and
-    a second ending (``a.jpg.png``) make no difference.
+    Case, composed and decomposed accents, full-width letters, surrounding spaces and a second suffix (``a.jpg.png``)
+    make no difference.
 
     >>> looks_of("A.JPG") == looks_of("a") == "a"
     True
@@ -35,12 +35,12 @@ def canonical_name(name: str) -> str:
 
 
 def find_by_name(name: str, files: Mapping[str, T], where: str) -> T | None:
-    """Return the file of this name, or else the only one whose name looks the same.
+    """Return the file of this name, else the only one whose name looks the same, else None.
 
     Raises
     ------
     UserError
-        When several look the same. It begins with ``where``.
+        When several names look the same. The message begins with ``where``.
     """
     if name in files:
         return files[name]
@@ -51,17 +51,17 @@ def find_by_name(name: str, files: Mapping[str, T], where: str) -> T | None:
 
 
 def match_names(names: Iterable[str], others: Iterable[str], where: str) -> dict[str, str]:
-    """Pair equal names first, then those that look the same.
+    """Match equal names first, then names that look the same.
 
     Returns
     -------
     dict of str to str
-        For each of ``names`` that has a partner, the partner.
+        Partner of each of the ``names`` that has one.
 
     Raises
     ------
     UserError
-        When names that are left look the same: no pair is guessed at. It begins with ``where``.
+        When the match is ambiguous because several names look the same. The message begins with ``where``.
     """
     names, others = list(names), list(others)
     pairs = {name: name for name in {*names} & {*others}}
@@ -80,12 +80,12 @@ def match_names(names: Iterable[str], others: Iterable[str], where: str) -> dict
 
 
 def find_entry(folder: Path, name: str) -> Path:
-    """Return ``folder / name``, or the only entry whose name differs from it in case alone, if there is one.
+    """Return ``folder / name``, or the only entry whose name differs from it in case only, if there is one.
 
     Raises
     ------
     UserError
-        When there are several of them.
+        When there are several such entries.
     """
     exact = folder / name
     if exact.exists() or exact.is_symlink() or not folder.is_dir():

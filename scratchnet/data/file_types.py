@@ -1,10 +1,10 @@
-"""Telling the kind of a file from its first bytes, for messages about files that are not images."""
+"""Detection of file types by their first bytes, for messages about files that are not images."""
 
 from contextlib import suppress
 from pathlib import Path
 
 HEAD_BYTES = 512
-"""Number of bytes at a file's start that `detect_file_type` looks at."""
+"""Number of bytes at the start of a file that `detect_file_type` examines."""
 
 _MAGIC = (
     (0, b"version https://git-lfs", "a git-lfs pointer", "run `git lfs pull` to fetch the real file"),
@@ -71,7 +71,7 @@ _MAGIC = (
     (0, b"MZ", "a program (.exe)", ""),
     (0, b"\x7fELF", "a program", ""),
 )
-"""Offset, bytes there, what it is, what to do about it."""
+"""Offset, bytes at that offset, description, advice."""
 
 _IMAGES = (
     (0, b"\x89PNG\r\n\x1a\n", "PNG"), (0, b"\xff\xd8\xff", "JPEG"), (0, b"GIF87a", "GIF"), (0, b"GIF89a", "GIF"),
@@ -79,26 +79,26 @@ _IMAGES = (
     (8, b"WEBP", "WEBP"), (4, b"jP  \r\n\x87\n", "JPEG2000"), (0, b"\xff\x4f\xff\x51", "JPEG2000"),
     (0, b"qoif", "QOI"), (4, b"ftypavif", "AVIF"),
 )  # fmt: skip
-"""Offset, bytes there, Pillow's name of the format."""
+"""Offset, bytes at that offset, Pillow's name of the format."""
 
 
 def image_format_of(head: bytes) -> str | None:
-    """Return Pillow's name of the image format that a file's first bytes announce, or None."""
+    """Return Pillow's name of the image format that a file begins with, or None."""
     return next((name for start, magic, name in _IMAGES if head[start : start + len(magic)] == magic), None)
 
 
 def detect_file_type(head: bytes) -> tuple[str, str] | None:
-    """Return what a file that is no readable image is, and what to do about it; None where the bytes do not tell.
+    """Return the type of a file that is not a readable image, and advice; None if it is unknown.
 
     Parameters
     ----------
     head : bytes
-        The first `HEAD_BYTES` bytes, or all if the file is shorter.
+        The first `HEAD_BYTES` bytes, or all bytes of a shorter file.
     """
-    for start, magic, kind, advice in _MAGIC:
+    for start, magic, description, advice in _MAGIC:
         if head[start : start + len(magic)] == magic:
-            return kind, advice or "convert it to PNG"
-    return None if image_format_of(head) else _kind_of_text(head)
+            return description, advice or "convert it to PNG"
+    return None if image_format_of(head) else _detect_text_type(head)
 
 
 _TEXTS = (
@@ -109,26 +109,26 @@ _TEXTS = (
 )
 
 
-def _kind_of_text(head: bytes) -> tuple[str, str] | None:
-    """Return what kind of text this is, or None where it is no text."""
+def _detect_text_type(head: bytes) -> tuple[str, str] | None:
+    """Return the type of a text file and advice, or None if it is not text."""
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = ""
-    for cut in range(4):  # the last character may be cut in two
+    for cut in range(4):  # the last character may be incomplete
         with suppress(UnicodeDecodeError):
             text = head[: len(head) - cut].decode(encoding).lstrip()
             break
     if not text or any(ord(c) < 32 and c not in "\t\r\n\f\v" for c in text):
         return None
     start = text.lower()
-    if start.startswith(("<?xml", "<!--")):  # what an XML file is comes after its declaration and comments
+    if start.startswith(("<?xml", "<!--")):  # the root element follows the declaration and comments
         start = next(
             (start[at:] for word in ("<svg", "<!doctype html", "<html") if (at := start.find(word)) > 0), start
         )
-    known = ((kind, advice) for words, kind, advice in _TEXTS if start.startswith(words))
+    known = ((description, advice) for words, description, advice in _TEXTS if start.startswith(words))
     return next(known, ("text", "get or export the image itself"))
 
 
 def detect_file_type_of(path: Path | str) -> tuple[str, str] | None:
-    """Return `detect_file_type` of a regular file's start."""
+    """Apply `detect_file_type` to a regular file."""
     with Path(path).open("rb") as file:
         return detect_file_type(file.read(HEAD_BYTES))

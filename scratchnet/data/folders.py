@@ -1,4 +1,4 @@
-"""Folders of images and masks as one set of samples."""
+"""Data sets of images and masks in folders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from scratchnet.utils.options import option
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled images in files, read when they are asked for."""
+    """Labelled images in files, which are read on demand."""
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
@@ -34,7 +34,7 @@ class Dataset:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the samples: the files' names without their endings."""
+        """Names of the samples: the files' names without suffix."""
         return tuple(sample.name for sample in self.samples)
 
     def size(self, index: int) -> tuple[int, int]:
@@ -42,7 +42,7 @@ class Dataset:
         return image_size(self.samples[index].image)
 
     def load_mask(self, index: int) -> Array:
-        """Return one mask, (h, w) uint8 class indices."""
+        """Return a mask, (h, w) uint8 class indices."""
         return read_mask(
             self.samples[index].mask,
             format=self.mask_format,
@@ -52,40 +52,42 @@ class Dataset:
         )
 
     def load_objects(self, index: int) -> Array | None:
-        """Return the number of the object at every pixel, (h, w), where the set has a file that says so."""
+        """Return an instance mask (h, w), the number of the object at every pixel, or None without such a file."""
         path = self.samples[index].objects
         return None if path is None else read_objects(path)
 
     def load(self, index: int) -> tuple[Array, Array]:
-        """Return one image (h, w, 3) uint8 with its mask (h, w) uint8.
+        """Return an image (h, w, 3) uint8 and its mask (h, w) uint8.
 
         Raises
         ------
         UserError
-            When a file cannot be read, or the two differ in size.
+            When a file cannot be read, or image and mask differ in size.
         """
         sample = self.samples[index]
         image, mask = read_image(sample.image, self.value_range), self.load_mask(index)
         if image.shape[:2] != mask.shape:
-            remedy = self._turned(index, image.shape[:2], mask.shape) or "export the mask in the image's size"
+            remedy = (
+                self._orientation_advice(index, image.shape[:2], mask.shape) or "export the mask in the image's size"
+            )
             raise UserError(
                 f"{sample.image} is {image.shape[0]}×{image.shape[1]} but its mask {sample.mask} is "
                 f"{mask.shape[0]}×{mask.shape[1]} pixels (height × width); {remedy}"
             )
         return image, mask
 
-    def _turned(self, index: int, image: tuple[int, ...], mask: tuple[int, ...]) -> str | None:
-        """Say what to do where only one of an image and its mask notes a quarter turn; None where that is not so."""
+    def _orientation_advice(self, index: int, image: tuple[int, ...], mask: tuple[int, ...]) -> str | None:
+        """Return advice if only one of image and mask has an orientation tag of a quarter turn, else None."""
         sample = self.samples[index]
-        turns = inspect_image(sample.image).orientation, inspect_image(sample.mask).orientation
-        if mask != image[::-1] or (turns[0] >= 5) == (turns[1] >= 5):
+        of_image, of_mask = inspect_image(sample.image).orientation, inspect_image(sample.mask).orientation
+        if mask != image[::-1] or (of_image >= 5) == (of_mask >= 5):
             return None
-        if turns[0] >= 5:
+        if of_image >= 5:
             return (
-                f"the photo is turned by its camera's note (EXIF orientation {turns[0]}) and the mask was drawn on it "
-                "unturned: turn the mask likewise, or save the photo without the note"
+                f"the photo has an orientation tag (EXIF orientation {of_image}) but the mask was drawn on the "
+                "unrotated photo: rotate the mask, too, or save the photo without the tag"
             )
-        return f"the mask's file notes a turn (orientation {turns[1]}), the image's does not: save the mask without it"
+        return f"the mask has an orientation tag ({of_mask}), the image has none: save the mask without the tag"
 
 
 def open_dataset(
@@ -99,39 +101,26 @@ def open_dataset(
     classes: int | Sequence[str] | None = None,
     value_range: ValueRange | None = None,
 ) -> Dataset:
-    """Open a folder of images and masks.
+    """Open a folder of images and masks; samples are in the order of the split's list, else sorted by name.
 
     Parameters
     ----------
     root : Path or str
-        The folder.
     layout : {"folder", "camvid", "voc"}
-        ``folder``: ``images/X.*`` belongs to ``masks/X.*``, whatever the two endings; ``splits/NAME.txt`` lists one
-        name X a line. ``camvid``: ``NAME/X.*`` belongs to ``NAMEannot/X.*`` or ``NAMEannot/ann_X.*``; a list
-        ``NAME.txt`` of paths ``IMAGE MASK`` chooses among them, and the folders above the last may be another
-        computer's. ``voc``: ``JPEGImages/X.*`` belongs to ``SegmentationClass/X.*``, and
-        ``ImageSets/Segmentation/NAME.txt`` lists one name X a line.
+        Where the folder has its images, masks and lists, see `Layout`.
     split : str or None
-        The part of the set to open, ``"train"`` for example; None opens everything (in the layout ``camvid`` the
-        names then start with the split's).
+        Split to open, for example ``"train"``; None opens all samples.
     mask_format, mask_threshold, ignore_index
         How to read the masks, see `read_mask`.
     classes : int, sequence of str or None
-        Number or names of the classes. None: those in ``classes.txt`` (or CVAT's ``labelmap.txt``), see
-        `read_class_list`; without that file two-class formats have "background" and "foreground", and the layout
-        ``voc`` has the 21 classes of Pascal VOC.
+        Number or names of the classes; None: see `read_classes`.
     value_range : (float, float) or None
         Values of images with more than 8 bits that become black and white, see `read_image`.
-
-    Returns
-    -------
-    Dataset
-        Samples in the order of the split's list, else sorted by name.
 
     Raises
     ------
     UserError
-        When a folder is missing or empty, an image lacks its mask or a mask its image, or the classes are unknown.
+        When a folder is missing or empty, an image has no mask or a mask no image, or the classes are unknown.
     """
     root = Path(root)
     samples, problems = find_samples(root, layout, split)
@@ -143,21 +132,21 @@ def open_dataset(
 
 
 def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Divide a set at random into a training and a validation part, for folders that come without lists.
+    """Split a data set at random into a training and a validation set, for folders without lists.
 
     Parameters
     ----------
     dataset : Dataset
-        The whole set, at least two samples.
+        At least two samples.
     fraction : float
-        Share of the validation part; each part gets one sample at least.
+        Fraction of the samples for validation; each set gets at least one sample.
     seed : int
-        The same seed gives the same parts.
+        The same seed gives the same split.
 
     Returns
     -------
     (Dataset, Dataset)
-        Training part and validation part, each in the order of the whole set.
+        Training set and validation set, both in the order of ``dataset``.
     """
     if not 0 < fraction < 1:
         raise UserError(f"validation fraction {fraction}: expected a number between 0 and 1, for example 0.2")
@@ -176,7 +165,12 @@ def read_classes(
     classes: int | Sequence[str] | None = None,
     layout: Layout = "folder",
 ) -> tuple[str, ...]:
-    """Return the class names of a folder; parameters and errors as in `open_dataset`."""
+    """Return the class names of a data set; parameters and errors as in `open_dataset`.
+
+    The default are the names in ``classes.txt`` (or CVAT's ``labelmap.txt``), see `read_class_list`. Without that file,
+    mask formats of two classes have "background" and "foreground", and the layout ``voc`` has the 21 classes of Pascal
+    VOC.
+    """
     found = find_class_file(root)
     path = found or root / "classes.txt"
     listed = read_class_list(found).names if found else None
@@ -197,21 +191,22 @@ def read_classes(
 
 
 def _colours(root: Path, names: tuple[str, ...]) -> tuple[Colour, ...] | None:
-    """Return the colours of the classes, where a file names just these classes and gives their colours."""
+    """Return the colours in the class file if it names exactly these classes, else None."""
     found = find_class_file(root)
     listed = read_class_list(found) if found else None
     return listed.colours if listed and listed.names == names else None
 
 
 def _checked_classes(path: Path, names: tuple[str, ...], mask_format: MaskFormat) -> tuple[str, ...]:
+    """Return the names; a UserError unless they are 2 to 256 distinct names that fit the mask format."""
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{path}: the class name {twice!r} comes twice; give every class a name of its own")
+        raise UserError(f"{path}: the class name {twice!r} occurs twice; give every class a different name")
     if not 2 <= len(names) <= 256:
         raise UserError(f"{path}: {len(names)} classes, expected 2 to 256; name the background too")
     if mask_format in {"binary", "threshold"} and len(names) != 2:
         raise UserError(
-            f"{path}: {len(names)} classes, but the mask format `{mask_format}` tells two apart; use "
+            f"{path}: {len(names)} classes, but the mask format `{mask_format}` has two; use "
             f"{option('mask_format', 'index')}, or name two classes"
         )
     return names

@@ -1,4 +1,4 @@
-"""How often classes occur, and the weights that even it out."""
+"""Class frequencies, and class weights that balance them."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from scratchnet.utils.shape_checks import check_mask
 
 
 class ClassCounts:
-    """Pixels and images of every class, counted mask by mask.
+    """Numbers of pixels and images of every class, accumulated mask by mask.
 
     Attributes
     ----------
     pixels : (classes,) int64
-        Pixels of a class in all masks.
+        Number of pixels of the class in all masks.
     images : (classes,) int64
-        Masks in which the class occurs.
+        Number of masks in which the class occurs.
     pixels_of_images : (classes,) int64
-        All pixels of those masks, ignored ones too.
+        Number of pixels of those masks, including ignored ones.
     ignored : int
-        Pixels that do not count.
+        Number of ignored pixels.
     """
 
     def __init__(self, classes: int, ignore_index: int | None = 255) -> None:
@@ -45,7 +45,7 @@ class ClassCounts:
         self.pixels_of_images += np.where(occurs, mask.size, 0)
 
     def why_untrainable(self, classes: Sequence[str]) -> str | None:
-        """Return why nothing can be learned from these masks, if that is so: a network tells classes apart."""
+        """Return an error message if fewer than two classes occur in the masks, else None."""
         (found,) = np.nonzero(self.images)
         if len(found) > 1:
             return None
@@ -73,7 +73,7 @@ class ClassCounts:
 
 
 def count_classes(dataset: SampleSource) -> ClassCounts:
-    """Read every mask of a set and count its classes."""
+    """Count the classes in all masks of a data set."""
     counts = ClassCounts(len(dataset.classes), dataset.ignore_index)
     for index in range(len(dataset)):
         counts.add(dataset.load(index)[1])
@@ -81,7 +81,7 @@ def count_classes(dataset: SampleSource) -> ClassCounts:
 
 
 def class_frequencies(dataset: SampleSource) -> Array:
-    """Return each class's share of the pixels of those images in which it occurs.
+    """Return the share of every class in the pixels of the images in which it occurs.
 
     Returns
     -------
@@ -92,16 +92,16 @@ def class_frequencies(dataset: SampleSource) -> Array:
 
 
 def median_frequency_weights(dataset: SampleSource) -> Array:
-    """Return class weights that make rare classes count as much as common ones in a loss.
+    """Return class weights that give rare and common classes the same influence on a loss.
 
     Median frequency balancing after Eigen and Fergus (2015, section 6.3.2), as used by SegNet (Badrinarayanan,
     Kendall and Cipolla, 2017, section 4.1): w_c = median(freq) / freq(c), with freq(c) the pixels of class c divided
-    by the pixels of all images in which c occurs; ignored pixels are pixels of their image, as in the released
-    CamVid weights, but have no weight of their own.
+    by the pixels of all images in which c occurs. Ignored pixels count as pixels of their image, as in the
+    released CamVid weights.
 
     Returns
     -------
     (classes,) float64
-        0 for a class that never occurs: there is nothing to balance.
+        0 for a class that never occurs.
     """
     return count_classes(dataset).median_frequency_weights()

@@ -1,7 +1,7 @@
-"""Images of any size, some rows at a time: decoded once, and made RGB only where they are looked at.
+"""Images of any size, read a few rows at a time: decoded once, converted to RGB on demand.
 
-Pillow holds a decoded image in four bytes a pixel at most. Turning it upright, laying it on white, scaling it and
-making an array of it each copy it; done for a few rows at a time, none of that takes memory that grows with the image.
+Pillow stores a decoded image in at most four bytes per pixel. Rotating it upright, compositing it on white, scaling it
+and converting it to an array each copy it. For a few rows at a time, these copies need little memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,22 +13,24 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ORIENTATION, ImageHeader, UnsupportedTiffError, inspect_image, open_image
+from scratchnet.data.image_files import inspect_image, open_image
+from scratchnet.data.image_headers import ORIENTATION, ImageHeader
 from scratchnet.data.images import ValueRange, read_image, to_rgb
+from scratchnet.data.unreadable_images import UnsupportedTiffError
 from scratchnet.engine.memory.system import available_memory
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.shape_checks import check_image
 
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4, "PA": 4}
-"""Bytes that Pillow takes for a pixel of a mode, where they are not four."""
+"""Bytes per pixel of Pillow's modes, where they are not four."""
 
-_ROWS = 64
-"""Rows that Pillow hands over at a time."""
+_CHUNK_ROWS = 64
+"""Number of rows that are converted at a time."""
 
 
 @dataclass(frozen=True)
 class ImageRows:
-    """An image that gives its pixels some rows at a time.
+    """An image that is read a few rows at a time.
 
     Attributes
     ----------
@@ -54,35 +56,35 @@ class ImageRows:
 
 
 def open_rows(path: Path | str, value_range: ValueRange | None = None) -> ImageRows:
-    """Open an image file of any size that fits into memory, to be read by rows.
+    """Open an image file of any size that fits into memory, to read it by rows.
 
     Parameters
     ----------
     path : Path or str
     value_range : (float, float) or None
-        As of `read_image`, whose pixels these are.
+        As in `read_image`, which returns the same pixels.
 
     Raises
     ------
     UserError
-        As `read_image`; not for images above Pillow's limit of pixels, but where there is too little memory.
+        As `read_image`, except that the number of pixels is limited by the free memory instead of Pillow's limit.
     """
     with _without_pillows_limit():
         check_memory(path, inspect_image(path))
         try:
-            with open_image(path, upright=False) as (image, kind):
-                turned = image.getexif().get(ORIENTATION, 1)
-                rows = _rows(path, image, kind, value_range, turned)
-                rows.rows(0, 1)  # refuses kinds that are not read before any work is done
+            with open_image(path, upright=False) as (image, header):
+                orientation = image.getexif().get(ORIENTATION, 1)
+                rows = _rows(path, image, header, value_range, orientation)
+                rows.rows(0, 1)  # reject unsupported pixels before any work is done
                 return rows
         except UnsupportedTiffError:
             return ImageRows.from_array(read_image(path, value_range))
 
 
-def check_memory(path: Path | str, kind: ImageHeader) -> None:
-    """Raise a UserError when an image is too large to be decoded in the memory that there is."""
-    h, w = kind.size
-    need, free = h * w * _BYTES.get(kind.mode, 4), available_memory()
+def check_memory(path: Path | str, header: ImageHeader) -> None:
+    """Raise a UserError when decoding an image would need more than the free memory."""
+    h, w = header.size
+    need, free = h * w * _BYTES.get(header.mode, 4), available_memory()
     if free is not None and need > free:
         raise UserError(
             f"{path}: too large to open at once: {h}×{w} pixels take {need / 2**30:.1f} GiB, "
@@ -91,25 +93,25 @@ def check_memory(path: Path | str, kind: ImageHeader) -> None:
 
 
 def _rows(
-    path: Path | str, image: Image.Image, kind: ImageHeader, value_range: ValueRange | None, orientation: object
+    path: Path | str, image: Image.Image, header: ImageHeader, value_range: ValueRange | None, orientation: object
 ) -> ImageRows:
-    """Return the rows of a decoded image whose note of a rotation has yet to be followed."""
+    """Return the rows of a decoded image that has not been rotated upright."""
     w, h = image.size
 
-    def piece(top: int, bottom: int) -> Array:
+    def convert(top: int, bottom: int) -> Array:
         part = image.crop(_stored_box(orientation, w, h, top, bottom))
         if orientation in _TURNS:
             part = part.transpose(_TURNS[orientation])
-        return to_rgb(path, part, kind, value_range)
+        return to_rgb(path, part, header, value_range)
 
-    def take(top: int, bottom: int) -> Array:
+    def rows(top: int, bottom: int) -> Array:
         pixels = np.empty((bottom - top, h if orientation in _SIDEWAYS else w, 3), np.uint8)
-        for start in range(top, bottom, _ROWS):  # Pillow and NumPy make four copies on the way
-            end = min(start + _ROWS, bottom)
-            pixels[start - top : end - top] = piece(start, end)
+        for start in range(top, bottom, _CHUNK_ROWS):  # Pillow and NumPy make four copies
+            end = min(start + _CHUNK_ROWS, bottom)
+            pixels[start - top : end - top] = convert(start, end)
         return pixels
 
-    return ImageRows(w, h, take) if orientation in _SIDEWAYS else ImageRows(h, w, take)
+    return ImageRows(w, h, rows) if orientation in _SIDEWAYS else ImageRows(h, w, rows)
 
 
 _TURN = Image.Transpose
@@ -122,13 +124,13 @@ _TURNS: dict[object, Image.Transpose] = {
     7: _TURN.TRANSVERSE,
     8: _TURN.ROTATE_90,
 }
-"""What makes an image upright, by its orientation."""
+"""Transpose operation that makes an image upright, by orientation."""
 
 _SIDEWAYS = (5, 6, 7, 8)
 
 
 def _stored_box(orientation: object, w: int, h: int, top: int, bottom: int) -> tuple[int, int, int, int]:
-    """Return where rows of the upright image lie in the stored one, as left, upper, right and lower border."""
+    """Return the box (left, top, right, bottom) of the stored image that holds rows of the upright image."""
     if orientation in {5, 6}:
         return top, 0, bottom, h
     if orientation in {7, 8}:
@@ -138,7 +140,7 @@ def _stored_box(orientation: object, w: int, h: int, top: int, bottom: int) -> t
 
 @contextmanager
 def _without_pillows_limit() -> Iterator[None]:
-    """Open images of more pixels than Pillow takes for an attack; here the memory is the limit."""
+    """Lift Pillow's limit on the number of pixels; the free memory is the limit instead."""
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield

@@ -1,4 +1,4 @@
-"""Image files in and out: whatever the file holds becomes (h, w, 3) uint8."""
+"""Reading and writing image files as (h, w, 3) uint8 arrays."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -8,8 +8,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ImageHeader, UnsupportedTiffError, inspect_image, open_image, stored_samples
+from scratchnet.data.image_files import inspect_image, open_image
+from scratchnet.data.image_headers import ImageHeader, stored_samples
 from scratchnet.data.tiff_files import read_tiff_samples
+from scratchnet.data.unreadable_images import UnsupportedTiffError
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.options import for_caller
@@ -25,29 +27,29 @@ IMAGE_SUFFIXES = {
     ".bmp": "BMP",
     ".gif": "GIF",
 }
-"""File name endings of images that can be written, with Pillow's name of the format. Many more can be read, see
-`scratchnet.data.image_files.readable_suffixes`."""
+"""Suffixes of image files that can be written, with Pillow's names of the formats. Many more can be read, see
+`scratchnet.data.image_formats.readable_suffixes`."""
 
 _READABLE_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
 
 
 ValueRange: TypeAlias = tuple[float, float]
-"""Two stored values: what becomes black, and what becomes white."""
+"""Stored values of black and of white."""
 
 
 def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array:
     """Read an image file as RGB.
 
-    Grey, 1-bit and palette images become RGB, transparent pixels are laid on white, and the rotation that a camera
-    notes in the file is carried out.
+    Grey, 1-bit and palette images are converted to RGB, transparent pixels are composited on white, and the image is
+    rotated by its EXIF orientation.
 
     Parameters
     ----------
     path : Path or str
         A file with one image.
     value_range : (float, float) or None
-        How grey images of more than 8 bits are scaled: the stored values that become 0 and 255. Values beyond are cut
-        off; without a range such images are refused. Images of 8 bits a channel stay as they are.
+        Stored values of grey images with more than 8 bits that become 0 and 255; values outside are clipped. Without a
+        range such images are an error. Images of 8 bits a channel are not scaled.
 
     Returns
     -------
@@ -56,12 +58,12 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
     Raises
     ------
     UserError
-        When the file is missing, empty, damaged, no image, or of a kind whose brightness has no agreed meaning
-        (CMYK; 16-bit, 32-bit and floating point without a range).
+        When the file is missing, empty, damaged, not an image, or its brightness has no agreed meaning (CMYK; 16-bit,
+        32-bit and floating point without a range).
     """
     try:
-        with open_image(path) as (image, kind):
-            return to_rgb(path, image, kind, value_range)
+        with open_image(path) as (image, header):
+            return to_rgb(path, image, header, value_range)
     except UnsupportedTiffError:
         if value_range is None:
             raise
@@ -71,34 +73,34 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
     return _scaled(path, samples, white_is_zero, value_range)
 
 
-def to_rgb(path: Path | str, image: Image.Image, kind: ImageHeader, value_range: ValueRange | None) -> Array:
-    """Return the pixels (h, w, 3) uint8 of an opened image, or of a part of one; see `read_image`."""
+def to_rgb(path: Path | str, image: Image.Image, header: ImageHeader, value_range: ValueRange | None) -> Array:
+    """Return the pixels (h, w, 3) uint8 of an open image or of a crop of one; see `read_image`."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return _deep(path, image, kind, value_range)
+        return _deep_to_rgb(path, image, header, value_range)
     if image.mode in _READABLE_MODES:
-        return np.array(_on_white(image).convert("RGB"))
+        return np.array(_composited_on_white(image).convert("RGB"))
     raise UserError(f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; convert it to an 8-bit PNG")
 
 
-def _deep(path: Path | str, image: Image.Image, kind: ImageHeader, value_range: ValueRange | None) -> Array:
-    """Return an image with more than 8 bits a sample."""
+def _deep_to_rgb(path: Path | str, image: Image.Image, header: ImageHeader, value_range: ValueRange | None) -> Array:
+    """Return an image of more than 8 bits a sample as (h, w, 3) uint8."""
     if value_range is None:
         option = for_caller("--range LOW HIGH", "value_range=(low, high)")
         raise UserError(
             f"{path}: {describe_mode(image)}, expected 8-bit grey or RGB; say with {option} which values are "
             "black and white, or convert it to an 8-bit PNG"
         )
-    values = stored_samples(np.array(image), kind)
-    if kind.rawmode == "I;32N":  # unsigned in the file, signed in Pillow
+    values = stored_samples(np.array(image), header)
+    if header.rawmode == "I;32N":  # unsigned in the file, signed in Pillow
         values = values.view(np.uint32)
-    return _scaled(path, values, kind.white_is_zero, value_range)
+    return _scaled(path, values, header.white_is_zero, value_range)
 
 
 def _scaled(path: Path | str, values: Array, white_is_zero: bool, value_range: ValueRange) -> Array:
-    """Bring samples (h, w) or (h, w, 3) to 0…255."""
+    """Scale samples (h, w) or (h, w, 3) to 0…255; return (h, w, 3) uint8."""
     low, high = value_range
     scaled = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), 256):  # a few rows at a time: float64 takes eight times the room of the result
+    for top in range(0, len(values), 256):  # a few rows at a time: float64 takes eight times the memory of the result
         rows = (values[top : top + 256] - np.float64(low)) * 255 / (high - low)
         if not np.isfinite(rows).all():
             raise UserError(f"{path}: holds values that are not finite numbers; replace them, then export it again")
@@ -108,31 +110,31 @@ def _scaled(path: Path | str, values: Array, white_is_zero: bool, value_range: V
     return scaled if scaled.ndim == 3 else np.repeat(scaled[:, :, None], 3, axis=2)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    """Lay transparent pixels on white paper."""
-    if image.mode in {"La", "RGBa"}:  # colours that are multiplied by their opacity
+def _composited_on_white(image: Image.Image) -> Image.Image:
+    """Composite transparent pixels on white."""
+    if image.mode in {"La", "RGBa"}:  # premultiplied colours
         image = image.convert(image.mode.upper())
     if not image.has_transparency_data:
         return image
-    paper = Image.new("RGBA", image.size, "white")
-    paper.alpha_composite(image.convert("RGBA"))
-    return paper
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
+    return white
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
-    """Return (height, width) as `read_image` would give them, from the file's header alone."""
+    """Return the (height, width) that `read_image` would return, from the file's header alone."""
     return inspect_image(path).size
 
 
 def write_image(path: Path | str, image: Array, kind: str | None = None) -> None:
-    """Write an (h, w, 3) or (h, w) uint8 array; the file name's ending chooses the format.
+    """Write an (h, w, 3) or (h, w) uint8 array in the format of the file's suffix.
 
     With ``kind``, see :func:`scratchnet.utils.files.atomic_write`, an existing file of another kind is not replaced.
 
     Raises
     ------
     UserError
-        When the ending is none of `IMAGE_SUFFIXES`, or the file cannot be written.
+        When the suffix is not one of `IMAGE_SUFFIXES`, or the file cannot be written.
     """
     if image.ndim == 2:
         check_mask("write_image", image, "a grey image")
@@ -148,12 +150,12 @@ def write_image(path: Path | str, image: Array, kind: str | None = None) -> None
 
 
 def png_text(kind: str | None) -> PngInfo | None:
-    """Return the note for a PNG that says what kind of file it is."""
+    """Return the text chunk of a PNG that states the kind of file; None without a kind."""
     if kind is None:
         return None
-    note = PngInfo()
-    note.add_text("Description", signature(kind))
-    return note
+    text = PngInfo()
+    text.add_text("Description", signature(kind))
+    return text
 
 
 _MODE_WORDS = {
@@ -171,7 +173,7 @@ _MODE_WORDS = {
 
 
 def describe_mode(image: Image.Image) -> str:
-    """Say in words what kind of pixels an image has."""
+    """Return the pixel format of an image in words."""
     if image.mode.startswith("I;16"):
         return "a 16-bit grey image"
     return _MODE_WORDS.get(image.mode, f"an image of mode {image.mode}")

@@ -1,4 +1,4 @@
-"""What libtiff, a C library below Pillow, says on the standard error stream beside our own messages."""
+"""Capture of the errors that libtiff, a C library used by Pillow, writes to the standard error stream."""
 
 import os
 import re
@@ -9,37 +9,37 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 _lock = threading.Lock()
-_COMPLAINT = re.compile(rb"^[\w.]*: (?!.*%\|)", re.MULTILINE)
-"""``MODULE: what is wrong``, perhaps with more lines; a progress bar, which another thread may draw, is none."""
+_ERROR = re.compile(rb"^[\w.]*: (?!.*%\|)", re.MULTILINE)
+"""``MODULE: message``, possibly several lines; a progress bar drawn by another thread does not match."""
 
 
 @contextmanager
 def capture_libtiff_errors(tiles: Sequence[Any]) -> Iterator[list[str]]:
-    """Collect what libtiff, a C library, writes to the standard error stream while an image is decoded.
+    """Collect the errors that libtiff writes to the standard error stream while an image is decoded.
 
-    What others write there in the meantime is passed on.
+    Other output is passed on.
     """
-    complaints: list[str] = []
+    errors: list[str] = []
     if not any(tile[0] == "libtiff" for tile in tiles):
-        yield complaints
+        yield errors
         return
     with _lock, ExitStack() as stack:
         try:
-            catch = stack.enter_context(tempfile.TemporaryFile())
-            true = os.dup(2)
+            captured = stack.enter_context(tempfile.TemporaryFile())
+            original = os.dup(2)
         except OSError:  # a full disk, or no standard error stream
-            yield complaints
+            yield errors
             return
-        os.dup2(catch.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
-            yield complaints
+            yield errors
         finally:
-            os.dup2(true, 2)
-            os.close(true)
-            catch.seek(0)
-            heard = catch.read()
-            if _COMPLAINT.search(heard):
-                complaints.append(heard.decode(errors="replace").strip())
-            elif heard:
+            os.dup2(original, 2)
+            os.close(original)
+            captured.seek(0)
+            output = captured.read()
+            if _ERROR.search(output):
+                errors.append(output.decode(errors="replace").strip())
+            elif output:
                 with suppress(OSError):
-                    os.write(2, heard)
+                    os.write(2, output)

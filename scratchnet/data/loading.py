@@ -1,4 +1,4 @@
-"""Batches, read and augmented in the background while the network works on the one before."""
+"""Batches, loaded and augmented in a background thread while the network works on the previous batch."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,37 +17,37 @@ R = TypeVar("R")
 
 
 def prefetch(items: Iterable[T], make: Callable[[T], R], ahead: int = 4) -> Iterator[R]:
-    """Yield ``make(item)`` for every item, in order, from one background thread that works ahead.
+    """Yield ``make(item)`` for every item, in order, computed ahead in one background thread.
 
     Parameters
     ----------
     items : iterable
-        Taken in the caller's thread.
+        Consumed in the caller's thread.
     make : callable
-        Runs in the background. What it raises is raised here, at its place in the order.
+        Called in the background. Its exceptions are raised in the caller, in order.
     ahead : int
-        How many results may wait, which bounds the memory. When the iterator is closed, also by an exception such as
-        Ctrl-C in the loop round it, the thread ends after the call of ``make`` that it is in.
+        Maximum number of waiting results, which limits the memory. When the iterator is closed, also by an exception
+        such as Ctrl-C in the caller's loop, the thread ends after its current call of ``make``.
 
     Notes
     -----
-    Where the system allows no more threads, the caller's makes the results.
+    If the system allows no more threads, ``make`` is called in the caller's thread.
     """
-    waiting: deque[Future[R]] = deque()
+    pending: deque[Future[R]] = deque()
     worker = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
     try:
         for item in items:
-            waiting.append(_begun(worker, make, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            pending.append(_submit(worker, make, item))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         worker.shutdown(cancel_futures=True)
 
 
-def _begun(worker: ThreadPoolExecutor, make: Callable[[T], R], item: T) -> Future[R]:
-    """Hand one call to the thread, or do it here if there is none."""
+def _submit(worker: ThreadPoolExecutor, make: Callable[[T], R], item: T) -> Future[R]:
+    """Submit a call to the thread, or make it here if there is none."""
     try:
         return worker.submit(make, item)
     except RuntimeError:  # a limit on processes or memory
@@ -71,35 +71,22 @@ def epoch_batches(
     rank: int = 0,
     ranks: int = 1,
 ) -> Iterator[Pair]:
-    """Yield the batches of one epoch, or one process's share of each.
+    """Yield the batches of one epoch, or one process's shard of each.
 
-    The order depends on ``seed`` and ``epoch`` alone and a sample's changes on ``seed``, ``epoch`` and its index: a
-    run that is resumed repeats the interrupted one bit for bit, and skipping batches changes nothing in the others.
+    The order depends on ``seed`` and ``epoch`` only, and the augmentation of a sample on ``seed``, ``epoch`` and its
+    index. A resumed run thus repeats the interrupted one bit for bit, and skipped batches do not change the others.
 
     Parameters
     ----------
-    dataset : SampleSource
-    batch_size : int
-        Samples in a batch; the last batch of an epoch has what is left.
-    seed, epoch : int
-    augmentation : Augmentation or None
-        None leaves the samples as they are.
-    shuffle : bool
-        Random order; else the order of the set.
     drop_last : bool
-        Leave out a last batch that is not full.
+        Omit a smaller last batch.
     rank, ranks : int
-        Process ``rank`` of so many gets the images :func:`shard_slice` a batch, none at all if the batch is small.
+        Process ``rank`` gets the :func:`shard_slice` of a batch, which may be empty.
 
     Yields
     ------
-    images : (n, h, w, 3) uint8
-    masks : (n, h, w) uint8
-
-    Raises
-    ------
-    UserError
-        When the batch size is under 1, the images of a batch differ in size, or a file cannot be read.
+    images, masks : (n, h, w, 3) and (n, h, w) uint8
+        A UserError when the images of a batch differ in size, or a file cannot be read.
     """
     if batch_size < 1:
         raise UserError(f"batch size {batch_size}: expected at least 1")
@@ -107,28 +94,35 @@ def epoch_batches(
     order = generator(seed, "order", epoch).permutation(count) if shuffle else np.arange(count)
     stop = count - count % batch_size if drop_last else count
 
-    def sample(index: int) -> Pair:
-        image, mask = dataset.load(index)
-        if augmentation is None:
-            return image, mask
-        rng = generator(seed, "augmentation", epoch, index)
-        return augment(image, mask, rng, augmentation, lambda rng: dataset.load(int(rng.integers(count))))
-
     def batch(start: int) -> Pair:
-        whole = order[start : min(start + batch_size, stop)]
-        indices = [int(index) for index in whole[shard_slice(len(whole), rank, ranks)]]
-        if not indices:
-            return np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), np.uint8)
-        pairs = [sample(index) for index in indices]
-        images, masks = [image for image, _ in pairs], [mask for _, mask in pairs]
-        _check_sizes(dataset, indices, masks)
-        return np.stack(images), np.stack(masks)
+        whole = order[start : min(start + batch_size, stop)].tolist()
+        return _load_batch(dataset, whole[shard_slice(len(whole), rank, ranks)], seed, epoch, augmentation)
 
     return prefetch(range(0, stop, batch_size), batch)
 
 
+def _load_batch(
+    dataset: SampleSource, indices: list[int], seed: int, epoch: int, augmentation: Augmentation | None
+) -> Pair:
+    """Return images (n, h, w, 3) and masks (n, h, w) of some samples, augmented; (0, 1, 1, …) without samples."""
+    if not indices:
+        return np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), np.uint8)
+
+    def load(index: int) -> Pair:
+        pair = dataset.load(index)
+        if augmentation is None:
+            return pair
+        rng = generator(seed, "augmentation", epoch, index)
+        return augment(*pair, rng, augmentation, lambda rng: dataset.load(int(rng.integers(len(dataset)))))
+
+    pairs = [load(index) for index in indices]
+    images, masks = [image for image, _ in pairs], [mask for _, mask in pairs]
+    _check_sizes(dataset, indices, masks)
+    return np.stack(images), np.stack(masks)
+
+
 def shard_slice(count: int, rank: int, ranks: int) -> slice:
-    """Return which of ``count`` things in a row are those of process ``rank`` of so many: neighbours, evenly shared.
+    """Return the contiguous, even share of process ``rank`` in ``count`` items.
 
     >>> [shard_slice(5, rank, 2) for rank in range(2)]
     [slice(0, 2, None), slice(2, 5, None)]
@@ -137,7 +131,7 @@ def shard_slice(count: int, rank: int, ranks: int) -> slice:
 
 
 def _check_sizes(dataset: SampleSource, indices: list[int], masks: list[Array]) -> None:
-    """Refuse a batch of images of different sizes."""
+    """Raise a UserError if the images of a batch differ in size."""
     first = masks[0].shape
     for index, mask in zip(indices, masks, strict=True):
         if mask.shape != first:

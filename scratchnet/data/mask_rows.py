@@ -1,8 +1,8 @@
-"""Masks written while they are made: a palette PNG that grows from top to bottom.
+"""Writing a mask row by row as a palette PNG.
 
-A PNG is a signature and chunks of length, type, data and checksum; the pixels are one stream of zlib, each row with the
-number of its filter in front (PNG specification, third edition, sections 5, 7 and 11).
-Pillow wants all of them at once.
+A PNG consists of a signature and chunks of length, type, data and checksum. The pixels are one zlib stream in which
+each row is preceded by the number of its filter (PNG specification, third edition, sections 5, 7 and 11). Pillow can
+write only a complete image.
 """
 
 import struct
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.masks import PALETTE
+from scratchnet.data.palette import PALETTE
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.signatures import signature
 
@@ -27,17 +27,17 @@ def write_mask_rows(
     kind: str | None = None,
     palette: Array | None = None,
 ) -> None:
-    """Write a mask as `write_mask` does, from pieces of it that come from top to bottom.
+    """Write a mask like `write_mask`, from chunks of rows in order from top to bottom.
 
     Parameters
     ----------
     path : Path or str
-        Left as it is unless all rows come.
+        Unchanged unless all rows arrive.
     rows : iterable of (rows, w) uint8
     size : (int, int)
-        Height and width of the whole.
+        Height and width of the mask.
     kind, palette
-        As of `write_mask`.
+        As in `write_mask`.
     """
     colours = PALETTE if palette is None else palette
     with atomic_write(path, kind) as file:
@@ -52,7 +52,7 @@ def write_mask_rows(
 
 
 def _compressed(rows: Iterable[Array], size: tuple[int, int]) -> Iterator[bytes]:
-    """Yield the stream of pixels in parts that are not empty."""
+    """Yield the non-empty parts of the compressed pixel stream."""
     stream, height = zlib.compressobj(), 0
     for part in rows:
         if part.dtype != np.uint8 or part.ndim != 2 or part.shape[1] != size[1]:

@@ -1,6 +1,5 @@
-"""Mask files in and out: whatever the file's convention, a mask becomes (h, w) uint8 class indices."""
+"""Reading and writing mask files as (h, w) uint8 class indices."""
 
-import colorsys
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -8,19 +7,27 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.image_files import ImageHeader, UnsupportedTiffError, open_image, stored_samples
+from scratchnet.data.image_files import open_image
+from scratchnet.data.image_headers import ImageHeader, stored_samples
 from scratchnet.data.images import describe_mode, png_text
+from scratchnet.data.palette import PALETTE
 from scratchnet.data.tiff_files import read_tiff_samples, tifffile_is_installed
+from scratchnet.data.unreadable_images import UnsupportedTiffError
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.options import option
 from scratchnet.utils.shape_checks import check_mask
 
 MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
-"""How the pixels of a mask file stand for classes; see `read_mask`."""
+"""How the pixels of a mask file encode classes.
+
+``index``: the stored grey value or palette index is the class (0 and 1 in a 1-bit file), also with 2, 4, 16 or 32 bits;
+if the palette is grey, as in GIFs, the displayed grey value is the class. ``binary``: black is class 0 and white (255)
+class 1; other values are errors. ``threshold``: grey values above a threshold are class 1, for masks with lossy
+compression such as JPEG. ``rgb-index``: three equal channels, each of which holds the class."""
 
 _CHROMA_NOISE = 48
-"""Largest difference of the channels at which a grey mask saved as colour JPEG still counts as grey."""
+"""Maximum difference between the channels at which a grey mask saved as a colour JPEG still counts as grey."""
 
 
 def read_mask(
@@ -35,52 +42,40 @@ def read_mask(
 
     Parameters
     ----------
-    path : Path or str
-        The file.
-    format : {"index", "binary", "threshold", "rgb-index"}
-        ``index``: the stored grey value or palette index is the class (a 1-bit file gives 0 and 1), also with 2, 4, 16
-        or 32 bits; where a palette is grey, as of GIFs, the grey that it shows is the class; ``binary``: black is class
-        0 and white (255) class 1, nothing between; ``threshold``: grey values above ``threshold`` are class 1, which
-        is how to read masks that went through JPEG; ``rgb-index``: three equal channels which each hold the class.
-    threshold : int
-        The grey value of ``format="threshold"``.
-    classes : int
-        Number of classes; a value that is none of them is an error.
-    ignore_index : int or None
-        The value of pixels that do not count. It passes through in the formats ``index`` and ``rgb-index``.
+    format, threshold
+        See `MaskFormat`. Files with lossy compression (JPEG, AVIF, …) are read with ``"threshold"`` only.
+    classes, ignore_index
+        Number of classes, and value of ignored pixels. All other values are errors.
 
     Returns
     -------
     (h, w) uint8
-
-    Raises
-    ------
-    UserError
-        When the file does not keep to the format. No mask is guessed at: wrong labels train a wrong network.
-
-    Notes
-    -----
-    An orientation that the file notes is followed, as for images. Files with lossy compression (JPEG, JPEG 2000, AVIF,
-    lossy WebP, also within TIFF) are read by ``format="threshold"`` only.
+        Upright. A UserError when the file does not have this format: a wrong guess would train a wrong network.
     """
     try:
-        with open_image(path) as (image, kind):
-            return _read(path, image, kind, format, threshold, classes, ignore_index)
+        with open_image(path) as (image, header):
+            if format == "threshold":
+                return (_grey(path, image, _CHROMA_NOISE) > threshold).astype(np.uint8)
+            _refuse_lossy(path, header)
+            if format == "binary":
+                return _binary(path, image)
+            mask = _rgb_index(path, image, header) if format == "rgb-index" else _index(path, image, header)
+            coloured = image.mode == "P" and not _is_grey(_palette_of(image))
     except UnsupportedTiffError as error:
         if format != "index":
             raise
-        samples = _wide_integers(path, error)
-        _check_values(path, samples, classes, ignore_index, palette=False)
-        return samples.astype(np.uint8)
+        mask, coloured = _wide_integers(path, error), False
+    _check_values(path, mask, classes, ignore_index, coloured=coloured)
+    return mask.astype(np.uint8)
 
 
 def read_objects(path: Path | str) -> Array:
-    """Read a file whose values number the objects of an image, in 8, 16 or 32 bits.
+    """Read an instance mask, a file whose values number the objects of an image, of 8, 16 or 32 bits.
 
     Returns
     -------
-    (h, w) uint8, or int32 where there are numbers above 255
-        0 belongs to no object, nor does 255 in a file of 8 bits. Object 255 of a file with more bits gets a new number.
+    (h, w) uint8, or int32 if there are numbers above 255
+        0 is no object, nor is 255 in a file of 8 bits. Object 255 of a file with more bits gets a new number.
 
     Raises
     ------
@@ -88,9 +83,9 @@ def read_objects(path: Path | str) -> Array:
         As `read_mask` with the format ``index``.
     """
     try:
-        with open_image(path) as (image, kind):
-            _refuse_lossy(path, kind)
-            numbers = _index(path, image, kind)
+        with open_image(path) as (image, header):
+            _refuse_lossy(path, header)
+            numbers = _index(path, image, header)
     except UnsupportedTiffError as error:
         numbers = _wide_integers(path, error)
     if numbers.min() < 0 or numbers.max() >= 2**31 - 1:
@@ -103,47 +98,26 @@ def read_objects(path: Path | str) -> Array:
 
 
 def _wide_integers(path: Path | str, error: UnsupportedTiffError) -> Array:
-    """Return the whole numbers of a TIFF that Pillow cannot read, or raise its error."""
+    """Return the integer samples of a TIFF that Pillow does not support, or raise ``error``."""
     samples = read_tiff_samples(path)[0] if tifffile_is_installed() else None
     if samples is None or samples.ndim != 2 or samples.dtype.kind not in "ui":
         raise error
     return samples
 
 
-def _refuse_lossy(path: Path | str, kind: ImageHeader) -> None:
-    if kind.lossy:
+def _refuse_lossy(path: Path | str, header: ImageHeader) -> None:
+    if header.lossy:
         raise UserError(
-            f"{path}: {kind.lossy}, whose compression changes class numbers; use {option('mask_threshold', 127)} for a "
-            "two-class mask, or save it as PNG from the program that drew it"
+            f"{path}: {header.lossy}, whose compression changes class indices; use {option('mask_threshold', 127)} for "
+            "a two-class mask, or export it again as PNG"
         )
 
 
-def _read(
-    path: Path | str,
-    image: Image.Image,
-    kind: ImageHeader,
-    format: MaskFormat,
-    threshold: int,
-    classes: int,
-    ignore_index: int | None,
-) -> Array:
-    """Return the classes of a mask that Pillow has read."""
-    if format == "threshold":
-        return (_grey(path, image, _CHROMA_NOISE) > threshold).astype(np.uint8)
-    _refuse_lossy(path, kind)
-    if format == "binary":
-        return _binary(path, image)
-    mask = _rgb_index(path, image, kind) if format == "rgb-index" else _index(path, image, kind)
-    coloured = image.mode == "P" and not _is_grey(_palette_of(image))
-    _check_values(path, mask, classes, ignore_index, palette=coloured)
-    return mask.astype(np.uint8)
-
-
 def write_mask(path: Path | str, mask: Array, kind: str | None = None, palette: Array | None = None) -> None:
-    """Write (h, w) uint8 class indices as a palette PNG: the pixel is the class, the palette shows it in colour.
+    """Write (h, w) uint8 class indices as a palette PNG: pixels are classes, and the palette gives them colours.
 
-    ``palette`` (256, 3) uint8 is `PALETTE` unless it is given. With ``kind``, see
-    :func:`scratchnet.utils.files.atomic_write`, an existing file of another kind is not replaced.
+    ``palette`` (256, 3) uint8 defaults to `PALETTE`. With ``kind``, see :func:`scratchnet.utils.files.atomic_write`, an
+    existing file of another kind is not replaced.
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"write_mask: expected (h, w) uint8, got {mask.shape} {mask.dtype}")
@@ -154,37 +128,37 @@ def write_mask(path: Path | str, mask: Array, kind: str | None = None, palette: 
         image.save(file, format="PNG", pnginfo=png_text(kind))
 
 
-def _index(path: Path | str, image: Image.Image, kind: ImageHeader) -> Array:
-    """Return the stored numbers of a single-channel image."""
+def _index(path: Path | str, image: Image.Image, header: ImageHeader) -> Array:
+    """Return the stored values of a single-channel image."""
     if image.mode == "P":
         return _palette_index(path, image)
     if image.mode in {"1", "L", "I"} or image.mode.startswith("I;16"):
-        return stored_samples(np.array(image), kind)
+        return stored_samples(np.array(image), header)
     found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one channel of whole numbers"
     if image.mode in {"RGB", "RGBA"}:
         if _channel_difference(image) == 0:
             raise UserError(f"{found}; its three channels are equal: use {option('mask_format', 'rgb-index')}")
-        raise UserError(f"{found}; convert its colours to class numbers and save them as a grey or palette PNG")
+        raise UserError(f"{found}; convert its colours to class indices and save them as a grey or palette PNG")
     raise UserError(f"{found}; convert it to an 8-bit grey PNG whose values are the classes")
 
 
 def _palette_of(image: Image.Image) -> Array:
-    """Return the colours of a palette, (entries, 3) uint8."""
+    """Return the palette of an image, (entries, 3) uint8."""
     return np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
 
 
 def _is_grey(palette: Array) -> bool:
-    """Return whether a palette has no colours."""
+    """Return whether a palette contains greys only."""
     return len(palette) > 0 and bool((palette == palette[:, :1]).all())
 
 
 def _palette_index(path: Path | str, image: Image.Image) -> Array:
-    """Return the index of a palette image, or the grey value that is seen where the palette is grey.
+    """Return the indices of a palette image, or the displayed grey values if the palette is grey.
 
-    A GIF has no grey values of its own, and programs leave out those that no pixel has: 0, 2, 4, 2 is stored as
-    0, 1, 2, 1 with a palette of 0, 2 and 4.
+    A GIF cannot store grey values, and programs omit unused ones: 0, 2, 4, 2 is stored as 0, 1, 2, 1 with a palette of
+    0, 2 and 4.
     """
-    # A palette image is never converted: conversion looks up the colours and the indices are gone.
+    # A palette image is never converted, because conversion replaces the indices by colours.
     indices, palette = np.array(image), _palette_of(image)
     if not _is_grey(palette):
         return indices
@@ -193,15 +167,15 @@ def _palette_index(path: Path | str, image: Image.Image) -> Array:
     greys[: len(palette)] = palette[:, 0]
     if used[-1] >= len(palette) or len(np.unique(greys[used])) < len(used):
         raise UserError(
-            f"{path}: a palette image that shows several indices ({_listing(used)}) as the same grey, so the class of "
-            "a pixel is not clear; save the indices as a grey PNG, or give every class a colour of its own"
+            f"{path}: a palette image that shows several indices ({_shortened(used)}) as the same grey, so the "
+            "class of a pixel is ambiguous; save the indices as a grey PNG, or give every class a colour of its own"
         )
-    seen: Array = greys[indices]
-    return seen
+    displayed: Array = greys[indices]
+    return displayed
 
 
-def _rgb_index(path: Path | str, image: Image.Image, kind: ImageHeader) -> Array:
-    """Return the first of three equal channels."""
+def _rgb_index(path: Path | str, image: Image.Image, header: ImageHeader) -> Array:
+    """Return the first channel; a UserError unless all three are equal."""
     index = option("mask_format", "index")
     if image.mode not in {"RGB", "RGBA"}:
         raise UserError(f"{path}: {describe_mode(image)}, but `rgb-index` needs RGB; use {index}")
@@ -209,9 +183,9 @@ def _rgb_index(path: Path | str, image: Image.Image, kind: ImageHeader) -> Array
     if difference:
         raise UserError(
             f"{path}: its colour channels differ by up to {difference}, but `rgb-index` needs the class in all three; "
-            "convert its colours to class numbers"
+            "convert its colours to class indices"
         )
-    return stored_samples(np.array(image)[:, :, 0], kind)
+    return stored_samples(np.array(image)[:, :, 0], header)
 
 
 def _binary(path: Path | str, image: Image.Image) -> Array:
@@ -220,7 +194,7 @@ def _binary(path: Path | str, image: Image.Image) -> Array:
     values = np.unique(grey)
     if np.isin(values, (0, 255)).all():
         return grey // 255
-    shown, index = _listing(values[~np.isin(values, (0, 255))]), option("mask_format", "index")
+    shown, index = _shortened(values[~np.isin(values, (0, 255))]), option("mask_format", "index")
     if values.max() <= 1:
         raise UserError(f"{path}: mask values 0 and 1, but `binary` needs 0 and 255; use {index}")
     raise UserError(
@@ -230,7 +204,7 @@ def _binary(path: Path | str, image: Image.Image) -> Array:
 
 
 def _grey(path: Path | str, image: Image.Image, tolerance: int) -> Array:
-    """Return the brightness of an image without colour, (h, w) uint8."""
+    """Return the grey values (h, w) uint8 of an image whose channels differ by at most ``tolerance``."""
     if image.mode == "1":
         return np.array(image.convert("L"))
     if image.mode == "L":
@@ -250,73 +224,32 @@ def _grey(path: Path | str, image: Image.Image, tolerance: int) -> Array:
 
 
 def _channel_difference(image: Image.Image) -> int:
-    """Return the largest difference between two colour channels of one pixel."""
+    """Return the maximum difference between two colour channels of a pixel."""
     pixels = np.array(image.convert("RGB"))
     return int((pixels.max(axis=2) - pixels.min(axis=2)).max())
 
 
-def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int | None, *, palette: bool) -> None:
-    """Refuse a mask with values that are neither a class nor ``ignore_index``."""
+def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int | None, *, coloured: bool) -> None:
+    """Raise a UserError if a mask has values that are neither a class nor ``ignore_index``."""
     values = np.unique(mask)
-    # With 255 as the ignored value such a mask would pass, and teach that there is nothing but background.
-    if values[-1] == 255 and np.isin(values, (0, 255)).all() and not palette:
+    # With 255 as the ignored value, such a mask would be accepted as background only.
+    if values[-1] == 255 and np.isin(values, (0, 255)).all() and not coloured:
         raise UserError(
             f"{path}: mask values are only 0 and 255; use {option('mask_format', 'binary')} if 255 is the foreground "
-            "(a mask with nothing but ignored pixels needs a palette PNG)"
+            "(a mask of background and ignored pixels only needs a palette PNG)"
         )
-    strange = values[((values < 0) | (values >= classes)) & (values != (-1 if ignore_index is None else ignore_index))]
-    if strange.size:
+    invalid = values[((values < 0) | (values >= classes)) & (values != (-1 if ignore_index is None else ignore_index))]
+    if invalid.size:
         ignored = "" if ignore_index is None else f", {ignore_index} is ignored"
-        ignore = option("ignore_index", int(strange[0]))
-        remedy = f", or pass {ignore} if it does not count" if len(strange) == 1 else ""
+        ignore = option("ignore_index", int(invalid[0]))
+        remedy = f", or pass {ignore} if it does not count" if len(invalid) == 1 else ""
         raise UserError(
-            f"{path}: mask value {_listing(strange)}, but the {classes} classes are 0 to {classes - 1}{ignored}; "
+            f"{path}: mask value {_shortened(invalid)}, but the {classes} classes are 0 to {classes - 1}{ignored}; "
             f"correct the mask, name every class in classes.txt{remedy}"
         )
 
 
-def _listing(values: Array) -> str:
-    """Write the first values of a list: ``3, 7, 9, … (12 values)``."""
+def _shortened(values: Array) -> str:
+    """Return the first values as text: ``3, 7, 9, … (12 values)``."""
     shown = ", ".join(str(value) for value in values[:3])
     return shown if len(values) <= 3 else f"{shown}, … ({len(values)} values)"
-
-
-def _make_palette() -> Array:
-    """Build the colours of the 256 classes, (256, 3) uint8.
-
-    The first eight are those of Okabe and Ito (2008, "Color Universal Design"), which people with any kind of colour
-    vision tell apart. Then come 24, each as far as can be from all before it, for those who see three kinds of colour
-    and for those who see two. The rest steps round the colour circle by the golden ratio, so that neighbours differ.
-    """
-    okabe_ito = "000000 e69f00 56b4e9 009e73 f0e442 0072b2 d55e00 cc79a7"
-    further = (
-        "492208 2f087d 972263 08e597 8a63ff 086315 7015be 8a6356 97b18a be3ccb be0808 d8beff "
-        "560849 08498a ff7de5 a4ffb1 97d8cb a4d808 08493c ff5663 63568a cb70ff d8a4b1 8a8a49"
-    )
-    colours = [tuple(bytes.fromhex(colour)) for colour in f"{okabe_ito} {further}".split()]
-    for index in range(len(colours), 256):
-        lightness, saturation = (0.35, 0.5, 0.65)[index % 3], (0.75, 0.55)[index // 3 % 2]
-        red, green, blue = colorsys.hls_to_rgb(index * 0.618034 % 1, lightness, saturation)
-        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    colours[255] = (232, 232, 228)
-    return np.array(colours, dtype=np.uint8)
-
-
-PALETTE = _make_palette()
-"""(256, 3) uint8: the colour of every class, everywhere. Class 0 is black, 255 (ignored) nearly white."""
-
-
-def palette_with(colours: object) -> Array:
-    """Return `PALETTE` with the first colours replaced by those of a set's class file; as it is where they are None.
-
-    ValueError when they are not at most 256 times three numbers from 0 to 255.
-    """
-    palette = PALETTE.copy()
-    if colours is not None:
-        given = np.array(colours)
-        if given.ndim != 2 or given.shape[1] != 3 or len(given) > 256 or given.dtype.kind not in "iu":
-            raise ValueError("colours of classes: expected three whole numbers a class")
-        if given.min() < 0 or given.max() > 255:
-            raise ValueError("colours of classes: expected numbers from 0 to 255")
-        palette[: len(given)] = given
-    return palette

@@ -1,4 +1,4 @@
-"""Images and masks in another size."""
+"""Resizing images and masks."""
 
 import numpy as np
 from PIL import Image
@@ -9,7 +9,7 @@ from scratchnet.utils.shape_checks import check_image, check_mask
 
 
 def resize_image(image: Array, size: tuple[int, int]) -> Array:
-    """Return an (h, w, 3) uint8 image in the size (height, width); bilinear, averaging where it shrinks."""
+    """Resize an (h, w, 3) uint8 image to (height, width): bilinear, with averaging when shrinking."""
     check_image("resize_image", image)
     if image.shape[:2] == size:
         return image
@@ -17,10 +17,7 @@ def resize_image(image: Array, size: tuple[int, int]) -> Array:
 
 
 def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
-    """Return an (h, w) uint8 mask in the size (height, width).
-
-    Every pixel takes the class of the nearest one: between class 1 and class 3 there is no class 2.
-    """
+    """Resize an (h, w) uint8 mask to (height, width) by nearest neighbour, which never mixes class indices."""
     check_mask("resize_mask", mask)
     if mask.shape == size:
         return mask
@@ -28,7 +25,7 @@ def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
 
 
 class ResizedDataset(SourceWrapper):
-    """A set whose samples all have one size."""
+    """A data set whose samples are resized to one size."""
 
     def __init__(self, source: SampleSource, height: int, width: int) -> None:
         super().__init__(source)
@@ -54,5 +51,5 @@ class ResizedDataset(SourceWrapper):
 
 
 def resized(dataset: SampleSource, size: tuple[int, int]) -> ResizedDataset:
-    """Return the set with every image and mask in the size (height, width)."""
+    """Return the data set with every image and mask resized to (height, width)."""
     return ResizedDataset(dataset, *size)

@@ -1,4 +1,4 @@
-"""What the rest of the package expects of a set of labelled images."""
+"""Interface of data sets of labelled images."""
 
 from typing import Protocol
 
@@ -6,32 +6,32 @@ from scratchnet.arrays import Array
 
 
 class SampleSource(Protocol):
-    """A numbered set of images with masks: a folder, its tiles, its resized copies."""
+    """An indexed data set of images with masks, for example a folder, its tiles or its resized images."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; the position is the class index."""
+        """Names of the classes, by class index."""
 
     @property
     def ignore_index(self) -> int | None:
-        """Mask value of pixels that do not count."""
+        """Mask value of ignored pixels."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One name a sample, for messages, tables and output files."""
+        """Name of every sample, for messages, tables and output files."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return (height, width) of a sample, without decoding its pixels where that is possible."""
+        """Return (height, width) of a sample, if possible without decoding its pixels."""
 
     def load(self, index: int) -> tuple[Array, Array]:
         """Return image (h, w, 3) uint8 and mask (h, w) uint8 of a sample."""
 
 
 class SourceWrapper:
-    """What is the same in all sets that show another set's samples in another form."""
+    """Base class of data sets that are derived from another one and have the same classes."""
 
     def __init__(self, source: SampleSource) -> None:
         self.source = source
@@ -43,5 +43,5 @@ class SourceWrapper:
 
     @property
     def ignore_index(self) -> int | None:
-        """Mask value of pixels that do not count."""
+        """Mask value of ignored pixels."""
         return self.source.ignore_index

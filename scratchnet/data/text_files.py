@@ -1,4 +1,4 @@
-"""Reading the text files of a set: lists, tables, class names."""
+"""Reading the text files of a data set: lists, tables, class names."""
 
 import csv
 import io
@@ -11,20 +11,20 @@ from scratchnet.utils.input_files import check_regular_file
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a text file with their numbers, blank ones left out."""
+    """Return the non-blank lines of a text file with their line numbers."""
     lines = enumerate(read_text(path).splitlines(), 1)
     return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
 def read_text(path: Path) -> str:
-    """Return a text file's content.
+    """Return the contents of a text file.
 
-    UTF-8 with or without a byte order mark, and UTF-16 with one, as Windows writes it.
+    The encoding is UTF-8 with or without a byte order mark, or UTF-16 with one, as written by Windows.
 
     Raises
     ------
     UserError
-        When it is no regular file, cannot be read, or is no such text.
+        When the path is not a regular file, cannot be read, or the contents are not text in these encodings.
     """
     check_regular_file(path, "a text file")
     try:
@@ -42,17 +42,17 @@ def read_text(path: Path) -> str:
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Return the columns' names of a CSV file, and its rows with the lines on which they end; errors as `read_text`."""
+    """Return the column names of a CSV file, and its rows with the number of the last line; errors as `read_text`."""
     reader = csv.DictReader(io.StringIO(read_text(path)), skipinitialspace=True)
     try:
         columns = [*(reader.fieldnames or ())]
         return columns, [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num + 1}: no readable CSV ({error}); correct the line") from error
+        raise UserError(f"{path}, line {reader.line_num + 1}: not valid CSV ({error}); correct the line") from error
 
 
 def read_json(path: Path, expected: str) -> Any:
-    """Return what a JSON file holds; errors as `read_text`, or when it is no JSON; ``expected`` says what to write."""
+    """Return the contents of a JSON file; errors as `read_text`, or if it is not JSON, naming what is ``expected``."""
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:

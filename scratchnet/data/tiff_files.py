@@ -1,4 +1,4 @@
-"""TIFFs whose samples Pillow cannot read, by the package tifffile where it is installed (extra ``tiff``)."""
+"""Reading TIFFs that Pillow does not support, with the package tifffile (extra ``tiff``)."""
 
 import importlib.util
 from pathlib import Path
@@ -11,11 +11,11 @@ from scratchnet.utils.errors import UserError
 TIFFFILE_HINT = 'tifffile (pip install -e ".[tiff]" in the clone)'
 
 MAX_SAMPLES = 2**30
-"""More samples are not read: a file of a few bytes may speak of any number."""
+"""Maximum number of samples that are read; the header of a small file may state any number."""
 
 
 def tifffile_is_installed() -> bool:
-    """Return whether `read_tiff_samples` can work."""
+    """Return whether tifffile is installed, which `read_tiff_samples` needs."""
     return importlib.util.find_spec("tifffile") is not None
 
 
@@ -25,9 +25,9 @@ def read_tiff_samples(path: Path | str) -> tuple[Array, bool]:
     Returns
     -------
     samples : (h, w) or (h, w, channels)
-        Of the file's type, upright.
+        Upright, in the file's data type.
     white_is_zero : bool
-        Whether small samples are bright.
+        Whether 0 is white.
 
     Raises
     ------
@@ -47,11 +47,11 @@ def read_tiff_samples(path: Path | str) -> tuple[Array, bool]:
             tags = {code: page.tags[code].value for code in (262, 274, 284) if code in page.tags}
     except (MemoryError, UserError):
         raise
-    except Exception as error:  # as Pillow's decoders, whatever damaged input leads to
+    except Exception as error:  # like Pillow's decoders, all kinds of errors on damaged input
         raise UserError(f"{path}: tifffile cannot read it either ({' '.join(str(error).split())[:100]})") from error
     if pages > 1:
         raise UserError(f"{path}: holds {pages} images, expected one; save each as a file of its own")
-    if samples.ndim == 3 and tags.get(284) == 2:  # one plane after the other
+    if samples.ndim == 3 and tags.get(284) == 2:  # separate planes
         samples = np.moveaxis(samples, 0, -1)
     if samples.ndim == 3 and samples.shape[2] == 1:
         samples = samples[:, :, 0]
@@ -61,8 +61,8 @@ def read_tiff_samples(path: Path | str) -> tuple[Array, bool]:
 
 
 def upright(samples: Array, orientation: int) -> Array:
-    """Turn an array (h, w, …) as a TIFF's orientation, 1 to 8, says."""
-    turned: Array = samples.swapaxes(0, 1) if orientation >= 5 else samples
+    """Rotate or flip an array (h, w, …) upright, given a TIFF orientation of 1 to 8."""
+    upright_axes: Array = samples.swapaxes(0, 1) if orientation >= 5 else samples
     rows = -1 if orientation in {3, 4, 7, 8} else 1
     columns = -1 if orientation in {2, 3, 6, 7} else 1
-    return np.ascontiguousarray(turned[::rows, ::columns])
+    return np.ascontiguousarray(upright_axes[::rows, ::columns])

@@ -1,4 +1,4 @@
-"""Large images in pieces: where the tiles lie, and how results on them become one again."""
+"""Tiles of large images, and merging the results on overlapping tiles."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -21,7 +21,7 @@ class Window(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an image with."""
+        """Rows and columns, as an index into an image."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
@@ -33,9 +33,9 @@ def tile_grid(height: int, width: int, tile: int, overlap: int = 0) -> list[Wind
     height, width : int
         Size of the image.
     tile : int
-        Side of the square windows; along a side of the image that is shorter, the windows are as long as that side.
+        Side of the square windows, limited by the sides of the image.
     overlap : int
-        By how much neighbours overlap at least. The last window of a row or column is moved inwards, so it overlaps
+        Minimum overlap of neighbouring windows. The last window of a row or column is moved inwards, so it overlaps
         more.
 
     Returns
@@ -58,7 +58,7 @@ def _starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def stitch(tiles: Iterable[Array], windows: Sequence[Window], height: int, width: int) -> Array:
-    """Put tiles together; where they overlap the result is a weighted mean, see `stitched_rows`.
+    """Merge tiles into one array; overlapping tiles are averaged with weights, see `stitched_rows`.
 
     Returns
     -------
@@ -77,61 +77,76 @@ def stitch(tiles: Iterable[Array], windows: Sequence[Window], height: int, width
 
 
 def stitched_rows(tiles: Iterable[Array], windows: Sequence[Window], height: int, width: int) -> Iterator[Array]:
-    """Put tiles together and yield the result from top to bottom, rows as soon as they are complete.
+    """Merge tiles and yield the result from top to bottom, rows as soon as they are complete.
 
-    A pixel's weight falls off linearly towards its tile's border (a pyramid), where a network sees least of the
-    surroundings: one tile fades into the next and no seams show. Tiles that agree are given back exactly in float32,
-    because the sums are whole multiples of the value in float64. The memory is that of one row of tiles.
+    The weight of a pixel decreases linearly towards the border of its tile (a pyramid), where a network sees the least
+    context, so that tiles blend without seams. Equal tiles are reproduced exactly in float32, because the sums are
+    integer multiples of the value in float64. The memory is that of one row of tiles.
 
     Parameters
     ----------
     tiles : iterable of (h, w) or (h, w, c) float arrays
-        One a window; they are used up one at a time, so a generator keeps the memory small.
+        One for each window, consumed one at a time.
     windows : sequence of Window
-        As `tile_grid` gave them.
+        From `tile_grid`.
     height, width : int
-        Size of the whole.
+        Size of the image.
 
     Yields
     ------
     (rows, width) or (rows, width, c) array of the tiles' dtype
     """
-    down, across = _sums({w.top: w.height for w in windows}, height), _sums({w.left: w.width for w in windows}, width)
-    total: Array | None = None
-    top = 0  # of what has not been given back yet
+    merger: _TileMerger | None = None
+    for tile, window in zip(tiles, windows, strict=True):
+        if merger is None:
+            merger = _TileMerger(tile, window, windows, height, width)
+        yield from merger.finished_rows(window.top)
+        merger.add(tile, window)
+    if merger is not None:
+        yield from merger.finished_rows(height)
 
-    def finished(bottom: int) -> Iterator[Array]:
-        """Yield the mean of rows up to ``bottom``, and keep the sums of those below."""
-        nonlocal top
-        assert total is not None
-        count, first = bottom - top, top
-        for start in range(0, count, _ROWS):
-            end = min(start + _ROWS, count)
-            weights = np.outer(down[first + start : first + end], across)
-            yield (total[start:end] / weights.reshape(*weights.shape, *[1] * (total.ndim - 2))).astype(dtype)
+
+_CHUNK_ROWS = 64
+"""Number of rows that are yielded at a time."""
+
+
+class _TileMerger:
+    """Weighted sums of the unfinished rows, in the memory of one row of tiles."""
+
+    def __init__(self, tile: Array, window: Window, windows: Sequence[Window], height: int, width: int) -> None:
+        self._row_weights = _weight_sums({w.top: w.height for w in windows}, height)
+        self._column_weights = _weight_sums({w.left: w.width for w in windows}, width)
+        self._total: Array = np.zeros((window.height, width, *tile.shape[2:]))
+        self._dtype = tile.dtype
+        self._top = 0  # first unfinished row
+
+    def add(self, tile: Array, window: Window) -> None:
+        """Add a tile that begins at the first unfinished row."""
+        weight = np.outer(_ramp(window.height), _ramp(window.width))
+        self._total[:, window.left : window.left + window.width] += tile * _append_axes(weight, tile.ndim)
+
+    def finished_rows(self, bottom: int) -> Iterator[Array]:
+        """Yield the means of the unfinished rows above ``bottom``, and keep the sums of the rows below."""
+        count = bottom - self._top
+        if count <= 0:
+            return
+        total = self._total
+        for start in range(0, count, _CHUNK_ROWS):
+            end = min(start + _CHUNK_ROWS, count)
+            weights = np.outer(self._row_weights[self._top + start : self._top + end], self._column_weights)
+            yield (total[start:end] / _append_axes(weights, total.ndim)).astype(self._dtype)
         total[: len(total) - count] = total[count:]
         total[len(total) - count :] = 0
-        top = bottom
-
-    for tile, window in zip(tiles, windows, strict=True):
-        if total is None:
-            total, dtype = np.zeros((window.height, width, *tile.shape[2:])), tile.dtype
-        if window.top > top:
-            yield from finished(window.top)
-        weight = np.outer(_ramp(window.height), _ramp(window.width))
-        total[:, window.left : window.left + window.width] += tile * weight.reshape(
-            *weight.shape, *[1] * (tile.ndim - 2)
-        )
-    if total is not None:
-        yield from finished(height)
+        self._top = bottom
 
 
-_ROWS = 64
-"""Rows that are given back at a time."""
+def _append_axes(weights: Array, ndim: int) -> Array:
+    """Return weights (h, w) with axes of length 1 appended, up to ``ndim`` axes."""
+    return weights.reshape(*weights.shape, *[1] * (ndim - 2))
 
 
-def _sums(lengths: dict[int, int], whole: int) -> Array:
-    """Return the sum of the ramps of windows, by their start, along one side of an image."""
+def _weight_sums(lengths: dict[int, int], whole: int) -> Array:
+    """Return the sums of the weights of windows along one side of an image, given their lengths by start."""
     total = np.zeros(whole)
     for start, length in lengths.items():
         total[start : start + length] += _ramp(length)
@@ -146,19 +161,19 @@ def _ramp(length: int) -> Array:
 
 
 class TiledDataset(SourceWrapper):
-    """A set whose samples are tiles of another set's images."""
+    """A data set of tiles of another data set's images."""
 
     def __init__(self, source: SampleSource, tile: int, overlap: int = 0) -> None:
         super().__init__(source)
         self._tiles = [
             (index, window) for index in range(len(source)) for window in tile_grid(*source.size(index), tile, overlap)
         ]
-        # Tiles of one image are often asked for one after the other, and decoding it costs far more than cutting.
+        # Tiles of one image are often loaded one after another, and decoding costs far more than cropping.
         self._load_whole = lru_cache(maxsize=8)(source.load)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The image's name with the tile's top and left pixel: ``smear-7@128,0``."""
+        """The name of the image with the first row and column of the tile: ``smear-7@128,0``."""
         whole = self.source.names
         return tuple(f"{whole[index]}@{window.top},{window.left}" for index, window in self._tiles)
 
@@ -171,12 +186,12 @@ class TiledDataset(SourceWrapper):
         return window.height, window.width
 
     def load(self, index: int) -> tuple[Array, Array]:
-        """Return one tile's image (h, w, 3) and mask (h, w)."""
+        """Return image (h, w, 3) and mask (h, w) of a tile."""
         source_index, window = self._tiles[index]
         image, mask = self._load_whole(source_index)
         return image[window.slices].copy(), mask[window.slices].copy()
 
 
 def tiled(dataset: SampleSource, tile: int, overlap: int = 0) -> TiledDataset:
-    """Return a set of square tiles of the images of ``dataset``; parameters as in `tile_grid`."""
+    """Return a data set of square tiles of the images of ``dataset``; parameters as in `tile_grid`."""
     return TiledDataset(dataset, tile, overlap)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.masks import PALETTE
+from scratchnet.data.palette import PALETTE
 from scratchnet.utils.shape_checks import check_mask, check_masks, check_pair
 
 OUTCOMES: dict[str, tuple[int, int, int]] = {

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from scratchnet.arrays import Array
-from scratchnet.data.masks import PALETTE
+from scratchnet.data.palette import PALETTE
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.signatures import REPORT
 from scratchnet.visualization.html import chip, figure_svg, hex_colour, legend, page, picture, table

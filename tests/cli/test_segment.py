@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from scratchnet.data import PALETTE, read_image, read_mask, write_image
-from scratchnet.data.masks import palette_with
+from scratchnet.data.palette import palette_with
 from scratchnet.inference import Segmenter
 from scratchnet.training import load_checkpoint
 from tests.tiny import files, sample

@@ -133,7 +133,7 @@ DAMAGE = {
     ),
     "two images of one name": (
         lambda root: write_image(root / "images" / "s1.bmp", sample(1)[0]),
-        "has the same name but for its",
+        "has the same name as",
     ),
     "small training image": (
         lambda root: small(root, "s1", 15, 40),

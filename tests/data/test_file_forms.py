@@ -16,7 +16,8 @@ from PIL import EpsImagePlugin, Image
 
 from scratchnet.arrays import Array
 from scratchnet.data import image_size, read_image, read_mask
-from scratchnet.data.image_files import FORMATS, inspect_image, readable_formats, readable_suffixes
+from scratchnet.data.image_files import inspect_image
+from scratchnet.data.image_formats import FORMATS, readable_formats, readable_suffixes
 from scratchnet.utils.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -308,7 +309,7 @@ def test_lossy_masks_are_refused_whatever_the_container(tmp_path: Path, codec: s
     if not LOSSY[codec]:
         pytest.skip("this Pillow cannot write it")
     (tmp_path / "m.png").write_bytes(LOSSY[codec])
-    with pytest.raises(UserError, match=r"m\.png: .*compression changes class numbers; use mask_threshold=127"):
+    with pytest.raises(UserError, match=r"m\.png: .*compression changes class indices; use mask_threshold=127"):
         read_mask(tmp_path / "m.png", format=format, classes=4)  # type: ignore[arg-type]
     assert read_mask(tmp_path / "m.png", format="threshold", threshold=100).any() == np.False_
 

@@ -206,14 +206,14 @@ def test_a_photo_that_its_camera_turned_and_a_mask_that_is_not(make_folder: Make
     root = make_folder("ab")
     (root / "images" / "a.png").unlink()
     flipped(root / "images" / "a.jpg", (6, 8), 6)
-    with pytest.raises(UserError, match=r"photo is turned by its camera's note \(EXIF orientation 6\).*turn the mask"):
+    with pytest.raises(UserError, match=r"photo has an orientation tag \(EXIF orientation 6\).*rotate the mask"):
         open_dataset(root).load(0)
     write_mask(root / "masks" / "a.png", np.ones((8, 6), np.uint8))
     assert open_dataset(root).load(0)[1].shape == (8, 6)
-    assert any("turned by the camera's note (EXIF): 1 (a)" in line for line in check_dataset(root).remarks)
+    assert any("rotated by an EXIF orientation: 1 (a)" in line for line in check_dataset(root).remarks)
     write_image(root / "images" / "b.png", np.zeros((8, 6, 3), np.uint8))
     flipped(root / "masks" / "b.png", (8, 6), 8)
-    with pytest.raises(UserError, match=r"the mask's file notes a turn \(orientation 8\)"):
+    with pytest.raises(UserError, match=r"the mask has an orientation tag \(8\)"):
         open_dataset(root).load(1)
 
 
@@ -263,7 +263,7 @@ def test_cvat_calls_its_file_labelmap(make_folder: MakeFolder) -> None:
         (b"a:1,2,3::\nb\n", "gives colours for some classes but none for 'b'"),
         (b'{"a": 1}', "expected a JSON list"),
         (b"[" * 5000, "not valid JSON"),
-        (b"a\nb\na\n", "'a' comes twice"),
+        (b"a\nb\na\n", "'a' occurs twice"),
         (b"a\0b\n", "not text"),
         (b"", "0 classes|one class name a line"),
     ],
@@ -286,7 +286,7 @@ def test_boxes_of_names_that_look_the_same(make_folder: MakeFolder, name: str) -
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (b"image,class,x0,y0,x1,y1\n" + b"a" * 140_000 + b",cell,0,0,1,1\n", r"line 2: no readable CSV"),
+        (b"image,class,x0,y0,x1,y1\n" + b"a" * 140_000 + b",cell,0,0,1,1\n", r"line 2: not valid CSV"),
         (b"\xff\xfe\xff", "not UTF-8"),
         (b"image,class,x0,y0,x1,y1\na,cell,0,0," + b"9" * 5000 + b",1\n", "line 2: expected whole numbers"),
         (b"\0\0", "not text"),

@@ -114,7 +114,7 @@ def test_classes_come_from_file_argument_or_format(make_folder: Callable[..., Pa
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("a\na\n", "'a' comes twice"), ("a\n", "1 classes, expected 2"), ("a\nb\nc\n", "`binary`")]
+    ("text", "words"), [("a\na\n", "'a' occurs twice"), ("a\n", "1 classes, expected 2"), ("a\nb\nc\n", "`binary`")]
 )
 def test_wrong_classes(make_folder: Callable[..., Path], text: str, words: str) -> None:
     root = make_folder()

@@ -35,7 +35,7 @@ def test_the_command_that_is_named_draws_the_set(tmp_path, monkeypatch, name):
     monkeypatch.setattr(scratchnet, "__file__", str(tmp_path / "scratchnet" / "__init__.py"))
     with pytest.raises(UserError) as caught:
         sample_folder(name)
-    assert main(str(caught.value).partition("draw it here: scratchnet ")[2].split()) == 0
+    assert main(str(caught.value).partition("generate it here: scratchnet ")[2].split()) == 0
     made = sample_folder(name)
     assert made == tmp_path / "data" / name
     files = sorted(path.relative_to(drawn) for path in drawn.rglob("*.png"))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.data.masks import PALETTE
+from scratchnet.data.palette import PALETTE
 from scratchnet.visualization import (
     OUTCOMES,
     colorize,

@@ -1,1 +1,1 @@
-"""Checks of a data set before training: report every problem at once."""
+"""Checks of a data set before training, which report all problems at once."""

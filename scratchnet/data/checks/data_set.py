@@ -1,134 +1,20 @@
-"""Looking a data set through before training on it: every problem at once, not one a run."""
+"""Check of a data set before training, which reports all problems at once."""
 
 import hashlib
-import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from scratchnet.data.checks.objects import ObjectFindings
+from scratchnet.data.checks.report import CheckReport
 from scratchnet.data.folders import Dataset, read_classes
 from scratchnet.data.frequencies import ClassCounts
 from scratchnet.data.image_files import inspect_image
+from scratchnet.data.image_folders import describe_unreadable, unreadable_files
 from scratchnet.data.images import ValueRange
-from scratchnet.data.layouts import (
-    Layout,
-    Sample,
-    available_splits,
-    describe_unreadable,
-    find_samples,
-    unreadable_files,
-)
+from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples
 from scratchnet.data.masks import MaskFormat
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.wording import pixels
-
-
-@dataclass
-class CheckReport:
-    """What `check_dataset` found.
-
-    Attributes
-    ----------
-    root : Path
-    classes : tuple of str
-        Their names; empty where they are unknown.
-    splits : dict of str to int
-        Samples listed in every split; empty where there are none.
-    samples : int
-        Complete pairs of image and mask.
-    sizes : Counter of (height, width)
-    counts : ClassCounts
-        Pixels and images of every class.
-    empty_masks : list of str
-        Names of samples with nothing but background.
-    duplicates : list of tuple of str
-        Groups of files with the same image bytes.
-    problems : list of str
-        One line for each thing that has to be put right.
-    object_lines : list of str
-        What there is in ``boxes.csv`` and in files of numbered objects.
-    remarks : list of str
-        What need not be wrong but should be known: files that are left out, photos that their camera turned.
-    """
-
-    root: Path
-    classes: tuple[str, ...] = ()
-    splits: dict[str, int] = field(default_factory=dict)
-    samples: int = 0
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    counts: ClassCounts = field(default_factory=lambda: ClassCounts(0))
-    empty_masks: list[str] = field(default_factory=list)
-    duplicates: list[tuple[str, ...]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    object_lines: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing has to be put right."""
-        return not self.problems
-
-    def text(self) -> str:
-        """Return the findings as lines to read."""
-        lines = [f"{self.root}: {self.samples} images with masks"]
-        lines += [f"split {name}: {count}" for name, count in self.splits.items()]
-        lines += self._size_lines()
-        lines += self._class_lines() + self.object_lines
-        if self.empty_masks:
-            names = ", ".join(self.empty_masks[:3]) + (", …" if len(self.empty_masks) > 3 else "")
-            lines.append(f"masks with background only: {len(self.empty_masks)} ({names})")
-        lines += [f"same image: {', '.join(group)}" for group in self.duplicates]
-        lines += self.remarks
-        lines.append(f"problems: {len(self.problems) or 'none'}")
-        return "\n".join([*lines, *self._problem_lines()])
-
-    def _problem_lines(self) -> list[str]:
-        """Return one line per problem; files with the same problem share one, and the next three are named."""
-        alike: dict[str, list[str]] = {}
-        for problem in self.problems:
-            path, colon, words = problem.partition(": ")
-            alike.setdefault(words if colon else problem, []).append(path)
-        lines = []
-        for words, paths in alike.items():
-            lines.append(f"  {paths[0]}: {words}" if paths[0] != words else f"  {words}")
-            if len(paths) > 1:
-                names = ", ".join(path.removeprefix(f"{self.root}{os.sep}") for path in paths[1:4])
-                lines.append(f"    the same of {len(paths) - 1} more: {names}{', …' if len(paths) > 4 else ''}")
-        return lines
-
-    def _size_lines(self) -> list[str]:
-        if not self.sizes:
-            return []
-        if len(self.sizes) == 1:
-            ((height, width),) = self.sizes
-            return [f"size: all {pixels(height, width)}"]
-        heights, widths = [height for height, _ in self.sizes], [width for _, width in self.sizes]
-        span = f"{min(heights)}×{min(widths)} to {max(heights)}×{max(widths)}"
-        common = ", ".join(f"{height}×{width} ({count})" for (height, width), count in self.sizes.most_common(4))
-        return [f"sizes: {len(self.sizes)} different (height × width), {span}; most often {common}"]
-
-    def _class_lines(self) -> list[str]:
-        if not self.classes:
-            return []
-        counts = self.counts
-        column = max(len("(ignored)"), *(len(name) for name in self.classes))
-        share = counts.pixels / max(counts.pixels.sum(), 1)
-        weights = counts.median_frequency_weights()
-        lines = [f"{'':>3} {'class':<{column}} {'pixels':>13} {'share':>8} {'images':>7} {'weight':>8}"]
-        lines += [
-            f"{index:>3} {name:<{column}} {counts.pixels[index]:>13,} {share[index]:>8.2%} "
-            f"{counts.images[index]:>7} {weights[index]:>8.4f}"
-            for index, name in enumerate(self.classes)
-        ]
-        missing = [name for name, images in zip(self.classes, counts.images, strict=True) if not images]
-        if missing:
-            lines.append(f"in no mask: {', '.join(missing)}")
-        if counts.ignored:
-            lines.append(f"{'':>3} {'(ignored)':<{column}} {counts.ignored:>13,}")
-        return lines
 
 
 def check_dataset(
@@ -143,19 +29,19 @@ def check_dataset(
     value_range: ValueRange | None = None,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> CheckReport:
-    """Read every file of a set and report what is there and what is wrong.
+    """Read every file of a data set and report its contents and problems.
 
     Parameters
     ----------
     root, layout, split, mask_format, mask_threshold, ignore_index, classes, value_range
-        As in `open_dataset`; ``split=None`` looks at the whole folder and at every split.
+        As in `open_dataset`; ``split=None`` checks the whole folder and every split.
     progress : callable
-        Wraps the sequence of sample numbers, to show a progress bar.
+        Wraps the sequence of sample indices, to show a progress bar.
 
     Returns
     -------
     CheckReport
-        Always: what would stop `open_dataset` is a line in ``problems`` here.
+        The errors of `open_dataset` are among its ``problems``.
     """
     report = CheckReport(Path(root))
     try:
@@ -164,63 +50,69 @@ def check_dataset(
         report.problems.append(str(error))
     members = _find_members(report, layout, split)
     samples = tuple({sample.image: sample for _, sample in members}.values())
-    # While the classes are unknown any value may be one, and the rest can still be looked through.
+    # If the classes are unknown, any value may be a class, and the rest can still be checked.
     names = report.classes or tuple(f"class {index}" for index in range(256))
     dataset = Dataset(samples, names, mask_format, mask_threshold, ignore_index, value_range)
-    report.samples = len(samples)
-    report.counts = ClassCounts(len(names), ignore_index)
-    objects = ObjectFindings(report.root, names, dataset.names)
-    for index in progress(range(len(samples))):
-        _look_at(report, dataset, index, objects)
-    if split is None:
-        objects.compare_names(dataset.names)
-    report.problems += objects.problems
-    if split is None and samples and not report.problems and (reason := report.counts.why_untrainable(names)):
-        report.problems.append(f"{report.root}: {reason}")
-    report.object_lines = objects.lines()
+    _check_samples(report, dataset, split is None, progress)
     _find_duplicates(report, members)
-    report.remarks = [*_left_out_lines(samples), *_turned_lines(samples)]
+    report.remarks = [*_unreadable_lines(samples), *_orientation_lines(samples)]
     return report
 
 
-def _left_out_lines(samples: Sequence[Sample]) -> list[str]:
-    """Name the files beside the images and masks that are not read."""
+def _check_samples(
+    report: CheckReport, dataset: Dataset, whole: bool, progress: Callable[[Sequence[int]], Iterable[int]]
+) -> None:
+    """Add all samples and their object annotations to the report; ``whole`` if they are the whole data set."""
+    report.samples = len(dataset)
+    report.counts = ClassCounts(len(dataset.classes), dataset.ignore_index)
+    objects = ObjectFindings(report.root, dataset.classes, dataset.names)
+    for index in progress(range(len(dataset))):
+        _check_sample(report, dataset, index, objects)
+    if whole:
+        objects.compare_names(dataset.names)
+    report.problems += objects.problems
+    if whole and len(dataset) and not report.problems and (reason := report.counts.why_untrainable(dataset.classes)):
+        report.problems.append(f"{report.root}: {reason}")
+    report.object_lines = objects.lines()
+
+
+def _unreadable_lines(samples: Sequence[Sample]) -> list[str]:
+    """Return a line for every folder of images or masks that contains other files."""
     folders = sorted({path.parent for sample in samples for path in (sample.image, sample.mask)})
     return [
         f"{folder}: leaving out {describe_unreadable(rest)}" for folder in folders if (rest := unreadable_files(folder))
     ]
 
 
-def _turned_lines(samples: Sequence[Sample]) -> list[str]:
-    """Name photos that stand upright only by their camera's note, where the mask has no such note."""
+def _orientation_lines(samples: Sequence[Sample]) -> list[str]:
+    """Return a line of the photos whose EXIF orientation differs from that of their mask."""
     names = []
     for sample in samples:
-        if sample.image.suffix.lower() in _WITHOUT_NOTES:
+        if sample.image.suffix.lower() in _WITHOUT_ORIENTATION:
             continue
         with suppress(UserError):
-            turns = inspect_image(sample.image).orientation, inspect_image(sample.mask).orientation
-            if turns[0] != turns[1]:
+            if inspect_image(sample.image).orientation != inspect_image(sample.mask).orientation:
                 names.append(sample.name)
     if not names:
         return []
     shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-    return [f"turned by the camera's note (EXIF): {len(names)} ({shown}); their masks must fit the upright photo"]
+    return [f"rotated by an EXIF orientation: {len(names)} ({shown}); their masks must fit the upright photo"]
 
 
-_WITHOUT_NOTES = {".png", ".bmp", ".gif", ".ppm", ".pgm", ".pbm"}
-"""Endings of files in which cameras write no notes."""
+_WITHOUT_ORIENTATION = {".png", ".bmp", ".gif", ".ppm", ".pgm", ".pbm"}
+"""Suffixes of files in which cameras write no orientation."""
 
 
 def _find_members(report: CheckReport, layout: Layout, split: str | None) -> list[tuple[str, Sample]]:
-    """Return all samples with the names of their splits; a sample in two splits comes twice."""
+    """Return the pairs of split name and sample; a sample in two splits occurs twice."""
     members: list[tuple[str, Sample]] = []
     try:
         splits = available_splits(report.root, layout) if split is None else [split]
     except UserError as error:
         report.problems.append(str(error))
         return []
-    whole = [] if splits and layout == "camvid" else [None]
-    for name in [*splits, *(whole if split is None else [])]:
+    whole = [None] if split is None and not (splits and layout == "camvid") else []
+    for name in [*splits, *whole]:
         try:
             samples, problems = find_samples(report.root, layout, name)
         except UserError as error:
@@ -228,13 +120,13 @@ def _find_members(report: CheckReport, layout: Layout, split: str | None) -> lis
         report.problems += [problem for problem in problems if problem not in report.problems]
         if name is not None:
             report.splits[name] = len(samples)
-        # Pascal VOC's third list is the other two together: no image is in two parts because of it.
+        # Pascal VOC's third list is the union of the other two, so it does not count for duplicates.
         part = "" if name is None or (layout == "voc" and name == "trainval") else name
         members += [(part, sample) for sample in samples]
     return members
 
 
-def _look_at(report: CheckReport, dataset: Dataset, index: int, objects: ObjectFindings) -> None:
+def _check_sample(report: CheckReport, dataset: Dataset, index: int, objects: ObjectFindings) -> None:
     """Add one sample to the report."""
     try:
         image, mask = dataset.load(index)
@@ -249,14 +141,14 @@ def _look_at(report: CheckReport, dataset: Dataset, index: int, objects: ObjectF
 
 
 def _find_duplicates(report: CheckReport, members: list[tuple[str, Sample]]) -> None:
-    """Compare the bytes of all image files: what is in training and validation makes the result too good."""
+    """Report identical image files; images in both training and validation set falsify the result."""
     digests: dict[bytes, set[Path]] = {}
     splits: dict[Path, set[str]] = {}
     for split, sample in members:
         if sample.image not in splits:
             try:
                 content = sample.image.read_bytes()
-            except OSError:  # is already in the report, from reading it as an image
+            except OSError:  # already reported when it was read as an image
                 continue
             digests.setdefault(hashlib.sha256(content).digest(), set()).add(sample.image)
         splits.setdefault(sample.image, set()).update({split} - {""})

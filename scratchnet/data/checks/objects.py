@@ -1,4 +1,4 @@
-"""Looking through what a set says about its objects: ``boxes.csv`` and masks whose values number the objects."""
+"""Checks of the object annotations of a data set: ``boxes.csv`` and instance masks."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -9,36 +9,38 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.data.file_names import find_entry
 from scratchnet.data.folders import Dataset
-from scratchnet.data.objects.separation import BOXES_FILE, ObjectBox, group_by_image, read_boxes
+from scratchnet.data.objects.box_annotations import BOXES_FILE, ObjectBox, group_by_image, read_boxes
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.wording import pixels
 
 
 class ObjectFindings:
-    """The objects of a set, read once and compared with its masks one by one.
+    """The object annotations of a data set, read once and compared with its masks one by one.
 
     Parameters
     ----------
     root : Path
-        Of the set.
+        Root of the data set.
     classes : sequence of str
         Names of the classes.
     names : sequence of str
-        Of the images.
+        Names of the images.
 
     Attributes
     ----------
     boxes : dict of str to list of ObjectBox
-        Of every image; empty where the set has no ``boxes.csv``.
+        Boxes by image name; empty without ``boxes.csv``.
     problems : list of str
-        One line for each thing that has to be put right.
+        One message for every problem.
+    objects_in_masks : int
+        Number of objects in the instance masks compared so far.
     """
 
     def __init__(self, root: Path, classes: Sequence[str], names: Sequence[str] = ()) -> None:
         self.path, self.classes = find_entry(root, BOXES_FILE), classes
         self.boxes: dict[str, list[ObjectBox]] = {}
         self.problems: list[str] = []
-        self.numbered = 0
+        self.objects_in_masks = 0
         if self.path.exists():
             try:
                 rows, self.problems = read_boxes(self.path, classes)
@@ -47,12 +49,12 @@ class ObjectFindings:
                 self.problems.append(str(error))
 
     def compare_names(self, names: Collection[str]) -> None:
-        """Find boxes of images that do not exist."""
+        """Report boxes of images that do not exist."""
         for name in sorted(self.boxes.keys() - set(names)):
             self.problems.append(f"{self.path}: has boxes for {name!r}, but there is no such image; remove the lines")
 
     def compare(self, dataset: Dataset, index: int, mask: Array) -> None:
-        """Hold one image's boxes and numbered objects against its mask (h, w)."""
+        """Compare an image's boxes and instance mask with its mask (h, w)."""
         sample = dataset.samples[index]
         height, width = mask.shape
         for b in self.boxes.get(sample.name, ()):
@@ -76,16 +78,16 @@ class ObjectFindings:
             self.problems.append(
                 f"{sample.objects} is {h}×{w} but its image {height}×{width} pixels (height × width); export it alike"
             )
-        self.numbered += len(np.setdiff1d(numbers, (0, 255)))
+        self.objects_in_masks += len(np.setdiff1d(numbers, (0, 255)))
 
     def lines(self) -> list[str]:
-        """Return what there is, as lines to read."""
+        """Return a summary of the annotations as lines of text."""
         lines = []
         if rows := [b for boxes in self.boxes.values() for b in boxes]:
-            kinds = Counter(self.classes[b.label] for b in rows)
-            counts = ", ".join(f"{name} {kinds[name]}" for name in self.classes if kinds[name])
+            per_class = Counter(self.classes[b.label] for b in rows)
+            counts = ", ".join(f"{name} {per_class[name]}" for name in self.classes if per_class[name])
             sides = [max(b.box.height, b.box.width) for b in rows]
             lines.append(f"{BOXES_FILE}: {len(rows)} boxes of {min(sides)} to {max(sides)} pixels ({counts})")
-        if self.numbered:
-            lines.append(f"numbered objects: {self.numbered}")
+        if self.objects_in_masks:
+            lines.append(f"objects in instance masks: {self.objects_in_masks}")
         return lines

@@ -10,8 +10,8 @@ from scratchnet.data.generated.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.generated.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.images import write_image
 from scratchnet.data.masks import write_mask
+from scratchnet.data.objects.box_annotations import BOXES_FILE, ObjectBox, write_boxes
 from scratchnet.data.objects.components import bounding_boxes
-from scratchnet.data.objects.separation import BOXES_FILE, ObjectBox, write_boxes
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 

@@ -1,1 +1,1 @@
-"""The objects of an image: their pixels, their boxes, and DeconvNet's training boxes."""
+"""Objects in images: their pixels, their boxes, and DeconvNet's training boxes."""

@@ -1,6 +1,6 @@
-"""Boxes that might hold an object: a grid at several scales, and true boxes that are moved and stretched a little.
+"""Candidate boxes of objects: a grid at several scales, and random variations of objects' boxes.
 
-Windows may reach beyond the image; :func:`cut_out` fills what lies outside.
+Boxes may extend beyond the image; :func:`cut_out` fills the pixels outside.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from scratchnet.arrays import Array
 from scratchnet.data.tiling import Window
 
 SCALES = (1.0, 0.5, 0.25)
-"""Sides of the grid's boxes as shares of the image's sides."""
+"""Sides of the boxes of the grid, as fractions of the sides of the image."""
 SHAPES = ((1.0, 1.0), (1.0, 0.5), (0.5, 1.0))
-"""Factors on height and width: boxes shaped like the image, upright and lying ones."""
+"""Factors on height and width: boxes with the aspect ratio of the image, tall and wide ones."""
 
 _SHIFT, _STRETCH = 0.2, 0.5
-"""Farthest move as a share of a box's side, and largest change of a side in powers of two."""
+"""Maximum shift as a fraction of a box's side, and maximum change of a side as a power of two."""
 
 
 def grid_windows(height: int, width: int) -> list[Window]:
-    """Return boxes of several sizes and shapes in even rows, neighbours overlapping by about half; the image first."""
+    """Return a grid of boxes of several sizes and aspect ratios that overlap by about half, the whole image first."""
     windows: list[Window] = []
     for scale in SCALES:
         for tall, wide in SHAPES:
@@ -30,14 +30,14 @@ def grid_windows(height: int, width: int) -> list[Window]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Return where boxes begin along an axis, evenly from one end to the other, about half a side apart."""
+    """Return evenly spaced starts of boxes along an axis, about half a side apart."""
     count = 1 + int(np.ceil((length - side) / max(1, side / 2)))
     starts: list[int] = np.rint(np.linspace(0, length - side, count)).astype(int).tolist()
     return starts
 
 
 def jittered(box: Window, count: int, rng: np.random.Generator) -> list[Window]:
-    """Return ``count`` boxes like a given one: each side up to √2 times longer or shorter, the centre a bit off."""
+    """Return ``count`` random variations of a box: sides up to √2 times longer or shorter, the centre shifted."""
     top, left, height, width = box
     sides = np.array([height, width]) * 2.0 ** rng.uniform(-_STRETCH, _STRETCH, (count, 2))
     centres = np.array([top + height / 2, left + width / 2]) + rng.uniform(-_SHIFT, _SHIFT, (count, 2)) * (
@@ -57,7 +57,7 @@ def enlarged(box: Window, factor: float) -> Window:
 
 
 def pairwise_iou(boxes: Sequence[Window], others: Sequence[Window]) -> Array:
-    """Return intersection over union of every box with every other one, (boxes, others) float64."""
+    """Return the intersection over union of all pairs, (boxes, others) float64."""
     a, b = (np.array(windows, dtype=np.int64).reshape(-1, 4) for windows in (boxes, others))
     ends_a, ends_b = a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:]
     shared = np.minimum(ends_a[:, None], ends_b[None]) - np.maximum(a[:, None, :2], b[None, :, :2])
@@ -68,7 +68,7 @@ def pairwise_iou(boxes: Sequence[Window], others: Sequence[Window]) -> Array:
 
 
 def cut_out(array: Array, window: Window, fill: int) -> Array:
-    """Return a window of an image (h, w, …), ``fill`` where it reaches beyond the image."""
+    """Crop a window of an image (h, w, …), filled with ``fill`` outside the image."""
     top, left, height, width = window
     result = np.full((height, width, *array.shape[2:]), fill, array.dtype)
     rows = slice(max(top, 0), min(top + height, array.shape[0]))

@@ -1,4 +1,4 @@
-"""Connected regions of a mask, and the boxes round numbered regions."""
+"""Connected regions of a mask, and bounding boxes of numbered regions."""
 
 import numpy as np
 
@@ -10,19 +10,15 @@ from scratchnet.utils.shape_checks import check_mask
 def connected_components(mask: Array) -> Array:
     """Number the connected regions of equal class; pixels that share an edge are connected.
 
-    Rows are cut into runs of one class first, and the runs that touch are joined, all at once and again until nothing
-    changes: every run points to the lowest-numbered one that it is known to be connected with (Shiloach and Vishkin
-    1982, "An O(log n) parallel connectivity algorithm").
-
     Parameters
     ----------
     mask : (h, w) integers
-        0 is the ground between the regions.
+        0 is the background between the regions.
 
     Returns
     -------
     (h, w) int32
-        1, 2, … in reading order of the regions' first pixels; 0 on the ground.
+        1, 2, … in reading order of the regions' first pixels; 0 on the background.
 
     Examples
     --------
@@ -33,41 +29,50 @@ def connected_components(mask: Array) -> Array:
            [3, 0, 0, 2]], dtype=int32)
     """
     check_mask("connected_components", mask)
-    begins = np.ones(mask.shape, bool)
+    begins = np.ones(mask.shape, bool)  # the first pixels of the runs of one class along the rows
     begins[:, 1:] = mask[:, 1:] != mask[:, :-1]
     runs = np.cumsum(begins.ravel()).reshape(mask.shape) - 1
     touching = (mask[1:] == mask[:-1]) & (mask[1:] != 0)
     pairs = np.stack([runs[:-1][touching], runs[1:][touching]])
-    pairs = pairs[:, np.r_[True, (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)][: pairs.shape[1]]]  # once a pair of runs
-    root = np.arange(int(runs[-1, -1]) + 1 if mask.size else 0)
-    while True:
-        above, below = root[pairs[0]], root[pairs[1]]
-        apart = above != below
-        if not apart.any():
-            break
-        root[np.maximum(above, below)[apart]] = np.minimum(above, below)[apart]
-        while (further := root[root]).tobytes() != root.tobytes():
-            root = further
-    filled = mask.ravel()[np.flatnonzero(begins)] != 0
-    _, numbers = np.unique(root[filled], return_inverse=True)
+    pairs = pairs[:, np.r_[True, (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)][: pairs.shape[1]]]  # each pair once
+    root = _roots(pairs, int(runs[-1, -1]) + 1 if mask.size else 0)
+    foreground = mask.ravel()[np.flatnonzero(begins)] != 0
+    _, numbers = np.unique(root[foreground], return_inverse=True)
     number_of_run: Array = np.zeros(len(root), np.int32)
-    number_of_run[filled] = numbers + 1
+    number_of_run[foreground] = numbers + 1
     result: Array = number_of_run[runs]
     return result
 
 
+def _roots(pairs: Array, count: int) -> Array:
+    """Return, for each of ``count`` runs, the first run of its region, given the (2, n) pairs of touching runs.
+
+    Every run points to the first run to which it is known to be connected, and all pairs are merged at once until
+    nothing changes (Shiloach and Vishkin 1982, "An O(log n) parallel connectivity algorithm").
+    """
+    root = np.arange(count)
+    while True:
+        above, below = root[pairs[0]], root[pairs[1]]
+        apart = above != below
+        if not apart.any():
+            return root
+        root[np.maximum(above, below)[apart]] = np.minimum(above, below)[apart]
+        while (further := root[root]).tobytes() != root.tobytes():
+            root = further
+
+
 def bounding_boxes(numbers: Array) -> dict[int, Window]:
-    """Return the smallest box round every numbered region.
+    """Return the bounding box of every numbered region.
 
     Parameters
     ----------
     numbers : (h, w) integers
-        0 belongs to no region.
+        0 is no region.
 
     Returns
     -------
     dict of int to Window
-        By number, ascending; numbers that do not occur are left out.
+        Boxes by number, ascending; numbers that do not occur are omitted.
     """
     check_mask("bounding_boxes", numbers, "numbers")
     rows, columns = np.nonzero(numbers)

@@ -1,17 +1,17 @@
-"""DeconvNet's two stages: easy examples first, then the boxes that it will meet (Noh, Hong, Han 2015, section 4.2).
+"""DeconvNet's two training stages: easy examples first, then all boxes (Noh, Hong, Han 2015, section 4.2).
 
-DeconvNet segments one object at a time, in a box that makes every object about as large as every other. To learn that
-for all places and sizes at once takes many examples, so the paper begins with few kinds of them:
+DeconvNet segments one object at a time, in a box that makes all objects about equally large. Learning this for all
+positions and sizes at once needs many examples, so the paper begins with easy ones:
 
-1. every object in the middle of its own box, made 1.2 times larger; this object alone is labelled, all else is
+1. every object in the middle of its own box, enlarged 1.2 times; only this object is labelled, everything else is
    background;
-2. proposed boxes that overlap an object enough, with objects anywhere in them, whole or in part; all classes are
-   labelled, and examples of rare classes are repeated until all classes are as frequent.
+2. proposed boxes that overlap an object enough, with whole or partial objects anywhere in them; all classes are
+   labelled, and examples of rare classes are repeated until all classes are equally frequent.
 
-In both, boxes are resized to a square a little larger than the network's input (250 : 224), from which the augmentation
-crops at random. What a box shows beyond the image is black and ignored. The paper takes its boxes from edge boxes and
-does not say which overlap is enough; here they are the objects' boxes, moved and stretched at random, and a grid of
-three scales, and 0.5 is enough unless something else is asked for.
+In both stages, boxes are resized to a square slightly larger than the network's input (250 : 224), from which the
+augmentation crops at random. Pixels outside the image are black and ignored. The paper uses edge boxes as proposals and
+does not state the required overlap. Here the proposals are random variations of the objects' boxes and a grid of three
+scales, and the required intersection over union is 0.5 by default.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +23,9 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator
 from scratchnet.data.folders import Dataset
+from scratchnet.data.objects.box_annotations import ObjectBox
 from scratchnet.data.objects.box_sampling import cut_out, enlarged, grid_windows, jittered, pairwise_iou
-from scratchnet.data.objects.separation import ObjectBox, Objects, find_objects
+from scratchnet.data.objects.separation import Objects, find_objects
 from scratchnet.data.resizing import resize_image, resize_mask
 from scratchnet.data.sample_source import SourceWrapper
 from scratchnet.data.tiling import Window
@@ -53,18 +54,18 @@ class Curriculum:
 
 
 class Example(NamedTuple):
-    """One box to learn from.
+    """One training box.
 
     Attributes
     ----------
     image : int
-        Number of the image in its set.
+        Index of the image.
     number : int
-        Of the object in the image.
+        Number of the object in the image.
     label : int
         Class of the object.
     window : Window
-        May reach beyond the image.
+        The box, which may extend beyond the image.
     """
 
     image: int
@@ -74,7 +75,7 @@ class Example(NamedTuple):
 
 
 class BoxDataset(SourceWrapper):
-    """A set whose samples are boxes of another set's images, all of one size.
+    """A data set of boxes of another data set's images, resized to one size.
 
     Parameters
     ----------
@@ -83,9 +84,9 @@ class BoxDataset(SourceWrapper):
     size : int
         Side of the samples.
     alone : bool
-        Whether an example's object is the only one that is labelled.
+        Whether only the object of the example is labelled.
     boxes : mapping of str to sequence of ObjectBox
-        Of every image by its name; objects are told apart by them where there are no numbered objects.
+        Boxes of the objects by image name, which separate objects in images without instance masks.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class BoxDataset(SourceWrapper):
         super().__init__(source)
         self.examples, self.side, self.alone = tuple(examples), size, alone
 
-        # Decoding an image and telling its objects apart costs far more than cutting out a box.
+        # Decoding an image and separating its objects costs far more than cropping a box.
         @lru_cache(maxsize=8)
         def load_whole(index: int) -> tuple[Array, Array, Array]:
             image, mask = source.load(index)
@@ -109,7 +110,7 @@ class BoxDataset(SourceWrapper):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The image's name with the box's first pixel and its size: ``smear-7@12,-3+40x50``."""
+        """The name of the image with the first pixel and the size of the box: ``smear-7@12,-3+40x50``."""
         whole = self.source.names
         return tuple(
             f"{whole[e.image]}@{e.window.top},{e.window.left}+{e.window.height}x{e.window.width}" for e in self.examples
@@ -119,7 +120,7 @@ class BoxDataset(SourceWrapper):
         return len(self.examples)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return (height, width), the same for all."""
+        """Return (height, width), the same for all samples."""
         return self.side, self.side
 
     def load(self, index: int) -> tuple[Array, Array]:
@@ -136,7 +137,7 @@ class BoxDataset(SourceWrapper):
 
 
 def objects_of(source: Dataset, index: int, mask: Array, boxes: Mapping[str, Sequence[ObjectBox]]) -> Objects:
-    """Tell the objects of one image apart, by what the set says of them."""
+    """Separate an image's objects using the data set's annotations."""
     given = boxes.get(source.names[index], ()) if boxes else None
     return find_objects(mask, source.ignore_index, source.load_objects(index), given)
 
@@ -148,25 +149,25 @@ def training_boxes(
     seed: int,
     indices: Iterable[int] | None = None,
 ) -> BoxDataset:
-    """Return the examples of a stage.
+    """Return the training boxes of a stage.
 
     Parameters
     ----------
     source : Dataset
         The training images.
     curriculum : Curriculum
-        Whose stage is set.
+        Its stage is not None.
     boxes : mapping of str to sequence of ObjectBox
         See :class:`BoxDataset`; may be empty.
     seed : int
-        Of the random boxes.
+        Seed of the random boxes.
     indices : iterable of int or None
-        The numbers of all images, where a progress bar is to see them.
+        Indices of all images, for a progress bar.
 
     Raises
     ------
     UserError
-        When there are no objects to learn from.
+        When there are no objects.
     """
     examples: list[Example] = []
     for index in range(len(source)) if indices is None else indices:
@@ -179,22 +180,22 @@ def training_boxes(
             examples += _proposed(index, objects, size, curriculum, generator(seed, "proposals", index))
     if curriculum.stage == 2:
         examples = balanced(examples)
-    return BoxDataset(source, _some(examples, curriculum), curriculum.box_size, curriculum.stage == 1, boxes)
+    return BoxDataset(source, _non_empty(examples, curriculum), curriculum.box_size, curriculum.stage == 1, boxes)
 
 
 def validation_boxes(
     source: Dataset, curriculum: Curriculum, size: int, boxes: Mapping[str, Sequence[ObjectBox]]
 ) -> BoxDataset:
-    """Return the boxes to validate on: one round every object, at the network's own size, labelled as in training."""
+    """Return the validation boxes: one around every object, in the network's input size, labelled as in training."""
     examples: list[Example] = []
     for index in range(len(source)):
         objects = objects_of(source, index, source.load_mask(index), boxes)
         examples += _centred(index, _large_enough(objects, curriculum.min_object_size), curriculum.box_context)
-    return BoxDataset(source, _some(examples, curriculum), size, curriculum.stage == 1, boxes)
+    return BoxDataset(source, _non_empty(examples, curriculum), size, curriculum.stage == 1, boxes)
 
 
 def balanced(examples: Sequence[Example]) -> list[Example]:
-    """Repeat the examples of rare classes, in turn, until every class that occurs has as many as the most frequent."""
+    """Repeat the examples of rare classes in turn until all classes that occur are equally frequent."""
     groups: dict[int, list[Example]] = {}
     for example in examples:
         groups.setdefault(example.label, []).append(example)
@@ -202,12 +203,14 @@ def balanced(examples: Sequence[Example]) -> list[Example]:
     return [group[i % len(group)] for _, group in sorted(groups.items()) for i in range(most)]
 
 
-def _large_enough(objects: Objects, least: int) -> Objects:
-    kept = {number: box for number, box in objects.boxes.items() if max(box.height, box.width) >= least}
+def _large_enough(objects: Objects, min_size: int) -> Objects:
+    """Return the objects whose box has a side of at least ``min_size`` pixels."""
+    kept = {number: box for number, box in objects.boxes.items() if max(box.height, box.width) >= min_size}
     return objects._replace(boxes=kept)
 
 
 def _centred(index: int, objects: Objects, context: float) -> list[Example]:
+    """Return one box around every object."""
     return [
         Example(index, number, objects.labels[number], enlarged(box, context)) for number, box in objects.boxes.items()
     ]
@@ -216,21 +219,22 @@ def _centred(index: int, objects: Objects, context: float) -> list[Example]:
 def _proposed(
     index: int, objects: Objects, size: tuple[int, int], curriculum: Curriculum, rng: np.random.Generator
 ) -> list[Example]:
-    """Return the random boxes and those of the grid that overlap an object enough; they go by the nearest object."""
+    """Return the random and grid boxes that overlap an object enough, each with the object of largest overlap."""
     candidates = grid_windows(*size)
     for box in objects.boxes.values():
         candidates += [box, *jittered(box, curriculum.boxes_per_object, rng)]
-    shares = pairwise_iou(candidates, list(objects.boxes.values()))
+    ious = pairwise_iou(candidates, list(objects.boxes.values()))
     numbers = list(objects.boxes)
     examples = []
-    for candidate, best, share in zip(candidates, shares.argmax(axis=1), shares.max(axis=1), strict=True):
-        if share >= curriculum.min_iou:
+    for candidate, best, iou in zip(candidates, ious.argmax(axis=1), ious.max(axis=1), strict=True):
+        if iou >= curriculum.min_iou:
             number = numbers[best]
             examples.append(Example(index, number, objects.labels[number], enlarged(candidate, curriculum.box_context)))
     return examples
 
 
-def _some(examples: list[Example], curriculum: Curriculum) -> list[Example]:
+def _non_empty(examples: list[Example], curriculum: Curriculum) -> list[Example]:
+    """Return the examples; a UserError if there are none."""
     if not examples:
         stage = option("stage", curriculum.stage)
         raise UserError(

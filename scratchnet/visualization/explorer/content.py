@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.masks import PALETTE
+from scratchnet.data.palette import PALETTE
 from scratchnet.losses import probabilities
 from scratchnet.network import Network
 from scratchnet.visualization.explorer.displayed_layers import DisplayedLayer, displayed_layers

@@ -132,7 +132,7 @@ def test_check_counts_boxes_and_numbered_objects(tmp_path: Path) -> None:
     assert report.ok
     count = len((tmp_path / "set" / "boxes.csv").read_text().splitlines()) - 1
     assert f"boxes.csv: {count} boxes of " in report.text()
-    assert f"numbered objects: {count}" in report.text()
+    assert f"objects in instance masks: {count}" in report.text()
 
 
 def test_check_says_nothing_of_objects_where_there_are_none(make_folder: Callable[..., Path]) -> None:
