@@ -294,3 +294,6 @@ print("the gradient of a strided convolution shows the chessboard of the 3×3 ke
 #    chessboard on a constant map, whatever the kernel?
 # 4. FCN-8s enlarges eightfold with a kernel of 16 at stride 8. How many copies cover an output in the middle? How large
 #    does a map of 10×10 become before cropping?
+#
+# ``scratchnet exercise start 10`` writes stubs for the overlap counts, for the phase sums and for the bilinear kernel;
+# ``scratchnet exercise check 10`` checks them.

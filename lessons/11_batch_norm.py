@@ -425,3 +425,6 @@ assert np.isclose(single.item(), 0.3)
 # 3. Show with a numerical gradient that a bias before batch norm has the gradient 0.
 # 4. After how many updates do running averages hold less than 1 % of their start, if they move by 0.1 each time? And by
 #    0.01?
+#
+# ``scratchnet exercise start 11`` writes stubs for batch norm, for its backward pass, for folding and for running
+# averages; ``scratchnet exercise check 11`` checks them. The folding of exercise 2 is one of them.
