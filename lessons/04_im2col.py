@@ -280,3 +280,6 @@ print("in bytes", in_bytes, " in floating point", in_floats)
 #    with the pixels' indices, 0 to 24, and count.) What is the sum of the counts?
 # 4. Take a kernel as large as the image, 7×7×512. How many rows does the matrix have? (A layer like this, which has a
 #    separate weight for every value of its input, is called *fully connected*; lesson 13 returns to it.)
+#
+# ``scratchnet exercise start 4`` writes stubs for im2col, for convolution as one matrix product, and for the way back
+# from rows to images; ``scratchnet exercise check 4`` checks them.
