@@ -66,9 +66,9 @@ def intersection_and_union(truth: np.ndarray, prediction: np.ndarray) -> tuple[i
 
 
 def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Return the intersection over union, or NaN if neither mask has any cell."""
+    """Return the intersection over union, or 1 if neither mask has any cell."""
     intersection, union = intersection_and_union(truth, prediction)
-    return intersection / union if union else float("nan")
+    return intersection / union if union else 1.0
 
 
 def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -172,13 +172,21 @@ assert np.isclose(measured.dice[1], dice(masks, found))
 # %%
 # What breaks if …
 # ----------------
-# **… there is no cell in the image, and none is predicted?** Intersection and union are both 0, and 0/0 has no value.
-# For Dice the convention is 1, because two empty masks are equal. But a single wrong pixel makes it 0.
+# **… there is no cell in the image, and none is predicted?** Intersection and union are both 0, and 0/0 has no value,
+# so a convention is needed. Both masks are empty and therefore equal: for a single image, IoU and Dice are defined as
+# 1, here and in the reports of ``scratchnet evaluate``. But a single wrong pixel makes them 0, so both jump between
+# images with few cells. In a table over a whole set, a class that neither occurs nor is predicted has no IoU, printed
+# as "–", and does not enter the mean IoU.
+
+from scratchnet.inference.evaluating import image_score
 
 empty, speck = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
 speck[0, 0] = 1
-print(f"Dice of two empty masks: {dice(empty, empty):.0f}, with one wrong pixel: {dice(empty, speck):.0f}")
-assert (dice(empty, empty), dice(empty, speck)) == (1, 0)
+for name, mask in (("two empty masks", empty), ("one wrong pixel", speck)):
+    reported = image_score(confusion_matrix(empty, mask, classes=2))
+    print(f"{name}: Dice {dice(empty, mask):.0f}, IoU {iou(empty, mask):.0f}, in a report {reported:.0f}")
+    assert dice(empty, mask) == iou(empty, mask) == reported == (mask is empty)
+assert np.isnan(metrics(confusion_matrix(empty, empty, classes=2)).iou[1])
 
 # %%
 # **… the IoU is computed for every image and then averaged?** The result differs from the IoU of all pixels together,

@@ -269,6 +269,18 @@ assert report.ok
 assert (their_slopes[0, 0, :3] == 0).all()
 
 # %%
+# With class weights, programs differ in what they divide the sum by. The code above divides by the number of pixels
+# that are not ignored, as Caffe does. PyTorch's ``CrossEntropyLoss(weight=…)`` divides by the **sum of the weights** of
+# these pixels. So the two losses differ by a factor, the mean weight of the pixels, which is 1.03 here and changes from
+# batch to batch. The same learning rate then means a different step. Before you copy class weights or a learning rate
+# from another program, find out which of the two it uses. The package has both:
+
+as_pytorch, _ = PixelLoss(classes=3, class_weights=three_weights, normalization="weights")(scores, target)
+mean_weight = float(np.array(three_weights)[target[target != 255]].mean())
+print(f"divided by the pixels {theirs:.4f}, by their weights {as_pytorch:.4f}; mean weight {mean_weight:.2f}")
+assert np.isclose(theirs, as_pytorch * mean_weight)
+
+# %%
 # What breaks if …
 # ----------------
 # **… the infinite loss is avoided by adding a tiny number,** ``log(1 − p + 10⁻¹²)``? The loss becomes finite, 27.6 at

@@ -20,6 +20,8 @@ You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward pass
 #    deviation. About how large are the values on the background and on the square, if the square covers 1 pixel in 25?
 #    Do the two colours matter?
 
+import sys
+
 import numpy as np
 
 from scratchnet.utils.lesson import start_lesson
@@ -360,8 +362,11 @@ for name, score in cured.items():
 # There is also a compromise: process every second batch image by image, so that the network learns to work with both
 # kinds of statistics. This is ``--per-image-bn`` of ``scratchnet train``. Our settings for full-size squares use
 # it, after normalising the images.
+#
+# One run could be luck. ``python lessons/11_batch_norm.py --seeds`` repeats the first and the last experiment with
+# three other initial weights each.
 
-if not FAST:  # repeat with other initial weights
+if "--seeds" in sys.argv:  # optional: repeat with other initial weights
     for seed in (1, 2, 3):
         for name, prepare, batch, steps in (("as they are", lambda x: x, 1, 80), ("cured", one_by_one, 4, 40)):
             scores, _, _ = table(prepare, batch, steps, seed)

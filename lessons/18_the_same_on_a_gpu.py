@@ -33,8 +33,8 @@ rng = np.random.default_rng(18)
 # -------------------------------
 # A GPU program describes what a **single thread** does, and the GPU starts a few hundred thousand of them. Such a
 # program is also called a **kernel**; it has nothing to do with the kernel of a convolution. Threads are grouped in
-# **blocks**, and each thread has access to three values: the index of its block, the size of the blocks, and its own
-# index within the block. From these it computes which part of the work to do.
+# **blocks**, and each thread has access to four values: the index of its block, its own index within the block, the
+# size of the blocks and their number. From these it computes which part of the work to do.
 #
 # This is the kernel of max-pooling with switches, read from the file that the package passes to the GPU's compiler:
 
@@ -46,6 +46,23 @@ kernel = list(itertools.takewhile(lambda line: line != "}", lines[start:]))
 print("\n".join(kernel))
 
 # %%
+# This is C++ with a few additions for GPUs, called CUDA. If you know Python, this much is enough to read it:
+#
+# - Each name has a type, written before it: ``int`` is a whole number. ``REAL`` is ``float`` or ``double``, and
+#   ``Switch`` is a byte. ``const`` means that the value does not change.
+# - An array has no shape. ``const REAL* x`` is a *pointer*, the address of the first element; ``x + 5`` is the address
+#   of element 5, and ``x[5]`` is that element. So the code computes the position of (row, column, channel) itself:
+#   ``(row * w + column) * c + channel``. ``(long long)`` makes this a 64-bit number, because 32 bits end at two
+#   billion. ``__restrict__`` promises that the arrays do not overlap.
+# - ``for (int i = a; i < b; i += s) { … }`` is ``for i in range(a, b, s)``. ``r++`` adds 1. Braces enclose what Python
+#   indents, a semicolon ends a statement, and ``//`` starts a comment.
+# - ``/`` between whole numbers rounds towards 0, ``%`` is the remainder, ``||`` is *or*. ``-1 / REAL(0)`` is −∞.
+#   ``value != value`` is true only for NaN.
+# - ``__global__ void`` marks a function that runs on the GPU and returns nothing; its results go into ``y`` and
+#   ``index``. ``extern "C"`` keeps its name unchanged, so that Python finds it.
+# - ``blockIdx``, ``threadIdx``, ``blockDim`` and ``gridDim`` are the four values: the index of the block, the index of
+#   the thread in it, the size of a block, and the number of blocks. Each has a part ``.x`` and a part ``.y``.
+#
 # Line by line:
 #
 # - ``row`` and ``i``: the row of windows, and the element of this row, that this thread computes. Channels are the

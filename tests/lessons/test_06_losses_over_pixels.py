@@ -54,3 +54,7 @@ def test_the_softmax_loss_is_that_of_the_slow_twin(lesson):
     expected = naive.softmax_cross_entropy(z, labels, np.ones((1, 2, 3)))
     assert np.isclose(losses.sum(), expected[0])
     assert np.allclose(slopes, expected[1])
+
+
+def test_what_the_weighted_sum_is_divided_by(lesson):
+    lesson(6).says("the mean weight of the pixels, which is {:.2f} here", lesson(6).values["mean_weight"])

@@ -18,8 +18,18 @@ def test_the_text_says_what_a_score_sees(lesson):
 
 
 def test_finer_maps_can_be_better(lesson):
-    best = lesson(13).values["best"]
-    assert best[32] < best[16] < best[8] < best[4]
+    averaged = lesson(13).values["averaged"]
+    assert averaged[32] < averaged[16] < averaged[8] < averaged[4]
+    lesson(13).says("an IoU of only {:.2f}, with one every 4 pixels {:.2f}", averaged[16], averaged[4])
+
+
+def test_the_columns_of_the_figure_have_one_spacing_each(lesson):
+    axes = lesson(13).values["axes"]
+    for column in (1, 2, 3):
+        above, below = (axes[row + column].get_title() for row in (0, 4))
+        spacing = f"1/{[16, 8, 4][column - 1]}:"
+        assert spacing in above
+        assert spacing in below
 
 
 def test_adam_by_hand_makes_equal_first_steps(lesson):

@@ -16,3 +16,10 @@ def test_all_ways_agree(lesson):
 
 def test_every_step_was_timed(lesson):
     assert set(lesson(17).values["names"]) == set(lesson(17).values["ladder"])
+
+
+def test_it_says_when_the_machine_is_busy(lesson):
+    values = lesson(17).values
+    assert 0 <= values["waiting"] <= 1
+    assert values["busy"] == (values["waiting"] > 0.1)
+    assert ("busy" in values["figure"].axes[0].get_title()) == values["busy"]

@@ -81,3 +81,13 @@ def test_the_first_of_equals_wins_in_a_thread_too(lesson):
     maxima, switches, *_ = lesson(18).values["launch"](np.zeros((1, 4, 4, 3)), 2, np.random.default_rng(0))
     assert (maxima == 0).all()
     assert (switches == 0).all()
+
+
+def test_the_c_that_is_explained_is_the_c_that_is_shown(lesson):
+    eighteen = lesson(18)
+    kernel = "\n".join(eighteen.values["kernel"])
+    names = ("int", "REAL", "Switch", "const", "(long long)", "__restrict__", "r++", "//", "%", "||", "-1 / REAL(0)")
+    names += ("value != value", "__global__ void", 'extern "C"', "blockIdx", "threadIdx", "blockDim", "gridDim")
+    for name in names:
+        assert name in kernel
+        eighteen.says("``{}``", name)
