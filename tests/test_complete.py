@@ -1,6 +1,6 @@
 """Everything that belongs to a layer, an operation, a model or a lesson is there.
 
-Whoever adds one is told here which file still lacks something. ``docs/contributing.md`` says what to write there.
+A failing test names the file that still lacks something. ``docs/contributing.md`` says what to write there.
 """
 
 import inspect
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.torch_network import TORCH_LAYERS
-from scratchnet import layers, models
+from scratchnet import layers, models, ops
 from scratchnet.engine.arguments import Arguments
 from scratchnet.engine.dispatch import OPERATIONS
 from scratchnet.gradcheck import all_cases
@@ -34,6 +34,9 @@ from tests.ops.operation_cases import CASES as OPERATION_CASES
 
 ROOT = Path(__file__).parent.parent
 
+for _info in iter_modules(ops.__path__):  # also a file that no layer imports yet
+    import_module(f"scratchnet.ops.{_info.name}")
+
 
 def read(path):
     return (ROOT / path).read_text(encoding="utf-8")
@@ -46,7 +49,7 @@ def names_of(cases):
 
 
 def all_hold(*facts):
-    """Fail with the message of every fact that does not hold, so that all that is missing is told at once."""
+    """Fail with the message of every fact that does not hold, so that everything missing is reported at once."""
     missing = [message for holds, message in facts if not holds]
     assert not missing, "\n".join(["", *missing])
 
@@ -102,7 +105,9 @@ def test_the_explorer_tells_a_story_of_every_kind(kind):
 
 @pytest.mark.parametrize("name", DEFINED)
 def test_a_layer_is_checked_against_numerical_gradients(name):
-    assert name in CHECKED, f"scratchnet/gradcheck/cases.py: LAYERS has no row of {name}, nor an example"
+    assert name in CHECKED, (
+        f"scratchnet/gradcheck/cases.py: export {name} (its example is then checked), or add a row to LAYERS"
+    )
 
 
 @pytest.mark.parametrize("name", DEFINED)
@@ -135,8 +140,8 @@ def test_a_layer_survives_a_saved_network(case, tmp_path):
     np.testing.assert_array_equal(again.flat().values, net.flat().values)
 
 
-def test_whoever_forgets_something_is_told_the_file(monkeypatch):
-    """A layer that nobody has heard of fails every check above, with the name of a file."""
+def test_a_forgotten_entry_is_reported_with_its_file(monkeypatch):
+    """A layer without any entry fails every check above, with the name of a file."""
 
     class Forgotten(Layer):
         def __init__(self, rate):

@@ -153,13 +153,12 @@ def test_layers_and_parameters_are_changed_by_their_own_methods_alone():
 
 
 FREE_OF_THE_ENGINE = r"scratchnet\.(models|layers|ops|losses|network\.(network|memory|modes|step))\b"
-NOT_YET_PLAIN = {"scratchnet.ops.convolution", "scratchnet.ops.transposed"}
 MAY_IMPORT = {"scratchnet.engine", "scratchnet.engine.dispatch"}
 
 
 def test_operations_layers_models_and_networks_import_nothing_of_the_engine_but_the_decorator():
-    """Or the mathematics could not be read without threads, pools and recordings."""
+    """The mathematics can be read without threads, memory pools and captures."""
     engine = {name for name in MODULES if name.startswith("scratchnet.engine")} - MAY_IMPORT
-    readable = {name for name in MODULES if re.match(FREE_OF_THE_ENGINE, name)} - NOT_YET_PLAIN
+    readable = {name for name in MODULES if re.match(FREE_OF_THE_ENGINE, name)}
     found = {name: imported_modules(name) & engine for name in sorted(readable)}
     assert {name: modules for name, modules in found.items() if modules} == {}

@@ -126,7 +126,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec, out: Arr
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
-    """Return dx (n, *size, c_in), the adjoint of the convolution.
+    """Return dx (n, h, w, c_in) for ``size`` (h, w), the adjoint of the convolution.
 
     At stride 1 it is itself a convolution of ``dy``, padded by d(k−1) − p, with the kernel rotated by 180° and its two
     channel axes exchanged. At larger strides it is several interleaved convolutions (see ``subpixel``). With groups or

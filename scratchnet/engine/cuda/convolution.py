@@ -123,7 +123,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Array:
-    """Return dx (n, *size, c_in)."""
+    """Return dx (n, h, w, c_in) for ``size`` (h, w)."""
     output = dy.shape[1:3]
     if conv.groups > 1:
         if depthwise.fits(weight, conv):
