@@ -286,3 +286,6 @@ assert np.allclose(factor, 18)
 #    why?
 # 4. With 8 rows, k = 3, s = 2 and no padding, which rows of ``dx`` are 0, whatever ``dy`` is? (See "What breaks if" in
 #    lesson 3.)
+#
+# ``scratchnet exercise start 5`` writes stubs for the three gradients with stride and padding, and for a whole layer;
+# ``scratchnet exercise check 5`` checks them.
