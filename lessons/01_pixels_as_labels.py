@@ -14,7 +14,7 @@ You need to know NumPy's arrays. This is the first lesson.
 # Every pixel gets a **label**: a small whole number that stands for a **class**, a kind of thing. Here 0 means
 # *background* and 1 means *cell*. The labels of all pixels form a **mask**, an array with the same height and width as
 # the image. Predicting such masks is called *semantic segmentation*. It does not count objects: two cells side by side
-# get the same label.
+# get the same label. (Separating them is called *instance segmentation*.)
 #
 # Below are a mask drawn by a person, the **ground truth**, or truth for short, and one computed by a program, the
 # **prediction**. A second program is lazy: it answers 0 everywhere. Write down on paper:
@@ -101,7 +101,8 @@ lazy = accuracy(masks, np.zeros_like(masks))
 print(f"{images.shape[0]} images, share of cell {share:.3f}, accuracy of the lazy program {lazy:.3f}")
 
 # %%
-# Cells cover a share of 0.202 of all pixels, so the lazy program reaches an accuracy of 0.798. A student's report about
+# Cells cover a share of 0.202 of all pixels, so the lazy program reaches an accuracy of 0.798. A simple method that
+# others are compared with, like this one, is a *baseline*. A student's report about
 # a *network*, a program that learns from examples, gives an accuracy of 0.89 on such images and no other measure. Is
 # that good? The accuracy alone does not show it.
 #

@@ -118,7 +118,8 @@ save_figure(convolution_frames(x, kernel, padding=1), "03-a-kernel-slides")
 # output. All kernels together form one array, the **weight**, of shape ``(kh, kw, c_in, c_out)``, for c_in input
 # channels and c_out output channels. Finally, every output channel has one value of its own that is added everywhere,
 # the **bias**: it shifts the level above which a response counts as positive. And since we usually process several
-# images together, a **batch** of n, there is one more axis. This is the whole operation:
+# images together, a **batch** of n (in training also called a *mini-batch*), there is one more axis. An array with any
+# number of axes is often called a *tensor*. This is the whole operation:
 
 
 def conv_by_loops(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int = 1, padding: int = 0) -> np.ndarray:

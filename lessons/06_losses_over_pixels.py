@@ -162,7 +162,7 @@ save_figure(figure, "06-losses-over-pixels")
 # ``log(Σ exp(z))`` is called *log-sum-exp*, a smooth form of the maximum. The exponential of 1000 overflows in floating
 # point, but adding the same number to all logits changes neither p nor the loss. So subtract the largest logit first:
 # the largest exponential is then 1, and nothing can overflow. The slope has the same form as before, with one value per
-# class: **p − t**, where t is now 1 for the true class and 0 for the others.
+# class: **p − t**, where t is now 1 for the true class and 0 for the others (a *one-hot* vector).
 
 
 def softmax_loss(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

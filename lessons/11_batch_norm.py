@@ -137,8 +137,9 @@ print("loops and package agree")
 # %%
 # Training and testing: whose mean?
 # ---------------------------------
-# In training, μ and σ are those of the batch, so an image's result depends on the other images of the batch. After
-# training there may be only one image, and its result should depend on nothing else. The usual solution is to keep
+# In training, μ and σ are those of the batch, so an image's result depends on the other images of the batch. The use of
+# a network after its training is called *inference*. There may be only one image then, and its result should depend on
+# nothing else. The usual solution is to keep
 # **running averages** of the batches' means and variances during training, which move a tenth of the way towards those
 # of each new batch, and to use these averages afterwards.
 #
@@ -170,6 +171,7 @@ def one_by_one(x: np.ndarray) -> np.ndarray:
 
 
 images, masks = draw(60, seed=1)
+epochs = [80 * 1 / len(images), 40 * 4 / len(images)]
 unseen, truth = draw(12, seed=2)
 
 # %%
@@ -247,6 +249,11 @@ def backward(weights: dict, kept: list, dscores: np.ndarray) -> dict[str, np.nda
 # the gradient. The steps have **momentum**: nine tenths of the last step are added to each step, so that they keep
 # going in a direction that has proved good. The learning rate is 0.1. The code keeps two sets of running averages,
 # which move by a tenth and by a hundredth with each batch.
+#
+# Because each batch is a random choice of images, its gradient is only an estimate of the gradient for all images. The
+# method is therefore called *stochastic gradient descent* (SGD). As many updates as it takes to see as many images as
+# there are for training make an *epoch*. We have 60: with one image per update, 80 updates are 1.3 epochs; with four,
+# 40 updates are 2.7.
 
 
 def train(x: np.ndarray, masks: np.ndarray, batch: int, steps: int, seed: int = 0) -> tuple[dict, dict, list]:

@@ -221,9 +221,16 @@ assert report.ok
 # Ritual 3: overfit one image
 # ---------------------------
 # A network with thousands of parameters can memorise one image. Memorising examples instead of learning what they have
-# in common is called **overfitting**, and usually it is a problem. Here we do it on purpose. The result says nothing
-# about other images. It shows that the loss, the gradients, the steps and the labels fit together. The steps use
-# momentum (lesson 11), and the learning rate is 0.2.
+# in common is called **overfitting**, and usually it is a problem. What we want is **generalisation**: good results on
+# images that the network has not learned from. To measure it, the images are divided into three sets. The network
+# learns from the *training set*. Hyperparameters, such as the learning rate and the number of epochs, are chosen by the
+# results on the *validation set*. The *test set* is used once, at the end: whatever was chosen with the help of an
+# image looks better on it than on others. (Lesson 1 chose its threshold on the very images on which it was measured.)
+# Measures against overfitting are called *regularisation*: more images, dropout (lesson 2), or *weight decay*, which
+# reduces every weight by a small fraction in each update.
+#
+# Here we overfit on purpose. The result says nothing about other images. It shows that the loss, the gradients, the
+# steps and the labels fit together. The steps use momentum (lesson 11), and the learning rate is 0.2.
 
 
 def accuracy_and_iou(predicted: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
@@ -322,9 +329,10 @@ print(f"first loss with scores 300 times as large: {sure_loss:.1f} instead of {n
 assert sure_loss > 1
 
 # %%
-# **… the labels do not belong to the image?** Suppose someone mirrors the images to get more of them, but not the
-# masks. Ritual 3 does *not* detect it, because the network memorises any mask, even a mirrored one. (We use every
-# second pixel to save time.)
+# **… the labels do not belong to the image?** Making more training images by changing those that exist, for example by
+# mirroring them, is called *data augmentation*. Suppose someone mirrors the images, but not the masks. Ritual 3 does
+# *not* detect it, because the network memorises any mask, even a mirrored one. (We use every second pixel to save
+# time.)
 
 _, wrong_labels = overfit(image[:, ::2, ::2], mask[:, ::2, ::2][:, :, ::-1], 100)
 mirrored, _ = accuracy_and_iou(wrong_labels[100], mask[0, ::2, ::2][:, ::-1])

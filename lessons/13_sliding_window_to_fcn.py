@@ -220,7 +220,10 @@ def train(net: Network, updates: int) -> float:
     for update in range(updates):
         batch = np.random.default_rng(update).choice(12, 6, replace=False)
         if update % 2:
-            batch_x, batch_y = x[batch, :, ::-1], truth[batch, :, ::-1]  # a mirror image is a smear as well
+            batch_x, batch_y = (
+                x[batch, :, ::-1],
+                truth[batch, :, ::-1],
+            )  # data augmentation: a mirror image is a smear as well
         else:
             batch_x, batch_y = x[batch], truth[batch]
         _, dscores = loss(net.forward(np.ascontiguousarray(batch_x)), batch_y)
@@ -293,6 +296,16 @@ assert field.right - field.left == length
 # larger than the field is broken into pieces, and one much smaller is missed. Its solution is to rescale every
 # object to the same size first (lesson 16).
 #
+# A receptive field can also grow without pools. A *dilated* (or *atrous*) convolution moves the elements of its kernel
+# apart and skips the pixels between them: with a *dilation* of 2, a 3×3 kernel reaches over 5×5 pixels, still with nine
+# weights. In the rule above, k − 1 is multiplied by the dilation.
+
+dilated = conv2d(np.ones((1, 9, 9, 1)), np.ones((3, 3, 1, 1)), dilation=2)
+print("9×9 pixels, a 3×3 kernel with a dilation of 2:", dilated.shape[1:3])
+assert dilated.shape == (1, 9 - 5 + 1, 9 - 5 + 1, 1)
+assert (dilated == 9).all()
+
+# %%
 # What breaks if …
 # ----------------
 # **… the enlarged map is put in the wrong place?** An enlarged map is larger than the image by the overhang of the
@@ -317,6 +330,11 @@ else:
 # %%
 # **… the coarse scores start at random?** FCN initialises its score layers with 0, so that a new skip changes nothing
 # at first: FCN-16s starts where FCN-32s ended.
+#
+# **… the encoder starts at random?** Ours does. FCN and DeconvNet start with the weights of VGG16, which was trained to
+# classify more than a million photographs (the ImageNet data set). This is called *pretraining*; continuing with the
+# masks is *fine-tuning*. A pretrained encoder, also called a *backbone*, already knows outlines, textures and parts of
+# objects, so far fewer masks are enough.
 #
 # Exercises
 # ---------

@@ -230,7 +230,7 @@ more = numbers["features"] - numbers["nearest"]
 # Switches add no parameters. The concatenations cost 16,128, because the three convolutions after them read twice as
 # many channels, and the number of weights is height × width × channels in × channels out.
 #
-# Train all three on twelve smears, in the same order, and test them on four others.
+# Train all three on a training set of twelve smears, in the same order; the four others are the test set.
 
 SIDE = 90
 folder = sample_folder("smears")
@@ -259,7 +259,7 @@ def train(net: Network, updates: int, seed: int = 0) -> np.ndarray:
     for update in range(updates):
         draw = np.random.default_rng([seed, update])
         batch = draw.choice(12, 4, replace=False)
-        flip = slice(None, None, 1 if draw.random() < 0.5 else -1)  # a mirror image is a smear as well
+        flip = slice(None, None, 1 if draw.random() < 0.5 else -1)  # data augmentation
         x, y = images[batch][:, :, flip], masks[batch][:, :, flip]
         _, dscores = pixel_loss(net.forward(np.ascontiguousarray(x)), y)
         net.zero_grad()

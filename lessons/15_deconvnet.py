@@ -189,8 +189,8 @@ print(f"IoU on four other smears: {iou(predicted, masks[12:]):.2f}")
 # %%
 # From coarse to fine
 # -------------------
-# What does each layer of the way up compute? As in figure 4 of the paper, we show one map per layer, the one in which
-# the cells stand out most. Dark means large.
+# What does each layer of the way up compute? The values of a network's maps for an image are called its *activations*.
+# As in figure 4 of the paper, we show one map per layer, the one in which the cells stand out most. Dark means large.
 
 shown = [f"{kind}{level}{end}" for level in (4, 3, 2, 1) for kind, end in (("unpool", ""), ("deconv", "_2_relu"))]
 shown = ["fc6-deconv_relu", *shown, "score"]

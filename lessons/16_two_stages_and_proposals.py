@@ -226,8 +226,9 @@ save_figure(figure, "16-two-stages")
 # Training
 # --------
 # We train three networks, with the same number of updates and of pixels per update: 4 scenes of 64×64 have as many
-# pixels as 16 boxes of 32×32. The third network trains on boxes, a third of its updates in stage 1. The learning rate
-# decreases linearly to 0.
+# pixels as 16 boxes of 32×32. The third network trains on boxes, a third of its updates in stage 1. The *learning rate
+# schedule*, the rule by which the learning rate changes, is a straight line from 0.005 to 0: large steps at first, and
+# small ones for the details.
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -286,9 +286,8 @@ axes.text(1000 * products / a_second, -0.75, " multiplications alone", fontsize=
 axes.set_xscale("log")
 axes.set_xlim(right=max(times) * 5)
 axes.invert_yaxis()
-axes.set_xlabel("milliseconds for one layer, 56×56×64 → 56×56×64, 3×3")
-if busy:
-    axes.set_title(f"busy machine: {waiting:.0%} of the time was spent waiting for a core", fontsize=9)
+note = f"\nmeasured on a busy machine, which made the program wait {waiting:.0%} of the time" if busy else ""
+axes.set_xlabel(f"milliseconds for one layer, 56×56×64 → 56×56×64, 3×3{note}")
 save_figure(figure, "17-making-it-fast")
 
 # %%

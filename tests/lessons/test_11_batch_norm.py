@@ -48,3 +48,9 @@ def test_the_text_names_the_cure(lesson):
         scores["slow running averages"],
     )
     assert scores["recomputed"] > scores["slow running averages"] + 0.2
+
+
+def test_the_text_names_the_epochs(lesson):
+    one, four = lesson(11).values["epochs"]
+    lesson(11).says("80 updates are {:.1f} epochs; with four, 40 updates are {:.1f}.", one, four)
+    lesson(11).says("We have {}:", len(lesson(11).values["images"]))
