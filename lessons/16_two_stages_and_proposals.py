@@ -345,7 +345,7 @@ assert worst < 1e-3
 # depend on small objects.
 
 from scratchnet.data import find_objects
-from scratchnet.evaluation.sizes import BINS, object_scores, size_table
+from scratchnet.evaluation.sizes import SIZE_BINS, object_scores, size_table
 
 Predict = Callable[[np.ndarray, str], np.ndarray]
 
@@ -370,9 +370,9 @@ systems["whole + regions"] = lambda image, name: (
     0.5 * (systems["whole, switches"](image, name) + systems["boxes: regions"](image, name))
 )
 table = {name: measure(predict) for name, predict in systems.items()}
-print(f"{'':18}" + "".join(f"{name:>9}" for name in BINS))
+print(f"{'':18}" + "".join(f"{name:>9}" for name in SIZE_BINS))
 for name, found in table.items():
-    print(f"{name:18}" + "".join(f"{found[size]:9.2f}" for size in BINS))
+    print(f"{name:18}" + "".join(f"{found[size]:9.2f}" for size in SIZE_BINS))
 if not FAST:
     assert table["whole, switches"]["small"] < table["whole, switches"]["large"]
     assert table["boxes: true boxes"]["small"] > table["whole, switches"]["small"]
@@ -410,7 +410,7 @@ if not FAST:
 
 figure, (bars,) = panels(8, 3.6)
 shades = ("#b7e2d3", "#4cb393", "#00553e")  # light to dark: small, medium, large
-for shift, (size, shade) in enumerate(zip(BINS, shades, strict=True)):
+for shift, (size, shade) in enumerate(zip(SIZE_BINS, shades, strict=True)):
     places = [-number - 0.26 * (shift - 1) for number in range(len(table))]
     bars.barh(places, [found[size] for found in table.values()], 0.25, color=shade, label=f"{size} objects")
 bars.set_yticks([-number for number in range(len(table))], list(table))

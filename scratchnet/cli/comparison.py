@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.evaluation import BINS, Metrics
+from scratchnet.evaluation import SIZE_BINS, Metrics
 from scratchnet.evaluation.metrics import number
 from scratchnet.inference import Evaluation
 from scratchnet.utils.files import atomic_write
@@ -23,12 +23,12 @@ def comparison_text(rows: Sequence[tuple[str, str, Evaluation]], rivals: Mapping
     With two classes, Dice is that of the foreground; with more, the mean over the classes that occur. "small", "medium"
     and "large" are the mean IoU of objects by size.
     """
-    head = ["", "model", "accuracy", "mean acc.", "mean IoU", "f.w. IoU", "Dice", "BF", "band IoU", *BINS]
+    head = ["", "model", "accuracy", "mean acc.", "mean IoU", "f.w. IoU", "Dice", "BF", "band IoU", *SIZE_BINS]
     lines = [[path, model, *_measures(found)] for path, model, found in rows]
-    lines += [[name, "", *_shared(m), *["–"] * (2 + len(BINS))] for name, m in rivals.items()]
+    lines += [[name, "", *_shared(m), *["–"] * (2 + len(SIZE_BINS))] for name, m in rivals.items()]
     if rows[0][2].details is not None:
-        counts = [str(rows[0][2].details.sizes[name].objects) for name in BINS]
-        lines.append(["number of objects", *[""] * (len(head) - 1 - len(BINS)), *counts])
+        counts = [str(rows[0][2].details.sizes[name].objects) for name in SIZE_BINS]
+        lines.append(["number of objects", *[""] * (len(head) - 1 - len(SIZE_BINS)), *counts])
     widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
     return "\n".join(
         "  ".join(
@@ -57,7 +57,7 @@ def _measures(found: Evaluation) -> list[str]:
     """Return the cells of a checkpoint's line."""
     details = found.details
     assert details is not None
-    own = [details.bf, details.band.mean_iou, *(details.sizes[name].iou for name in BINS)]
+    own = [details.bf, details.band.mean_iou, *(details.sizes[name].iou for name in SIZE_BINS)]
     return [*_shared(found.metrics), *map(number, own)]
 
 

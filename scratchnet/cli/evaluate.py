@@ -15,7 +15,7 @@ from scratchnet.cli.reports import baselines, results_text, write_confusion, wri
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.data.class_names import find_class_file
-from scratchnet.evaluation import BAND, EDGES, TOLERANCE, DetailCounter
+from scratchnet.evaluation import BAND_WIDTH, SIZE_EDGES, TOLERANCE, DetailCounter
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
@@ -46,9 +46,9 @@ class EvaluateArguments(PredictionArguments):
     """Values of grey masks above this are class 1."""
     boundary_tolerance: float = TOLERANCE
     """Boundary F1: distance up to which boundaries match, as a fraction of the image's diagonal."""
-    band_width: float = BAND
+    band_width: float = BAND_WIDTH
     """Width in pixels, on either side of the boundaries, of the band in which IoU is computed as well."""
-    size_edges: tuple[float, float] = EDGES
+    size_edges: tuple[float, float] = SIZE_EDGES
     """Lower limits of medium and large objects: square root of the area of the object's box over that of the image."""
 
 

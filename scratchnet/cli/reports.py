@@ -7,7 +7,7 @@ from typing import Any
 
 from scratchnet.arrays import Array, to_device_of, to_host
 from scratchnet.data import SampleSource, prefetch
-from scratchnet.evaluation import BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
+from scratchnet.evaluation import SIZE_BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
 from scratchnet.evaluation.metrics import number
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.utils.files import atomic_write
@@ -52,9 +52,9 @@ def details_text(details: Details) -> str:
         f"boundary F1 {number(details.bf)}; beside the boundaries: mean IoU {number(details.band.mean_iou)}, "
         f"pixel accuracy {number(details.band.accuracy)}",
         "",
-        f"objects   {''.join(f'{name:>8}' for name in BINS)}",
-        f"number    {''.join(f'{details.sizes[name].objects:>8}' for name in BINS)}",
-        f"mean IoU  {''.join(f'{number(details.sizes[name].iou):>8}' for name in BINS)}",
+        f"objects   {''.join(f'{name:>8}' for name in SIZE_BINS)}",
+        f"number    {''.join(f'{details.sizes[name].objects:>8}' for name in SIZE_BINS)}",
+        f"mean IoU  {''.join(f'{number(details.sizes[name].iou):>8}' for name in SIZE_BINS)}",
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""From bytes to the numbers that a network sees."""
+"""Conversion of images from bytes to the input of a network."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ Normalization: TypeAlias = Literal["dataset", "image", "none", "torchvision", "c
 Channels: TypeAlias = tuple[float, float, float]
 
 MIN_STD = 1e-3
-"""Smallest standard deviation that is divided by, as a share of the brightness range: a flat image stays finite."""
+"""Minimum standard deviation as a divisor, as a fraction of the brightness range, for images without contrast."""
 
 FIXED_STATISTICS: dict[str, tuple[Channels, Channels]] = {
     "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -28,22 +28,22 @@ FIXED_STATISTICS: dict[str, tuple[Channels, Channels]] = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to an image before it enters a network; a checkpoint keeps it, so that use repeats training.
+    """Conversion of images to the input of a network, which checkpoints store so that inference repeats it.
 
     Attributes
     ----------
     normalization : {"dataset", "image", "none", "torchvision", "caffe"}
-        ``dataset``: (x/255 − mean) / std with the training set's figures; ``image``: the same with every image's own,
-        channel by channel, which evens out lighting and staining (a channel without contrast takes the mean of the
-        others, so that no network meets a hole that its training never showed); ``none``: x/255; ``torchvision``: as
-        ``dataset`` with ImageNet's figures, for weights from there; ``caffe``: x less (122.675, 116.669, 104.008),
-        then blue before green before red, for weights from there and as FCN, SegNet and DeconvNet were trained.
+        ``dataset``: (x/255 − mean) / std with the statistics of the training set; ``image``: the same with the
+        statistics of each image and channel, which evens out lighting and staining (a channel without contrast becomes
+        the mean of the others, to avoid inputs unlike those in training); ``none``: x/255; ``torchvision``: like
+        ``dataset`` with ImageNet's statistics, for torchvision's weights; ``caffe``: x − (122.675, 116.669, 104.008),
+        in the order blue, green, red, for Caffe's weights and the training of FCN, SegNet and DeconvNet.
     mean, std : (float, float, float)
-        Of red, green and blue in the range 0 to 1, where the normalisation has such figures.
+        Statistics of red, green and blue in the range 0 to 1, if the normalisation uses them.
     resize : (int, int) or None
-        Height and width to which images are brought first.
+        Height and width to which images are resized first.
     range : (float, float) or None
-        Stored values of images with more than 8 bits that become black and white when they are read, see `read_image`.
+        Stored values of images with more than 8 bits that become black and white, see `read_image`.
     """
 
     normalization: Normalization = "dataset"
@@ -53,7 +53,7 @@ class Preprocessing:
     range: ValueRange | None = None
 
     def apply(self, images: Array, dtype: npt.DTypeLike = np.float32) -> Array:
-        """Return what the network sees.
+        """Return the input of the network.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class Preprocessing:
 
         Returns
         -------
-        (n, h, w, 3) array of ``dtype``; (n, *resize, 3) where the size is fixed
+        (n, h, w, 3) array of ``dtype``; (n, *resize, 3) if ``resize`` is set
         """
         check_images("Preprocessing.apply", images)
         if self.resize is not None and images.shape[1:3] != self.resize:
@@ -80,38 +80,40 @@ class Preprocessing:
         return np.ascontiguousarray(x[..., ::-1]) if self.normalization == "caffe" else x
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary that JSON can hold."""
+        """Return the attributes as a JSON-compatible dictionary."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """Undo `to_dict`, also after a trip through JSON, which turns tuples into lists.
+        """Return the preprocessing of a dictionary from `to_dict`, also after JSON has converted tuples to lists.
 
-        ValueError or TypeError when the values are not such a dictionary's.
+        ValueError or TypeError for other dictionaries.
         """
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
-        made = cls(**fields)
-        figures = (*made.mean, *made.std)
-        sides = (1, 1) if made.resize is None else made.resize
-        if made.normalization not in get_args(Normalization) or len(made.mean) != 3 or len(made.std) != 3:
+        result = cls(**fields)
+        statistics = (*result.mean, *result.std)
+        sides = (1, 1) if result.resize is None else result.resize
+        if result.normalization not in get_args(Normalization) or len(result.mean) != 3 or len(result.std) != 3:
             raise ValueError(f"not a preprocessing: {dict(values)}")
-        if not np.isfinite(figures).all() or min(made.std) <= 0:
-            raise ValueError(f"not a mean and a standard deviation: {made.mean}, {made.std}")
+        if not np.isfinite(statistics).all() or min(result.std) <= 0:
+            raise ValueError(f"not a mean and a standard deviation: {result.mean}, {result.std}")
         if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
-            raise ValueError(f"not a height and a width: {made.resize}")
-        if made.range is not None and not (len(made.range) == 2 and -np.inf < made.range[0] < made.range[1] < np.inf):
-            raise ValueError(f"not a range of values: {made.range}")
-        return made
+            raise ValueError(f"not a height and a width: {result.resize}")
+        if result.range is not None and not (
+            len(result.range) == 2 and -np.inf < result.range[0] < result.range[1] < np.inf
+        ):
+            raise ValueError(f"not a range of values: {result.range}")
+        return result
 
 
 def fit_preprocessing(
     dataset: SampleSource, normalization: Normalization = "dataset", resize: tuple[int, int] | None = None
 ) -> Preprocessing:
-    """Return the preprocessing for a training set; ``dataset`` takes one pass over it, for mean and standard deviation.
+    """Return the preprocessing for a training set; ``"dataset"`` computes its mean and standard deviation in one pass.
 
-    Sums of bytes and of their squares are whole numbers, so the figures do not depend on the order of the images.
+    The sums are integers, so the result does not depend on the order of the images.
     """
     if normalization in FIXED_STATISTICS:
         return Preprocessing(normalization, *FIXED_STATISTICS[normalization], resize)
@@ -131,7 +133,7 @@ def fit_preprocessing(
 
 
 def _fill_flat_channels(x: Array, flat: Array) -> Array:
-    """Replace flat channels, (n, 1, 1, 3) bool, by the mean of the image's other channels; 0 where all are flat."""
+    """Replace flat channels, (n, 1, 1, 3) bool, by the mean of the other channels, or 0 if all are flat."""
     if not flat.any():
         return x
     others = np.where(flat, 0, x).sum(axis=-1, keepdims=True) / np.maximum((~flat).sum(axis=-1, keepdims=True), 1)

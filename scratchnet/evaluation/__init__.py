@@ -9,15 +9,15 @@ from scratchnet.evaluation.baselines import (
     fit_threshold_baseline,
 )
 from scratchnet.evaluation.boundaries import TOLERANCE, boundary_band, boundary_f1, mean_boundary_f1, within
-from scratchnet.evaluation.details import BAND, DetailCounter, Details
+from scratchnet.evaluation.details import BAND_WIDTH, DetailCounter, Details
 from scratchnet.evaluation.metrics import Metrics, confusion_matrix, dice, metrics
-from scratchnet.evaluation.sizes import BINS, EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
+from scratchnet.evaluation.sizes import SIZE_BINS, SIZE_EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
 
 __all__ = [
-    "BAND",
-    "BINS",
+    "BAND_WIDTH",
     "CHANNELS",
-    "EDGES",
+    "SIZE_BINS",
+    "SIZE_EDGES",
     "TOLERANCE",
     "Channel",
     "DetailCounter",

@@ -2,6 +2,25 @@
 
 A lost thin object or blurred outlines hardly change the pixel accuracy, since most pixels are far from any boundary.
 These metrics consider only the boundaries.
+
+For class c, with the boundary pixels T of the true and S of the predicted region of c and the tolerance
+θ = ``tolerance`` · √(h² + w²):
+
+    precision = fraction of S with a pixel of T at most θ away
+    recall    = fraction of T with a pixel of S at most θ away
+    F1        = 2 · precision · recall / (precision + recall)
+
+A pixel is on the boundary of a region if one of its four neighbours is outside the region; the image border is not a
+boundary. Ignored neighbours are outside, so that objects surrounded by an ignored line, as in Pascal VOC, have
+boundaries too. Predicted boundary pixels in ignored areas count as hits if they are near a true boundary and are
+excluded otherwise, because the truth is unknown there. If neither region has a boundary (one class fills the image in
+both), F1 is 1; if only one has, it is 0. For an image diagonal under 134 pixels θ is less than one pixel, so only
+coinciding pixels count.
+
+References
+----------
+Csurka, Larlus, Perronnin, "What is a good evaluation measure for semantic segmentation?" (BMVC 2013).
+Which classes count, and the tolerance: Badrinarayanan, Kendall, Cipolla, "SegNet" (2017), section 3.3.
 """
 
 import math
@@ -63,22 +82,7 @@ def boundary_f1(
     ignore_index: int | None = 255,
     tolerance: float = TOLERANCE,
 ) -> Array:
-    """Return the boundary F1 score of every class in one image.
-
-    For class c, with the boundary pixels T of the true and S of the predicted region of c and the tolerance
-    θ = ``tolerance`` · √(h² + w²):
-
-        precision = fraction of S with a pixel of T at most θ away
-        recall    = fraction of T with a pixel of S at most θ away
-        F1        = 2 · precision · recall / (precision + recall)
-
-    A pixel is on the boundary of a region if one of its four neighbours is outside the region; the image border is not
-    a boundary. Ignored neighbours are outside, so that objects surrounded by an ignored line, as in Pascal VOC, have
-    boundaries too. Predicted boundary pixels in ignored areas count as hits if they are near a true boundary and are
-    excluded otherwise, because the truth is unknown there. If neither region has a boundary (one class fills the image
-    in both), F1 is 1; if only one has, it is 0.
-
-    For an image diagonal under 134 pixels θ is less than one pixel, so only coinciding pixels count.
+    """Return the boundary F1 score of every class in one image; see the module's description.
 
     Parameters
     ----------
@@ -93,11 +97,6 @@ def boundary_f1(
     -------
     (classes,) float64
         nan for classes that do not occur in ``truth``.
-
-    References
-    ----------
-    Csurka, Larlus, Perronnin, "What is a good evaluation measure for semantic segmentation?" (BMVC 2013).
-    Which classes count, and the tolerance: Badrinarayanan, Kendall, Cipolla, "SegNet" (2017), section 3.3.
     """
     check_masks("boundary_f1", truth, prediction)
     distance = tolerance * math.hypot(*truth.shape)

@@ -10,10 +10,10 @@ from scratchnet.arrays import Array
 from scratchnet.data import Objects
 from scratchnet.evaluation.boundaries import TOLERANCE, boundary_band, boundary_f1, mean_boundary_f1
 from scratchnet.evaluation.metrics import Metrics, confusion_matrix, metrics, none_for_nan
-from scratchnet.evaluation.sizes import EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
+from scratchnet.evaluation.sizes import SIZE_EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
 from scratchnet.utils.shape_checks import check_masks
 
-BAND = 5.0
+BAND_WIDTH = 5.0
 """Width of the band on either side of the boundaries, in pixels."""
 
 
@@ -74,8 +74,8 @@ class DetailCounter:
     ignore_index: int | None = 255
     objects: Callable[[str, Array], Objects] | None = None
     tolerance: float = TOLERANCE
-    band: float = BAND
-    edges: tuple[float, float] = EDGES
+    band: float = BAND_WIDTH
+    edges: tuple[float, float] = SIZE_EDGES
     _outlines: list[Array] = field(default_factory=list)
     _objects: list[ObjectScore] = field(default_factory=list)
     _confusion: Array | int = 0

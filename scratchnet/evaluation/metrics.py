@@ -13,9 +13,7 @@ from scratchnet.arrays import Array, get_array_module
 
 
 def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index: int | None = 255) -> Array:
-    """Count how often each true class was predicted as each class.
-
-    The matrix of a data set is the sum of its images' matrices.
+    """Count how often each true class was predicted as each class; matrices of several images may be added.
 
     Parameters
     ----------
@@ -28,8 +26,8 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
 
     Returns
     -------
-    Array
-        (K, K) int64: row = true class, column = predicted class.
+    (K, K) int64
+        Row = true class, column = predicted class.
 
     Raises
     ------
@@ -50,12 +48,17 @@ def confusion_matrix(truth: Array, prediction: Array, classes: int, ignore_index
     if ignore_index is not None:
         counted = true != ignore_index
         true, predicted = true[counted], predicted[counted]
-    for name, values in (("truth", true), ("prediction", predicted)):
-        if values.size and not (values.min() >= 0 and values.max() < classes):
-            wrong = int(values[(values < 0) | (values >= classes)][0])
-            raise ValueError(f"confusion_matrix: {name} holds the value {wrong}, expected classes 0 to {classes - 1}")
+    _check_classes("truth", true, classes)
+    _check_classes("prediction", predicted, classes)
     counts: Array = xp.bincount(true * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(xp.int64)
+
+
+def _check_classes(name: str, values: Array, classes: int) -> None:
+    """Raise a ValueError unless all values are from 0 to ``classes`` − 1."""
+    if values.size and not (values.min() >= 0 and values.max() < classes):
+        wrong = int(values[(values < 0) | (values >= classes)][0])
+        raise ValueError(f"confusion_matrix: {name} holds the value {wrong}, expected classes 0 to {classes - 1}")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from scratchnet.utils.shape_checks import check_mask, check_masks
 MIN_OBJECT_PIXELS = 10
 """Minimum number of pixels of an object; smaller regions are annotation noise."""
 
-EDGES = (0.13, 0.28)
+SIZE_EDGES = (0.13, 0.28)
 """Upper size limits of small and medium objects, where size is √(pixels of the object's box / pixels of the image).
 They divide the range 0.06 to 0.6 into three parts of equal ratio."""
 
-BINS = ("small", "medium", "large")
+SIZE_BINS = ("small", "medium", "large")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class SizeBin:
     iou: float
 
 
-def size_table(scores: Sequence[ObjectScore], edges: tuple[float, float] = EDGES) -> dict[str, SizeBin]:
+def size_table(scores: Sequence[ObjectScore], edges: tuple[float, float] = SIZE_EDGES) -> dict[str, SizeBin]:
     """Group scores into "small", "medium" and "large" objects.
 
     >>> size_table([ObjectScore(1, 0.1, 0.5), ObjectScore(1, 0.1, 0.7), ObjectScore(2, 0.5, 0.9)])["small"]
@@ -115,7 +115,7 @@ def size_table(scores: Sequence[ObjectScore], edges: tuple[float, float] = EDGES
     """
     ious = np.array([s.iou for s in scores])
     place = np.searchsorted(edges, np.array([s.size for s in scores]), side="right")
-    bins = {name: ious[place == i] for i, name in enumerate(BINS)}
+    bins = {name: ious[place == i] for i, name in enumerate(SIZE_BINS)}
     return {
         name: SizeBin(len(inside), float(inside.mean()) if len(inside) else np.nan) for name, inside in bins.items()
     }

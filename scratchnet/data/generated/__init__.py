@@ -1,1 +1,1 @@
-"""Data sets that are drawn: squares, cells and shapes."""
+"""Generated data sets: squares, cells and shapes."""

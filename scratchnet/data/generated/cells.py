@@ -1,4 +1,4 @@
-"""Blood smears under the microscope, drawn: a segmentation task that no threshold solves."""
+"""Generated blood smears, a segmentation task that no threshold solves."""
 
 from dataclasses import dataclass
 from math import hypot
@@ -11,14 +11,14 @@ from scratchnet.arrays import Array
 from scratchnet.data.generated.drawing import bump, coverage, patch_around, relative_radius, smooth_noise
 
 CellTask: TypeAlias = Literal["stained", "red"]
-"""What counts as foreground: the stained, nucleated cells, or the red ones."""
+"""The foreground: stained (nucleated) cells, or red cells."""
 
 CELL_CLASSES: dict[CellTask, tuple[str, str]] = {
     "stained": ("background", "stained cell"),
     "red": ("background", "red cell"),
 }
 
-# Optical densities (red, green, blue light): how strongly each dye swallows which colour.
+# Optical densities (red, green, blue light): how strongly each dye absorbs each colour.
 _HAEMOGLOBIN = np.array([[0.25, 0.40, 0.22], [0.16, 0.42, 0.30], [0.34, 0.36, 0.13], [0.20, 0.34, 0.10]], np.float32)
 _CHROMATIN = np.array([[1.15, 1.90, 0.50], [0.75, 1.60, 0.30], [0.45, 1.35, 0.15]], np.float32)
 _CYTOPLASM = np.array([[0.10, 0.30, 0.06], [0.26, 0.22, 0.03], [0.16, 0.34, 0.18], [0.20, 0.30, 0.12]], np.float32)
@@ -26,18 +26,18 @@ _CYTOPLASM = np.array([[0.10, 0.30, 0.06], [0.26, 0.22, 0.03], [0.16, 0.34, 0.18
 
 @dataclass(frozen=True)
 class _Stain:
-    """The look of one slide: dyes, how clearly cells are shaped, sharpness.
+    """Appearance of a slide: dyes, and contrast of the cells.
 
     Attributes
     ----------
     red, chromatin, cytoplasm : (3,) float32
-        Optical densities of a red cell, of a nucleus and of the body round the nucleus.
+        Optical densities of a red cell, of a nucleus and of the cytoplasm around it.
     pallor : float
-        How much thinner red cells are in the middle, 0 to 1.
+        How much thinner red cells are in their centre, 0 to 1.
     rim : float
         How much darker their outline is.
     halo : float
-        Brightness of the line that a cell's edge refracts into the background.
+        Brightness of the line around a cell, caused by refraction at its edge.
     """
 
     red: Array
@@ -53,21 +53,20 @@ def make_cells(
 ) -> tuple[Array, Array]:
     """Draw a stained blood smear.
 
-    Light passes through the dyes: a pixel is the lamp's light times exp(−optical density), and densities of
-    overlapping red cells add up (Beer–Lambert law). Lamp, dyes, crowding, focus and noise differ from picture to
-    picture; dark nuclei are only half of the stained cells, whose bodies are as bright as red cells or background.
+    A pixel is the lamp's light times exp(−optical density), and densities of overlapping red cells add up (Beer–Lambert
+    law). Lamp, dyes, crowding, focus and noise vary. Dark nuclei are only half of the area of stained cells, whose
+    cytoplasm is as bright as red cells or background.
 
     Parameters
     ----------
     rng : numpy Generator
     size : int
-        Side of the picture in pixels. Up to 128 the cells grow with it; beyond, the field holds more of them.
+        Side of the image in pixels. Up to 128 the cells are scaled with it; larger images show more cells.
     task : {"stained", "red"}
-        ``stained``: the mask is 1 on whole stained cells, nucleus and body; about one picture in ten has none.
-        ``red``: the mask is 1 on red cells, their pale middles included, where no stained cell lies on top.
-        The same generator state gives the same picture for both.
+        ``stained``: the mask is 1 on whole stained cells; about one image in ten has none. ``red``: the mask is 1 on
+        red cells, including their pale centres, except under stained cells. The image does not depend on the task.
     magnification : float
-        How much larger than usual the cells appear; the field is that much smaller.
+        Factor on the size of the cells.
 
     Returns
     -------
@@ -115,7 +114,7 @@ def _random_stain(rng: np.random.Generator) -> _Stain:
 def _place_white(
     rng: np.random.Generator, size: int, unit: float, fields: float
 ) -> list[tuple[tuple[float, float], float]]:
-    """Choose centres and radii of the stained cells: in a field of 128 pixels mostly one, at times two or none."""
+    """Choose centres and radii of the stained cells: mostly one in 128 × 128 pixels, sometimes two or none."""
     count = int(rng.choice(3, p=(0.1, 0.72, 0.18))) if fields < 2 else int(rng.poisson(0.6 * fields))
     margin = 15 * unit
     placed: list[tuple[tuple[float, float], float]] = []
@@ -132,21 +131,21 @@ def _place_white(
 def _place_red(
     rng: np.random.Generator, size: int, unit: float, whites: list[tuple[tuple[float, float], float]]
 ) -> list[tuple[tuple[float, float], float]]:
-    """Scatter red cells: some slides are crowded and let cells overlap, others are thin."""
+    """Choose centres and radii of the red cells; some slides are crowded with overlapping cells, others sparse."""
     typical = rng.uniform(14, 20) * unit
     crowding = rng.uniform(0.5, 1.3)
     closeness = rng.uniform(0.75, 1.0)
     placed: list[tuple[tuple[float, float], float]] = []
-    tries = int(4 * crowding * (size + 2 * typical) ** 2 / (np.pi * typical**2))
-    places = rng.uniform(-typical, size + typical, (tries, 2)).tolist()
-    radii = (typical * rng.normal(1, 0.09, tries)).tolist()
-    for (y, x), radius in zip(places, radii, strict=True):
+    attempts = int(4 * crowding * (size + 2 * typical) ** 2 / (np.pi * typical**2))
+    positions = rng.uniform(-typical, size + typical, (attempts, 2)).tolist()
+    radii = (typical * rng.normal(1, 0.09, attempts)).tolist()
+    for (y, x), radius in zip(positions, radii, strict=True):
         near_red = any(hypot(y - cy, x - cx) < closeness * (radius + r) for (cy, cx), r in placed)
         near_white = any(hypot(y - cy, x - cx) < 0.92 * (radius + r) for (cy, cx), r in whites)
         if near_white or (near_red and rng.random() > 0.06):
             continue
         placed.append(((y, x), radius))
-        if len(placed) >= tries // 4:
+        if len(placed) >= attempts // 4:
             break
     return placed
 
@@ -154,15 +153,15 @@ def _place_red(
 def _draw_red(
     rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
 ) -> None:
-    """Add a red cell: a disc, thin in the middle, dark at the rim, with a bright line round it."""
+    """Add a red cell: a disc with a thin centre, a dark rim and a bright line around it."""
     patch = patch_around(centre, 1.6 * radius, len(mask))
     if 0 in patch.shape:
         return
     stretch = 1 + abs(rng.normal(0, 0.22))
     relative = relative_radius(rng, patch.y, patch.x, radius, stretch, 0.08)
     inside = coverage(relative, radius, 1.5)
-    # The hollow lies off the centre and has a shape of its own.
-    y, x = (place - np.float32(rng.normal(0, 0.08 * radius)) for place in (patch.y, patch.x))
+    # The hollow is off centre and has a different shape.
+    y, x = (axis - np.float32(rng.normal(0, 0.08 * radius)) for axis in (patch.y, patch.x))
     hollow = relative_radius(rng, y, x, radius * rng.uniform(0.4, 0.68), rng.uniform(1, 1.7), 0)
     pallor = np.float32(np.clip(stain.pallor + rng.normal(0, 0.15), 0, 1))
     thickness = 1 - pallor * np.exp(-(hollow**4)) + np.float32(stain.rim) * bump(relative, 0.92, 0.09)
@@ -173,7 +172,7 @@ def _draw_red(
 
 
 def _draw_platelet(rng: np.random.Generator, density: Array, unit: float, stain: _Stain) -> None:
-    """Add a platelet, a small grainy speck of the nucleus's dye, or a crumb of dye that is nearly black."""
+    """Add a platelet, a small grainy speck of the nucleus's dye, or a nearly black speck of dye."""
     size = len(density)
     radius = rng.uniform(1.8, 5.0) * unit
     patch = patch_around((rng.uniform(0, size), rng.uniform(0, size)), 2.5 * radius, size)
@@ -189,7 +188,7 @@ def _draw_platelet(rng: np.random.Generator, density: Array, unit: float, stain:
 def _draw_white(
     rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
 ) -> None:
-    """Lay a stained cell over what is there: a pale, grainy body and a dark nucleus of one to five lobes."""
+    """Draw a stained cell over the image: pale, grainy cytoplasm and a dark nucleus of one to five lobes."""
     patch = patch_around(centre, 1.6 * radius, len(mask))
     if 0 in patch.shape:
         return
@@ -208,24 +207,24 @@ def _draw_white(
 
 
 def _nucleus(rng: np.random.Generator, y: Array, x: Array, radius: float, cell: Array) -> Array:
-    """Return how much of each pixel the nucleus covers: round, bent, or several lobes on thin bridges."""
-    kind = rng.choice(3, p=(0.35, 0.2, 0.45))
+    """Return the coverage of every pixel by the nucleus: round, bent, or several lobes joined by thin bridges."""
+    form = rng.choice(3, p=(0.35, 0.2, 0.45))
     distance = np.full(cell.shape, np.inf, np.float32)
-    if kind == 0:
+    if form == 0:
         lobes, lobe, orbit, span = 1, rng.uniform(0.58, 0.86), rng.uniform(0, 0.18), 0.0
-    elif kind == 1:
+    elif form == 1:
         lobes, lobe, orbit, span = 5, rng.uniform(0.29, 0.38), rng.uniform(0.36, 0.46), rng.uniform(2.2, 4.2)
     else:
         lobes, lobe = int(rng.integers(2, 6)), rng.uniform(0.29, 0.4)
         orbit, span = rng.uniform(0.34, 0.5), rng.uniform(3.0, 6.0)
     start = rng.uniform(0, 2 * np.pi)
     for number in range(lobes):
-        turn = start + span * (number / max(lobes - 1, 1))
-        own = lobe * rng.uniform(0.85, 1.12) if kind == 2 else lobe
-        away = orbit * (rng.uniform(0.8, 1.15) if kind == 2 else 1)
-        dy, dx = np.float32(radius * away * np.sin(turn)), np.float32(radius * away * np.cos(turn))
-        relative = relative_radius(rng, y - dy, x - dx, own * radius, 1 + abs(rng.normal(0, 0.2)), 0.12)
-        edge = (relative - 1) * np.float32(own * radius)
+        angle = start + span * (number / max(lobes - 1, 1))
+        lobe_radius = lobe * rng.uniform(0.85, 1.12) if form == 2 else lobe
+        away = orbit * (rng.uniform(0.8, 1.15) if form == 2 else 1)
+        dy, dx = np.float32(radius * away * np.sin(angle)), np.float32(radius * away * np.cos(angle))
+        relative = relative_radius(rng, y - dy, x - dx, lobe_radius * radius, 1 + abs(rng.normal(0, 0.2)), 0.12)
+        edge = (relative - 1) * np.float32(lobe_radius * radius)
         distance = _smooth_minimum(distance, edge, np.float32(0.09 * radius))
     within_cell = (cell - np.float32(0.95)) * np.float32(radius)
     covered: Array = np.clip(0.5 - np.maximum(distance, within_cell) / np.float32(2), 0, 1)
@@ -233,14 +232,14 @@ def _nucleus(rng: np.random.Generator, y: Array, x: Array, radius: float, cell: 
 
 
 def _smooth_minimum(a: Array, b: Array, blend: np.float32) -> Array:
-    """Return min(a, b), rounded off where the two are closer than ``blend``, which grows a bridge between lobes."""
+    """Return min(a, b), smoothed where they differ by less than ``blend``, which joins lobes by bridges."""
     overlap = np.maximum(blend - np.abs(a - b), 0) / blend
     minimum: Array = np.minimum(a, b) - overlap * overlap * blend / 4
     return minimum
 
 
 def _photograph(rng: np.random.Generator, density: Array, unit: float) -> Array:
-    """Turn optical density into a picture: uneven light, colour balance, focus, sensor noise."""
+    """Convert optical density to an image with uneven light, colour balance, blur and sensor noise."""
     size = len(density)
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     y, x = axis[:, None], axis[None, :]

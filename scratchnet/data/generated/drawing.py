@@ -1,4 +1,4 @@
-"""Shapes and textures that microscope pictures are drawn from."""
+"""Shapes and textures of generated images."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from scratchnet.arrays import Array
 
 @dataclass(frozen=True)
 class Patch:
-    """A rectangle of the picture round a cell, with the coordinates of its pixels.
+    """A rectangle of the image around an object, with the coordinates of its pixels.
 
     Attributes
     ----------
     rows, columns : slice
-        Where it lies.
+        Its position in the image.
     y, x : (h, 1) and (1, w) float32
-        Pixel centres relative to the cell's centre.
+        Pixel centres relative to the object's centre.
     """
 
     rows: slice
@@ -32,7 +32,7 @@ class Patch:
 
 
 def patch_around(centre: tuple[float, float], reach: float, size: int) -> Patch:
-    """Return the part of a (size, size) picture within ``reach`` pixels of a point; may be empty."""
+    """Return the part of a (size, size) image within ``reach`` pixels of a point, which may be empty."""
     (top, bottom), (left, right) = (
         (min(max(int(c - reach), 0), size), min(max(int(c + reach) + 2, 0), size)) for c in centre
     )
@@ -42,10 +42,10 @@ def patch_around(centre: tuple[float, float], reach: float, size: int) -> Patch:
 
 
 def relative_radius(rng: np.random.Generator, y: Array, x: Array, radius: float, stretch: float, lumps: float) -> Array:
-    """Return every pixel's distance from the centre in units of the distance of the outline: under 1 is inside.
+    """Return the distance of every pixel from the centre relative to that of the outline; below 1 is inside.
 
-    The outline is an ellipse of the axes' ratio ``stretch``, at a random angle, whose radius swings by a few random
-    harmonics of relative size ``lumps``.
+    The outline is an ellipse of the aspect ratio ``stretch`` at a random angle, whose radius is modulated by a few
+    random harmonics of relative size ``lumps``.
     """
     angle = rng.uniform(0, np.pi)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -53,7 +53,7 @@ def relative_radius(rng: np.random.Generator, y: Array, x: Array, radius: float,
     across = (cos * y - sin * x) / np.float32(radius / stretch**0.5)
     distance: Array = np.hypot(along, across)
     if lumps:
-        # cos(k·direction + phase) is the real part of a power of the unit vector: no trigonometry a pixel.
+        # cos(k·direction + phase) is the real part of a power of the unit vector, which avoids trigonometry per pixel.
         direction = (along + np.complex64(1j) * across) / np.maximum(distance, np.float32(1e-6))
         power = direction
         outline = np.ones_like(distance)
@@ -66,19 +66,19 @@ def relative_radius(rng: np.random.Generator, y: Array, x: Array, radius: float,
 
 
 def coverage(relative: Array, radius: float, softness: float = 1.0) -> Array:
-    """Return how much of each pixel lies inside, 0 to 1: the outline is ``softness`` pixels wide."""
+    """Return the coverage of every pixel, 0 to 1, with an outline ``softness`` pixels wide."""
     covered: Array = np.clip(0.5 + (1 - relative) * np.float32(radius / softness), 0, 1)
     return covered
 
 
-def bump(relative: Array, place: float, width: float) -> Array:
-    """Return a smooth ring of height 1 at the relative radius ``place``."""
-    ring: Array = np.exp(-(((relative - np.float32(place)) / np.float32(width)) ** 2))
+def bump(relative: Array, radius: float, width: float) -> Array:
+    """Return a smooth ring of height 1 at the relative radius ``radius``."""
+    ring: Array = np.exp(-(((relative - np.float32(radius)) / np.float32(width)) ** 2))
     return ring
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Array:
-    """Return random clouds of mean 0 and deviation about 1, float32, whose features are ``grain`` pixels apart."""
+    """Return smooth noise (h, w) float32 of mean 0 and deviation about 1, with a scale of ``grain`` pixels."""
     coarse = tuple(max(round(length / grain), 2) + 2 for length in shape)
     clouds = Image.fromarray(rng.standard_normal(coarse, dtype=np.float32))
     return np.array(clouds.resize(shape[::-1], Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""Data sets that are drawn, not collected: written as folders like any other set."""
+"""Generated data sets, as images in memory or as a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +17,9 @@ from scratchnet.utils.files import atomic_write
 
 GeneratedKind: TypeAlias = Literal["squares", "cells", "shapes"]
 
+MIN_SIZE = 16
+"""Minimum side of a generated image in pixels."""
+
 _DEFAULT_SIZE: dict[GeneratedKind, int] = {"squares": 512, "cells": 128, "shapes": 160}
 
 
@@ -29,7 +32,20 @@ def generate(
     magnification: float = 1.0,
     plain: bool = False,
 ) -> tuple[Array, Array]:
-    """Return image and mask number ``index`` of a generated set; it does not depend on how many the set has."""
+    """Return image and mask of index ``index`` in a generated data set; they do not depend on its length.
+
+    Parameters
+    ----------
+    kind : {"squares", "cells", "shapes"}
+        See `make_square`, `make_cells` and `make_shapes`.
+    index, seed : int
+    size : int or None
+        Side of the image in pixels; None: 512 for squares, 128 for cells, 160 for shapes.
+    task, magnification
+        Foreground and magnification of the cells, see `make_cells`.
+    plain : bool
+        Shapes without textures, see `make_shapes`.
+    """
     if kind == "shapes":
         scene = generate_scene(index, seed, size, plain)
         return scene.image, scene.mask
@@ -39,7 +55,7 @@ def generate(
 
 
 def generate_scene(index: int, seed: int, size: int | None = None, plain: bool = False) -> Scene:
-    """Return picture number ``index`` of a set of shapes with its objects."""
+    """Return the image of index ``index`` in a generated data set of shapes, with its objects."""
     return make_shapes(generator(seed, "shapes", index), size or _DEFAULT_SIZE["shapes"], plain)
 
 
@@ -54,48 +70,22 @@ def write_generated(
     magnification: float = 1.0,
     plain: bool = False,
 ) -> None:
-    """Write a generated set in the layout ``folder``: images, palette PNG masks, class names and two splits.
+    """Write a generated data set in the layout ``folder``: images, palette PNG masks, class names and two splits.
 
-    Shapes also come with ``objects/``, masks whose values number the objects, and with ``boxes.csv``.
+    Shapes also get instance masks in ``objects/`` and ``boxes.csv``. The same seed gives the same files, and a larger
+    data set begins with the images of a smaller one.
 
     Parameters
     ----------
-    kind : {"squares", "cells", "shapes"}
-        See `make_square`, `make_cells` and `make_shapes`.
+    kind, size, task, magnification, plain
+        As in `generate`.
     directory : Path or str
-        Made when missing; must be empty.
-    count : int
-        Number of images.
-    seed : int
-        The same seed gives the same files; more images of one seed begin with the same ones.
-    size : int or None
-        Side of the images in pixels; None: 512 for squares, 128 for cells, 160 for shapes.
-    task : {"stained", "red"}
-        What counts as foreground among the cells.
+        A new or empty folder.
     val_fraction : float
-        Share of the images, the last ones, that are listed in ``splits/val.txt``.
-    magnification : float
-        Of the cells, see `make_cells`.
-    plain : bool
-        Shapes without textures, see `make_shapes`.
-
-    Raises
-    ------
-    UserError
-        When the folder holds anything, or there are too few images for two splits.
+        Fraction of the images, the last ones, in ``splits/val.txt``.
     """
     directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UserError(f"{directory}: is not an empty folder; choose a new name, nothing is overwritten")
-    if size is not None and size < 16:
-        raise UserError(f"image size {size}: too small to draw on; choose at least 16")
-    if not 0.25 <= magnification <= 4:
-        raise UserError(f"magnification {magnification}: expected a number from 0.25 to 4")
-    if not 0 < val_fraction < 1:
-        raise UserError(f"validation fraction {val_fraction}: expected a number between 0 and 1, for example 0.2")
-    held_out = max(round(count * val_fraction), 1)
-    if held_out >= count:
-        raise UserError(f"{count} images, {held_out} of them for validation, leave none to train on; make more")
+    held_out = _check_arguments(directory, count, size, val_fraction, magnification)
     names = [f"{kind}-{index:04d}" for index in range(count)]
     boxes: list[ObjectBox] = []
     for index, name in enumerate(names):
@@ -103,12 +93,39 @@ def write_generated(
             scene = generate_scene(index, seed, size, plain)
             image, mask = scene.image, scene.mask
             write_mask(directory / "objects" / f"{name}.png", scene.objects)
-            boxes += _boxes(name, scene)
+            boxes += _visible_boxes(name, scene)
         else:
             image, mask = generate(kind, index, seed, size, task, magnification)
         write_image(directory / "images" / f"{name}.png", image)
         write_mask(directory / "masks" / f"{name}.png", mask)
-    classes = {"squares": SQUARE_CLASSES, "cells": CELL_CLASSES[task], "shapes": SHAPE_CLASSES}[kind]
+    _write_lists(directory, names, held_out, classes_of(kind, task), boxes)
+
+
+def classes_of(kind: GeneratedKind, task: CellTask = "stained") -> tuple[str, ...]:
+    """Return the class names of a generated data set."""
+    return {"squares": SQUARE_CLASSES, "cells": CELL_CLASSES[task], "shapes": SHAPE_CLASSES}[kind]
+
+
+def _check_arguments(directory: Path, count: int, size: int | None, val_fraction: float, magnification: float) -> int:
+    """Return the number of validation images; a UserError for invalid arguments or a folder that is not empty."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory}: is not an empty folder; choose a new name, nothing is overwritten")
+    if size is not None and size < MIN_SIZE:
+        raise UserError(f"image size {size}: too small to draw on; choose at least {MIN_SIZE}")
+    if not 0.25 <= magnification <= 4:
+        raise UserError(f"magnification {magnification}: expected a number from 0.25 to 4")
+    if not 0 < val_fraction < 1:
+        raise UserError(f"validation fraction {val_fraction}: expected a number between 0 and 1, for example 0.2")
+    held_out = max(round(count * val_fraction), 1)
+    if held_out >= count:
+        raise UserError(f"{count} images, {held_out} of them for validation, leave none to train on; make more")
+    return held_out
+
+
+def _write_lists(
+    directory: Path, names: Sequence[str], held_out: int, classes: Sequence[str], boxes: Sequence[ObjectBox]
+) -> None:
+    """Write the class names, the splits and, if there are any, the boxes."""
     if boxes:
         write_boxes(directory / BOXES_FILE, boxes, classes)
     _write_lines(directory / "classes.txt", classes)
@@ -116,8 +133,8 @@ def write_generated(
     _write_lines(directory / "splits" / "val.txt", names[-held_out:])
 
 
-def _boxes(name: str, scene: Scene) -> list[ObjectBox]:
-    """Return the boxes round what is to be seen of every object."""
+def _visible_boxes(name: str, scene: Scene) -> list[ObjectBox]:
+    """Return the bounding boxes of the visible parts of all objects."""
     return [
         ObjectBox(name, scene.labels[number - 1], box, scene.sizes[number - 1])
         for number, box in bounding_boxes(scene.objects).items()
@@ -125,5 +142,6 @@ def _boxes(name: str, scene: Scene) -> list[ObjectBox]:
 
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write a text file of one item a line."""
     with atomic_write(path) as file:
         file.write("".join(f"{line}\n" for line in lines).encode())

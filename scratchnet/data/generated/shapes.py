@@ -1,8 +1,8 @@
-"""Several objects of several kinds and very different sizes in one picture: a test of what a fixed view misses.
+"""Generated images of several shapes of very different sizes, a test of networks with a fixed receptive field.
 
-Noh, Hong and Han (ICCV 2015, section 1) argue that a network whose receptive field is fixed breaks objects that are
-larger than it and overlooks those that are much smaller. These pictures put that to the test: sizes span 1:10, and only
-an object's outline says what it is.
+Noh, Hong and Han (ICCV 2015, section 1) argue that a network with a fixed receptive field fragments larger objects and
+misses much smaller ones. These images test that claim: sizes span 1:10, and only the outline of an object shows its
+class.
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from scratchnet.data.generated.drawing import Patch, patch_around, smooth_noise
 SHAPE_CLASSES = ("background", "disc", "square", "triangle", "ring", "star")
 
 _MIN_DIAMETER, _MAX_DIAMETER = 0.06, 0.6
-"""Range of an object's size as a share of the picture's side."""
+"""Range of the size of an object as a fraction of the image's side."""
 _MIN_VISIBLE = 0.6
-"""Share of an object's area that neither the picture's edge nor other objects may hide."""
+"""Minimum fraction of an object's area that is inside the image and not hidden by other objects."""
 _MIN_CONTRAST = 50.0
-"""Smallest distance in RGB between an object's middle colour and those of the ground."""
+"""Minimum RGB distance between the mean colours of an object and of the background."""
 _SWING = (12.0, 32.0)
-"""Range of the distance in RGB between a texture's middle colour and its two colours."""
+"""Range of the RGB distance between the mean colour of a texture and its two colours."""
 _HOLE, _NOTCH = 0.55, 0.45
-"""Inner radius of a ring, and of the notches between a star's tips, as a share of the outer one."""
+"""Inner radius of a ring, and of the notches between the tips of a star, as a fraction of the outer radius."""
 
-# Radius of the circle round each shape of size 1, that is with the area of a disc of diameter 1.
+# Circumradius of each shape of size 1, that is, with the area of a disc of diameter 1.
 _RADIUS = {
     1: 0.5,
     2: (pi / 8) ** 0.5,
@@ -39,7 +39,7 @@ _RADIUS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and everything that is known about it.
+    """An image with its annotations.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class Scene:
     mask : (size, size) uint8
         Class of every pixel.
     objects : (size, size) uint8
-        Number of the object that every pixel shows, 1, 2, …; 0 is the ground.
+        Instance mask: number of the object at every pixel, 1, 2, …; 0 is the background.
     labels : tuple of int
         Class of object 1, 2, …
     sizes : tuple of float
-        Its size: the diameter of a disc of the same area, in pixels, hidden parts included.
+        Size of object 1, 2, …: the diameter in pixels of a disc of the same area, including hidden parts.
     """
 
     image: Array
@@ -62,30 +62,28 @@ class Scene:
 
 
 class _Texture(NamedTuple):
-    """Two colours, (3,) float32 each, and how they alternate."""
+    """Two colours, (3,) float32 each, and the pattern in which they alternate."""
 
     light: Array
     dark: Array
-    kind: int
+    pattern: int
 
 
 def make_shapes(rng: np.random.Generator, size: int = 160, plain: bool = False) -> Scene:
     """Draw three to eight discs, squares, triangles, rings and stars.
 
-    Sizes are drawn log-uniformly from 6 % to 60 % of the picture's side, so every octave is as frequent as the next;
-    at equal size all classes have equal area. Objects are turned at random, overlap and are cut off by the picture's
-    edge, but at least 60 % of each is to be seen. Objects and ground carry textures of the same kinds (clouds, stripes,
-    checks, dots, grain) in random colours, and the ground has patches with edges of its own: neither a colour nor a
-    texture nor an edge tells an object, only its whole outline does.
+    Sizes are log-uniform from 6 % to 60 % of the image's side, so that every octave is equally frequent; the classes
+    have equal area at equal size. Objects are rotated at random, overlap and are cut off by the image border, but at
+    least 60 % of each is visible. Objects and background have the same textures (clouds, grain, stripes, checks, dots)
+    in random colours, and the background has patches with edges: only the whole outline indicates an object.
 
     Parameters
     ----------
     rng : numpy Generator
     size : int
-        Side of the picture in pixels; everything scales with it.
+        Side of the image in pixels; everything scales with it.
     plain : bool
-        One colour an object, and one for a ground without patches, where a small network is to learn in minutes: what
-        is ground shows at once then, but still only the outline tells the class.
+        One colour for each object and for the background, so that a small network learns the task in minutes.
 
     Returns
     -------
@@ -95,31 +93,37 @@ def make_shapes(rng: np.random.Generator, size: int = 160, plain: bool = False) 
     unit = size / 160
     whole = patch_around((size / 2, size / 2), size, size)
     swing = (0.0, 0.0) if plain else _SWING
-    picture, grounds = _ground(rng, whole, unit, 1 if plain else int(rng.integers(2, 4)), swing)
+    picture, textures = _background(rng, whole, unit, 1 if plain else int(rng.integers(2, 4)), swing)
     objects = np.zeros((size, size), np.uint8)
     labels: list[int] = []
     sizes: list[float] = []
     for _ in range(int(rng.integers(3, 9))):
         label = int(rng.integers(1, len(SHAPE_CLASSES)))
         diameter = size * _MIN_DIAMETER * (_MAX_DIAMETER / _MIN_DIAMETER) ** rng.random()
-        placed = _find_place(rng, objects, label, diameter, sizes)
-        if placed is None:
-            continue
-        patch, distance = placed
-        covered = np.clip(0.5 - distance, 0, 1)[:, :, None]
-        below = picture[patch.rows, patch.columns]
-        below += covered * (_painted(rng, patch, _texture(rng, grounds, swing), unit) - below)
-        labels.append(label)
-        sizes.append(diameter)
-        objects[patch.rows, patch.columns][distance < 0] = len(labels)
+        found = _find_position(rng, objects, label, diameter, sizes)
+        if found is not None:
+            patch, distance = found
+            _paint(rng, picture, patch, distance, _texture(rng, textures, swing), unit)
+            labels.append(label)
+            sizes.append(diameter)
+            objects[patch.rows, patch.columns][distance < 0] = len(labels)
     mask = np.array([0, *labels], np.uint8)[objects]
     return Scene(_photograph(rng, picture, unit), mask, objects, tuple(labels), tuple(sizes))
 
 
-def _find_place(
+def _paint(
+    rng: np.random.Generator, picture: Array, patch: Patch, distance: Array, texture: _Texture, unit: float
+) -> None:
+    """Paint an object with a smooth outline over the image."""
+    covered = np.clip(0.5 - distance, 0, 1)[:, :, None]
+    below = picture[patch.rows, patch.columns]
+    below += covered * (_painted(rng, patch, texture, unit) - below)
+
+
+def _find_position(
     rng: np.random.Generator, objects: Array, label: int, diameter: float, sizes: list[float]
 ) -> tuple[Patch, Array] | None:
-    """Try a few places for an object; return its patch and distances, or None where it hides too much everywhere."""
+    """Try random positions for an object; return its patch and distances, or None if it hides too much everywhere."""
     size = len(objects)
     radius = _RADIUS[label] * diameter
     visible = np.bincount(objects.ravel(), minlength=len(sizes) + 1)[1:]
@@ -138,10 +142,10 @@ def _find_place(
 
 
 def _distance(label: int, patch: Patch, radius: float, angle: float) -> Array:
-    """Return how many pixels every pixel's centre lies outside the outline; negative inside.
+    """Return the distance in pixels of every pixel's centre from the outline; negative inside.
 
-    Polygons and stars are sectors that repeat round the centre: folding the direction into one half-sector leaves a
-    single straight edge to measure from.
+    Polygons and stars consist of equal sectors around the centre. Folding the direction into half a sector leaves a
+    single straight edge.
     """
     away: Array = np.hypot(patch.y, patch.x)
     if label in (1, 4):
@@ -152,7 +156,7 @@ def _distance(label: int, patch: Patch, radius: float, angle: float) -> Array:
     direction = np.arctan2(patch.y, patch.x) - np.float32(angle)
     folded = np.abs(np.mod(direction, np.float32(sector)) - np.float32(sector / 2))  # 0 midway between two corners
     along, across = away * np.cos(folded), away * np.sin(folded)
-    # The edge leads from midway between two corners, `inner` from the centre, to a corner, half a sector further on.
+    # The edge goes from midway between two corners, `inner` from the centre, to a corner half a sector further.
     inner = radius * (_NOTCH if label == 5 else cos(sector / 2))
     edge = (radius * cos(sector / 2) - inner, radius * sin(sector / 2))
     length = (edge[0] ** 2 + edge[1] ** 2) ** 0.5
@@ -160,10 +164,10 @@ def _distance(label: int, patch: Patch, radius: float, angle: float) -> Array:
     return beyond
 
 
-def _ground(
+def _background(
     rng: np.random.Generator, whole: Patch, unit: float, count: int, swing: tuple[float, float]
 ) -> tuple[Array, list[_Texture]]:
-    """Return the ground, (size, size, 3) float32, and its textures, which lie in patches with random borders."""
+    """Return the background (size, size, 3) float32 and its textures, in patches with random borders."""
     textures = [_texture(rng, [], swing) for _ in range(count)]
     picture = _painted(rng, whole, textures[0], unit)
     for texture in textures[1:]:
@@ -173,7 +177,7 @@ def _ground(
 
 
 def _texture(rng: np.random.Generator, others: list[_Texture], distances: tuple[float, float]) -> _Texture:
-    """Draw two colours and a kind; the middle colour keeps its distance from those of ``others``."""
+    """Choose two colours and a pattern; the mean colour differs enough from those of ``others``."""
     middle = rng.uniform(35, 220, 3)
     while any(np.linalg.norm(middle - (other.light + other.dark) / 2) < _MIN_CONTRAST for other in others):
         middle = rng.uniform(35, 220, 3)
@@ -183,33 +187,33 @@ def _texture(rng: np.random.Generator, others: list[_Texture], distances: tuple[
 
 
 def _painted(rng: np.random.Generator, patch: Patch, texture: _Texture, unit: float) -> Array:
-    """Return the patch covered with a texture, (h, w, 3) float32."""
-    share = 0.5 + 0.5 * _pattern(rng, patch, texture.kind, unit)
+    """Return the texture on the patch, (h, w, 3) float32."""
+    share = 0.5 + 0.5 * _pattern(rng, patch, texture.pattern, unit)
     painted: Array = texture.dark + share[:, :, None] * (texture.light - texture.dark)
     return painted
 
 
-def _pattern(rng: np.random.Generator, patch: Patch, kind: int, unit: float) -> Array:
+def _pattern(rng: np.random.Generator, patch: Patch, pattern: int, unit: float) -> Array:
     """Return values between about −1 and 1, (h, w) float32: clouds, grain, stripes, checks or dots."""
     period = rng.uniform(3, 9) * unit
-    if kind == 0:
+    if pattern == 0:
         return smooth_noise(rng, patch.shape, period)
-    if kind == 1:
+    if pattern == 1:
         return smooth_noise(rng, patch.shape, unit)
     angle = rng.uniform(0, pi)
-    turn = [np.float32(2 * pi / period * value) for value in (cos(angle), sin(angle))]
+    wave = [np.float32(2 * pi / period * value) for value in (cos(angle), sin(angle))]
     shift = rng.uniform(0, 2 * pi, 2).astype(np.float32)
-    waves: Array = np.sin(turn[0] * patch.x + turn[1] * patch.y + shift[0])
-    if kind == 2:
+    waves: Array = np.sin(wave[0] * patch.x + wave[1] * patch.y + shift[0])
+    if pattern == 2:
         return waves
-    crossing = np.sin(turn[0] * patch.y - turn[1] * patch.x + shift[1])
+    crossing = np.sin(wave[0] * patch.y - wave[1] * patch.x + shift[1])
     checks: Array = np.sign(waves * crossing)
     dots: Array = np.where(waves * waves + crossing * crossing < np.float32(0.5), np.float32(1), np.float32(-0.6))
-    return checks if kind == 3 else dots
+    return checks if pattern == 3 else dots
 
 
 def _photograph(rng: np.random.Generator, picture: Array, unit: float) -> Array:
-    """Add slanting light and noise; return (size, size, 3) uint8."""
+    """Add a gradient of light and noise; return (size, size, 3) uint8."""
     axis = np.linspace(-1, 1, len(picture), dtype=np.float32)
     down, across = rng.uniform(-0.12, 0.12, 2).astype(np.float32)
     light = rng.uniform(0.9, 1.1) + down * axis[:, None] + across * axis[None, :]

@@ -1,4 +1,4 @@
-"""The simplest segmentation task: one square on a plain ground."""
+"""The simplest segmentation task: one square on a plain background."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from scratchnet.arrays import Array
 SQUARE_CLASSES = ("background", "square")
 
 _MIN_CONTRAST = 28.0
-"""Smallest distance of the two colours in RGB: what is closer, a person cannot see on a screen."""
+"""Minimum RGB distance of the two colours; closer colours look the same on a screen."""
 
 
 def make_square(rng: np.random.Generator, size: int = 512) -> tuple[Array, Array]:
-    """Draw one square of a random colour, place and side on a ground of another random colour.
+    """Draw a square of random colour, position and side on a background of another random colour.
 
-    Follows the data set of a student's report on a simplified SegNet-Basic. Neither brightness nor colour tells which
-    is the square: only shape does.
+    After the data set of a student's report on a simplified SegNet-Basic. Neither brightness nor colour distinguishes
+    the square from the background, only its shape.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def make_square(rng: np.random.Generator, size: int = 512) -> tuple[Array, Array
     mask : (size, size) uint8
         1 inside the square.
     """
-    ground = rng.integers(0, 256, 3)
+    background = rng.integers(0, 256, 3)
     colour = rng.integers(0, 256, 3)
-    while np.linalg.norm(ground - colour) < _MIN_CONTRAST:
+    while np.linalg.norm(background - colour) < _MIN_CONTRAST:
         colour = rng.integers(0, 256, 3)
     side = max(round(int(rng.integers(90, 101)) * size / 512), 1)
     top, left = rng.integers(0, size - side + 1, 2)
     mask = np.zeros((size, size), np.uint8)
     mask[top : top + side, left : left + side] = 1
-    return np.where(mask[:, :, None] == 1, colour, ground).astype(np.uint8), mask
+    return np.where(mask[:, :, None] == 1, colour, background).astype(np.uint8), mask
