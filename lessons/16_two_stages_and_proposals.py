@@ -113,7 +113,7 @@ class Scenes:
     def load_mask(self, index: int) -> np.ndarray:
         return self.drawn[index][1]
 
-    def load_objects(self, index: int) -> np.ndarray:
+    def load_instances(self, index: int) -> np.ndarray:
         return self.drawn[index][2]
 
 
@@ -178,7 +178,7 @@ BOX = 36  # boxes become 36×36; training uses a random 32×32 crop of each
 
 def centred(scenes: Scenes, index: int, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return an object's box, resized, and its mask with this object alone."""
-    (image, mask), numbers = scenes.load(index), scenes.load_objects(index)
+    (image, mask), numbers = scenes.load(index), scenes.load_instances(index)
     top, left, height, width = bounding_boxes(numbers)[number]
     tall, wide = max(1, round(1.2 * height)), max(1, round(1.2 * width))
     top, left = top - (tall - height) // 2, left - (wide - width) // 2
@@ -322,7 +322,7 @@ def regions(name: str, image: np.ndarray) -> list[Window]:
 
 def true_boxes(name: str, image: np.ndarray) -> list[Window]:
     """Propose boxes from the ground truth, as a person would draw them."""
-    numbers = unseen.load_objects(unseen.names.index(name))
+    numbers = unseen.load_instances(unseen.names.index(name))
     return [enlarged(box, 1.2) for box in bounding_boxes(numbers).values()]
 
 
@@ -355,7 +355,7 @@ def measure(predict: Predict) -> dict[str, float]:
     scores = []
     for index, name in enumerate(unseen.names):
         image, mask = unseen.load(index)
-        objects = find_objects(mask, 255, unseen.load_objects(index))
+        objects = find_objects(mask, 255, unseen.load_instances(index))
         scores += object_scores(mask, predict(image, name).argmax(axis=2), objects)
     return {name: found.iou for name, found in size_table(scores).items()}
 
@@ -377,10 +377,10 @@ if not FAST:
     assert table["whole, switches"]["small"] < table["whole, switches"]["large"]
     assert table["boxes: true boxes"]["small"] > table["whole, switches"]["small"]
     assert table["boxes: true boxes"]["large"] > table["whole, switches"]["large"]
-    assert all(table["boxes: grid"][size] < table["whole, switches"][size] for size in BINS)
+    assert all(table["boxes: grid"][size] < table["whole, switches"][size] for size in SIZE_BINS)
     assert table["boxes: regions"]["medium"] > table["whole, switches"]["medium"]
     assert table["boxes: regions"]["large"] < table["whole, switches"]["large"]
-    for size in BINS:
+    for size in SIZE_BINS:
         better = max(table["whole, switches"][size], table["boxes: regions"][size])
         assert table["whole + regions"][size] > better
     assert table["whole, nearest"]["small"] < table["whole, switches"]["small"]

@@ -28,7 +28,7 @@ def objects_of(root: Path, images: Dataset) -> Callable[[str, Array], Objects] |
     if all(sample.objects is not None for sample in images.samples):
 
         def numbered(name: str, mask: Array) -> Objects:
-            numbers = images.load_objects(index[name])
+            numbers = images.load_instances(index[name])
             if numbers is None or numbers.shape != mask.shape:
                 path = images.samples[index[name]].objects
                 raise UserError(f"{path}: has another size than its image; `scratchnet data check` lists all problems")

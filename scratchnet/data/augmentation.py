@@ -35,9 +35,9 @@ class Augmentation:
     brightness: float = 0.0
     """Brightness is multiplied by a random factor from 1 - value to 1 + value."""
     contrast: float = 0.0
-    """Contrast, likewise."""
+    """The same for contrast."""
     saturation: float = 0.0
-    """Colour saturation, likewise."""
+    """The same for colour saturation."""
     hue: float = 0.0
     """Largest random shift of the hue, as a fraction of the colour circle."""
     noise: float = 0.0

@@ -44,10 +44,10 @@ def find_by_name(name: str, files: Mapping[str, T], where: str) -> T | None:
     """
     if name in files:
         return files[name]
-    alike = [other for other in files if canonical_name(other) == canonical_name(name)]
-    if len(alike) > 1:
-        raise UserError(f"{where}: the names {alike[0]!r} and {alike[1]!r} both look like {name!r}; rename one")
-    return files[alike[0]] if alike else None
+    similar = [other for other in files if canonical_name(other) == canonical_name(name)]
+    if len(similar) > 1:
+        raise UserError(f"{where}: the names {similar[0]!r} and {similar[1]!r} both look like {name!r}; rename one")
+    return files[similar[0]] if similar else None
 
 
 def match_names(names: Iterable[str], others: Iterable[str], where: str) -> dict[str, str]:
@@ -90,7 +90,7 @@ def find_entry(folder: Path, name: str) -> Path:
     exact = folder / name
     if exact.exists() or exact.is_symlink() or not folder.is_dir():
         return exact
-    alike = sorted(path for path in folder.iterdir() if path.name.casefold() == name.casefold())
-    if len(alike) > 1:
-        raise UserError(f"{alike[0]} and {alike[1].name}: both stand for {name}; rename one")
-    return alike[0] if alike else exact
+    similar = sorted(path for path in folder.iterdir() if path.name.casefold() == name.casefold())
+    if len(similar) > 1:
+        raise UserError(f"{similar[0]} and {similar[1].name}: both mean {name}; rename one")
+    return similar[0] if similar else exact

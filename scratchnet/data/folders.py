@@ -11,7 +11,7 @@ from scratchnet.data.class_names import Colour, find_class_file, read_class_list
 from scratchnet.data.image_files import inspect_image
 from scratchnet.data.images import ValueRange, image_size, read_image
 from scratchnet.data.layouts import Layout, Sample, find_samples
-from scratchnet.data.masks import MaskFormat, read_mask, read_objects
+from scratchnet.data.masks import MaskFormat, read_instances, read_mask
 from scratchnet.data.published_datasets import VOC_CLASSES
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
@@ -51,10 +51,10 @@ class Dataset:
             ignore_index=self.ignore_index,
         )
 
-    def load_objects(self, index: int) -> Array | None:
+    def load_instances(self, index: int) -> Array | None:
         """Return an instance mask (h, w), the number of the object at every pixel, or None without such a file."""
         path = self.samples[index].objects
-        return None if path is None else read_objects(path)
+        return None if path is None else read_instances(path)
 
     def load(self, index: int) -> tuple[Array, Array]:
         """Return an image (h, w, 3) uint8 and its mask (h, w) uint8.

@@ -116,13 +116,13 @@ def _with_objects(samples: list[Sample], problems: list[str], images: dict[str, 
     if not (folder.exists() or folder.is_symlink()):
         return samples, problems
     if not folder.is_dir():
-        raise UserError(f"{folder}: expected a folder of masks whose values number the objects; move the file away")
+        raise UserError(f"{folder}: expected a folder of instance masks; move the file away")
     if all(is_system_file(path.name) for path in folder.iterdir()):
         return samples, problems
     objects = files_by_stem(folder)
     partners = match_names(images, objects, str(folder))
     unmatched = sorted(objects.keys() - set(partners.values()))
-    problems += [f"{objects[stem]}: numbers the objects of no image; name it like its image" for stem in unmatched]
+    problems += [f"{objects[stem]}: an instance mask without an image; name it like its image" for stem in unmatched]
     found = {name: objects[partner] for name, partner in partners.items()}
     return [replace(sample, objects=found.get(sample.image.stem)) for sample in samples], problems
 

@@ -69,7 +69,7 @@ def read_mask(
     return mask.astype(np.uint8)
 
 
-def read_objects(path: Path | str) -> Array:
+def read_instances(path: Path | str) -> Array:
     """Read an instance mask, a file whose values number the objects of an image, of 8, 16 or 32 bits.
 
     Returns
@@ -85,16 +85,18 @@ def read_objects(path: Path | str) -> Array:
     try:
         with open_image(path) as (image, header):
             _refuse_lossy(path, header)
-            numbers = _index(path, image, header)
+            instances = _index(path, image, header)
     except UnsupportedTiffError as error:
-        numbers = _wide_integers(path, error)
-    if numbers.min() < 0 or numbers.max() >= 2**31 - 1:
-        raise UserError(f"{path}: numbers objects from {numbers.min()} to {numbers.max()}; expected 0 to {2**31 - 2}")
-    if numbers.max() <= 255:
-        return numbers.astype(np.uint8)
-    numbers = numbers.astype(np.int32)
-    numbers[numbers == 255] = numbers.max() + 1
-    return numbers
+        instances = _wide_integers(path, error)
+    if instances.min() < 0 or instances.max() >= 2**31 - 1:
+        raise UserError(
+            f"{path}: numbers objects from {instances.min()} to {instances.max()}; expected 0 to {2**31 - 2}"
+        )
+    if instances.max() <= 255:
+        return instances.astype(np.uint8)
+    instances = instances.astype(np.int32)
+    instances[instances == 255] = instances.max() + 1
+    return instances
 
 
 def _wide_integers(path: Path | str, error: UnsupportedTiffError) -> Array:

@@ -87,7 +87,7 @@ def test_capitals_make_no_difference(full: Path, kind: str) -> None:
     dataset = open_dataset(full, split="train")
     assert dataset.names == ("a", "b")
     assert dataset.classes == ("background", "cell")
-    assert dataset.load_objects(0) is not None
+    assert dataset.load_instances(0) is not None
     assert available_splits(full) == ["train"]
     report = check_dataset(full)
     assert report.ok, report.text()
@@ -111,7 +111,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an object file of no image": (
         lambda root: (root / "objects" / "a.png").rename(root / "objects" / "z.png"),
-        r"z\.png: numbers the objects of no image",
+        r"z\.png: an instance mask without an image",
     ),
     "splits is a file": (
         lambda root: [remove_folder(root / "splits"), (root / "splits").touch()],
@@ -142,7 +142,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
             [(root / "splits" / f"{name}.txt").write_text("a\n") for name in ("Train", "TRAIN")]
             + [(root / "splits" / "train.txt").unlink()]
         ),
-        r"both stand for train\.txt",
+        r"both mean train\.txt",
     ),
 }
 

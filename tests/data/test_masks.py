@@ -6,7 +6,7 @@ from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.data import PALETTE, MaskFormat, find_objects, read_mask, write_mask
-from scratchnet.data.masks import read_objects
+from scratchnet.data.masks import read_instances
 from scratchnet.utils.errors import UserError
 
 
@@ -122,7 +122,7 @@ def test_sixteen_bit_mask_holds_classes_but_no_brightness(tmp_path: Path) -> Non
 def test_objects_are_numbered_in_as_many_bits_as_it_takes(tmp_path: Path) -> None:
     for values, kind in (([[0, 1, 255]], np.uint8), ([[0, 1, 255]], np.uint16), ([[0, 255, 300]], np.uint16)):
         Image.fromarray(np.array(values, kind)).save(tmp_path / "o.png")
-        numbers = read_objects(tmp_path / "o.png")
+        numbers = read_instances(tmp_path / "o.png")
         wide = values[0][2] == 300
         assert numbers.tolist() == ([[0, 301, 300]] if wide else values)
         assert numbers.dtype == (np.int32 if wide else np.uint8)
@@ -131,7 +131,7 @@ def test_objects_are_numbered_in_as_many_bits_as_it_takes(tmp_path: Path) -> Non
     assert found.labels == {300: 1, 301: 1}
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "o.jpg")
     with pytest.raises(UserError, match="compression changes"):
-        read_objects(tmp_path / "o.jpg")
+        read_instances(tmp_path / "o.jpg")
 
 
 def test_write_mask_takes_indices_only(tmp_path: Path) -> None:

@@ -67,18 +67,19 @@ class ObjectFindings:
             elif not (mask[b.box.slices] == b.label).any():
                 self.problems.append(f"{where}: the mask has no pixel of that class there; correct the box or the mask")
         try:
-            numbers = dataset.load_objects(index)
+            instances = dataset.load_instances(index)
         except UserError as error:
             self.problems.append(str(error))
             return
-        if numbers is None:
+        if instances is None:
             return
-        if numbers.shape != mask.shape:
-            h, w = numbers.shape
+        if instances.shape != mask.shape:
+            h, w = instances.shape
             self.problems.append(
-                f"{sample.objects} is {h}×{w} but its image {height}×{width} pixels (height × width); export it alike"
+                f"{sample.objects} is {h}×{w} but its image {height}×{width} pixels (height × width); "
+                "export it in the same size"
             )
-        self.objects_in_masks += len(np.setdiff1d(numbers, (0, 255)))
+        self.objects_in_masks += len(np.setdiff1d(instances, (0, 255)))
 
     def lines(self) -> list[str]:
         """Return a summary of the annotations as lines of text."""

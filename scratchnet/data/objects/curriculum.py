@@ -126,10 +126,10 @@ class BoxDataset(SourceWrapper):
     def load(self, index: int) -> tuple[Array, Array]:
         """Return image (side, side, 3) and mask (side, side) of a box."""
         example = self.examples[index]
-        image, mask, numbers = self._load_whole(example.image)
+        image, mask, instances = self._load_whole(example.image)
         ignored = 0 if self.ignore_index is None else self.ignore_index
         if self.alone:
-            others = (numbers != example.number) & (mask != ignored)
+            others = (instances != example.number) & (mask != ignored)
             mask = np.where(others, 0, mask).astype(np.uint8)
         size = (self.side, self.side)
         piece, labels = cut_out(image, example.window, 0), cut_out(mask, example.window, ignored)
@@ -139,7 +139,7 @@ class BoxDataset(SourceWrapper):
 def objects_of(source: Dataset, index: int, mask: Array, boxes: Mapping[str, Sequence[ObjectBox]]) -> Objects:
     """Separate an image's objects using the data set's annotations."""
     given = boxes.get(source.names[index], ()) if boxes else None
-    return find_objects(mask, source.ignore_index, source.load_objects(index), given)
+    return find_objects(mask, source.ignore_index, source.load_instances(index), given)
 
 
 def training_boxes(

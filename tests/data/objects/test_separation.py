@@ -114,7 +114,7 @@ def test_generated_objects_agree_in_all_three_files(tmp_path: Path) -> None:
     assert not problems
     assert {row.image for row in rows} == set(dataset.names)
     for index, sample in enumerate(dataset.samples):
-        numbers = dataset.load_objects(index)
+        numbers = dataset.load_instances(index)
         assert numbers is not None
         found = find_objects(dataset.load_mask(index), instances=numbers)
         mine = [row for row in rows if row.image == sample.name]
