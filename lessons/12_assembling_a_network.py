@@ -353,3 +353,6 @@ assert mirrored > 0.97
 #    cell? Where is this visible in the figure?
 # 4. Give the network a shortcut, called a skip (lesson 13): with the package's layer ``Add``, add the value of
 #    ``conv1_relu`` to that of ``deconv1_relu`` before the score. Check the gradients.
+#
+# ``scratchnet exercise start 12`` writes stubs for a layer for the product of two inputs, for the walk through a list
+# of steps and for momentum; ``scratchnet exercise check 12`` checks them.

@@ -345,3 +345,6 @@ else:
 #    become a convolution?
 # 3. To get a score for every pixel instead of every second one, shift the image by (0,0), (0,1), (1,0), (1,1), run the
 #    network on each, and interleave the four maps (*shift and stitch*). Check the result against windows.
+#
+# ``scratchnet exercise start 13`` writes stubs for a fully connected layer as a convolution, for shift and stitch, for
+# the head of an FCN and for Adam; ``scratchnet exercise check 13`` checks them. Its stitching is that of exercise 3.
