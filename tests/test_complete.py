@@ -92,7 +92,7 @@ def test_a_layer_states_what_drawings_and_captures_need(name):
     except (TypeError, ValueError) as error:
         pytest.fail(f"{file}: {name}(*example) fails ({error}); set example, the arguments for maps of four channels")
     assert known_kind(layer) != "unknown", f"{file}: {name} has a forward of its own; state its kind beside it"
-    assert "capturable" in vars(kind), f"{file}: state whether {name} is capturable, see the docstring of Layer"
+    assert "capturable" in vars(kind), f"{file}: state whether {name} is capturable, see docs/contributing.md"
     assert kind.__doc__, f"{file}: {name} has no docstring"
     assert layer.describe(), f"{file}: {name}.describe() returns nothing for tables"
 

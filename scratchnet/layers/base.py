@@ -25,38 +25,21 @@ class Layer(Description):
 
     and, if ``forward`` draws random values or changes the layer, ``forward_again(*inputs)``.
 
-    What it states about itself, such as ``kind`` and ``windows``, is optional
-    (:class:`scratchnet.layers.description.Description`).
-
-    A class may set ``capturable = True``. ``scratchnet.compile(net)`` then repeats the array calls of
-    its passes without running the Python code again, so ``forward`` and ``backward`` must
-
-    - compute with the given arrays, using NumPy functions, operators and the package's ops: values extracted with
-      ``np.asarray``, ``np.array``, ``memoryview`` or SciPy become constants of the capture;
-    - allocate new arrays with ``scratchnet.engine.memory.pool.pooled_empty`` or ``pooled_zeros``;
-    - call functions of other libraries, and draw random values, through ``scratchnet.engine.capture.record_call``;
-    - make the same calls for all values: no ``if x.max() > 0``;
-    - change no attribute except those named in ``transient_attributes``: values for backward go into
-      ``self.save_for_backward``, statistics into buffers;
-    - depend only on inputs, attributes, parameters and buffers: not on global variables or the time.
-
-    All attributes, including lists, dicts and arrays up to 1 MB, are compared at every call, and a change triggers a
-    new capture. The first replay on new values is compared with an eager pass, bit for bit. If a violation of these
-    rules is detected, a RuntimeWarning names the layer, and the network runs without capture from then on. A Python
-    branch that only later inputs take cannot be detected.
+    Statements about itself, such as ``kind`` and ``windows``, are optional
+    (:class:`scratchnet.layers.description.Description`). So are the class attributes below: without them the layer
+    trains and is saved like any other. ``docs/contributing.md`` says when to set ``capturable``.
     """
 
     capturable = False
-    """Whether a replay may repeat the passes, see above. It is not inherited: each class must set it."""
+    """Whether ``scratchnet.compile`` may repeat the passes without running their Python code again. It is not
+    inherited: each class must set it. ``docs/contributing.md`` lists the requirements."""
 
     transient_attributes: frozenset[str] = frozenset({"saved", "needs_input_grad"})
-    """Attributes that passes may change although the class is capturable: a replay repeats the change, or no later pass
-    depends on it. They are not settings, so a capture stays valid when they change. Subclasses add to those of their
-    base class."""
+    """Attributes that passes change and that are not settings. Subclasses add to those of their base class."""
 
     saved_as: type["Layer"] | None = None
-    """The class that network files name instead of this one, for a layer whose constructor takes what a file cannot
-    hold. ``arguments`` are then those of that class."""
+    """The class that network files name instead of this one, for a layer with a constructor argument that a file cannot
+    hold, such as a function. ``arguments`` are then those of that class."""
 
     forward: Callable[..., Array]
     backward: Callable[..., Any]

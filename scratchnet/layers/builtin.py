@@ -1,8 +1,8 @@
-"""Which layers are exactly the package's own.
+"""Recognise the package's own, unmodified layers.
 
 A network may let one layer do the work of its neighbour, a drawing may assume which pixels a layer sees, and a file
-format may write a layer under a standard name. All of that is only right for the classes of this package as they were
-written. A subclass may compute something else, and so may an object, or a class, whose ``forward`` was replaced.
+format may store a layer under a standard name. This is correct only for the classes of this package with their original
+methods: a subclass may compute something else, and so may an object or a class whose ``forward`` was replaced.
 """
 
 import weakref

@@ -1,4 +1,4 @@
-"""What a layer states about itself, for tables, drawings, receptive fields and the gradient checker.
+"""Statements of a layer about itself, for tables, drawings, receptive fields and the gradient checker.
 
 Nothing here is needed to train. A layer that states nothing is listed under its class name, and drawings and receptive
 fields refuse it instead of guessing.
@@ -52,7 +52,7 @@ class InputInfo:
     shape : (n, h, w, c)
         As :meth:`Layer.output_shape` takes it.
     window : Window or None
-        Of an extra output such as switches: what the layer that made it sees of its own input.
+        For an extra output such as switches, the window of the layer that made it.
     """
 
     shape: tuple[int, int, int, int]
@@ -66,7 +66,7 @@ class Description:
     """How the layer treats positions."""
 
     example: tuple[Any, ...] = ()
-    """Arguments with which checks make the layer, for maps of four channels."""
+    """Constructor arguments that checks use, for maps of four channels."""
 
     drawn_with: Literal["nothing", "learned", "anything"] = "nothing"
     """The preceding layers with which a drawing shows this one as a single layer: only those with parameters, so that
@@ -86,12 +86,14 @@ class Description:
     gradient, and :meth:`output_shape <Layer.output_shape>` of the taking layer receives this layer's input shape."""
 
     def windows(self, *inputs: InputInfo) -> Sequence[Window | None]:
-        """Return what an output pixel sees of every input; None for an input of which only the size is used.
+        """Return the window of every input; None for an input of which only the size is used.
 
         Must be overridden unless the layer keeps positions (kinds ``pixelwise``, ``add`` and ``concat``).
         """
         if self.kind not in POSITION_KEEPING:
-            raise NotImplementedError(f"{type(self).__name__} must define windows(), which pixels its output sees")
+            raise NotImplementedError(
+                f"{type(self).__name__} must define windows(), the input pixels that an output pixel sees"
+            )
         return [Window() for _ in inputs]
 
     def weights_between(self, outputs: Sequence[int], inputs: Sequence[int]) -> Array | None:
@@ -104,8 +106,8 @@ class Description:
     def decisions(self, inputs: Sequence[Any], output: Array) -> list[Array]:
         """Return the quantities whose sign decides a branch, or which branch was taken, for the gradient checker.
 
-        Floating-point arrays count by their sign, up to rounding; boolean and integer arrays by their values. A layer
-        without kinks returns none.
+        Floating-point arrays are compared by sign, up to rounding; boolean and integer arrays by value. A layer without
+        kinks returns none.
 
         Parameters
         ----------

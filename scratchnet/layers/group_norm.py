@@ -11,8 +11,8 @@ from scratchnet.utils.validation import integer, number
 class GroupNorm(Layer):
     """Normalise each image over groups of channels, then scale and shift every channel.
 
-    Unlike batch norm it treats every image alone, in training and outside, so it suits batches of one or two images,
-    and there are no running averages that could lag behind.
+    Unlike batch norm it treats every image separately, in training and in evaluation. It suits batches of one or two
+    images, and it has no running averages.
 
     Parameters
     ----------
@@ -62,5 +62,5 @@ class GroupNorm(Layer):
         return x
 
     def describe(self) -> str:
-        """Name and number of groups."""
+        """Return the name and the number of groups."""
         return f"group norm, {self.groups} groups"

@@ -60,7 +60,7 @@ def he_normal_transposed(rng: np.random.Generator, shape: tuple[int, ...]) -> Ar
 
 
 def identity(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Initialize a convolution as the identity on every channel (Yu and Koltun 2016, section 3)."""
+    """Initialise a convolution as the identity on every channel (Yu and Koltun 2016, section 3)."""
     kh, kw, c_in, c_out = shape
     kernel = np.zeros(shape, np.float32)
     kernel[kh // 2, kw // 2] = np.eye(c_in, c_out)
@@ -68,7 +68,7 @@ def identity(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def bilinear(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Initialize a transposed convolution as bilinear interpolation (Long, Shelhamer, Darrell 2015, section 3.3).
+    """Initialise a transposed convolution as bilinear interpolation (Long, Shelhamer, Darrell 2015, section 3.3).
 
     Each channel depends only on itself, through the outer product of ``1 − |i − centre| / factor`` with itself, where
     ``factor = ⌊(k+1)/2⌋`` and the centre is ``factor − 1`` for odd k, ``factor − ½`` for even. Grouped

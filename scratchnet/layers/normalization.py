@@ -31,8 +31,8 @@ class BatchNorm2d(Layer):
     training               the batch's own; the running averages move towards them
     training, ``frozen``   the running averages, which stay as they are
     not training           the running averages
-    not training, but      the batch's own, which are each image's own when images come one by
-    ``statistics="batch"`` one
+    not training, but      the batch's own; for a batch of one image, that image's own
+    ``statistics="batch"``
     ====================== ==================================================================
 
     After a short training, the running averages lag behind the weights; ``scratchnet.training.recalibrate`` recomputes
@@ -66,7 +66,7 @@ class BatchNorm2d(Layer):
         self.frozen = False
         self.last: tuple[Array, Array, Any] | None = None
         """Mean and variance that the last forward pass used, and the number of pixels that they were computed from: an
-        int, over several processes an array (1,), for running averages None. Recalibration reads them."""
+        int, an array (1,) for the batch of several processes, or None for running averages."""
         self._subtracted: tuple[Array, Array] | None = None
         """The value that the last forward pass subtracted from its input, and the mean of the difference."""
         self.parameters["scale"] = Parameter((channels,), "scale", constant(number(scale, f"{name}: scale")))
@@ -134,8 +134,8 @@ class BatchNorm2d(Layer):
         return y
 
     def forward_again(self, x: Array, plan: StepPlan = ALONE) -> Array:
-        """Normalise by the statistics of the last forward pass: no average moves, nothing is summed."""
-        assert self.last is not None  # there was a first time
+        """Normalise by the statistics of the last forward pass, without updating the running averages."""
+        assert self.last is not None  # forward was called before
         gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
         mean, variance, count = self.last
         if self._subtracted is not None:

@@ -16,8 +16,8 @@ ParameterKind: TypeAlias = Literal["weight", "bias", "scale", "shift"]
 class Parameter:
     """A learnable array and its gradient.
 
-    A new parameter has a shape and an initializer but no memory; :meth:`Network.allocate` binds ``value`` and ``grad``
-    to the network's flat buffers.
+    A new parameter has a shape and an initializer but no memory. :meth:`Network.allocate` creates one flat array for
+    all values of a network and one for all gradients; ``value`` and ``grad`` are views of their parts.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Parameter:
     Attributes
     ----------
     binding : object
-        A new object after every :meth:`bind`.
+        Identifies the memory: a new object after every :meth:`bind`.
     frozen : bool
         Whether it is used but not learned, see :meth:`freeze`.
     grad_is_stale : bool

@@ -1,8 +1,10 @@
-"""What a network tells one of its layers about the neighbouring layers: which work to share and which memory to reuse.
+"""Instructions of a network to one of its layers: the work to share with neighbours, and the memory to reuse.
 
-A layer on its own assumes that its input, its output and every gradient are used elsewhere too. A network knows which
-of them are. :func:`scratchnet.network.fusion.plan` makes one :class:`StepPlan` for every step, and the network passes
-it to the layer's ``forward`` as a last argument. The layer saves the part of it that ``backward`` needs.
+A layer by itself must assume that its input, its output and every gradient are also used elsewhere. The network knows
+whether they are. :func:`scratchnet.network.fusion.plan` makes one :class:`StepPlan` for every step, and the network
+passes it to the layer's ``forward`` as the last argument. The layer saves the part of it that ``backward`` needs.
+
+A reader who wants the mathematics alone can skip this: with the default plan, every layer computes its formula.
 """
 
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StepPlan:
-    """How one layer works together with its neighbours; by default not at all.
+    """Work and memory that one layer shares with its neighbours; by default none.
 
     Attributes
     ----------

@@ -11,13 +11,13 @@ from scratchnet.utils.validation import function
 
 
 def alone(array: Array) -> None:
-    """Sum over the only process: leave the array as it is."""
+    """Sum over the only process: leave the array unchanged."""
 
 
 class SyncBatchNorm2d(BatchNorm2d):
     """Batch norm over the images of all processes that train together.
 
-    Every process must run the same passes in the same order. One that has no image of a batch calls
+    Every process must run the same passes in the same order. A process without images of a batch calls
     :meth:`forward_without_images` and :meth:`backward_without_images` instead.
 
     Network files store it as a :class:`BatchNorm2d`.

@@ -1,4 +1,4 @@
-"""Which pixels of its input an output pixel of a layer sees.
+"""The window of a layer: the input pixels that an output pixel sees.
 
 Every layer follows the same rule along each axis. Index o of the small map and kernel position i correspond to index
 

@@ -37,9 +37,9 @@ DECODER = {5: (512, 512, 512), 4: (512, 512, 256), 3: (256, 256, 128), 2: (128, 
 def deconvnet(classes: int = 21, channels: int = 3, size: int = 224, width: float = 1.0) -> Network:
     """Build the paper's DeconvNet.
 
-    The convolutions use the initialization for ReLU layers (the paper uses VGG16's weights), the deconvolutions and
-    the score N(0, 0.01²). Batch norm starts with scale 1 and shift 0.001 and has ε = 10⁻⁹, as in the released network:
-    with such a small ε the scale of the preceding weights does not matter, not even a scale of 0.01.
+    The convolutions start from He's initialisation for ReLU layers (the paper uses VGG16's weights), the deconvolutions
+    and the score from N(0, 0.01²). Batch norm starts with scale 1 and shift 0.001 and has ε = 10⁻⁹, as in the released
+    network: with such a small ε the scale of the preceding weights does not matter, not even a scale of 0.01.
 
     Parameters
     ----------

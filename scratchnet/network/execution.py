@@ -43,7 +43,7 @@ class Pass:
     def run(self, x: Array, keep: bool) -> Array:
         """Run all steps and return the last value; arguments as for :meth:`forward`."""
         output = x
-        with one_blas_thread():
+        with one_blas_thread():  # the operations divide their work among the cores themselves
             for _, value in self.forward(x, keep):
                 output = value
         return output
@@ -146,7 +146,7 @@ class Pass:
 
 
 def _run(step: Step, function: Callable[..., Any], *inputs: Any) -> Any:
-    """Call a layer's forward or backward method and show the result to the watcher, if there is one."""
+    """Call a layer's forward or backward method, and the function of ``watched_by`` with its result if there is one."""
     watch = watcher()
     if watch is None:
         return function(*inputs)

@@ -101,7 +101,7 @@ class Network(NetworkModes):
         self._last = Pass(self.steps)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make a copy, which has made no pass."""
+        """Restore the state of a copy, which has no forward pass yet."""
         super().__setstate__(state)
         self._last = Pass(self.steps)
 
@@ -159,8 +159,8 @@ class Network(NetworkModes):
         needs_input_grad : bool
             Whether to return the gradient with respect to the image.
         add : bool
-            False replaces the existing gradients. The result is that of :meth:`zero_grad` and adding, but takes two
-            passes over memory less.
+            False replaces the existing gradients. The result is that of :meth:`zero_grad` followed by adding, with
+            two passes over memory fewer.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The Dice loss: optimize overlap directly.
+"""The Dice loss: optimise the overlap directly.
 
     D = (2 Σ p·t + s) / (Σ p + Σ t + s)        loss = 1 − mean of D over the classes
 

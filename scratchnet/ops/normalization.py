@@ -9,8 +9,8 @@ gradient:
 
 With fixed statistics (at test time, or frozen) the map is affine: ``dx = γ / √(σ² + ε) · dy``.
 
-With ``relu=True``, y = max(γ·x̂ + β, 0), and dy is set to 0 where y is 0. ``overwrite=True`` allows an implementation to
-use the memory of x and dy for its results.
+With ``relu=True``, y = max(γ·x̂ + β, 0), and dy is set to 0 where y is 0. ``overwrite=True`` allows a
+faster form to write its results to the memory of x or dy; the plain form here does not.
 
 Reference: Ioffe and Szegedy, "Batch normalization" (2015), algorithm 1.
 """

@@ -1,4 +1,4 @@
-"""What the backward pass of batch norm needs from the forward pass."""
+"""The values that batch norm saves in the forward pass for the backward pass."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,8 @@ class Normalized:
     inverse_std : (c,)
         1 / √(variance + ε)
     subtracted : ((c,), (c,)) or None
-        The value subtracted from the input and the mean of the difference, if anything was subtracted.
+        If a faster form subtracted a value near the mean from its input in place: that value, and the mean of the
+        difference.
     """
 
     x: Array
@@ -33,7 +34,7 @@ class Normalized:
 
     @property
     def mean_of_x(self) -> Array:
-        """The mean of ``x`` as it is now: (c,)."""
+        """The mean of ``x``, after the subtraction if there was one: (c,)."""
         return self.mean if self.subtracted is None else self.subtracted[1]
 
     @property

@@ -96,7 +96,8 @@ def _check_restored(dy: Array, switches: Switches) -> None:
 def max_pool2d_backward(dy: Array, switches: Switches, y: Array | None = None) -> Array:
     """Return dx (n, h, w, c): route each gradient to the pixel that was the maximum, and sum where windows overlap.
 
-    With the maxima ``y`` of a map that a ReLU made, also apply that ReLU's backward pass: a maximum of 0 gets nothing.
+    If ``y``, the maxima of a ReLU's output, is given, also apply the ReLU's backward pass: a maximum of 0 passes on no
+    gradient.
     """
     return max_unpool2d(dy if y is None else relu_backward(dy, y), switches)
 

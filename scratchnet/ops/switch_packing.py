@@ -63,8 +63,8 @@ def pack_switches(switches: Switches) -> PackedSwitches:
     """
     if switches.kernel[0] * switches.kernel[1] > PER_BYTE:
         raise ValueError(
-            f"pack_switches: a window of {switches.kernel[0]}×{switches.kernel[1]} has more than four positions, and "
-            "two bits tell four apart"
+            f"pack_switches: a window of {switches.kernel[0]}×{switches.kernel[1]} has more than four positions, but "
+            "two bits distinguish only four"
         )
     xp = get_array_module(switches.index)
     flat = switches.index.ravel()

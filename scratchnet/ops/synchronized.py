@@ -34,6 +34,7 @@ def shared_batch_norm(
     gamma, beta : (c,)
         Scale and shift.
     allreduce : AllReduce
+        Sums an array over all processes, in place.
     eps : float
         Added to the variance.
     relu : bool

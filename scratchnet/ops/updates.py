@@ -1,4 +1,4 @@
-"""Optimizer updates: new parameters from gradients, in place."""
+"""Updates of the optimisers: new parameters from gradients, in place."""
 
 from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.dispatch import operation, written
