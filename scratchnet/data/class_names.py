@@ -41,7 +41,7 @@ def find_class_file(root: Path) -> Path | None:
 def read_class_list(path: Path) -> ClassList:
     """Read the names of the classes, class 0 first.
 
-    Supported forms: one name a line; CVAT's ``labelmap.txt`` (``name:r,g,b:parts:actions``); a name and three numbers
+    Supported forms: one name per line; CVAT's ``labelmap.txt`` (``name:r,g,b:parts:actions``); a name and three numbers
     from 0 to 255, separated by spaces, tabs, commas or semicolons, in either order; any of these with the class index
     before every name; a JSON list of names or of objects with ``name`` and optionally ``color``. Lines that begin with
     ``#`` and a header line are skipped.

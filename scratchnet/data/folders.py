@@ -52,7 +52,7 @@ class Dataset:
         )
 
     def load_instances(self, index: int) -> Array | None:
-        """Return an instance mask (h, w), the number of the object at every pixel, or None without such a file."""
+        """Return an instance mask (h, w), the number of the object at every pixel, or None if there is no file."""
         path = self.samples[index].objects
         return None if path is None else read_instances(path)
 
@@ -87,7 +87,9 @@ class Dataset:
                 f"the photo has an orientation tag (EXIF orientation {of_image}) but the mask was drawn on the "
                 "unrotated photo: rotate the mask, too, or save the photo without the tag"
             )
-        return f"the mask has an orientation tag ({of_mask}), the image has none: save the mask without the tag"
+        return (
+            f"the mask has an orientation tag of a quarter turn ({of_mask}), unlike the image: save it without the tag"
+        )
 
 
 def open_dataset(
@@ -179,11 +181,13 @@ def read_classes(
         names = listed or two or (VOC_CLASSES if layout == "voc" else ())
         if not names:
             raise UserError(
-                f"{path}: no such file; write one class name a line, class 0 first, or pass {option('classes')}"
+                f"{path}: no such file; write one class name per line, class 0 first, or pass {option('classes')}"
             )
     elif isinstance(classes, int):
         if listed and len(listed) != classes:
-            raise UserError(f"{path}: has {len(listed)} class names but {classes} classes were asked for; drop one")
+            raise UserError(
+                f"{path}: has {len(listed)} class names but {classes} classes were requested; omit one of the two"
+            )
         names = listed or tuple(f"class {index}" for index in range(classes))
     else:
         names = tuple(classes)

@@ -43,7 +43,7 @@ def open_image(path: Path | str, upright: bool = True) -> Iterator[tuple[Image.I
     ------
     UserError
         When the file is missing, not a regular file, empty, damaged, not an image of the `FORMATS`, holds several
-        images, or has colours of 16 bits a channel.
+        images, or has colours of 16 bits per channel.
     """
     with _opened(path) as (image, file):
         header = read_header(image)
@@ -51,7 +51,7 @@ def open_image(path: Path | str, upright: bool = True) -> Iterator[tuple[Image.I
             raise UserError(f"{path}: holds {header.frames} images, expected one; save each as a file of its own")
         if loses_bits(image, header, file):
             colour = "grey" if header.mode == "L" else "colour"
-            message = f"{path}: a {colour} image of 16 bits a channel, expected 8 bits; convert it to an 8-bit PNG"
+            message = f"{path}: a {colour} image of 16 bits per channel, expected 8 bits; convert it to an 8-bit PNG"
             if header.format == "TIFF":
                 raise UnsupportedTiffError(message, header.size, header.orientation)
             raise UserError(message)

@@ -12,7 +12,7 @@ from PIL import Image
 from scratchnet.arrays import Array
 
 TIFF_WIDTH, TIFF_HEIGHT, TIFF_SUBFILE, ORIENTATION = 256, 257, 254, 274
-"""Numbers of the TIFF and EXIF tags."""
+"""Numbers of TIFF and EXIF tags."""
 
 _LOSSLESS_FORMATS = {"PNG", "BMP", "DIB", "GIF", "PPM", "PCX", "SGI", "SUN", "QOI", "ICO", "TGA"}
 _LOSSLESS_TIFF = {1, 2, 3, 4, 5, 8, 32771, 32773, 32809, 32946, 34925, 50000}

@@ -49,7 +49,7 @@ def read_image(path: Path | str, value_range: ValueRange | None = None) -> Array
         A file with one image.
     value_range : (float, float) or None
         Stored values of grey images with more than 8 bits that become 0 and 255; values outside are clipped. Without a
-        range such images are an error. Images of 8 bits a channel are not scaled.
+        range such images are an error. Images of 8 bits per channel are not scaled.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def to_rgb(path: Path | str, image: Image.Image, header: ImageHeader, value_rang
 
 
 def _deep_to_rgb(path: Path | str, image: Image.Image, header: ImageHeader, value_range: ValueRange | None) -> Array:
-    """Return an image of more than 8 bits a sample as (h, w, 3) uint8."""
+    """Return an image of more than 8 bits per sample as (h, w, 3) uint8."""
     if value_range is None:
         option = for_caller("--range LOW HIGH", "value_range=(low, high)")
         raise UserError(

@@ -14,13 +14,16 @@ from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
 Layout: TypeAlias = Literal["folder", "camvid", "voc"]
-"""Where a data set has its images, masks and lists of splits; suffixes may be any of a readable image.
+"""Where a data set has its images, masks and lists of splits; image files may have any readable suffix.
 
-``folder``: ``images/X.*`` belongs to ``masks/X.*``; ``splits/NAME.txt`` lists one name X a line. ``camvid``, as in the
-SegNet tutorial: ``NAME/X.*`` belongs to ``NAMEannot/X.*`` or ``NAMEannot/ann_X.*``; an optional list ``NAME.txt`` of
-paths ``IMAGE MASK`` selects among them, of which only the last folder and the name are used. Without a split, the names
-of the samples begin with those of their splits. ``voc``, as in Pascal VOC: ``JPEGImages/X.*`` belongs to
-``SegmentationClass/X.*``; ``ImageSets/Segmentation/NAME.txt`` lists one name X a line."""
+``folder``: ``images/X.*`` belongs to ``masks/X.*``; ``splits/NAME.txt`` lists one name X per line.
+
+``camvid``, as in the SegNet tutorial: ``NAME/X.*`` belongs to ``NAMEannot/X.*`` or ``NAMEannot/ann_X.*``. An optional
+list ``NAME.txt`` of paths ``IMAGE MASK`` selects among them; only the last folder and the name of a path are used.
+Without a split, the names of the samples begin with those of their splits.
+
+``voc``, as in Pascal VOC: ``JPEGImages/X.*`` belongs to ``SegmentationClass/X.*``;
+``ImageSets/Segmentation/NAME.txt`` lists one name X per line."""
 
 _ANNOTATION = "annot"
 _VOC_LISTS = Path("ImageSets", "Segmentation")
@@ -50,12 +53,12 @@ def available_splits(root: Path | str, layout: Layout = "folder") -> list[str]:
     if not (folder.exists() or folder.is_symlink()):
         return []
     if not folder.is_dir():
-        raise UserError(f"{folder}: expected a folder of lists, one NAME.txt a split; move the file away")
+        raise UserError(f"{folder}: expected a folder of lists, one NAME.txt per split; move the file away")
     entries = sorted(path for path in folder.iterdir() if not is_system_file(path.name))
     lists = [path for path in entries if path.suffix.lower() == ".txt"]
     if entries and not lists and layout == "folder":
         raise UserError(
-            f"{folder}: holds {entries[0].name} but no list NAME.txt; write one image name a line, or remove it"
+            f"{folder}: holds {entries[0].name} but no list NAME.txt; write one image name per line, or remove it"
         )
     return sorted(_canonical_split(path.stem) for path in lists)
 
@@ -186,7 +189,7 @@ def _pair_listed(path: Path, images: dict[str, Path], masks: dict[str, Path]) ->
         missing = "mask" if image else "image"
         return f"there is no {missing} named {name!r}; correct or remove the line"
 
-    return _pair_lines(path, pair, "one file name without its suffix a line")
+    return _pair_lines(path, pair, "one file name without its suffix per line")
 
 
 def _pair_paths(root: Path, path: Path) -> Pairing:
@@ -212,7 +215,7 @@ def _pair_paths(root: Path, path: Path) -> Pairing:
             return f"there is no {'image' if image is None else 'mask'} {where}.*; correct or remove the line"
         return Sample(image.stem, image, mask)
 
-    return _pair_lines(path, pair, "the paths of an image and its mask a line")
+    return _pair_lines(path, pair, "the paths of an image and its mask per line")
 
 
 def _pair_lines(path: Path, pair: Callable[[str], Sample | str], expected: str) -> Pairing:
@@ -240,6 +243,6 @@ def _split_list(root: Path, layout: Layout, split: str) -> Path:
     if not path.exists():
         splits = available_splits(root, layout)
         leave = f"leave {option('split')} out"
-        advice = f"choose one of {', '.join(splits)}" if splits else f"write one image name a line, or {leave}"
+        advice = f"choose one of {', '.join(splits)}" if splits else f"write one image name per line, or {leave}"
         raise UserError(f"{path}: no such file; {advice}")
     return path

@@ -70,7 +70,7 @@ def read_mask(
 
 
 def read_instances(path: Path | str) -> Array:
-    """Read an instance mask, a file whose values number the objects of an image, of 8, 16 or 32 bits.
+    """Read an instance mask of 8, 16 or 32 bits, whose values are the numbers of objects.
 
     Returns
     -------

@@ -41,7 +41,7 @@ def palette_with(colours: object) -> Array:
     if colours is not None:
         given = np.array(colours)
         if given.ndim != 2 or given.shape[1] != 3 or len(given) > 256 or given.dtype.kind not in "iu":
-            raise ValueError("colours of classes: expected three whole numbers a class")
+            raise ValueError("colours of classes: expected three integers per class")
         if given.min() < 0 or given.max() > 255:
             raise ValueError("colours of classes: expected numbers from 0 to 255")
         palette[: len(given)] = given

@@ -74,7 +74,7 @@ def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
                 f"{path}: its first line must name the columns {','.join(PROPOSAL_COLUMNS)}, and perhaps score"
             )
     if not rows:
-        raise UserError(f"{path}: has no boxes in it; write one a line")
+        raise UserError(f"{path}: has no boxes in it; write one per line")
     return rows
 
 

@@ -153,7 +153,7 @@ DAMAGE = {
     "no val list": (lambda root: remove(root / "splits" / "val.txt"), "val.txt: no such file; choose one of train"),
     "no class names": (
         lambda root: remove(root / "classes.txt"),
-        "classes.txt: no such file; write one class name a line",
+        "classes.txt: no such file; write one class name per line",
     ),
     "one class": (
         lambda root: (root / "classes.txt").write_text("cell\n"),

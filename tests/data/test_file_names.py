@@ -213,7 +213,7 @@ def test_a_photo_that_its_camera_turned_and_a_mask_that_is_not(make_folder: Make
     assert any("rotated by an EXIF orientation: 1 (a)" in line for line in check_dataset(root).remarks)
     write_image(root / "images" / "b.png", np.zeros((8, 6, 3), np.uint8))
     flipped(root / "masks" / "b.png", (8, 6), 8)
-    with pytest.raises(UserError, match=r"the mask has an orientation tag \(8\)"):
+    with pytest.raises(UserError, match=r"the mask has an orientation tag of a quarter turn \(8\)"):
         open_dataset(root).load(1)
 
 
@@ -265,7 +265,7 @@ def test_cvat_calls_its_file_labelmap(make_folder: MakeFolder) -> None:
         (b"[" * 5000, "not valid JSON"),
         (b"a\nb\na\n", "'a' occurs twice"),
         (b"a\0b\n", "not text"),
-        (b"", "0 classes|one class name a line"),
+        (b"", "0 classes|one class name per line"),
     ],
 )
 def test_class_files_that_make_no_sense(make_folder: MakeFolder, text: bytes, words: str) -> None:

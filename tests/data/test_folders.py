@@ -109,7 +109,7 @@ def test_classes_come_from_file_argument_or_format(make_folder: Callable[..., Pa
     (root / "classes.txt").unlink()
     assert open_dataset(root, classes=3).classes == ("class 0", "class 1", "class 2")
     assert open_dataset(root, mask_format="binary").classes == ("background", "foreground")
-    with pytest.raises(UserError, match=r"classes\.txt.*one class name a line"):
+    with pytest.raises(UserError, match=r"classes\.txt.*one class name per line"):
         open_dataset(root)
 
 

@@ -87,7 +87,7 @@ def test_colours_of_16_bits_are_refused(tmp_path: Path, channels: int) -> None:
     parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     chunks = [struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in parts]
     (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-    with pytest.raises(UserError, match=r"deep.png: a colour image of 16 bits a channel, expected 8 bits"):
+    with pytest.raises(UserError, match=r"deep.png: a colour image of 16 bits per channel, expected 8 bits"):
         read_image(tmp_path / "deep.png")
 
 

@@ -43,7 +43,7 @@ def test_colours_of_16_bits(tmp_path: Path, planes: str) -> None:
     tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", planarconfig=planes)
     assert np.array_equal(read_image(tmp_path / "x.tif", (0, 255)), colours)
     assert image_size(tmp_path / "x.tif") == (2, 2)
-    with pytest.raises(UserError, match="16 bits a channel"):
+    with pytest.raises(UserError, match="16 bits per channel"):
         read_image(tmp_path / "x.tif")
 
 

@@ -142,6 +142,6 @@ def _visible_boxes(name: str, scene: Scene) -> list[ObjectBox]:
 
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    """Write a text file of one item a line."""
+    """Write a text file of one item per line."""
     with atomic_write(path) as file:
         file.write("".join(f"{line}\n" for line in lines).encode())
