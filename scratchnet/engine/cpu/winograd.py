@@ -111,14 +111,14 @@ def conv3x3_backward(
     """
     dx = pooled_empty(dy, x.shape)
     (dweight,) = _run(
-        Work(dy, padding, winograd_transforms.matrices(tile, dy), weight, None, flipped, y=dx, met=x, out=out)
+        Work(dy, padding, winograd_transforms.matrices(tile, dy), weight, None, flipped, y=dx, partner=x, out=out)
     )
     return dx, dweight
 
 
 def conv3x3_weight_gradient(dy: Array, x: Array, padding: Pair, tile: int, out: Array | None = None) -> Array:
     """Return dweight (3, 3, c_in, c_out) for :func:`conv3x3`; a wide layer writes it to ``out``."""
-    (dweight,) = _run(Work(x, padding, winograd_transforms.matrices(tile, x), met=dy, out=out))
+    (dweight,) = _run(Work(x, padding, winograd_transforms.matrices(tile, x), partner=dy, out=out))
     return dweight
 
 
@@ -134,7 +134,7 @@ class Work:
     weight, bias, flipped
         Arguments of the convolution that is written to ``y``.
     y : (n, oh, ow, c_out) or None
-    met : (n, oh, ow, c_out) or None
+    partner : (n, oh, ow, c_out) or None
         The map whose tiles are multiplied with the patches and summed over.
     out : (3, 3, c_in, c_out) or None
         Memory in which the kernel's gradient may be returned.
@@ -147,13 +147,13 @@ class Work:
     bias: Array | None = None
     flipped: bool = False
     y: Array | None = None
-    met: Array | None = None
+    partner: Array | None = None
     out: Array | None = None
 
     @property
     def tiled(self) -> Array:
         """The map that is cut into tiles."""
-        tiled = self.met if self.y is None else self.y
+        tiled = self.partner if self.y is None else self.y
         assert tiled is not None
         return tiled
 
@@ -187,8 +187,8 @@ class Work:
     def transform(self, block: Block, patches: Array, others: Array | None) -> None:
         """Transform the patches of a block, and the tiles that they are multiplied with."""
         winograd_transforms.transform_patches(self.x, block, self.padding, self.constants, patches)
-        if self.met is not None and others is not None:
-            winograd_transforms.transform_tiles(self.met, block, self.constants, others)
+        if self.partner is not None and others is not None:
+            winograd_transforms.transform_tiles(self.partner, block, self.constants, others)
 
     def write(self, products: Array, block: Block) -> None:
         """Transform the products of a block back, into ``y``."""
@@ -238,10 +238,10 @@ def _by_block(work: Work) -> list[Array]:
 
 
 def _through(work: Work, block: Block, kernels: Array | None, total: Array | None) -> Array | None:
-    """Take a block through all steps; its scratch memory is the next one's. Return ``total`` with its products."""
+    """Process a block in all steps; the next block reuses its scratch memory. Return ``total`` plus its products."""
     count = _count(block)
     patches = work.allocate(count, work.x)
-    others = None if work.met is None else work.allocate(count, work.met)
+    others = None if work.partner is None else work.allocate(count, work.partner)
     work.transform(block, patches, others)
     if work.y is not None and kernels is not None:
         products = work.allocate(count, work.y)
@@ -266,13 +266,13 @@ def _by_frequency(work: Work) -> list[Array]:
 
 
 def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array | None) -> Array | None:
-    """Take as many blocks as a turn holds through all steps; each has its place among the transformed tiles.
+    """Process all blocks of a turn, step by step; each block has its place among the transformed tiles.
 
-    Return what this turn and those before it, ``dweight``, add to the kernel's gradient.
+    Return the kernel's gradient up to this turn; ``dweight`` is that of the turns before.
     """
     count, a = turn[-1][1].stop, work.constants.patch
     patches = work.allocate(count, work.x)
-    others = None if work.met is None else work.allocate(count, work.met)
+    others = None if work.partner is None else work.allocate(count, work.partner)
 
     def transform(placed: tuple[Block, slice]) -> None:
         block, place = placed
@@ -291,7 +291,7 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
 
 
 def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | None) -> Array:
-    """Return the kernel's gradient, that of turns ``before`` included: every core has its own columns of it."""
+    """Return the kernel's gradient, including that of the turns ``before``; every core computes some of its columns."""
     left, right = work.in_order(patches, others)
     shape = 3, 3, left.shape[2], right.shape[2]
     dweight = before if before is not None else pooled_empty(left, shape) if work.out is None else work.out
