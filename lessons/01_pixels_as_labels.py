@@ -6,6 +6,15 @@ r"""
 first measure that comes to mind, the share of correct pixels, is misleading. Why, and what is better?
 
 You need to know NumPy's arrays. This is the first lesson.
+
+**What you will build.** Pixel accuracy, IoU, Dice and the confusion matrix, and a threshold that finds cells without
+learning.
+
+**Time.** About 40 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: label, class, mask, semantic segmentation, instance
+segmentation, ground truth, prediction, pixel accuracy, intersection over union, Dice, baseline, network, confusion
+matrix, mean IoU.
 """
 
 # %%

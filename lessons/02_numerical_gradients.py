@@ -8,6 +8,15 @@ formulas for these slopes with pencil and paper. A wrong formula does not crash;
 we tell whether a slope is right?
 
 You need to know NumPy's arrays. You do not need an earlier lesson.
+
+**What you will build.** A gradient check that finds wrong backward passes. Before that, you carry out backpropagation
+through a tiny network by hand.
+
+**Time.** About 70 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: parameters, loss, slope, central difference, gradient
+descent, training, learning rate, hyperparameter, gradient, relative error, forward pass, upstream gradient, backward
+pass, chain rule, ReLU, activation function, backpropagation, vanishing gradient, kink, dropout.
 """
 
 # %%

@@ -6,6 +6,15 @@ r"""
 an image?
 
 You need to know NumPy's arrays. Lesson 1 introduces the images; nothing else from it is used here.
+
+**What you will build.** A convolution with padding, stride, channels and batches in plain loops, and with it an edge
+detector for blood smears.
+
+**Time.** About 50 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: map, feature map, kernel, filter, window,
+convolution, layer, weights, padding, stride, channel, bias, batch, mini-batch, tensor, VGG16, cross-correlation, deep
+learning, normalised.
 """
 
 # %%

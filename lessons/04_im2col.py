@@ -6,6 +6,12 @@ r"""
 omitted. Can we write them as something that a computer does hundreds of times faster?
 
 You need lesson 3 (convolution, windows, padding, stride, channels).
+
+**What you will build.** The same convolution as one matrix product, and a version in blocks that needs far less memory.
+
+**Time.** About 40 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: im2col, view, GEMM, cache, cores.
 """
 
 # %%

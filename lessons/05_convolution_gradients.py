@@ -7,6 +7,13 @@ needs slopes. The backward pass of a convolution receives the gradient of the lo
 it compute the gradients with respect to the image, the kernel and the bias?
 
 You need lesson 2 (gradients, ``dy``, the backward pass) and lesson 4 (im2col).
+
+**What you will build.** The three gradients of a convolution, in loops and as matrix products, and a program that
+learns a kernel from examples.
+
+**Time.** About 45 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: col2im, adjoint, noise.
 """
 
 # %%

@@ -7,6 +7,14 @@ with no slope between the two. Which loss should it minimise instead? And how ca
 even when the network is very sure, and wrong?
 
 You need lesson 1 (labels, masks) and lesson 2 (loss, gradient, ``dy``).
+
+**What you will build.** The sigmoid and the softmax cross-entropy in a form that never overflows, with ignored pixels
+and class weights.
+
+**Time.** About 55 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: logit, score, sigmoid, cross-entropy, softmax,
+one-hot, log-sum-exp, ignored pixels, class weights, median frequency balancing.
 """
 
 # %%

@@ -7,6 +7,13 @@ again. Pooling keeps one value out of every four. Can it be undone, and what is 
 try?
 
 You need lesson 2 (numerical gradients) and lesson 3 (maps, channels, windows).
+
+**What you will build.** Max-pooling that returns switches, unpooling that uses them, and the backward passes of both.
+
+**Time.** About 35 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: receptive field, max-pooling, switch, max-pooling
+index, unpooling.
 """
 
 # %%

@@ -7,6 +7,14 @@ What should the other three be: copies, zeros, something remembered, or somethin
 
 You need lesson 3 (convolution, channels), lesson 5 (the gradient of a convolution with respect to its kernel) and
 lesson 7 (switches).
+
+**What you will build.** Unpooling by copies, zeros, switches and a learned kernel, their gradients, and a comparison of
+the four on a blood smear.
+
+**Time.** About 50 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: upsampling, nearest, stencil, bed of nails,
+transposed convolution, encoder, decoder.
 """
 
 # %%

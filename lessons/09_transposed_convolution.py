@@ -8,6 +8,14 @@ transposed? And does it undo a convolution?
 
 You need lesson 3 (convolution), lesson 5 (its gradient with respect to the input) and lesson 8. From school: the rows
 of a matrix are the columns of its transpose.
+
+**What you will build.** A transposed convolution in three ways: as a transposed matrix, as copies of the kernel that
+are added, and as an ordinary convolution.
+
+**Time.** About 45 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: gathers, scatters, crop, output padding, fractionally
+strided, deconvolution.
 """
 
 # %%

@@ -6,6 +6,13 @@ r"""
 colour. Where does the pattern come from, and how should a transposed convolution be initialised to avoid it?
 
 You need lesson 9 (transposed convolution places copies of its kernel on the output and adds them).
+
+**What you will build.** A test that predicts checkerboards from kernel size and stride, and a transposed convolution
+that starts as bilinear interpolation.
+
+**Time.** About 40 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: checkerboard, phase, bilinear interpolation.
 """
 
 # %%

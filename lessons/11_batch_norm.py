@@ -6,6 +6,14 @@ r"""
 it on images of the same kind, and it fails. No weight has changed in between. What has?
 
 You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward passes) and lesson 6 (the loss).
+
+**What you will build.** Batch norm with its backward pass, and a small network that you train, see fail in use,
+diagnose and cure.
+
+**Time.** About 65 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: standard deviation, variance, batch norm, statistics,
+inference, running averages, update, momentum, stochastic gradient descent, epoch.
 """
 
 # %%

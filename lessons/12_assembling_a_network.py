@@ -7,6 +7,14 @@ convolution, a loss. How do they form a network, if some values are used twice a
 you notice within a minute, rather than after a night of training, that a part is broken?
 
 You need lessons 2 (gradient check), 6 (loss), 7 (switches), 9 (transposed convolution) and 11 (batch norm).
+
+**What you will build.** A network as a list of layers with automatic backpropagation, a small DeconvNet, and three
+checks to run before every training.
+
+**Time.** About 50 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: overfitting, generalisation, training set, validation
+set, test set, regularisation, weight decay, data augmentation.
 """
 
 # %%

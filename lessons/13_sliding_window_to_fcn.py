@@ -6,6 +6,14 @@ r"""
 an answer for every pixel. Must we run it once per pixel, and if not, what do we lose?
 
 You need lesson 9 (transposed convolution), lesson 10 (bilinear kernels) and lesson 12 (a network as a list).
+
+**What you will build.** A classifier that labels all pixels in one pass, an FCN with two skips, and the Adam optimiser
+by hand.
+
+**Time.** About 50 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: classifier, sliding window, fully connected, fully
+convolutional network, skip, dilation, dilated, atrous, pretraining, fine-tuning, backbone, Adam.
 """
 
 # %%

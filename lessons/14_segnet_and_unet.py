@@ -7,6 +7,13 @@ way down pass on: nothing, the positions of the maxima, or everything it saw? An
 
 You need lesson 7 (switches), lesson 8 (ways to enlarge, encoder and decoder), lesson 12 (a network as a list) and
 lesson 13 (skips that are added).
+
+**What you will build.** One encoder with three decoders, which get nothing, switches or features, and a comparison of
+the three.
+
+**Time.** About 50 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: SegNet, U-Net, concatenation, features, seed.
 """
 
 # %%

@@ -6,6 +6,13 @@ r"""
 DeconvNet (Noh, Hong, Han 2015) turns that vector into a mask, pixel by pixel. Where do the positions come from?
 
 You need lesson 7 (switches), lesson 9 (transposed convolution) and lesson 12 (a network as a list).
+
+**What you will build.** A small DeconvNet that you train and look into, map by map, and an experiment that swaps the
+switches of two images.
+
+**Time.** About 40 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: fc6, fc6-deconv, activations.
 """
 
 # %%

@@ -7,6 +7,14 @@ The authors of DeconvNet claim that such a network breaks the bus into pieces an
 object should first be rescaled to the same size. Is this true? What does it require, and what does it achieve?
 
 You need lesson 13 (FCN, receptive fields), lesson 14 (ways up) and lesson 15 (DeconvNet).
+
+**What you will build.** DeconvNet's training in two stages, its segmentation by proposals, and a measurement by object
+size.
+
+**Time.** About 60 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: hourglass, proposal, ensemble, learning rate
+schedule, curriculum.
 """
 
 # %%

@@ -6,6 +6,12 @@ r"""
 of times slower. Where does the time go, and how much remains after optimisation?
 
 You need lessons 3 and 4 (convolution, im2col) and lesson 12 (a whole network).
+
+**What you will build.** Convolutions by tiles and by Winograd's method, and a figure of the time that each step saves.
+
+**Time.** About 55 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: patch, tile, Winograd, thread.
 """
 
 # %%

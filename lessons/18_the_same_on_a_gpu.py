@@ -7,6 +7,13 @@ change to run on one, which stay the same, and what can go wrong that cannot go 
 
 You need lesson 4 (convolution as a matrix product), lesson 7 (switches) and lesson 17 (making it fast). You do not need
 a GPU: this lesson simulates one.
+
+**What you will build.** A simulation of a GPU kernel, thread by thread, and a roofline that predicts which layers are
+limited by memory.
+
+**Time.** About 70 minutes, and as long again for the exercises.
+
+**New terms**, one line each on :doc:`the page of terms </terms>`: GPU, warp, atomic, CuPy, roofline, TF32, bfloat16.
 """
 
 # %%
