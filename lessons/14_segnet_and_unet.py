@@ -375,3 +375,6 @@ else:
 # 3. Which sizes from 180 to 240 can U-Net take so that every pool sees an even number of rows? How large are the
 #    outputs?
 # 4. Write the gradient of a crop. Which pixels get no gradient?
+#
+# ``scratchnet exercise start 14`` writes stubs for the skip of U-Net and its gradient, for packed switches and for a
+# small U-Net; ``scratchnet exercise check 14`` checks them. The gradient of a crop in exercise 4 is part of the first.

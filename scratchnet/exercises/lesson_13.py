@@ -6,8 +6,8 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.exercises.exercise import Case, Exercise, Mistake
-from scratchnet.exercises.networks import network_answer
-from scratchnet.layers import Add, BilinearTranspose2d, Concatenate, Conv2d, Crop, Layer, MaxPool2d
+from scratchnet.exercises.networks import network_answer, rewired
+from scratchnet.layers import Add, BilinearTranspose2d, Concatenate, Conv2d, Crop, MaxPool2d
 from scratchnet.network import Network
 
 
@@ -137,19 +137,6 @@ def _blocks(maps: Array) -> Array:
     return maps.transpose(0, 2, 1, 3, 4).reshape(s * h, s * w, c)
 
 
-def _head(channels: int, classes: int, join: Layer, offset: int = 1, factor: int = 8, last: str = "sum") -> Network:
-    """Return a head with some parts exchanged."""
-    net = Network(channels)
-    net.add("pool", MaxPool2d(2))
-    net.add("score16", Conv2d(channels, classes, 1))
-    net.add("up16", BilinearTranspose2d(2))
-    net.add("score8", Conv2d(channels, classes, 1), "input")
-    net.add("crop", Crop(offset), "up16", "score8")
-    net.add("sum", join, "crop", "score8")
-    net.add("up8", BilinearTranspose2d(factor), last)
-    return net
-
-
 def _adam(weights: Array, gradients: Array, rate: float, wrong: str) -> Array:
     """Update with one rule broken."""
     m = v = np.zeros_like(weights)
@@ -233,19 +220,19 @@ EXERCISES = (
         (
             Mistake(
                 "Yours crops the enlarged scores at the first row and column; one is too many on *every* side.",
-                {"fcn_head": lambda channels, classes: _head(channels, classes, Add(), offset=0)},
+                {"fcn_head": lambda *sizes: rewired(fcn_head(*sizes), layers={"crop": Crop(0)})},
             ),
             Mistake(
                 "Yours concatenates; the skips of FCN are added.",
-                {"fcn_head": lambda channels, classes: _head(channels, classes, Concatenate())},
+                {"fcn_head": lambda *sizes: rewired(fcn_head(*sizes), layers={"sum": Concatenate()})},
             ),
             Mistake(
                 "Your last step enlarges the coarse scores; its input is the sum.",
-                {"fcn_head": lambda channels, classes: _head(channels, classes, Add(), last="crop")},
+                {"fcn_head": lambda *sizes: rewired(fcn_head(*sizes), {"up8": ("crop",)})},
             ),
             Mistake(
                 "Your last step enlarges fourfold; one value for every 8 pixels needs the factor 8.",
-                {"fcn_head": lambda channels, classes: _head(channels, classes, Add(), factor=4)},
+                {"fcn_head": lambda *sizes: rewired(fcn_head(*sizes), layers={"up8": BilinearTranspose2d(4)})},
             ),
         ),
         (
