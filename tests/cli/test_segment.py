@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from scratchnet.data import PALETTE, read_image, read_mask, write_image
-from scratchnet.data.palette import palette_with
 from scratchnet.inference import Segmenter
 from scratchnet.training import load_checkpoint
 from tests.tiny import files, sample
@@ -222,11 +221,3 @@ def test_colours_of_the_class_file_are_those_of_the_masks(call, train, images, t
     with Image.open(tmp_path / "out" / "s0.png") as mask:
         assert mask.getpalette()[:6] == [0, 0, 0, 10, 200, 30]
     read_mask(tmp_path / "out" / "s0.png")
-
-
-@pytest.mark.parametrize(
-    "colours", [[[1, 2]], [[1, 2, 300]], "red", [["a", "b", "c"]], [[0, 0, 0]] * 257, [[-1, 0, 0]]]
-)
-def test_colours_that_are_none(colours):
-    with pytest.raises(ValueError, match=r"colours of classes|inhomogeneous"):
-        palette_with(colours)

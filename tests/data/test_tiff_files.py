@@ -9,7 +9,7 @@ import pytest
 from scratchnet.data import image_size, read_image, read_mask
 from scratchnet.data.tiff_files import upright
 from scratchnet.utils.errors import UserError
-from tests.data.test_file_forms import tiff
+from tests.data.encodings import tiff
 
 VALUES = np.array([[0, 1, 2], [3, 2, 1]])
 HALF = tiff(3, 2, VALUES.astype("<f2").tobytes(), bits=16, sampleformat=3)

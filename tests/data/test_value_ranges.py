@@ -8,7 +8,7 @@ from PIL import Image
 
 from scratchnet.data import Preprocessing, check_dataset, open_dataset, read_image, write_mask
 from scratchnet.utils.errors import UserError
-from tests.data.test_file_forms import encoded, tiff
+from tests.data.encodings import encoded, tiff
 
 VALUES = np.array([[0, 100, 200, 300], [400, 500, 600, 65535]], np.uint16)
 EXPECTED = np.array([[0, 0, 64, 128], [191, 255, 255, 255]])
