@@ -37,6 +37,7 @@ default_role = "code"
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]
 autosummary_generate = True
+add_module_names = False  # the page of a module names it once
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"  # the docstrings name shapes, which say more than "Array"
 napoleon_google_docstring = False

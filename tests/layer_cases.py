@@ -1,4 +1,4 @@
-"""The table of layer tests: networks with every layer for judges from outside, its bad settings, PyTorch's form.
+"""The table of layer tests: networks with every layer for comparisons, its bad settings, PyTorch's form.
 
 A new layer needs a network in :data:`CASES`, a row in :data:`SETTINGS` and, unless the benchmarks know PyTorch's form
 of it, one in :data:`TORCH`.

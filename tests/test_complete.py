@@ -164,7 +164,7 @@ def test_a_forgotten_entry_is_reported_with_its_file(monkeypatch):
 
 # Operations -----------------------------------------------------------------------------------------------------------
 
-JUDGED_THROUGH_OTHERS = {
+COMPARED_ELSEWHERE = {
     "normalization.subtract_per_channel": "tests/ops/test_batch_statistics.py",
     "updates.nesterov_update": "tests/training/test_newer_methods.py",
     "updates.shrink": "tests/training/test_newer_methods.py",
@@ -174,7 +174,7 @@ JUDGED_THROUGH_OTHERS = {
     "tversky.tversky_loss": "tests/ops/test_newer_losses.py",
     "pixel_factors.check_labels": "tests/test_losses.py",
 }
-"""Operations that no test of ``tests/ops`` calls by name, and the file that judges what calls them."""
+"""Operations that no test of ``tests/ops`` calls by name, and the file with the tests of what calls them."""
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -199,7 +199,7 @@ def noted_operations():
 
 
 @pytest.fixture(scope="module")
-def judged_by_pytorch():
+def called_by_layers():
     """Names of the operations that layers call in ``tests/layers/test_torch.py``."""
     with noted_operations() as called:
         for make in CASES.values():
@@ -210,14 +210,14 @@ def judged_by_pytorch():
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_has_a_judge(name, judged_by_pytorch):
+def test_an_operation_is_compared_with_a_reference(name, called_by_layers):
     module, function = name.split(".")[-2:]
-    if (elsewhere := JUDGED_THROUGH_OTHERS.get(f"{module}.{function}")) is not None:
+    if (elsewhere := COMPARED_ELSEWHERE.get(f"{module}.{function}")) is not None:
         assert (ROOT / elsewhere).exists()
         return
     files = [*(ROOT / "tests/ops").glob("test_*.py"), *(ROOT / "tests/engine").rglob("test_*.py")]
     texts = [file.read_text(encoding="utf-8") for file in files]
-    assert name in judged_by_pytorch or any(re.search(rf"\b{function}\b", text) for text in texts), (
+    assert name in called_by_layers or any(re.search(rf"\b{function}\b", text) for text in texts), (
         f"tests/ops/test_{module}.py: compare {function} with a loop in tests/naive.py or a formula"
     )
 

@@ -5,6 +5,7 @@ import inspect
 import re
 import textwrap
 from graphlib import CycleError, TopologicalSorter
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,9 @@ def test_sizes_are_height_by_width_in_every_message():
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lessons_begin_before_they_print(path):
     """``start_lesson`` lets a terminal without × or ≤ print what it can."""
-    begin = min(call.lineno for call in calls(path) if name_of(call) == "start_lesson")
-    assert begin < min(call.lineno for call in calls(path) if name_of(call) == "print")
+    lines = {name: [call.lineno for call in calls(path) if name_of(call) == name] for name in ("start_lesson", "print")}
+    assert lines["start_lesson"], f"{path}: begin with FAST = start_lesson()"
+    assert min(lines["start_lesson"]) < min(lines["print"], default=inf), f"{path}: start_lesson() must come first"
 
 
 def module_name(path):
