@@ -56,7 +56,7 @@ def main():
         )
         x, y = np.ones(20_000_000, np.float32), np.ones(20_000_000, np.float32)
         rate = x.size / seconds(lambda: np.add(x, 1, out=y))
-        print(f"pass over memory on one core: {rate / 1e9:.1f} billion numbers a second")
+        print(f"pass over memory on one core: {rate / 1e9:.1f} billion values a second")
         print("\ncall of one thread   Python in between   two threads against one")
         for size in (64 << 10, 128 << 10, 256 << 10):
             count = (1 << 28) // size

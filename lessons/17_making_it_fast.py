@@ -70,15 +70,15 @@ def seconds(function: Callable[[], object], repeats: int = 5) -> float:
 # Count before you optimise
 # -------------------------
 # A computer does two things: it calculates, and it reads and writes memory. The layer reads a map and the weights and
-# writes a map. How many multiplications are there for each number moved?
+# writes a map. How many multiplications are there for each value moved?
 
 numbers = x.size + weight.size + h * w * c_out
 per_number = products / numbers
-print(f"{numbers} numbers moved, {per_number:.0f} multiplications for each")
+print(f"{numbers} values moved, {per_number:.0f} multiplications for each")
 assert round(per_number) == 264
 
 # %%
-# 264 multiplications for each number moved to or from memory. In the time in which one number arrives from main memory,
+# 264 multiplications for each value moved to or from memory. In the time in which one value arrives from main memory,
 # a core can do some sixty multiplications and additions (measured with ``python benchmarks/lock.py``), so arithmetic
 # *can* be the limit for this layer. For ReLU, with one comparison per element, memory is always the limit. Every
 # optimisation below serves one of two purposes: less memory traffic, or fewer calculations.

@@ -60,7 +60,7 @@ class PixelLoss:
     tversky_beta: float = 0.7
 
     def __post_init__(self) -> None:
-        set_ = partial(object.__setattr__, self)  # plain numbers: the object is frozen
+        set_ = partial(object.__setattr__, self)  # the object is frozen
         set_("classes", integer(self.classes, "PixelLoss: classes", 2))
         choice(self.name, "PixelLoss: name", get_args(LossName))
         choice(self.normalization, "PixelLoss: normalization", get_args(Normalization))
@@ -146,7 +146,7 @@ class PixelLoss:
         check_labels(target, self.classes, self.ignore_index)
 
     def without_images(self, allreduce: AllReduce, like: Array) -> None:
-        """Join the sums over processes, on the device of ``like``, for a batch of which this process has no image."""
+        """Take part in the sums over processes, on the device of ``like``, in a batch without an image for it."""
         if "dice" in self.name:
             allreduce(get_array_module(like).zeros((3, self.classes), np.float64))
         elif self.name == "tversky":

@@ -105,6 +105,29 @@ def test_imports_form_no_cycle():
         pytest.fail(" → ".join(reversed(error.args[1])))
 
 
+# Sizes ----------------------------------------------------------------------------------------------------------------
+
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 40
+"""Limits for the package; docstrings count."""
+
+
+def test_files_are_short():
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    found = {module: count for module, count in lines.items() if count > MAX_FILE_LINES}
+    assert found == {}, f"over {MAX_FILE_LINES} lines: divide the file by ideas"
+
+
+def test_functions_are_short():
+    functions = {
+        (module, node.name): node.end_lineno - node.lineno + 1
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    found = {name: count for name, count in functions.items() if count > MAX_FUNCTION_LINES}
+    assert found == {}, f"over {MAX_FUNCTION_LINES} lines with the docstring: give a part of it a name"
+
+
 # Layers and the engine ------------------------------------------------------------------------------------------------
 
 

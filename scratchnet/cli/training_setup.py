@@ -41,19 +41,16 @@ def prepare_run(
     Parameters
     ----------
     settings : TrainSettings
-    views : (SampleSource, SampleSource)
-        Training and validation images as the network receives them.
-    files : (Dataset, Dataset)
-        The same images as in the files.
+    views, files : (SampleSource, SampleSource) and (Dataset, Dataset)
+        Training and validation images, as the network receives them and as the files contain them.
     resume : bool
-        Continue the run in the folder, if there is one.
+        Whether to continue the run in the folder, if there is one.
     ranks : ProcessGroup or None
-        The processes that train together, if there are several.
 
     Raises
     ------
     UserError
-        When something does not fit; nothing has been written then.
+        If something does not fit; nothing has been written then.
     """
     t, folder = settings.training, Path(settings.out)
     network = build(settings.model.model, len(files[1].classes), **settings.model.options())
@@ -63,10 +60,9 @@ def prepare_run(
     check_images(settings, network, views, files)
     if (ranks is None or ranks.size == 1) and (note := memory_note(settings, network, views[0])):
         say(note)
-    spec = _spec(settings, views[0], files)
     loss, border = _loss(settings, views[0])
     data = TrainingData(*views, settings.augmentation, border)
-    run = TrainingRun(folder, spec, t, data, loss, resume=resume, ranks=ranks)
+    run = TrainingRun(folder, _spec(settings, views[0], files), t, data, loss, resume=resume, ranks=ranks)
     if vgg16 is not None:
         _apply_vgg16(vgg16, run.network, settings)
     if t.start_from and fresh:

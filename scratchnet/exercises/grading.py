@@ -19,17 +19,17 @@ def grade_folder(
     folder: Path,
     exercises: Sequence[Exercise],
     seed: int = 0,
-    tell: Callable[[str, dict[str, Verdict]], None] | None = None,
+    report: Callable[[str, dict[str, Verdict]], None] | None = None,
 ) -> dict[str, dict[str, Verdict]]:
     """Check every student's files.
 
     Parameters
     ----------
     folder : Path
-        Holds a folder for each student; answers may lie in subfolders, such as ``work/``.
+        A folder with a folder for each student; answers may be in subfolders, such as ``work/``.
     exercises : sequence of Exercise
     seed : int
-    tell : callable or None
+    report : callable or None
         Called with the student's name and verdicts after each student.
 
     Returns
@@ -42,21 +42,26 @@ def grade_folder(
     UserError
         If there is no such folder, or it holds no folders.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected a folder that holds a folder for each student")
-    students = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not students:
-        raise UserError(f"{folder}: holds no folders; expected one for each student")
     marks: dict[str, dict[str, Verdict]] = {}
-    for student in students:
+    for student in _student_folders(folder):
         marks[student.name] = {
             exercise.name: check_file(exercise, files[0], seed)
             for exercise in exercises
             if (files := sorted(student.rglob(f"{exercise.name}.py")))
         }
-        if tell is not None:
-            tell(student.name, marks[student.name])
+        if report is not None:
+            report(student.name, marks[student.name])
     return marks
+
+
+def _student_folders(folder: Path) -> list[Path]:
+    """Return the subfolders, sorted; raise a UserError if there are none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected a folder that holds a folder for each student")
+    students = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not students:
+        raise UserError(f"{folder}: holds no folders; expected one for each student")
+    return students
 
 
 def write_marks(path: Path, exercises: Sequence[Exercise], marks: Mapping[str, Mapping[str, Verdict]]) -> None:

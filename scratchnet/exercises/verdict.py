@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Results of checking an answer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from scratchnet.arrays import Array
 
 
 class State(StrEnum):
-    """How far an answer has come."""
+    """State of an answer."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -32,11 +32,11 @@ class Verdict:
     exercise : str
     state : State
     sentences : tuple of str
-        What is wrong, and the likely cause if it is known.
+        Description of the mistakes, and the likely cause if it is known.
     checked : int
         Number of calls that were compared.
     output : str
-        What the student's code printed.
+        Text printed by the student's code.
     picture : Picture or None
         For a wrong array.
     """

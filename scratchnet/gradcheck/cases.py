@@ -1,4 +1,4 @@
-"""The list of everything that is checked: a row a case, a new op is a new row."""
+"""The table of all gradient checks: one row per case, so a new operation takes one new row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,14 @@ import numpy as np
 
 from scratchnet.arrays import Array, generator
 from scratchnet.gradcheck.checker import check_gradients
-from scratchnet.gradcheck.problems import from_functions, from_layer, from_loss, from_network, moved, problems_on
+from scratchnet.gradcheck.problems import (
+    from_functions,
+    from_layer,
+    from_loss,
+    from_network,
+    on_problem_device,
+    problems_on,
+)
 from scratchnet.gradcheck.report import Problem, Report
 from scratchnet.layers import (
     Add,
@@ -40,36 +47,36 @@ from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 
 DEEP = 30
-"""A network with more arrays than this is checked along directions only."""
+"""A network with more arrays than this is only checked along random directions."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a name ``group/what``, how to make the problem, and the error that passes."""
+    """One row: its name, such as ``op/conv2d``, a function that makes the problem, and the largest allowed error."""
 
     name: str
     make: Callable[[], Problem]
     tolerance: float = 1e-6
 
     def run(self, xp: ModuleType = np) -> Report:
-        """Check it on the arrays of a module, NumPy or CuPy."""
+        """Run the check on the arrays of a module, NumPy or CuPy."""
         with problems_on(xp):
             problem = self.make()
         if not self.name.startswith("model/"):
             return check_gradients(self.name, problem, self.tolerance)
-        # A network has many arrays, and kinks in every direction: short steps, and few numbers of each array by
-        # themselves, in a deep network none; along a direction all of them move at once.
+        # A network has many arrays, and kinks near every point, so the steps are short and only a few elements of each
+        # array are checked separately (none in a deep network); a direction moves all elements at once.
         most, directions = (4, 2) if len(problem.inputs) <= DEEP else (0, 2)
         return check_gradients(self.name, problem, self.tolerance, eps=2e-6, most=most, directions=directions)
 
 
 def random(*shape: int, key: str = "x") -> Array:
-    """Return standard normal float64 numbers; equal arguments give equal numbers."""
+    """Return standard normal float64 values; equal arguments return equal values."""
     return generator(7, key, *shape).standard_normal(shape)
 
 
 def distinct(*shape: int) -> Array:
-    """Return a shuffled, evenly spaced range: no two numbers are near each other, so no maximum is near a tie."""
+    """Return a shuffled, evenly spaced range: no two values are close, so no maximum is near a tie."""
     count = int(np.prod(shape))
     return (generator(7, "distinct", *shape).permutation(count) / count * 4 - 2).reshape(shape) + 1e-3
 
@@ -104,7 +111,7 @@ def _pool(x: Array, *settings: Any) -> Problem:
 
 
 def _unpool(pooled: Array, *settings: Any) -> Problem:
-    y, switches = max_pool2d(moved(pooled), *settings)
+    y, switches = max_pool2d(on_problem_device(pooled), *settings)
     return from_functions(
         {"x": random(*y.shape)},
         lambda x: max_unpool2d(x, switches),
@@ -156,7 +163,7 @@ OPS: dict[str, Callable[[], Problem]] = {
     "max_unpool2d ceil mode": lambda: _unpool(distinct(*X), (2, 3), None, 0, True),
 }
 
-# A layer without a row is checked with its own example (Layer.example) on one map; rows are for more than that.
+# A layer without a row is checked on one map with its own example, Layer.example; rows add other cases.
 LAYERS: dict[str, Callable[[], tuple[Layer, tuple[Any, ...], bool]]] = {
     "Conv2d": lambda: (Conv2d(4, 5, 3, padding=1), (random(*X),), True),
     "ConvTranspose2d": lambda: (ConvTranspose2d(4, 5, 4, 2, 1), (random(*X),), True),
@@ -256,7 +263,7 @@ def all_cases() -> list[Case]:
 
 
 def _examples() -> dict[str, Callable[[], tuple[Layer, tuple[Any, ...], bool]]]:
-    """Return a row for each layer without one."""
+    """Return a row for each layer that has none in the table."""
     known = {name.partition(" ")[0] for name in LAYERS}
     return {kind.__name__: partial(_example, kind) for kind in BUILTIN if kind.__name__ not in known}
 

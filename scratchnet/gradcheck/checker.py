@@ -14,8 +14,8 @@ The central differences are computed in float64, in two ways:
 
 A ReLU or a maximum has a kink where its decision flips, and a difference across a kink is meaningless. So the decisions
 (ReLU masks, positions of maxima) at x − ε and x + ε are compared. If they differ, the shorter steps ε/4 and ε/16 are
-tried, which cross fewer kinks; if these cross one too, the point is skipped and counted. If no point of an array can be
-compared, the starting point is moved and the array is checked there.
+tried, which cross fewer kinks; if these cross one too, the point is skipped and counted. If every point of an array is
+skipped, the starting point is moved and the array is checked again.
 
 A network requires more of a layer than correct gradients. A problem's ``contract`` checks the rest, such as whether
 gradients are accumulated and whether a second image is processed (:mod:`scratchnet.gradcheck.contract`).
@@ -36,9 +36,8 @@ MOVES = 4
 def relative_error(analytic: float, numeric: float, floor: float) -> float:
     """Return ``|a − n| / max(|a|, |n|, floor)``.
 
-    A central difference of a number of size 1 carries rounding noise of about 10⁻¹¹, so a gradient that is 0 in truth
-    (that of a bias in front of batch norm) would be compared with noise. The floor is the least that errors are
-    measured against.
+    The central difference of a value of about 1 has rounding noise of about 10⁻¹¹, so a gradient that is exactly 0
+    (that of a bias before batch norm) would be compared with noise. The floor is a lower bound of the denominator.
     """
     return abs(analytic - numeric) / max(abs(analytic), abs(numeric), floor)
 
@@ -57,11 +56,10 @@ def check_gradients(
     Parameters
     ----------
     name : str
-        For the report.
+        Name in the report.
     problem : Problem
     tolerance : float
-        Largest relative error that passes; errors are measured against at least 1 % of the array's largest gradient and
-        10⁻⁴ of the largest of all.
+        Largest relative error that passes, relative to at least 1 % of the array's largest gradient and 10⁻⁴ of all.
     eps : float
         Step size of the differences.
     most : int
@@ -74,16 +72,14 @@ def check_gradients(
     Returns
     -------
     Report
-        One finding for each array and each fault. An array whose differences all cross a kink, at the given values and
-        at :data:`MOVES` others, does not pass.
+        One finding per array and fault. An array fails if all differences from :data:`MOVES` + 1 points cross a kink.
 
     Raises
     ------
     ValueError
-        When an array cannot be moved in place or is not float64, or a gradient is missing or has another shape.
+        If an array is not writeable, contiguous float64, or a gradient is missing or has another shape.
     """
-    for key, array in problem.inputs.items():
-        _check_movable(name, key, array)
+    _check_inputs(name, problem.inputs)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite values are reported
         return _report(name, problem, tolerance, eps, most, directions, seed)
 
@@ -116,12 +112,12 @@ def _report(name: str, problem: Problem, tolerance: float, eps: float, most: int
 
 
 def check_jointly(problem: Problem, upstream: Array, tolerance: float, eps: float = 2e-6, seed: int = 0) -> str:
-    """Move all arrays at once along a random direction: two forward passes for everything.
+    """Check the derivative along one random direction of all arrays together, which takes two forward passes.
 
     Returns
     -------
     str
-        What disagrees; empty where nothing does or where every difference crosses a kink.
+        A description of the disagreement; empty if there is none or every difference crosses a kink.
     """
     problem.forward()
     gradients = problem.backward(upstream.copy())
@@ -144,10 +140,10 @@ def check_jointly(problem: Problem, upstream: Array, tolerance: float, eps: floa
 
 
 def imprecise(problem: Problem, upstream: Array, step: float = 4e-3, seed: int = 0) -> list[str]:
-    """Look for gradients that have only float32's precision, which plain differences are too coarse to see.
+    """Find gradients with only float32's precision, which plain central differences are too coarse to detect.
 
     Differences over three long steps are extrapolated to step 0 (Richardson), which leaves an error of about 10⁻¹² for
-    smooth functions. Where the last two extrapolations differ, or a step crosses a kink, nothing is said.
+    smooth functions. If the last two extrapolations differ, or a step crosses a kink, nothing is reported.
     """
     problem.forward()
     gradients = problem.backward(upstream.copy())
@@ -177,24 +173,26 @@ def imprecise(problem: Problem, upstream: Array, step: float = 4e-3, seed: int =
     return found
 
 
-def _check_movable(name: str, key: str, array: Array) -> None:
-    if array.dtype != np.float64:
-        raise ValueError(f"{name}: the array {key} is {array.dtype}; expected float64, use x.astype(np.float64)")
-    if not np.shares_memory(array.reshape(-1), array) and array.size:
-        raise ValueError(f"{name}: the array {key} must be contiguous")
-    if not array.flags.writeable:
-        raise ValueError(f"{name}: the array {key} is read-only; it must be moved in place, use x.copy()")
+def _check_inputs(name: str, inputs: dict[str, Array]) -> None:
+    """Raise a ValueError if an array cannot be perturbed in place."""
+    for key, array in inputs.items():
+        if array.dtype != np.float64:
+            raise ValueError(f"{name}: the array {key} is {array.dtype}; expected float64, use x.astype(np.float64)")
+        if not np.shares_memory(array.reshape(-1), array) and array.size:
+            raise ValueError(f"{name}: the array {key} must be contiguous; use np.ascontiguousarray(x)")
+        if not array.flags.writeable:
+            raise ValueError(f"{name}: the array {key} is read-only; it must be writeable, use x.copy()")
 
 
 def _move_start(problem: Problem, begin: dict[str, Array], attempt: int, seed: int) -> bool:
-    """Multiply all values by factors round 1, which keeps signs and zeros; return whether anything has moved."""
+    """Multiply all values by factors around 1, which preserves signs and zeros; return whether any value changed."""
     for key, array in problem.inputs.items():
         array[...] = begin[key] * generator(seed, "start", attempt, key).uniform(0.7, 1.3, array.shape)
     return any(bool(array.any()) for array in begin.values())
 
 
 def _gradients(name: str, problem: Problem, seed: int, faults: dict[str, None]) -> tuple[Array, dict[str, Array]]:
-    """Run one pass; return the upstream gradient and what came back, and note what the pass must not do."""
+    """Run one pass; return the upstream gradient and the gradients, and add violations to ``faults``."""
     before = {key: array.copy() for key, array in problem.inputs.items()}
     output, _ = problem.forward()
     if output.dtype != np.float64:
@@ -206,7 +204,7 @@ def _gradients(name: str, problem: Problem, seed: int, faults: dict[str, None]) 
     given = upstream.copy()
     gradients = {key: np.array(gradient) for key, gradient in problem.backward(given).items()}
     if not np.array_equal(given, upstream):
-        faults["backward changes its dy in place; it belongs to others"] = None
+        faults["backward changes its dy in place, which other layers may use"] = None
     _note_changes(problem.inputs, before, "backward", faults)
     for key, array in problem.inputs.items():
         if key not in gradients:
@@ -224,19 +222,19 @@ def _gradients(name: str, problem: Problem, seed: int, faults: dict[str, None]) 
 def _note_changes(inputs: dict[str, Array], before: dict[str, Array], which: str, faults: dict[str, None]) -> None:
     for key, array in inputs.items():
         if not np.array_equal(array, before[key], equal_nan=True):
-            faults[f"{which} changes its input {key} in place; it belongs to others"] = None
+            faults[f"{which} changes its input {key} in place, which other layers may use"] = None
             array[...] = before[key]
 
 
 def _floors(gradients: dict[str, Array]) -> dict[str, float]:
-    """Return the least that the errors of each array are measured against."""
+    """Return the floor of the relative errors of each array."""
     peaks = {key: float(np.abs(gradient).max(initial=0)) for key, gradient in gradients.items()}
     largest = max(peaks.values(), default=0.0)
     return {key: max(1e-12, largest / 1e4, peak / 100) for key, peak in peaks.items()}
 
 
 def _moves(key: str, shape: tuple[int, ...], most: int, directions: int, seed: int) -> list[tuple[Array | int, str]]:
-    """Return what is moved, one number (its flat index) or all along a unit vector, with its name."""
+    """Return the perturbations of an array, a flat index of one element or a unit vector, each with its name."""
     rng, size = generator(seed, "sample", key), int(np.prod(shape))
     picks: list[tuple[Array | int, str]] = [
         (int(i), f"{key}{_index(int(i), shape)}") for i in rng.permutation(size)[:most]
@@ -254,8 +252,8 @@ def _check_moves(
     floor: float,
     tolerance: float,
 ) -> Finding:
-    """Move one array in every way asked for; return the worst disagreement."""
-    flat = problem.inputs[key].reshape(-1)  # a view: what is moved here is moved in the problem
+    """Perturb one array in all the given ways; return the worst disagreement."""
+    flat = problem.inputs[key].reshape(-1)  # a view: changes apply to the problem
     start = flat.copy()
     worst = Finding(moves[0][1] if moves else key, 0.0, 0.0, 0.0, 0, 0)
     for move, where in moves:
@@ -266,7 +264,7 @@ def _check_moves(
 
         one = Finding(where, 0.0, 0.0, 0.0, 0, 0)
         _compare(problem, upstream, place, float(gradient @ direction), eps, floor, tolerance, one)
-        if one.error > worst.error or isnan(one.error):  # a NaN stays: nothing is greater
+        if one.error > worst.error or isnan(one.error):  # a NaN stays: no error is greater
             worst.where, worst.error, worst.analytic, worst.numeric = where, one.error, one.analytic, one.numeric
         worst.checked, worst.skipped = worst.checked + one.checked, worst.skipped + one.skipped
     return worst
@@ -282,11 +280,11 @@ def _compare(
     tolerance: float,
     finding: Finding,
 ) -> None:
-    """Compare one slope with its difference; steps that cross a kink, known or not, give way to shorter ones."""
+    """Compare one derivative with its difference; retry with shorter steps, in case the step crosses a kink."""
     for step in (eps, eps / 4, eps / 16):
         place(step)
         above, decided_above = problem.forward()
-        above = above.copy()  # it may be a view of the array that is moved next
+        above = above.copy()  # it may be a view of the array that is perturbed next
         place(-step)
         below, decided_below = problem.forward()
         numeric = float((upstream * (above - below)).sum()) / (2 * step)
@@ -296,7 +294,7 @@ def _compare(
         error = relative_error(analytic, numeric, floor)
         if not finding.checked or error < finding.error:
             finding.checked, finding.error, finding.analytic, finding.numeric = 1, error, analytic, numeric
-        if not error >= tolerance:  # agrees, or is NaN, which no step mends
+        if not error >= tolerance:  # agrees, or is NaN at every step
             return
     finding.skipped = 1 - finding.checked
 

@@ -1,8 +1,8 @@
-"""Which branch every kinked function took, rounding aside.
+"""Record the branch that each function with kinks takes, up to rounding.
 
-A max-pooling over a constant region chooses among equal values. Equal rows of one matrix product may differ in the last
-bit, in a way that depends on the processor's BLAS kernel, and so would the choice. Such a choice is no kink: whichever
-value is taken, the output and its derivative are the same. So a pooling's decision is the *set* of positions that hold
+Max pooling over a constant region chooses among equal values. Equal rows of one matrix product may differ in the last
+bit, depending on the processor's BLAS kernel, and so may the choice. Such a choice is no kink: the output and its
+derivative are the same for each of the values. So a pooling's decision is the *set* of positions with
 the maximum up to rounding, and a ReLU's is whether its output is above rounding. Layers state these quantities in
 :meth:`Layer.decisions <scratchnet.layers.description.Description.decisions>`.
 """
@@ -26,7 +26,7 @@ def decisions(layer: Layer, inputs: Sequence[Any], output: Array) -> Decisions:
 
 @contextmanager
 def watching_steps(steps: Sequence[Step], x: Array) -> Iterator[Decisions]:
-    """Collect the branches that a network's steps take in the forward pass on ``x`` inside this block."""
+    """Return a context manager that collects the branches of a network's steps in the forward pass on ``x``."""
     found: Decisions = []
     values: dict[str, Any] = {"input": x}
     waiting = list(steps)
@@ -39,7 +39,7 @@ def watching_steps(steps: Sequence[Step], x: Array) -> Iterator[Decisions]:
             values[name] = getattr(step.layer, attribute)
 
     def watch(step: Step, output: Any) -> None:
-        while waiting[0] is not step:  # the preceding step did the work of this one too: a ReLU fused into batch norm
+        while waiting[0] is not step:  # fused into the preceding step, as a ReLU into batch norm
             note(waiting[0], values[waiting.pop(0).inputs[0]])
         note(waiting.pop(0), output)
 

@@ -1,4 +1,4 @@
-"""What is checked, and what a check found."""
+"""Problems for the gradient checker, and the reports of its findings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,23 +7,23 @@ from math import inf, isnan, nan
 from scratchnet.arrays import Array
 
 Decisions = list[Array]
-"""Arrays of whole numbers or booleans: which branch every kinked function took."""
+"""Integer or boolean arrays: the branches taken by functions with kinks."""
 
 
 @dataclass
 class Problem:
-    """Something with a forward and a backward pass.
+    """A forward and a backward pass to check.
 
     Attributes
     ----------
     inputs : dict of str to Array
-        The float64 arrays whose gradients are checked. They are moved in place and put back.
+        The float64 arrays whose gradients are checked. They are perturbed in place and restored.
     forward : () -> (output, decisions)
-        Computes from the arrays in ``inputs``.
+        Computes the output from the arrays in ``inputs``.
     backward : (upstream) -> dict of str to Array
-        Gradients by name, for the forward pass that was run last. ``upstream`` has the output's shape.
+        Returns gradients by name for the last forward pass. ``upstream`` has the output's shape.
     contract : (upstream, tolerance) -> list of str, or None
-        Checks what is expected besides right gradients; returns a sentence for each fault.
+        Checks further requirements besides correct gradients; returns a sentence for each fault.
     """
 
     inputs: dict[str, Array]
@@ -36,7 +36,7 @@ class Problem:
 class Finding:
     """The worst disagreement found in one array, or a fault, with an infinite error and a sentence in ``where``.
 
-    An array of which nothing could be compared has a NaN error and says so in ``where``.
+    If no element of an array could be compared, the error is NaN and ``where`` states this.
     """
 
     where: str
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What a check found; ``print(report)`` says it in a line.
+    """The findings of a check; ``print(report)`` summarises them in a line.
 
     Attributes
     ----------
@@ -71,26 +71,26 @@ class Report:
 
     @property
     def worst(self) -> Finding:
-        """The reason for failing: a fault or NaN, else the largest wrong error, else an array with nothing compared.
+        """The reason for failing: a fault or NaN, else the largest error too high, else an array with nothing compared.
 
-        Where the report is ok, the finding with the largest error.
+        If the report is ok, this is the finding with the largest error.
         """
-        nothing = Finding("nothing was checked: there is no array to move", nan, nan, nan, 0, 0)
+        nothing = Finding("nothing was checked: there is no array", nan, nan, nan, 0, 0)
         return max(self.findings, key=self._rank, default=nothing)
 
     @property
     def failures(self) -> list[Finding]:
-        """Every finding that keeps the report from being ok."""
+        """All findings that do not pass."""
         return [f for f in self.findings if not self._passes(f)] if self.findings else [self.worst]
 
     @property
     def checked(self) -> int:
-        """Differences compared."""
+        """Number of differences compared."""
         return sum(f.checked for f in self.findings)
 
     @property
     def skipped(self) -> int:
-        """Differences left out because they crossed a kink."""
+        """Number of differences skipped because they cross a kink."""
         return sum(f.skipped for f in self.findings)
 
     @property

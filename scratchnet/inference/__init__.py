@@ -1,4 +1,4 @@
-"""From a trained network and an image of any size to a mask of that size, and how good those masks are."""
+"""Segmentation of images of any size with a trained network, and evaluation of the masks."""
 
 from scratchnet.inference.combining import Ensemble, EnsembleRule, MultiScale, Predictor, Refined, Scorer
 from scratchnet.inference.crf import DenseCrf

@@ -1,4 +1,4 @@
-"""Object proposals in a file, CSV or JSON."""
+"""Object proposals from a CSV or JSON file."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from scratchnet.utils.options import for_caller
 from scratchnet.utils.wording import pixels
 
 PROPOSAL_COLUMNS = ("image", "x0", "y0", "x1", "y1")
-"""Needed in a file of boxes: columns x0 ≤ x < x1, rows y0 ≤ y < y1. ``score`` may be there, other columns too."""
+"""Columns required in a file of boxes: x0 ≤ x < x1, y0 ≤ y < y1. ``score`` is optional; others are ignored."""
 
 
 def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
-    """Return the boxes that a CSV or JSON file gives.
+    """Return the proposals in a CSV or JSON file.
 
     A CSV file has a header with `PROPOSAL_COLUMNS` and optionally ``score``; a JSON file is a list of objects with
-    these keys. ``image`` is the image's file name, with or without its ending. Boxes of higher score come first;
+    these keys. ``image`` is the image's file name, with or without its extension. Boxes of higher score come first;
     without scores they keep the order of the file. A box may extend beyond its image, at most by the image's width and
     height.
 
@@ -30,12 +30,13 @@ def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
     ----------
     path : Path or str
     context : float
-        Boxes are made this much longer and wider, for a look at an object's surroundings.
+        Factor on each box's height and width, to include an object's surroundings.
 
     Raises
     ------
     UserError
-        When the file cannot be read, now; when it has no box for an image, or one that lies elsewhere, at that image.
+        If the file cannot be read; and, when proposals for an image are requested, if the file has none or one of them
+        is outside the image.
     """
     path = Path(path)
     boxes: dict[str, list[tuple[float, Window]]] = {}
@@ -57,7 +58,7 @@ def proposals_from_file(path: Path | str, context: float = 1.0) -> Proposals:
 
 
 def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return every row of a file of boxes with words that say where it stands."""
+    """Return every row of a file of boxes, with its position for messages."""
     rows: list[tuple[str, Mapping[str, Any]]]
     if path.suffix.lower() == ".json":
         entries = read_json(path, "a list of boxes")
@@ -71,10 +72,10 @@ def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
         rows = [(f"{path}, line {line}", row) for line, row in lines]
         if not set(PROPOSAL_COLUMNS) <= set(columns):
             raise UserError(
-                f"{path}: its first line must name the columns {','.join(PROPOSAL_COLUMNS)}, and perhaps score"
+                f"{path}: its first line must name the columns {','.join(PROPOSAL_COLUMNS)} and, optionally, score"
             )
     if not rows:
-        raise UserError(f"{path}: has no boxes in it; write one per line")
+        raise UserError(f"{path}: contains no boxes; write one per line")
     return rows
 
 
@@ -84,7 +85,7 @@ def _parse(where: str, row: Mapping[str, Any]) -> tuple[str, float, Window]:
         left, top, right, bottom = (round(float(row[name])) for name in PROPOSAL_COLUMNS[1:])
         score, name = float(row.get("score") or 0), str(row["image"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{where}: expected an image's name, four numbers x0, y0, x1, y1, perhaps a score") from error
+        raise UserError(f"{where}: expected an image's name, x0, y0, x1, y1 and, optionally, a score") from error
     if not math.isfinite(score):
         raise UserError(f"{where}: expected a finite score, got {score}")
     if not (left < right and top < bottom):
@@ -93,9 +94,9 @@ def _parse(where: str, row: Mapping[str, Any]) -> tuple[str, float, Window]:
 
 
 def _check_place(path: Path, name: str, box: Window, h: int, w: int) -> None:
-    """Refuse a box without a pixel of its image, or far larger than it."""
+    """Raise a UserError for a box that is outside its image or much larger."""
     inside = -box.height < box.top < h and -box.width < box.left < w
     near = box.top >= -h and box.left >= -w and box.top + box.height <= 2 * h and box.left + box.width <= 2 * w
     if not (inside and near):
         span = f"x {box.left} to {box.left + box.width}, y {box.top} to {box.top + box.height}"
-        raise UserError(f"{path}: a box of {name} ({span}) does not lie in the image of {pixels(h, w)}; correct it")
+        raise UserError(f"{path}: a box of {name} ({span}) is outside the image of {pixels(h, w)}; correct it")

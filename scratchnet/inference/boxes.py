@@ -1,4 +1,4 @@
-"""Object proposals without a file: boxes in which there may be an object, from a grid or a segmentation by colour."""
+"""Object proposals without a file: boxes that may contain an object, from a grid or a segmentation by colour."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,34 +13,34 @@ from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import for_caller
 
 Proposals: TypeAlias = Callable[[str, Array], Sequence[Window]]
-"""(name of an image, its pixels (h, w, 3) uint8) → boxes, the most promising first."""
+"""Function (name of an image, its pixels (h, w, 3) uint8) → boxes, the most promising first."""
 
 _FINER = 2**-0.5
-"""Each level of a grid has boxes of this share of the sides of the one before: half the area."""
+"""Ratio of the sides of the boxes in successive levels of a grid: each level has half the area."""
 
 _REGIONS = (100, 300, 1000)
-"""Felzenszwalb's scales: larger ones give larger regions."""
-_LOOKED_AT = 400
-"""Segmentation sees the image with at most this many pixels along a side."""
+"""Scales of Felzenszwalb's method: larger ones give larger regions."""
+_MAX_SIDE = 400
+"""Images are shrunk to at most this many pixels along a side before they are segmented by colour."""
 _CONTEXT = 1.2
-"""Boxes round regions are made this much longer and wider (Noh et al. 2015, section 6.1, do so)."""
-_SHORTEST = 1 / 16
-"""Boxes round regions whose shorter side is a smaller share of the image's are left out."""
-_ALIKE = 0.75
-"""Of two boxes with a larger intersection over union, one is enough."""
+"""Factor on the height and width of boxes around regions (Noh et al. 2015, section 6.1)."""
+_MIN_SIDE = 1 / 16
+"""Boxes around regions are dropped if their shorter side is a smaller fraction of the image's shorter side."""
+_MAX_IOU = 0.75
+"""A box is dropped if its intersection over union with an earlier one is larger."""
 
 
 def proposals_from_grid(limit: int) -> Proposals:
-    """Return a grid of boxes in several sizes, see `grid_boxes`."""
+    """Return proposals on a grid, in several sizes; see `grid_boxes`."""
     return lambda name, image: grid_boxes(image.shape[0], image.shape[1], limit)
 
 
 def grid_boxes(h: int, w: int, limit: int) -> list[Window]:
-    """Return the whole image, then ever smaller squares that cover it.
+    """Return the whole image, then smaller and smaller squares that cover it.
 
-    The largest squares are as high as the image's shorter side, and every further level has half the area. Neighbours
-    overlap by half at least, so that an object smaller than half a box lies in one. There are as many whole levels as
-    ``limit`` boxes allow.
+    The largest squares have the image's shorter side, and every further level has half the area. Neighbours overlap by
+    at least half, so an object smaller than half a box is inside one. The number of levels is the largest for which
+    there are at most ``limit`` boxes.
     """
     boxes = [Window(0, 0, h, w)]
     side = float(min(h, w))
@@ -55,12 +55,12 @@ def grid_boxes(h: int, w: int, limit: int) -> list[Window]:
 
 
 def proposals_from_segments(limit: int) -> Proposals:
-    """Return boxes round regions of like colour, see `segment_boxes`.
+    """Return proposals around regions of similar colour; see `segment_boxes`.
 
     Raises
     ------
     UserError
-        When scikit-image is not installed.
+        If scikit-image is not installed.
     """
     try:
         import skimage.segmentation  # noqa: F401
@@ -74,22 +74,23 @@ def proposals_from_segments(limit: int) -> Proposals:
 
 
 def segment_boxes(image: Array, limit: int) -> list[Window]:
-    """Return the whole image, then boxes round regions of like colour, from large to small.
+    """Return the whole image, then boxes around regions of similar colour, from large to small.
 
     Regions are those of Felzenszwalb and Huttenlocher, "Efficient graph-based image segmentation" (2004), at three
-    scales. Boxes that nearly agree are kept once; of too many, every size keeps its share.
+    scales. Of nearly equal boxes only one is kept. If there are more than ``limit``, they are thinned out
+    evenly over the sizes.
     """
     from skimage.segmentation import felzenszwalb
 
     h, w = image.shape[:2]
-    shrink = min(1.0, _LOOKED_AT / max(h, w))
+    shrink = min(1.0, _MAX_SIDE / max(h, w))
     small = resize_image(image, (max(1, round(h * shrink)), max(1, round(w * shrink))))
     found = [Window(0, 0, h, w)]
     for scale in reversed(_REGIONS):
         regions = felzenszwalb(small, scale=scale, sigma=0.8, min_size=max(20, small[..., 0].size // 2000))
         for box in _round_regions(regions, h, w):
-            long_enough = min(box.height, box.width) >= _SHORTEST * min(h, w)
-            if long_enough and pairwise_iou([box], found).max() <= _ALIKE:
+            long_enough = min(box.height, box.width) >= _MIN_SIDE * min(h, w)
+            if long_enough and pairwise_iou([box], found).max() <= _MAX_IOU:
                 found.append(box)
     others = sorted(found[1:], key=lambda box: (-box.height * box.width, box))
     if len(others) > limit - 1:
@@ -98,14 +99,14 @@ def segment_boxes(image: Array, limit: int) -> list[Window]:
 
 
 def _places(length: int, side: int) -> list[int]:
-    """Return where boxes begin that cover a length evenly and overlap by half at least."""
+    """Return the start positions of boxes that cover a length evenly and overlap by at least half."""
     count = 1 + math.ceil((length - side) / (side / 2))
     places: list[int] = np.linspace(0, length - side, count).round().astype(int).tolist()
     return places
 
 
 def _round_regions(regions: Array, h: int, w: int) -> list[Window]:
-    """Return boxes round the numbered regions of a shrunk image, with some context, in an image of ``h × w`` pixels."""
+    """Return boxes around the labelled regions of a shrunk image, with context, for the image of ``h × w`` pixels."""
     down, across = h / regions.shape[0], w / regions.shape[1]
     found = []
     for top, left, height, width in bounding_boxes(regions + 1).values():
@@ -118,7 +119,7 @@ def _round_regions(regions: Array, h: int, w: int) -> list[Window]:
 
 
 def visible_part(box: Window, h: int, w: int) -> tuple[slice, slice]:
-    """Return the rows and columns of an image of ``h × w`` pixels that lie in a box."""
+    """Return the rows and columns of a box that are inside an image of ``h × w`` pixels."""
     return (
         slice(max(box.top, 0), min(box.top + box.height, h)),
         slice(max(box.left, 0), min(box.left + box.width, w)),

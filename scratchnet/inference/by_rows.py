@@ -1,4 +1,4 @@
-"""Masks of images of any size, from top to bottom, in the memory that there is."""
+"""Masks of images of any size, computed from top to bottom to bound the memory."""
 
 from collections.abc import Iterator
 
@@ -25,9 +25,9 @@ def mask_rows(predictor: Predictor, image: ImageRows, name: str = "") -> Iterato
 
 
 def check_rows(predictor: Predictor, image: ImageRows, classes: int, name: str = "") -> None:
-    """Raise a UserError when an image cannot be segmented, before any work is done.
+    """Raise a UserError if an image cannot be segmented, before any work is done.
 
-    That is also when a prediction needs the whole image at once, and there is too little memory for that.
+    This includes a prediction that needs the whole image at once, but has too little memory for it.
     """
     h, w = image.height, image.width
     if isinstance(predictor, Segmenter) and predictor.takes_rows(h, w):

@@ -1,4 +1,4 @@
-"""Several predictions made one: over scales, of two networks, and with a random field on top."""
+"""Combined predictions: over several scales, of two networks, and refined by a random field."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ EnsembleRule: TypeAlias = Literal["mean", "product"]
 
 
 class Predictor(Protocol):
-    """Whatever tells the class of every pixel."""
+    """An object that predicts the class of every pixel."""
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
         """Return (n, h, w, classes) float32, perhaps on a GPU, for images (n, h, w, 3) uint8 and their names."""
 
     def check(self, image: Array, name: str = "") -> None:
-        """Raise a UserError when this image cannot be segmented, before any work is done."""
+        """Raise a UserError if this image cannot be segmented, before any work is done."""
 
 
 class Scorer(Predictor, Protocol):
@@ -37,7 +37,7 @@ class Scorer(Predictor, Protocol):
 
 @dataclass(frozen=True)
 class MultiScale:
-    """The mean of a network's results on an image in several sizes, brought back to the image's size.
+    """The mean of a network's results on an image in several sizes, each resized to the image's size.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class MultiScale:
         return self._mean(images, scores=True)
 
     def check(self, image: Array, name: str = "") -> None:
-        """Raise a UserError when the image is too small at one of the scales."""
+        """Raise a UserError if the image is too small at one of the scales."""
         check_image("MultiScale.check", image)
         for scale in self.scales:
             self._check_scale(scale, *image.shape[:2])
@@ -95,10 +95,10 @@ class Ensemble:
     Attributes
     ----------
     first, second : Scorer
-        Of the same classes.
+        Predictors of the same classes.
     rule : {"mean", "product"}
-        ``mean``: of the probabilities, as in the paper. ``product``: the first's scores times max(0, the second's
-        scores), then softmax, as in the paper's released code, where the second is FCN-8s.
+        ``mean`` averages the probabilities, as in the paper. ``product`` multiplies the first's scores by max(0, the
+        second's scores) before the softmax, as in the paper's released code, where the second is FCN-8s.
     """
 
     first: Scorer
@@ -106,7 +106,7 @@ class Ensemble:
     rule: EnsembleRule = "mean"
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
-        """Return the common probabilities."""
+        """Return the combined probabilities."""
         if self.rule == "product":
             first, second = (to_host(one.scores(images, names)) for one in (self.first, self.second))
             return softmax(first * np.maximum(second, np.float32(0)))
@@ -114,14 +114,14 @@ class Ensemble:
         return 0.5 * (first + second)
 
     def check(self, image: Array, name: str = "") -> None:
-        """Raise a UserError when one of the two cannot take the image."""
+        """Raise a UserError if one of the two cannot segment the image."""
         self.first.check(image, name)
         self.second.check(image, name)
 
 
 @dataclass(frozen=True)
 class Refined:
-    """A prediction with a fully connected random field on top.
+    """A prediction refined by a fully connected random field.
 
     Attributes
     ----------
@@ -140,5 +140,5 @@ class Refined:
         return found
 
     def check(self, image: Array, name: str = "") -> None:
-        """Raise a UserError when the prediction below cannot take the image."""
+        """Raise a UserError if the refined predictor cannot segment the image."""
         self.predictor.check(image, name)

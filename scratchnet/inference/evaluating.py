@@ -1,4 +1,4 @@
-"""How good a network is on a set of images that it has not seen."""
+"""Evaluation of a network on a set of images that it has not been trained on."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from scratchnet.inference.combining import Predictor
 from scratchnet.inference.segmentation import Segmenter, to_mask
 from scratchnet.utils.errors import UserError
 
-PIXELS = 1 << 19
-"""Images of one size are segmented together up to this many pixels."""
+MAX_PIXELS = 1 << 19
+"""Maximum number of pixels segmented together, in images of one size."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found.
+    """Metrics of a network on a set of images.
 
     Attributes
     ----------
     confusion : (classes, classes)
-        Over all images; row = truth.
+        Confusion matrix over all images; row = truth.
     metrics : Metrics
-        Of that matrix.
+        Metrics of that matrix.
     loss : float
         Mean cross-entropy over the counted pixels, without class weights.
     scores : tuple of float
-        One an image: IoU of the foreground with two classes (1 when there is none and none was found), mean IoU with
-        more.
+        Score of each image: IoU of the foreground for two classes (1 if there is none and none was predicted), mean IoU
+        for more.
     details : Details or None
-        Outlines and objects by size, where they were asked for.
+        Metrics of outlines and of objects by size, if they were requested.
     """
 
     confusion: Array
@@ -55,24 +55,23 @@ def evaluate(
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
     counter: DetailCounter | None = None,
 ) -> Evaluation:
-    """Segment every image of a set and compare with its mask.
+    """Segment every image of a set and compare it with its mask.
 
     Parameters
     ----------
     predictor : Predictor
     source : SampleSource
     progress : callable
-        Wraps the sequence of image numbers, to show a progress bar.
+        Wraps the sequence of image indices, to show a progress bar.
     counter : DetailCounter or None
-        Counts outlines and objects too, which takes longer than the confusion matrix.
+        Also counts outlines and objects, which takes longer than the confusion matrix.
     """
     classes = len(source.classes)
     total = np.zeros((classes, classes), np.int64)
     scores: list[float] = []
     loss, pixels = 0.0, 0
     for names, images, masks in _batches(source, progress):
-        # What is no class is ignored; so may be a class that the masks name, such as CamVid's void.
-        counted = (masks < classes) & (masks != (-1 if source.ignore_index is None else source.ignore_index))
+        counted = _counted(source, masks)
         try:
             predictions, chosen = _predicted(predictor, names, images, np.where(counted, masks, 0))
         except UserError as error:
@@ -92,10 +91,17 @@ def evaluate(
     return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores), details)
 
 
+def _counted(source: SampleSource, masks: Array) -> Array:
+    """Return which pixels count: values that are no class are ignored, and so may be a class, such as CamVid's void."""
+    ignored = -1 if source.ignore_index is None else source.ignore_index
+    counted: Array = (masks < len(source.classes)) & (masks != ignored)
+    return counted
+
+
 def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> tuple[Array, Array]:
     """Return the most probable class and the label's probability at every pixel, both (n, h, w).
 
-    The probabilities of all classes are kept for some rows at a time, where the predictor can tell them so.
+    If the predictor works by rows, the probabilities of all classes are held for some rows at a time.
     """
     if not (isinstance(predictor, Segmenter) and predictor.takes_rows(*images.shape[1:3])):
         return _looked_up(predictor.probabilities(images, names), labels)
@@ -117,7 +123,7 @@ def _looked_up(maps: Array, labels: Array) -> tuple[Array, Array]:
 
 
 def image_score(confusion: Array) -> float:
-    """Return one image's IoU: of the foreground with two classes, the mean over the occurring classes with more."""
+    """Return one image's IoU: of the foreground for two classes, the mean over the occurring classes for more."""
     if not confusion.sum():  # every pixel is ignored
         return float("nan")
     found = metrics(confusion)
@@ -127,7 +133,7 @@ def image_score(confusion: Array) -> float:
 
 
 def _named(predictor: Predictor, names: Sequence[str], images: Array, error: UserError) -> UserError:
-    """Return an error that names the image of a group which is to blame."""
+    """Return the error with the name of the image in the group that causes it."""
     for name, image in zip(names, images, strict=True):
         try:
             predictor.check(image, name)
@@ -139,7 +145,7 @@ def _named(predictor: Predictor, names: Sequence[str], images: Array, error: Use
 def _batches(
     source: SampleSource, progress: Callable[[Sequence[int]], Iterable[int]]
 ) -> Iterator[tuple[list[str], Array, Array]]:
-    """Yield names, images and masks, neighbours of one size together; the next are read while these are used."""
+    """Yield names, images and masks of neighbours of one size; the next batch is read in the background."""
     group: list[tuple[str, Array, Array]] = []
     names = source.names
 
@@ -147,7 +153,7 @@ def _batches(
         return [g[0] for g in group], np.stack([g[1] for g in group]), np.stack([g[2] for g in group])
 
     for index, (image, mask) in enumerate(prefetch(progress(range(len(source))), source.load)):
-        full = group and (len(group) + 1) * mask.size > PIXELS
+        full = group and (len(group) + 1) * mask.size > MAX_PIXELS
         if group and (full or group[0][2].shape != mask.shape):
             yield joined()
             group = []

@@ -1,4 +1,4 @@
-"""Maps of scores or probabilities in another size."""
+"""Resizing of maps of scores or probabilities."""
 
 import numpy as np
 from PIL import Image
@@ -7,7 +7,7 @@ from scratchnet.arrays import Array, to_host
 
 
 def resize_map(values: Array, size: tuple[int, int]) -> Array:
-    """Return one map (h, w) float32 in the size (height, width); bilinear, averaging where it shrinks."""
+    """Resize one map (h, w) to (height, width) float32, bilinearly and with averaging if it shrinks."""
     if values.shape == size:
         return values
     picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
@@ -15,9 +15,9 @@ def resize_map(values: Array, size: tuple[int, int]) -> Array:
 
 
 def resize_maps(maps: Array, size: tuple[int, int]) -> Array:
-    """Return maps (n, h, w, c) as ``(n, *size, c)`` float32, see `resize_map`; what sums to 1 over c still does.
+    """Resize maps (n, h, w, c) to ``(n, *size, c)`` float32; see `resize_map`. Sums over c of 1 are preserved.
 
-    Maps of another size come back to the host.
+    Maps of another size are returned on the host.
     """
     if maps.shape[1:3] == size:
         return maps

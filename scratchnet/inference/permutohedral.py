@@ -1,9 +1,9 @@
-"""Gaussian filtering in five dimensions, in a time that grows with the number of pixels only.
+"""Gaussian filtering in five dimensions, in time linear in the number of pixels.
 
-To add up, for every pixel, all pixels weighted by how near they are in place *and* colour takes N² steps. The
-permutohedral lattice does it in about N: the space of (x, y, r, g, b) is filled with simplices, every pixel lies in one
-and gives its value to that simplex's corners (splat), the corners are mixed with their neighbours along every axis of
-the lattice (blur), and every pixel reads its corners again (slice). Corners that no pixel touches are not stored.
+To sum, for every pixel, all pixels weighted by their distance in position *and* colour takes N² steps. The
+permutohedral lattice takes about N: the space of (x, y, r, g, b) is filled with simplices, every pixel adds its value
+to the corners of the simplex that contains it (splat), the corners are averaged with their neighbours along every axis
+of the lattice (blur), and every pixel interpolates between its corners (slice). Only corners with pixels are stored.
 
 Adams, Baek, Davis, "Fast high-dimensional filtering using the permutohedral lattice" (2010). The names splat, blur,
 slice and rank are theirs.
@@ -21,7 +21,7 @@ class PermutohedralLattice:
     Parameters
     ----------
     features : (N, d) float
-        Where every pixel lies; distances are in standard deviations.
+        Position of every pixel in feature space, in standard deviations.
     """
 
     def __init__(self, features: Array) -> None:
@@ -32,8 +32,7 @@ class PermutohedralLattice:
     def filter(self, maps: Array) -> Array:
         """Return ``Σ_j exp(−½·|f_i − f_j|²)·maps[:, j]``, (k, N) float32, times an unknown constant.
 
-        The constant falls out where the result is divided by the filtered ones. One map at a time, so the memory is
-        that of one.
+        Dividing by a filtered map of ones cancels the constant. Each thread filters one map at a time.
         """
         filtered = np.empty(maps.shape, np.float32)
 
@@ -45,7 +44,7 @@ class PermutohedralLattice:
 
     def _filter_one(self, values: Array) -> Array:
         count = self._neighbours.shape[2]
-        corners = np.zeros(count + 1, np.float32)  # the last stands for all that are not stored
+        corners = np.zeros(count + 1, np.float32)  # the last element represents all corners that are not stored
         splat = (self._weights * values).reshape(-1)
         corners[:count] = np.bincount(self._corners.reshape(-1), splat, minlength=count)
         for before, after in self._neighbours:
@@ -58,9 +57,9 @@ class PermutohedralLattice:
 
 
 def _on_the_plane(features: Array) -> Array:
-    """Turn (N, d) positions into (N, d + 1) coordinates that sum to 0, in which the lattice points are whole numbers.
+    """Map (N, d) positions to (N, d + 1) coordinates that sum to 0, in which the lattice points are integers.
 
-    The scale makes splat, blur and slice together as wide as a Gaussian of standard deviation 1.
+    The scale gives splat, blur and slice together a standard deviation of 1.
     """
     n, d = features.shape
     along = np.arange(1, d + 1)
@@ -72,14 +71,14 @@ def _on_the_plane(features: Array) -> Array:
 
 
 def _simplices(elevated: Array) -> tuple[Array, Array, Array]:
-    """Find the simplex that every pixel lies in.
+    """Find the simplex that contains each pixel.
 
     Returns
     -------
     nearest : (N, d + 1) int32
-        A corner of it: the lattice point of remainder 0, whose coordinates are all multiples of d + 1.
+        One of its corners: the lattice point of remainder 0, whose coordinates are all multiples of d + 1.
     rank : (N, d + 1)
-        The place of every coordinate when they are sorted by their distance from that corner, falling.
+        Rank of every coordinate by its distance from that corner, in descending order.
     rest : (N, d + 1)
         That distance in units of d + 1.
     """
@@ -109,17 +108,17 @@ def _barycentric(rank: Array, rest: Array) -> Array:
 
 
 def _stored_corners(nearest: Array, rank: Array) -> tuple[Array, Array]:
-    """Number all corners that some pixel touches.
+    """Number all corners of simplices that contain a pixel.
 
-    A corner is known by a linear combination of its coordinates with large odd factors, modulo 2⁶⁴. A neighbour's is
-    then that of the corner plus a constant, and two of a million corners share one with a probability of 10⁻⁷.
+    A corner is identified by a key, a linear combination of its coordinates with large odd factors, modulo 2⁶⁴. A
+    neighbour's key is then the corner's plus a constant. Two of a million corners share one with probability 10⁻⁷.
 
     Returns
     -------
     corners : (d + 1, N)
-        Numbers of the corners of every pixel's simplex.
+        Indices of the corners of every pixel's simplex.
     neighbours : (d + 1, 2, count)
-        The corners before and after every corner along every axis; ``count`` where it is not stored.
+        The corners before and after every corner along every axis; ``count`` if it is not stored.
     """
     n, period = rank.shape
     factors = generator(0, "lattice").integers(0, 1 << 62, period - 1, np.uint64) * np.uint64(2) + np.uint64(1)

@@ -1,14 +1,14 @@
-"""Segmenting an image of any size with bounded memory.
+"""Segmentation of an image of any size with bounded memory.
 
-A network wants sizes that are multiples of its stride, and its activations grow with the image. So
+A network requires sizes that are multiples of its stride, and its activations grow with the image. So
 
-- a small image is continued by reflection up to the next multiple, and the result is cut back;
-- a large one is cut into overlapping tiles, whose probabilities fade into each other, so that no seam shows; they are
-  complete row by row, so that the memory is that of one row of tiles, beside the image and what is kept of the result;
+- a small image is padded by reflection to the next multiple, and the result is cropped;
+- a large image is cut into overlapping tiles, whose probabilities are blended to avoid seams; they are completed row by
+  row, so the memory is that of one row of tiles, besides the image and the result;
 - a network with one fixed input size (DeconvNet, whose fully connected layers see the whole image) always gets tiles
   of that size, which overlap by half;
-- a network whose output is smaller than its input (U-Net's convolutions are not padded) gets the image framed by its
-  own reflection, and its tiles see their true surroundings: the overlap-tile strategy of Ronneberger et al. 2015.
+- for a network whose output is smaller than its input (U-Net's convolutions are unpadded), the image is padded by
+  reflection, and its tiles include their true surroundings: the overlap-tile strategy of Ronneberger et al. 2015.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,10 +31,10 @@ from scratchnet.utils.shape_checks import check_image, check_images
 from scratchnet.utils.wording import pixels
 
 Output: TypeAlias = Callable[[Array], Array]
-"""What is made of a network's last value and averaged over tiles: probabilities, or scores."""
+"""Function that converts a network's output to the values averaged over tiles: probabilities or scores."""
 
-Part: TypeAlias = Callable[[Array, Array], Array]
-"""Indices of rows and of columns → these pixels as the network sees them, (1, rows, columns, 3) float32."""
+Reader: TypeAlias = Callable[[Array, Array], Array]
+"""Function (indices of rows, indices of columns) → these preprocessed pixels, (1, rows, columns, 3) float32."""
 
 MAX_UNTILED_SIDE = 544
 """Images with no side above this many pixels are segmented whole."""
@@ -45,23 +45,23 @@ TILE, OVERLAP = 448, 128
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A network together with what was done to its training images.
+    """A network with the preprocessing of its training images.
 
     Attributes
     ----------
     network : Network
-        In evaluation mode.
+        A network in evaluation mode.
     preprocessing : Preprocessing
-        As in training.
+        The preprocessing of the training.
     tile, overlap : int or None
-        Side and overlap of tiles, in pixels; None chooses as the module's text says.
+        Side and overlap of tiles, in pixels; for None see the module docstring.
     flip : bool
-        Whether to average with the result on the mirrored image, mirrored back.
+        Whether to average with the result on the mirrored image.
 
     Raises
     ------
     UserError
-        When the network cannot take such tiles.
+        If the network does not accept such tiles.
     """
 
     network: Network
@@ -69,10 +69,10 @@ class Segmenter:
     tile: int | None = None
     overlap: int | None = None
     flip: bool = False
-    _passes: CapturedNetwork = field(init=False, repr=False, compare=False)
+    _captured: CapturedNetwork = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_passes", CapturedNetwork(self.network))
+        object.__setattr__(self, "_captured", CapturedNetwork(self.network))
         stride, fixed = self.network.stride, self.network.fixed_size
         if self.tile is None and self.overlap is None:
             return
@@ -104,35 +104,35 @@ class Segmenter:
         ----------
         images : (n, h, w, 3) uint8
         names : sequence of str
-            Of the images; they make no difference here.
+            Names of the images, which have no effect here.
 
         Returns
         -------
         (n, h, w, classes) float32
-            On a GPU if the network is there and the images neither need tiles nor another size.
+            On the GPU if the network is on one and the images need neither tiles nor resizing.
 
         Raises
         ------
         UserError
-            When the images are smaller than the network's stride.
+            If the images are smaller than the network's stride.
         """
         return self._predict(images, probabilities)
 
     def scores(self, images: Array, names: Sequence[str] = ()) -> Array:
-        """Return the scores that a softmax turns into probabilities; otherwise as `probabilities`."""
+        """Return the scores, whose softmax is `probabilities`, with the same parameters and errors."""
         return self._predict(images, class_scores)
 
     def crops(self, images: Array) -> Array:
-        """Return the scores (n, h, w, classes) of images that are small enough for one pass together."""
+        """Return the scores (n, h, w, classes) of images small enough for one batch."""
         return to_host(self._run(self.framed(self.preprocessing.apply(images)), class_scores))
 
     @property
-    def alone(self) -> bool:
-        """Whether every image must pass by itself, since batch norm would mix it with its neighbours."""
+    def one_by_one(self) -> bool:
+        """Whether every image needs its own pass, because batch norm would mix the images of a batch."""
         return any(layer.uses_batch for layer in self.network.batch_norms().values())
 
     def check(self, image: Array, name: str = "") -> None:
-        """Raise a UserError when an image (h, w, 3) is too small for the network."""
+        """Raise a UserError if an image (h, w, 3) is too small for the network."""
         check_image("Segmenter.check", image)
         self.check_size(*image.shape[:2])
 
@@ -142,7 +142,7 @@ class Segmenter:
         return not whole and self._tile_size(h, w) is not None
 
     def probability_rows(self, image: ImageRows) -> Iterator[Array]:
-        """Yield what `probabilities` returns for an image that `takes_rows`, from top to bottom.
+        """Yield the result of `probabilities` for an image that `takes_rows`, from top to bottom.
 
         Parameters
         ----------
@@ -151,29 +151,30 @@ class Segmenter:
         Yields
         ------
         (rows, w, classes) float32
-            The memory is that of one row of tiles.
+            Parts of the result; the memory is that of one row of tiles.
         """
         self.check_size(image.height, image.width)
-        return self._rows(image.height, image.width, self._parts(image), probabilities)
+        return self._rows(image.height, image.width, self._reader(image), probabilities)
 
     def _predict(self, images: Array, output: Output) -> Array:
         check_images("Segmenter", images)
         h, w = images.shape[1:3]
         self.check_size(h, w)
         if self.takes_rows(h, w):
-            return _stacked([self._rows(h, w, self._parts(ImageRows.from_array(image)), output) for image in images], h)
+            readers = [self._reader(ImageRows.from_array(image)) for image in images]
+            return _stacked([self._rows(h, w, read, output) for read in readers], h)
         x = self.preprocessing.apply(images)
         height, width = x.shape[1:3]
         if self._tile_size(height, width) is not None:
-            maps = _stacked([self._rows(height, width, _parts_of(one), output) for one in x], height)
-        elif self.alone:
+            maps = _stacked([self._rows(height, width, _reader_of(one), output) for one in x], height)
+        elif self.one_by_one:
             maps = np.stack([to_host(self._run(self.framed(one[None]), output)[0]) for one in x])
         else:
             maps = self._run(self.framed(x), output)
         return resize_maps(maps, (h, w))
 
     def check_size(self, h: int, w: int) -> None:
-        """Raise a UserError when an image of ``h × w`` pixels is too small for the network."""
+        """Raise a UserError if an image of ``h × w`` pixels is too small for the network."""
         stride = self.network.stride
         if self.preprocessing.resize is None and min(h, w) < stride:
             raise UserError(
@@ -182,12 +183,12 @@ class Segmenter:
             )
 
     def framed(self, x: Array) -> Array:
-        """Return preprocessed images with a border of their reflection, as wide as the network takes away."""
+        """Pad preprocessed images by reflection, with the border that the network crops."""
         b = self.network.valid_margin
         return np.pad(x, [(0, 0), (b, b), (b, b), (0, 0)], mode="symmetric") if b else x
 
-    def continued(self, x: Array) -> Array:
-        """Return framed images continued by reflection, at the bottom and right, to a size that the network takes."""
+    def padded(self, x: Array) -> Array:
+        """Pad framed images by reflection, at the bottom and right, to a size that the network accepts."""
         both = 2 * self.network.valid_margin
         height, width = self.network.fixed_size or self._multiples(x.shape[1] - both, x.shape[2] - both)
         return _reflected(x, (height + both, width + both))
@@ -206,40 +207,40 @@ class Segmenter:
         # Tiles begin at multiples of the stride, as the pooling windows of the whole image do.
         return side, min(-(-overlap // stride) * stride, side - stride)
 
-    def _rows(self, h: int, w: int, part: Part, output: Output) -> Iterator[Array]:
-        """Yield maps (rows, w, classes) of one image of ``h × w`` pixels that is cut into tiles, top to bottom."""
+    def _rows(self, h: int, w: int, read: Reader, output: Output) -> Iterator[Array]:
+        """Yield maps (rows, w, classes) of one image of ``h × w`` pixels in tiles, from top to bottom."""
         size = self._tile_size(h, w)
         assert size is not None
         height, width = self._multiples(h, w)
         windows, b = tile_grid(height, width, *size), self.network.valid_margin
-        rows, columns = _reflected_places(h, height, b), _reflected_places(w, width, b)
+        rows, columns = _reflected_indices(h, height, b), _reflected_indices(w, width, b)
 
         def maps() -> Iterator[Array]:
             for top, left, tall, wide in windows:
-                x = part(rows[top : top + tall + 2 * b], columns[left : left + wide + 2 * b])
+                x = read(rows[top : top + tall + 2 * b], columns[left : left + wide + 2 * b])
                 yield to_host(self._run(x, output)[0])
 
-        left_over = h
+        remaining = h
         for found in stitched_rows(maps(), windows, height, width):
-            if left_over > 0:
-                yield found[:left_over, :w]
-            left_over -= len(found)
+            if remaining > 0:
+                yield found[:remaining, :w]
+            remaining -= len(found)
 
-    def _parts(self, image: ImageRows) -> Part:
-        """Return what cuts preprocessed parts out of an image; the rows of the last part are kept for the next."""
-        kept, pixels = (0, 0), image.rows(0, 0)
+    def _reader(self, image: ImageRows) -> Reader:
+        """Return a function that reads and preprocesses tiles of an image; it caches the rows of the last tile."""
+        cached, pixels = (0, 0), image.rows(0, 0)
 
-        def part(rows: Array, columns: Array) -> Array:
-            nonlocal kept, pixels
+        def read(rows: Array, columns: Array) -> Array:
+            nonlocal cached, pixels
             needed = int(rows.min()), int(rows.max()) + 1
-            if needed != kept:
-                kept, pixels = needed, image.rows(*needed)
+            if needed != cached:
+                cached, pixels = needed, image.rows(*needed)
             return self.preprocessing.apply(pixels[np.ix_(rows - needed[0], columns)][None])
 
-        return part
+        return read
 
     def _run(self, x: Array, output: Output) -> Array:
-        """Return maps (n, h, w, classes) of framed images that fit into memory."""
+        """Return the maps (n, h, w, classes) of framed images, averaged with the mirrored ones if ``flip`` is set."""
         maps = self._pass(x, output)
         if self.flip:
             maps = 0.5 * (maps + self._pass(np.ascontiguousarray(x[:, :, ::-1]), output)[:, :, ::-1])
@@ -248,8 +249,8 @@ class Segmenter:
     def _pass(self, x: Array, output: Output) -> Array:
         both = 2 * self.network.valid_margin
         h, w = x.shape[1] - both, x.shape[2] - both
-        there = to_device_of(self.network.flat().values, self.continued(x))
-        logits = self._passes.forward(there, keep=False)
+        there = to_device_of(self.network.flat().values, self.padded(x))
+        logits = self._captured.forward(there, keep=False)
         return output(logits[:, :h, :w])
 
     def _multiples(self, h: int, w: int) -> tuple[int, int]:
@@ -259,24 +260,24 @@ class Segmenter:
 
 
 def _reflected(x: Array, size: Sequence[int]) -> Array:
-    """Continue images at the bottom and right by reflection up to ``size``."""
+    """Pad images at the bottom and right by reflection to ``size``."""
     extra = [(0, 0), (0, size[0] - x.shape[1]), (0, size[1] - x.shape[2]), (0, 0)]
     return np.pad(x, extra, mode="symmetric") if extra[1][1] or extra[2][1] else x
 
 
-def _reflected_places(length: int, continued: int, valid_margin: int) -> Array:
-    """Return which pixel stands at each place of a side that is continued by reflection, then framed by it."""
-    places = np.pad(np.arange(length), (0, continued - length), mode="symmetric")
-    return np.pad(places, valid_margin, mode="symmetric")
+def _reflected_indices(length: int, padded: int, valid_margin: int) -> Array:
+    """Return the pixel index at each position of a side that is padded by reflection, at its end and then all round."""
+    indices = np.pad(np.arange(length), (0, padded - length), mode="symmetric")
+    return np.pad(indices, valid_margin, mode="symmetric")
 
 
-def _parts_of(x: Array) -> Part:
-    """Return what cuts parts out of a preprocessed image (h, w, c)."""
+def _reader_of(x: Array) -> Reader:
+    """Return a function that reads tiles of a preprocessed image (h, w, c)."""
     return lambda rows, columns: x[np.ix_(rows, columns)][None]
 
 
 def _stacked(images: Sequence[Iterable[Array]], height: int) -> Array:
-    """Put the rows of maps of several images of one size together: (n, height, w, classes)."""
+    """Assemble the rows of the maps of several images of one size: (n, height, w, classes)."""
     whole: Array | None = None
     for i, parts in enumerate(images):
         top = 0
@@ -290,6 +291,6 @@ def _stacked(images: Sequence[Iterable[Array]], height: int) -> Array:
 
 
 def to_mask(probabilities: Array) -> Array:
-    """Return the most probable class: (…, classes) → (…) uint8, on the same device."""
+    """Return the most probable class of (…, classes) as (…) uint8, on the same device."""
     mask: Array = probabilities.argmax(axis=-1)
     return mask.astype(np.uint8)

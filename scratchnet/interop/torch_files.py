@@ -63,9 +63,8 @@ def read_legacy_format(path: Path) -> dict[str, Array]:
             raise pickle.UnpicklingError("not the magic number of PyTorch, or written on a big-endian machine")
         content, storages = read_pickle(file, path)
         keys, _ = read_pickle(file, path)
-        limit = path.stat().st_size
-        data = {key: _storage_bytes(file, storages[key], limit) for key in keys}
-        return _tensors(find_state_dict(content, path), data)
+        found, limit = find_state_dict(content, path), path.stat().st_size
+        return _tensors(found, {key: _storage_bytes(file, storages[key], limit) for key in keys})
 
 
 def _storage_bytes(file: BinaryIO, storage: Storage, limit: int) -> bytes:

@@ -19,7 +19,7 @@ from scratchnet.layers.window import Window
 LayerKind: TypeAlias = Literal[
     "conv", "deconv", "pool", "unpool", "copy", "frame", "blend", "add", "concat", "pixelwise", "unknown"
 ]
-"""How a layer treats positions.
+"""Relation between the positions of a layer's inputs and outputs.
 
 ==========  ==================================================================
 conv        each output pixel is a weighted sum over a window

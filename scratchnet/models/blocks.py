@@ -13,7 +13,7 @@ from scratchnet.layers.initialization import gaussian
 from scratchnet.network import Network
 
 Unpool: TypeAlias = Literal["switches", "nearest", "transposed"]
-"""How a feature map is upsampled to its size before a pool: the papers' method and two alternatives for comparison."""
+"""Method of upsampling a feature map to its size before a pool: the papers' and two alternatives for comparison."""
 
 
 def conv_relu(

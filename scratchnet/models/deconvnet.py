@@ -22,9 +22,9 @@ for 64–128 px images: four pools instead of five, blocks of two convolutions i
 """
 
 from scratchnet.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, MaxUnpool2d, ReLU
-from scratchnet.layers.initialization import gaussian
+from scratchnet.layers.initialization import Initializer, gaussian
 from scratchnet.models.blocks import Unpool, batch_norm_relu, conv_relu, deconv_relu, enlarge, scaled
-from scratchnet.models.vgg import vgg_block, vgg_blocks
+from scratchnet.models.vgg import Finish, vgg_block, vgg_blocks
 from scratchnet.network import Network
 
 WIDE = 4096
@@ -65,16 +65,8 @@ def deconvnet(classes: int = 21, channels: int = 3, size: int = 224, width: floa
         vgg_block(net, number, c_in, filters, _batch_norm_relu)
         net.add(f"pool{number}", MaxPool2d(2))
         c = filters[-1]
-
-    # The fully connected layers, written as convolutions: fc6's kernel is as large as the map, so its output is 1×1.
-    kernel, (wide,), start = size // 32, scaled([WIDE], width), gaussian(0.01)
-    net.add("fc6", Conv2d(c, wide, kernel))
-    _batch_norm_relu(net, "fc6", wide)
-    net.add("fc7", Conv2d(wide, wide, 1))
-    _batch_norm_relu(net, "fc7", wide)
-    net.add("fc6-deconv", ConvTranspose2d(wide, c, kernel, initializer=start))
-    last = _batch_norm_relu(net, "fc6-deconv", c)
-
+    (wide,), start = scaled([WIDE], width), gaussian(0.01)
+    last = _fully_connected(net, c, wide, size // 32, start, _batch_norm_relu)
     for number, mirrored in DECODER.items():
         net.add(f"unpool{number}", MaxUnpool2d(), last, f"pool{number}.switches")
         for i, c_out in enumerate(scaled(mirrored, width), 1):
@@ -82,6 +74,19 @@ def deconvnet(classes: int = 21, channels: int = 3, size: int = 224, width: floa
             last, c = _batch_norm_relu(net, f"deconv{number}_{i}", c_out), c_out
     net.add("score", Conv2d(c, classes, 1, initializer=start))
     return net
+
+
+def _fully_connected(net: Network, c: int, wide: int, size: int, start: Initializer, finish: Finish) -> str:
+    """Add fc6, fc7 and fc6-deconv on a map of ``size × size`` pixels and ``c`` channels; return the last step's name.
+
+    The fully connected layers are written as convolutions: fc6's kernel is as large as the map, so its output is 1×1.
+    """
+    net.add("fc6", Conv2d(c, wide, size))
+    finish(net, "fc6", wide)
+    net.add("fc7", Conv2d(wide, wide, 1))
+    finish(net, "fc7", wide)
+    net.add("fc6-deconv", ConvTranspose2d(wide, c, size, initializer=start))
+    return finish(net, "fc6-deconv", c)
 
 
 def _batch_norm_relu(net: Network, name: str, channels: int) -> str:
@@ -102,8 +107,7 @@ def deconvnet_small(
     channels : int
         Number of image channels.
     size : int
-        Height and width of the images, a multiple of 16. fc6 covers the whole last map, so the network accepts
-        only this size; larger images are cut into tiles.
+        Height and width of the images, a multiple of 16; the network accepts only this size, as fc6 covers the map.
     width : int
         Filters of the first block; the others have 2, 4 and 8 times as many, fc6 and fc7 16 times as many.
     unpool : "switches", "nearest" or "transposed"
@@ -122,16 +126,8 @@ def deconvnet_small(
         conv_relu(net, f"conv{i}_1", c_in, c_out)
         conv_relu(net, f"conv{i}_2", c_out, c_out)
         net.add(f"pool{i}", MaxPool2d(2))
-
-    # The fully connected layers, written as convolutions: fc6's kernel is as large as the map, so its output is 1×1.
-    kernel, wide = size // 16, 16 * width
-    net.add("fc6", Conv2d(filters[-1], wide, kernel))
-    batch_norm_relu(net, "fc6", wide)
-    net.add("fc7", Conv2d(wide, wide, 1))
-    batch_norm_relu(net, "fc7", wide)
-    net.add("fc6-deconv", ConvTranspose2d(wide, filters[-1], kernel, initializer=gaussian((2 / wide) ** 0.5)))
-    last = batch_norm_relu(net, "fc6-deconv", filters[-1])
-
+    start = gaussian((2 / (16 * width)) ** 0.5)
+    last = _fully_connected(net, filters[-1], 16 * width, size // 16, start, batch_norm_relu)
     for i in range(len(filters), 0, -1):
         c, c_out = filters[i - 1], filters[max(0, i - 2)]
         enlarge(net, f"unpool{i}", unpool, c, last, f"pool{i}")

@@ -2,8 +2,8 @@
 
 A classifier's fully connected layers are convolutions whose kernel is as large as the map. Written this way, VGG16
 accepts an image of any size and returns a map of scores, one for every 32 pixels. FCN-32s upsamples that map in one
-step. FCN-16s and FCN-8s upsample it by 2, add the scores of a shallower map, which holds less of *what* and more of
-*where*, and continue from there.
+step. FCN-16s and FCN-8s upsample it by 2, add the scores of a shallower map, with less context and finer positions, and
+continue from there.
 
     conv1 … conv5   VGG16, ReLU, pools; conv1_1 is padded by 100
     fc6, fc7        convolution 7×7 and 1×1, 4096, ReLU, dropout ½

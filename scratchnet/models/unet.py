@@ -1,7 +1,7 @@
 """U-Net (Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image segmentation", 2015).
 
 The encoder is the left arm of the U, the decoder the right one, and at every level the encoder's map is concatenated
-with the decoder's: the deep map carries what is there, the shallow one exactly where.
+with the decoder's: the deep map encodes the classes, the shallow one their exact positions.
 
     conv1 64, 64 → conv2 128, 128 → conv3 256, 256 → conv4 512, 512 → conv5 1024, 1024    2×2 pools between them
     up4 512, crop4, decode4 512, 512 → up3 256 … → up2 128 … → up1 64, decode1 64, 64 → score 1×1

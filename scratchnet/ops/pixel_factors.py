@@ -43,16 +43,10 @@ def pixel_factors(
     Parameters
     ----------
     target : (n, h, w) integers
+        Labels from 0 to ``classes − 1``, or ``ignore_index`` at ignored pixels.
     like : Array
-        Array that determines the dtype and module of the factors.
-    classes : int
-        Labels run from 0 to ``classes − 1``.
-    class_weights : (classes,) or None
-    pixel_weights : (n, h, w) or None
-        Real numbers of any dtype, as are the class weights.
-    ignore_index : int or None
-        The label of ignored pixels.
-    normalization : "pixels", "weights" or "sum"
+        Array with the dtype and module of the factors.
+    class_weights, pixel_weights : (classes,) and (n, h, w) of any real dtype, or None
 
     Returns
     -------
@@ -63,25 +57,28 @@ def pixel_factors(
     Raises
     ------
     ValueError
-        If a label is out of range. Labels on a GPU are not checked, to avoid waiting for the device; call
-        :func:`check_labels` while they are still on the host.
+        If a label on the host is out of range; labels on a GPU are checked by :func:`check_labels` alone.
     """
-    xp = get_array_module(like)
     _check_booleans("pixel_factors", target, classes)
-    if normalization not in (names := get_args(Normalization)):
-        raise ValueError(f"pixel_factors: normalization is {normalization!r}; expected one of {names}")
     labels, counts = _counted(target, ignore_index)
-    if not on_gpu(labels):
-        _check(labels, classes, ignore_index)
+    _check(labels, classes, ignore_index, only_on_host=True)
     weights = counts.astype(like.dtype)
     if class_weights is not None:
         weights = weights * _as_weights("class_weights", class_weights, (classes,), like)[labels]
     if pixel_weights is not None:
         weights = weights * _as_weights("pixel_weights", pixel_weights, target.shape, like)
-        weights = xp.where(counts, weights, like.dtype.type(0))  # those of ignored pixels may be infinite or NaN
+        weights = get_array_module(like).where(counts, weights, like.dtype.type(0))  # ignored ones may be NaN
+    return labels, _normalized(weights, counts, normalization)
+
+
+def _normalized(weights: Array, counts: Array, normalization: Normalization) -> Array:
+    """Divide the weights by the divisor that ``normalization`` names, or by 1 if that is 0."""
+    if normalization not in (names := get_args(Normalization)):
+        raise ValueError(f"pixel_factors: normalization is {normalization!r}; expected one of {names}")
+    xp = get_array_module(weights)
     divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
-    factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(like.dtype)
-    return labels, factors
+    factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(weights.dtype)
+    return factors
 
 
 def _check_booleans(name: str, target: Array, classes: int) -> None:
@@ -93,7 +90,7 @@ def _as_weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) ->
     """Return real weights of any dtype as an array of ``shape``, with the dtype and module of ``like``."""
     array = get_array_module(like).asarray(weights)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"pixel_factors: {name} are {array.dtype}; expected real numbers")
+        raise TypeError(f"pixel_factors: {name} are {array.dtype}; expected a real dtype")
     if array.shape != shape:
         raise ValueError(f"pixel_factors: {name} have shape {array.shape}, expected {shape}")
     converted: Array = array.astype(like.dtype)
@@ -108,7 +105,9 @@ def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
     return labels * counts, counts
 
 
-def _check(labels: Array, classes: int, ignore_index: int | None) -> None:
+def _check(labels: Array, classes: int, ignore_index: int | None, only_on_host: bool = False) -> None:
+    if only_on_host and on_gpu(labels):
+        return
     if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise ValueError(
             f"target holds the label {int(labels.min()) if int(labels.min()) < 0 else int(labels.max())}; "

@@ -43,8 +43,7 @@ def conv_transpose2d(
     stride, padding, dilation, groups
         Settings of that convolution: ``padding`` crops the output.
     output_padding : int or (vertical, horizontal)
-        Rows and columns added at the bottom and right, fewer than the stride. A strided convolution maps several sizes
-        to the same one; this setting selects which of them to restore.
+        Rows and columns added at the bottom and right, fewer than the stride, to restore the convolution's input size.
 
     Returns
     -------
@@ -55,8 +54,6 @@ def conv_transpose2d(
     ValueError
         If the channels do not match the weight or the output padding is not smaller than the stride.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> x, w = np.array([1.0, 10.0]), np.array([1.0, 2.0, 3.0])
     >>> conv_transpose2d(x.reshape(1, 1, 2, 1), w.reshape(1, 3, 1, 1), stride=(1, 2)).ravel()

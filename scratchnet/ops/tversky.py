@@ -34,8 +34,7 @@ def tversky_loss(
     Parameters
     ----------
     logits : (n, h, w, classes) or (n, h, w, 1)
-        One channel is passed through a sigmoid and only class 1 is scored; several channels are passed through a
-        softmax and the classes are averaged.
+        One channel is passed through a sigmoid, and class 1 is scored; several through a softmax, and all classes are.
     labels : (n, h, w) integers
     factors : (n, h, w)
         0 for ignored pixels. Other values are not used as weights, because the measure is a ratio.
@@ -54,8 +53,7 @@ def tversky_loss(
     """
     scalar = logits.dtype.type
     p, t = predictions_and_truth(logits, labels, factors)
-    sums = [part.sum(axis=PIXELS) for part in (p * t, p, t)]
-    (hits, predicted, true), processes = sums_over_processes(sums, allreduce)
+    (hits, predicted, true), processes = sums_over_processes([a.sum(axis=PIXELS) for a in (p * t, p, t)], allreduce)
     both = scalar(1 - alpha - beta)
     over = hits + scalar(smooth)
     under = both * hits + scalar(alpha) * predicted + scalar(beta) * true + scalar(smooth)

@@ -64,7 +64,7 @@ def _read_array(file: IO[bytes], size: int, name: str) -> Array:
     """Read one ``.npy`` file of ``size`` bytes."""
     shape, fortran, dtype = _read_header(file, name)
     if dtype.kind not in "biuf":
-        raise ValueError(f"'{name[:100]}' is of type {dtype}, expected numbers")
+        raise ValueError(f"'{name[:100]}' is of type {dtype}, expected a numeric type")
     if file.tell() + prod(shape) * dtype.itemsize != size:
         raise ValueError(f"'{name[:100]}' has {size:,} bytes, which do not match its shape {shape}")
     array: Array = np.empty(prod(shape), dtype)

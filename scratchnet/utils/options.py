@@ -1,4 +1,4 @@
-"""How messages name a setting: ``--batch-size 8`` for a user of the command line, ``batch_size=8`` in Python."""
+"""Names of settings in messages: ``--batch-size 8`` for a user of the command line, ``batch_size=8`` in Python."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class _Style:
-    """How settings are named at present, in all threads."""
+    """The current style of names, for all threads."""
 
     flags = False
 
 
 @contextmanager
 def named_as_flags() -> Iterator[None]:
-    """Name settings as command-line flags in the messages that are made inside this block."""
+    """Name settings as command-line flags in messages created inside this context."""
     before, _Style.flags = _Style.flags, True
     try:
         yield

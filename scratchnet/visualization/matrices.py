@@ -1,4 +1,4 @@
-"""Drawing of small matrices as grids of numbers."""
+"""Drawing of small matrices as grids of their elements."""
 
 from collections.abc import Collection
 

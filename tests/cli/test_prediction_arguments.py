@@ -189,7 +189,7 @@ def test_boxes_round_segments(segment):
         ("fixed", "--proposals grid --scales 1 2", "--scales: cannot be combined with --proposals"),
         ("fixed", "--tile 32", "this network takes 32×32 tiles only; leave out --tile"),
         ("resizing", "--scales 0.5 1", "--scales: bloodcell brings every image to 32×32 pixels; leave --scales out"),
-        ("any", "--proposals grid", "takes images of any size; say with --box-size"),
+        ("any", "--proposals grid", "takes images of any size; set the size of its boxes with --box-size"),
         ("any", "--proposals grid --box-size 8", "at least 16×16 pixels"),
         ("fixed", "--proposals grid --box-size 64", "leave --box-size out"),
         ("fixed", "--proposals gird", "--proposals gird: no such file; expected grid, segments, or a CSV or JSON file"),

@@ -755,9 +755,9 @@ OWN = [
     (RoundsAParametersGradient, TWO, "the gradient of w is not linear in dy: a float32 cast"),
     (CastsOutput, TWO, "the output is float32"),
     (Overwrites, TWO, "backward does not add to the gradient of w"),
-    (WrongShape, TWO, r"output_shape says \(2, 5, 4, 3\), but the output is \(2, 4, 5, 3\)"),
-    (WrongShape, ONE, "output_shape says"),  # of a square map it is right
-    (WrongShapeOfTwo, ONE, "with two images: output_shape says"),
+    (WrongShape, TWO, r"output_shape returns \(2, 5, 4, 3\), but the output is \(2, 4, 5, 3\)"),
+    (WrongShape, ONE, "output_shape returns"),  # of a square map it is right
+    (WrongShapeOfTwo, ONE, "with two images: output_shape returns"),
     (DropsInEvaluation, TWO, "in evaluation mode the output is random"),
     (WrongInEvaluation, TWO, "in evaluation mode: all arrays along a direction: analytic"),
     (lambda: NormalisesInEvaluation(3), TWO, "in evaluation mode the output of an image depends on the other"),
@@ -773,20 +773,20 @@ OWN = [
     (EvenOnly, ONE, "with one row less: all arrays"),
     (OneChannel, (2, 4, 5, 1), "with two channels: all arrays"),
     (UsesOldInput, TWO, "at another input: all arrays along a direction: analytic"),
-    (Counts, TWO, "the gradient of x0 is another in a later pass"),
+    (Counts, TWO, "the gradient of x0 differs in a later pass"),
     (KeepsItsOutput, TWO, "the output of one pass is overwritten by the next"),
     (KeepsItsDx, TWO, r"dx \(x0\) of one pass is overwritten by the next"),
     (ReusesDy, TWO, "the dy of one pass is overwritten by the next"),
     (ChangesItsWeight, TWO, "forward changes its input w in place"),
-    (NeedsDx, TWO, "the gradient of w is wrong where no gradient of the input is wanted"),
-    (ReadsMemoryInOrder, TWO, "the output is another where the input is a slice of a larger array"),
-    (ReadsDyInOrder, TWO, "the gradient of x0 is another where dy is in Fortran order"),
+    (NeedsDx, TWO, "the gradient of w is wrong if the gradient of the input is not needed"),
+    (ReadsMemoryInOrder, TWO, "the output differs if the input is a slice of a larger array"),
+    (ReadsDyInOrder, TWO, "the gradient of x0 differs if dy is in Fortran order"),
     (Broadcasts, TWO, r"w(\[.*| along a direction): analytic"),
     (OneNaN, (2, 9, 9, 3), "the gradient of x0 holds NaN"),
     (InfiniteOutput, TWO, "the output holds NaN or infinite values"),
     (MaskOfDy, TWO, "analytic"),
-    (DrawsOnItsOwn, TWO, "the same input gives another output in a later pass"),
-    (OtherOutputAgain, TWO, "forward_again returns another output than forward"),
+    (DrawsOnItsOwn, TWO, "a later pass on the same input returns another output"),
+    (OtherOutputAgain, TWO, "forward_again and forward return different outputs"),
 ]
 
 
@@ -824,7 +824,7 @@ def test_too_few_gradients_are_an_error():
 IN_NETWORKS = [
     (RoundsDx, TWO, "not linear in dy"),
     (Overwrites, TWO, "backward does not add to the gradient of own.w"),
-    (WrongShape, TWO, r"output_shape says|step 'score'|gives|shape"),
+    (WrongShape, TWO, r"output_shape returns|step 'score'|gives|shape"),
     (LearnsInEvaluation, TWO, "in evaluation mode forward changes the buffer own.mean"),
     (WrongInEvaluation, TWO, "in evaluation mode: all arrays"),
     (CannotEvaluate, TWO, "in evaluation mode: RuntimeError"),
@@ -885,7 +885,7 @@ def test_functions_are_held_to_the_contract_too():
     assert check(lambda dy, x: {"x": dy * np.cos(x)}).startswith("ok")
     assert "not linear in dy" in check(lambda dy, x: {"x": (dy * np.cos(x)).astype(np.float32).astype(float)})
     assert "is off by" in check(lambda dy, x: {"x": dy * np.cos(x).astype(np.float32)})
-    assert "where dy is in Fortran order" in check(lambda dy, x: {"x": dy.ravel("K").reshape(3, 4) * np.cos(x)})
+    assert "if dy is in Fortran order" in check(lambda dy, x: {"x": dy.ravel("K").reshape(3, 4) * np.cos(x)})
     assert "changes its dy in place" in check(lambda dy, x: {"x": np.multiply(dy, np.cos(x), out=dy)})
     with pytest.raises(ValueError, match="f: backward returned no gradient of x, only of y"):
         check(lambda dy, x: {"y": dy * np.cos(x)})

@@ -54,9 +54,9 @@ def test_boxes_may_reach_out_of_the_image(tmp_path):
     [
         ("", "must name the columns image,x0,y0,x1,y1"),
         ("image,x,y\na,1,2\n", "must name the columns image,x0,y0,x1,y1"),
-        ("image,x0,y0,x1,y1\n", "has no boxes in it"),
-        ("image,x0,y0,x1,y1\na,1,2,3\n", "line 2: expected an image's name, four numbers"),
-        ("image,x0,y0,x1,y1\na,1,2,3,4\nb,1,two,3,4\n", "line 3: expected an image's name, four numbers"),
+        ("image,x0,y0,x1,y1\n", "contains no boxes"),
+        ("image,x0,y0,x1,y1\na,1,2,3\n", "line 2: expected an image's name, x0, y0, x1, y1"),
+        ("image,x0,y0,x1,y1\na,1,2,3,4\nb,1,two,3,4\n", "line 3: expected an image's name, x0, y0, x1, y1"),
         ("image,x0,y0,x1,y1\na,1,2,nan,4\n", "line 2: expected"),
         ("image,x0,y0,x1,y1\na,1,2,inf,4\n", "line 2: expected"),
         ("image,x0,y0,x1,y1,score\na,1,2,3,4,nan\n", "line 2: expected a finite score, got nan"),
@@ -76,8 +76,8 @@ def test_tables_that_make_no_sense(tmp_path, text, words):
         ("{", "not valid JSON"),
         ('{"a": 1}', "expected a list of boxes"),
         ("[1]", "expected a list of boxes"),
-        ("[]", "has no boxes"),
-        ('[{"image": "a", "x0": 1}]', "box 1: expected an image's name, four numbers"),
+        ("[]", "contains no boxes"),
+        ('[{"image": "a", "x0": 1}]', "box 1: expected an image's name, x0, y0, x1, y1"),
         ('[{"image": "a", "x0": [1], "y0": 1, "x1": 2, "y1": 2}]', "box 1: expected"),
     ],
 )
@@ -97,5 +97,5 @@ def test_an_image_without_boxes_and_boxes_of_another_image(tmp_path):
     with pytest.raises(UserError, match="has no box for the image d; add one, or use proposals_from_grid"):
         boxes("d", IMAGE)
     for name in "abc":
-        with pytest.raises(UserError, match=f"a box of {name} .* does not lie in the image of 50×60 pixels"):
+        with pytest.raises(UserError, match=f"a box of {name} .* is outside the image of 50×60 pixels"):
             boxes(name, IMAGE)

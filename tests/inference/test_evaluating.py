@@ -42,10 +42,10 @@ def test_groups_of_mixed_sizes_are_the_images_one_by_one(model, monkeypatch):
     )
     grouped = evaluate(segmenter, mixed())
     assert shapes == [(2, 16, 16), (1, 20, 31), (1, 16, 16), (3, 48, 17)]
-    monkeypatch.setattr(evaluating, "PIXELS", 1)
+    monkeypatch.setattr(evaluating, "MAX_PIXELS", 1)
     alone = evaluate(segmenter, mixed())
     close(grouped, alone)
-    monkeypatch.setattr(evaluating, "PIXELS", 2 * 48 * 17)
+    monkeypatch.setattr(evaluating, "MAX_PIXELS", 2 * 48 * 17)
     shapes.clear()
     close(evaluate(segmenter, mixed()), grouped)
     assert shapes[-2:] == [(2, 48, 17), (1, 48, 17)]

@@ -141,11 +141,11 @@ def test_many_boxes_pass_in_groups(monkeypatch):
 def test_the_size_of_boxes():
     boxes = lambda name, image: BOXES  # noqa: E731
     any_size = Segmenter(network(), PLAIN)
-    with pytest.raises(UserError, match="takes images of any size; say with side"):
+    with pytest.raises(UserError, match="takes images of any size; set the size of its boxes with side"):
         ProposalSegmenter(any_size, boxes)
     with pytest.raises(UserError, match="at least 16×16"):
         ProposalSegmenter(any_size, boxes, side=8)
-    with pytest.raises(UserError, match="brings every box to 32×32; leave side out"):
+    with pytest.raises(UserError, match="resizes every box to 32×32; leave side out"):
         ProposalSegmenter(deconvnet(), boxes, side=64)
     found = ProposalSegmenter(any_size, boxes, side=48).scores(IMAGE[None])
     maps, _ = placed(any_size, BOXES, (48, 48))

@@ -24,7 +24,7 @@ MIN_PIECE_CHANNELS = 32
 
 
 class Algorithm(Enum):
-    """How to compute a convolution."""
+    """Algorithm of a convolution."""
 
     IM2COL = "tiled im2col"
     PRODUCT = "one matrix product"

@@ -32,7 +32,7 @@ TABLE = "conv_algorithm.json"
 
 
 class Algorithm(Enum):
-    """How to compute a convolution."""
+    """Algorithm of a convolution."""
 
     PRODUCT = "one matrix product"
     WINOGRAD = "Winograd F(4×4, 3×3)"

@@ -86,7 +86,7 @@ def crop_image(segmenter: Segmenter, image: Array, size: Pair | None = None, at:
     photo = image if preprocessing.resize is None else resize_image(image, preprocessing.resize)
     part = _part((h, w), _size(size, segmenter), at, _step(segmenter))
     rows, columns = slice(part.top, part.bottom), slice(part.left, part.right)
-    seen, shown = (segmenter.continued(segmenter.framed(a[:, rows, columns])) for a in (x, photo[None]))
+    seen, shown = (segmenter.padded(segmenter.framed(a[:, rows, columns])) for a in (x, photo[None]))
     colours = ("blue", "green", "red") if preprocessing.normalization == "caffe" else ("red", "green", "blue")
     return ImageCrop(np.ascontiguousarray(seen), shown[0], part, (h, w), colours)
 
