@@ -349,3 +349,6 @@ assert nothing == 0
 # 4. In the formula of Dice (lesson 1), replace the predicted mask by probabilities: ``D = 2·Σ p·t / (Σ p + Σ t)``. Then
 #    1 − D can serve as a loss too. Derive its slope with respect to each p (the derivative of a quotient u/v is
 #    (u'·v − u·v')/v²), and check it as in lesson 2.
+#
+# ``scratchnet exercise start 6`` writes stubs for the losses of this lesson, for class weights, and for exercise 4
+# (``06_dice_loss``); ``scratchnet exercise check 6`` checks them.

@@ -178,7 +178,7 @@ def _check_one(a: CheckArguments, exercise: Exercise, path: Path) -> bool:
     if verdict.picture is not None:
         drawing = path.with_suffix(".png")
         where = draw_difference(verdict.picture, drawing, exercise.tolerance)
-        say(f"  {drawing} shows both maps{f' ({where})' if where else ''}")
+        say(f"  {drawing} shows both results{f' at {where}' if where else ''}")
     if verdict.output:
         say("  your code printed:\n    " + "\n    ".join(verdict.output.splitlines()[-10:]))
     progress = Progress(path.parent)

@@ -33,14 +33,16 @@ def draw_difference(picture: Picture, path: Path, tolerance: float) -> str:
 
 
 def _first_wrong_map(wrong: Array) -> tuple[tuple[Any, ...], str]:
-    """Return the index of a map (two axes) that holds a wrong entry, and words for it."""
+    """Return the index of a map (two axes) that holds a wrong entry, and words for it.
+
+    The axes of the map are the second and the third of images (n, h, w, c), and the first two of three axes.
+    """
     if wrong.ndim == 2:
         return (), ""
-    first = np.argwhere(wrong)[0]
-    if wrong.ndim == 3:  # h, w, c
-        return (slice(None), slice(None), int(first[2])), f"channel {first[2]}"
-    index = (int(first[0]), slice(None), slice(None), *(int(i) for i in first[3:]))
-    return index, f"image {first[0]}, channel {first[3]}"
+    first = [int(i) for i in np.argwhere(wrong)[0]]
+    rows = 0 if wrong.ndim == 3 else 1
+    index = (*first[:rows], slice(None), slice(None), *first[rows + 2 :])
+    return index, f"[{', '.join(':' if isinstance(i, slice) else str(i) for i in index)}]"
 
 
 def _around(wrong: Array, axis: int) -> slice:

@@ -1,5 +1,6 @@
 """Drawing of small matrices as grids of their elements."""
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -11,7 +12,9 @@ from scratchnet.visualization.style import INK, MUTED, ROLES
 
 
 def format_number(value: float) -> str:
-    """Return a number with at most two decimals and a true minus sign."""
+    """Return a number with at most two decimals and a true minus sign; NaN and infinite values as NaN, ∞ and −∞."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text.replace("-", "−")
 
@@ -33,7 +36,7 @@ def draw_matrix(
     values : Array
         (rows, columns); integers are written without decimals, others with at most two.
     role : str
-        Key of `scratchnet.visualization.style.ROLES`; the tint is stronger for larger magnitudes.
+        Key of `scratchnet.visualization.style.ROLES`; the tint is stronger for larger magnitudes, and full for NaN.
     title : str
     marked : collection of (row, column)
         Cells with a heavy frame in the colour of switches.
@@ -41,10 +44,10 @@ def draw_matrix(
         Whether to write zeros; blank cells are clearer if most are zero.
     """
     rows, columns = values.shape
-    largest = max((abs(float(value)) for value in values.ravel()), default=0.0) or 1.0
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0)) or 1.0
     for row, column in np.ndindex(rows, columns):
         value = float(values[row, column])
-        colour = (ROLES[role], 0.55 * abs(value) / largest)
+        colour = (ROLES[role], 0.55 * (abs(value) / largest if math.isfinite(value) else 1))
         axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor=MUTED, linewidth=0.6))
         if value or zeros:
             text = format_number(value)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from scratchnet.exercises import State, check_file, find_exercise
+from scratchnet.exercises.drawing import draw_difference
 from scratchnet.exercises.stubs import solution_file, stub_file
 from scratchnet.exercises.student import StudentError, StudentProcess
+from scratchnet.exercises.verdict import Picture
 from scratchnet.utils.errors import UserError
 
 (POOLING,) = find_exercise("07_switches")
@@ -81,6 +83,15 @@ def test_a_wrong_map_is_drawn_with_the_right_one(check):
     assert verdict.sentences[0] == (
         "max_pool is wrong for the case by hand: y[0, 0] is 2, expected 9 (4 of 4 entries differ)"
     )
+
+
+def test_a_map_is_drawn_in_arrays_of_any_shape(tmp_path):
+    places = {(2, 3): "", (4, 3, 2): "[:, :, 1]", (3, 4, 5, 2): "[2, :, :, 1]", (2, 3, 4, 5, 6): "[1, :, :, 4, 5]"}
+    for shape, words in places.items():
+        found, expected = np.zeros(shape), np.zeros(shape)
+        found.flat[-1] = np.nan
+        assert draw_difference(Picture(found, expected, "y"), tmp_path / "picture.png", 1e-9) == words
+        assert (tmp_path / "picture.png").stat().st_size > 1000
 
 
 def test_right_for_some_cases_only(check):

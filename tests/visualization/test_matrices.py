@@ -25,6 +25,13 @@ def test_zeros_can_be_left_blank():
     assert texts(axes) == ["1"] * 3
 
 
+def test_values_that_are_not_finite_are_drawn():
+    _, (axes,) = panels(2, 2)
+    draw_matrix(axes, np.array([[np.nan, np.inf], [-np.inf, 2.0]]))
+    assert texts(axes) == ["NaN", "∞", "−∞", "2"]
+    assert [patch.get_facecolor()[3] for patch in axes.patches] == [0.55] * 4
+
+
 def test_marks_the_cell_at_row_and_column():
     _, (axes,) = panels(2, 2)
     draw_matrix(axes, np.zeros((2, 3)), marked=[(1, 2)])
