@@ -41,7 +41,7 @@ PUBLIC = (
     "training",
     "visualization",
 )
-"""The public modules; ``docs/public.md`` lists what is public in each. All else may change without notice."""
+"""The public modules; ``docs/public.md`` lists what is public in each. Everything else may change without notice."""
 
 
 def compile(network: "Network") -> "CapturedNetwork":
@@ -63,7 +63,7 @@ def compile(network: "Network") -> "CapturedNetwork":
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public module when it is first asked for, so that ``import scratchnet`` alone stays quick."""
+    """Import a public module on first access, so that ``import scratchnet`` alone is quick."""
     if name in PUBLIC:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'; its modules are {', '.join(PUBLIC)}")

@@ -109,6 +109,28 @@ def test_cross_references_lead_somewhere():
     assert lost(PROGRAMS, references_that_lead_nowhere) == {}
 
 
+@cache
+def defined_names():
+    """Return the names of all modules, functions, classes, constants and class attributes of the programs."""
+    names = {path.stem for path in PROGRAMS}
+    for path in PROGRAMS:
+        names.update(
+            re.findall(r"^ *(?:(?:def|class) |(?=\w+(?::.*)? = ))(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        )
+    return names
+
+
+def names_that_are_not_defined(path):
+    """Find the names after "see", in backticks without a role, that nothing in the repository has."""
+    for name in re.findall(r"\bsee `{1,2}([A-Za-z_]\w+)`", prose(path)):
+        if name not in defined_names():
+            yield name
+
+
+def test_names_after_see_are_defined():
+    assert lost(PROGRAMS, names_that_are_not_defined) == {}
+
+
 def files_that_do_not_exist(path):
     """Find the files in backticks that are not in the repository; a name without a folder may be in any."""
     roots = ROOT, path.parent, ROOT / "scratchnet", ROOT / "tests"

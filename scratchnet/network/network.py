@@ -140,7 +140,7 @@ class Network(NetworkModes):
         segments = choose_segments(self.step_memory(x.shape[1:3], len(x))) if checkpointing else None
         self._last = Pass(self.steps, plan_in_use(self.steps, keep and not checkpointing), segments)
         output = self._last.run(x, keep)
-        self._last.seen = PassFingerprints.of(x, output, self.flat()) if keep else None
+        self._last.seen = PassFingerprints.of(x, output, self.flat()) if keep else None  # to detect changes in place
         return output
 
     def walk(self, x: Array, keep: bool = False) -> Iterator[tuple[str, Array]]:
