@@ -25,7 +25,7 @@ def canonical_name(name: str) -> str:
     Case, composed and decomposed accents, full-width letters, surrounding spaces and a second suffix (``a.jpg.png``)
     make no difference.
 
-    >>> looks_of("A.JPG") == looks_of("a") == "a"
+    >>> canonical_name("A.JPG") == canonical_name("a") == "a"
     True
     """
     seen = unicodedata.normalize("NFKC", name).strip().casefold()
