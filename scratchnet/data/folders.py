@@ -109,7 +109,7 @@ def open_dataset(
     ----------
     root : Path or str
     layout : {"folder", "camvid", "voc"}
-        Where the folder has its images, masks and lists, see `Layout`.
+        Locations of the images, masks and lists, see `Layout`.
     split : str or None
         Split to open, for example ``"train"``; None opens all samples.
     mask_format, mask_threshold, ignore_index

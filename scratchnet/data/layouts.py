@@ -14,7 +14,7 @@ from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
 Layout: TypeAlias = Literal["folder", "camvid", "voc"]
-"""Where a data set has its images, masks and lists of splits; image files may have any readable suffix.
+"""Locations of a data set's images, masks and lists of splits; image files may have any readable suffix.
 
 ``folder``: ``images/X.*`` belongs to ``masks/X.*``; ``splits/NAME.txt`` lists one name X per line.
 

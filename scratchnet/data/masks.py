@@ -19,7 +19,7 @@ from scratchnet.utils.options import option
 from scratchnet.utils.shape_checks import check_mask
 
 MaskFormat: TypeAlias = Literal["index", "binary", "threshold", "rgb-index"]
-"""How the pixels of a mask file encode classes.
+"""Encoding of classes in the pixels of a mask file.
 
 ``index``: the stored grey value or palette index is the class (0 and 1 in a 1-bit file), also with 2, 4, 16 or 32 bits;
 if the palette is grey, as in GIFs, the displayed grey value is the class. ``binary``: black is class 0 and white (255)

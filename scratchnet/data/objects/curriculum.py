@@ -83,7 +83,7 @@ class BoxDataset(SourceWrapper):
     examples : sequence of Example
     size : int
         Side of the samples.
-    alone : bool
+    single_object : bool
         Whether only the object of the example is labelled.
     boxes : mapping of str to sequence of ObjectBox
         Boxes of the objects by image name, which separate objects in images without instance masks.
@@ -94,11 +94,11 @@ class BoxDataset(SourceWrapper):
         source: Dataset,
         examples: Sequence[Example],
         size: int,
-        alone: bool,
+        single_object: bool,
         boxes: Mapping[str, Sequence[ObjectBox]],
     ) -> None:
         super().__init__(source)
-        self.examples, self.side, self.alone = tuple(examples), size, alone
+        self.examples, self.side, self.single_object = tuple(examples), size, single_object
 
         # Decoding an image and separating its objects costs far more than cropping a box.
         @lru_cache(maxsize=8)
@@ -128,7 +128,7 @@ class BoxDataset(SourceWrapper):
         example = self.examples[index]
         image, mask, instances = self._load_whole(example.image)
         ignored = 0 if self.ignore_index is None else self.ignore_index
-        if self.alone:
+        if self.single_object:
             others = (instances != example.number) & (mask != ignored)
             mask = np.where(others, 0, mask).astype(np.uint8)
         size = (self.side, self.side)
