@@ -235,7 +235,7 @@ class CapturedNetwork:
         self.clear()
         warnings.warn(
             f"captured network: {names} cannot be captured: {reason}. The network runs without capture from now on; "
-            "see `capturable` in the documentation of scratchnet.layers.Layer",
+            "docs/contributing.md lists the requirements of capturable layers",
             RuntimeWarning,
             stacklevel=4,
         )
