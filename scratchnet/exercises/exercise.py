@@ -79,7 +79,7 @@ class Exercise:
     title : str
         A few words for the list.
     task : str
-        What is to be written, and the rules that the answer must follow.
+        Text of the exercise, with the rules that the answer must follow.
     functions : tuple of callable
         The solution. A stub has their signatures and docstrings.
     cases : callable

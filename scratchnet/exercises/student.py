@@ -45,7 +45,7 @@ class StudentProcess:
     def __init__(self, exercise: Exercise, path: Path) -> None:
         self.exercise, self.path = exercise, path
         self.output = ""
-        """What the code has printed."""
+        """Text that the code has printed."""
         self._answers: queue.Queue[Any] = queue.Queue()
 
     def __enter__(self) -> "StudentProcess":

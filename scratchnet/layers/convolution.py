@@ -136,7 +136,7 @@ class Conv2d(_Convolution):
     bias : bool
         Use False before batch norm, which subtracts any constant again.
     initializer : Initializer
-        Of the weight (kh, kw, in_channels / groups, out_channels); the bias starts at 0.
+        Initializer of the weight (kh, kw, in_channels / groups, out_channels); the bias starts at 0.
     """
 
     capturable = True
@@ -202,7 +202,7 @@ class ConvTranspose2d(_Convolution):
     bias : bool
     dilation : int or (vertical, horizontal)
     initializer : Initializer
-        Of the weight (kh, kw, out_channels / groups, in_channels); the bias starts at 0.
+        Initializer of the weight (kh, kw, out_channels / groups, in_channels); the bias starts at 0.
     """
 
     capturable = True

@@ -42,7 +42,7 @@ class BatchLoader:
     seed : int
     ranks : ProcessGroup
     stride, valid_margin : int
-        Of the network: its images are padded to a multiple of the stride and framed by the margin.
+        The network's: images are padded to a multiple of the stride and framed by the margin.
     ignore_index : int or None
         Label of the padding.
     """

@@ -73,7 +73,7 @@ class Report:
     examples : sequence of Example
         Pictures to show, at most a dozen.
     score_name : str
-        What ``Example.score`` measures.
+        Name of the measure in ``Example.score``.
     switch_maps : sequence of (str, Array, int)
         Name, switches (h, w) uint8 of one channel, side of the pooling window.
     notes : sequence of str

@@ -28,7 +28,7 @@ def keep_where_positive(values: Array, y: Array, mask: Array, out: Array) -> Non
         ``mask`` is scratch memory; it may be ``out``, and ``out`` may be ``values``, but ``mask`` must not be
         ``values``.
     y : array of that shape
-        Of the same dtype as ``values``, or boolean.
+        Output, with the dtype of ``values`` or boolean.
     """
     ones = as_integers(mask)
     np.greater(as_integers(y), 0, out=ones, casting="unsafe")  # positive floats are positive integers
