@@ -328,3 +328,6 @@ assert (holes == 0).any()
 #    that position of their windows. Solve it and compare with ``narrow``.
 # 4. A transposed convolution doubles a map of 512 channels with a 4×4 kernel. How many parameters does it have? How
 #    many do switches have?
+#
+# ``scratchnet exercise start 8`` writes stubs for the forward and backward passes of four ways to upsample: copies,
+# nails, a stencil and interpolation; ``scratchnet exercise check 8`` checks them.

@@ -7,6 +7,7 @@ from scratchnet.evaluation import confusion_matrix, metrics
 from scratchnet.exercises import all_exercises
 from scratchnet.gradcheck import check_gradients, from_functions
 from scratchnet.losses import PixelLoss
+from scratchnet.ops import resampling
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.dice import dice_loss as packaged_dice_loss
 
@@ -77,3 +78,19 @@ def test_dice_loss(solve, rng):
         {"p": p}, lambda p: np.array([dice_loss(p, t)[0]]), lambda dy, p: {"p": dy * dice_loss(p, t)[1]}
     )
     assert check_gradients("dice", problem).ok
+
+
+@pytest.mark.parametrize(
+    ("exercise", "name", "given"),
+    [
+        ("08_nearest", "upsample_nearest", (2,)),
+        ("08_bed_of_nails", "bed_of_nails", (2,)),
+        ("08_bilinear", "upsample_bilinear", ()),
+    ],
+)
+def test_upsampling(solve, rng, exercise, name, given):
+    x, dy = rng.standard_normal((2, 3, 4, 2)), rng.standard_normal((2, 6, 8, 2))
+    right = getattr(resampling, name)(x, 2 if given else (6, 8))
+    np.testing.assert_allclose(solve(exercise, name)(x, *given), right, atol=1e-12)
+    right = getattr(resampling, f"{name}_backward")(dy, 2 if given else (3, 4))
+    np.testing.assert_allclose(solve(exercise, f"{name}_backward")(dy, *given), right, atol=1e-12)
