@@ -313,3 +313,6 @@ net.eval()
 #    the output?
 # 4. Unpooling changes neither the sum of a map nor the sum of its squares. Why? How do nearest repetition and unpooling
 #    change the *mean*?
+#
+# ``scratchnet exercise start 15`` writes stubs for a small DeconvNet and its training; ``scratchnet exercise check 15``
+# checks them.
