@@ -491,3 +491,6 @@ print(f"{cost:.2f} times the pixels of the scene")
 #    of the mean score. When do they give different classes?
 # 4. An object of class 1 occurs twice, one of class 2 five times. Which examples does the second stage's balancing
 #    repeat, and how often?
+#
+# ``scratchnet exercise start 16`` writes stubs for the scores of overlapping boxes and for ensembles;
+# ``scratchnet exercise check 16`` checks them.

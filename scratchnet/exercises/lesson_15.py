@@ -121,9 +121,7 @@ def judge_labels(found: Any, wanted: tuple[Array, float]) -> str | None:
     if found.all():
         return f"{sentence}; every pixel is labelled as disc. Does the optimizer step against the gradient?"
     if _iou(found == 0, truth == 1) >= target:
-        return (
-            f"{sentence}; the two classes are exchanged. Channel 1 of the scores is that of the discs"
-        )
+        return f"{sentence}; the two classes are exchanged. Channel 1 of the scores is that of the discs"
     return f"{sentence}. Does the loss fall? Try another learning rate, and make sure that images and masks match"
 
 
