@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from scratchnet.arrays import Array
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.parsing import parse, say
 from scratchnet.config.sizes import Size
@@ -23,7 +24,8 @@ class ExplainArguments:
     """Write a web page that shows a network's layers for one image: point at a pixel and see how it is computed.
 
     The page is a single file that works offline. The image is prepared as by `scratchnet segment`; if a side is longer
-    than 256 pixels, the page shows a part of it.
+    than 256 pixels, the page shows a part of it. With `--live`, the network runs in the page: paint on the image, and
+    every layer follows.
     """
 
     checkpoint: Annotated[str, Positional("CHECKPOINT")]
@@ -34,9 +36,11 @@ class ExplainArguments:
     """Name of the page, ending in .html."""
     maps: int = 6
     """Number of maps shown per layer, the strongest ones."""
+    live: bool = False
+    """Write a page in which the network runs, in JavaScript. It contains the weights and has at most 8 MB."""
     size: Size | None = None
     """Maximum size of the part of the image that is shown, HxW or one number for both. Default: 256, or the network's
-    fixed size."""
+    fixed size; with `--live`, 64 to 256, so that a pass takes a fraction of a second."""
     at: tuple[int, int] | None = None
     """Row and column of the centre of that part. Default: the centre of the image."""
     class_: str | None = None
@@ -49,32 +53,84 @@ def main(words: Sequence[str]) -> int:
     """Run the command."""
     example = "scratchnet explain run/checkpoint.npz photo.jpg --out page.html"
     arguments = parse(ExplainArguments, words, "explain", example)
-    if Path(arguments.out).suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{arguments.out}: the name of the page must end in .html")
-    if not 1 <= arguments.maps <= 64:
-        raise UserError(f"--maps {arguments.maps}: expected 1 to 64")
-    check_writable(arguments.out, PAGE)
-    size = arguments.size
+    _check(arguments)
     checkpoint = load_checkpoint(arguments.checkpoint)
     spec = checkpoint.spec
     wanted = _class(arguments.class_, spec.classes)
     image = read_image(arguments.image, spec.preprocessing.range)
-    from scratchnet.visualization.explorer import content, crop_image, explorer_page
-
     segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn_statistics), spec.preprocessing)
+    title = f"{Path(arguments.image).name} through {spec.model}"
+    write = _live if arguments.live else _explorer
     try:
-        crop = crop_image(segmenter, image, size, arguments.at)
-        found = content(segmenter.network, crop, spec.classes, arguments.maps, wanted)
+        page = write(arguments, segmenter, image, title, spec.classes, wanted)
     except (UserError, ValueError) as error:
         raise UserError(f"{arguments.image}: {error}") from error
-    notes = crop.notes()
-    title = f"{Path(arguments.image).name} through {spec.model}"
     with atomic_write(arguments.out, PAGE) as file:
-        file.write(explorer_page(title, notes, found, PAGE).encode("utf-8"))
-    for note in notes:
+        file.write(page.text.encode("utf-8"))
+    for note in page.notes:
         say(note)
-    say(f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB: {len(found['layers'])} layers")
+    say(f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB: {page.layers} layers")
     return 0
+
+
+@dataclass(frozen=True)
+class _Page:
+    """HTML, the notes to print, and the number of layers."""
+
+    text: str
+    notes: Sequence[str]
+    layers: int
+
+
+def _check(arguments: ExplainArguments) -> None:
+    """Raise a UserError for flags that cannot be followed."""
+    if Path(arguments.out).suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{arguments.out}: the name of the page must end in .html")
+    if not 1 <= arguments.maps <= 64:
+        raise UserError(f"--maps {arguments.maps}: expected 1 to 64")
+    if arguments.live and arguments.class_ is not None:
+        raise UserError(
+            f"--class {arguments.class_}: not with --live, whose page shows all pixels; leave out one of the two"
+        )
+    check_writable(arguments.out, PAGE)
+
+
+def _explorer(
+    arguments: ExplainArguments,
+    segmenter: Segmenter,
+    image: Array,
+    title: str,
+    classes: Sequence[str],
+    wanted: int | None,
+) -> _Page:
+    """Return the page with stored maps."""
+    from scratchnet.visualization.explorer import content, crop_image, explorer_page
+
+    crop = crop_image(segmenter, image, arguments.size, arguments.at)
+    found = content(segmenter.network, crop, classes, arguments.maps, wanted)
+    notes = crop.notes()
+    return _Page(explorer_page(title, notes, found, PAGE), notes, len(found["layers"]))
+
+
+def _live(
+    arguments: ExplainArguments,
+    segmenter: Segmenter,
+    image: Array,
+    title: str,
+    classes: Sequence[str],
+    wanted: int | None,
+) -> _Page:
+    """Return the page in which the network runs."""
+    from scratchnet.visualization.explorer import crop_image
+    from scratchnet.visualization.live import check_layers, input_transform, live_content, live_page, live_size
+
+    check_layers(segmenter.network)
+    size = arguments.size or live_size(segmenter.network)
+    crop = crop_image(segmenter, image, size, arguments.at)
+    transform = input_transform(segmenter.preprocessing, image)
+    found, parameters = live_content(segmenter, crop, transform, classes, arguments.maps)
+    page = live_page(title, crop.notes(), found, parameters, PAGE)
+    return _Page(page.text, page.notes, len(found["layers"]))
 
 
 def _class(name: str | None, classes: Sequence[str]) -> int | None:

@@ -46,6 +46,35 @@ def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
     assert content(tmp_path / "page.html")["start"]["class"] == 0
 
 
+def test_a_page_in_which_the_network_runs(call, checkpoint, photo, tmp_path):
+    page = tmp_path / "live.html"
+    code, said, err = call("explain", checkpoint, photo, "--out", page, "--live", "--maps", "2", "--size", "32")
+    assert (code, err) == (0, "")
+    assert re.search(r"wrote .*live.html, 0.\d MB: 19 layers", said)
+    found = content(page)
+    assert found["size"] == [32, 32]
+    assert found["parameters"]["precision"] == "float32"
+    assert [len(layer["channels"]) for layer in found["layers"][1:6]] == [2] * 5
+    assert "class LiveNetwork" in page.read_text("utf-8")
+    assert call("explain", checkpoint, photo, "--out", page, "--live")[0] == 0  # it may replace its own page
+
+
+def test_networks_that_do_not_fit_into_a_page(call, checkpoint, photo, tmp_path, monkeypatch):
+    from scratchnet.visualization.live import page, steps
+
+    for patch, line in (
+        ((page, "LIMIT", 1000), "--live: the page would have 0.1 MB, of at most 0 MB"),
+        ((steps, "WRITERS", {}), "does not know the layer Conv2d (step 'conv1')"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(*patch)
+            code, said, err = call("explain", checkpoint, photo, "--out", tmp_path / "live.html", "--live")
+        assert (code, said) == (2, "")
+        assert line in err
+        assert err.count("\n") == 1
+        assert not (tmp_path / "live.html").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -56,6 +85,11 @@ def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
         (["--out", "p.html", "--size", "8"], "--size 8x8: expected 16 to 544 pixels a side"),
         (["--out", "p.html", "--at", "45", "0"], "--at 45 0: the image has rows 0 to 44, columns 0 to 69"),
         (["--out", "p.html", "--size", "16", "--bn-statistics", "batch"], "batch norm: one pixel in a batch of one"),
+        (
+            ["--out", "p.html", "--live", "--class", "square"],
+            "--class square: not with --live, whose page shows all pixels;",
+        ),
+        (["--out", "p.html", "--live", "--size", "8"], "--size 8x8: expected 16 to 544 pixels a side"),
     ],
 )
 def test_what_a_user_gets_wrong(call, checkpoint, photo, tmp_path, monkeypatch, words, line):

@@ -8,7 +8,7 @@ from typing import Any
 from scratchnet.visualization.html import asset, page
 from scratchnet.visualization.style import ROLES
 
-SCRIPTS = ("data", "fields", "trail", "pictures", "network", "words", "steps", "explorer")
+SCRIPTS = ("elements", "data", "fields", "trail", "pictures", "network", "words", "steps", "explorer")
 """Scripts of the page, in dependency order."""
 
 BOXES = "Each box is a layer of the network, represented by one of its maps"

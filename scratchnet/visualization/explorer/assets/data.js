@@ -36,9 +36,3 @@ function weight(layer, m, n, i, j) {
 function switchAt(pool, m, y, x) {
   return pool.switches[(m * pool.height + y) * pool.width + x];
 }
-
-function format(number) {
-  const size = Math.abs(number);
-  const text = size === 0 ? "0" : size >= 100 ? number.toFixed(0) : size >= 10 ? number.toFixed(1) : number.toFixed(2);
-  return text === "-0.00" ? "0.00" : text.replace("-", "−");
-}

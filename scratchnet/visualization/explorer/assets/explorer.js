@@ -1,6 +1,5 @@
 // The state of the page, and how pointer, keys and the address change it.
 
-const byId = (id) => document.getElementById(id);
 const state = { anchor: null, look: 0, places: [], fields: [], selected: null };
 let large = null;
 let strip = [];

@@ -25,13 +25,6 @@ function paint(canvas, layer, m) {
   context.putImageData(picture, 0, 0);
 }
 
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, text] of Object.entries(attributes)) node.setAttribute(name, text);
-  node.append(...children);
-  return node;
-}
-
 // A picture of map m of a layer with its marks; `show` selects the map.
 class Picture {
   constructor(number, m, root = element("div", { class: "map" })) {
@@ -106,9 +99,4 @@ function switchWindow(link, place) {
     grid.append(i === place ? element("b", { style: `background:${colours[i]};color:${dark(colours[i]) ? "#fff" : "#111"}` }, String(i)) : element("b"));
   }
   return grid;
-}
-
-function dark(colour) {
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
-  return 0.299 * r + 0.587 * g + 0.114 * b < 140;
 }
