@@ -40,7 +40,7 @@ class ExplainArguments:
     """Write a page in which the network runs, in JavaScript. It contains the weights and has at most 8 MB."""
     size: Size | None = None
     """Maximum size of the part of the image that is shown, HxW or one number for both. Default: 256, or the network's
-    fixed size; with `--live`, 64 to 256, so that a pass takes a fraction of a second."""
+    fixed size. With `--live`: 64 to 256, the largest for which a pass takes about a quarter of a second."""
     at: tuple[int, int] | None = None
     """Row and column of the centre of that part. Default: the centre of the image."""
     class_: str | None = None

@@ -87,7 +87,7 @@ def test_networks_that_do_not_fit_into_a_page(call, checkpoint, photo, tmp_path,
         (["--out", "p.html", "--size", "16", "--bn-statistics", "batch"], "batch norm: one pixel in a batch of one"),
         (
             ["--out", "p.html", "--live", "--class", "square"],
-            "--class square: not with --live, whose page shows all pixels;",
+            "--class square: not with --live, whose page shows",
         ),
         (["--out", "p.html", "--live", "--size", "8"], "--size 8x8: expected 16 to 544 pixels a side"),
     ],

@@ -71,8 +71,8 @@ def live_content(
     p: Array = to_host(probabilities(values[displayed[-1].value])[0, :h, :w])
     preferred = p.mean(axis=(0, 1)) if displayed[-1].shape[3] == p.shape[2] else None
     chosen = choose_maps(displayed, values, most, preferred)
-    parameters, numbers = Parameters(), {"input": 0, **{step.name: i for i, step in enumerate(network.steps, 1)}}
-    every = max(1, p.size // REFERENCES)
+    parameters = Parameters()
+    numbers = {"input": 0, **{step.name: i for i, step in enumerate(network.steps, 1)}}
     margin = network.valid_margin
     kernels = {pool.kernel[1] for pool in network.pools().values()}
     content = {
@@ -83,7 +83,7 @@ def live_content(
         "size": (h, w),
         "photo": _pack_bytes(crop.photo[margin : margin + h, margin : margin + w]),
         "input": {"size": crop.x.shape[1:], **transform.settings(), **_positions(segmenter, (h, w))},
-        "reference": {"every": every, "values": pack_floats(p.ravel()[::every].astype(np.float32))},
+        "reference": _reference(p),
     }
     return content, parameters
 
@@ -104,12 +104,18 @@ def _layer(shown: DisplayedLayer, channels: Sequence[int], numbers: Mapping[str,
     }
 
 
+def _reference(p: Array) -> dict[str, Any]:
+    """Return evenly spread elements of the probabilities."""
+    every = max(1, p.size // REFERENCES)
+    return {"every": every, "values": pack_floats(p.ravel()[::every].astype(np.float32))}
+
+
 def _positions(segmenter: Segmenter, size: Pair) -> dict[str, list[int]]:
     """Return which row and column of the image each row and column of the input repeats (padding by reflection)."""
     h, w = size
     rows = np.broadcast_to(np.arange(h)[None, :, None, None], (1, h, w, 1))
     columns = np.broadcast_to(np.arange(w)[None, None, :, None], (1, h, w, 1))
-    rows, columns = (segmenter.continued(segmenter.framed(index)) for index in (rows, columns))
+    rows, columns = (segmenter.padded(segmenter.framed(index)) for index in (rows, columns))
     return {"rows": rows[0, :, 0, 0].tolist(), "columns": columns[0, 0, :, 0].tolist()}
 
 
