@@ -454,3 +454,6 @@ print(f"queued: {done} µs; read after each: {waiting} µs")
 # 3. Sum 1e8, 1, −1e8, 1 in pairs: first with second, third with fourth, then the two results. What is the result? Why
 #    is this order just as good as left to right, as long as it is always the same?
 # 4. How far can one count in steps of 1 with 11 bits, and how far with 24?
+#
+# ``scratchnet exercise start 18`` writes stubs for the work of a thread, for unpooling by gathering and for summation
+# in pairs; ``scratchnet exercise check 18`` checks them. Exercise 3 asks for the same sum.
