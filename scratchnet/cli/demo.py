@@ -1,5 +1,6 @@
 """``scratchnet demo``: training, evaluation and segmentation in about a minute."""
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -46,13 +47,16 @@ def main(words: Sequence[str]) -> int:
     _draw(out, count)
     settings = _settings(out, arguments)
     train(settings, title="A small DeconvNet on generated blood cells", restart=True)
-    _write_pictures(out)
+    photo = _write_pictures(out)
     if arguments.quick:
         say("--quick only shows that everything runs: after one epoch the network is no better than the baselines")
     say(
         f"open {out / 'report.html'} in a browser; masks and overlays are in {out / 'masks'}, four of them in "
         f"{out / 'examples.png'}; {out / 'forward_pass.gif'} animates the forward pass of one image"
     )
+    page = shlex.join(["scratchnet", "explain", str(out / BEST), str(photo), "--out", str(out / "explain.html")])
+    say(f"\nfollow a pixel of an unseen image through the network:  {page}")
+    say("build such a network yourself, from lesson 1, in the clone:  python lessons/01_pixels_as_labels.py")
     return 0
 
 
@@ -82,8 +86,8 @@ def _draw(out: Path, count: int) -> None:
     write_generated("cells", images, count, SEED, SIZE, magnification=MAGNIFICATION)
 
 
-def _write_pictures(out: Path) -> None:
-    """Segment unseen images, draw four of them beside their masks, and animate the forward pass of one."""
+def _write_pictures(out: Path) -> Path:
+    """Segment unseen images, draw four of them beside their masks, animate the forward pass of one; return its file."""
     from scratchnet.visualization.animation.forward_pass import forward_pass_frames
     from scratchnet.visualization.plots import examples_figure
     from scratchnet.visualization.saving import save_animation
@@ -101,10 +105,11 @@ def _write_pictures(out: Path) -> None:
     with atomic_write(out / "examples.png", "picture") as file:
         examples_figure(rows[:4]).savefig(file, format="png", dpi=100, metadata={"Description": signature("picture")})
     # for the animation: a large object away from the edge
-    _, image, _, mask = max(rows, key=lambda row: int((row[3] > 0).sum()) - 9 * int((_edge(row[3]) > 0).sum()))
+    name, image, _, mask = max(rows, key=lambda row: int((row[3] > 0).sum()) - 9 * int((_edge(row[3]) > 0).sum()))
     prepared = checkpoint.spec.preprocessing.apply(image[None])
     with atomic_write(out / "forward_pass.gif", "animation") as file:
         save_animation(file, forward_pass_frames(checkpoint.network, image, prepared, mask), seconds=0.9)
+    return val.samples[val.names.index(name)].image
 
 
 def _edge(mask: Array) -> Array:

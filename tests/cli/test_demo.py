@@ -1,4 +1,7 @@
 import json
+import re
+import shlex
+from pathlib import Path
 
 from PIL import Image
 
@@ -22,6 +25,12 @@ def test_a_quick_demo(call, tmp_path, figures):
         assert animation.n_frames == 21
     assert (out / "forward_pass.gif").stat().st_size < 300_000
     assert sum(name.endswith("-overlay.png") for name in masks) * 2 == len(masks)
+    *_, follow, build = said.splitlines()
+    _, command, *words = shlex.split(re.search(r"scratchnet explain .*", follow)[0])
+    assert call(command, *words)[0] == 0
+    assert (out / "explain.html").exists()
+    lesson = re.search(r"python (lessons/\S+)", build)[1]
+    assert (Path(__file__).parents[2] / lesson).exists()
 
 
 def test_a_folder_with_other_files_is_left_alone(call, tmp_path):
