@@ -74,12 +74,11 @@ def live_content(
     parameters = Parameters()
     numbers = {"input": 0, **{step.name: i for i, step in enumerate(network.steps, 1)}}
     margin = network.valid_margin
-    kernels = {pool.kernel[1] for pool in network.pools().values()}
     content = {
         "steps": describe_steps(network, size, parameters),
         "layers": [_layer(shown, channels, numbers) for shown, channels in zip(displayed, chosen, strict=True)],
         "classes": [{"name": name, "colour": hex_colour(PALETTE[i])} for i, name in enumerate(class_names)],
-        "switches": {kernel: [hex_colour(colour) for colour in switch_colours(kernel)] for kernel in kernels},
+        "switches": _switch_colours(network),
         "size": (h, w),
         "photo": _pack_bytes(crop.photo[margin : margin + h, margin : margin + w]),
         "input": {"size": crop.x.shape[1:], **transform.settings(), **_positions(segmenter, (h, w))},
@@ -102,6 +101,12 @@ def _layer(shown: DisplayedLayer, channels: Sequence[int], numbers: Mapping[str,
         "part": shown.part,
         "channels": channels,
     }
+
+
+def _switch_colours(network: Network) -> dict[int, list[str]]:
+    """Return the colours of the positions in a window, by the window's width."""
+    widths = {pool.kernel[1] for pool in network.pools().values()}
+    return {width: [hex_colour(colour) for colour in switch_colours(width)] for width in widths}
 
 
 def _reference(p: Array) -> dict[str, Any]:
