@@ -22,7 +22,7 @@ class Predictor(Protocol):
     """An object that predicts the class of every pixel."""
 
     def probabilities(self, images: Array, names: Sequence[str] = ()) -> Array:
-        """Return (n, h, w, classes) float32, perhaps on a GPU, for images (n, h, w, 3) uint8 and their names."""
+        """Return (n, h, w, classes) float32, on the host or a GPU, for images (n, h, w, 3) uint8 and their names."""
 
     def check(self, image: Array, name: str = "") -> None:
         """Raise a UserError if this image cannot be segmented, before any work is done."""
