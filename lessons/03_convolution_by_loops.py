@@ -316,3 +316,6 @@ except ValueError as error:
 #    map depend on? (This region is its *receptive field*; lesson 7 explains it.) With 64 channels everywhere, compare
 #    the number of weights with that of a single convolution whose kernel covers the same region.
 # 4. Write a weight of shape ``(1, 1, 3, 1)`` that turns a colour image into a grey one.
+#
+# ``scratchnet exercise start 3`` writes stubs for the size of the output (as in exercise 1), for convolution by loops
+# and for the region of exercise 3; ``scratchnet exercise check 3`` checks them.

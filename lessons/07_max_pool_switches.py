@@ -236,3 +236,6 @@ assert summed[0, 2, 2, 0] == 4
 #    224×224 pixels before pooling): as ``int64``, as bytes, with two bits each?
 # 4. PyTorch stores switches as positions in the whole map, numbered in reading order (row · width + column). Compute
 #    them from the positions in the windows.
+#
+# ``scratchnet exercise start 7`` writes stubs for pooling and unpooling, their backward passes, and exercise 4
+# (``07_flat_positions``); ``scratchnet exercise check 7`` checks them.

@@ -34,7 +34,7 @@ class ListArguments:
 
 @dataclass(frozen=True)
 class StartArguments:
-    """Write stubs: a file for each exercise, with signatures, formulas and no bodies. Existing files are kept."""
+    """Write stubs to complete: a file for each exercise, with signatures and formulas. Existing files are kept."""
 
     names: Annotated[tuple[str, ...], Positional("LESSON|NAME…")]
     """Numbers of lessons, or names of exercises."""
@@ -44,42 +44,47 @@ class StartArguments:
 
 @dataclass(frozen=True)
 class CheckArguments:
-    """Try your answers on random data and on the case by hand, and say what is wrong."""
+    """Check your answers on a case worked out by hand and on random data, and explain what is wrong.
 
-    names: Annotated[tuple[str, ...], Positional("LESSON|NAME|FILE…")] = ()
-    """Numbers of lessons, names of exercises, or files. Default: every file in the folder of answers."""
+    The exit code is 1 if an answer is wrong or not written yet.
+    """
+
+    names: Annotated[tuple[str, ...], Positional("[LESSON|NAME|FILE…]")] = ()
+    """Numbers of lessons, names of exercises, or files. Default: every answer in the folder."""
     work: Annotated[str, Metavar("DIR")] = "work"
     """Folder of your answers."""
     hint: bool = False
-    """Print a hint as well; every further check prints one more."""
+    """Print a hint for each wrong answer; every further check prints one more."""
     watch: bool = False
-    """Check again whenever a file is saved, until Ctrl-C."""
+    """Check a file again whenever it is saved, until Ctrl-C."""
     solution: bool = False
-    """Print the solution, after at least one try."""
+    """Print the solution instead, after at least one check."""
     seed: int = 0
     """Seed of the random data."""
 
 
 @dataclass(frozen=True)
 class GradeArguments:
-    """Check the answers of a whole class: a folder with a folder for each student."""
+    """Check the answers of a class and write a table of marks."""
 
     folder: Annotated[str, Positional("FOLDER")]
-    """Holds a folder for each student, with files such as 07_switches.py."""
+    """Folder that holds a folder for each student, with files such as 07_switches.py."""
     out: Annotated[str, Metavar("FILE")] = "marks.csv"
-    """Table to write: a row for each student, a column for each exercise, the total, and remarks."""
+    """CSV table to write: a row for each student; a column for each exercise, the total and remarks."""
     lessons: tuple[int, ...] = ()
     """Grade the exercises of these lessons only."""
     seed: int = 0
     """Seed of the random data."""
 
 
-USAGE = """usage: scratchnet exercise                         list the exercises and your progress
-       scratchnet exercise start LESSON|NAME…      write stubs to work/
+USAGE = """usage: scratchnet exercise [--work DIR]                        list the exercises and your progress
+       scratchnet exercise start LESSON|NAME…                write stubs to the folder work/
        scratchnet exercise check [LESSON|NAME|FILE…] [--hint] [--watch] [--solution]
-       scratchnet exercise grade FOLDER --out marks.csv
+                                                             check your answers
+       scratchnet exercise grade FOLDER [--out FILE]         check the answers of a class
 
-`scratchnet exercise check --help` and so on tell more."""
+For example: `scratchnet exercise start 7` writes the stubs of lesson 7, and `scratchnet exercise check 7` checks them.
+`scratchnet exercise check --help` lists the options of check; start and grade have a help as well."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -105,7 +110,7 @@ def _list(words: Sequence[str]) -> int:
         state = "" if attempt is None else attempt.state + (f", {attempt.tries} tries" if attempt.tries > 1 else "")
         say(f"{name:<{width}}  {exercise.title}{f'  [{state}]' if state else ''}")
     right = sum(attempt.state == State.RIGHT for attempt in progress.attempts.values())
-    say(f"\n{right} of {len(all_exercises())} right; begin one with `scratchnet exercise start 7`")
+    say(f"\n{right} of {len(all_exercises())} right; begin with `scratchnet exercise start 1`")
     return 0
 
 
@@ -154,7 +159,7 @@ def _files(a: CheckArguments) -> list[tuple[Exercise, Path]]:
         found = [(e, path) for e in all_exercises().values() if (path := Path(a.work) / f"{e.name}.py").exists()]
         if not found:
             raise UserError(
-                f"{a.work}: holds no answers; begin with `scratchnet exercise start 7`, or name a folder: --work"
+                f"{a.work}: holds no answers; begin with `scratchnet exercise start 1`, or name a folder: --work"
             )
         return found
     files: list[tuple[Exercise, Path]] = []

@@ -26,7 +26,7 @@ COMMANDS = {
     "export": "write a trained network as an ONNX file",
     "models": "list the models, or print one model's table",
     "gradcheck": "compare every gradient with numerical differences",
-    "exercise": "exercises of the lessons, with stubs and a referee that explains mistakes",
+    "exercise": "exercises that check themselves: write stubs, check answers, grade a class",
     "bench": "measure time and memory, compared with PyTorch if it is installed",
     "data": "make or check a data set, or compute class weights",
     "completion": "print a completion script for the shell (bash, zsh, fish)",
