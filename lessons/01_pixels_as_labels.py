@@ -13,8 +13,8 @@ learning.
 **Time.** About 40 minutes, and as long again for the exercises.
 
 **New terms**, one line each on :doc:`the page of terms </terms>`: label, class, mask, semantic segmentation, instance
-segmentation, ground truth, prediction, pixel accuracy, intersection over union, Dice, baseline, network, confusion
-matrix, mean IoU.
+segmentation, ground truth, prediction, pixel accuracy, intersection over union, Dice, true positives, false negatives,
+false positives, precision, recall, F1, baseline, network, confusion matrix, mean IoU.
 """
 
 # %%
@@ -67,6 +67,11 @@ print(f"accuracy: shifted {accuracy(truth, prediction):.2f}, nothing {accuracy(t
 # A close relative is **Dice**: twice the intersection divided by the sum of the two masks' sizes, 2·2 / (4 + 4) = 0.50.
 # It ranks programs in the same order, because Dice = 2·IoU / (1 + IoU). Dice is the larger of the two unless both are 0
 # or both are 1, so check which one is being reported.
+#
+# Papers count with other words. The 2 cell pixels that were found are *true positives* (TP), the 2 that were missed
+# *false negatives* (FN), and the 2 that were wrongly labelled as cell *false positives* (FP). Then IoU is
+# TP / (TP + FP + FN). *Precision* is TP / (TP + FP), the share of the predicted cell that is right, here 0.50. *Recall*
+# is TP / (TP + FN), the share of the true cell that was found, also 0.50. Dice is their harmonic mean, known as *F1*.
 
 
 def intersection_and_union(truth: np.ndarray, prediction: np.ndarray) -> tuple[int, int]:
@@ -85,6 +90,12 @@ def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
     sizes = int((truth == 1).sum() + (prediction == 1).sum())
     return 2 * intersection_and_union(truth, prediction)[0] / sizes if sizes else 1.0
 
+
+tp, fp, fn = (int(pixels.sum()) for pixels in (truth & prediction, ~truth & prediction, truth & ~prediction))
+precision, recall = tp / (tp + fp), tp / (tp + fn)
+print(f"TP {tp}, FP {fp}, FN {fn}: precision {precision:.2f}, recall {recall:.2f}")
+assert np.isclose(iou(truth, prediction), tp / (tp + fp + fn))
+assert np.isclose(dice(truth, prediction), 2 * precision * recall / (precision + recall))
 
 for name, mask in (("shifted", prediction), ("nothing", nothing), ("perfect", truth)):
     print(f"{name}: IoU {iou(truth, mask):.2f}, Dice {dice(truth, mask):.2f}")

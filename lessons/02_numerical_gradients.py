@@ -15,8 +15,8 @@ through a tiny network by hand.
 **Time.** About 70 minutes, and as long again for the exercises.
 
 **New terms**, one line each on :doc:`the page of terms </terms>`: parameters, loss, slope, central difference, gradient
-descent, training, learning rate, hyperparameter, gradient, relative error, forward pass, upstream gradient, backward
-pass, chain rule, ReLU, activation function, backpropagation, vanishing gradient, kink, dropout.
+descent, training, converged, learning rate, hyperparameter, gradient, relative error, forward pass, upstream gradient,
+backward pass, chain rule, ReLU, activation function, backpropagation, vanishing gradient, kink, dropout.
 """
 
 # %%
@@ -66,9 +66,10 @@ assert np.isclose(central, 4 * (2 * 3 - 10))
 # What slopes are for
 # -------------------
 # Go downhill: change *w* a little in the direction opposite to the slope, and the loss shrinks. Repeating this is
-# called **gradient descent**. It is how all networks here learn, and the process is called **training**. Each step is
-# the slope times a factor, the **learning rate**. It is our choice and not learned; such a value is called a
-# *hyperparameter*. After five steps with a learning rate of 0.1, *w* is 5.00 (rounded), the right choice:
+# called **gradient descent**. It is how all networks here learn, and the process is called **training**. When the loss
+# hardly falls any more, training has *converged*. Each step is the slope times a factor, the **learning rate**. It is
+# our choice and not learned; such a value is called a *hyperparameter*. After five steps with a learning rate of 0.1,
+# *w* is 5.00 (rounded), the right choice:
 
 w, way = 3.0, [3.0]
 for _ in range(5):

@@ -13,8 +13,8 @@ detector for blood smears.
 **Time.** About 50 minutes, and as long again for the exercises.
 
 **New terms**, one line each on :doc:`the page of terms </terms>`: map, feature map, kernel, filter, window,
-convolution, layer, weights, padding, stride, channel, bias, batch, mini-batch, tensor, VGG16, cross-correlation, deep
-learning, normalised.
+convolution, layer, weights, padding, stride, channel, bias, batch, mini-batch, batch size, tensor, VGG16,
+cross-correlation, deep learning, normalised.
 """
 
 # %%
@@ -127,8 +127,8 @@ save_figure(convolution_frames(x, kernel, padding=1), "03-a-kernel-slides")
 # output. All kernels together form one array, the **weight**, of shape ``(kh, kw, c_in, c_out)``, for c_in input
 # channels and c_out output channels. Finally, every output channel has one value of its own that is added everywhere,
 # the **bias**: it shifts the level above which a response counts as positive. And since we usually process several
-# images together, a **batch** of n (in training also called a *mini-batch*), there is one more axis. An array with any
-# number of axes is often called a *tensor*. This is the whole operation:
+# images together, a **batch** of n, the *batch size* (in training it is also called a *mini-batch*), there is one more
+# axis. An array with any number of axes is often called a *tensor*. This is the whole operation:
 
 
 def conv_by_loops(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int = 1, padding: int = 0) -> np.ndarray:

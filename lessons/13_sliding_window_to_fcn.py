@@ -13,7 +13,7 @@ by hand.
 **Time.** About 50 minutes, and as long again for the exercises.
 
 **New terms**, one line each on :doc:`the page of terms </terms>`: classifier, sliding window, fully connected, fully
-convolutional network, skip, dilation, dilated, atrous, pretraining, fine-tuning, backbone, Adam.
+convolutional network, skip, dilation, dilated, atrous, pretraining, fine-tuning, backbone, optimiser, Adam.
 """
 
 # %%
@@ -189,7 +189,8 @@ def small_fcn(skips: int) -> Network:
 # %%
 # We train with **Adam** (Kingma and Ba 2015), a variant of gradient descent that scales the step of each weight
 # separately: the mean of its recent gradients, divided by the square root of the mean of their squares. So weights with
-# large and with small gradients learn equally fast. By hand:
+# large and with small gradients learn equally fast. Such a rule for the steps is called an *optimiser*; SGD with
+# momentum (lesson 11) is another. By hand:
 
 
 def adam_by_hand(weights: np.ndarray, gradients: list[np.ndarray], rate: float) -> np.ndarray:

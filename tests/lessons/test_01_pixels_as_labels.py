@@ -19,6 +19,10 @@ def test_the_hand_sized_case(lesson):
     one.says("There are {} of them, the *union*", union)
     one.says("The ratio {}/{} is the", intersection, union)
     one.says("2·2 / (4 + 4) = {:.2f}", values["dice"](truth, prediction))
+    one.says("The {} cell pixels that were found are *true positives* (TP), the {} that", values["tp"], values["fn"])
+    one.says("and the {} that were wrongly labelled as cell *false positives*", values["fp"])
+    one.says("the predicted cell that is right, here {:.2f}.", values["precision"])
+    one.says("the true cell that was found, also {:.2f}.", values["recall"])
 
 
 def test_the_smears(lesson):
