@@ -4,7 +4,7 @@
 def test_counts(lesson):
     values = lesson(17).values
     lesson(17).says("{:.1f} million multiplications, each", values["products"] / 1e6)
-    lesson(17).says("{:.0f} multiplications for each number", values["per_number"])
+    lesson(17).says("{:.0f} multiplications for each value", values["per_number"])
     lesson(17).says("{} times fewer multiplications", values["products"] / values["winograd_products"])
 
 

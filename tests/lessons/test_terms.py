@@ -7,12 +7,39 @@ from tests.lessons.conftest import FOLDER, prose_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "terms.md").read_text(encoding="utf-8")
 PROSE = {int(path.name[:2]): prose_of(path) for path in sorted(FOLDER.glob("[0-9]*.py"))}
-STANDARD_WORDS = (  # without them nobody can read the field's papers
-    "activation function, backpropagation, baseline, batch size, chain rule, data augmentation, epoch, feature map, "
-    "fine-tuning, generalisation, ground truth, hyperparameter, inference, learning rate schedule, logit, mini-batch, "
-    "one-hot, optimiser, overfitting, precision, pretraining, recall, receptive field, regularisation, "
-    "stochastic gradient descent, tensor, test set, training set, validation set, vanishing gradient, weight decay"
-).split(", ")
+STANDARD_WORDS = [
+    "activation function",
+    "backpropagation",
+    "baseline",
+    "batch size",
+    "chain rule",
+    "data augmentation",
+    "epoch",
+    "feature map",
+    "fine-tuning",
+    "generalisation",
+    "ground truth",
+    "hyperparameter",
+    "inference",
+    "learning rate schedule",
+    "logit",
+    "mini-batch",
+    "one-hot",
+    "optimiser",
+    "overfitting",
+    "precision",
+    "pretraining",
+    "recall",
+    "receptive field",
+    "regularisation",
+    "stochastic gradient descent",
+    "tensor",
+    "test set",
+    "training set",
+    "validation set",
+    "vanishing gradient",
+    "weight decay",
+]
 PLAIN_WORDS = {("nearest", 1): "the label of the nearest pixel"}  # (term, earlier lesson): where it is no term
 
 
