@@ -66,17 +66,11 @@ def live_content(
     network, (h, w) = segmenter.network, crop.size
     check_layers(network)
     size = crop.x.shape[1], crop.x.shape[2]
-    values = {"input": crop.x, **{name: value.copy() for name, value in network.walk(crop.x)}}
-    displayed = displayed_layers(network, size)
-    p: Array = to_host(probabilities(values[displayed[-1].value])[0, :h, :w])
-    preferred = p.mean(axis=(0, 1)) if displayed[-1].shape[3] == p.shape[2] else None
-    chosen = choose_maps(displayed, values, most, preferred)
-    parameters = Parameters()
-    numbers = {"input": 0, **{step.name: i for i, step in enumerate(network.steps, 1)}}
-    margin = network.valid_margin
+    layers, p = _layers(network, crop, most)
+    parameters, margin = Parameters(), network.valid_margin
     content = {
         "steps": describe_steps(network, size, parameters),
-        "layers": [_layer(shown, channels, numbers) for shown, channels in zip(displayed, chosen, strict=True)],
+        "layers": layers,
         "classes": [{"name": name, "colour": hex_colour(PALETTE[i])} for i, name in enumerate(class_names)],
         "switches": _switch_colours(network),
         "size": (h, w),
@@ -85,6 +79,18 @@ def live_content(
         "reference": _reference(p),
     }
     return content, parameters
+
+
+def _layers(network: Network, crop: ImageCrop, most: int) -> tuple[list[dict[str, Any]], Array]:
+    """Run the network; return the entries of all layers with their strongest maps, and the probabilities (h, w, c)."""
+    h, w = crop.size
+    values = {"input": crop.x, **{name: value.copy() for name, value in network.walk(crop.x)}}
+    displayed = displayed_layers(network, (crop.x.shape[1], crop.x.shape[2]))
+    p: Array = to_host(probabilities(values[displayed[-1].value])[0, :h, :w])
+    preferred = p.mean(axis=(0, 1)) if displayed[-1].shape[3] == p.shape[2] else None
+    chosen = choose_maps(displayed, values, most, preferred)
+    numbers = {"input": 0, **{step.name: i for i, step in enumerate(network.steps, 1)}}
+    return [_layer(shown, channels, numbers) for shown, channels in zip(displayed, chosen, strict=True)], p
 
 
 def _layer(shown: DisplayedLayer, channels: Sequence[int], numbers: Mapping[str, int]) -> dict[str, Any]:
