@@ -23,7 +23,7 @@ def draw_difference(picture: Picture, path: Path, tolerance: float) -> str:
     rows, columns = (_around(wrong[index], axis) for axis in (0, 1))
     found, expected, marks = (_cut(array[index], rows, columns) for array in (picture.found, picture.expected, wrong))
     marked = [(row, column) for row, column in np.argwhere(marks).tolist()]
-    height = 1 + 0.42 * found.shape[0]
+    height = 1.1 + 0.45 * found.shape[0]
     figure, (left, right) = panels(max(4.0, 1 + 0.9 * found.shape[1]), height, columns=2)
     draw_matrix(left, found.astype(float), "gradient", "yours", marked=marked)
     draw_matrix(right, expected.astype(float), "output", "expected", marked=marked)

@@ -182,7 +182,7 @@ EXERCISES = (
         ("kernel[i::s, j::s] holds the elements of one phase.",),
     ),
     Exercise(
-        "10_bilinear",
+        "10_tent",
         "The bilinear kernel for any factor",
         "Write the tent with which FCN initialises its upsampling, for even and odd factors, and the weight of a layer "
         "that enlarges every channel by itself. The second function may call the first.",

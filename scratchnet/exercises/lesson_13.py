@@ -51,7 +51,7 @@ def stitch(maps: Array) -> Array:
 def fcn_head(channels: int, classes: int) -> Network:
     """Return a Network: the head of an FCN with one skip. Its parameters are not allocated.
 
-    The input are features with one value for every 8 pixels of the image, and ``channels`` channels. Steps, in order:
+    The input is a map of features, one for every 8 pixels of the image, with ``channels`` channels. Steps, in order:
 
         pool       max-pooling 2×2 of "input"
         score16    a 1×1 convolution to the classes

@@ -80,7 +80,9 @@ def _ensemble_cases(rng: np.random.Generator) -> Iterator[Case]:
         yield Case(name, (hand,), "the case by hand, probabilities 0.6, 0.4 and 0.2, 0.8")
         yield Case(name, (rng.standard_normal((2, 3, 2, 4, 3)),), "two networks, three images")
         yield Case(name, (3 * rng.standard_normal((5, 1, 3, 2, 4)),), "five networks")
-        yield Case(name, (1000 * rng.standard_normal((3, 1, 2, 3, 2)),), "scores of 1000")
+        large = 1000 * rng.standard_normal((3, 1, 2, 3, 2))
+        large[:, 0, 0, 0] = [[1000, 0], [0, 1000], [300, 0]]  # the networks disagree
+        yield Case(name, (large,), "scores of 1000")
 
 
 def _apart(scores: list[Array], boxes: Boxes, h: int, w: int) -> list[Array]:

@@ -52,6 +52,11 @@ def test_an_exercise_is_complete(exercise):
         assert mistake.cause.endswith(".")
 
 
+def test_a_word_names_one_exercise():
+    words = [name.partition("_")[2] for name in EXERCISES]
+    assert len(set(words)) == len(words)
+
+
 def test_random_data_are_asymmetric(exercise):
     """No array of a random case is square in its first two axes alone by chance of design: one case differs."""
     for name in exercise.solution:
