@@ -35,8 +35,11 @@ def max_pool2d(
     Parameters
     ----------
     x : (n, h, w, c)
-    kernel, stride, padding : int or (vertical, horizontal)
-        ``stride`` defaults to the kernel. ``padding`` is at most half the kernel.
+    kernel : int or (vertical, horizontal)
+    stride : int or (vertical, horizontal) or None
+        Defaults to the kernel.
+    padding : int or (vertical, horizontal)
+        At most half the kernel.
     ceil_mode : bool
         Whether to keep a last, incomplete window (Caffe: 45 → 23) or to drop it (45 → 22).
 
