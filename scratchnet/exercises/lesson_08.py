@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.exercises.exercise import Case, Exercise, GradientCheck, Mistake
-from scratchnet.exercises.lesson_08_bilinear import EXERCISES as BILINEAR
+from scratchnet.exercises.lesson_08_interpolation import EXERCISES as INTERPOLATION
 
 
 def upsample_nearest(x: Array, k: int) -> Array:
@@ -267,5 +267,5 @@ EXERCISES = (
             ),
         ),
     ),
-    *BILINEAR,
+    *INTERPOLATION,
 )

@@ -23,6 +23,11 @@ def exercise(request):
     return EXERCISES[request.param]
 
 
+def test_a_name_without_its_number_is_unique():
+    words = [name.partition("_")[2] for name in EXERCISES]
+    assert sorted(words) == sorted(set(words))
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_solution_is_right(exercise, seed):
     verdict = check_answers(exercise, answers(exercise), seed)

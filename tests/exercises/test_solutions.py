@@ -85,7 +85,7 @@ def test_dice_loss(solve, rng):
     [
         ("08_nearest", "upsample_nearest", (2,)),
         ("08_bed_of_nails", "bed_of_nails", (2,)),
-        ("08_bilinear", "upsample_bilinear", ()),
+        ("08_interpolation", "upsample_bilinear", ()),
     ],
 )
 def test_upsampling(solve, rng, exercise, name, given):

@@ -111,7 +111,7 @@ def _corners(size: int) -> Array:
 
 EXERCISES = (
     Exercise(
-        "08_bilinear",
+        "08_interpolation",
         "Bilinear upsampling by 2 and its backward pass",
         "Between copies and a learned stencil there is bilinear interpolation: each new pixel is a mean of neighbours "
         "with fixed weights, the nearer one counting three times as much. Write it for a factor of 2, with its "
