@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": True,
     "show_memory": False,
+    "capture_repr": (),  # a script shows only what it prints
     "write_computation_times": False,  # a page that needs a network to be looked at
     "show_signature": False,
     "thumbnail_size": (400, 280),
