@@ -120,7 +120,7 @@ EXERCISES = (
         "01_confusion",
         "The confusion matrix of two masks",
         "Count how often each true class was predicted as each class. Ignored pixels are those that the person who "
-        "drew the truth was not sure about: they count nowhere, whatever is predicted there.",
+        "drew the truth was not sure about: they are not counted, whatever the prediction there.",
         (confusion_matrix,),
         _confusion_cases,
         (

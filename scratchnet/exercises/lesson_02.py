@@ -71,7 +71,7 @@ def _measuring_cases(rng: np.random.Generator) -> Iterator[Case]:
     x, dy = rng.standard_normal((2, 3, 4))
     yield Case("numeric_gradient", ("exponential", x, dy, 0.25), "the exponential function of a 3×4 array")
     yield Case("numeric_gradient", ("mirror", x, dy, 0.5), "mirroring a 3×4 array")
-    yield Case("numeric_gradient", ("row products", x, dy[:, 0], 0.5), "a y of another shape")
+    yield Case("numeric_gradient", ("row products", x, dy[:, 0], 0.5), "an output of another shape")
 
 
 def _times_sum_cases(rng: np.random.Generator) -> Iterator[Case]:
@@ -135,7 +135,7 @@ EXERCISES = (
         "02_central_difference",
         "Gradients measured by central differences",
         "An operation is given as a function, forward, and everything after it as the upstream gradient dy. Measure "
-        "the slope of L = Σ dy · forward(x) with respect to each element of x. Leave x itself as it is.",
+        "the slope of L = Σ dy · forward(x) with respect to each element of x. Do not change x itself.",
         (numeric_gradient,),
         _measuring_cases,
         (

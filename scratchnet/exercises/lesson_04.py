@@ -233,8 +233,8 @@ EXERCISES = (
                 {"convolve": _kernels_as_rows},
             ),
             Mistake(
-                "Your windows and your kernels are read in different orders: the one has the channels first, the other "
-                "has them last.",
+                "Your windows and your kernels are read in different orders: one has the channels first, the other "
+                "last.",
                 {"convolve": _channel_first},
             ),
             Mistake(

@@ -25,8 +25,8 @@ def class_weights(masks: Array, classes: int) -> Array:
     """Return the weights (classes,) of median frequency balancing for masks (n, h, w).
 
     The frequency of a class is its number of pixels, divided by the number of pixels of all images in which it occurs.
-    Its weight is the median of the frequencies divided by its own. A class that never occurs has the weight 0, and
-    does not count in the median.
+    Its weight is the median of the frequencies divided by its own. A class that never occurs gets the weight 0, and
+    the median leaves it out.
     """
     frequency = np.zeros(classes)
     for c in range(classes):
