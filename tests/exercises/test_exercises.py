@@ -1,6 +1,7 @@
 """Every exercise: its solution is right, its data tell every planted mistake apart, its stub is a stub."""
 
 import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,11 +58,6 @@ def test_an_exercise_is_complete(exercise):
         assert mistake.cause.endswith(".")
 
 
-def test_a_word_names_one_exercise():
-    words = [name.partition("_")[2] for name in EXERCISES]
-    assert len(set(words)) == len(words)
-
-
 def test_random_data_are_asymmetric(exercise):
     """No array of a random case is square in its first two axes alone by chance of design: one case differs."""
     for name in exercise.solution:
@@ -84,3 +80,11 @@ def test_the_stub_has_all_functions_and_no_body(exercise):
 def test_the_solution_can_be_shown(exercise):
     tree = ast.parse(solution_file(exercise))
     assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == list(exercise.solution)
+
+
+@pytest.mark.parametrize("lesson", sorted({exercise.lesson for exercise in EXERCISES.values()}))
+def test_the_lesson_names_the_command(lesson):
+    (path,) = (Path(__file__).parents[2] / "lessons").glob(f"{lesson:02d}_*.py")
+    section = path.read_text(encoding="utf-8").partition("# Exercises\n# ---------\n")[2]
+    for action in ("start", "check"):
+        assert f"``scratchnet exercise {action} {lesson}``" in section
