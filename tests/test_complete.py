@@ -267,9 +267,9 @@ def test_a_model_is_registered(builder):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_documented_and_checked(name):
-    table = read("README.md").split("## The models")[1].split("\n## ")[0]
+    table = read("docs/guide.md").split("## The models")[1].split("\n## ")[0]
     all_hold(
-        (f"`{name}`" in table, f"README.md: the table of models has no row of {name}"),
+        (f"`{name}`" in table, f"docs/guide.md: the table of models has no row of {name}"),
         (name in CHECKED, f"scratchnet/gradcheck/cases.py: MODELS has no row of {name}"),
         (name in SMALL, f"tests/models/test_models.py: SMALL has no row of {name}"),
         (

@@ -67,7 +67,7 @@ def test_the_distribution_has_a_name_of_its_own_and_the_command_keeps_its_name()
     assert list(project["scripts"]) == ["scratchnet"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/guide.md"])
 def test_a_clone_comes_before_the_commands(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert -1 < text.find("git clone ") < text.find("pip install -e")

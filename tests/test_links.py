@@ -136,7 +136,7 @@ def files_that_do_not_exist(path):
     roots = ROOT, path.parent, ROOT / "scratchnet", ROOT / "tests"
     for name in re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|cu|toml))`", prose(path)):
         exists = any((root / name).exists() for root in roots) or name in file_names()
-        if not exists and name not in WRITTEN and "NN_" not in name:
+        if not exists and name not in WRITTEN and "NN" not in name:
             yield name
 
 

@@ -65,9 +65,9 @@ def test_gradients_are_pytorchs():
     np.testing.assert_allclose(dx, image.grad.numpy(), rtol=0, atol=1e-9)
 
 
-def test_the_readmes_unet_has_pytorchs_gradients():
-    """Built by the very lines that stand there."""
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_guides_unet_has_pytorchs_gradients():
+    """The network is built by the lines of the guide."""
+    text = (Path(__file__).parents[2] / "docs" / "guide.md").read_text(encoding="utf-8")
     names = {}
     for example in doctest.DocTestParser().get_examples(text):
         if example.source.startswith("from scratchnet.layers") or (

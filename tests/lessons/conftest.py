@@ -3,6 +3,7 @@
 import io
 import re
 import runpy
+import sys
 import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,3 +59,14 @@ def lesson(tmp_path_factory):
         return done[number]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Return the module with the table of lessons."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER.parent / "docs" / "_ext"))
+        import lesson_map
+
+        yield lesson_map
+    sys.modules.pop("lesson_map")
