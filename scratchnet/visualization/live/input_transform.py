@@ -51,10 +51,15 @@ def input_transform(preprocessing: Preprocessing, image: Array) -> InputTransfor
 
 
 def _of_image(image: Array) -> InputTransform:
-    """Return the normalisation by an image's own mean and standard deviation; flat channels repeat the others' mean."""
-    values = image.reshape(-1, 3) / 255
-    mean, std = values.mean(axis=0), values.std(axis=0)
-    flat = std < MIN_STD
+    """Return the normalisation by an image's own mean and standard deviation; flat channels repeat the others' mean.
+
+    The statistics are those that `Preprocessing.apply` computes, in float32 and in the same order.
+    """
+    x = image.astype(np.float32) * np.float32(1 / 255)
+    mean = x.mean(axis=(0, 1))
+    x -= mean
+    std = x.std(axis=(0, 1))
+    mean, std, flat = mean.astype(np.float64), std.astype(np.float64), std < MIN_STD
     scale = 1 / np.maximum(std, MIN_STD)
     matrix, bias = np.diag(scale), -mean * scale
     if flat.any():

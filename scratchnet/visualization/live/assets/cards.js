@@ -29,7 +29,7 @@ function buildCards(root) {
 
 function buildCard(layer) {
   const [h, w, c] = layer.size, step = network.steps[layer.first - 1];
-  const root = element("article", { class: `card ${layer.kind}`, "data-layer": layer.name },
+  const root = element("article", { class: "card", "data-layer": layer.name },
     element("h3", {}, layer.name), element("p", { class: "what" }, [layer.words, ...layer.after].join(" · ")), element("p", { class: "size" }, `${h}×${w}×${c}`));
   const card = { layer, root, step, pool: step.op === "pool" ? { name: step.name, number: layer.first } : null, strips: [], scale: null };
   if (["unpool", "nearest", "nails"].includes(step.op)) addRule(card);

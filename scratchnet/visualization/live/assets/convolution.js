@@ -29,10 +29,17 @@ function convolve(x, step, y) {
 // Write the windows of one row of outputs to `patches` from `at` on, one after the other, with zeros outside the map.
 function gather(x, step, oy, count, channel, small, patches, at) {
   const [kh, kw] = step.kernel, [sh, sw] = step.stride, [ph, pw] = step.padding, [dh, dw] = step.dilation;
-  const { data, width, height, channels } = x;
+  const { data, width, height, channels } = x, whole = dw === 1 && small === channels;
   for (let ox = 0; ox < count; ox++) {
+    const left = ox * sw - pw, inside = whole && left >= 0 && left + kw <= width;
     for (let i = 0; i < kh; i++) {
       const row = oy * sh - ph + i * dh;
+      if (inside && row >= 0 && row < height) { // a row of the window is one piece of the map
+        const end = at + kw * small;
+        let from = (row * width + left) * channels;
+        while (at < end) patches[at++] = data[from++];
+        continue;
+      }
       for (let j = 0; j < kw; j++) {
         const column = ox * sw - pw + j * dw, end = at + small;
         if (row < 0 || row >= height || column < 0 || column >= width) {

@@ -11,8 +11,7 @@ viewer.append(viewerFrame, viewerWords);
 function select(card, m, switches) {
   const old = state.selected;
   state.selected = { card, m, switches };
-  const { height, width } = values[card.layer.value];
-  if (!old || old.card !== card) state.spot = { y: height >> 1, x: width >> 1 };
+  if (!old || old.card !== card) state.spot = largestSpot(values[card.layer.value], card.layer.channels[m]);
   for (const other of cards) {
     for (const strip of other.strips) strip.maps.forEach((button, k) => button.setAttribute("aria-pressed", String(other === card && k === m && strip.switches === switches)));
   }
@@ -21,13 +20,21 @@ function select(card, m, switches) {
   drawWords();
 }
 
+// The row and column of the largest value of a map.
+function largestSpot({ data, width, channels }, channel) {
+  let best = channel;
+  for (let at = channel; at < data.length; at += channels) if (data[at] > data[best]) best = at;
+  const p = Math.floor(best / channels);
+  return { y: Math.floor(p / width), x: p % width };
+}
+
 function drawViewer() {
   if (!state.selected) return;
   const { card, m, switches } = state.selected, map = values[card.layer.value], { height, width } = map;
   viewerFrame.style.setProperty("--ratio", `${width} / ${height}`);
-  viewerCanvas.setAttribute("aria-label", `${switches ? "Switches" : "Values"}, map ${card.layer.channels[m]} of ${card.layer.name}; arrow keys move${switches ? ", space turns the switch" : ""}`);
+  viewerCanvas.setAttribute("aria-label", `${switches ? "Switches" : "Values"}, map ${card.layer.channels[m]} of ${card.layer.name}; arrow keys move${switches && usesSwitches(card.step) ? ", space turns the switch" : ""}`);
   viewerCanvas.setAttribute("role", "application");
-  viewerFrame.classList.toggle("switched", switches);
+  viewerFrame.classList.toggle("switched", switches && usesSwitches(card.step));
   if (switches) drawSwitches(viewerCanvas, card, m);
   else drawMap(viewerCanvas, map, card.layer.channels[m], card.scale.largest[m], card.scale.signed);
   viewerFrame.querySelectorAll(".turned").forEach((mark) => mark.remove());
@@ -64,7 +71,7 @@ function positionName([kh, kw], position) {
 
 function turnHere() {
   const { card, m, switches } = state.selected, map = values[card.layer.value];
-  if (switches) turnSwitch(card.pool, (state.spot.y * map.width + state.spot.x) * map.channels + card.layer.channels[m]);
+  if (switches && usesSwitches(card.step)) turnSwitch(card.pool, (state.spot.y * map.width + state.spot.x) * map.channels + card.layer.channels[m]);
 }
 
 function listenToViewer() {
