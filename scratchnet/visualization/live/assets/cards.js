@@ -88,6 +88,8 @@ function scaleOf(card) {
       card.scale.largest[m] = Math.max(card.scale.largest[m], Math.abs(value));
     });
   }
+  // Maps of one pixel share a scale, by which they can be compared.
+  if (map.data.length === map.channels) card.scale.largest.fill(map.data.reduce((most, value) => Math.max(most, Math.abs(value)), card.scale.largest[0]));
   return card.scale;
 }
 
