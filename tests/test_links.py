@@ -166,3 +166,14 @@ def links_that_lead_nowhere(page):
 
 def test_links_of_pages_lead_to_files():
     assert lost(PAGES, links_that_lead_nowhere) == {}
+
+
+def links_to_folders(page):
+    """Find the links to folders, which the built pages cannot show."""
+    for link in re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)", prose(page)):
+        if (page.parent / link).is_dir():
+            yield link
+
+
+def test_links_of_the_documentation_lead_to_files_not_to_folders():
+    assert lost([page for page in PAGES if page.parent.name == "docs"], links_to_folders) == {}
