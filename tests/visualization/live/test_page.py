@@ -10,7 +10,7 @@ from scratchnet.data import Preprocessing
 from scratchnet.inference import Segmenter
 from scratchnet.layers import Conv2d, Layer, MaxPool2d, MaxUnpool2d, ReLU, UpsampleNearest
 from scratchnet.losses import probabilities
-from scratchnet.models import build
+from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.utils.errors import UserError
 from scratchnet.visualization.explorer import crop_image
@@ -49,8 +49,8 @@ def network():
     return settled(net.allocate(3))
 
 
-def made(net, preprocessing=None, size=SIZE, **options):
-    image = np.random.default_rng(5).integers(0, 256, (*size, 3), np.uint8)
+def made(net, preprocessing=None, shape=SIZE, **options):
+    image = np.random.default_rng(5).integers(0, 256, (*shape, 3), np.uint8)
     segmenter = Segmenter(net, preprocessing or Preprocessing("dataset", (0.5, 0.4, 0.3), (0.3, 0.2, 0.4)))
     crop = crop_image(segmenter, image, **options)
     found, parameters = live_content(segmenter, crop, input_transform(segmenter.preprocessing, image), CLASSES, 4)
@@ -154,7 +154,9 @@ def test_turning_a_switch_moves_the_value(ask):
         press(viewerCanvas, " "); results.push(found()); const text = viewerWords.textContent;
         press(viewerCanvas, " "); results.push(found());
         press(viewerCanvas, "Enter"); press(viewerCanvas, "Enter"); results.push(found());
-        return [...results, [text, byId("switches").hidden], [y, x]];"""
+        const title = () => pool.strips[1].title.textContent, own = title();
+        byId("ArrowDown").click(); now();
+        return [...results, [text, byId("switches").hidden, own, title()], [y, x]];"""
     )
     assert after[0] == (before[0] + 1) % 4
     assert twice[0] == (before[0] + 2) % 4
@@ -166,7 +168,8 @@ def test_turning_a_switch_moves_the_value(ask):
     assert end == before
     assert shown[0].startswith(f"Row {y}, column {x}: switch {after[0]}, ")
     assert "(set by hand)" in shown[0]
-    assert shown[1]
+    assert shown[1:3] == [True, "switches"]
+    assert re.fullmatch(r"switches: \d+ of 1152 differ from those at first", shown[3])
 
 
 def test_selecting_rules_of_unpooling(ask):
@@ -221,6 +224,18 @@ def test_a_network_with_a_valid_margin(tmp_path):
     assert float(re.search(r'data-difference="([^"]*)"', dump(path, tmp_path))[1]) < 1e-5
     expected = probabilities(net.forward(segmenter.framed(segmenter.preprocessing.apply(image[None]))))
     np.testing.assert_allclose(segmenter.probabilities(image[None]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_a_page(name):
+    options = MODELS[name].options()
+    small = {key: value for key, value in {"width": 0.02, "size": 64}.items() if key in options}
+    if isinstance(options.get("width"), int):
+        small["width"] = 2
+    net = build(name, 3, **small).allocate(0).eval()
+    _, _, found, parameters = made(net, Preprocessing("image"), (70, 65), size=None if net.fixed_size else (32, 48))
+    assert len(live_page(name, [], found, parameters).text) < 500_000
+    assert [step["name"] for step in found["steps"]] == [step.name for step in net.steps]
 
 
 def test_weights_become_float16_and_then_too_large(monkeypatch):

@@ -72,7 +72,8 @@ function buildStrip(card, switches, title) {
     });
     strip.maps.push(button);
   });
-  if (title) strip.root.append(element("span", { class: "title" }, title));
+  strip.title = element("span", { class: "title" }, title);
+  if (title) strip.root.append(strip.title);
   strip.root.append(...strip.maps);
   return strip;
 }
@@ -96,11 +97,20 @@ function scaleOf(card) {
 function drawCard(card) {
   const scale = scaleOf(card);
   for (const strip of card.strips) {
+    if (strip.switches) strip.title.textContent = switchTitle(card);
     strip.maps.forEach((button, m) => {
       if (strip.switches) drawSwitches(button.firstChild, card, m);
       else drawMap(button.firstChild, values[card.layer.value], card.layer.channels[m], scale.largest[m], scale.signed);
     });
   }
+}
+
+// The heading of the switches: how many of all maps differ from those at first.
+function switchTitle(card) {
+  const switches = switchesOf(card.pool), first = (card.firstSwitches ??= switches.slice());
+  let count = 0;
+  for (let i = 0; i < first.length; i++) count += switches[i] !== first[i];
+  return `switches${count ? `: ${count} of ${first.length} differ from those at first` : ""}`;
 }
 
 function drawMap(canvas, map, channel, largest, signed) {
