@@ -20,6 +20,7 @@ ARGUMENTS = {
     "data make": "data:MakeArguments",
     "data check": "data:FolderArguments",
     "data weights": "data:WeightsArguments",
+    "data import": "data_import:ImportArguments",
     "completion": "completion:CompletionArguments",
 }
 

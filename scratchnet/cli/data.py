@@ -1,9 +1,10 @@
-"""``scratchnet data``: make or check a data set, or compute class weights."""
+"""``scratchnet data``: make, import or check a data set, or compute class weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from scratchnet.cli import data_import
 from scratchnet.cli.datasets import open_split
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.parsing import HELP, parse, say
@@ -84,6 +85,7 @@ class WeightsArguments(FolderArguments):
 USAGE = """usage: scratchnet data make squares|cells|shapes DIR --count N --seed S
        scratchnet data check DIR
        scratchnet data weights DIR
+       scratchnet data import SOURCE --out DIR
 
 See `scratchnet data make --help` and so on."""
 
@@ -93,10 +95,10 @@ def main(words: Sequence[str]) -> int:
     if not words or words[0] in HELP:
         say(USAGE)
         return 0
-    actions = {"make": _make, "check": _check, "weights": _weights}
+    actions = {"make": _make, "check": _check, "weights": _weights, "import": data_import.run}
     if words[0] not in actions:
         guess = closest_name(words[0], actions)
-        raise UserError(f"'data {words[0]}' is no command{guess}; choose one of: make, check, weights")
+        raise UserError(f"'data {words[0]}' is no command{guess}; choose one of: {', '.join(actions)}")
     return actions[words[0]](words[1:])
 
 

@@ -143,4 +143,4 @@ def test_usage(call):
     assert "usage: scratchnet data make" in call("data", "--help")[1]
     code, _, err = call("data", "draw")
     assert code == 2
-    assert err == "scratchnet: error: 'data draw' is no command; choose one of: make, check, weights\n"
+    assert err == "scratchnet: error: 'data draw' is no command; choose one of: make, check, weights, import\n"

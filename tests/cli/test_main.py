@@ -82,7 +82,17 @@ def test_help_is_not_broken_where_the_source_is(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["data make", "data check", "data weights", "bench ops", "bench step", "bench segment", "bench peers"]
+    "name",
+    [
+        "data make",
+        "data check",
+        "data weights",
+        "data import",
+        "bench ops",
+        "bench step",
+        "bench segment",
+        "bench peers",
+    ],
 )
 def test_so_have_commands_of_two_words(capsys, name):
     with pytest.raises(SystemExit) as left:

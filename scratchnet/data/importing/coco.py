@@ -1,0 +1,150 @@
+"""Exports in COCO's JSON format: polygons and run-length encoded masks of all images in one file."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from scratchnet.data.file_names import canonical_name
+from scratchnet.data.importing.json_files import read_object
+from scratchnet.data.importing.labels import (
+    IGNORED,
+    Entry,
+    Export,
+    LabelledImage,
+    Polygon,
+    Region,
+    Runs,
+    Shape,
+    assign_classes,
+    corners,
+)
+from scratchnet.data.importing.run_lengths import unpack_runs
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.options import option
+
+EXPECTED = "a COCO file with images, annotations and categories"
+
+Object = Mapping[str, Any]
+
+
+def is_coco(content: Any) -> bool:
+    """Return whether the content of a JSON file is COCO's."""
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+
+
+def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) -> Export:
+    """Read a COCO file; without ``classes``, the categories are in the order of their ids.
+
+    Parameters
+    ----------
+    path : Path
+    classes : sequence of str or None
+        Names of the classes, background first.
+    images : Path or None
+        Folder of the images; None: the file's folder, or ``images/`` in it.
+    """
+    content = read_object(path, EXPECTED)
+    pictures, annotations, categories = (_objects(path, content, n) for n in ("images", "annotations", "categories"))
+    labels = {_number(path, c, "id", "a category"): str(c.get("name", "")) for c in categories}
+    if len(set(labels.values())) < len(categories):
+        raise UserError(f"{path}: two categories have the same id or name; correct the file")
+    names, values = assign_classes([labels[number] for number in sorted(labels)], classes)
+    by_image: dict[int, list[Object]] = {}
+    for annotation in annotations:
+        by_image.setdefault(_number(path, annotation, "image_id", "an annotation"), []).append(annotation)
+    ids = [_number(path, picture, "id", "an image") for picture in pictures]
+    if stray := by_image.keys() - set(ids):
+        raise UserError(f"{path}: an annotation is of image {min(stray)}, which is not in the file; export it again")
+    if len(set(ids)) < len(ids):
+        raise UserError(f"{path}: two images have the same id; export it again")
+    by_id = {number: values[label] for number, label in labels.items()}
+    folders = [images] if images else [path.parent, path.parent / "images"]
+    entries = [
+        Entry(name, partial(_load, picture, by_image.get(number, []), by_id, folders))
+        for name, number, picture in zip(_names(path, pictures), ids, pictures, strict=True)
+    ]
+    if not entries:
+        raise UserError(f"{path}: has no images; expected {EXPECTED}")
+    summary = f"COCO: {len(pictures)} image{'s' * (len(pictures) != 1)}, {len(annotations)} annotations"
+    return Export(summary, names, entries, [])
+
+
+def _objects(path: Path, content: Object, name: str) -> list[Object]:
+    """Return a list of objects of the file."""
+    found = content.get(name)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise UserError(f"{path}: has no list of {name}; expected {EXPECTED}")
+    return found
+
+
+def _number(path: Path, item: Object, key: str, name: str) -> int:
+    number = item.get(key)
+    if type(number) is not int:
+        raise UserError(f"{path}: {name} has the {key} {number!r}, expected a whole number")
+    return number
+
+
+def _names(path: Path, pictures: Sequence[Object]) -> list[str]:
+    """Return the names of the images without folder and suffix, or with their folders where those are not unique."""
+    files = [picture.get("file_name") for picture in pictures]
+    if not all(isinstance(file, str) and PurePosixPath(_posix(file)).stem for file in files):
+        raise UserError(f"{path}: an image has no file_name; expected {EXPECTED}")
+    paths = [PurePosixPath(_posix(file)) for file in files if file]
+    stems = [file.stem for file in paths]
+    if len({canonical_name(stem) for stem in stems}) == len(stems):
+        return stems
+    return ["-".join(part for part in file.with_suffix("").parts if part not in ("/", "..")) for file in paths]
+
+
+def _posix(file: str) -> str:
+    return file.replace("\\", "/")
+
+
+def _load(
+    picture: Object, annotations: Sequence[Object], values: Mapping[int, int], folders: Sequence[Path]
+) -> LabelledImage:
+    file = _posix(picture["file_name"])
+    found = next((folder / file for folder in folders if (folder / file).is_file()), None)
+    if found is None:
+        raise UserError(f"{file}: no such image in {' or '.join(map(str, folders))}; pass {option('images')}")
+    size = (picture.get("height"), picture.get("width"))
+    try:
+        regions = [_region(a, index, values) for index, a in enumerate(annotations, 1)]
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+    return LabelledImage(found, found.suffix, None if None in size else size, regions)  # type: ignore[arg-type]
+
+
+def _region(annotation: Object, index: int, values: Mapping[int, int]) -> Region:
+    """Return the region of an annotation; crowds are ignored, since they are no single objects."""
+    name = f"annotation {annotation.get('id', index)}"
+    category = annotation.get("category_id")
+    if type(category) is not int or category not in values:
+        raise UserError(f"{name}: the category {category!r} is not in the file")
+    label = IGNORED if annotation.get("iscrowd") else values[category]
+    return Region(label, _shapes(annotation.get("segmentation"), name), index)
+
+
+def _shapes(segmentation: Any, name: str) -> tuple[Shape, ...]:
+    """Return the shapes of a segmentation, a list of polygons x, y, x, y, … or run lengths."""
+    if isinstance(segmentation, list) and segmentation:
+        return tuple(Polygon((_ring(part, name),)) for part in segmentation)
+    if not isinstance(segmentation, dict):
+        raise UserError(f"{name}: has no segmentation, only a box perhaps; export polygons or masks")
+    size, runs = segmentation.get("size"), segmentation.get("counts")
+    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int for side in size):
+        raise UserError(f"{name}: its size is {size!r}, expected [height, width]")
+    if isinstance(runs, str):
+        runs = unpack_runs(runs)
+    if not isinstance(runs, list):
+        raise UserError(f"{name}: has no counts, expected run lengths")
+    return (Runs(runs, size[0], size[1]),)
+
+
+def _ring(part: Any, name: str) -> np.ndarray[Any, Any]:
+    if not isinstance(part, list) or len(part) % 2:
+        raise UserError(f"{name}: a polygon is no list x, y, x, y, …")
+    return corners([part[i : i + 2] for i in range(0, len(part), 2)], 3, name)

@@ -1,0 +1,172 @@
+"""Writing an export as a data set in the layout ``folder``."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from scratchnet.arrays import Array
+from scratchnet.data.class_names import read_class_list
+from scratchnet.data.file_names import canonical_name
+from scratchnet.data.images import image_size
+from scratchnet.data.importing.labels import IGNORED, Entry, Export, LabelledImage, Region
+from scratchnet.data.masks import write_mask
+from scratchnet.data.objects.box_annotations import BOXES_FILE, ObjectBox, write_boxes
+from scratchnet.data.objects.components import bounding_boxes
+from scratchnet.utils.errors import UserError
+from scratchnet.utils.files import atomic_write
+
+MAX_OBJECTS = (1 << 16) - 1
+"""Maximum number of objects in an image, since an instance mask has 16 bits."""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """Result of an import: the number of images written, and one message for every entry that was left out."""
+
+    written: int
+    problems: tuple[str, ...]
+
+
+def write_export(
+    export: Export, directory: Path | str, progress: Callable[[Sequence[Entry]], Iterable[Entry]] = iter
+) -> ImportReport:
+    """Write images, masks, instance masks, ``boxes.csv`` and ``classes.txt``.
+
+    Image files are copied unchanged. Later regions of an image cover earlier ones; boxes and instance masks are of the
+    visible parts.
+
+    Parameters
+    ----------
+    export : Export
+    directory : Path or str
+        A new or empty folder.
+    progress : callable
+        Wraps the sequence of entries to show the progress.
+
+    Raises
+    ------
+    UserError
+        When the folder is not empty or cannot be written, or no entry can be read.
+    """
+    directory = Path(directory)
+    _check_empty(directory)
+    problems, boxes, written = list(export.problems), list[ObjectBox](), set[str]()
+    for entry in progress(export.entries):
+        try:
+            if canonical_name(entry.name) in written:
+                raise UserError(f"{entry.name}: the name of two images; rename one")
+            labelled = entry.load()
+            drawn = draw(labelled.regions, *_size(entry, labelled, directory))
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        boxes += _write_files(directory, entry.name, labelled, drawn)
+        written.add(canonical_name(entry.name))
+    if not written:
+        raise UserError(f"{problems[0]}; none of the {len(problems)} entries could be imported")
+    _write_classes(directory / "classes.txt", export.classes)
+    write_boxes(directory / BOXES_FILE, boxes, export.classes)
+    return ImportReport(len(written), tuple(problems))
+
+
+def _check_empty(directory: Path) -> None:
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory}: is not an empty folder; choose a new name, nothing is overwritten")
+
+
+class Drawn(NamedTuple):
+    """The regions of an image.
+
+    Attributes
+    ----------
+    mask : (h, w) uint8
+        Classes; 0 where there is no region.
+    numbers : (h, w) int32
+        Objects; 0 for background and ignored pixels.
+    labels : dict of int to int
+        Class of each object.
+    """
+
+    mask: Array
+    numbers: Array
+    labels: dict[int, int]
+
+
+def draw(regions: Sequence[Region], height: int, width: int) -> Drawn:
+    """Draw the regions in their order; a UserError for one that does not fit the image."""
+    mask, numbers = np.zeros((height, width), np.uint8), np.zeros((height, width), np.int32)
+    labels: dict[int, int] = {}
+    for region in regions:
+        is_object = region.label not in (0, IGNORED)
+        if is_object:
+            labels[region.number] = region.label
+        for shape in region.shapes:
+            window, inside = shape.draw(height, width)
+            mask[window.slices][inside] = region.label
+            numbers[window.slices][inside] = region.number if is_object else 0
+    if labels and max(labels) > MAX_OBJECTS:
+        raise UserError(f"{max(labels)} objects in an image, expected at most {MAX_OBJECTS}")
+    return Drawn(mask, numbers, labels)
+
+
+def _size(entry: Entry, labelled: LabelledImage, directory: Path) -> tuple[int, int]:
+    """Return (height, width) of the image; a UserError unless the export states the same."""
+    if isinstance(labelled.image, Path):
+        size = image_size(labelled.image)
+    else:
+        probe = directory / "images" / f"{entry.name}{labelled.suffix}"
+        _write_bytes(probe, labelled.image)
+        try:
+            size = image_size(probe)
+        except UserError as error:
+            raise UserError(f"{entry.name}: its imageData is no image that can be read") from error
+        finally:
+            probe.unlink()
+    if labelled.size not in (None, size):
+        stated = "×".join(str(side) for side in labelled.size or ())
+        raise UserError(
+            f"{entry.name}: its image has {size[0]}×{size[1]} pixels but was labelled with {stated} (height × width); "
+            "use the image that was labelled"
+        )
+    return size
+
+
+def _write_files(directory: Path, name: str, labelled: LabelledImage, drawn: Drawn) -> list[ObjectBox]:
+    """Write the image, the mask and the instance mask of an entry; return the boxes of the visible objects."""
+    mask, numbers, labels = drawn
+    target = directory / "images" / f"{name}{labelled.suffix}"
+    if isinstance(labelled.image, bytes):
+        _write_bytes(target, labelled.image)
+    else:
+        with labelled.image.open("rb") as source, atomic_write(target) as file:
+            shutil.copyfileobj(source, file)
+    write_mask(directory / "masks" / f"{name}.png", mask)
+    path = directory / "objects" / f"{name}.png"
+    if numbers.max() < IGNORED:
+        write_mask(path, numbers.astype(np.uint8))
+    else:
+        with atomic_write(path) as file:
+            Image.fromarray(numbers.astype(np.uint16)).save(file, format="PNG")
+    return [ObjectBox(name, labels[number], box) for number, box in bounding_boxes(numbers).items()]
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def _write_classes(path: Path, classes: Sequence[str]) -> None:
+    """Write one name per line, or a JSON list if the lines would be read as something else than names."""
+    _write_bytes(path, "".join(f"{name}\n" for name in classes).encode())
+    found: Any = None
+    with suppress(UserError):
+        found = read_class_list(path)
+    if found is None or found.names != tuple(classes) or found.colours is not None:
+        _write_bytes(path, json.dumps(list(classes), ensure_ascii=False).encode())
