@@ -15,14 +15,16 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class ImportArguments:
-    """Turn the export of a labelling tool (labelme, or COCO's JSON format) into a folder of images and masks."""
+    """Turn the export of a labelling tool (labelme, COCO's JSON format, coloured masks) into a data set."""
 
     source: Annotated[str, Positional("SOURCE")]
-    """Folder with labelme's JSON files or one COCO JSON file, or one such file; the contents decide which."""
+    """Folder with labelme's JSON files or one COCO JSON file, one such file, or a folder with coloured masks and a list
+    of their colours; the contents decide which."""
     out: Annotated[str, Metavar("DIR")]
     """New or empty folder."""
     classes: tuple[str, ...] | None = None
-    """Names of the classes, background first. Default: background, then labelme's by name, COCO's by id."""
+    """Names of the classes, background first. Default: background, then labelme's by name, COCO's by id,
+    colours by their list."""
     images: Annotated[str | None, Metavar("DIR")] = None
     """Folder of the images, if they are not where the export names them."""
 

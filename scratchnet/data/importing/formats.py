@@ -5,12 +5,13 @@ from pathlib import Path
 
 from scratchnet.data.file_names import is_system_file
 from scratchnet.data.importing.coco import is_coco, read_coco
+from scratchnet.data.importing.colour_masks import find_colours, read_colour_masks
 from scratchnet.data.importing.json_files import read_bounded_json
 from scratchnet.data.importing.labelme import is_labelme, read_labelme
 from scratchnet.data.importing.labels import Export
 from scratchnet.utils.errors import UserError
 
-KNOWN = "labelme's JSON files, or a COCO JSON file"
+KNOWN = "labelme's JSON files, a COCO JSON file, or masks/ or SegmentationClass/ with a list of colours"
 """Formats for messages."""
 
 
@@ -20,7 +21,8 @@ def read_export(source: Path | str, classes: Sequence[str] | None = None, images
     Parameters
     ----------
     source : Path or str
-        A folder with labelme's JSON files or with one COCO JSON file, or one of these files.
+        A folder with labelme's JSON files or with one COCO JSON file, one of these files, or a folder with
+        coloured masks and a list of their colours.
     classes : sequence of str or None
         Names of the classes, background first; None: see the functions of the formats.
     images : Path or str or None
@@ -36,6 +38,15 @@ def read_export(source: Path | str, classes: Sequence[str] | None = None, images
         raise UserError(f"{source}: no such file or folder; check the name")
     if images is not None and not images.is_dir():
         raise UserError(f"{images}: is no folder, expected the folder of the images")
+    if source.suffix.lower() == ".zip":
+        raise UserError(f"{source}: is an archive; unzip it and pass the folder")
+    colours = find_colours(source) if source.is_dir() else None
+    if colours is not None:
+        return read_colour_masks(source, colours, classes, images)
+    return _read_json(source, classes, images)
+
+
+def _read_json(source: Path, classes: Sequence[str] | None, images: Path | None) -> Export:
     files = _json_files(source) if source.is_dir() else [source]
     if not files:
         raise UserError(f"{source}: holds no JSON file; expected {KNOWN}")

@@ -1,7 +1,7 @@
 """Contents of an export: classes, and images with labelled regions."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -113,12 +113,18 @@ class Export:
     entries : sequence of Entry
     problems : sequence of str
         One message for every file that could not be read.
+    has_objects : bool
+        Whether the regions are objects, else only classes are known.
+    splits : mapping of str to sequence of str
+        Names of the images of every split.
     """
 
     summary: str
     classes: tuple[str, ...]
     entries: Sequence[Entry]
     problems: Sequence[str]
+    has_objects: bool = True
+    splits: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def assign_classes(labels: Iterable[str], classes: Sequence[str] | None) -> tuple[tuple[str, ...], dict[str, int]]:

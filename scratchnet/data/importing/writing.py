@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +67,11 @@ def write_export(
         except UserError as error:
             problems.append(str(error))
             continue
-        boxes += _write_files(directory, entry.name, labelled, drawn)
+        boxes += _write_files(directory, entry.name, labelled, drawn, export.has_objects)
         written.add(canonical_name(entry.name))
     if not written:
         raise UserError(f"{problems[0]}; none of the {len(problems)} entries could be imported")
-    _write_classes(directory / "classes.txt", export.classes)
-    write_boxes(directory / BOXES_FILE, boxes, export.classes)
+    _write_lists(directory, export, written, boxes)
     return ImportReport(len(written), tuple(problems))
 
 
@@ -138,7 +137,7 @@ def _size(entry: Entry, labelled: LabelledImage, directory: Path) -> tuple[int, 
     return size
 
 
-def _write_files(directory: Path, name: str, labelled: LabelledImage, drawn: Drawn) -> list[ObjectBox]:
+def _write_files(directory: Path, name: str, labelled: LabelledImage, drawn: Drawn, objects: bool) -> list[ObjectBox]:
     """Write the image, the mask and the instance mask of an entry; return the boxes of the visible objects."""
     mask, numbers, labels = drawn
     target = directory / "images" / f"{name}{labelled.suffix}"
@@ -148,6 +147,8 @@ def _write_files(directory: Path, name: str, labelled: LabelledImage, drawn: Dra
         with labelled.image.open("rb") as source, atomic_write(target) as file:
             shutil.copyfileobj(source, file)
     write_mask(directory / "masks" / f"{name}.png", mask)
+    if not objects:
+        return []
     path = directory / "objects" / f"{name}.png"
     if numbers.max() < IGNORED:
         write_mask(path, numbers.astype(np.uint8))
@@ -155,6 +156,16 @@ def _write_files(directory: Path, name: str, labelled: LabelledImage, drawn: Dra
         with atomic_write(path) as file:
             Image.fromarray(numbers.astype(np.uint16)).save(file, format="PNG")
     return [ObjectBox(name, labels[number], box) for number, box in bounding_boxes(numbers).items()]
+
+
+def _write_lists(directory: Path, export: Export, written: Container[str], boxes: Sequence[ObjectBox]) -> None:
+    """Write the class names, the boxes, and the lists of the splits without the images that were left out."""
+    _write_classes(directory / "classes.txt", export.classes)
+    if export.has_objects:
+        write_boxes(directory / BOXES_FILE, boxes, export.classes)
+    for split, names in export.splits.items():
+        lines = "".join(f"{name}\n" for name in names if canonical_name(name) in written)
+        _write_bytes(directory / "splits" / f"{split}.txt", lines.encode())
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
