@@ -116,8 +116,8 @@ def _regions(shapes: Sequence[Mapping[str, Any]], values: Mapping[str, int]) -> 
         key = index if group is None else (label, str(group))
         number = numbers.setdefault(key, len(numbers) + 1)
         kind = shape.get("shape_type", "polygon")
-        if kind not in _SHAPES:
-            raise UserError(f"shape {index} is a {kind}; expected one of {', '.join(_SHAPES)}")
+        if not isinstance(kind, str) or kind not in _SHAPES:
+            raise UserError(f"shape {index} is of type {kind!r}; expected one of {', '.join(_SHAPES)}")
         read, minimum = _SHAPES[kind]
         drawn = read(corners(shape.get("points"), minimum, f"shape {index}"))
         regions.append(Region(values[label], (drawn,), number))

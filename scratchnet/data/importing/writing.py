@@ -14,6 +14,7 @@ from PIL import Image
 from scratchnet.arrays import Array
 from scratchnet.data.class_names import read_class_list
 from scratchnet.data.file_names import canonical_name
+from scratchnet.data.image_formats import readable_suffixes
 from scratchnet.data.images import image_size
 from scratchnet.data.importing.labels import IGNORED, Entry, Export, LabelledImage, Region
 from scratchnet.data.masks import write_mask
@@ -117,6 +118,8 @@ def draw(regions: Sequence[Region], height: int, width: int) -> Drawn:
 
 def _size(entry: Entry, labelled: LabelledImage, directory: Path) -> tuple[int, int]:
     """Return (height, width) of the image; a UserError unless the export states the same."""
+    if labelled.suffix.lower() not in readable_suffixes():
+        raise UserError(f"{entry.name}: its image has the suffix {labelled.suffix!r}; save it as PNG")
     if isinstance(labelled.image, Path):
         size = image_size(labelled.image)
     else:

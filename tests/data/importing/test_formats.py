@@ -94,7 +94,11 @@ def test_labelme_groups_and_image_data(tmp_path):
     [
         (labelme("none.png", shape("dog", L_SHAPE)), "has no image: no file"),
         (labelme("none.png", data="!"), "no image that can be read"),
-        (labelme("a.png", shape("dog", L_SHAPE, "linestrip")), "shape 1 is a linestrip; expected one of polygon"),
+        (
+            labelme("a.png", shape("dog", L_SHAPE, "linestrip")),
+            "shape 1 is of type 'linestrip'; expected one of polygon",
+        ),
+        (labelme("a.png", shape("dog", L_SHAPE, [])), "shape 1 is of type []"),
         (labelme("a.png", shape("dog", L_SHAPE[:2])), "shape 1: expected at least 3 points"),
         (labelme("a.png", shape("dog", [[0, 0], [1, "x"], [2, 2]])), "shape 1: expected at least 3 points"),
         (labelme("a.png", shape("dog", [[0, 0], [1e300, 1], [2, 2]])), "shape 1: expected at least 3 points"),
@@ -196,6 +200,14 @@ def test_many_objects_and_odd_class_names(tmp_path):
     dataset = imported(tmp_path / "labels.json", tmp_path / "out")[1]
     assert dataset.classes == ("background", "#1: cat 1 2 3")
     assert len(np.unique(dataset.load_instances(0))) == 400
+
+
+def test_an_image_without_a_suffix(tmp_path):
+    save_image(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a")
+    save_json(tmp_path / "a.json", labelme("a", shape("dog", L_SHAPE)))
+    with pytest.raises(UserError, match="a: its image has the suffix ''"):
+        imported(tmp_path, tmp_path / "out")
 
 
 def test_a_class_that_is_not_listed(tmp_path):
