@@ -194,7 +194,7 @@ def test_one_storage_under_many_names(tmp_path):
     tensor = tensor.replace(handmade.numbers((1,)), handmade.numbers((0, 0)), 1)
     content = handmade.PROTOCOL + handmade.ORDERED + b"(" + handmade.text("a") + tensor + b"u."
     path = handmade.write_zip(tmp_path / "a.pth", {"a": array}, content)
-    with pytest.raises(UserError, match=r"shares its numbers with too many others"):
+    with pytest.raises(UserError, match=r"shares its values with too many others"):
         read_weights(path)
     with pytest.raises(ValueError, match=r"an array of shape \(1048576, 512\) in 16 bytes"):
         as_array(array.tobytes(), "float32", (1 << 20, 1 << 9), 0, (0, 0))
