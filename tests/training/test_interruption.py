@@ -35,7 +35,8 @@ TRAIN = [
 RESUME = ["train", "--resume"]
 
 SLOWLY = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it, and so would this
 from scratchnet.cli import main as cli
 from scratchnet.training import loop
 

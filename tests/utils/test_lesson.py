@@ -9,7 +9,8 @@ import pytest
 from tests.processes import environment
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it, and so would this
 from scratchnet.utils.lesson import start_lesson
 print(start_lesson(), flush=True)
 {}
