@@ -25,6 +25,8 @@ def difference(found: Any, expected: Any, tolerance: float, names: Sequence[str]
     if isinstance(expected, dict):
         return _dict_difference(found, expected, tolerance, name)
     if isinstance(expected, str | bool) or expected is None:
+        if isinstance(found, np.ndarray):
+            return f"{name} is an array of shape {found.shape}, expected {expected!r}"
         return None if found == expected else f"{name} is {found!r}, expected {expected!r}"
     if isinstance(found, tuple | list | dict | str) or found is None:
         return f"{name} is a {type(found).__name__}, expected {_kind(np.asarray(expected))}"
@@ -54,6 +56,8 @@ def _dict_difference(found: Any, expected: dict[str, Any], tolerance: float, nam
 
 
 def _array_difference(found: Array, expected: Array, tolerance: float, name: str) -> str | None:
+    if found.dtype.kind not in "biufc":
+        return f"{name} is no number that fits into 64 bits, expected {_kind(expected)}"
     if found.shape != expected.shape:
         swapped = found.ndim == expected.ndim and sorted(found.shape) == sorted(expected.shape)
         more = "; are two axes exchanged?" if swapped else ""

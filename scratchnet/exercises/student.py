@@ -1,10 +1,13 @@
 """Call a student's functions in a process of their own, with limits on time, memory and output."""
 
+import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -14,6 +17,9 @@ from scratchnet.exercises.wire import encode, read_message
 
 START_LIMIT = 30.0
 """Seconds in which the file must be imported."""
+
+PATIENCE = 2.0
+"""Seconds to wait for the end of the streams of a process that was killed."""
 
 MAX_OUTPUT = 10_000
 """Characters of printed text that are kept."""
@@ -52,7 +58,7 @@ class StudentProcess:
         """Start the process and import the file."""
         command = [sys.executable, "-B", "-m", "scratchnet.exercises.child", self.exercise.name, str(self.path)]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
         self._readers = [
             threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True),
             threading.Thread(target=self._read_output, args=(self._process.stderr,), daemon=True),
@@ -72,10 +78,12 @@ class StudentProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the process."""
-        self._process.kill()
+        self._end()
         self._process.wait()
         for reader in self._readers:
-            reader.join()
+            reader.join(timeout=PATIENCE)
+        if any(reader.is_alive() for reader in self._readers):  # a process that got away still holds the streams
+            return
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with suppress(OSError):  # what was not sent is lost
                 stream.close()  # type: ignore[union-attr]
@@ -109,11 +117,19 @@ class StudentProcess:
         try:
             answer: dict[str, Any] | None = self._answers.get(timeout=limit)
         except queue.Empty:
-            self._process.kill()
+            self._end()
             raise StudentError(f"{what} took longer than {limit:g} s; is there a loop that does not end?") from None
         if answer is None:
             raise StudentError(self._ended())
         return answer
+
+    def _end(self) -> None:
+        """Kill the process, and those that it has started."""
+        if sys.platform == "win32":
+            self._process.kill()
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _ended(self) -> str:
         code = self._process.wait()
@@ -127,7 +143,7 @@ class StudentProcess:
         except Exception:  # the stream has ended, or holds something else than messages
             self._answers.put(None)
 
-    def _read_output(self, stream: BinaryIO) -> None:
-        for line in stream:
+    def _read_output(self, stream: BufferedReader) -> None:
+        while part := stream.read1(1 << 16):  # not by lines: one may have no end
             if len(self.output) < MAX_OUTPUT:
-                self.output += line.decode("utf-8", "replace")
+                self.output += part.decode("utf-8", "replace")[:MAX_OUTPUT]

@@ -1,16 +1,20 @@
 """A student's file in its process: everything that can go wrong gets a sentence."""
 
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from scratchnet.exercises import State, check_file, find_exercise
+from scratchnet.exercises.comparison import difference
 from scratchnet.exercises.drawing import draw_difference
 from scratchnet.exercises.stubs import solution_file, stub_file
 from scratchnet.exercises.student import StudentError, StudentProcess
 from scratchnet.exercises.verdict import Picture
 from scratchnet.utils.errors import UserError
+from tests.processes import alive
 
 (POOLING,) = find_exercise("07_switches")
 HEAD = "import numpy as np\nArray = np.ndarray\n\n\n"
@@ -127,3 +131,30 @@ def test_no_process_is_left(tmp_path):
     assert student._process.poll() is not None
     with pytest.raises(StudentError):
         student.call("max_pool", np.zeros((2, 2)), 2)
+
+
+def test_output_without_an_end_is_bounded(check):
+    text = "import sys\ndef max_pool(x, k):\n    while True:\n        sys.stdout.write('x' * 100_000)\n"
+    verdict = check(text, replace(POOLING, time_limit=0.5))
+    assert "took longer than 0.5 s" in verdict.sentences[-1]
+    assert len(verdict.output) < 20_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_processes_that_the_code_starts_end_with_it(check, tmp_path):
+    sleeper = f"[{sys.executable!r}, '-c', 'import time; time.sleep(60)']"
+    text = f"import subprocess\nchild = subprocess.Popen({sleeper})\nprint(child.pid, flush=True)\n" + RIGHT
+    begin = time.monotonic()
+    verdict = check(text)
+    assert (verdict.state, verdict.sentences) == (State.RIGHT, ())
+    assert time.monotonic() - begin < 30
+    pid, end = int(verdict.output.split()[0]), time.monotonic() + 10
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize("expected", [True, "text", None, np.zeros((2, 2)), 1.5])
+@pytest.mark.parametrize("found", [np.zeros((2, 3)), 10**400, "word", [[1], [1, 2]], {"a": 1}, None])
+def test_any_two_values_can_be_compared(found, expected):
+    assert (difference(found, expected, 1e-9) is None) == (found is None and expected is None)
