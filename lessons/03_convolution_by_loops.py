@@ -217,7 +217,7 @@ assert own == weight.size + bias.size
 # %%
 # The packaged function, and a check
 # ----------------------------------
-# `scratchnet.ops.convolution` computes the same result quickly; lessons 4 and 17 explain how. The two implementations
+# `scratchnet.ops.convolution` computes the same result quickly; lessons 4 and 21 explain how. The two implementations
 # must agree.
 
 from scratchnet.ops.convolution import conv2d

@@ -201,7 +201,7 @@ assert largest * side == whole * 4
 # (lesson 13) and with separate groups of channels. ``textbook()`` selects this *plain* form. Otherwise ``conv2d`` runs
 # a fast form: `scratchnet.engine.cpu.im2col` works in blocks of about 1 MB, distributed over the *cores* of the
 # processor, which compute independently of each other, and other modules have algorithms with fewer multiplications
-# (lesson 17).
+# (lesson 21).
 
 from scratchnet import textbook
 from scratchnet.ops.convolution import conv2d

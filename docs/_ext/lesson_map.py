@@ -40,8 +40,8 @@ LESSONS = {
     14: Lesson("SegNet and U-Net", 50, (7, 8, 12, 13), (7, 1)),
     15: Lesson("DeconvNet", 40, (7, 9, 12), (6, 2)),
     16: Lesson("two stages, proposals", 60, (13, 14, 15), (8, 2)),
-    17: Lesson("making it fast", 55, (3, 4, 12), (6, 3)),
-    18: Lesson("the same on a GPU", 70, (4, 7, 17), (7, 3)),
+    21: Lesson("making it fast", 55, (3, 4, 12), (6, 3)),
+    22: Lesson("the same on a GPU", 70, (4, 7, 21), (7, 3)),
 }
 
 

@@ -8,7 +8,7 @@ from scratchnet.exercises.exercise import Exercise
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.spelling import closest_name
 
-LESSONS = range(1, 22)
+LESSONS = range(1, 100)
 
 
 @cache

@@ -50,7 +50,7 @@ def test_an_exercise_is_complete(exercise):
     assert len(exercise.mistakes) >= 3
     assert len({mistake.cause for mistake in exercise.mistakes}) == len(exercise.mistakes)
     assert exercise.hints
-    assert 1 <= exercise.lesson <= 21
+    assert exercise.lesson >= 1
     called = {case.function for case in exercise.cases(np.random.default_rng(0))}
     assert called == set(exercise.solution)
     for mistake in exercise.mistakes:

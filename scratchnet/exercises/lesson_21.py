@@ -1,4 +1,4 @@
-"""Exercises of lesson 17: Winograd's four multiplications, and counting."""
+"""Exercises of lesson 21: Winograd's four multiplications, and counting."""
 
 from collections.abc import Iterator
 
@@ -120,7 +120,7 @@ def _zero_kept(x: Array, g: Array) -> Array:
 
 EXERCISES = (
     Exercise(
-        "17_winograd",
+        "21_winograd",
         "Winograd's F(2, 3) in one dimension",
         "Two outputs of a kernel of three elements take six multiplications; four are enough. Write them, and a "
         "convolution in tiles of two outputs, which may call the first function.",
@@ -151,7 +151,7 @@ EXERCISES = (
         results={"winograd": ("m", "y")},
     ),
     Exercise(
-        "17_multiply_adds",
+        "21_multiply_adds",
         "Count before you optimise",
         "Count the multiplications of a convolution, directly and by Winograd.",
         (conv_multiply_adds, winograd_multiplications),

@@ -1,4 +1,4 @@
-"""Lesson 18: the figures of its text are those of its code."""
+"""Lesson 22: the figures of its text are those of its code."""
 
 import sys
 
@@ -10,51 +10,51 @@ from tests.standin.module import cupy as standin
 
 
 def test_every_pixel_is_read_by_one_thread(lesson):
-    eighteen = lesson(18)
-    owner = eighteen.values["owner"]
+    twenty_two = lesson(22)
+    owner = twenty_two.values["owner"]
     assert owner.shape == (4, 4)
     for number in range(4):
         rows, columns = np.nonzero(owner == number)
         assert (len(rows), np.ptp(rows), np.ptp(columns)) == (4, 1, 1)  # a window of 2×2
-    eighteen.says("{} threads were started and {} had work", eighteen.values["started"], eighteen.values["busy"])
+    twenty_two.says("{} threads were started and {} had work", twenty_two.values["started"], twenty_two.values["busy"])
 
 
 def test_the_kernel_is_the_package_s(lesson):
-    kernel = "\n".join(lesson(18).values["kernel"])
+    kernel = "\n".join(lesson(22).values["kernel"])
     assert "void max_pool(" in kernel
     for named in ("if (row >= rows) return", "value > best", "row", "i ="):
         assert named in kernel
 
 
 def test_additions_side_by_side_get_lost(lesson):
-    eighteen = lesson(18)
-    eighteen.says("gives {}, in step gives {}", eighteen.values["in_turn"], eighteen.values["in_step"])
-    assert len(eighteen.values["outcomes"]) > 1
-    assert eighteen.values["gathered"].max() == 4
-    assert eighteen.values["gathered"].sum() == 4
+    twenty_two = lesson(22)
+    twenty_two.says("gives {}, in step gives {}", twenty_two.values["in_turn"], twenty_two.values["in_step"])
+    assert len(twenty_two.values["outcomes"]) > 1
+    assert twenty_two.values["gathered"].max() == 4
+    assert twenty_two.values["gathered"].sum() == 4
 
 
 def test_the_text_says_what_moving_costs(lesson):
-    eighteen = lesson(18)
-    values = eighteen.values
-    eighteen.says("does {:.0f} operations in the time of one byte", values["balance"])
-    eighteen.says("{:.0f} times as much as the ReLU and takes {:.1f} times", values["ratio"], values["longer"])
-    eighteen.says("{:.1f} µs are more than the computing", values["times"]["the same by im2col"])
+    twenty_two = lesson(22)
+    values = twenty_two.values
+    twenty_two.says("does {:.0f} operations in the time of one byte", values["balance"])
+    twenty_two.says("{:.0f} times as much as the ReLU and takes {:.1f} times", values["ratio"], values["longer"])
+    twenty_two.says("{:.1f} µs are more than the computing", values["times"]["the same by im2col"])
     numbers = [values["work"][name][1] for name in ("the same by im2col", "conv 3×3, 64 → 64")]
     assert round(numbers[0] / numbers[1]) == 10  # "ten times as many numbers"
-    eighteen.says("as much as {:.0f} ReLUs", values["crossing"])
+    twenty_two.says("as much as {:.0f} ReLUs", values["crossing"])
 
 
 def test_the_text_says_what_fewer_bits_cost(lesson):
-    eighteen = lesson(18)
-    errors = eighteen.values["errors"]
-    eighteen.says("TF32 is off by {:.2f} %, bfloat16 by {:.2f} %", 100 * errors["TF32"], 100 * errors["bfloat16"])
+    twenty_two = lesson(22)
+    errors = twenty_two.values["errors"]
+    twenty_two.says("TF32 is off by {:.2f} %, bfloat16 by {:.2f} %", 100 * errors["TF32"], 100 * errors["bfloat16"])
     assert errors["float32"] < errors["TF32"] / 100
-    eighteen.says("It stops at {:.0f}", eighteen.values["count"][0])
+    twenty_two.says("It stops at {:.0f}", twenty_two.values["count"][0])
 
 
 def test_rounding_keeps_what_fits(lesson):
-    rounded = lesson(18).values["rounded"]
+    rounded = lesson(22).values["rounded"]
     exact = np.array([1, -1.5, 255, 0.0078125, 0], np.float32)
     assert (rounded(exact, 8) == exact).all()
     assert rounded(np.float32([257]), 8)[0] == 256  # a tie goes to the even one
@@ -64,12 +64,12 @@ def test_rounding_keeps_what_fits(lesson):
 
 
 def test_the_text_says_what_waiting_costs(lesson):
-    eighteen = lesson(18)
-    eighteen.says("{} µs against {}", eighteen.values["done"], eighteen.values["waiting"])
+    twenty_two = lesson(22)
+    twenty_two.says("{} µs against {}", twenty_two.values["done"], twenty_two.values["waiting"])
 
 
 def test_the_pass_on_another_device_gives_the_same(lesson, monkeypatch):
-    values = lesson(18).values
+    values = lesson(22).values
     monkeypatch.setitem(sys.modules, "cupy", standin)
     monkeypatch.setattr(dispatch, "find_fast_form", find_no_kernel)
     loss, gradients = values["gradients_on"](standin)
@@ -78,16 +78,16 @@ def test_the_pass_on_another_device_gives_the_same(lesson, monkeypatch):
 
 
 def test_the_first_of_equals_wins_in_a_thread_too(lesson):
-    maxima, switches, *_ = lesson(18).values["launch"](np.zeros((1, 4, 4, 3)), 2, np.random.default_rng(0))
+    maxima, switches, *_ = lesson(22).values["launch"](np.zeros((1, 4, 4, 3)), 2, np.random.default_rng(0))
     assert (maxima == 0).all()
     assert (switches == 0).all()
 
 
 def test_the_c_that_is_explained_is_the_c_that_is_shown(lesson):
-    eighteen = lesson(18)
-    kernel = "\n".join(eighteen.values["kernel"])
+    twenty_two = lesson(22)
+    kernel = "\n".join(twenty_two.values["kernel"])
     names = ("int", "REAL", "Switch", "const", "(long long)", "__restrict__", "r++", "//", "%", "||", "-1 / REAL(0)")
     names += ("value != value", "__global__ void", 'extern "C"', "blockIdx", "threadIdx", "blockDim", "gridDim")
     for name in names:
         assert name in kernel
-        eighteen.says("``{}``", name)
+        twenty_two.says("``{}``", name)

@@ -1,4 +1,4 @@
-"""Exercises of lesson 18: the work of a thread, gathering, and sums in a fixed order."""
+"""Exercises of lesson 22: the work of a thread, gathering, and sums in a fixed order."""
 
 from collections.abc import Iterator
 
@@ -160,7 +160,7 @@ def _odd_dropped(x: Array) -> np.float32:
 
 EXERCISES = (
     Exercise(
-        "18_threads",
+        "22_threads",
         "The work of one thread",
         "A thread knows its block, the size of the blocks and its index in the block. Compute how many blocks there "
         "must be, and on which element a thread works.",
@@ -195,7 +195,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "18_gather",
+        "22_gather",
         "Unpooling by gathering",
         "If windows overlap, two threads that scatter may write to one pixel. Give each pixel a thread instead, which "
         "adds the values of the windows that chose it.",
@@ -229,7 +229,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "18_pairwise",
+        "22_pairwise",
         "Summation in pairs",
         "The sum of floating-point values depends on the order. Add in pairs: the order is fixed, and rounding errors "
         "grow more slowly than from left to right.",

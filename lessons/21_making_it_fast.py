@@ -1,5 +1,5 @@
 r"""
-17. Making it fast: tiles, threads, Winograd
+21. Making it fast: tiles, threads, Winograd
 ============================================
 
 **The question.** The loops of lesson 3 and the packaged convolution compute the same sums, but the loops are thousands
@@ -294,7 +294,7 @@ axes.set_xlim(right=max(times) * 5)
 axes.invert_yaxis()
 note = f"\nmeasured on a busy machine, which made the program wait {waiting:.0%} of the time" if busy else ""
 axes.set_xlabel(f"milliseconds for one layer, 56×56×64 → 56×56×64, 3×3{note}")
-save_figure(figure, "17-making-it-fast")
+save_figure(figure, "21-making-it-fast")
 
 # %%
 # Fourth step: all cores
@@ -392,7 +392,7 @@ assert direct_error < winograd_error < 1e-4
 #
 # Exercises
 # ---------
-# Solutions: ``lessons/solutions/17_making_it_fast.py``.
+# Solutions: ``lessons/solutions/21_making_it_fast.py``.
 #
 # 1. How many multiplications does F(4×4, 3×3) need for the layer above, and how many times fewer is that?
 # 2. Expand :math:`m_0 + m_1 + m_2` and :math:`m_1 - m_2 - m_3` and show that they are the sliding sums. (Or check it on
@@ -401,5 +401,5 @@ assert direct_error < winograd_error < 1e-4
 #    And for ReLU? Which of the two can two cores make twice as fast?
 # 4. Write ReLU so that it does not allocate a new array, and measure both versions on four million elements.
 #
-# ``scratchnet exercise start 17`` writes stubs for Winograd in one dimension and for counting multiplications;
-# ``scratchnet exercise check 17`` checks them. They are close to exercises 1 and 2.
+# ``scratchnet exercise start 21`` writes stubs for Winograd in one dimension and for counting multiplications;
+# ``scratchnet exercise check 21`` checks them. They are close to exercises 1 and 2.

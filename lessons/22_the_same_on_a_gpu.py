@@ -1,11 +1,11 @@
 r"""
-18. The same on a GPU
+22. The same on a GPU
 =====================
 
 **The question.** A graphics processor, **GPU**, runs many thousand threads at once. Which parts of the package must
 change to run on one, which stay the same, and what can go wrong that cannot go wrong on a CPU?
 
-You need lesson 4 (convolution as a matrix product), lesson 7 (switches) and lesson 17 (making it fast). You do not need
+You need lesson 4 (convolution as a matrix product), lesson 7 (switches) and lesson 21 (making it fast). You do not need
 a GPU: this lesson simulates one.
 
 **What you will build.** A simulation of a GPU kernel, thread by thread, and a roofline that predicts which layers are
@@ -307,7 +307,7 @@ roof.set_ylim(top=200)
 roof.set_xlabel("operations per byte")
 roof.set_ylabel("10¹² operations per second")
 roof.set_title("the highest possible speed: the roofline")
-save_figure(figure, "18-threads-and-roofline")
+save_figure(figure, "22-threads-and-roofline")
 
 # %%
 # How many bits are enough?
@@ -445,7 +445,7 @@ print(f"queued: {done} µs; read after each: {waiting} µs")
 #
 # Exercises
 # ---------
-# Solutions: ``lessons/solutions/18_the_same_on_a_gpu.py``.
+# Solutions: ``lessons/solutions/22_the_same_on_a_gpu.py``.
 #
 # 1. A 1×1 convolution goes from c to c channels. How many operations does it do per byte (ignore the weights)? From
 #    which c on is the machine above limited by arithmetic rather than memory?
@@ -455,5 +455,5 @@ print(f"queued: {done} µs; read after each: {waiting} µs")
 #    is this order just as good as left to right, as long as it is always the same?
 # 4. How far can one count in steps of 1 with 11 bits, and how far with 24?
 #
-# ``scratchnet exercise start 18`` writes stubs for the work of a thread, for unpooling by gathering and for summation
-# in pairs; ``scratchnet exercise check 18`` checks them. Exercise 3 asks for the same sum.
+# ``scratchnet exercise start 22`` writes stubs for the work of a thread, for unpooling by gathering and for summation
+# in pairs; ``scratchnet exercise check 22`` checks them. Exercise 3 asks for the same sum.

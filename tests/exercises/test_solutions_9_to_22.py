@@ -1,4 +1,4 @@
-"""The solutions of lessons 9 to 18 agree with the package."""
+"""The solutions of lessons 9 to 22 agree with the package."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from scratchnet.exercises.lesson_12 import sgd_momentum
 from scratchnet.exercises.lesson_13 import adam, dense_to_kernel, slide_dense, stitch
 from scratchnet.exercises.lesson_14 import join, join_backward, pack_switches, unpack_switches
 from scratchnet.exercises.lesson_16 import ensemble_mean, ensemble_product
-from scratchnet.exercises.lesson_17 import convolve_in_tiles
-from scratchnet.exercises.lesson_18 import blocks_of, element_of, gather_unpool, pairwise_sum
+from scratchnet.exercises.lesson_21 import convolve_in_tiles
+from scratchnet.exercises.lesson_22 import blocks_of, element_of, gather_unpool, pairwise_sum
 from scratchnet.layers.initialization import bilinear
 from scratchnet.network import FlatBuffers
 from scratchnet.ops import normalization, switch_packing
@@ -126,12 +126,12 @@ def test_lesson_16(rng):
 
 
 @pytest.mark.parametrize("n", [3, 4, 9, 10])
-def test_lesson_17(rng, n):
+def test_lesson_21(rng, n):
     x, g = rng.standard_normal(n), rng.standard_normal(3)
     close(convolve_in_tiles(x, g), np.correlate(x, g, "valid"), atol=1e-12)
 
 
-def test_lesson_18(rng):
+def test_lesson_22(rng):
     shape = (2, 3, 4, 5)
     found = [element_of(b, t, 16, shape) for b, t in np.ndindex(blocks_of(120, 16), 16)]
     assert found == [*np.ndindex(*shape), *[()] * 8]

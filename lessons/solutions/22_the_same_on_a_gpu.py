@@ -1,4 +1,4 @@
-"""Solutions to the exercises of lesson 18. Run it: it checks itself."""
+"""Solutions to the exercises of lesson 22. Run it: it checks itself."""
 
 import numpy as np
 
