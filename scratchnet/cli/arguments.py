@@ -18,7 +18,7 @@ ARGUMENTS = {
     "exercise check": "exercise:CheckArguments",
     "exercise grade": "exercise:GradeArguments",
     "data make": "data:MakeArguments",
-    "data check": "data:FolderArguments",
+    "data check": "data:CheckArguments",
     "data weights": "data:WeightsArguments",
     "data import": "data_import:ImportArguments",
     "completion": "completion:CompletionArguments",

@@ -1,5 +1,6 @@
 """``scratchnet data``: make, import or check a data set, or compute class weights."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,6 +8,7 @@ from typing import Annotated, Literal
 from scratchnet.cli import data_import
 from scratchnet.cli.datasets import open_split
 from scratchnet.cli.flags import Positional
+from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import HELP, parse, say
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.config.sizes import Side
@@ -43,7 +45,7 @@ class MakeArguments:
 
 @dataclass(frozen=True)
 class FolderArguments:
-    """Read all images and masks of a data set, and report its contents and its errors."""
+    """Location of a data set, and the format of its masks."""
 
     directory: Annotated[str, Positional("DIR")]
     """Folder of the data set."""
@@ -75,6 +77,14 @@ class FolderArguments:
         )
         check_data_settings(settings)
         return settings
+
+
+@dataclass(frozen=True)
+class CheckArguments(FolderArguments, OutputArguments):
+    """Read all images and masks of a data set, and report its contents and its errors."""
+
+    verbose: bool = False
+    """Name every file. Default: for each kind of problem the first file, three others and their number."""
 
 
 @dataclass(frozen=True)
@@ -120,19 +130,23 @@ def _make(words: Sequence[str]) -> int:
 
 
 def _check(words: Sequence[str]) -> int:
-    arguments = parse(FolderArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
+    arguments = parse(CheckArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
     settings = arguments.settings()
     available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
-    report = check_dataset(
-        settings.data,
-        layout=settings.layout,
-        split=arguments.split,
-        classes=settings.classes,
-        progress=lambda numbers: progress(numbers, "checking"),
-        value_range=settings.range,
-        **settings.masks,
-    )
-    say(report.text())
+    with arguments.output():
+        report = check_dataset(
+            settings.data,
+            layout=settings.layout,
+            split=arguments.split,
+            classes=settings.classes,
+            progress=lambda numbers: progress(numbers, "checking"),
+            value_range=settings.range,
+            **settings.masks,
+        )
+        say(report.text(arguments.verbose))
+    if arguments.quiet and not report.ok:
+        print("\n".join(report.problem_lines(arguments.verbose)), file=sys.stderr, flush=True)
+    arguments.print_json(report.to_dict())
     return 0 if report.ok else 1
 
 

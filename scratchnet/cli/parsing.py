@@ -11,6 +11,7 @@ from scratchnet.cli.help_text import help_text
 from scratchnet.config.renamed import RENAMED
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.spelling import closest_name
+from scratchnet.utils.verbosity import says
 
 T = TypeVar("T")
 
@@ -178,5 +179,6 @@ def _build(kind: Any, given: dict[tuple[str, ...], Any], default: Any, path: tup
 
 
 def say(text: str = "") -> None:
-    """Print a line and flush it, so that it shows at once in a pipe too."""
-    print(text, flush=True)
+    """Print a line for people and flush it, so that it shows at once in a pipe too; nothing with --quiet or --json."""
+    if says():
+        print(text, flush=True)

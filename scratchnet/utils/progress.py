@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from scratchnet.utils.verbosity import shows_progress
+
 T = TypeVar("T")
 
 SECONDS = 10.0
@@ -15,7 +17,7 @@ SECONDS = 10.0
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Yield the items and show the progress on stderr.
+    """Yield the items and show the progress on stderr, unless `verbosity` hides it.
 
     Parameters
     ----------
@@ -27,6 +29,9 @@ def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterat
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
+    if not shows_progress():
+        yield from items
+        return
     if sys.stderr.isatty() and not _is_notebook(os.environ):
         yield from tqdm(items, label, total, leave=False, dynamic_ncols=True)
         return

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,24 @@ def test_check_lists_everything_and_fails(call, images):
     assert "problems: 2" in said
     assert "s1.png: mask value 3" in said
     assert "s2.png: is empty (0 bytes)" in said
+
+
+def test_check_as_json_and_quiet(call, images):
+    code, said, err = call("data", "check", images, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(said)
+    assert (found["ok"], found["images"], found["problems"]) == (True, 6, [])
+    assert sum(each["pixels"] for each in found["classes"]) == 6 * 32 * 32
+    assert call("data", "check", images, "--quiet") == (0, "", "")
+    for name in ("s0", "s1", "s2", "s3", "s4"):
+        (images / "masks" / f"{name}.png").unlink()
+    code, said, err = call("data", "check", images, "--quiet")
+    assert (code, said) == (1, "")
+    assert "s0.png: has no mask" in err
+    assert "the same of 4 more" in err
+    assert call("data", "check", images, "--verbose")[1].count("has no mask") == 5
+    found = json.loads(call("data", "check", images, "--json")[1])
+    assert len([problem for problem in found["problems"] if "has no mask" in problem]) == 5
 
 
 def test_check_of_a_folder_that_is_missing(call, tmp_path):

@@ -1,10 +1,11 @@
 """Report of a data set's check."""
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from scratchnet.data.checks.grouping import NAMED, summary_lines
 from scratchnet.data.frequencies import ClassCounts
 from scratchnet.utils.wording import pixels
 
@@ -54,33 +55,53 @@ class CheckReport:
         """Whether there are no problems."""
         return not self.problems
 
-    def text(self) -> str:
-        """Return the report as text."""
+    def text(self, verbose: bool = False) -> str:
+        """Return the report as text; ``verbose`` names every file, else those with the same problem are grouped."""
+        limit = None if verbose else NAMED
         lines = [f"{self.root}: {self.samples} images with masks"]
         lines += [f"split {name}: {count}" for name, count in self.splits.items()]
         lines += self._size_lines()
         lines += self._class_lines() + self.object_lines
         if self.empty_masks:
-            names = ", ".join(self.empty_masks[:3]) + (", …" if len(self.empty_masks) > 3 else "")
-            lines.append(f"masks with background only: {len(self.empty_masks)} ({names})")
-        lines += [f"same image: {', '.join(group)}" for group in self.duplicates]
+            names = self.empty_masks[:limit]
+            more = ", …" if len(names) < len(self.empty_masks) else ""
+            lines.append(f"masks with background only: {len(self.empty_masks)} ({', '.join(names)}{more})")
+        shown = self.duplicates[:limit]
+        lines += [f"same image: {', '.join(group)}" for group in shown]
+        if len(shown) < len(self.duplicates):
+            lines.append(f"same image: {len(self.duplicates) - len(shown)} more groups (--verbose lists them)")
         lines += self.remarks
         lines.append(f"problems: {len(self.problems) or 'none'}")
-        return "\n".join([*lines, *self._problem_lines()])
+        return "\n".join([*lines, *self.problem_lines(verbose)])
 
-    def _problem_lines(self) -> list[str]:
-        """Return one line per kind of problem, and a second one that names up to three further files with it."""
-        files: dict[str, list[str]] = {}
-        for problem in self.problems:
-            path, colon, words = problem.partition(": ")
-            files.setdefault(words if colon else problem, []).append(path)
-        lines = []
-        for words, paths in files.items():
-            lines.append(f"  {paths[0]}: {words}" if paths[0] != words else f"  {words}")
-            if len(paths) > 1:
-                names = ", ".join(path.removeprefix(f"{self.root}{os.sep}") for path in paths[1:4])
-                lines.append(f"    the same of {len(paths) - 1} more: {names}{', …' if len(paths) > 4 else ''}")
-        return lines
+    def problem_lines(self, verbose: bool = False) -> list[str]:
+        """Return the problems as lines of text, all of them or those with the same problem as a group."""
+        if verbose:
+            return [f"  {problem}" for problem in self.problems]
+        return summary_lines(self.problems, str(self.root))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in the report, ready for JSON."""
+        weights = self.counts.median_frequency_weights().tolist()
+        return {
+            "data": str(self.root),
+            "ok": self.ok,
+            "images": self.samples,
+            "splits": self.splits,
+            "sizes": [[h, w, count] for (h, w), count in self.sizes.most_common()],
+            "classes": [
+                {"name": name, "pixels": int(pixels), "images": int(images), "weight": weight}
+                for name, pixels, images, weight in zip(
+                    self.classes, self.counts.pixels, self.counts.images, weights, strict=False
+                )
+            ],
+            "ignored_pixels": self.counts.ignored,
+            "empty_masks": self.empty_masks,
+            "same_images": [list(group) for group in self.duplicates],
+            "objects": self.object_lines,
+            "remarks": self.remarks,
+            "problems": self.problems,
+        }
 
     def _size_lines(self) -> list[str]:
         """Return the sizes of the images as at most one line."""
