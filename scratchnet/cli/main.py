@@ -13,6 +13,7 @@ from scratchnet.engine.memory.system import keep_freed_memory
 from scratchnet.utils.errors import UserError, explain
 from scratchnet.utils.options import named_as_flags
 from scratchnet.utils.process_limits import keep_blas_within_limits
+from scratchnet.utils.signals import Terminated
 from scratchnet.utils.signatures import overwriting
 from scratchnet.utils.spelling import closest_name
 from scratchnet.utils.terminal import exit_code, lasting_output
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 if a check failed; 2 after an error of the user; 130 after Ctrl-C; 141 if the output pipe was closed.
+        0; 1 if a check failed; 2 after an error of the user; 130 after Ctrl-C; 143 after SIGTERM; 141 if the output
+        pipe was closed.
     """
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     with lasting_output() as files, named_as_flags():
@@ -70,7 +72,7 @@ def _main(words: Sequence[str]) -> int:
         return _run(words[0], words[1:])
     except KeyboardInterrupt as stop:
         print(f"\nscratchnet: {str(stop) or 'interrupted'}", file=sys.stderr)
-        return 130
+        return stop.exit_code if isinstance(stop, Terminated) else 130
     except Exception as error:
         message = explain(error)
         if message is None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
+from tqdm import tqdm
+
 from scratchnet.cli.flag_values import choices, is_bool, is_number, read_words, words_taken
 from scratchnet.cli.flags import Flag, flag_name, flags_of
 from scratchnet.cli.help_text import help_text
@@ -179,6 +181,10 @@ def _build(kind: Any, given: dict[tuple[str, ...], Any], default: Any, path: tup
 
 
 def say(text: str = "") -> None:
-    """Print a line for people and flush it, so that it shows at once in a pipe too; nothing with --quiet or --json."""
+    """Print a line for people and flush it, so that it shows at once in a pipe too; nothing with --quiet or --json.
+
+    Progress bars move down to make room.
+    """
     if says():
-        print(text, flush=True)
+        with tqdm.external_write_mode():
+            print(text, flush=True)

@@ -1,11 +1,15 @@
 """``scratchnet train``: train a network on a folder of images and masks."""
 
+import math
+import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scratchnet.cli.datasets import open_splits, training_views
+from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import find_value, parse, say, wants_help
 from scratchnet.cli.reports import baselines, results_text, write_metrics, write_run_report
 from scratchnet.cli.training_setup import prepare_run
@@ -24,7 +28,9 @@ from scratchnet.training.run_folder import BEST, CHECKPOINT, LAST, LOG
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.folder_lock import lock_folder
+from scratchnet.utils.signals import stop_on_sigterm
 from scratchnet.utils.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
+from scratchnet.utils.verbosity import warnings_so_far
 
 EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm --epochs 30 --out run"
 
@@ -43,7 +49,7 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class TrainArguments:
+class TrainArguments(OutputArguments):
     """Train a network on a folder of images and masks."""
 
     settings: TrainSettings
@@ -76,16 +82,25 @@ def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
     if arguments.resume and not settings.data.data and not stored.exists():
         raise UserError(f"{stored}: is missing; give the run's settings again, as flags or with --config")
     try:
-        train(settings, arguments.resume, ranks=ranks, restart=is_overwriting())
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; `scratchnet train --out {folder} --resume` continues after the last complete epoch"
-        ) from None
+        with arguments.output(), stop_on_sigterm():
+            arguments.print_json(train(settings, arguments.resume, ranks=ranks, restart=is_overwriting()))
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"{str(stop) or 'interrupted'}; {_how_to_continue(folder)}") from None
     except WorkerDied as error:
-        raise UserError(
-            f"{error}; `scratchnet train --out {folder} --resume` continues after the last complete epoch"
-        ) from error
+        raise UserError(f"{error}; {_how_to_continue(folder)}") from error
     return 0
+
+
+def _how_to_continue(folder: Path) -> str:
+    """Return the end of the message about a training that stopped before its end."""
+    if not (folder / CONFIG).exists():
+        return "the training had not begun, and nothing was written"
+    return f"`{resume_command(folder)}` continues after the last complete epoch"
+
+
+def resume_command(folder: Path) -> str:
+    """Return the command that continues a run."""
+    return shlex.join(["scratchnet", "train", "--out", str(folder), "--resume"])
 
 
 def _defaults(words: Sequence[str]) -> TrainSettings:
@@ -140,8 +155,8 @@ def train(
     title: str | None = None,
     ranks: ProcessGroup | None = None,
     restart: bool = False,
-) -> Evaluation:
-    """Train, and write checkpoint, log, metrics and report to ``settings.out``.
+) -> dict[str, Any]:
+    """Train, write checkpoint, log, metrics and report to ``settings.out``, and return a summary, JSON-ready.
 
     If several processes train together (``ranks``), the first one writes the files.
 
@@ -164,7 +179,7 @@ def train(
             return _train(settings, resume, title, ranks)
 
 
-def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: ProcessGroup) -> Evaluation:
+def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: ProcessGroup) -> dict[str, Any]:
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
     run = prepare_run(settings, views, (train_set, val_set), resume, ranks)
@@ -189,7 +204,7 @@ def _fit(
     files: tuple[Dataset, Dataset],
     resume: bool,
     title: str | None,
-) -> Evaluation:
+) -> dict[str, Any]:
     """Train with a line of output per epoch, evaluate, and write the results."""
     shown = "images" if settings.curriculum.stage is None else "boxes"
     if run.ranks.rank == 0:
@@ -212,7 +227,7 @@ def _fit(
         fitted_on = files[0] if settings.curriculum.stage is None else views[0]
         title = title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}"
         _write_results(settings, run, found, baselines(fitted_on, views[1]), views[1], title)
-    return found
+    return _summary(run, found)
 
 
 def _write_results(
@@ -233,3 +248,18 @@ def _write_results(
     say(f"\nbest epoch {run.progress.best_epoch}, validation {shown}:\n")
     say(results_text(found, rivals, val.classes))
     say(f"\nwrote {best}, {metrics} and {report}")
+
+
+def _summary(run: TrainingRun, found: Evaluation) -> dict[str, Any]:
+    """Return what ``--json`` prints."""
+    progress = run.progress
+    return {
+        "run": str(run.folder.path),
+        "checkpoint": str(run.folder.path / BEST),
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "best_score": progress.best_score if math.isfinite(progress.best_score) else None,
+        "seconds": round(sum(row["seconds"] for row in progress.rows), 3),
+        "scores": found.to_dict(),
+        "warnings": warnings_so_far(),
+    }

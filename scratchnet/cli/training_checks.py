@@ -72,7 +72,7 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
     if values + stored < free:
         return None
     return (
-        f"warning: a training step needs about {(values + stored) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
+        f"a training step needs about {(values + stored) / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
         "are free; --activation-checkpointing, a smaller --batch-size (with --gradient-accumulation) or a smaller "
         "--width needs less"
     )

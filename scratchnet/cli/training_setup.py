@@ -27,6 +27,7 @@ from scratchnet.training.run_folder import LAST
 from scratchnet.training.setup import freeze
 from scratchnet.training.warm_start import load_matching_parameters
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.verbosity import warn
 
 
 def prepare_run(
@@ -59,7 +60,7 @@ def prepare_run(
     vgg16 = read_vgg16(t.init_weights, network) if t.init_weights and fresh else None
     check_images(settings, network, views, files)
     if (ranks is None or ranks.size == 1) and (note := memory_note(settings, network, views[0])):
-        say(note)
+        warn(note)
     loss, border = _loss(settings, views[0])
     data = TrainingData(*views, settings.augmentation, border)
     run = TrainingRun(folder, _spec(settings, views[0], files), t, data, loss, resume=resume, ranks=ranks)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from scratchnet.utils.signals import stoppable
 from scratchnet.utils.verbosity import shows_progress
 
 T = TypeVar("T")
@@ -17,7 +18,7 @@ SECONDS = 10.0
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Yield the items and show the progress on stderr, unless `verbosity` hides it.
+    """Yield the items and show the progress on stderr, unless `verbosity` hides it. SIGTERM stops it between two items.
 
     Parameters
     ----------
@@ -30,17 +31,22 @@ def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterat
     if total is None and isinstance(items, Sized):
         total = len(items)
     if not shows_progress():
-        yield from items
+        yield from stoppable(items)
         return
-    if sys.stderr.isatty() and not _is_notebook(os.environ):
-        yield from tqdm(items, label, total, leave=False, dynamic_ncols=True)
+    if has_bars():
+        yield from tqdm(stoppable(items), label, total, leave=False, dynamic_ncols=True)
         return
     last_line = time.monotonic()
-    for done, item in enumerate(items, 1):
+    for done, item in enumerate(stoppable(items), 1):
         yield item
         if time.monotonic() - last_line > SECONDS:
             last_line = time.monotonic()
             print(f"{label}: {done} of {total if total is not None else '?'}", file=sys.stderr, flush=True)
+
+
+def has_bars() -> bool:
+    """Return whether progress is shown as bars."""
+    return sys.stderr.isatty() and not _is_notebook(os.environ)
 
 
 def _is_notebook(environment: Mapping[str, str]) -> bool:

@@ -176,7 +176,7 @@ def test_too_little_memory_is_told_before_it_runs_out(monkeypatch, free, told):
     settings = TrainSettings(training=TrainingSettings(batch_size=4))
     note = memory_note(settings, build("bloodcell", 2, width=0.32), source(5, 30, 32))
     assert bool(note) == told
-    assert not told or note.startswith("warning: a training step needs about 0.0 GB of memory, and 0.0 GB are free; ")
+    assert not told or note.startswith("a training step needs about 0.0 GB of memory, and 0.0 GB are free; ")
 
 
 def test_many_classes_with_an_ignored_validation_image(train, call, tmp_path, images, figures):

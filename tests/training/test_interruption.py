@@ -146,6 +146,36 @@ def test_ctrl_c(folder):
     assert_resumes_to_the_same(folder, "stopped")
 
 
+def test_sigterm(folder):
+    code, _, err = interrupt(start(folder, TRAIN, "ended", slowly=True), "epoch   1", 0.1, signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    assert (
+        err == "\nscratchnet: stopped by SIGTERM; `scratchnet train --out ended --resume` continues after the last "
+        "complete epoch\n"
+    )
+    assert_resumes_to_the_same(folder, "ended")
+
+
+def test_a_second_signal_ends_the_process_at_once(folder):
+    """The first one waits for the end of a step, which takes half a minute here."""
+    words = [sys.executable, "-c", SLOWLY.replace("0.04", "30"), *TRAIN, "--out", "twice"]
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env=environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().startswith("bloodcell:")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.3)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == -signal.SIGTERM
+
+
 def test_a_second_start_without_resume_changes_nothing(folder, capsys, monkeypatch):
     before = {path.name: path.read_bytes() for path in (folder / "whole").iterdir()}
     monkeypatch.chdir(folder)

@@ -1,6 +1,6 @@
 from scratchnet.cli.parsing import say
 from scratchnet.utils.progress import progress
-from scratchnet.utils.verbosity import verbosity
+from scratchnet.utils.verbosity import verbosity, warn, warnings_so_far
 
 
 def test_lines_and_progress_are_left_out_and_come_back(capsys, monkeypatch):
@@ -15,3 +15,12 @@ def test_lines_and_progress_are_left_out_and_come_back(capsys, monkeypatch):
         assert ("working: 1 of 2" in said.err) == shown
     say("again")
     assert capsys.readouterr().out == "again\n"
+
+
+def test_warnings_are_printed_always_and_collected_inside_a_context(capsys):
+    with verbosity(lines=False, progress=False):
+        warn("twice")
+        warn("twice")
+        assert warnings_so_far() == ["twice"]
+    assert warnings_so_far() == []
+    assert capsys.readouterr() == ("", "warning: twice\nwarning: twice\n")

@@ -148,7 +148,8 @@ class WorkerProcesses:
     def _work(self, k: int, programs: list[list[list[Call]]], by_main_thread: bool) -> None:
         """Run the worker loop of process k; never returns."""
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader handles Ctrl-C
+            for number in (signal.SIGINT, signal.SIGTERM):  # the leader handles them
+                signal.signal(number, signal.SIG_IGN)
             np.seterr(all="ignore")  # and reports warnings: its own chunk has the same infinities
             if by_main_thread:
                 self._library.prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -20,6 +20,7 @@ from scratchnet.arrays import Array, on_gpu, to_device_of, to_host
 from scratchnet.engine.cpu.threads import DEFAULT_MAX_THREADS
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
 from scratchnet.utils.errors import UserError, explain
+from scratchnet.utils.signals import Terminated
 
 _LAUNCHERS = (("PMI_SIZE", "PMI_RANK"), ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"))
 """Variables in which MPICH and its relatives (Intel MPI, MS-MPI), and Open MPI, pass size and rank."""
@@ -162,6 +163,8 @@ def _silence() -> Iterator[None]:
 def _exit_code(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    if isinstance(error, Terminated):
+        return error.exit_code
     return 130 if isinstance(error, KeyboardInterrupt) else 2 if explain(error) else 1
 
 
@@ -169,7 +172,7 @@ def _tell(error: BaseException, ranks: MPIRanks, file: TextIO) -> None:
     """Print the error of this rank."""
     where, message = f"process {ranks.rank + 1} of {ranks.size}", explain(error)
     if isinstance(error, KeyboardInterrupt):
-        what = f"interrupted in {where}"
+        what = f"{'stopped by SIGTERM' if isinstance(error, Terminated) else 'interrupted'} in {where}"
     elif message:
         what = f"error in {where}: {message}"
     else:
