@@ -1,4 +1,4 @@
-"""What a command prints: lines for people and progress (the flags ``--quiet`` and ``--json``), and its warnings."""
+"""Output of a command: its lines for people, its progress (the flags ``--quiet`` and ``--json``) and its warnings."""
 
 import sys
 from collections.abc import Iterator
