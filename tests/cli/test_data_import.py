@@ -1,3 +1,5 @@
+import shutil
+
 from tests.data.importing.test_formats import L_SHAPE, labelme, save_image, save_json, shape
 from tests.tiny import files
 
@@ -39,3 +41,14 @@ def test_nothing_can_be_imported(call, tmp_path):
     assert err.count("\n") == 1
     assert "none of the 1 entries could be imported" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_archive(call, tmp_path):
+    save_image(tmp_path / "source" / "a.png")
+    for name in "ab":
+        save_json(tmp_path / "source" / f"{name}.json", labelme(f"{name}.png", shape("cat", L_SHAPE)))
+    archive = shutil.make_archive(tmp_path / "job", "zip", tmp_path / "source")
+    code, said, _ = call("data", "import", archive, "--out", tmp_path / "out")
+    assert code == 1
+    assert said.splitlines()[0] == "labelme: 2 JSON files, 1 class and background"
+    assert said.splitlines()[-1].startswith(f"left out: {archive}/b.json: has no image")

@@ -14,14 +14,12 @@ from scratchnet.data.importing.labels import (
     Entry,
     Export,
     LabelledImage,
-    Polygon,
     Region,
-    Runs,
-    Shape,
     assign_classes,
     corners,
 )
 from scratchnet.data.importing.run_lengths import unpack_runs
+from scratchnet.data.importing.shapes import Polygon, Runs, Shape
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
@@ -44,7 +42,8 @@ def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) ->
     classes : sequence of str or None
         Names of the classes, background first.
     images : Path or None
-        Folder of the images; None: the file's folder, or ``images/`` in it.
+        Folder of the images; None: the file's folder, ``images/`` in it, or for a file ``annotations/instances_X.json``
+        also ``images/`` and ``X/`` next to ``annotations/``.
     """
     content = read_object(path, EXPECTED)
     pictures, annotations, categories = (_objects(path, content, n) for n in ("images", "annotations", "categories"))
@@ -61,7 +60,10 @@ def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) ->
     if len(set(ids)) < len(ids):
         raise UserError(f"{path}: two images have the same id; export it again")
     by_id = {number: values[label] for number, label in labels.items()}
-    folders = [images] if images else [path.parent, path.parent / "images"]
+    subset = path.stem.removeprefix("instances_")
+    near = [path.parent, path.parent / "images", path.parent / subset]
+    above = [path.parent.parent / name for name in ("images", subset, f"images/{subset}")]
+    folders = [images] if images else [*near, *(above if path.parent.name == "annotations" else ())]
     entries = [
         Entry(name, partial(_load, picture, by_image.get(number, []), by_id, folders))
         for name, number, picture in zip(_names(path, pictures), ids, pictures, strict=True)
@@ -70,6 +72,46 @@ def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) ->
         raise UserError(f"{path}: has no images; expected {EXPECTED}")
     summary = f"COCO: {len(pictures)} image{'s' * (len(pictures) != 1)}, {len(annotations)} annotations"
     return Export(summary, names, entries, [])
+
+
+def read_coco_splits(files: Mapping[str, Path], classes: Sequence[str] | None, images: Path | None) -> Export:
+    """Read one COCO file per split, all with the same categories.
+
+    Parameters
+    ----------
+    files : mapping of str to Path
+        COCO files by the name of their split.
+    classes, images
+        As in `read_coco`.
+
+    Raises
+    ------
+    UserError
+        As `read_coco`, or when the categories differ.
+    """
+    parts = {split: read_coco(path, classes, images) for split, path in files.items()}
+    first = next(iter(files))
+    for split, part in parts.items():
+        if part.classes != parts[first].classes:
+            raise UserError(f"{files[split]}: has other categories than {files[first]}; pass {option('classes')}")
+    stems = [canonical_name(entry.name) for part in parts.values() for entry in part.entries]
+    unique = len(set(stems)) == len(stems)
+    entries, splits = [], {}
+    for split, part in parts.items():
+        named = [entry._replace(name=entry.name if unique else f"{split}-{entry.name}") for entry in part.entries]
+        splits[split] = [entry.name for entry in named]
+        entries += named
+    summary = f"COCO: {len(entries)} images in the splits {', '.join(splits)}"
+    return Export(summary, parts[first].classes, entries, [], True, splits)
+
+
+def split_of(path: Path) -> str:
+    """Return the split that the name of a COCO file or else of its folder states: ``instances_train2017``: train."""
+    for text in (path.stem.lower(), path.parent.name.lower()):
+        for split, words in {"train": ("train",), "val": ("val", "dev"), "test": ("test",)}.items():
+            if any(word in text for word in words):
+                return split
+    return path.stem
 
 
 def _objects(path: Path, content: Object, name: str) -> list[Object]:
@@ -109,7 +151,7 @@ def _load(
     file = _posix(picture["file_name"])
     found = next((folder / file for folder in folders if (folder / file).is_file()), None)
     if found is None:
-        raise UserError(f"{file}: no such image in {' or '.join(map(str, folders))}; pass {option('images')}")
+        raise UserError(f"{file}: no such image in {', '.join(map(str, folders))}; pass {option('images')}")
     size = (picture.get("height"), picture.get("width"))
     try:
         regions = [_region(a, index, values) for index, a in enumerate(annotations, 1)]

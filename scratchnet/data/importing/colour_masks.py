@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,29 +12,12 @@ from scratchnet.data.file_names import find_entry
 from scratchnet.data.image_files import open_image
 from scratchnet.data.image_folders import files_by_stem
 from scratchnet.data.importing.labels import Entry, Export, LabelledImage, Region, assign_classes
-from scratchnet.data.importing.polygons import Stamp
+from scratchnet.data.importing.mask_pairs import mask_of, masks_without_images
+from scratchnet.data.importing.shapes import Selected
 from scratchnet.data.layouts import available_splits, list_folder
 from scratchnet.data.text_files import numbered_lines
-from scratchnet.data.tiling import Window
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
-
-MASK_SUFFIXES = ("", "_mask", "_L", "_gtFine_color")
-"""What follows the name of an image in the name of its mask."""
-
-
-class Selected(NamedTuple):
-    """The pixels of an image (h, w) of codes that are equal to ``code``."""
-
-    codes: Array
-    code: int
-
-    def draw(self, height: int, width: int) -> Stamp:
-        """Return the pixels; a UserError if the image has another size."""
-        if self.codes.shape != (height, width):
-            h, w = self.codes.shape
-            raise UserError(f"a mask of {h}×{w} pixels for an image of {height}×{width} (height × width)")
-        return Stamp(Window(0, 0, height, width), self.codes == self.code)
 
 
 def find_colours(source: Path) -> ClassList | None:
@@ -76,8 +58,7 @@ def read_colour_masks(source: Path, listed: ClassList, classes: Sequence[str] | 
     image_files, mask_files = files_by_stem(images), files_by_stem(masks)
     instances = None if objects is None else files_by_stem(objects)
     entries = [Entry(name, partial(_load, file, mask_files, instances, colours)) for name, file in image_files.items()]
-    partners = {stem + suffix for stem in image_files for suffix in MASK_SUFFIXES}
-    problems = [f"{file}: a mask without an image" for stem, file in mask_files.items() if stem not in partners]
+    problems = masks_without_images(image_files, mask_files)
     summary = f"coloured masks: {len(mask_files)} masks"
     return Export(summary, names, entries, problems, objects is not None, _splits(source))
 
@@ -96,22 +77,19 @@ def _splits(source: Path) -> dict[str, list[str]]:
 def _load(
     image: Path, masks: Mapping[str, Path], instances: Mapping[str, Path] | None, colours: Mapping[int, int]
 ) -> LabelledImage:
-    found = [masks[image.stem + suffix] for suffix in MASK_SUFFIXES if image.stem + suffix in masks]
-    if len(found) != 1:
-        problem = f"{found[0].name} and {found[1].name} may both be its mask" if found else "has no mask"
-        raise UserError(f"{image.name}: {problem}; name it like the image")
-    used, codes = np.unique(_read_colours(found[0]), return_inverse=True)
+    mask = mask_of(image.stem, masks, image.name)
+    used, codes = np.unique(read_colours(mask), return_inverse=True)
     undeclared = [int(colour) for colour in used if int(colour) not in colours]
     if undeclared:
         red, green, blue = undeclared[0].to_bytes(3, "big")
-        raise UserError(f"{found[0]}: the colour {red},{green},{blue} is not in the list of colours; add it")
+        raise UserError(f"{mask}: the colour {red},{green},{blue} is not in the list of colours; add it")
     labels = np.array([colours[int(colour)] for colour in used])[codes.reshape(-1)].reshape(codes.shape)
     if instances is not None:
-        if found[0].stem not in instances:
+        if mask.stem not in instances:
             raise UserError(f"{image.name}: has no mask of objects, unlike other images")
-        numbers = _read_colours(instances[found[0].stem])
+        numbers = read_colours(instances[mask.stem])
         if numbers.shape != labels.shape:
-            raise UserError(f"{instances[found[0].stem]}: has another size than {found[0]}")
+            raise UserError(f"{instances[mask.stem]}: has another size than {mask}")
         labels = labels + (numbers.astype(np.int64) << 8)
     regions = [
         Region(int(code) & 255, (Selected(labels, int(code)),), number if instances is None or code >> 8 else 0)
@@ -120,7 +98,7 @@ def _load(
     return LabelledImage(image, image.suffix, None, regions)
 
 
-def _read_colours(path: Path) -> Array:
+def read_colours(path: Path) -> Array:
     """Return the colours (h, w) int32 of a mask, red × 65536 + green × 256 + blue."""
     with open_image(path) as (image, header):
         if header.lossy:

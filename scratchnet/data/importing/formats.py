@@ -4,14 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scratchnet.data.file_names import is_system_file
-from scratchnet.data.importing.coco import is_coco, read_coco
+from scratchnet.data.importing.cityscapes import is_cityscapes, read_cityscapes
+from scratchnet.data.importing.coco import is_coco, read_coco, read_coco_splits, split_of
 from scratchnet.data.importing.colour_masks import find_colours, read_colour_masks
+from scratchnet.data.importing.cvat import is_cvat, read_cvat
+from scratchnet.data.importing.index_masks import find_masks, read_index_masks
 from scratchnet.data.importing.json_files import read_bounded_json
+from scratchnet.data.importing.label_studio import is_label_studio, read_label_studio
 from scratchnet.data.importing.labelme import is_labelme, read_labelme
 from scratchnet.data.importing.labels import Export
 from scratchnet.utils.errors import UserError
 
-KNOWN = "labelme's JSON files, a COCO JSON file, or masks/ or SegmentationClass/ with a list of colours"
+KNOWN = (
+    "labelme's, COCO's or Label Studio's JSON files, CVAT's XML file, Cityscapes' folders, or images/ and masks/ (or "
+    "JPEGImages/ and SegmentationClass/)"
+)
 """Formats for messages."""
 
 
@@ -21,8 +28,7 @@ def read_export(source: Path | str, classes: Sequence[str] | None = None, images
     Parameters
     ----------
     source : Path or str
-        A folder with labelme's JSON files or with one COCO JSON file, one of these files, or a folder with
-        coloured masks and a list of their colours.
+        A file or a folder; for an archive see :func:`scratchnet.data.importing.archives.unpacked`.
     classes : sequence of str or None
         Names of the classes, background first; None: see the functions of the formats.
     images : Path or str or None
@@ -38,34 +44,68 @@ def read_export(source: Path | str, classes: Sequence[str] | None = None, images
         raise UserError(f"{source}: no such file or folder; check the name")
     if images is not None and not images.is_dir():
         raise UserError(f"{images}: is no folder, expected the folder of the images")
-    if source.suffix.lower() == ".zip":
-        raise UserError(f"{source}: is an archive; unzip it and pass the folder")
-    colours = find_colours(source) if source.is_dir() else None
-    if colours is not None:
+    if source.is_file():
+        return read_cvat(source, classes, images) if is_cvat(source) else _read_json([source], source, classes, images)
+    return _read_folder(source, classes, images)
+
+
+def _read_folder(source: Path, classes: Sequence[str] | None, images: Path | None) -> Export:
+    if (colours := find_colours(source)) is not None:
         return read_colour_masks(source, colours, classes, images)
-    return _read_json(source, classes, images)
+    if is_cityscapes(source):
+        return read_cityscapes(source, classes)
+    described = [path for path in _files(source, ".xml") if is_cvat(path)]
+    if len(described) > 1:
+        raise UserError(f"{source}: {described[0].name} and {described[1].name} are both CVAT's; import one at a time")
+    if described:
+        return read_cvat(described[0], classes, images)
+    masks = find_masks(source, images)
+    if masks is not None:
+        return read_index_masks(source, masks, classes)
+    return _read_json(_find_json(source), source, classes, images)
 
 
-def _read_json(source: Path, classes: Sequence[str] | None, images: Path | None) -> Export:
-    files = _json_files(source) if source.is_dir() else [source]
+def _find_json(source: Path) -> list[Path]:
+    """Return the JSON files of a folder, of ``annotations/`` in it, or one COCO file for each of its folders."""
+    nested = [path for folder in _folders(source) for path in _files(folder, ".json")]
+    annotations = source / "annotations"
+    return _files(source, ".json") or (_files(annotations, ".json") if annotations.is_dir() else []) or nested
+
+
+def _read_json(files: list[Path], source: Path, classes: Sequence[str] | None, images: Path | None) -> Export:
     if not files:
-        raise UserError(f"{source}: holds no JSON file; expected {KNOWN}")
+        raise UserError(f"{source}: nothing to import in it; expected {KNOWN}")
     kinds = {}
     for path in files:
         kind = _kind(path, strict=len(files) == 1)
         if kind == "labelme":
             return read_labelme(files, classes, images)
         kinds[path] = kind
-    found = [path for path, kind in kinds.items() if kind == "COCO"]
-    if len(found) > 1:
-        raise UserError(f"{source}: {found[0].name} and {found[1].name} are both COCO files; import one file at a time")
-    if not found:
+    studio = [path for path, kind in kinds.items() if kind == "Label Studio"]
+    coco = [path for path, kind in kinds.items() if kind == "COCO"]
+    if len(studio) > 1 or (studio and coco):
+        one, other = [*studio, *coco][:2]
+        raise UserError(f"{source}: {one.name} and {other.name} may both be the export; import one file at a time")
+    if studio:
+        return read_label_studio(studio[0], classes, images)
+    splits = {split_of(path): path for path in coco}
+    if len(splits) < len(coco):
+        one, other = coco[:2]
+        raise UserError(
+            f"{source}: {one.name} and {other.name} are both COCO files, of no split or of the same one; name them "
+            "train.json and val.json, or import one at a time"
+        )
+    if not coco:
         raise UserError(f"{source}: its JSON files are of no known format; expected {KNOWN}")
-    return read_coco(found[0], classes, images)
+    return read_coco(coco[0], classes, images) if len(coco) == 1 else read_coco_splits(splits, classes, images)
 
 
-def _json_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() == ".json" and not is_system_file(p.name))
+def _files(folder: Path, suffix: str) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() == suffix and not is_system_file(p.name))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_system_file(path.name))
 
 
 def _kind(path: Path, strict: bool) -> str | None:
@@ -76,6 +116,5 @@ def _kind(path: Path, strict: bool) -> str | None:
         if strict:
             raise
         return None
-    if is_labelme(content):
-        return "labelme"
-    return "COCO" if is_coco(content) else None
+    known = {"labelme": is_labelme, "COCO": is_coco, "Label Studio": is_label_studio}
+    return next((name for name, matches in known.items() if matches(content)), None)

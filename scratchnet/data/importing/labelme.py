@@ -2,26 +2,27 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from scratchnet.arrays import Array
 from scratchnet.data.importing.json_files import read_object
 from scratchnet.data.importing.labels import (
-    Disc,
     Entry,
     Export,
     LabelledImage,
-    Polygon,
     Region,
-    Shape,
     assign_classes,
     corners,
 )
+from scratchnet.data.importing.shapes import Bitmap, Disc, Polygon, Shape
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
@@ -116,12 +117,27 @@ def _regions(shapes: Sequence[Mapping[str, Any]], values: Mapping[str, int]) -> 
         key = index if group is None else (label, str(group))
         number = numbers.setdefault(key, len(numbers) + 1)
         kind = shape.get("shape_type", "polygon")
-        if not isinstance(kind, str) or kind not in _SHAPES:
-            raise UserError(f"shape {index} is of type {kind!r}; expected one of {', '.join(_SHAPES)}")
-        read, minimum = _SHAPES[kind]
-        drawn = read(corners(shape.get("points"), minimum, f"shape {index}"))
+        if not isinstance(kind, str) or kind not in {*_SHAPES, "mask"}:
+            area = ", which have an area" if isinstance(kind, str) and re.match("line|point", kind) else ""
+            raise UserError(f"shape {index} is of type {kind!r}; expected one of {', '.join(_SHAPES)}, mask{area}")
+        if kind == "mask":
+            drawn = _mask(shape, index)
+        else:
+            read, minimum = _SHAPES[kind]
+            drawn = read(corners(shape.get("points"), minimum, f"shape {index}"))
         regions.append(Region(values[label], (drawn,), number))
     return regions
+
+
+def _mask(shape: Mapping[str, Any], index: int) -> Shape:
+    """Return the mask of a shape: a PNG in base64, whose upper left pixel is at the first point."""
+    left, top = np.rint(corners(shape.get("points"), 1, f"shape {index}")[0]).astype(int)
+    try:
+        content = base64.b64decode(shape["mask"])
+        with Image.open(BytesIO(content), formats=("PNG",)) as image:
+            return Bitmap(np.array(image.convert("L")) > 0, int(top), int(left))
+    except (KeyError, TypeError, ValueError, OSError, Image.DecompressionBombError) as error:
+        raise UserError(f"shape {index}: its mask is no PNG in base64") from error
 
 
 def _polygon(points: Array) -> Shape:

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.importing.polygons import FillRule, Stamp, fill_disc, fill_polygon
-from scratchnet.data.importing.run_lengths import decode_runs
-from scratchnet.data.tiling import Window
+from scratchnet.data.importing.shapes import Shape
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
@@ -22,52 +20,6 @@ MAX_CLASSES = 255
 
 _BACKGROUND = {"background", "_background_", "__background__"}
 _IGNORED = {"__ignore__", "_ignore_"}
-
-
-class Shape(Protocol):
-    """A part of the plane that can be drawn."""
-
-    def draw(self, height: int, width: int) -> Stamp:
-        """Return the shape's pixels in an image of this size."""
-
-
-class Polygon(NamedTuple):
-    """A polygon of one or more rings (n, 2) of corners (x, y)."""
-
-    rings: tuple[Array, ...]
-    rule: FillRule = "even-odd"
-
-    def draw(self, height: int, width: int) -> Stamp:
-        """Return the pixels whose centres are inside."""
-        return fill_polygon(self.rings, height, width, self.rule)
-
-
-class Disc(NamedTuple):
-    """A disc around ``centre`` (x, y)."""
-
-    centre: Array
-    radius: float
-
-    def draw(self, height: int, width: int) -> Stamp:
-        """Return the pixels whose centres are inside."""
-        return fill_disc(self.centre, self.radius, height, width)
-
-
-class Runs(NamedTuple):
-    """A run-length encoded mask of an image of ``height`` × ``width`` pixels."""
-
-    runs: Sequence[int]
-    height: int
-    width: int
-
-    def draw(self, height: int, width: int) -> Stamp:
-        """Return the mask; a UserError if the image has another size."""
-        if (self.height, self.width) != (height, width):
-            raise UserError(
-                f"a run-length encoded mask of {self.height}×{self.width} pixels in an image of {height}×{width} "
-                "(height × width)"
-            )
-        return Stamp(Window(0, 0, height, width), decode_runs(self.runs, height, width))
 
 
 class Region(NamedTuple):

@@ -73,6 +73,26 @@ def fill_disc(centre: Array, radius: float, height: int, width: int) -> Stamp:
     return Stamp(window, inside)
 
 
+def fill_ellipse(centre: Array, radii: Array, angle: float, height: int, width: int) -> Stamp:
+    """Return the pixels whose centres are inside an ellipse around ``centre`` (x, y).
+
+    Parameters
+    ----------
+    centre, radii : (2,) float64
+        In x and y; the axes are then turned clockwise, with y downwards, by ``angle`` degrees.
+    """
+    reach = float(max(radii))
+    window = _window(np.array([centre - reach, centre + reach]), height, width)
+    x = np.arange(window.width) + (window.left + 0.5 - centre[0])
+    y = np.arange(window.height) + (window.top + 0.5 - centre[1])
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    inside = np.zeros((window.height, window.width), bool)
+    for row in range(window.height):  # bounded memory
+        along, across = x * cos + y[row] * sin, y[row] * cos - x * sin
+        inside[row] = (along * radii[1]) ** 2 + (across * radii[0]) ** 2 <= (radii[0] * radii[1]) ** 2
+    return Stamp(window, inside)
+
+
 def _window(points: Array, height: int, width: int) -> Window:
     """Return the part of the image that contains all pixels around the points."""
     if not len(points):

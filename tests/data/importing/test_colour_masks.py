@@ -84,9 +84,3 @@ def test_two_masks_and_two_classes_of_a_colour(source, tmp_path):
     (source / "labelmap.txt").write_text(LABELS + "cow:128,0,0::\n", encoding="utf-8")
     with pytest.raises(UserError, match="the colour 128,0,0 belongs to two classes"):
         imported(source, tmp_path / "out")
-
-
-def test_archives(tmp_path):
-    (tmp_path / "a.zip").write_bytes(b"PK")
-    with pytest.raises(UserError, match="unzip it"):
-        imported(tmp_path / "a.zip", tmp_path / "out")

@@ -172,7 +172,7 @@ def test_coco_files_that_are_refused(tmp_path, content, words):
 def test_sources_that_are_none(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
         read_export(tmp_path / "none")
-    with pytest.raises(UserError, match="holds no JSON file"):
+    with pytest.raises(UserError, match="nothing to import"):
         read_export(tmp_path)
     (tmp_path / "a.json").write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match="not valid JSON"):
