@@ -1,10 +1,13 @@
 """How the documentation is built: ``python -m sphinx -W docs docs/_build``, after ``pip install -e ".[docs]"``."""
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
+
+from notebooks import install_cell  # noqa: E402
 
 import scratchnet  # noqa: E402
 
@@ -26,11 +29,13 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "myst_parser",
     "formulas",
+    "notebooks",
     "tables",
 ]
 exclude_patterns = ["_build", "_ext"]
 templates_path = ["_templates"]
 highlight_language = "none"
+html_baseurl = os.environ.get("SCRATCHNET_SITE", "")  # where the built pages will be, for the notebooks' links
 html_theme = "furo"
 html_title = "scratchnet"
 html_static_path = ["_static"]
@@ -59,7 +64,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"solutions",
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("lesson_pictures.pictures",),
-    "reset_argv": "lesson_pictures.arguments",
+    "first_notebook_cell": install_cell(os.environ.get("SCRATCHNET_REPOSITORY", "<URL of this repository>")),
     "backreferences_dir": None,
     "abort_on_example_error": True,
     "download_all_examples": True,

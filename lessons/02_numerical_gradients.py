@@ -136,7 +136,12 @@ axes.set_xlabel("step ε")
 axes.set_ylabel("relative error of the measured slope")
 axes.set_ylim(1e-12, 10)
 axes.legend(frameon=False, fontsize=9)
-save_figure(figure, "02-numerical-gradients")
+save_figure(
+    figure,
+    "02-numerical-gradients",
+    alt="Four V-shaped curves of the error of the measured slope over the step. The central difference in float64 "
+    "is lowest, near 1e-10 at a step of 1e-5; the one-sided one, and both in float32, stay far above it.",
+)
 
 # %%
 # One operation of a network
@@ -241,7 +246,13 @@ for number, (name, parameter) in enumerate(steps_between):
         axes.text(2 * number + 1, -0.5, label, ha="center", color=ROLES["gradient"], fontsize=11)
 axes.text(-0.4, 1.1, "forward pass →", color=ROLES["output"], fontsize=10)
 axes.text(8.4, -1.35, "← backward pass", color=ROLES["gradient"], fontsize=10, ha="right")
-save_figure(figure, "02-backpropagation")
+save_figure(
+    figure,
+    "02-backpropagation",
+    alt="The chain x, h, a, p, L. Green arrows to the right carry the values of the forward pass, 2, 3, 3, 12 and "
+    "4; red arrows to the left carry the gradients of the backward pass, with 32 for the first weight and 12 "
+    "for the second.",
+)
 
 # %%
 # A slope early in a chain is a product with one factor per operation. With twenty factors of 0.5 it is a millionth: the

@@ -114,7 +114,12 @@ for h, k, s, p in [(4, 3, 1, 1), (4, 3, 2, 1), (7, 3, 2, 1), (8, 3, 2, 0), (224,
 
 from scratchnet.visualization import convolution_frames, save_figure
 
-save_figure(convolution_frames(x, kernel, padding=1), "03-a-kernel-slides")
+save_figure(
+    convolution_frames(x, kernel, padding=1),
+    "03-a-kernel-slides",
+    alt="Animation: the 3×3 kernel moves over the map, which zeros surround. At each position the sum of the "
+    "products appears in the output, which is as large as the map.",
+)
 
 # %%
 # Channels
@@ -189,7 +194,12 @@ titles = ("a blood smear, 96×96×3", "channel 0: right − left", "channel 1: b
 for one, title in zip(axes, titles, strict=True):
     one.set_title(title)
     one.set_axis_off()
-save_figure(figure, "03-convolution-by-loops")
+save_figure(
+    figure,
+    "03-convolution-by-loops",
+    alt="A blood smear and three maps made from it: the response to vertical edges looks lit from the side, that "
+    "to horizontal edges lit from above, and the strength shows the outline of every cell as a dark line.",
+)
 
 # %%
 # How many weights is that?

@@ -60,7 +60,12 @@ print(f"occurrences of the 5: {middle}, of the 1: {corner}")
 
 from scratchnet.visualization import im2col_frames, save_figure
 
-save_figure(im2col_frames(x, kernel), "04-windows-become-rows")
+save_figure(
+    im2col_frames(x, kernel),
+    "04-windows-become-rows",
+    alt="Animation: each 2×2 window of a 3×3 map becomes a row of a matrix; the row times the kernel, written as "
+    "a column, gives one output value.",
+)
 
 # %%
 # With channels, padding and stride
@@ -229,7 +234,12 @@ draw_matrix(axes[1], kernel, "weight", "a kernel")
 draw_matrix(axes[2], columns, "image", "its windows as rows", marked=[(shown, j) for j in range(4)])
 draw_matrix(axes[3], kernel.reshape(4, 1), "weight", "the kernel\nas a column")
 draw_matrix(axes[4], answers.reshape(2, 2), "output", "their product\nas a map", marked=[(1, 1)])
-save_figure(figure, "04-im2col")
+save_figure(
+    figure,
+    "04-im2col",
+    alt="A 3×3 map, a 2×2 kernel, the matrix of the four windows, the kernel as a column, and the product as a "
+    "2×2 map. A frame marks the window 5, 6, 8, 9, its row of the matrix and its output, 77.",
+)
 
 # %%
 # What breaks if …

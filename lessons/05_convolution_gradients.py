@@ -84,7 +84,13 @@ draw_matrix(axes[1], kernel, "weight", "the kernel")
 draw_matrix(axes[2], dy, "gradient", "dy, upstream")
 draw_matrix(axes[3], dkernel, "gradient", "dkernel: windows · dy")
 draw_matrix(axes[4], dx, "gradient", "dx: kernels · dy", marked=[(1, 1)])
-save_figure(figure, "05-convolution-gradients")
+save_figure(
+    figure,
+    "05-convolution-gradients",
+    alt="The map, the kernel and the upstream gradient dy, then the gradient of the kernel, made from windows of "
+    "the map, and the gradient of the map, made from copies of the kernel. The middle pixel is framed: its "
+    "gradient is 6.",
+)
 
 # %%
 # As matrix products
@@ -246,7 +252,12 @@ assert np.abs(guess - secret).max() < 0.01
 figure, axes = panels(9, 2.5, columns=4)
 for panel, step in zip(axes, (0, 1, 3, 20), strict=True):
     draw_matrix(panel, seen[step][:, :, 0, 0].round(2) + 0.0, "weight", f"after {step} step{'s' * (step != 1)}")
-save_figure(figure, "05-a-kernel-is-learned")
+save_figure(
+    figure,
+    "05-a-kernel-is-learned",
+    alt="A 3×3 kernel after 0, 1, 3 and 20 steps of training. It starts with zeros and ends as Sobel's kernel: "
+    "−1, 0, 1 in the outer rows and −2, 0, 2 in the middle one.",
+)
 
 # %%
 # What breaks if …

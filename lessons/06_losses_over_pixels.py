@@ -156,7 +156,13 @@ for panel in (left, right):
     panel.set_xlabel("logit z: background ←   → cell")
     panel.legend(frameon=False, fontsize=9)
 right.set_ylim(-0.05, 1.4)
-save_figure(figure, "06-losses-over-pixels")
+save_figure(
+    figure,
+    "06-losses-over-pixels",
+    alt="Two plots over the logit. Left, the loss of a background pixel: cross-entropy rises along a straight "
+    "line, and the squared difference levels off at 1. Right, the slopes: that of cross-entropy stays 1, the "
+    "other falls back to 0.",
+)
 
 # %%
 # More than two classes

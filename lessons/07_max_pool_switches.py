@@ -179,7 +179,12 @@ draw_matrix(before, x, "image", "a map", marked=winners)
 draw_matrix(pooled, y, "output", "its maxima")
 draw_matrix(places, switches.astype(float), "switch", "their switches")
 draw_matrix(after, back, "output", "5, 7, 9, 12 unpooled", marked=winners, zeros=False)
-save_figure(figure, "07-max-pool-switches")
+save_figure(
+    figure,
+    "07-max-pool-switches",
+    alt="A 4×4 map with the maximum of each 2×2 window framed, the four maxima, their switches 1, 3, 0 and 0, and "
+    "the map after unpooling: four other values at exactly the framed positions, and empty elsewhere.",
+)
 
 # %%
 # What breaks if …

@@ -248,7 +248,12 @@ draw_matrix(axes[0], small, "image", "to enlarge")
 draw_matrix(axes[1], before_pooling, "image", "what was pooled", marked=winners)
 for one, (name, result) in zip(axes[2:], by_hand.items(), strict=True):
     draw_matrix(one, result, "output", name, marked=winners if name == "switches" else (), zeros=False)
-save_figure(figure, "08-four-ways-by-hand")
+save_figure(
+    figure,
+    "08-four-ways-by-hand",
+    alt="A 2×2 map enlarged to 4×4 in four ways: nearest copies each value four times, bed of nails puts it at "
+    "the upper left of its window, switches put it where the maximum was, and a learned kernel spreads it.",
+)
 
 # %%
 
@@ -264,7 +269,12 @@ for one, (name, (values, percent)) in zip(axes, shown.items(), strict=True):
     one.set_title(name if percent is None else f"{name}: {percent:.0f} %", fontsize=9.5)
     one.set_xticks([])
     one.set_yticks([])
-save_figure(figure, "08-four-ways-on-a-smear")
+save_figure(
+    figure,
+    "08-four-ways-on-a-smear",
+    alt="A response to edges in a smear, pooled, and enlarged by six methods, each with its error. Bed of nails "
+    "and switches leave scattered dots; the learned kernels are smoother and closer to the original.",
+)
 
 # %%
 # What breaks if …

@@ -247,8 +247,21 @@ found = operator_matrix(
     lambda x: conv2d(x, kernel.reshape(3, 3, 1, 1)), (4, 4, 1)
 )  # column by column, from unit vectors
 assert (found == W).all()
-save_figure(transpose_figure(kernel, (4, 4)), "09-matrix-and-transpose")
-save_figure(conv_transpose_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2), "09-copies-of-the-kernel")
+save_figure(
+    transpose_figure(kernel, (4, 4)),
+    "09-matrix-and-transpose",
+    alt="The 4×16 matrix W of a convolution, whose rows hold the kernel's values in three groups of three, and "
+    "its 16×4 transpose, whose columns hold them instead.",
+)
+
+# %%
+
+save_figure(
+    conv_transpose_frames(np.array([[1, 2], [3, 4]]), kernel.astype(int), stride=2),
+    "09-copies-of-the-kernel",
+    alt="Animation: each of four input values adds a copy of the 3×3 kernel, multiplied by it, to the 5×5 output, "
+    "two positions apart; where copies overlap, they are summed.",
+)
 
 # %%
 # The same with an ordinary convolution

@@ -238,7 +238,12 @@ print("uneven phases after training:", {name: f"{percent:.2f} %" for name, perce
 from scratchnet.visualization import overlap_counts, overlap_figure, panels, save_figure
 
 assert all((overlap_counts(4, k, 2) == board).all() for k, board in boards.items())
-save_figure(overlap_figure(((2, 2), (3, 2), (4, 2)), size=4), "10-overlap-counts")
+save_figure(
+    overlap_figure(((2, 2), (3, 2), (4, 2)), size=4),
+    "10-overlap-counts",
+    alt="Copies of kernels of size 2, 3 and 4 at stride 2. Size 2 covers every output once. Size 3 covers them 1, "
+    "2, 1, 2 times, which makes a chessboard in two dimensions. Size 4 covers all but the border evenly.",
+)
 
 # %%
 
@@ -255,7 +260,12 @@ for one, (name, picture) in zip(axes, pictures.items(), strict=True):
     one.set_title(name)
     one.set_xticks([])
     one.set_yticks([])
-save_figure(figure, "10-checkerboards")
+save_figure(
+    figure,
+    "10-checkerboards",
+    alt="Part of a smear at half size, and enlarged by three kernels: ones of size 3×3 give a strong chessboard, "
+    "a random 4×4 kernel a weaker one, and the bilinear 4×4 kernel a smooth image.",
+)
 
 # %%
 # What breaks if …

@@ -407,7 +407,13 @@ for row, number in enumerate((0, 1, 2)):
 titles = ("image and truth", *(f"{name}:\n{as_they_are[name]:.2f}" for name in columns))
 for panel, title in zip(axes, (*titles, f"cured, running\naverages: {cured['running averages']:.2f}"), strict=False):
     panel.set_title(title, fontsize=9)
-save_figure(figure, "11-two-networks")
+save_figure(
+    figure,
+    "11-two-networks",
+    alt="Three images with a small square, in rows, and the predictions in columns. With running averages or "
+    "recomputed statistics, whole images of some rows are wrong; with each image's own statistics, and after "
+    "the cure, the squares are found.",
+)
 
 # %%
 # What breaks if …

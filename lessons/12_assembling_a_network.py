@@ -169,7 +169,12 @@ print(count, "parameters to learn")
 
 from scratchnet.visualization import architecture_figure, save_figure
 
-save_figure(architecture_figure(net, (96, 96), "a small DeconvNet"), "12-small-deconvnet")
+save_figure(
+    architecture_figure(net, (96, 96), "a small DeconvNet"),
+    "12-small-deconvnet",
+    alt="The network as a row of bars, from the input through two convolutions and pools to the smallest map and "
+    "back up through two unpoolings. Arrows carry the switches from each pool to its unpooling.",
+)
 
 # %%
 # It has 5586 parameters. Our list of twenty lines gives the same results with the packaged layers as the package does:
@@ -299,7 +304,12 @@ axes[5].axhline(np.log(2), color=ROLES["truth"], linewidth=0.8, linestyle=":")
 axes[5].text(118, np.log(2) - 0.02, "log 2", ha="right", va="top", fontsize=9)
 axes[5].set_title("loss")
 axes[5].set_xlabel("step")
-save_figure(figure, "12-overfit-one-image")
+save_figure(
+    figure,
+    "12-overfit-one-image",
+    alt="One smear, its mask, and the predictions before, during and after training, which turn from noise into "
+    "the mask. The loss starts at log 2 and falls almost to 0.",
+)
 
 # %%
 # What breaks if …

@@ -275,7 +275,12 @@ for column, (stride, value) in enumerate(results.items(), start=1):
     learned = predictions[column - 1].astype(np.uint8)
     axes[4 + column].imshow(overlay(np.ascontiguousarray(photos[12, :side, :side]), learned))
     axes[4 + column].set_title(f"learned at 1/{stride}: IoU {value:.2f}", fontsize=9)
-save_figure(figure, "13-sliding-window-to-fcn")
+save_figure(
+    figure,
+    "13-sliding-window-to-fcn",
+    alt="A smear and its mask. Above, the mask averaged over blocks of 16, 8 and 4 pixels, finer each time; "
+    "below, the masks of networks with outputs at 1/16, 1/8 and 1/4 of the size, each with its IoU.",
+)
 
 # %%
 # What a score sees

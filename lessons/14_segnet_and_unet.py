@@ -220,18 +220,34 @@ def hourglass(way_up: str) -> Network:
 
 from scratchnet.visualization import architecture_figure, overlay, panels, save_figure
 
-numbers = {}
+numbers, nets = {}, {}
 for way in ("nearest", "switches", "features"):
-    net = hourglass(way)
+    nets[way] = net = hourglass(way)
     shapes = net.shapes((90, 90))
     numbers[way] = net.parameter_count()
     print(
         f"{way:8}: {numbers[way]:6,} parameters, heights", *(shapes[f"conv{i}_relu"][1] for i in (1, 2, 3, 4)), end=" "
     )
     print(*(shapes[f"decode{i}_relu"][1] for i in (3, 2, 1)))
-    if way != "nearest":
-        save_figure(architecture_figure(net, (90, 90), f"the way up takes {way}"), f"14-way-up-{way}")
 more = numbers["features"] - numbers["nearest"]
+
+# %%
+
+save_figure(
+    architecture_figure(nets["switches"], (90, 90), "the way up takes switches"),
+    "14-way-up-switches",
+    alt="A network like an hourglass: three pools make the maps smaller, three unpoolings enlarge them again, and "
+    "arrows carry the switches of each pool to the unpooling of the same size.",
+)
+
+# %%
+
+save_figure(
+    architecture_figure(nets["features"], (90, 90), "the way up takes features"),
+    "14-way-up-features",
+    alt="The same hourglass, in which dashed arrows carry whole maps from the left half to the right one, where "
+    "they are concatenated. The maps there have twice as many channels.",
+)
 
 # %%
 # Switches add no parameters. The concatenations cost 16,128, because the three convolutions after them read twice as
@@ -312,7 +328,12 @@ for column, way in enumerate(numbers, start=1):
     axes[column].set_title(f"{way}: IoU {scores[way][0]:.2f}")
     axes[4 + column].imshow(error_map(truth[0], mask))
     axes[4 + column].set_title(f"{scores[way][1]:.0%} wrong at outlines")
-save_figure(figure, "14-segnet-and-unet")
+save_figure(
+    figure,
+    "14-segnet-and-unet",
+    alt="A test smear with its mask, and for each of the three networks the predicted mask with its IoU, above a "
+    "map of its errors.",
+)
 
 # %%
 # What breaks if …

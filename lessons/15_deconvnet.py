@@ -145,7 +145,13 @@ assert ladder == [224, 112, 56, 28, 14, 7, 1, 7, 14, 28, 56, 112, 224]
 
 from scratchnet.visualization import activations_figure, architecture_figure, panels, save_figure, strongest_maps
 
-save_figure(architecture_figure(paper, (224, 224), "DeconvNet"), "15-deconvnet-architecture")
+save_figure(
+    architecture_figure(paper, (224, 224), "DeconvNet"),
+    "15-deconvnet-architecture",
+    alt="DeconvNet as a row of bars: thirteen convolutions and five pools down to two layers of 4096 channels "
+    "with a single pixel, then the mirror image up to 224×224, with arrows for the switches of the five "
+    "pools.",
+)
 
 # %%
 # The way up needs the switches: one for every window of every channel of the five pools.
@@ -206,7 +212,12 @@ activations = strongest_maps(net, images[ONE : ONE + 1], shown, region=masks[ONE
 filled = {a.name: np.count_nonzero(a.map) / a.map.size for a in activations}
 for name in shown[:-1]:
     print(f"{name:16} {filled[name]:4.0%} of the positions are non-zero")
-save_figure(activations_figure(activations, photos[ONE], columns=5), "15-coarse-to-fine")
+save_figure(
+    activations_figure(activations, photos[ONE], columns=5),
+    "15-coarse-to-fine",
+    alt="An image of two cells and nine maps on the way up, from 6×6 blocks through sparse unpooled maps to the "
+    "score of every pixel at 96×96.",
+)
 for level in (4, 3, 2, 1):
     assert filled[f"unpool{level}"] <= 0.25
 
@@ -273,7 +284,12 @@ for panel, (name, picture) in zip(axes, pictures.items(), strict=True):
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(True)
-save_figure(figure, "15-switches-of-another-image")
+save_figure(
+    figure,
+    "15-switches-of-another-image",
+    alt="Photographs A and B, and three masks drawn from a vector and switches: A's with A's, A's with B's, and "
+    "B's with B's.",
+)
 
 # %%
 # The last unpooling places all its values where **B** had its maxima. Nothing crashes, because all shapes fit. And
@@ -292,7 +308,8 @@ except ValueError as error:
     print(error)
 else:
     raise AssertionError("batch norm over one value must raise an error")
-net.eval()
+finally:
+    net.eval()
 
 # %%
 # So train with batches of two or more, and use running statistics afterwards: the paper averages them over the training

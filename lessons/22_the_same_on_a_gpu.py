@@ -307,7 +307,13 @@ roof.set_ylim(top=200)
 roof.set_xlabel("operations per byte")
 roof.set_ylabel("10¹² operations per second")
 roof.set_title("the highest possible speed: the roofline")
-save_figure(figure, "22-threads-and-roofline")
+save_figure(
+    figure,
+    "22-threads-and-roofline",
+    alt="Left, sixteen pixels and the thread that reads each: every thread has a block of 2×2. Right, the "
+    "roofline: operations per second rise with the operations per byte and then stay level; ReLU is far down "
+    "the slope, a 3×3 convolution on the roof.",
+)
 
 # %%
 # How many bits are enough?

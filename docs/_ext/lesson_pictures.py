@@ -1,12 +1,21 @@
 """Gallery of the lessons: show each picture saved with `scratchnet.visualization.save_figure` below its cell."""
 
-import os
 import shutil
 from pathlib import Path
 
-from sphinx_gallery.scrapers import figure_rst
+from PIL import Image
 
 from scratchnet.visualization import saving
+
+PICTURE = """
+.. container:: lesson-picture
+
+   .. image:: /{place}
+      :alt: {alt}
+      :width: {width}px
+
+"""
+"""At its full width, as far as the page is that wide; on a narrow screen, a wide picture scrolls."""
 
 
 class SavedPictures:
@@ -18,25 +27,16 @@ class SavedPictures:
 
     def __call__(self, block, block_vars, gallery_conf):
         """Copy the new pictures and return the reStructuredText that shows them."""
-        pictures = []
-        for path in saving.saved_figures:
-            target = Path(next(block_vars["image_path_iterator"])).with_suffix(path.suffix)
-            shutil.copyfile(Path(block_vars["src_file"]).parent / path, target)
-            pictures.append(str(target))
+        text = ""
+        for saved in saving.saved_figures:
+            target = Path(next(block_vars["image_path_iterator"])).with_suffix(saved.path.suffix)
+            shutil.copyfile(Path(block_vars["src_file"]).parent / saved.path, target)
+            with Image.open(target) as image:
+                width = image.width
+            place = target.relative_to(gallery_conf["src_dir"]).as_posix()
+            text += PICTURE.format(place=place, alt=" ".join(saved.alt.split()), width=width)
         saving.saved_figures.clear()
-        return figure_rst(pictures, gallery_conf["src_dir"])
+        return text
 
 
-class Arguments:
-    """Command-line arguments of a lesson: none, or ``--fast`` if SCRATCHNET_LESSONS=fast."""
-
-    def __repr__(self):
-        """Return a text without an address."""
-        return "Arguments()"
-
-    def __call__(self, gallery_conf, script_vars):
-        """Return the arguments after the script's name."""
-        return ["--fast"] if os.environ.get("SCRATCHNET_LESSONS") == "fast" else []
-
-
-pictures, arguments = SavedPictures(), Arguments()
+pictures = SavedPictures()

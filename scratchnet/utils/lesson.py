@@ -1,5 +1,6 @@
 """Setup shared by all lessons."""
 
+import os
 import sys
 from types import TracebackType
 
@@ -8,7 +9,10 @@ from scratchnet.utils.terminal import last_from_now_on
 
 
 def start_lesson() -> bool:
-    """Prepare the terminal and return whether ``--fast`` was given, which means smaller data and seconds of run time.
+    """Prepare the terminal and return whether the lesson is to be fast: smaller data and seconds of run time.
+
+    A script is fast with ``--fast``. In a notebook, which has no arguments, and for the pages of the documentation, the
+    environment variable ``SCRATCHNET_LESSONS=fast`` does the same.
 
     Characters that the terminal cannot encode are printed as plainer ones, and Ctrl-C or missing data end the lesson
     with one line instead of a traceback. In a notebook nothing changes.
@@ -16,7 +20,7 @@ def start_lesson() -> bool:
     last_from_now_on()
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _end
-    return "--fast" in sys.argv
+    return "--fast" in sys.argv or os.environ.get("SCRATCHNET_LESSONS") == "fast"
 
 
 def _end(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -1,7 +1,10 @@
-"""Saving of figures and animations; each saved path is printed."""
+"""Saving of figures and animations; each saved path is printed, and a notebook also shows the picture."""
 
+import base64
+import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,12 +20,23 @@ FOLDER = Path("lesson-figures")
 
 KIND = "lesson's picture"
 
-saved_figures: list[Path] = []
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A saved picture: its file, and the text that stands for it where it cannot be seen."""
+
+    path: Path
+    alt: str
+
+
+saved_figures: list[SavedFigure] = []
 """Pictures saved by this process, oldest first; the documentation shows each below the lesson's cell that saved it."""
 
 
-def save_figure(picture: Figure | Sequence[Image.Image], name: str, seconds: float = 0.7) -> Path:
+def save_figure(picture: Figure | Sequence[Image.Image], name: str, alt: str = "", seconds: float = 0.7) -> None:
     """Save a figure as ``lesson-figures/NAME.png``, or frames as ``lesson-figures/NAME.gif``, and print the path.
+
+    In a notebook, the picture appears below the cell as well.
 
     Parameters
     ----------
@@ -30,6 +44,8 @@ def save_figure(picture: Figure | Sequence[Image.Image], name: str, seconds: flo
         Images become an animation that loops forever.
     name : str
         File name without extension, such as ``07-max-pool-switches``.
+    alt : str
+        Alternative text: one or two sentences that say what is seen, for readers who cannot see the picture.
     seconds : float
         Duration of each frame of an animation; the last frame is shown three times as long.
     """
@@ -43,9 +59,21 @@ def save_figure(picture: Figure | Sequence[Image.Image], name: str, seconds: flo
             picture.savefig(file, format="png", dpi=120, metadata={"Description": signature(KIND)})
         else:
             save_animation(file, picture, seconds, KIND)
-    saved_figures.append(path)
+    saved_figures.append(SavedFigure(path, alt))
     print(f"figure: {path}")
-    return path
+    _show_in_notebook(saved_figures[-1])
+
+
+def _show_in_notebook(saved: SavedFigure) -> None:
+    """Display a picture below the cell that runs, if the process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if not hasattr(shell, "kernel"):  # no IPython, or IPython in a terminal
+        return
+    from IPython.display import display
+
+    kind = f"image/{saved.path.suffix[1:]}"
+    data = base64.b64encode(saved.path.read_bytes()).decode("ascii")
+    display({kind: data, "text/plain": saved.alt}, raw=True, metadata={kind: {"alt": saved.alt}})
 
 
 def save_animation(

@@ -19,12 +19,14 @@ FOLDER = Path(__file__).parents[2] / "lessons"
 class Lesson:
     """What a lesson left behind.
 
-    ``values`` are its variables by name, ``prose`` its text in one line, ``pictures`` the files that it kept.
+    ``values`` are its variables by name, ``prose`` its text in one line, ``pictures`` the files that it kept,
+    ``alts`` their alternative texts.
     """
 
     values: dict
     prose: str
     pictures: list[Path] = field(default_factory=list)
+    alts: list[str] = field(default_factory=list)
 
     def says(self, text, *values):
         """Assert that the prose has ``text``, with the values in place of {}: ``says("{:.2f} of it", share)``."""
@@ -54,8 +56,9 @@ def lesson(tmp_path_factory):
                 patch.setattr("sys.argv", [str(path), "--fast"])
                 before = len(saving.saved_figures)
                 values = runpy.run_path(str(path), run_name="__main__")
-                pictures = [picture.resolve() for picture in saving.saved_figures[before:]]
-            done[number] = Lesson(values, prose_of(path), pictures)
+                saved = saving.saved_figures[before:]
+                pictures = [picture.path.resolve() for picture in saved]
+            done[number] = Lesson(values, prose_of(path), pictures, [picture.alt for picture in saved])
         return done[number]
 
     return run
