@@ -31,6 +31,7 @@ extensions = [
     "formulas",
     "notebooks",
     "tables",
+    "widgets",
 ]
 exclude_patterns = ["_build", "_ext"]
 templates_path = ["_templates"]

@@ -122,6 +122,12 @@ save_figure(
 )
 
 # %%
+# .. widget:: convolution
+#
+#    On the lesson's page, you can change the kernel size, the stride, the padding and the dilation (lesson 13), and
+#    read the sum of every window.
+
+# %%
 # Channels
 # --------
 # A colour image has three values at every pixel: its shape is ``(h, w, 3)``. The last axis holds the **channels**. A

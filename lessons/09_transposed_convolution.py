@@ -264,6 +264,12 @@ save_figure(
 )
 
 # %%
+# .. widget:: transposed
+#
+#    On the lesson's page, you can change the kernel size, the stride, the padding and the dilation (lesson 13), and
+#    select an input to see its copy of the kernel, or an output to see the copies that reach it.
+
+# %%
 # The same with an ordinary convolution
 # -------------------------------------
 # Papers also call it *fractionally strided* convolution, for this reason: put the values of the small map *s* positions

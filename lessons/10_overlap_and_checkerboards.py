@@ -86,6 +86,12 @@ for k in range(1, 13):
 print("flat counts in the middle, exactly where the stride divides the kernel: tested for all kernels up to 12")
 
 # %%
+# .. widget:: overlap
+#
+#    On the lesson's page, you can change the kernel size, the stride, the padding and the dilation (lesson 13), and see
+#    where the copies overlap. The bilinear kernel is explained below.
+
+# %%
 # Counting is not enough, because real kernels are not all ones. On a constant map, an output is the map's value times
 # the **sum of the kernel elements of its phase**. There is a chessboard unless all phases have the same sum. Here is a
 # random 4×4 kernel at stride 2, whose overlap is perfectly even:
