@@ -10,9 +10,10 @@ from typing import Annotated
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.cli.flags import Positional
+from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
+from scratchnet.cli.uncertainty import UNCERTAINTY, check_uncertainty, sampled_predictor, spread_of, write_uncertainty
 from scratchnet.data import ValueRange, write_image, write_mask
 from scratchnet.data.image_folders import SEARCHED_SUFFIXES, describe_unreadable, is_image_file, unreadable_files
 from scratchnet.data.image_rows import ImageRows, open_rows
@@ -20,6 +21,8 @@ from scratchnet.data.mask_rows import write_mask_rows
 from scratchnet.data.palette import palette_with
 from scratchnet.inference import Predictor
 from scratchnet.inference.by_rows import check_rows, mask_rows
+from scratchnet.inference.segmentation import to_mask
+from scratchnet.inference.uncertainty import SampledPredictor
 from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
@@ -27,6 +30,7 @@ from scratchnet.utils.signatures import check_replaceable
 from scratchnet.utils.wording import pixels
 
 MASK, OVERLAY = "mask", "overlay"
+KINDS = MASK, OVERLAY, UNCERTAINTY
 """Kinds of the files."""
 
 OVERLAY_PIXELS = 1 << 26
@@ -46,6 +50,11 @@ class SegmentArguments(PredictionArguments):
     overlay: bool | None = None
     """Write NAME-overlay.png, the image with the classes in colour. Default: for images up to 64 megapixels; without
     it, memory is needed for the image and one row of tiles only."""
+    uncertainty: Annotated[int | None, Metavar("N")] = None
+    """Predict each image N times at random, with dropout, or flipped, scaled and shifted if the network has none. The
+    mask is that of the mean, and NAME-uncertainty.png shows how much the N differ: a grey image of 16 bits, whose value
+    v means a standard deviation of 0.5 · (v / 65535)² of the probability of the mask's class, so white is 0.5, the
+    largest possible one."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -57,10 +66,13 @@ def main(words: Sequence[str]) -> int:
 
 
 def _segment(arguments: SegmentArguments) -> int:
+    check_uncertainty(arguments, arguments.uncertainty)
     checkpoint = load_checkpoint(arguments.checkpoint)
-    predictor = arguments.predictor(checkpoint)
-    out, paths = Path(arguments.out), _find(arguments.images)
-    _check_outputs(paths, out)
+    predictor: Predictor = arguments.predictor(checkpoint)
+    if arguments.uncertainty is not None:
+        predictor = sampled_predictor(arguments, checkpoint, arguments.uncertainty)
+    out, paths = Path(arguments.out), find_images(arguments.images)
+    _check_outputs(paths, out, arguments.uncertainty is not None)
     preprocessing = checkpoint.spec.preprocessing
     try:
         palette = palette_with(checkpoint.spec.data.get("colours"))
@@ -73,14 +85,20 @@ def _segment(arguments: SegmentArguments) -> int:
         image = open_rows(path, preprocessing.range)
         size = image.height, image.width
         with_overlay = size[0] * size[1] <= OVERLAY_PIXELS if arguments.overlay is None else arguments.overlay
+        spread = ""
         try:
-            counts = (_write_both if with_overlay else _write)(path, out, image, predictor, palette)
+            if isinstance(predictor, SampledPredictor):
+                counts, spread = _write_sampled(path, out, image, predictor, palette, with_overlay)
+            else:
+                counts = (_write_both if with_overlay else _write)(path, out, image, predictor, palette)
         except (UserError, ValueError) as error:
             raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
         overlays += with_overlay
         shares = ", ".join(f"{name} {100 * n / counts.sum():.1f} %" for name, n in zip(names, counts, strict=False))
-        say(f"{path}: {pixels(*size)}, {shares}")
+        say(f"{path}: {pixels(*size)}, {shares}{spread}")
     say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'}{' and overlays' if overlays else ''} to {out}")
+    if isinstance(predictor, SampledPredictor):
+        say(f"uncertainty: {predictor.sampling.words(predictor.samples)}")
     if arguments.overlay is None and overlays < len(paths):
         say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay writes them too")
     return 0
@@ -104,13 +122,30 @@ def _write_both(path: Path, out: Path, image: ImageRows, predictor: Predictor, p
     from scratchnet.visualization.overlays import overlay
 
     mask = np.concatenate(list(mask_rows(predictor, image, path.stem)))
-    mask_file, overlay_file = _outputs(path, out)
+    mask_file, overlay_file = _outputs(path, out)[:2]
     write_mask(mask_file, mask, MASK, palette)
     write_image(overlay_file, overlay(image.read(), mask, palette=palette), OVERLAY)
     return np.bincount(mask.ravel(), minlength=256)
 
 
-def _find(arguments: Sequence[str]) -> list[Path]:
+def _write_sampled(
+    path: Path, out: Path, image: ImageRows, predictor: SampledPredictor, palette: Array, with_overlay: bool
+) -> tuple[Array, str]:
+    """Write the mask of the mean and its uncertainty; return the pixels of each class, (256,), and the spread."""
+    from scratchnet.visualization.overlays import overlay
+
+    colours = image.read()
+    maps = predictor.maps(colours, path.stem)
+    mask = to_mask(maps.mean)
+    mask_file, overlay_file, uncertainty_file = _outputs(path, out)
+    write_mask(mask_file, mask, MASK, palette)
+    if with_overlay:
+        write_image(overlay_file, overlay(colours, mask, palette=palette), OVERLAY)
+    write_uncertainty(uncertainty_file, maps)
+    return np.bincount(mask.ravel(), minlength=256), spread_of(maps)
+
+
+def find_images(arguments: Sequence[str]) -> list[Path]:
     """Return the paths of the named images and of the images in the named folders."""
     if not arguments:
         raise UserError("no image given; name image files or folders of images")
@@ -131,23 +166,25 @@ def _find(arguments: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _outputs(path: Path, out: Path) -> tuple[Path, Path]:
-    """Return the paths of an image's mask and overlay."""
-    return out / f"{path.stem}.png", out / f"{path.stem}-overlay.png"
+def _outputs(path: Path, out: Path) -> tuple[Path, Path, Path]:
+    """Return the paths of an image's mask, overlay and uncertainty, in the order of `KINDS`."""
+    mask, overlay, uncertainty = (out / f"{path.stem}{end}.png" for end in ("", f"-{OVERLAY}", f"-{UNCERTAINTY}"))
+    return mask, overlay, uncertainty
 
 
-def _check_outputs(paths: Sequence[Path], out: Path) -> None:
+def _check_outputs(paths: Sequence[Path], out: Path, with_uncertainty: bool) -> None:
     """Refuse to write two results to one file, or a result over one of the images."""
+    kinds = KINDS if with_uncertainty else KINDS[:2]
     images = {identity for path in paths if (identity := _identity(path))}
     taken: dict[str, Path] = {}
     for path in paths:
-        for output in _outputs(path, out):
+        for output, kind in zip(_outputs(path, out), kinds, strict=False):
             name = unicodedata.normalize("NFC", output.name).casefold()  # one file on a case-insensitive file system
             if name in taken:
                 raise UserError(f"{path} and {taken[name]} would both be written as {output.name}; segment them apart")
             if _identity(output) in images:
                 raise UserError(f"{output}: is one of the images and would be overwritten; choose another --out")
-            check_replaceable(output, MASK if output == _outputs(path, out)[0] else OVERLAY)
+            check_replaceable(output, kind)
             taken[name] = path
 
 

@@ -90,7 +90,8 @@ class ModelOptions:
     depth: int | None = None
     """unet, unet-same: number of poolings."""
     dropout: bool | None = None
-    """unet, unet-same: apply dropout at the end of the encoder."""
+    """unet, unet-same: apply dropout at the end of the encoder (default). segnet, segnet-basic: after the central
+    encoders and decoders, as in Bayesian SegNet."""
     padding: Literal["paper", "same"] | None = None
     """fcn32s, fcn16s, fcn8s: pad the first convolution by 100 pixels, or (cheaper) just enough to cover the image."""
     upsampling: Literal["fixed", "paper", "learned"] | None = None

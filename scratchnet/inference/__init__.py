@@ -4,11 +4,14 @@ from scratchnet.inference.combining import Ensemble, EnsembleRule, MultiScale, P
 from scratchnet.inference.crf import DenseCrf
 from scratchnet.inference.evaluating import Evaluation, evaluate
 from scratchnet.inference.proposals import Aggregation, ProposalSegmenter
+from scratchnet.inference.sampling import DropoutSampling, TransformSampling, choose_sampling
 from scratchnet.inference.segmentation import Segmenter, to_mask
+from scratchnet.inference.uncertainty import SampledPredictor, Sampling, UncertaintyMaps, entropy
 
 __all__ = [
     "Aggregation",
     "DenseCrf",
+    "DropoutSampling",
     "Ensemble",
     "EnsembleRule",
     "Evaluation",
@@ -16,8 +19,14 @@ __all__ = [
     "Predictor",
     "ProposalSegmenter",
     "Refined",
+    "SampledPredictor",
+    "Sampling",
     "Scorer",
     "Segmenter",
+    "TransformSampling",
+    "UncertaintyMaps",
+    "choose_sampling",
+    "entropy",
     "evaluate",
     "to_mask",
 ]

@@ -7,6 +7,7 @@ from scratchnet.data.image_rows import ImageRows
 from scratchnet.engine.memory.system import available_memory
 from scratchnet.inference.combining import Predictor
 from scratchnet.inference.segmentation import Segmenter, to_mask
+from scratchnet.inference.uncertainty import SampledPredictor
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
@@ -33,7 +34,8 @@ def check_rows(predictor: Predictor, image: ImageRows, classes: int, name: str =
     if isinstance(predictor, Segmenter) and predictor.takes_rows(h, w):
         predictor.check_size(h, w)
         return
-    need, free = h * w * (32 + 12 * classes), available_memory()
+    per_class = 24 if isinstance(predictor, SampledPredictor) else 12
+    need, free = h * w * (32 + per_class * classes), available_memory()
     if free is not None and need > free:
         raise UserError(
             f"{h}×{w} pixels need about {need / 2**30:.1f} GiB when all are predicted at once, and {free / 2**30:.1f} "

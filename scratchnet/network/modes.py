@@ -3,6 +3,7 @@
 from typing import Literal, Self
 
 from scratchnet.arrays import generator
+from scratchnet.layers.activation import Dropout
 from scratchnet.layers.base import Layer
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d
@@ -35,6 +36,19 @@ class NetworkModes(NetworkMemory):
     def batch_norms(self) -> dict[str, BatchNorm2d]:
         """Return the batch norm layers by step name."""
         return {s.name: s.layer for s in self.steps if isinstance(s.layer, BatchNorm2d)}
+
+    def dropouts(self) -> dict[str, Dropout]:
+        """Return the dropout layers that drop anything, by step name."""
+        return {s.name: s.layer for s in self.steps if isinstance(s.layer, Dropout) and s.layer.rate > 0}
+
+    def use_dropout(self, active: bool = True) -> Self:
+        """Let dropout drop elements in evaluation mode too, while batch norm keeps its mode; return the network.
+
+        This makes passes random, for :mod:`scratchnet.inference.uncertainty`. ``train`` and ``eval`` reset it.
+        """
+        for layer in self.dropouts().values():
+            layer.set_training(active or self.training)
+        return self
 
     def pools(self) -> dict[str, MaxPool2d]:
         """Return the layers that make switches by step name."""

@@ -18,8 +18,16 @@ SMALL = {
         ({"width": 2, "size": 32}, (32, 32)),
         ({"width": 2, "size": 48, "unpool": "nearest"}, (48, 48)),
     ],
-    "segnet": [({"width": 1 / 32}, (45, 23)), ({"width": 1 / 32, "unpool": "nearest"}, (33, 66))],
-    "segnet-basic": [({"width": 1 / 16}, (45, 23)), ({"width": 1 / 16, "unpool": "transposed"}, (17, 34))],
+    "segnet": [
+        ({"width": 1 / 32}, (45, 23)),
+        ({"width": 1 / 32, "unpool": "nearest"}, (33, 66)),
+        ({"width": 1 / 16, "dropout": True}, (33, 66)),
+    ],
+    "segnet-basic": [
+        ({"width": 1 / 16}, (45, 23)),
+        ({"width": 1 / 16, "unpool": "transposed"}, (17, 34)),
+        ({"width": 1 / 8, "dropout": True}, (45, 23)),
+    ],
     "squares": [({"width": 4}, (16, 12)), ({"width": 4}, (8, 20))],
     "fcn32s": [({"width": 1 / 64}, (9, 5)), (FCN | {"upsampling": "learned"}, (37, 66))],
     "fcn16s": [({"width": 1 / 64}, (9, 5)), (FCN | {"upsampling": "paper", "batch_norm": True}, (37, 66))],

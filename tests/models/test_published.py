@@ -48,6 +48,22 @@ def test_where_segnet_basics_numbers_are():
     assert numbers_in(net, BatchNorm2d) == 1_024
 
 
+@pytest.mark.parametrize(("name", "blocks"), [("segnet", (3, 4, 5)), ("segnet-basic", (3, 4))])
+def test_bayesian_segnet_drops_after_its_central_encoders_and_decoders(name, blocks):
+    net, plain = build(name, 11, dropout=True), build(name, 11)
+    assert set(net.dropouts()) == {f"{part}drop{i}" for part in ("enc", "dec") for i in blocks}
+    assert all(layer.rate == 0.5 for layer in net.dropouts().values())
+    inputs = {step.name: step.inputs for step in net.steps}
+    for i in blocks:
+        assert inputs[f"encdrop{i}"] == (f"pool{i}",)
+        follower = f"conv{i + 1}_1" if name == "segnet" else f"conv{i + 1}"
+        assert inputs.get(follower, (f"encdrop{i}",)) == (f"encdrop{i}",)
+    deepest = blocks[-1]
+    assert inputs[f"unpool{deepest}"] == (f"encdrop{deepest}", f"pool{deepest}.switches")
+    assert inputs[f"unpool{blocks[0] - 1}"][0] == f"decdrop{blocks[0]}"
+    assert list(net.parameters()) == list(plain.parameters())  # files of either fit
+
+
 @pytest.mark.parametrize("name", ["deconvnet", "segnet", "fcn32s", "dilated-fcn"])
 def test_the_encoders_are_vgg16(name):
     net = build(name, 21)
