@@ -68,8 +68,10 @@ def main(words: Sequence[str]) -> int:
 def _segment(arguments: SegmentArguments) -> int:
     check_uncertainty(arguments, arguments.uncertainty)
     checkpoint = load_checkpoint(arguments.checkpoint)
-    predictor: Predictor = arguments.predictor(checkpoint)
-    if arguments.uncertainty is not None:
+    predictor: Predictor
+    if arguments.uncertainty is None:
+        predictor = arguments.predictor(checkpoint)
+    else:
         predictor = sampled_predictor(arguments, checkpoint, arguments.uncertainty)
     out, paths = Path(arguments.out), find_images(arguments.images)
     _check_outputs(paths, out, arguments.uncertainty is not None)

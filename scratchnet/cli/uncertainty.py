@@ -50,7 +50,6 @@ def sampled_predictor(arguments: PredictionArguments, checkpoint: Checkpoint, sa
         If the network has no dropout and the arguments vary or cut the image themselves.
     """
     network = checkpoint.network
-    predictor: Predictor = arguments.predictor(checkpoint)
     if not network.dropouts():
         for name in ("proposals", "scales", "flip"):
             if getattr(arguments, name) not in (None, (1.0,), False):
@@ -58,6 +57,7 @@ def sampled_predictor(arguments: PredictionArguments, checkpoint: Checkpoint, sa
                     f"{flag_name(name)}: cannot be combined with --uncertainty for a network without dropout, whose "
                     "images are flipped, scaled and shifted instead; leave one out"
                 )
+    predictor: Predictor = arguments.predictor(checkpoint)
     segmenter = predictor if isinstance(predictor, Segmenter) else Segmenter(network, checkpoint.spec.preprocessing)
     return SampledPredictor(choose_sampling(predictor, segmenter), samples)
 

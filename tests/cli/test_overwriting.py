@@ -19,6 +19,10 @@ WRITERS = {
         ["segment", "{run}/checkpoint.npz", "{set}/images", "--out", "{out}"],
         ["{first}-overlay.png"],
     ),
+    "segment, uncertainty": (
+        ["segment", "{run}/checkpoint.npz", "{set}/images", "--out", "{out}", "--uncertainty", "2"],
+        ["{first}-uncertainty.png"],
+    ),
     "evaluate": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["metrics.json"]),
     "evaluate, picture": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["confusion.png"]),
     "explain": (["explain", "{run}/checkpoint.npz", "{set}/images/{first}.png", "--out", "{out}/a.html"], ["a.html"]),
