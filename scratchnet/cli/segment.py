@@ -24,6 +24,7 @@ from scratchnet.inference.by_rows import check_rows, mask_rows
 from scratchnet.inference.segmentation import to_mask
 from scratchnet.inference.uncertainty import SampledPredictor
 from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
 from scratchnet.utils.signatures import check_replaceable
@@ -61,25 +62,21 @@ def main(words: Sequence[str]) -> int:
     """Run the command."""
     example = "scratchnet segment run/checkpoint.npz photo.jpg more-photos/ --out masks"
     arguments = parse(SegmentArguments, words, "segment", example)
+    check_uncertainty(arguments, arguments.uncertainty)
     with arguments.computing():
         return _segment(arguments)
 
 
 def _segment(arguments: SegmentArguments) -> int:
-    check_uncertainty(arguments, arguments.uncertainty)
     checkpoint = load_checkpoint(arguments.checkpoint)
-    predictor: Predictor
-    if arguments.uncertainty is None:
-        predictor = arguments.predictor(checkpoint)
-    else:
-        predictor = sampled_predictor(arguments, checkpoint, arguments.uncertainty)
+    samples = arguments.uncertainty
+    predictor = (
+        arguments.predictor(checkpoint) if samples is None else sampled_predictor(arguments, checkpoint, samples)
+    )
     out, paths = Path(arguments.out), find_images(arguments.images)
-    _check_outputs(paths, out, arguments.uncertainty is not None)
+    _check_outputs(paths, out, samples is not None)
     preprocessing = checkpoint.spec.preprocessing
-    try:
-        palette = palette_with(checkpoint.spec.data.get("colours"))
-    except ValueError as error:
-        raise UserError(f"{arguments.checkpoint}: {error}; train again") from error
+    palette = _palette(arguments.checkpoint, checkpoint)
     names = checkpoint.spec.classes
     _check_images(paths, predictor, preprocessing.range, len(names))
     overlays = 0
@@ -104,6 +101,14 @@ def _segment(arguments: SegmentArguments) -> int:
     if arguments.overlay is None and overlays < len(paths):
         say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay writes them too")
     return 0
+
+
+def _palette(path: str, checkpoint: Checkpoint) -> Array:
+    """Return the colours of a checkpoint's classes."""
+    try:
+        return palette_with(checkpoint.spec.data.get("colours"))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; train again") from error
 
 
 def _write(path: Path, out: Path, image: ImageRows, predictor: Predictor, palette: Array) -> Array:
