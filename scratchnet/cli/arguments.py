@@ -21,6 +21,7 @@ ARGUMENTS = {
     "data check": "data:CheckArguments",
     "data weights": "data:WeightsArguments",
     "data import": "data_import:ImportArguments",
+    "data suggest": "data_suggest:SuggestArguments",
     "completion": "completion:CompletionArguments",
 }
 

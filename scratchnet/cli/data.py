@@ -1,11 +1,11 @@
-"""``scratchnet data``: make, import or check a data set, or compute class weights."""
+"""``scratchnet data``: make, import or check a data set, compute class weights, or choose images to label."""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from scratchnet.cli import data_import
+from scratchnet.cli import data_import, data_suggest
 from scratchnet.cli.datasets import open_split
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.output import OutputArguments
@@ -96,6 +96,7 @@ USAGE = """usage: scratchnet data make squares|cells|shapes DIR --count N --seed
        scratchnet data check DIR
        scratchnet data weights DIR
        scratchnet data import SOURCE --out DIR
+       scratchnet data suggest CHECKPOINT IMAGE…
 
 See `scratchnet data make --help` and so on."""
 
@@ -105,7 +106,13 @@ def main(words: Sequence[str]) -> int:
     if not words or words[0] in HELP:
         say(USAGE)
         return 0
-    actions = {"make": _make, "check": _check, "weights": _weights, "import": data_import.run}
+    actions = {
+        "make": _make,
+        "check": _check,
+        "weights": _weights,
+        "import": data_import.run,
+        "suggest": data_suggest.run,
+    }
     if words[0] not in actions:
         guess = closest_name(words[0], actions)
         raise UserError(f"'data {words[0]}' is no command{guess}; choose one of: {', '.join(actions)}")

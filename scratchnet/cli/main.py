@@ -29,7 +29,7 @@ COMMANDS = {
     "gradcheck": "compare every gradient with numerical differences",
     "exercise": "exercises that check themselves: write stubs, check answers, grade a class",
     "bench": "measure time and memory, compared with PyTorch if it is installed",
-    "data": "make, import or check a data set, or compute class weights",
+    "data": "make, import or check a data set, compute class weights, or choose images to label",
     "completion": "print a completion script for the shell (bash, zsh, fish)",
 }
 

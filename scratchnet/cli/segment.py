@@ -78,7 +78,7 @@ def _segment(arguments: SegmentArguments) -> int:
     preprocessing = checkpoint.spec.preprocessing
     palette = _palette(arguments.checkpoint, checkpoint)
     names = checkpoint.spec.classes
-    _check_images(paths, predictor, preprocessing.range, len(names))
+    check_images(paths, predictor, preprocessing.range, len(names))
     overlays = 0
     for path in progress(paths, "segmenting"):
         image = open_rows(path, preprocessing.range)
@@ -203,7 +203,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _check_images(paths: Sequence[Path], predictor: Predictor, value_range: ValueRange | None, classes: int) -> None:
+def check_images(paths: Sequence[Path], predictor: Predictor, value_range: ValueRange | None, classes: int) -> None:
     """Check every image before anything is written, so that a bad one does not leave half of the results."""
     for path in paths:
         image = open_rows(path, value_range)

@@ -11,6 +11,7 @@ from scratchnet.exercises.verdict import State, Verdict
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.signatures import signature
+from scratchnet.utils.spreadsheet import harmless
 
 KIND = "table of marks"
 
@@ -79,11 +80,6 @@ def write_marks(path: Path, exercises: Sequence[Exercise], marks: Mapping[str, M
     for student, verdicts in marks.items():
         points = [int(verdicts[name].state is State.RIGHT) if name in verdicts else "" for name in handed_in]
         remarks = "; ".join(f"{name}: {v.sentences[0]}" for name, v in verdicts.items() if v.sentences)
-        table.writerow([_harmless(student), *points, sum(p for p in points if p != ""), _harmless(remarks), ""])
+        table.writerow([harmless(student), *points, sum(p for p in points if p != ""), harmless(remarks), ""])
     with atomic_write(path, KIND) as file:
         file.write(text.getvalue().encode("utf-8-sig"))
-
-
-def _harmless(text: str) -> str:
-    """Keep spreadsheets from reading a cell as a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

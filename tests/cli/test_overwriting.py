@@ -23,6 +23,10 @@ WRITERS = {
         ["segment", "{run}/checkpoint.npz", "{set}/images", "--out", "{out}", "--uncertainty", "2"],
         ["{first}-uncertainty.png"],
     ),
+    "data suggest": (
+        ["data", "suggest", "{run}/checkpoint.npz", "{set}/images", "--out", "{out}/a.csv", "--uncertainty", "2"],
+        ["a.csv"],
+    ),
     "evaluate": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["metrics.json"]),
     "evaluate, picture": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["confusion.png"]),
     "explain": (["explain", "{run}/checkpoint.npz", "{set}/images/{first}.png", "--out", "{out}/a.html"], ["a.html"]),
