@@ -1,4 +1,4 @@
-"""``scratchnet data suggest``: which images to label next."""
+"""``scratchnet data suggest``: rank images by what labelling them would teach a network."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What `--uncertainty N` means in the commands that have it."""
+"""The flag `--uncertainty N`, shared by the commands that have it."""
 
 from pathlib import Path
 

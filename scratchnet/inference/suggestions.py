@@ -1,4 +1,4 @@
-"""Which image to label next: one that the network is unsure about, and unlike those already chosen.
+"""Suggestions of images to label next: the network is unsure about them, and they differ from each other.
 
 The score of an image is the mean of its mutual information over the pixels
 (:mod:`scratchnet.inference.uncertainty`): how much the passes disagree, which a label can settle. The entropy would

@@ -1,4 +1,4 @@
-"""How sure a network is: the mean and the spread of several random passes.
+"""Uncertainty of a prediction: the mean and the spread of several random passes.
 
 N passes over an image differ at random (:mod:`scratchnet.inference.sampling`), and give the probabilities p₁ … p_N of
 the classes at every pixel. With p̄ their mean and H(p) = −Σ p ln p the entropy over the classes:
@@ -45,7 +45,7 @@ class Sampling(Protocol):
 
 @dataclass(frozen=True)
 class UncertaintyMaps:
-    """What several passes over one image say together.
+    """Maps of several passes over one image.
 
     Attributes
     ----------
