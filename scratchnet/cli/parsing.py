@@ -54,6 +54,11 @@ def parse(kind: type[T], words: Sequence[str], command: str, example: str, defau
     return made
 
 
+def given_names(kind: type, words: Sequence[str], command: str) -> frozenset[str]:
+    """Return the names of the fields of ``kind`` whose flags are among the words; errors as in :func:`parse`."""
+    return frozenset(path[-1] for path in _Reader(flags_of(kind), command).read(words))
+
+
 def wants_help(words: Sequence[str]) -> bool:
     """Return whether any of the words asks for help."""
     before = words[: words.index("--")] if "--" in words else words

@@ -10,7 +10,8 @@ from typing import Any
 
 from scratchnet.cli.datasets import open_splits, training_views
 from scratchnet.cli.output import OutputArguments
-from scratchnet.cli.parsing import find_value, parse, say, wants_help
+from scratchnet.cli.parsing import find_value, given_names, parse, say, wants_help
+from scratchnet.cli.planning import default_out, is_planned, plan_training
 from scratchnet.cli.reports import baselines, results_text, write_metrics, write_run_report
 from scratchnet.cli.training_setup import prepare_run
 from scratchnet.config import TrainSettings, check_settings, differences, read_settings, settings_from, write_settings
@@ -30,9 +31,9 @@ from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.folder_lock import lock_folder
 from scratchnet.utils.signals import stop_on_sigterm
 from scratchnet.utils.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
-from scratchnet.utils.verbosity import warnings_so_far
+from scratchnet.utils.verbosity import warn, warnings_so_far
 
-EXAMPLE = "scratchnet train --model bloodcell --data cells --mask-threshold 127 --batch-norm --epochs 30 --out run"
+EXAMPLE = "scratchnet train --data mydata"
 
 
 CONFIG, SETTINGS = "config.toml", "settings"
@@ -57,6 +58,11 @@ class TrainArguments(OutputArguments):
     """Settings from a .toml file or a built-in recipe; flags take precedence."""
     resume: bool = False
     """Continue the run in --out with its settings; flags take precedence."""
+    plan: bool | None = None
+    """Look at the data and choose the settings that are not given: network, crops, augmentation, class weights, length.
+    Default: on if neither --config nor --model is given."""
+    minutes: float | None = None
+    """Plan a training that takes about this time on this machine."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -70,10 +76,8 @@ def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
     if any(word.partition("=")[0] == "--mask-format" for word in words):  # a flag wins over a config's threshold
         defaults = replace(defaults, data=replace(defaults.data, mask_threshold=None))
     arguments = parse(TrainArguments, words, "train", EXAMPLE, TrainArguments(defaults))
-    settings = arguments.settings
-    if not settings.out:
-        raise UserError("no folder given for the run; name one with --out")
-    folder = Path(settings.out)
+    folder = _folder(arguments, ranks)
+    settings = replace(arguments.settings, out=str(folder))
     if not arguments.resume and not is_overwriting():
         _refuse_a_run_in(folder)
     if arguments.resume and not (folder / LAST).exists() and not (folder / "config.toml").exists():
@@ -83,6 +87,7 @@ def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
         raise UserError(f"{stored}: is missing; give the run's settings again, as flags or with --config")
     try:
         with arguments.output(), stop_on_sigterm():
+            settings = _planned(arguments, settings, words, ranks)
             arguments.print_json(train(settings, arguments.resume, ranks=ranks, restart=is_overwriting()))
     except KeyboardInterrupt as stop:
         raise type(stop)(f"{str(stop) or 'interrupted'}; {_how_to_continue(folder)}") from None
@@ -101,6 +106,29 @@ def _how_to_continue(folder: Path) -> str:
 def resume_command(folder: Path) -> str:
     """Return the command that continues a run."""
     return shlex.join(["scratchnet", "train", "--out", str(folder), "--resume"])
+
+
+def _folder(arguments: TrainArguments, ranks: ProcessGroup) -> Path:
+    """Return the folder of the run: a new one if none is given."""
+    settings = arguments.settings
+    if settings.out:
+        return Path(settings.out)
+    if arguments.resume or ranks.size > 1:  # processes could choose different folders
+        raise UserError("no folder given for the run; name one with --out")
+    return default_out(settings.data.data)
+
+
+def _planned(
+    arguments: TrainArguments, settings: TrainSettings, words: Sequence[str], ranks: ProcessGroup
+) -> TrainSettings:
+    """Return the settings, those that are not given chosen by a plan unless the user has chosen another way."""
+    chosen = arguments.config is not None or arguments.resume or settings.curriculum.stage is not None
+    given = given_names(TrainArguments, words, "train")
+    if is_planned(arguments.plan, arguments.minutes, chosen, "model" in given, ranks.size):
+        settings = plan_training(settings, given, arguments.minutes)
+    if not arguments.settings.out:
+        say(f"the run is written to {settings.out} (--out names another folder)")
+    return settings
 
 
 def _defaults(words: Sequence[str]) -> TrainSettings:
@@ -222,6 +250,8 @@ def _fit(
             f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  mean IoU {row['val_mean_iou']:.4f}"
             f"{foreground}  {row['seconds']:.1f} s"
         )
+        for line in run.warnings:
+            warn(line)
     found = run.finish()
     if run.ranks.rank == 0:
         fitted_on = files[0] if settings.curriculum.stage is None else views[0]

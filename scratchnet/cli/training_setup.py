@@ -15,6 +15,7 @@ from scratchnet.data import (
     fit_preprocessing,
     median_frequency_weights,
 )
+from scratchnet.data.frequencies import softened_weights
 from scratchnet.interop.vgg16 import InitialWeights, read_vgg16
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
@@ -100,6 +101,8 @@ def _loss(settings: TrainSettings, source: SampleSource) -> tuple[PixelLoss, Bor
     """Return the loss, and the weights of pixels between objects if the settings ask for them."""
     t, ignored, border = settings.training, settings.data.ignore_index, None
     weights = _class_weights(t.class_weights, source)
+    if weights is not None:
+        weights = softened_weights(weights, t.class_weights_power, t.class_weights_cap)
     if t.border_weight:  # its map includes the weights of the classes
         border, weights = BorderWeights(t.border_weight, t.border_sigma, weights, ignored), None
     more = t.label_smoothing, t.focal_gamma, t.tversky_alpha, t.tversky_beta

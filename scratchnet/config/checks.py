@@ -36,7 +36,7 @@ def check_settings(settings: TrainSettings) -> None:
 
 def _counts(t: TrainingSettings) -> list[Rule]:
     required = ("batch_size", "gradient_accumulation", "lr_step_epochs")
-    names = (*required, "epochs", "iterations", "lr_step_updates", "patience")
+    names = (*required, "epochs", "iterations", "lr_step_updates", "patience", "samples_per_epoch")
     return [_count(t, name) for name in names if name in required or getattr(t, name) is not None]
 
 
@@ -62,7 +62,7 @@ def _updates(t: TrainingSettings) -> tuple[Rule, ...]:
 
 
 def _loss(t: TrainingSettings) -> tuple[Rule, ...]:
-    smoothing, alpha, beta = t.label_smoothing, t.tversky_alpha, t.tversky_beta
+    smoothing, alpha, beta, cap = t.label_smoothing, t.tversky_alpha, t.tversky_beta, t.class_weights_cap
     smoothed = not smoothing or "cross-entropy" in t.loss
     return (
         ("label_smoothing", smoothing, 0 <= smoothing < 1, "a number from 0 to under 1"),
@@ -72,6 +72,8 @@ def _loss(t: TrainingSettings) -> tuple[Rule, ...]:
         ("tversky_beta", beta, 0 <= beta <= 1e6, "0 to 1e6"),
         ("tversky_beta", beta, alpha + beta > 0, f"above 0 if {option('tversky_alpha')} is 0"),
         ("class_weights", t.class_weights, _are_weights(t.class_weights), "numbers from 0 to 1e6, one at least 1e-6"),
+        ("class_weights_power", t.class_weights_power, 0 <= t.class_weights_power <= 10, "0 to 10, for example 0.5"),
+        ("class_weights_cap", cap, cap is None or 0.01 <= cap <= 1e6, "0.01 to 1e6, for example 10"),
         ("border_weight", t.border_weight, 0 <= t.border_weight <= 1e6, "0 to 1e6"),
         ("border_sigma", t.border_sigma, 0.01 <= t.border_sigma <= 1000, "0.01 to 1000 pixels"),
     )

@@ -124,6 +124,9 @@ class TrainingSettings:
     """Passes over the training images. Default: 20, or as many as --iterations needs."""
     iterations: int | None = None
     """Stop after this many updates, if that is earlier."""
+    samples_per_epoch: int | None = None
+    """Samples in an epoch, after which the network is validated. Small sets are repeated, with other augmentation each
+    time; of larger sets every epoch draws a part. Default: every training image once."""
     batch_size: int = 8
     """Images in a batch."""
     gradient_accumulation: int = 1
@@ -176,6 +179,10 @@ class TrainingSettings:
     class_weights: ClassWeights | tuple[float, ...] | None = None
     """Weights of the classes in the cross-entropy. median-frequency: from the training masks, larger for rare classes;
     camvid: the published weights of CamVid's 11 classes; or one number per class."""
+    class_weights_power: float = 1.0
+    """Exponent applied to the class weights: 0.5 softens them, 0 makes them all 1."""
+    class_weights_cap: float | None = None
+    """Largest class weight; larger ones, after the exponent, are reduced to it."""
     border_weight: float = 0.0
     """Largest extra weight of pixels between neighbouring objects, after U-Net (paper: 10)."""
     border_sigma: float = 5.0

@@ -47,6 +47,9 @@ class Augmentation:
     background_crops: float = 0.0
     """Probability that a sample, or a quarter of a mosaic, shows only background (class 0), padded by reflection. If
     every training image contains an object, the network learns that there may be none."""
+    balanced_crops: float = 0.0
+    """Probability that a crop is placed on a pixel of a class drawn at random among those of the image, so that rare
+    classes are seen more often."""
 
 
 def augment(
@@ -80,7 +83,8 @@ def augment(
         parts = [(image, mask), *(others(rng) for _ in range(3))]
         image, mask = _mosaic([_transform(*part, rng, augmentation) for part in parts], (size[0], size[1]), rng)
     else:
-        image, mask = _random_window(*_transform(image, mask, rng, augmentation), (size[0], size[1]), rng)
+        balanced = augmentation.balanced_crops
+        image, mask = _random_window(*_transform(image, mask, rng, augmentation), (size[0], size[1]), rng, balanced)
     return _recolour(image, rng, augmentation), mask
 
 
@@ -126,15 +130,34 @@ def _background_crop(image: Array, mask: Array, rng: np.random.Generator) -> Pai
     return image[chosen], mask[chosen]
 
 
-def _random_window(image: Array, mask: Array, size: tuple[int, int], rng: np.random.Generator) -> Pair:
-    """Crop a window at a random position; smaller samples are padded by reflection."""
+def _random_window(
+    image: Array, mask: Array, size: tuple[int, int], rng: np.random.Generator, balanced: float = 0.0
+) -> Pair:
+    """Crop a window at a random position, or (probability ``balanced``) on a pixel of a random class.
+
+    Smaller samples are padded by reflection.
+    """
     missing = [max(want - have, 0) for want, have in zip(size, mask.shape, strict=True)]
     if any(missing):
         border = [(gap // 2, gap - gap // 2) for gap in missing]
         image, mask = np.pad(image, [*border, (0, 0)], mode="reflect"), np.pad(mask, border, mode="reflect")
-    top, left = (int(rng.integers(have - want + 1)) for want, have in zip(size, mask.shape, strict=True))
+    low, high = [0, 0], [have - want for want, have in zip(size, mask.shape, strict=True)]
+    if balanced and any(high) and rng.random() < balanced:
+        pixel = _pixel_of_a_class(mask, rng)
+        low = [max(0, place - want + 1) for place, want in zip(pixel, size, strict=True)]
+        high = [min(place, most) for place, most in zip(pixel, high, strict=True)]
+    top, left = (int(rng.integers(first, last + 1)) for first, last in zip(low, high, strict=True))
     rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
     return np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
+
+
+def _pixel_of_a_class(mask: Array, rng: np.random.Generator) -> tuple[int, int]:
+    """Return a random pixel (row, column) of a random value of the mask; 255, usually ignored, only if it is alone."""
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+    chosen = rng.choice(present[present < 255] if present[0] < 255 else present)
+    places = np.flatnonzero(mask.ravel() == chosen)
+    row, column = divmod(int(rng.choice(places)), mask.shape[1])
+    return row, column
 
 
 def _mosaic(parts: list[Pair], size: tuple[int, int], rng: np.random.Generator) -> Pair:

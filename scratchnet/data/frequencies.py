@@ -72,6 +72,20 @@ class ClassCounts:
         return weights
 
 
+def softened_weights(weights: Sequence[float], power: float = 1.0, cap: float | None = None) -> tuple[float, ...]:
+    """Return weight^power, at most ``cap``; a weight of 0 stays 0.
+
+    Median-frequency weights of a class with 0.1 % of the pixels are in the hundreds: the network then marks far too
+    many pixels as that class. Their square root is a usual compromise (Mikolov et al. 2013, "Distributed
+    representations of words and phrases", soften frequencies in the same way).
+
+    >>> softened_weights((0.25, 1, 400, 0), power=0.5, cap=10)
+    (0.5, 1.0, 10.0, 0.0)
+    """
+    soft = [float(weight) ** power if weight > 0 else 0.0 for weight in weights]
+    return tuple(value if cap is None else min(value, cap) for value in soft)
+
+
 def count_classes(dataset: SampleSource) -> ClassCounts:
     """Count the classes in all masks of a data set."""
     counts = ClassCounts(len(dataset.classes), dataset.ignore_index)

@@ -68,6 +68,7 @@ def epoch_batches(
     *,
     shuffle: bool = True,
     drop_last: bool = False,
+    samples: int | None = None,
     rank: int = 0,
     ranks: int = 1,
 ) -> Iterator[Pair]:
@@ -80,6 +81,9 @@ def epoch_batches(
     ----------
     drop_last : bool
         Omit a smaller last batch.
+    samples : int or None
+        Number of samples in the epoch: the set is repeated, in another order and with other augmentation each time, or
+        an epoch takes a part of it. None takes every sample once.
     rank, ranks : int
         Process ``rank`` gets the :func:`shard_slice` of a batch, which may be empty.
 
@@ -90,34 +94,48 @@ def epoch_batches(
     """
     if batch_size < 1:
         raise UserError(f"batch size {batch_size}: expected at least 1")
-    count = len(dataset)
-    order = generator(seed, "order", epoch).permutation(count) if shuffle else np.arange(count)
+    count = len(dataset) if samples is None else samples
+    order = _order(len(dataset), count, seed, epoch, shuffle)
     stop = count - count % batch_size if drop_last else count
 
     def batch(start: int) -> Pair:
-        whole = order[start : min(start + batch_size, stop)].tolist()
+        whole = order[start : min(start + batch_size, stop)]
         return _load_batch(dataset, whole[shard_slice(len(whole), rank, ranks)], seed, epoch, augmentation)
 
     return prefetch(range(0, stop, batch_size), batch)
 
 
+def _order(length: int, count: int, seed: int, epoch: int, shuffle: bool) -> list[tuple[int, int]]:
+    """Return ``count`` tuples (index, how often it occurred before in this epoch): whole passes, and a part of one."""
+    order: list[tuple[int, int]] = []
+    for turn in range(-(-count // length)):
+        key = ("order", epoch, turn) if turn else ("order", epoch)
+        indices = generator(seed, *key).permutation(length) if shuffle else np.arange(length)
+        order += [(index, turn) for index in indices.tolist()]
+    return order[:count]
+
+
 def _load_batch(
-    dataset: SampleSource, indices: list[int], seed: int, epoch: int, augmentation: Augmentation | None
+    dataset: SampleSource, drawn: list[tuple[int, int]], seed: int, epoch: int, augmentation: Augmentation | None
 ) -> Pair:
-    """Return images (n, h, w, 3) and masks (n, h, w) of some samples, augmented; (0, 1, 1, …) without samples."""
-    if not indices:
+    """Return images (n, h, w, 3) and masks (n, h, w) of some samples, augmented; (0, 1, 1, …) without samples.
+
+    Samples are given as tuples (index, how often it occurred before in this epoch).
+    """
+    if not drawn:
         return np.zeros((0, 1, 1, 3), np.uint8), np.zeros((0, 1, 1), np.uint8)
 
-    def load(index: int) -> Pair:
+    def load(index: int, turn: int) -> Pair:
         pair = dataset.load(index)
         if augmentation is None:
             return pair
-        rng = generator(seed, "augmentation", epoch, index)
+        key = ("augmentation", epoch, index, turn) if turn else ("augmentation", epoch, index)
+        rng = generator(seed, *key)
         return augment(*pair, rng, augmentation, lambda rng: dataset.load(int(rng.integers(len(dataset)))))
 
-    pairs = [load(index) for index in indices]
+    pairs = [load(index, turn) for index, turn in drawn]
     images, masks = [image for image, _ in pairs], [mask for _, mask in pairs]
-    _check_sizes(dataset, indices, masks)
+    _check_sizes(dataset, [index for index, _ in drawn], masks)
     return np.stack(images), np.stack(masks)
 
 

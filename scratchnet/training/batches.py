@@ -45,6 +45,8 @@ class BatchLoader:
         The network's: images are padded to a multiple of the stride and framed by the margin.
     ignore_index : int or None
         Label of the padding.
+    samples : int or None
+        Samples in an epoch; None takes every training image once.
     """
 
     data: TrainingData
@@ -55,13 +57,14 @@ class BatchLoader:
     stride: int
     valid_margin: int
     ignore_index: int | None
+    samples: int | None = None
 
     def __post_init__(self) -> None:
-        self.batch_size = min(self.batch_size, len(self.data.train))
+        self.batch_size = min(self.batch_size, self.samples or len(self.data.train))
 
     def __len__(self) -> int:
         """Return the number of whole batches in an epoch."""
-        return len(self.data.train) // self.batch_size
+        return (self.samples or len(self.data.train)) // self.batch_size
 
     def load(self, epoch: int) -> Iterator[tuple[Array, Array]]:
         """Yield the augmented images and masks of an epoch."""
@@ -72,6 +75,7 @@ class BatchLoader:
             epoch,
             self.data.augmentation,
             drop_last=True,
+            samples=self.samples,
             rank=self.ranks.rank,
             ranks=self.ranks.size,
         )

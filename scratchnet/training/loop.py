@@ -78,7 +78,7 @@ class TrainingLoop:
         self.loss, self.settings, self.ranks = loss, settings, ranks
         self.xp = array_module(settings.device, ranks.local_rank)
         self.use(network)
-        shape = network.stride, network.valid_margin, loss.ignore_index
+        shape = network.stride, network.valid_margin, loss.ignore_index, settings.samples_per_epoch
         self.loader = BatchLoader(data, preprocessing, settings.batch_size, settings.seed, ranks, *shape)
         self.optimizer = make_optimizer(settings)
         self.average = None if settings.ema is None else WeightAverage(settings.ema, network.flat().values)

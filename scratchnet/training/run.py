@@ -15,6 +15,7 @@ from scratchnet.network import Network
 from scratchnet.network.description import own_layers
 from scratchnet.training.batches import TrainingData
 from scratchnet.training.contents import Checkpoint, ModelSpec
+from scratchnet.training.diagnosis import Diagnosis
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
 from scratchnet.training.logs import summary
 from scratchnet.training.loop import TrainingLoop
@@ -42,6 +43,11 @@ class TrainingRun:
         The processes that train together, if there are several; the first one writes the files.
     network : Network or None
         An allocated network to train; None builds that of the spec.
+
+    Attributes
+    ----------
+    warnings : list of str
+        Signs, found in the last epoch, that the training does not work.
 
     Raises
     ------
@@ -72,6 +78,8 @@ class TrainingRun:
         else:
             trained = network or spec.build().allocate(settings.seed)
         self.loop = TrainingLoop(trained, data, self.spec.preprocessing, loss, settings, self.ranks)
+        self.diagnosis = Diagnosis(settings, self.spec.classes)
+        self.warnings: list[str] = []
         self._freeze()
         if last is not None:
             self.loop.restore(last)
@@ -96,6 +104,7 @@ class TrainingRun:
                 self._save_best()
             self.folder.save_log(self.progress.rows)
             self.folder.save_last(Checkpoint(self.spec, self.network, *self.loop.state()))
+            self.warnings = self.diagnosis.observe(self.progress, found.confusion)
             yield row
 
     def finish(self) -> Evaluation:

@@ -1,0 +1,30 @@
+"""Rare classes: softened class weights, and crops that show them more often."""
+
+from scratchnet.planning.draft import Draft
+
+UNBALANCED = 4.0
+"""Ratio of median-frequency weights above which classes are weighted."""
+RARE = 0.05
+"""Share of the pixels below which crops are placed on a class on purpose."""
+POWER, CAP, BALANCED = 0.5, 5.0, 0.5
+
+
+def choose_balance(draft: Draft) -> None:
+    """Choose class weights and balanced crops, if the classes of the training masks differ much in frequency."""
+    data, training = draft.data, draft.settings.training
+    occurring = [weight for weight in data.weights if weight > 0]
+    if len(occurring) < 2:
+        return
+    rarest = min((share, name) for share, name in zip(data.shares, data.classes, strict=True) if share > 0)
+    found = f"'{rarest[1]}' has {_percent(rarest[0])} of the pixels"
+    weighted = "cross-entropy" in training.loss or training.loss == "focal"
+    if weighted and max(occurring) / min(occurring) > UNBALANCED and draft.free("class_weights"):
+        draft.choose("class_weights", "median-frequency", found)
+        draft.choose("class_weights_power", POWER, "full weights would mark too many pixels as rare classes")
+        draft.choose("class_weights_cap", CAP, "the same")
+    if rarest[0] < RARE and draft.settings.augmentation.crop is not None:
+        draft.choose("balanced_crops", BALANCED, found)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
