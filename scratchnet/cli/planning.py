@@ -64,7 +64,7 @@ def is_planned(plan: bool | None, minutes: float | None, chosen: bool, names_mod
     Parameters
     ----------
     plan : bool or None
-        Whether the user wants a plan; None if he has not said.
+        Whether the user wants a plan; None if neither flag is given.
     minutes : float or None
         Available time.
     chosen : bool

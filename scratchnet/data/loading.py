@@ -75,34 +75,35 @@ def epoch_batches(
     """Yield the batches of one epoch, or one process's shard of each.
 
     The order depends on ``seed`` and ``epoch`` only, and the augmentation of a sample on ``seed``, ``epoch`` and its
-    index. A resumed run thus repeats the interrupted one bit for bit, and skipped batches do not change the others.
+    index. A resumed run thus repeats the interrupted one bit for bit.
 
     Parameters
     ----------
     drop_last : bool
         Omit a smaller last batch.
     samples : int or None
-        Number of samples in the epoch: the set is repeated, in another order and with other augmentation each time, or
-        an epoch takes a part of it. None takes every sample once.
+        Samples in the epoch, repeated (with other augmentation) or a part of them; None takes each once.
     rank, ranks : int
         Process ``rank`` gets the :func:`shard_slice` of a batch, which may be empty.
 
     Yields
     ------
-    images, masks : (n, h, w, 3) and (n, h, w) uint8
-        A UserError when the images of a batch differ in size, or a file cannot be read.
+    images (n, h, w, 3) and masks (n, h, w), uint8; a UserError if their sizes differ or a file cannot be read.
     """
-    if batch_size < 1:
-        raise UserError(f"batch size {batch_size}: expected at least 1")
-    count = len(dataset) if samples is None else samples
-    order = _order(len(dataset), count, seed, epoch, shuffle)
-    stop = count - count % batch_size if drop_last else count
+    _check_batch_size(batch_size)
+    order = _order(len(dataset), samples or len(dataset), seed, epoch, shuffle)
+    stop = len(order) - len(order) % batch_size if drop_last else len(order)
 
     def batch(start: int) -> Pair:
         whole = order[start : min(start + batch_size, stop)]
         return _load_batch(dataset, whole[shard_slice(len(whole), rank, ranks)], seed, epoch, augmentation)
 
     return prefetch(range(0, stop, batch_size), batch)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise UserError(f"batch size {batch_size}: expected at least 1")
 
 
 def _order(length: int, count: int, seed: int, epoch: int, shuffle: bool) -> list[tuple[int, int]]:

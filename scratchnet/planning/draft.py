@@ -26,7 +26,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Budget:
-    """What the available time allows.
+    """Limits that follow from the available time.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How long to train, and how the learning rate and the average of the weights go with it."""
+"""Length of a training, and the learning rate and average of the weights that go with it."""
 
 from math import ceil
 

@@ -1,7 +1,8 @@
-"""A look at a data set: what the plan of a training depends on."""
+"""A look at a data set: properties on which the plan of a training depends."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _COMPONENTS = 12
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What the plan of a training depends on.
+    """Properties of a data set on which the plan of a training depends.
 
     Attributes
     ----------
@@ -68,42 +69,63 @@ def look(
     UserError
         If a file cannot be read.
     """
-    counts = ClassCounts(len(train.classes), train.ignore_index)
-    read = set(_spread(len(train), MAX_IMAGES))
-    measured = set(_spread(len(train), _COMPONENTS))
-    sides: list[list[float]] = [[] for _ in train.classes]
-    centres, halves, levels = list[Array](), list[Array](), list[tuple[float, float]]()
+    seen = _Observations(train)
+    images, measured = _spread(len(train), MAX_IMAGES), _spread(len(train), _COMPONENTS)
     load_mask = getattr(train, "load_mask", lambda index: train.load(index)[1])
     for index in progress(range(len(train))):
-        if index in read:
+        if index in images:
             image, mask = train.load(index)
-            grey = image.mean(axis=2)
-            levels.append((float(grey.mean()), float(grey.std())))
-            halves.append(_asymmetry(grey))
+            seen.add_image(image)
         else:
             mask = load_mask(index)
-        counts.add(mask)
-        centres.append(_centres(mask, len(train.classes)))
-        if index in measured:
-            _measure(mask, sides)
-    upright, sided = _lopsided(np.array(centres)) | _lopsided(np.array(halves)[:, None])
-    total = max(1, int(counts.pixels.sum()))
-    return DataSummary(
-        tuple(train.size(index) for index in range(len(train))),
-        sum(h * w for h, w in (val.size(index) for index in range(len(val)))),
-        train.classes,
-        tuple(float(count / total) for count in counts.pixels),
-        tuple(float(weight) for weight in counts.median_frequency_weights()),
-        tuple(float(np.median(found)) if found else 0.0 for found in sides),
-        bool(upright),
-        bool(sided),
-        _unevenness(levels),
-    )
+        seen.add_mask(mask, index in measured)
+    sizes = tuple(train.size(index) for index in range(len(train)))
+    return seen.summary(sizes, sum(prod(val.size(index)) for index in range(len(val))))
 
 
-def _spread(length: int, count: int) -> list[int]:
+class _Observations:
+    """Sums over the images and masks that have been read."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self.classes = source.classes
+        self.counts = ClassCounts(len(source.classes), source.ignore_index)
+        self.sides: list[list[float]] = [[] for _ in source.classes]
+        self.centres, self.halves = list[Array](), list[Array]()
+        self.levels: list[tuple[float, float]] = []
+
+    def add_image(self, image: Array) -> None:
+        """Include an image (h, w, 3)."""
+        grey = image.mean(axis=2)
+        self.levels.append((float(grey.mean()), float(grey.std())))
+        self.halves.append(_asymmetry(grey))
+
+    def add_mask(self, mask: Array, measured: bool) -> None:
+        """Include a mask (h, w), and the sizes of its regions if ``measured``."""
+        self.counts.add(mask)
+        self.centres.append(_centres(mask, len(self.classes)))
+        if measured:
+            _measure(mask, self.sides)
+
+    def summary(self, sizes: tuple[tuple[int, int], ...], validation_pixels: int) -> DataSummary:
+        """Return the summary."""
+        upright, sided = _lopsided(np.array(self.centres)) | _lopsided(np.array(self.halves)[:, None])
+        pixels = self.counts.pixels
+        return DataSummary(
+            sizes,
+            validation_pixels,
+            self.classes,
+            tuple(float(count / max(1, int(pixels.sum()))) for count in pixels),
+            tuple(float(weight) for weight in self.counts.median_frequency_weights()),
+            tuple(float(np.median(found)) if found else 0.0 for found in self.sides),
+            bool(upright),
+            bool(sided),
+            _unevenness(self.levels),
+        )
+
+
+def _spread(length: int, count: int) -> set[int]:
     """Return at most ``count`` indices, spread evenly over ``length``."""
-    return [int(index) for index in np.linspace(0, length - 1, min(length, count))]
+    return {int(index) for index in np.linspace(0, length - 1, min(length, count))}
 
 
 def _measure(mask: Array, sides: list[list[float]]) -> None:

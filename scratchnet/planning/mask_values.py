@@ -1,4 +1,4 @@
-"""Which values the masks hold, and the flag that reads them, where the user has given none.
+"""Recognise the format of the masks from their values, if the user has not given it.
 
 The format of masks is declared, never guessed; two cases leave nothing to guess. Masks that hold exactly 0 and 255 are
 black and white, and masks that hold 0, 1, …, K are class indices. Anything else is refused with the flag to give.

@@ -1,4 +1,4 @@
-"""Which network: a narrow U-Net unless another one is given."""
+"""Choice of the network: a narrow U-Net unless another one is given."""
 
 from scratchnet.models import MODELS
 from scratchnet.planning.draft import Draft

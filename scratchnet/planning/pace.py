@@ -1,4 +1,4 @@
-"""How long a training takes: a few steps of the chosen network are timed before it starts."""
+"""Time that a training takes: a few steps of the chosen network are timed before it starts."""
 
 import time
 from dataclasses import dataclass

@@ -38,7 +38,7 @@ def make_plan(settings: TrainSettings, given: Iterable[str], data: DataSummary, 
         Names of the settings that the user has given; they are kept, and the others adapt to them.
     data : DataSummary
     budget : Budget
-        What the available time allows, if it is limited.
+        Limits that follow from the available time.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How images of any size become batches: whole, in random crops, in tiles, or resized first."""
+"""Batches of images of any size: whole images, random crops, tiles, or resized images."""
 
 from collections.abc import Sequence
 from math import log2
@@ -9,9 +9,9 @@ from scratchnet.models import MODELS, build
 from scratchnet.ops.geometry import Pair
 from scratchnet.planning.draft import Draft
 
-MAX_CROP, MIN_CROP = 160, 32
+MAX_CROP, MIN_CROP = 128, 32
 """Sides of square crops, in pixels."""
-MAX_WHOLE = 192 * 192
+MAX_WHOLE = 144 * 144
 """Images of one size with at most this many pixels are not cropped."""
 LARGE, RESIZED = 1024, 576
 """Images with a longer side than the first are resized, so that it has about the second."""
@@ -19,7 +19,7 @@ MIN_OBJECT = 8
 """Typical objects keep at least this side, in pixels, when images are resized."""
 TILE = 512
 """Side of the tiles of large images that cannot be resized."""
-BATCH, BATCH_PIXELS = 8, 8 * 160 * 160
+BATCH, BATCH_PIXELS = 8, 4 * 128 * 128
 """Largest batch, and number of pixels above which it is smaller."""
 
 

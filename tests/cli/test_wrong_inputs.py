@@ -300,7 +300,7 @@ def test_words_that_the_parser_refuses(train, images, tmp_path, words):
 
 def test_no_data_and_no_out(call, tmp_path):
     assert_one_line(call("train", "--out", tmp_path / "run"), "no data set given; name its folder with --data")
-    assert_one_line(call("train", "--data", tmp_path), "no folder given for the run; name one with --out")
+    assert_one_line(call("train", "--data", tmp_path), "images: no such folder")
     assert_one_line(call("train", "--resume"), "no folder given for the run")
     assert files(tmp_path) == {}
 

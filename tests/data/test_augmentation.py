@@ -127,3 +127,27 @@ def test_same_generator_same_result() -> None:
     for seed in range(8):
         for first, second in zip(changed(everything, seed), changed(everything, seed), strict=True):
             assert np.array_equal(first, second)
+
+
+def test_balanced_crops_show_every_class_of_the_image_equally_often() -> None:
+    """One pixel in 1,600 is of class 2: a plain crop of 8×8 pixels shows it once in 25 draws or less."""
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:, 20:], mask[3, 39], mask[0, 0] = 1, 2, 255
+    pair = np.repeat(mask[:, :, None], 3, axis=2), mask
+    shown = {
+        strength: np.mean([(changed(Augmentation(crop=(8, 8), balanced_crops=strength), n, pair)[1] == 2).any()
+                           for n in range(200)])
+        for strength in (0.0, 1.0)
+    }  # fmt: skip
+    assert shown[0.0] < 0.05
+    assert 0.25 < shown[1.0] < 0.45
+    for seed in range(20):
+        image, cropped = changed(Augmentation(crop=(50, 8), balanced_crops=1.0), seed, pair)
+        assert cropped.shape == (50, 8)
+        assert np.array_equal(image[:, :, 0], cropped)
+
+
+def test_balanced_crops_of_an_image_that_is_ignored() -> None:
+    nothing = np.full((12, 12), 255, np.uint8)
+    image = np.zeros((12, 12, 3), np.uint8)
+    assert (changed(Augmentation(crop=(4, 4), balanced_crops=1.0), 0, (image, nothing))[1] == 255).all()

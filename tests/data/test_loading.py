@@ -109,3 +109,26 @@ def test_different_sizes_need_a_crop(make_folder: Callable[..., Path]) -> None:
 def test_batch_size_must_be_positive(dataset: SampleSource) -> None:
     with pytest.raises(UserError, match="batch size 0"):
         epoch_batches(dataset, 0, seed=0, epoch=0)
+
+
+def test_an_epoch_of_more_or_fewer_samples_than_the_set(dataset: SampleSource) -> None:
+    def images_of(samples: int, **more: int) -> list[bytes]:
+        batches = epoch_batches(dataset, 2, 0, 0, samples=samples, **more)  # type: ignore[arg-type]
+        return [image.tobytes() for images, _ in batches for image in images]
+
+    whole = images_of(len(dataset))
+    assert sorted(images_of(3)) == sorted(whole[:3])
+    repeated = images_of(3 * len(dataset) + 2)
+    assert repeated[: len(dataset)] == whole
+    assert {repeated.count(image) for image in whole} == {3, 4}
+    assert repeated[len(dataset) : 2 * len(dataset)] != whole  # another order
+    halves = [list(epoch_batches(dataset, 4, 0, 0, samples=12, rank=rank, ranks=2)) for rank in (0, 1)]
+    both = [np.concatenate([one[0], other[0]]) for one, other in zip(*halves, strict=True)]
+    for joined, (images, _) in zip(both, epoch_batches(dataset, 4, 0, 0, samples=12), strict=True):
+        assert np.array_equal(joined, images)
+
+
+def test_a_repeated_sample_is_augmented_anew(dataset: SampleSource) -> None:
+    batches = epoch_batches(dataset, 1, 0, 0, Augmentation(brightness=0.5), samples=2 * len(dataset))
+    images = [images.tobytes() for images, _ in batches]
+    assert len(set(images)) == len(images)
