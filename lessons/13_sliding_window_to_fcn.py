@@ -308,7 +308,7 @@ assert field.right - field.left == length
 # 404 pixels, no matter how large the object is. A cup of 30 pixels is a detail in that field, and of a bus of 600
 # pixels it covers only a part. The DeconvNet paper (Noh, Hong, Han 2015) starts from this problem: an object much
 # larger than the field is broken into pieces, and one much smaller is missed. Its solution is to rescale every
-# object to the same size first (lesson 16).
+# object to the same size first (lessons 16 and 17).
 #
 # A receptive field can also grow without pools. A *dilated* (or *atrous*) convolution moves the elements of its kernel
 # apart and skips the pixels between them: with a *dilation* of 2, a 3×3 kernel reaches over 5×5 pixels, still with nine

@@ -39,7 +39,8 @@ LESSONS = {
     13: Lesson("sliding window to FCN", 50, (9, 10, 12), (6, 1)),
     14: Lesson("SegNet and U-Net", 50, (7, 8, 12, 13), (7, 1)),
     15: Lesson("DeconvNet", 40, (7, 9, 12), (6, 2)),
-    16: Lesson("two stages, proposals", 60, (13, 14, 15), (8, 2)),
+    16: Lesson("two stages", 60, (13, 14, 15), (8, 2)),
+    17: Lesson("proposals", 55, (14, 16), (9, 2)),
     21: Lesson("making it fast", 55, (3, 4, 12), (6, 3)),
     22: Lesson("the same on a GPU", 70, (4, 7, 21), (7, 3)),
 }
@@ -79,9 +80,9 @@ def draw_lesson(axes: Axes, number: int, lesson: Lesson) -> FancyBboxPatch:
 
 def draw(path: Path = PICTURE) -> None:
     """Draw which lesson needs which, from left to right."""
-    figure, (axes,) = panels(13, 5.4)
+    figure, (axes,) = panels(14.4, 5.4)
     axes.set_axis_off()
-    axes.set_xlim(-0.5, 8.5)
+    axes.set_xlim(-0.5, 9.5)
     axes.set_ylim(-0.5, 3.5)
     boxes = {number: draw_lesson(axes, number, lesson) for number, lesson in LESSONS.items()}
     for earlier, later in arrows():

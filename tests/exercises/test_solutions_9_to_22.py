@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from scratchnet.data import Window, bounding_boxes
+from scratchnet.data.objects.box_sampling import cut_out, enlarged
+from scratchnet.data.objects.curriculum import Example, balanced
 from scratchnet.exercises.lesson_09 import (
     conv_transpose,
     convolution_matrix,
@@ -15,7 +18,8 @@ from scratchnet.exercises.lesson_11 import batch_norm, batch_norm_backward, fold
 from scratchnet.exercises.lesson_12 import sgd_momentum
 from scratchnet.exercises.lesson_13 import adam, dense_to_kernel, slide_dense, stitch
 from scratchnet.exercises.lesson_14 import join, join_backward, pack_switches, unpack_switches
-from scratchnet.exercises.lesson_16 import ensemble_mean, ensemble_product
+from scratchnet.exercises.lesson_16 import balance, centred_box, labels_alone, plateau_rates, poly_rates
+from scratchnet.exercises.lesson_17 import ensemble_mean, ensemble_product
 from scratchnet.exercises.lesson_21 import convolve_in_tiles
 from scratchnet.exercises.lesson_22 import blocks_of, element_of, gather_unpool, pairwise_sum
 from scratchnet.layers.initialization import bilinear
@@ -28,6 +32,7 @@ from scratchnet.ops.shape import concatenate, concatenate_backward, crop2d, crop
 from scratchnet.ops.switches import Switches
 from scratchnet.ops.transposed import conv_transpose2d
 from scratchnet.training.optimizers import SGD, Adam
+from scratchnet.training.schedules import Schedule
 
 close = np.testing.assert_allclose
 
@@ -117,7 +122,34 @@ def test_lesson_14(rng):
     np.testing.assert_array_equal(unpack_switches(pack_switches(switches), 5, 7), switches)
 
 
-def test_lesson_16(rng):
+def test_lesson_16_boxes(rng):
+    mask, instances = rng.integers(1, 4, (11, 14)), np.zeros((11, 14), int)
+    for number, (top, left, height, width) in enumerate([(0, 2, 4, 7), (3, 5, 6, 6), (8, 0, 3, 5)], start=1):
+        instances[top : top + height, left : left + width] = number
+    mask[instances == 0] = 0
+    mask[4, 6] = 255
+    for number, box in bounding_boxes(instances).items():
+        window = enlarged(box, 1.7)
+        assert centred_box(instances, number, 1.7) == window
+        alone = np.where((instances == number) | (mask == 255), mask, 0)
+        np.testing.assert_array_equal(labels_alone(mask, instances, number, window), cut_out(alone, window, 255))
+
+
+def test_lesson_16_balance_and_schedules(rng):
+    labels = rng.integers(1, 5, 23)
+    examples = [Example(0, number, int(label), Window(0, 0, 1, 1)) for number, label in enumerate(labels)]
+    assert balance(labels).tolist() == [example.number for example in balanced(examples)]
+    schedule = Schedule("poly", 0.3, power=0.9)
+    close(poly_rates(8, 0.3, 0.9), [schedule.at(0, update, 8) for update in range(8)])
+    scores, plateau, rates = rng.integers(0, 6, 15) / 5, Schedule("plateau", 0.3, decay=0.1, step_epochs=2), []
+    for epoch, score in enumerate(scores):
+        rates.append(plateau.at(epoch, 0, 1))
+        plateau.note(score > max(scores[:epoch], default=-1))
+    close(plateau_rates(scores, 0.3, 2), rates)
+    assert len(set(rates)) > 2
+
+
+def test_lesson_17(rng):
     scores = rng.standard_normal((3, 2, 4, 5, 3))
     probabilities = softmax(scores)
     close(ensemble_mean(scores), probabilities.mean(axis=0))

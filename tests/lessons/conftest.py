@@ -43,6 +43,17 @@ def prose_of(path):
     return " ".join(" ".join([docstring.group(1) if docstring else "", *words]).split())
 
 
+def stored_rows(number):
+    """Return the rows "name  mean ± spread  …" of the tables in a lesson's text: the means and the spreads by name."""
+    (path,) = FOLDER.glob(f"{number:02d}_*.py")
+    rows = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        pairs = re.findall(r"(\d+\.\d+)(?: %)? ± (\d+\.\d+)", line)
+        if found := re.match(r"# (\S.*?)  +\d", line) if pairs else None:
+            rows[found[1]] = tuple([float(value) for value in column] for column in zip(*pairs, strict=True))
+    return rows
+
+
 @pytest.fixture(scope="session")
 def lesson(tmp_path_factory):
     """Run a lesson by its number, once."""

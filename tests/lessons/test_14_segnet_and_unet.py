@@ -1,5 +1,7 @@
 """Lesson 14: the figures of its text are those of its code."""
 
+from tests.lessons.conftest import stored_rows
+
 
 def test_the_gradients_of_the_two_uses_are_summed(lesson):
     assert lesson(14).values["worst"] < 1e-8
@@ -31,3 +33,15 @@ def test_the_three_see_the_same_images(lesson):
     values = lesson(14).values
     assert {p.shape for p in values["predictions"].values()} == {values["truth"].shape}
     assert 0.05 < values["border"].mean() < 0.5  # a band along the outlines, not the whole image
+
+
+def test_the_statements_hold_for_the_stored_table(lesson):
+    rows = stored_rows(14)
+    assert set(rows) == set(lesson(14).values["numbers"])
+    (nearest, off_nearest), (switches, off_switches), (features, off_features) = (
+        tuple(zip(*rows[way], strict=True)) for way in ("nearest", "switches", "features")
+    )
+    # Each is (mean, spread), first of the IoU, then of the errors at outlines in per cent.
+    assert off_features[0] + off_features[1] < min(off_switches[0] - off_switches[1], off_nearest[0] - off_nearest[1])
+    assert 0 < switches[0] - nearest[0] < max(switches[1], nearest[1])  # "by less than the spread of the runs"
+    assert switches[0] < features[0] < switches[0] + switches[1]
