@@ -410,10 +410,10 @@ if not FAST:
 # - Careless boxes cost 0.11 to 0.15 of IoU. The network of both stages still beats whole images, clearly for small and
 #   medium objects and narrowly for large ones.
 # - Stage 1 alone is not enough: with careless boxes, its large objects are worse than those of whole images. It has
-#   never seen an object that is cut off.
+#   never seen an object away from the middle of its box.
 # - Stage 2 alone is as good as both stages if the boxes are careless, and a few hundredths worse if they are exact. So
-#   here the easy examples help only where the boxes in use are like them. The paper needs them more: its network has
-#   252 million parameters, and this one has 40 thousand.
+#   here the easy examples help only where the boxes in use are like them. The paper begins with them because all
+#   positions and sizes at once would need many examples. It has 252 million parameters to learn, and we 40 thousand.
 #
 # What does not follow: these are drawn shapes, one small network and 400 updates. ``docs/results.md`` has a larger
 # study with published networks.

@@ -379,8 +379,8 @@ if not FAST:
 #
 # So do switches win? Here they do, where positions must be exact to the pixel. In lesson 14 their lead in IoU was
 # smaller than the spread: an experiment holds only for its own images, sizes and number of updates. And this one does
-# not contain features, which had the fewest errors at outlines there. ``benchmarks/shapes_study.py`` compares networks of equal size over several seeds;
-# ``docs/results.md`` has its results.
+# not contain features, which had the fewest errors at outlines there. ``benchmarks/shapes_study.py`` compares networks
+# of equal size over several seeds; ``docs/results.md`` has its results.
 
 if "--seeds" in sys.argv:  # optional: takes three times as long
     runs = [table]
