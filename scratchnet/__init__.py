@@ -34,6 +34,7 @@ PUBLIC = (
     "layers",
     "layers.initialization",
     "losses",
+    "measurement",
     "models",
     "network",
     "network.summary",

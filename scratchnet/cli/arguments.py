@@ -9,6 +9,7 @@ ARGUMENTS = {
     "train": "train:TrainArguments",
     "evaluate": "evaluate:EvaluateArguments",
     "segment": "segment:SegmentArguments",
+    "measure": "measure:MeasureArguments",
     "explain": "explain:ExplainArguments",
     "export": "export:ExportArguments",
     "models": "models:ModelsArguments",

@@ -9,10 +9,11 @@ from typing import Annotated, NamedTuple
 
 from scratchnet.arrays import Array
 from scratchnet.cli.flags import Metavar, Positional
+from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
-from scratchnet.cli.segment import check_images, find_images
+from scratchnet.cli.segment import check_images
 from scratchnet.cli.uncertainty import check_uncertainty, sampled_predictor
 from scratchnet.data import Layout, read_image
 from scratchnet.data.layouts import find_samples

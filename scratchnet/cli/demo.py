@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.cli.parsing import parse, say
-from scratchnet.cli.segment import MASK, OVERLAY
+from scratchnet.cli.segment import MASK
 from scratchnet.cli.train import train
 from scratchnet.config import TrainSettings, read_settings
 from scratchnet.data import open_dataset, write_generated, write_image, write_mask
@@ -20,7 +20,7 @@ from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.run_folder import BEST
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
-from scratchnet.utils.signatures import signature
+from scratchnet.utils.signatures import OVERLAY, signature
 from scratchnet.visualization.overlays import overlay
 
 IMAGES, SIZE, MAGNIFICATION, SEED = 480, 64, 1.3, 2015

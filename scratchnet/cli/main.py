@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "train a network on a folder of images and masks",
     "evaluate": "evaluate a trained network on images with masks",
     "segment": "make masks for images of any size",
+    "measure": "count and measure the objects in masks or images, as a table",
     "explain": "write a web page for following a pixel through the network",
     "export": "write a trained network as an ONNX file",
     "models": "list the models, or print one model's table",

@@ -11,11 +11,11 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.cli.flags import Metavar, Positional
+from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
 from scratchnet.cli.uncertainty import UNCERTAINTY, check_uncertainty, sampled_predictor, spread_of, write_uncertainty
 from scratchnet.data import ValueRange, write_image, write_mask
-from scratchnet.data.image_folders import SEARCHED_SUFFIXES, describe_unreadable, is_image_file, unreadable_files
 from scratchnet.data.image_rows import ImageRows, open_rows
 from scratchnet.data.mask_rows import write_mask_rows
 from scratchnet.data.palette import palette_with
@@ -27,10 +27,10 @@ from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
-from scratchnet.utils.signatures import check_replaceable
+from scratchnet.utils.signatures import OVERLAY, check_replaceable
 from scratchnet.utils.wording import pixels
 
-MASK, OVERLAY = "mask", "overlay"
+MASK = "mask"
 KINDS = MASK, OVERLAY, UNCERTAINTY
 """Kinds of the files."""
 
@@ -150,27 +150,6 @@ def _write_sampled(
         write_image(overlay_file, overlay(colours, mask, palette=palette), OVERLAY)
     write_uncertainty(uncertainty_file, maps)
     return np.bincount(mask.ravel(), minlength=256), spread_of(maps)
-
-
-def find_images(arguments: Sequence[str]) -> list[Path]:
-    """Return the paths of the named images and of the images in the named folders."""
-    if not arguments:
-        raise UserError("no image given; name image files or folders of images")
-    paths: list[Path] = []
-    for word in arguments:
-        path = Path(word)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if is_image_file(p))
-            rest = unreadable_files(path)
-            if not inside:
-                held = f"; it holds {describe_unreadable(rest)}" if rest else ""
-                raise UserError(f"{path}: no images in this folder (looked for {SEARCHED_SUFFIXES}){held}")
-            if rest:
-                say(f"{path}: leaving out {describe_unreadable(rest)}")
-            paths += inside
-        else:
-            paths.append(path)
-    return paths
 
 
 def _outputs(path: Path, out: Path) -> tuple[Path, Path, Path]:

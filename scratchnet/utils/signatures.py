@@ -17,8 +17,8 @@ from pathlib import Path
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import for_caller
 
-REPORT, METRICS = "report", "metrics"
-"""Kinds that several commands write."""
+REPORT, METRICS, OVERLAY = "report", "metrics", "overlay"
+"""Kinds that several commands write or read."""
 
 _OVERWRITING = ContextVar("overwriting", default=False)
 
@@ -26,6 +26,8 @@ _MARKS = {
     "checkpoint": b'"versions": {"scratchnet"',
     "ONNX model": b"\x12\x0ascratchnet",
     "log": b"epoch,iteration,learning_rate,train_loss",
+    "table of objects": b"image,object,class,area_px,centroid_row_px,",
+    "summary of objects": b"image,class,objects,area_px,",
 }
 """Byte strings that identify files which cannot contain a signature."""
 
@@ -89,6 +91,11 @@ def check_replaceable(path: Path, kind: str) -> None:
             f"{path}: exists and is no {kind} written by scratchnet; choose another name or folder, or "
             f"{for_caller('add --overwrite to replace it', 'delete it')}"
         )
+
+
+def has_signature(path: Path, kind: str) -> bool:
+    """Return whether a file is of the kind that a command wrote, and unchanged if such a change can be detected."""
+    return _is_ours(path, kind)
 
 
 def check_no_special_file(path: Path) -> None:
