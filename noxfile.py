@@ -31,5 +31,13 @@ def lowest(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def docs(session: nox.Session) -> None:
+    """Build the pages, with the lessons in their fast mode, and check their links, pictures, notebooks and widgets."""
+    session.install("-e", ".[test,docs]")
+    session.run("python", "-m", "sphinx", "-q", "-W", "docs", "docs/_build", env={"SCRATCHNET_LESSONS": "fast"})
+    session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
 if __name__ == "__main__":
     nox.main()

@@ -29,7 +29,9 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "myst_parser",
     "formulas",
+    "front_page",
     "notebooks",
+    "solutions",
     "tables",
     "widgets",
 ]
@@ -43,6 +45,7 @@ html_static_path = ["_static"]
 html_css_files = ["scratchnet.css"]
 html_math_renderer = "mathml"
 html_show_sphinx = False
+html_search_scorer = str(HERE / "_templates" / "search_scores.js")
 
 default_role = "code"
 myst_heading_anchors = 3

@@ -8,7 +8,7 @@ from PIL import Image
 from scratchnet.visualization import saving
 
 PICTURE = """
-.. container:: lesson-picture
+.. container:: {classes}
 
    .. image:: /{place}
       :alt: {alt}
@@ -16,6 +16,9 @@ PICTURE = """
 
 """
 """At its full width, as far as the page is that wide; on a narrow screen, a wide picture scrolls."""
+
+NARROW = 350
+"""Width in CSS pixels up to which a picture fits a telephone."""
 
 
 class SavedPictures:
@@ -34,7 +37,8 @@ class SavedPictures:
             with Image.open(target) as image:
                 width = image.width
             place = target.relative_to(gallery_conf["src_dir"]).as_posix()
-            text += PICTURE.format(place=place, alt=" ".join(saved.alt.split()), width=width)
+            classes = "lesson-picture wide" if width > NARROW else "lesson-picture"
+            text += PICTURE.format(place=place, alt=" ".join(saved.alt.split()), width=width, classes=classes)
         saving.saved_figures.clear()
         return text
 

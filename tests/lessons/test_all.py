@@ -46,6 +46,7 @@ def test_has_the_parts_of_a_lesson(path):
     text = path.read_text(encoding="utf-8")
     for part in ("**The question.**", "prediction", "What breaks if", "Exercises", "FAST = start_lesson()"):
         assert part in text, f"{path.name} lacks {part!r}"
+    assert f"``lessons/solutions/{path.name}``" in text, "the pages make it a link"
     exercises = re.findall(r"^# (\d)\. ", text[text.rindex("# Exercises") :], re.MULTILINE)
     assert 2 <= len(exercises) <= 4
 
