@@ -408,7 +408,12 @@ bars.set_yticks([-number for number in range(len(table))], list(table))
 bars.set_xlim(0, 1)
 bars.set_xlabel("mean IoU of an object")
 bars.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-save_figure(figure, "17-systems")
+save_figure(
+    figure,
+    "17-systems",
+    alt="Bars of the IoU of small, medium and large objects for six systems. True boxes have the longest bars, the "
+    "grid and nearest the shortest for small and medium objects.",
+)
 
 # %%
 # One scene, as each system segments it. Below: the image, the ensemble, and the boxes that were segmented.
@@ -433,7 +438,12 @@ for one, (kind, source) in zip(axes[9:], SOURCES.items(), strict=True):
     one.set_title(kind, fontsize=9)
     for box in source(unseen.names[index], image):
         one.add_patch(Rectangle((box.left, box.top), box.width, box.height, fill=False, edgecolor="white"))
-save_figure(figure, "17-one-scene")
+save_figure(
+    figure,
+    "17-one-scene",
+    alt="A scene with its mask and the predictions of six systems; below, the boxes of the grid, those around light "
+    "regions and the true ones are drawn on the scene.",
+)
 
 # %%
 # What breaks if …

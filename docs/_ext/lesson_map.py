@@ -39,7 +39,7 @@ LESSONS = {
     13: Lesson("sliding window to FCN", 50, (9, 10, 12), (6, 1)),
     14: Lesson("SegNet and U-Net", 50, (7, 8, 12, 13), (7, 1)),
     15: Lesson("DeconvNet", 40, (7, 9, 12), (6, 2)),
-    16: Lesson("two stages", 60, (13, 14, 15), (8, 2)),
+    16: Lesson("two stages", 65, (13, 14, 15), (8, 2)),
     17: Lesson("proposals", 55, (14, 16), (9, 2)),
     21: Lesson("making it fast", 55, (3, 4, 12), (6, 3)),
     22: Lesson("the same on a GPU", 70, (4, 7, 21), (7, 3)),

@@ -26,7 +26,7 @@ def test_keeps_a_picture(path, lesson):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_says_what_every_picture_shows(path, lesson):
     number = int(path.stem[:2])
-    if number in range(16, 21):
+    if number in range(18, 21):
         pytest.skip("its alternative texts are still to be written")
     texts = lesson(number).alts
     assert len(set(texts)) == len(texts)
