@@ -1,18 +1,23 @@
 """Results of an evaluation: baselines, tables, metrics.json, confusion matrix and report.html."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scratchnet.arrays import Array, to_device_of, to_host
 from scratchnet.data import SampleSource, prefetch
 from scratchnet.evaluation import SIZE_BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
 from scratchnet.evaluation.metrics import number
 from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.training.run import TrainingRun
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.progress import progress
 from scratchnet.utils.signatures import METRICS, signature
+
+if TYPE_CHECKING:
+    from scratchnet.visualization.report import Report
 
 
 def baselines(train: SampleSource | None, val: SampleSource) -> dict[str, Metrics]:
@@ -87,36 +92,48 @@ def write_run_report(
     val: SampleSource,
     found: Evaluation,
     rivals: Mapping[str, Metrics],
-    log: list[dict[str, Any]],
-    configuration: Mapping[str, Any],
-    title: str,
+    begun: "Report",
+    notes: Sequence[str] = (),
 ) -> None:
-    """Write ``report.html`` with the worst, median and best images and the switches of one image."""
-    from scratchnet.visualization.report import Example, Report, pick_examples, write_report
+    """Write ``report.html`` with the worst, median and best images and the switches of one image.
+
+    ``begun`` holds the rest: title, classes, log, settings, state and warnings. ``notes`` are
+    more sentences below the result.
+    """
+    from scratchnet.visualization.report import Example, pick_examples, write_report
 
     examples = []
     for group, index in pick_examples(found.scores):
         image, mask = val.load(index)
         examples.append(Example(val.names[index], image, mask, segmenter.segment(image), found.scores[index], group))
-    report = Report(
-        title=title,
-        class_names=val.classes,
+    report = replace(
+        begun,
         images=len(val),
         metrics=found.metrics.to_dict(),
         baselines={name: m.to_dict() for name, m in rivals.items()},
         confusion=found.confusion,
-        log=log,
         examples=examples,
-        score_name=f"IoU of {val.classes[1]}" if len(val.classes) == 2 else "mean IoU",
         switch_maps=switch_maps(segmenter, val.load(0)[0]),
         notes=(
             "The network was not trained on these images, but they selected the best epoch: expect slightly lower "
             "scores on others.",
+            *notes,
         ),
-        configuration=configuration,
-        ignore_index=val.ignore_index,
     )
     write_report(path, report)
+
+
+def recalibration_note(run: TrainingRun, found: Evaluation) -> str:
+    """Return why the result differs from the best epoch in ``log.csv``, or "" if it does not."""
+    if not run.recalibrated:
+        return ""
+    best = run.progress.best_epoch
+    logged = next((float(row["val_mean_iou"]) for row in run.progress.rows if row["epoch"] == best), float("nan"))
+    batches = f"{run.recalibrated} training batch{'' if run.recalibrated == 1 else 'es'}"
+    return (
+        f"After the training, batch norm's running statistics were recomputed from {batches} (--recalibrate): the mean "
+        f"IoU {logged:.4f} of epoch {best} in log.csv became {found.metrics.mean_iou:.4f} in checkpoint.npz."
+    )
 
 
 def switch_maps(segmenter: Segmenter, image: Array) -> list[tuple[str, Array, int]]:

@@ -4,15 +4,15 @@ import math
 import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scratchnet.cli.datasets import open_splits, training_views
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import find_value, given_names, parse, say, wants_help
 from scratchnet.cli.planning import default_out, is_planned, plan_training
-from scratchnet.cli.reports import baselines, results_text, write_metrics, write_run_report
+from scratchnet.cli.reports import baselines, recalibration_note, results_text, write_metrics, write_run_report
 from scratchnet.cli.training_setup import prepare_run
 from scratchnet.config import TrainSettings, check_settings, differences, read_settings, settings_from, write_settings
 from scratchnet.data import Dataset, SampleSource
@@ -29,9 +29,13 @@ from scratchnet.training.run_folder import BEST, CHECKPOINT, LAST, LOG
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.folder_lock import lock_folder
+from scratchnet.utils.progress import EpochsBar
 from scratchnet.utils.signals import stop_on_sigterm
 from scratchnet.utils.signatures import METRICS, REPORT, is_overwriting, seal_is_intact, sealed
 from scratchnet.utils.verbosity import warn, warnings_so_far
+
+if TYPE_CHECKING:
+    from scratchnet.cli.training_report import TrainingReport
 
 EXAMPLE = "scratchnet train --data mydata"
 
@@ -243,21 +247,34 @@ def _fit(
     )
     if resume and run.progress.epoch:
         say(f"resuming after epoch {run.progress.epoch}")
-    for row in run.fit():
-        foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
-        say(
-            f"epoch {row['epoch']:3d}/{run.progress.total_epochs}  loss {row['train_loss']:.4f}  "
-            f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  mean IoU {row['val_mean_iou']:.4f}"
-            f"{foreground}  {row['seconds']:.1f} s"
-        )
-        for line in run.warnings:
-            warn(line)
-    found = run.finish()
-    if run.ranks.rank == 0:
-        fitted_on = files[0] if settings.curriculum.stage is None else views[0]
-        title = title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}"
-        _write_results(settings, run, found, baselines(fitted_on, views[1]), views[1], title)
+    from scratchnet.cli.training_report import TrainingReport  # draws with Matplotlib, which --help does not need
+
+    title = title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}"
+    report = TrainingReport(settings, run, views[1], title, resume_command(run.folder.path))
+    with report.watching() if run.ranks.rank == 0 else nullcontext():
+        _run_epochs(run, report)
+        found = run.finish()
+        if run.ranks.rank == 0:
+            fitted_on = files[0] if settings.curriculum.stage is None else views[0]
+            _write_results(settings, run, found, baselines(fitted_on, views[1]), views[1], report)
     return _summary(run, found)
+
+
+def _run_epochs(run: TrainingRun, report: "TrainingReport") -> None:
+    """Train, with a line of output and a report per epoch, and a bar over all epochs on a terminal."""
+    with EpochsBar(run.progress.total_epochs, run.progress.epoch) as bar:
+        for row in run.fit(bar.batches):
+            for line in run.warnings:
+                warn(line)
+            if run.ranks.rank == 0:
+                report.epoch_done()
+            foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
+            say(
+                f"epoch {row['epoch']:3d}/{run.progress.total_epochs}  loss {row['train_loss']:.4f}  "
+                f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  "
+                f"mean IoU {row['val_mean_iou']:.4f}{foreground}  {row['seconds']:.1f} s"
+            )
+            bar.epoch_done(row["epoch"])
 
 
 def _write_results(
@@ -266,18 +283,20 @@ def _write_results(
     found: Evaluation,
     rivals: dict[str, Metrics],
     val: SampleSource,
-    title: str,
+    report: "TrainingReport",
 ) -> None:
     """Write ``metrics.json`` and ``report.html``, and print the table of results."""
     folder = run.folder.path
-    best, metrics, report = folder / BEST, folder / "metrics.json", folder / "report.html"
+    best, metrics, page = folder / BEST, folder / "metrics.json", folder / "report.html"
     write_metrics(metrics, found, rivals, {"checkpoint": str(best), "data": settings.data.data})
-    segmenter = Segmenter(run.network, run.spec.preprocessing)
-    write_run_report(report, segmenter, val, found, rivals, run.progress.rows, asdict(settings), title)
+    segmenter, note = Segmenter(run.network, run.spec.preprocessing), recalibration_note(run, found)
+    write_run_report(page, segmenter, val, found, rivals, report.finished(), [note] if note else [])
     shown = "images" if settings.curriculum.stage is None else "boxes"
     say(f"\nbest epoch {run.progress.best_epoch}, validation {shown}:\n")
     say(results_text(found, rivals, val.classes))
-    say(f"\nwrote {best}, {metrics} and {report}")
+    if note:
+        say(f"\n{note}")
+    say(f"\nwrote {best}, {metrics} and {page}")
 
 
 def _summary(run: TrainingRun, found: Evaluation) -> dict[str, Any]:
@@ -290,6 +309,7 @@ def _summary(run: TrainingRun, found: Evaluation) -> dict[str, Any]:
         "best_epoch": progress.best_epoch,
         "best_score": progress.best_score if math.isfinite(progress.best_score) else None,
         "seconds": round(sum(row["seconds"] for row in progress.rows), 3),
+        "recalibrated_batches": run.recalibrated,
         "scores": found.to_dict(),
         "warnings": warnings_so_far(),
     }

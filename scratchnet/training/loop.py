@@ -7,10 +7,10 @@ the same bits.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,8 @@ from scratchnet.training.setup import make_optimizer
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 from scratchnet.utils.progress import progress as shown
+
+ShowProgress: TypeAlias = Callable[[Iterable[Any], str, int], Iterator[Any]]
 
 MAX_UNREAD = 16
 """Losses that stay on a GPU until they are read together: reading one waits for the GPU."""
@@ -94,8 +96,13 @@ class TrainingLoop:
         """Return a block in which the network has the averaged weights, if an average is kept."""
         return nullcontext() if self.average is None else self.average.used(self.network.flat().values)
 
-    def run_epoch(self) -> tuple[dict[str, Any], Evaluation]:
+    def run_epoch(self, progress: ShowProgress = shown) -> tuple[dict[str, Any], Evaluation]:
         """Train for one epoch and validate; return the row of the log and the evaluation.
+
+        Parameters
+        ----------
+        progress : function
+            (batches, label, number of batches) → the same batches, while it shows the progress.
 
         Raises
         ------
@@ -107,7 +114,7 @@ class TrainingLoop:
             np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported in words
             matrix_precision(self.settings.precision),
         ):
-            rate, loss = self.train_epoch()
+            rate, loss = self.train_epoch(progress)
             self.progress.epoch += 1
             with self.averaged():
                 found = self.validate("validating")
@@ -123,14 +130,14 @@ class TrainingLoop:
         }
         return row, found
 
-    def train_epoch(self) -> tuple[float, float]:
+    def train_epoch(self, progress: ShowProgress = shown) -> tuple[float, float]:
         """Train on all training images once; return the first learning rate and the mean loss."""
         self.network.train()
         epoch, first_rate = self.progress.epoch, self.progress.learning_rate
         losses: list[float] = []
         unread: list[tuple[int, float]] = []
         max_unread = MAX_UNREAD if self.settings.device == "gpu" else 1
-        batches = enumerate(shown(self.loader.load_weighted(epoch), f"epoch {epoch + 1}", len(self.loader)), 1)
+        batches = enumerate(progress(self.loader.load_weighted(epoch), f"epoch {epoch + 1}", len(self.loader)), 1)
         while group := list(islice(batches, self.settings.gradient_accumulation)):
             unread.append((group[-1][0], self._gradient(group)))
             if len(unread) == max_unread:
@@ -147,11 +154,11 @@ class TrainingLoop:
         segmenter = Segmenter(self.network, self.loader.preprocessing)
         return evaluate_together(segmenter, self.loader.data.val, self.ranks, lambda images: shown(images, label))
 
-    def recalibrate(self) -> None:
-        """Recompute batch norm's running statistics over the training set."""
+    def recalibrate(self) -> int:
+        """Recompute batch norm's running statistics over the training set; return the number of batches used."""
         count = min(len(self.loader), batch_norm_calibration.MAX_BATCHES)
         prepared = (self.loader.prepare(*batch)[0] for batch in islice(self.loader.load(0), count))
-        batch_norm_calibration.recalibrate(self.network, shown(prepared, "recalibrating batch norm", count))
+        return batch_norm_calibration.recalibrate(self.network, shown(prepared, "recalibrating batch norm", count))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the counters and the arrays, besides the network's own, that the next epoch depends on."""

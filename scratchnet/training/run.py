@@ -5,12 +5,13 @@ the interrupted epoch again and ends with the same bits as one that was never in
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scratchnet.config import TrainingSettings
-from scratchnet.inference import Evaluation
+from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.network import Network
 from scratchnet.network.description import own_layers
 from scratchnet.training.batches import TrainingData
@@ -18,12 +19,13 @@ from scratchnet.training.contents import Checkpoint, ModelSpec
 from scratchnet.training.diagnosis import Diagnosis
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
 from scratchnet.training.logs import summary
-from scratchnet.training.loop import TrainingLoop
+from scratchnet.training.loop import ShowProgress, TrainingLoop
 from scratchnet.training.objective import Objective
 from scratchnet.training.progress import Progress
 from scratchnet.training.resuming import check_same
 from scratchnet.training.run_folder import LAST, RunFolder
 from scratchnet.training.setup import freeze
+from scratchnet.utils.progress import progress as shown
 
 
 class TrainingRun:
@@ -48,6 +50,10 @@ class TrainingRun:
     ----------
     warnings : list of str
         Signs, found in the last epoch, that the training does not work.
+    scores : tuple of float
+        Score of each validation image in the last epoch; empty before the first.
+    recalibrated : int
+        Number of training batches from which :meth:`finish` has recomputed the statistics of batch norm.
 
     Raises
     ------
@@ -69,6 +75,8 @@ class TrainingRun:
     ) -> None:
         self.ranks, self.settings, self.spec, self._given = ranks or SingleProcess(), settings, spec, network
         layers = () if network is None else own_layers(network)
+        self.scores: tuple[float, ...] = ()
+        self.recalibrated = 0
         self.folder = RunFolder(folder, layers, writes=self.ranks.rank == 0)
         last = self.folder.load_last() if resume and self.folder.has_last else None
         if last is not None:
@@ -95,10 +103,17 @@ class TrainingRun:
         """Epochs, updates, scores and the log."""
         return self.loop.progress
 
-    def fit(self) -> Iterator[dict[str, Any]]:
-        """Train to the end; yield the row of the log after each epoch, once its checkpoints are written."""
+    def fit(self, progress: ShowProgress = shown) -> Iterator[dict[str, Any]]:
+        """Train to the end; yield the row of the log after each epoch, once its checkpoints are written.
+
+        Parameters
+        ----------
+        progress : function
+            Shows the progress within an epoch, see :meth:`TrainingLoop.run_epoch`.
+        """
         while not self.progress.done:
-            row, found = self.loop.run_epoch()
+            row, found = self.loop.run_epoch(progress)
+            self.scores = found.scores
             improved = self.progress.finish_epoch(row, found.metrics.mean_iou)
             if improved:
                 self._save_best()
@@ -107,6 +122,13 @@ class TrainingRun:
             self.warnings = self.diagnosis.observe(self.progress, found.confusion)
             yield row
 
+    @contextmanager
+    def predicting(self) -> Iterator[Segmenter]:
+        """Return a block with a segmenter that predicts as in validation."""
+        with self.loop.averaged():
+            self.network.eval().use_statistics("running")
+            yield Segmenter(self.network, self.spec.preprocessing)
+
     def finish(self) -> Evaluation:
         """Load the best checkpoint, recalibrate batch norm if the settings say so, save and evaluate it."""
         self.ranks.barrier()  # until the first process has written it
@@ -114,7 +136,7 @@ class TrainingRun:
         self.loop.use(best.network)
         self._freeze()
         if self.settings.recalibrate and self.network.batch_norms():
-            self.loop.recalibrate()
+            self.recalibrated = self.loop.recalibrate()
         found = self.loop.validate("evaluating")
         best.progress["final"] = summary(found)
         self.folder.save_best(best)

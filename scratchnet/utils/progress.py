@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -42,6 +42,46 @@ def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterat
         if time.monotonic() - last_line > SECONDS:
             last_line = time.monotonic()
             print(f"{label}: {done} of {total if total is not None else '?'}", file=sys.stderr, flush=True)
+
+
+class EpochsBar:
+    """A bar over all epochs of a training, above those of its steps, with the time left; only on a terminal.
+
+    Parameters
+    ----------
+    epochs, done : int
+        Epochs of the whole training, and those completed before.
+    """
+
+    def __init__(self, epochs: int, done: int = 0) -> None:
+        self.epochs, self.done, self._first = epochs, done, done
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+        shown = shows_progress() and has_bars() and done < epochs
+        options: dict[str, Any] = {"initial": done, "bar_format": form, "smoothing": 0, "miniters": 0}
+        label = f"epoch {done + 1} of {epochs}"
+        self._bar = tqdm(desc=label, total=epochs, disable=not shown, dynamic_ncols=True, **options)
+
+    def __enter__(self) -> "EpochsBar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave one line: the epochs and the time that they took."""
+        count = self.done - self._first
+        self._bar.bar_format = "{desc} in {elapsed}"
+        self._bar.set_description_str(f"trained {count} epoch{'' if count == 1 else 's'}", refresh=False)
+        self._bar.close()
+
+    def batches(self, items: Iterable[T], label: str, total: int) -> Iterator[T]:
+        """Yield the batches of an epoch and show the progress, of this epoch and of all."""
+        for item in progress(items, label, total):
+            yield item
+            self._bar.update(min(1 / max(total, 1), self.done + 1 - self._bar.n))
+
+    def epoch_done(self, epoch: int) -> None:
+        """Note that an epoch is complete, validation included."""
+        self.done = epoch
+        self._bar.set_description_str(f"epoch {min(epoch + 1, self.epochs)} of {self.epochs}", refresh=False)
+        self._bar.update(epoch - self._bar.n)
 
 
 def has_bars() -> bool:

@@ -22,6 +22,7 @@ from scratchnet.visualization.overlays import (
 )
 from scratchnet.visualization.plots import confusion_figure, curves_figure, examples_figure, switch_figure
 from scratchnet.visualization.report import Example, Report, pick_examples, verdict, write_report
+from scratchnet.visualization.run_status import RunStatus
 from scratchnet.visualization.saving import save_animation, save_figure
 from scratchnet.visualization.style import ROLES, panels
 
@@ -34,6 +35,7 @@ __all__ = [
     "Node",
     "Rectangle",
     "Report",
+    "RunStatus",
     "Stamp",
     "activations_figure",
     "architecture_figure",

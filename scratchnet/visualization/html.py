@@ -20,7 +20,9 @@ from scratchnet.visualization.style import INK
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(title: str, body: str, *, kind: str = "page", style: str = "", script: str = "") -> str:
+def page(
+    title: str, body: str, *, kind: str = "page", style: str = "", script: str = "", refresh: int | None = None
+) -> str:
     """Return a whole HTML document with its style sheet and script inside.
 
     Parameters
@@ -35,8 +37,11 @@ def page(title: str, body: str, *, kind: str = "page", style: str = "", script: 
         CSS added to the common style sheet.
     script : str
         JavaScript that runs after the body is loaded.
+    refresh : int or None
+        Seconds after which the browser loads the page again.
     """
     policy, code = POLICY, ""
+    again = "" if refresh is None else f'\n<meta http-equiv="refresh" content="{refresh}">'
     if script:
         digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
         policy, code = f"{POLICY}; script-src 'sha256-{digest}'", f"\n<script>{script}</script>"
@@ -46,7 +51,7 @@ def page(title: str, body: str, *, kind: str = "page", style: str = "", script: 
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
+<meta name="color-scheme" content="light dark">{again}
 <meta name="description" content="{escape(signature(kind))}">
 <title>{escape(title)}</title>
 <style>

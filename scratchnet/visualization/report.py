@@ -4,7 +4,7 @@ The file is self-contained: it needs no network, script or other file.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from scratchnet.utils.signatures import REPORT
 from scratchnet.visualization.html import chip, figure_svg, hex_colour, legend, page, picture, table
 from scratchnet.visualization.overlays import colorize_switches, error_map, outcome_legend, overlay, switch_colours
 from scratchnet.visualization.plots import LOSSES, SCORES, confusion_figure, curves_figure
+from scratchnet.visualization.run_status import RunStatus, status_html
 
 MAX_SIDE = 360
 """Longer side of pictures in the report, in pixels; without this limit, nine photographs would exceed 3 MB."""
@@ -48,6 +49,21 @@ class Example:
     prediction: Array
     score: float
     group: str = ""
+
+    def shrunk(self) -> "Example":
+        """Return the example as the report shows it, with sides of at most ``MAX_SIDE`` pixels."""
+        truth, prediction = (_shrink(mask, Image.Resampling.NEAREST) for mask in (self.truth, self.prediction))
+        return replace(self, image=_shrink(self.image, Image.Resampling.BOX), truth=truth, prediction=prediction)
+
+    def views(self, ignore_index: int | None = 255, background: int | None = 0) -> dict[str, Array]:
+        """Return image, truth, prediction and errors as pictures (h, w, 3) uint8, shrunk."""
+        small = self.shrunk()
+        return {
+            "image": small.image,
+            "truth": overlay(small.image, small.truth, ignore_index=ignore_index),
+            "prediction": overlay(small.image, small.prediction, ignore_index=ignore_index),
+            "errors": error_map(small.truth, small.prediction, ignore_index, background),
+        }
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,10 @@ class Report:
         Settings of the run, possibly nested.
     ignore_index : int or None
         Value in ``truth`` of ignored pixels.
+    status : RunStatus or None
+        State of the training, if it is the report of one.
+    warnings : sequence of str
+        Warnings of the training.
     """
 
     title: str
@@ -97,6 +117,8 @@ class Report:
     notes: Sequence[str] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     ignore_index: int | None = 255
+    status: RunStatus | None = None
+    warnings: Sequence[str] = ()
 
 
 def pick_examples(scores: Sequence[float], each: int = 3) -> list[tuple[str, int]]:
@@ -122,8 +144,11 @@ def pick_examples(scores: Sequence[float], each: int = 3) -> list[tuple[str, int
 def verdict(report: Report) -> str:
     """Return a sentence with the score, the number of images and the best trivial baseline.
 
-    The score is the foreground IoU for two classes, the mean IoU for more.
+    The score is the foreground IoU for two classes, the mean IoU for more. Before there is one, the sentence says how
+    far the training is.
     """
+    if report.status is not None and report.status.written:
+        return report.status.headline()
     score = _main_score(report, report.metrics)
     if score is None:
         return "Not evaluated on unseen images."
@@ -149,9 +174,11 @@ def write_report(path: Path | str, report: Report) -> None:
     UserError
         If the file cannot be written.
     """
+    status = report.status
     parts = [
         f'<header><h1>{escape(report.title)}</h1><p class="verdict">{escape(verdict(report))}</p>',
         *(f'<p class="note">{escape(note)}</p>' for note in report.notes),
+        "" if status is None else status_html(status, report.log, report.warnings),
         "</header>",
         _comparison(report),
         _curves(report),
@@ -160,7 +187,7 @@ def write_report(path: Path | str, report: Report) -> None:
         _switches(report),
         _configuration(report),
     ]
-    text = page(report.title, "\n".join(part for part in parts if part), kind=REPORT)
+    text = page(report.title, "\n".join(filter(None, parts)), kind=REPORT, refresh=status.refresh if status else None)
     with atomic_write(path, REPORT) as file:
         file.write(text.encode("utf-8"))
 
@@ -248,15 +275,7 @@ def _examples(report: Report) -> str:
 
 def _example(report: Report, example: Example, background: int | None) -> tuple[str, dict[str, tuple[int, int, int]]]:
     """Return one example as HTML, and the legend of its error map."""
-    image = _shrink(example.image, Image.Resampling.BOX)
-    truth, prediction = (_shrink(mask, Image.Resampling.NEAREST) for mask in (example.truth, example.prediction))
-    errors = error_map(truth, prediction, report.ignore_index, background)
-    views = {
-        "image": image,
-        "truth": overlay(image, truth, ignore_index=report.ignore_index),
-        "prediction": overlay(image, prediction, ignore_index=report.ignore_index),
-        "errors": errors,
-    }
+    views = example.views(report.ignore_index, background)
     cells = "".join(
         f"<figure>{picture(view, f'{example.name}: {title}', photograph=title != 'errors')}"
         f"<figcaption>{title}</figcaption></figure>"
@@ -264,7 +283,7 @@ def _example(report: Report, example: Example, background: int | None) -> tuple[
     )
     score = f"{escape(report.score_name)} {_number(example.score)}"
     caption = f"<figcaption><b>{escape(example.name)}</b><span>{score}</span></figcaption>"
-    seen = outcome_legend(errors, background)
+    seen = outcome_legend(views["errors"], background)
     return f'<figure class="example">{caption}<div class="views">{cells}</div></figure>', seen
 
 

@@ -119,6 +119,7 @@ def assert_resumes_to_the_same(folder, out):
     measured = [json.loads((folder / name / "metrics.json").read_text()) for name in (out, "whole")]
     assert measured[0] | {"checkpoint": ""} == measured[1] | {"checkpoint": ""}
     assert not list((folder / out).glob(".*"))
+    assert 'http-equiv="refresh"' not in (folder / out / "report.html").read_text()
     return said
 
 
@@ -131,6 +132,10 @@ def test_killed_in_the_middle_of_three_epochs(folder):
         assert "wrote" not in said
         path = folder / "killed" / "log.csv"
         assert (len(log(path)) if path.exists() else 0) == epochs
+        if epochs == 1:  # the next one is so short that it may have no report
+            report = (folder / "killed" / "report.html").read_text()
+            assert "Training: 1 of 4 epochs done" in report
+            assert 'http-equiv="refresh"' in report
         words = RESUME
     said = assert_resumes_to_the_same(folder, "killed")
     assert "resuming after epoch 2\nepoch   3/4" in said
@@ -143,6 +148,7 @@ def test_ctrl_c(folder):
         err == "\nscratchnet: interrupted; `scratchnet train --out stopped --resume` continues after the last complete "
         "epoch\n"
     )
+    assert "Interrupted after epoch 1 of 4." in (folder / "stopped" / "report.html").read_text()
     assert_resumes_to_the_same(folder, "stopped")
 
 
@@ -153,6 +159,7 @@ def test_sigterm(folder):
         err == "\nscratchnet: stopped by SIGTERM; `scratchnet train --out ended --resume` continues after the last "
         "complete epoch\n"
     )
+    assert "Stopped by SIGTERM after epoch 1 of 4." in (folder / "ended" / "report.html").read_text()
     assert_resumes_to_the_same(folder, "ended")
 
 

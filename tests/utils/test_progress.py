@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from scratchnet.utils import progress as module
-from scratchnet.utils.progress import progress
+from scratchnet.utils.progress import EpochsBar, progress
+from scratchnet.utils.verbosity import verbosity
 
 
 class Clock:
@@ -94,3 +95,27 @@ def test_an_exception_in_the_loop_passes_through(clock):
     next(steps)
     with pytest.raises(KeyboardInterrupt):
         steps.throw(KeyboardInterrupt)
+
+
+def train_for(epochs, done=0):
+    with EpochsBar(epochs, done) as bar:
+        for epoch in range(done, epochs):
+            assert list(bar.batches(iter("ab"), f"epoch {epoch + 1}", 2)) == ["a", "b"]
+            bar.epoch_done(epoch + 1)
+
+
+def test_a_bar_over_all_epochs_leaves_one_line(monkeypatch, plain_terminal):
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    train_for(4, done=2)
+    said = screen.getvalue()
+    assert "epoch 3 of 4:  50%|" in said
+    assert [line.strip() for line in said.split("\r")][-1] == "trained 2 epochs in 00:00"
+
+
+def test_no_bar_over_the_epochs_where_it_is_not_wanted(monkeypatch, plain_terminal, capsys):
+    train_for(2)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    with verbosity(lines=False, progress=False):
+        train_for(2)
+    assert screen.getvalue() == ""
