@@ -40,16 +40,13 @@ def page(
     refresh : int or None
         Seconds after which the browser loads the page again.
     """
-    policy, code = POLICY, ""
     again = "" if refresh is None else f'\n<meta http-equiv="refresh" content="{refresh}">'
-    if script:
-        digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-        policy, code = f"{POLICY}; script-src 'sha256-{digest}'", f"\n<script>{script}</script>"
+    code = f"\n<script>{script}</script>" if script else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">{again}
 <meta name="description" content="{escape(signature(kind))}">
@@ -69,6 +66,14 @@ def page(
 def asset(name: str) -> str:
     """Return the text of a style sheet or script of this package."""
     return files("scratchnet.visualization").joinpath(name).read_text("utf-8")
+
+
+def _policy(script: str) -> str:
+    """Return the policy of a page with one script, or without."""
+    if not script:
+        return POLICY
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return f"{POLICY}; script-src 'sha256-{digest}'"
 
 
 def picture(array: Array, text: str, *, photograph: bool = False) -> str:

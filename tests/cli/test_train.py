@@ -206,7 +206,7 @@ def test_two_stages(train, call, tmp_path, shapes):
     code, said, err = train(shapes, tmp_path / "one", *TWO_STAGES, "--stage", "1", "--flip-horizontal")
     assert (code, err) == (0, "")
     objects = len((shapes / "boxes.csv").read_text().splitlines()) - 1
-    counts = [int(word) for word in said.split("parameters; ")[1].split() if word.isdigit()]
+    counts = [int(word) for word in said.split("parameters; ")[1].splitlines()[0].split() if word.isdigit()]
     assert sum(counts) == objects
     assert "training and " in said
     assert "validation boxes; classes background, disc" in said
