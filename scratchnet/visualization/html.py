@@ -41,7 +41,6 @@ def page(
         Seconds after which the browser loads the page again.
     """
     again = "" if refresh is None else f'\n<meta http-equiv="refresh" content="{refresh}">'
-    code = f"\n<script>{script}</script>" if script else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -57,7 +56,7 @@ def page(
 <body>
 <main>
 {body}
-</main>{code}
+</main>{_script(script)}
 </body>
 </html>
 """
@@ -66,6 +65,10 @@ def page(
 def asset(name: str) -> str:
     """Return the text of a style sheet or script of this package."""
     return files("scratchnet.visualization").joinpath(name).read_text("utf-8")
+
+
+def _script(script: str) -> str:
+    return f"\n<script>{script}</script>" if script else ""
 
 
 def _policy(script: str) -> str:
