@@ -41,8 +41,8 @@ def comparison_text(rows: Sequence[tuple[str, str, Evaluation]], rivals: Mapping
 
 def write_comparison(
     path: Path, rows: Sequence[Mapping[str, Any]], rivals: Mapping[str, Metrics], about: Mapping[str, Any]
-) -> None:
-    """Write all metrics of all checkpoints, the baselines, and a description of the measurement."""
+) -> dict[str, Any]:
+    """Write and return all metrics of all checkpoints, the baselines, and a description of the measurement."""
     content = {
         "file": signature(COMPARISON),
         **about,
@@ -51,6 +51,7 @@ def write_comparison(
     }
     with atomic_write(path, COMPARISON) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
+    return content
 
 
 def _measures(found: Evaluation) -> list[str]:

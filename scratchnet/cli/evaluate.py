@@ -1,32 +1,42 @@
 """``scratchnet evaluate``: metrics of a trained network on images with masks, or of several side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scratchnet.cli.comparison import comparison_text, write_comparison
 from scratchnet.cli.datasets import open_split
+from scratchnet.cli.evaluate_masks import check_masks_alone, evaluate_masks, find_masks, open_masks
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.object_annotations import objects_of
+from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
-from scratchnet.cli.reports import baselines, results_text, write_confusion, write_metrics
+from scratchnet.cli.reports import baselines, counts_text, results_text, write_confusion, write_metrics
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.data.class_names import find_class_file
-from scratchnet.evaluation import BAND_WIDTH, SIZE_EDGES, TOLERANCE, DetailCounter
+from scratchnet.evaluation import BAND_WIDTH, SIZE_EDGES, TOLERANCE, DetailCounter, Metrics
 from scratchnet.inference import Evaluation, evaluate
+from scratchnet.measurement import Separation
+from scratchnet.measurement.image_scores import IMAGE_SCORES, ImageScores
+from scratchnet.measurement.requirements import check_scikit_image
+from scratchnet.measurement.tables import csv_bytes
 from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.files import check_writable
+from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.progress import progress
 
 
 @dataclass(frozen=True)
-class EvaluateArguments(PredictionArguments):
-    """Evaluate a trained network on images with masks; for two classes, two trivial baselines are shown as well."""
+class EvaluateArguments(PredictionArguments, OutputArguments):
+    """Evaluate a trained network on images with masks; for two classes, two trivial baselines are shown as well.
+
+    With --masks, masks in a folder are compared with those of the data set instead: those of another program, or of a
+    second annotator.
+    """
 
     data: str
     """Folder of the data set."""
@@ -34,14 +44,23 @@ class EvaluateArguments(PredictionArguments):
     """Written by `scratchnet train` as RUN/checkpoint.npz."""
     compare: tuple[str, ...] = ()
     """Evaluate these checkpoints side by side, CHECKPOINT first if given; the other flags apply to all of them."""
+    masks: str | None = None
+    """Folder with a mask for each image, by the same names, to evaluate instead of a network."""
+    masks_format: MaskFormat | None = None
+    """Format of the masks in --masks. Default: index for those that scratchnet wrote, else that of the data set."""
+    per_image: str | None = None
+    """Write a .csv table with the scores of each image: IoU and Dice of each class, accuracy, errors of counting."""
+    split_objects: bool = False
+    """Split touching objects before they are counted, as `scratchnet measure` does; needs scikit-image."""
     split: str = "val"
     """Split to evaluate, if the folder has splits; "all" takes every image."""
     out: str | None = None
-    """Folder for metrics.json, or a .json file. Default: the checkpoint's folder; with --compare, comparison/."""
+    """Folder for metrics.json, or a .json file. Default: the folder of the checkpoint or of --masks; with
+    --compare, comparison/."""
     layout: Layout | None = None
-    """Layout of the data set. Default: as in training."""
+    """Layout of the data set. Default: as in training; with --masks, folder."""
     mask_format: MaskFormat | None = None
-    """Format of the masks. Default: as in training."""
+    """Format of the data set's masks. Default: as in training; with --masks, index."""
     mask_threshold: int | None = None
     """Values of grey masks above this are class 1."""
     boundary_tolerance: float = TOLERANCE
@@ -60,6 +79,7 @@ class Measured(NamedTuple):
     train: Dataset | None
     images: Dataset
     found: Evaluation
+    scores: ImageScores
 
 
 def main(words: Sequence[str]) -> int:
@@ -67,28 +87,66 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(EvaluateArguments, words, "evaluate", "scratchnet evaluate run/checkpoint.npz --data cells")
     paths = [path for path in (arguments.checkpoint, *arguments.compare) if path is not None]
     _check(arguments, paths)
-    check_writable(_target(arguments, Path("comparison") if arguments.compare else Path(paths[0]).parent))
-    with arguments.computing():
+    check_writable(_target(arguments, _default_folder(arguments, paths)))
+    if arguments.per_image is not None:
+        check_writable(arguments.per_image, IMAGE_SCORES)
+    with arguments.output(), arguments.computing():
+        if arguments.masks is not None:
+            return _evaluate_masks(arguments, Path(arguments.masks))
         return _compare(arguments, paths) if arguments.compare else _evaluate(arguments, paths)
 
 
 def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
     """Evaluate one checkpoint."""
-    _, checkpoint, train, images, found = _measure(arguments, paths[0])
-    rivals = baselines(train, images)
+    _, checkpoint, train, images, found, scores = _measure(arguments, paths[0])
+    say(f"{checkpoint.spec.model} on {len(images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
+    about = {"checkpoint": paths[0], **_about(arguments)}
+    _report(arguments, images, found, scores, baselines(train, images), about)
+    return 0
+
+
+def _evaluate_masks(arguments: EvaluateArguments, folder: Path) -> int:
+    """Compare the masks in a folder with those of a data set."""
+    images = open_masks(
+        arguments.data, arguments.layout, arguments.mask_format, arguments.mask_threshold, arguments.split
+    )
+    paths = find_masks(folder, images)
+    scores = _scores(arguments, images)
+    found = evaluate_masks(paths, images, arguments.masks_format, _counter(arguments, images), scores.add)
+    _check_counted(arguments, images, found)
+    say(f"{folder}: {len(images)} masks compared with those of {arguments.data}\n")
+    left_out = ("bn_statistics", "prediction")
+    about = {name: value for name, value in _about(arguments).items() if name not in left_out}
+    _report(arguments, images, found, scores, {}, {"masks": str(folder), **about})
+    return 0
+
+
+def _report(
+    arguments: EvaluateArguments,
+    images: Dataset,
+    found: Evaluation,
+    scores: ImageScores,
+    rivals: Mapping[str, Metrics],
+    about: Mapping[str, Any],
+) -> None:
+    """Print and write the results for one network or one folder of masks."""
     lowest = min((pair for pair in zip(found.scores, images.names, strict=True) if pair[0] >= 0), default=None)
-    out = _target(arguments, Path(paths[0]).parent)
-    write_metrics(
-        out, found, rivals, {"checkpoint": paths[0], **_about(arguments), "lowest_image": lowest and lowest[0]}
+    out = _target(arguments, _default_folder(arguments, [str(arguments.checkpoint)]))
+    counts = {"split_objects": arguments.split_objects, "classes": scores.count_errors()}
+    content = write_metrics(
+        out, found, rivals, {**about, "lowest_image": lowest and lowest[0], "objects_per_image": counts}
     )
     picture = out.with_name("confusion.png" if out.name == "metrics.json" else f"{out.stem}-confusion.png")
     write_confusion(picture, found, images.classes)
-    say(f"{checkpoint.spec.model} on {len(images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
-    say(results_text(found, rivals, images.classes))
+    say(f"{results_text(found, rivals, images.classes)}\n\n{counts_text(scores.count_errors())}")
     if lowest:  # an image that is ignored as a whole has no score
         say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
+    if arguments.per_image is not None:
+        with atomic_write(arguments.per_image, IMAGE_SCORES) as file:
+            file.write(csv_bytes([scores.columns(), *scores.rows()]))
+        say(f"wrote {arguments.per_image}")
     say(f"wrote {out} and {picture}")
-    return 0
+    arguments.print_json(content)
 
 
 def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
@@ -104,10 +162,11 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
     rivals = baselines(first.train, first.images)
     out = _target(arguments, Path("comparison"))
     rows = [{"checkpoint": m.path, "model": m.checkpoint.spec.model, **m.found.to_dict()} for m in measured]
-    write_comparison(out, rows, rivals, _about(arguments))
+    content = write_comparison(out, rows, rivals, _about(arguments))
     say(f"{len(first.images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
     say(comparison_text([(m.path, m.checkpoint.spec.model, m.found) for m in measured], rivals))
     say(f"wrote {out}")
+    arguments.print_json(content)
     return 0
 
 
@@ -121,7 +180,19 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
             f"{', '.join(checkpoint.spec.classes)}"
         )
     predictor = arguments.predictor(checkpoint)
-    counter = DetailCounter(
+    counter, scores = _counter(arguments, images), _scores(arguments, images)
+    what = f"evaluating {path}" if arguments.compare else "evaluating"
+    try:
+        found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter, scores.add)
+    except ValueError as error:  # batch norm of a single pixel
+        raise UserError(f"--bn-statistics {arguments.bn_statistics}: {error}") from error
+    _check_counted(arguments, images, found)
+    return Measured(path, checkpoint, train, images, found, scores)
+
+
+def _counter(arguments: EvaluateArguments, images: Dataset) -> DetailCounter:
+    """Return the counter of outlines and of objects by size."""
+    return DetailCounter(
         images.classes,
         images.ignore_index,
         objects_of(Path(arguments.data), images),
@@ -129,20 +200,31 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
         arguments.band_width,
         arguments.size_edges,
     )
-    what = f"evaluating {path}" if arguments.compare else "evaluating"
-    try:
-        found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter)
-    except ValueError as error:  # batch norm of a single pixel
-        raise UserError(f"--bn-statistics {arguments.bn_statistics}: {error}") from error
+
+
+def _scores(arguments: EvaluateArguments, images: Dataset) -> ImageScores:
+    """Return the scores of single images, to be filled."""
+    rules = Separation(split=arguments.split_objects)
+    return ImageScores(images.classes, images.ignore_index, objects_of(Path(arguments.data), images), rules)
+
+
+def _check_counted(arguments: EvaluateArguments, images: Dataset, found: Evaluation) -> None:
     if not found.confusion.sum():
         raise UserError(f"{arguments.data}: all pixels of its masks are {images.ignore_index} (ignored)")
-    return Measured(path, checkpoint, train, images, found)
 
 
 def _check(arguments: EvaluateArguments, paths: Sequence[str]) -> None:
     """Check the arguments before any file is read."""
-    if not paths:
-        raise UserError("no checkpoint given; name one, or several after --compare")
+    if arguments.masks is not None:
+        check_masks_alone(arguments.masks, arguments, paths)
+    elif not paths:
+        raise UserError("no checkpoint given; name one, several after --compare, or a folder of masks after --masks")
+    if arguments.masks_format is not None and arguments.masks is None:
+        raise UserError("--masks-format: has no effect without --masks")
+    if arguments.per_image is not None and arguments.compare:
+        raise UserError("--per-image: cannot be combined with --compare; evaluate each checkpoint alone")
+    if arguments.split_objects:
+        check_scikit_image()
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
         raise UserError(f"--compare: {twice} is named twice; leave one out")
@@ -165,6 +247,13 @@ def _target(arguments: EvaluateArguments, folder: Path) -> Path:
     """Return the .json file to write."""
     out = Path(arguments.out) if arguments.out else folder
     return out if out.suffix == ".json" else out / "metrics.json"
+
+
+def _default_folder(arguments: EvaluateArguments, paths: Sequence[str]) -> Path:
+    """Return the folder of the results if none is named."""
+    if arguments.masks is not None:
+        return Path(arguments.masks)
+    return Path("comparison") if arguments.compare else Path(paths[0]).parent
 
 
 def _about(arguments: EvaluateArguments) -> dict[str, Any]:

@@ -74,8 +74,22 @@ def write_confusion(path: Path, found: Evaluation, classes: tuple[str, ...]) -> 
         figure.savefig(file, format="png", dpi=150, bbox_inches="tight", metadata=note)
 
 
-def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> None:
-    """Write ``metrics.json``: all metrics, class names, baselines, and a description of the measurement."""
+def counts_text(errors: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a table of the numbers of objects per image, see `ImageScores.count_errors`."""
+    width = max(len("objects per image"), *(len(name) for name in errors))
+    lines = [f"{'objects per image':<{width}}    true  predicted  mean error  mean absolute error"]
+    for name, e in errors.items():
+        lines.append(
+            f"{name:<{width}}  {e['true']:>6.2f}  {e['predicted']:>9.2f}  {e['mean_error']:>+10.2f}  "
+            f"{e['mean_absolute_error']:>19.2f}"
+        )
+    return "\n".join(lines)
+
+
+def write_metrics(
+    path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write ``metrics.json`` and return it: all metrics, baselines, and a description of the measurement."""
     content = {
         "file": signature(METRICS),
         **about,
@@ -84,6 +98,7 @@ def write_metrics(path: Path, found: Evaluation, rivals: Mapping[str, Metrics], 
     }
     with atomic_write(path, METRICS) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
+    return content
 
 
 def write_run_report(

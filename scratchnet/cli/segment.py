@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.image_arguments import find_images
+from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
 from scratchnet.cli.uncertainty import UNCERTAINTY, check_uncertainty, sampled_predictor, spread_of, write_uncertainty
@@ -38,8 +39,12 @@ OVERLAY_PIXELS = 1 << 26
 """Larger images get an overlay only on request: it needs three times the memory of the image."""
 
 
+FEW_IMAGES = 3
+"""Number of images up to which each has a line."""
+
+
 @dataclass(frozen=True)
-class SegmentArguments(PredictionArguments):
+class SegmentArguments(PredictionArguments, OutputArguments):
     """Segment images of any size. Writes NAME.png, a palette PNG with the classes as indices, and NAME-overlay.png."""
 
     checkpoint: Annotated[str, Positional("CHECKPOINT")]
@@ -48,6 +53,8 @@ class SegmentArguments(PredictionArguments):
     """Image files, or folders of images."""
     out: str
     """Folder for the masks and overlays."""
+    verbose: bool = False
+    """Print a line for each image. Default: for up to three images; of more, only the mean."""
     overlay: bool | None = None
     """Write NAME-overlay.png, the image with the classes in colour. Default: for images up to 64 megapixels; without
     it, memory is needed for the image and one row of tiles only."""
@@ -58,12 +65,20 @@ class SegmentArguments(PredictionArguments):
     largest possible one."""
 
 
+class SegmentedImage(NamedTuple):
+    """An image, its height and width, and the number of pixels of each class in its mask, (classes,)."""
+
+    path: Path
+    size: tuple[int, int]
+    counts: Array
+
+
 def main(words: Sequence[str]) -> int:
     """Run the command."""
     example = "scratchnet segment run/checkpoint.npz photo.jpg more-photos/ --out masks"
     arguments = parse(SegmentArguments, words, "segment", example)
     check_uncertainty(arguments, arguments.uncertainty)
-    with arguments.computing():
+    with arguments.output(), arguments.computing():
         return _segment(arguments)
 
 
@@ -79,7 +94,7 @@ def _segment(arguments: SegmentArguments) -> int:
     palette = _palette(arguments.checkpoint, checkpoint)
     names = checkpoint.spec.classes
     check_images(paths, predictor, preprocessing.range, len(names))
-    overlays = 0
+    overlays, results = 0, list[SegmentedImage]()
     for path in progress(paths, "segmenting"):
         image = open_rows(path, preprocessing.range)
         size = image.height, image.width
@@ -93,14 +108,41 @@ def _segment(arguments: SegmentArguments) -> int:
         except (UserError, ValueError) as error:
             raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
         overlays += with_overlay
-        shares = ", ".join(f"{name} {100 * n / counts.sum():.1f} %" for name, n in zip(names, counts, strict=False))
-        say(f"{path}: {pixels(*size)}, {shares}{spread}")
+        results.append(SegmentedImage(path, size, counts[: len(names)]))
+        if arguments.verbose or len(paths) <= FEW_IMAGES:
+            say(f"{path}: {pixels(*size)}, {shares_text(names, results[-1].counts)}{spread}")
+    if len(paths) > FEW_IMAGES:
+        say(f"mean: {shares_text(names, sum(result.counts / result.counts.sum() for result in results))}")
     say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'}{' and overlays' if overlays else ''} to {out}")
     if isinstance(predictor, SampledPredictor):
         say(f"uncertainty: {predictor.sampling.words(predictor.samples)}")
     if arguments.overlay is None and overlays < len(paths):
         say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay writes them too")
+    arguments.print_json(_document(arguments, names, results))
     return 0
+
+
+def shares_text(names: Sequence[str], counts: Array) -> str:
+    """Return the share of each class in per cent, given the number of its pixels."""
+    return ", ".join(f"{name} {100 * n / counts.sum():.1f} %" for name, n in zip(names, counts, strict=True))
+
+
+def _document(a: SegmentArguments, names: Sequence[str], results: Sequence[SegmentedImage]) -> dict[str, Any]:
+    """Return the results for --json."""
+    return {
+        "checkpoint": a.checkpoint,
+        "out": a.out,
+        "prediction": a.chosen(),
+        "images": [
+            {
+                "image": str(path),
+                "mask": str(_outputs(path, Path(a.out))[0]),
+                "size": list(size),
+                "pixels": dict(zip(names, counts.tolist(), strict=True)),
+            }
+            for path, size, counts in results
+        ],
+    }
 
 
 def _palette(path: str, checkpoint: Checkpoint) -> Array:

@@ -10,6 +10,7 @@ from scratchnet.arrays import Array, get_array_module, to_device_of, to_host
 from scratchnet.data import SampleSource, prefetch
 from scratchnet.data.image_rows import ImageRows
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
+from scratchnet.evaluation.metrics import none_for_nan
 from scratchnet.inference.combining import Predictor
 from scratchnet.inference.segmentation import Segmenter, to_mask
 from scratchnet.utils.errors import UserError
@@ -29,7 +30,7 @@ class Evaluation:
     metrics : Metrics
         Metrics of that matrix.
     loss : float
-        Mean cross-entropy over the counted pixels, without class weights.
+        Mean cross-entropy over the counted pixels, without class weights; nan if masks were compared.
     scores : tuple of float
         Score of each image: IoU of the foreground for two classes (1 if there is none and none was predicted), mean IoU
         for more.
@@ -46,7 +47,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the measures under their own names, ready for JSON."""
         details = {} if self.details is None else self.details.to_dict()
-        return {"images": len(self.scores), **self.metrics.to_dict(), "loss": self.loss, **details}
+        return {"images": len(self.scores), **self.metrics.to_dict(), "loss": none_for_nan(self.loss), **details}
 
 
 def evaluate(
@@ -54,6 +55,7 @@ def evaluate(
     source: SampleSource,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
     counter: DetailCounter | None = None,
+    observe: Callable[[str, Array, Array], None] | None = None,
 ) -> Evaluation:
     """Segment every image of a set and compare it with its mask.
 
@@ -65,6 +67,8 @@ def evaluate(
         Wraps the sequence of image indices, to show a progress bar.
     counter : DetailCounter or None
         Also counts outlines and objects, which takes longer than the confusion matrix.
+    observe : callable or None
+        Function (name, true mask, predicted mask) that is called for each image.
     """
     classes = len(source.classes)
     total = np.zeros((classes, classes), np.int64)
@@ -72,10 +76,7 @@ def evaluate(
     loss, pixels = 0.0, 0
     for names, images, masks in _batches(source, progress):
         counted = _counted(source, masks)
-        try:
-            predictions, chosen = _predicted(predictor, names, images, np.where(counted, masks, 0))
-        except UserError as error:
-            raise _named(predictor, names, images, error) from error
+        predictions, chosen = _segmented(predictor, names, images, np.where(counted, masks, 0))
         for name, mask, prediction in zip(names, masks, predictions, strict=True):
             truth = to_device_of(prediction, mask)
             confusion = to_host(confusion_matrix(truth, prediction, classes, source.ignore_index))
@@ -83,12 +84,18 @@ def evaluate(
             scores.append(image_score(confusion))
             if counter is not None:
                 counter.add(name, mask, to_host(prediction))
-        xp = get_array_module(chosen)
-        chosen = chosen[to_device_of(chosen, counted)]
-        loss -= float(xp.log(xp.maximum(chosen, 1e-12), dtype=xp.float64).sum())
+            if observe is not None:
+                observe(name, mask, to_host(prediction))
+        loss += _summed_loss(chosen[to_device_of(chosen, counted)])
         pixels += int(counted.sum())
     details = None if counter is None else counter.result()
     return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores), details)
+
+
+def _summed_loss(chosen: Array) -> float:
+    """Return the sum of the cross-entropy, given the probabilities of the true classes."""
+    xp = get_array_module(chosen)
+    return -float(xp.log(xp.maximum(chosen, 1e-12), dtype=xp.float64).sum())
 
 
 def _counted(source: SampleSource, masks: Array) -> Array:
@@ -96,6 +103,14 @@ def _counted(source: SampleSource, masks: Array) -> Array:
     ignored = -1 if source.ignore_index is None else source.ignore_index
     counted: Array = (masks < len(source.classes)) & (masks != ignored)
     return counted
+
+
+def _segmented(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> tuple[Array, Array]:
+    """Return the result of `_predicted`; its errors name the image."""
+    try:
+        return _predicted(predictor, names, images, labels)
+    except UserError as error:
+        raise _named(predictor, names, images, error) from error
 
 
 def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> tuple[Array, Array]:

@@ -26,6 +26,7 @@ _MARKS = {
     "checkpoint": b'"versions": {"scratchnet"',
     "ONNX model": b"\x12\x0ascratchnet",
     "log": b"epoch,iteration,learning_rate,train_loss",
+    "table of image scores": b"image,mean_iou,accuracy,",
     "table of objects": b"image,object,class,area_px,centroid_row_px,",
     "summary of objects": b"image,class,objects,area_px,",
 }

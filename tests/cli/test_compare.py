@@ -106,7 +106,7 @@ def test_several_classes(call, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "no checkpoint given; name one, or several after --compare"),
+        ([], "no checkpoint given; name one, several after --compare, or a folder of masks after --masks"),
         (["--compare", "FIRST", "FIRST"], "0.npz is named twice; leave one out"),
         (["FIRST", "--compare", "FIRST"], "0.npz is named twice"),
         (["--compare", "FIRST", "OTHER"], "has the classes ground, square, but"),

@@ -30,6 +30,10 @@ WRITERS = {
     ),
     "evaluate": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["metrics.json"]),
     "evaluate, picture": (["evaluate", "{run}/checkpoint.npz", "--data", "{set}", "--out", "{out}"], ["confusion.png"]),
+    "evaluate, images": (
+        ["evaluate", "--masks", "{set}/masks", "--data", "{set}", "--out", "{run}", "--per-image", "{out}/s.csv"],
+        ["s.csv"],
+    ),
     **{
         f"measure, {name}": (["measure", "{set}/masks", "--out", "{out}"], [name])
         for name in ("objects.csv", "summary.csv", "{first}-objects.png", "{first}-labels.png")

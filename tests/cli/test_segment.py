@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -48,6 +49,23 @@ def test_folders_are_replaced_by_their_images(call, checkpoint, photos, tmp_path
     assert code == 0
     assert "wrote 3 masks" in said
     assert {path.name for path in (tmp_path / "out").glob("*y.png")} == {f"{name}-overlay.png" for name in "abc"}
+
+
+def test_many_images_do_not_flood(call, checkpoint, tmp_path):
+    for index in range(5):
+        write_image(tmp_path / "photos" / f"{index}.png", sample(index, 32, 32)[0])
+    words = ("segment", checkpoint, tmp_path / "photos", "--out", tmp_path / "out")
+    code, said, err = call(*words)
+    assert (code, err, len(said.splitlines())) == (0, "", 2)
+    assert said.startswith("mean: ground ")
+    assert len(call(*words, "--verbose")[1].splitlines()) == 7
+    assert call(*words, "--quiet") == (0, "", "")
+    found = json.loads(call(*words, "--json")[1], parse_constant=pytest.fail)
+    assert [each["size"] for each in found["images"]] == [[32, 32]] * 5
+    for each in found["images"]:
+        with Image.open(each["mask"]) as mask:
+            counts = np.bincount(np.array(mask).ravel(), minlength=2).tolist()
+        assert list(each["pixels"].values()) == counts
 
 
 @pytest.mark.parametrize(
