@@ -295,7 +295,10 @@ def fit(plan: list[tuple[Source, int]], seed: int) -> Segmenter:
 
 
 whole = Source(learned.load, len(learned), 4, 64)
-first, second = Source(stage1.load, len(stage1), 16, 32), Source(stage2.load, len(stage2), 16, 32)
+first, second = (  # cut once: boxes of the same image follow each other, so that it is loaded once
+    Source([boxes.load(index) for index in range(len(boxes))].__getitem__, len(boxes), 16, 32)
+    for boxes in (stage1, stage2)
+)
 PLANS = {
     "whole images": [(whole, UPDATES)],
     "stage 1 alone": [(first, UPDATES)],
