@@ -13,6 +13,8 @@ from scratchnet.utils.options import option
 
 MIN_UPDATES = 150
 """Before this many updates, and before a third of the training, nothing is reported: early validations are poor."""
+MIN_AT_END = 50
+"""At the end of a training this many updates suffice; with fewer it is a trial."""
 FLAT = 0.97
 """A loss above this part of its first value has not moved."""
 FEW_UPDATES = 500
@@ -43,9 +45,9 @@ class Diagnosis:
             Confusion matrix of its validation; row = truth.
         """
         early = progress.iteration < max(MIN_UPDATES, progress.total_updates // 3)
-        if (early and not progress.done) or not confusion.sum():
+        if early and not (progress.done and progress.iteration >= MIN_AT_END):
             return []
-        found = dict(self._missing(progress, confusion))
+        found = dict(self._missing(progress, confusion))  # empty if all pixels are ignored
         if not found:
             found |= self._trivial(confusion)
         if not early:
