@@ -31,7 +31,7 @@ class Picture:
 
     def __init__(self, rng: np.random.Generator, side: int) -> None:
         self.rng, self.side = rng, side
-        base = _GROUNDS[rng.integers(len(_GROUNDS))] + rng.normal(0, 8, 3).astype(np.float32)
+        base = _GROUNDS[rng.integers(len(_GROUNDS))] + rng.normal(0, 5, 3).astype(np.float32)
         clouds = smooth_noise(rng, (side, side), 40) * 9 + smooth_noise(rng, (side, side), 5) * 9
         self.pixels: Array = base + clouds[:, :, None]
         self.mask = np.zeros((side, side), np.uint8)
@@ -68,7 +68,7 @@ class Picture:
         down, across = rng.uniform(-0.25, 0.25, 2).astype(np.float32)
         y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
         light = rng.uniform(0.75, 1.2) + down * y[:, None] + across * x + smooth_noise(rng, (height, width), 120) * 0.06
-        tint = rng.normal(1, 0.04, 3)
+        tint = rng.normal(1, 0.03, 3)
         noisy = picture * light[:, :, None] * tint + rng.normal(0, rng.uniform(2, 6), picture.shape)
         return np.clip(np.rint(noisy), 0, 255).astype(np.uint8), mask
 

@@ -2,6 +2,7 @@
 
 from scratchnet.planning.draft import Draft
 
+STRENGTHS = {"brightness": 0.25, "contrast": 0.25, "saturation": 0.4, "hue": 0.04}
 UNEVEN = 0.6
 """Brightness that differs more than this between images is evened out in each image."""
 
@@ -19,7 +20,7 @@ def choose_augmentation(draft: Draft) -> None:
         if side >= 64:
             draft.choose("elastic", round(side / 64, 1), "slight deformations, for few images")
     draft.choose("scale", (0.8, 1.25), "objects differ in size")
-    for name in ("brightness", "contrast", "saturation"):
-        draft.choose(name, 0.2, "light and colours differ between photographs")
+    for name, strength in STRENGTHS.items():
+        draft.choose(name, strength, "light and colours differ between photographs")
     if draft.free("normalization", "init_weights") and data.uneven > UNEVEN:
         draft.choose("normalization", "image", "some images are far brighter than others")
