@@ -65,7 +65,9 @@ def memory_note(settings: TrainSettings, network: Network, train: SampleSource) 
     h, w = crop or max((train.size(index) for index in range(len(train))), key=prod)
     size = tuple(-(-side // network.stride) * network.stride + 2 * network.valid_margin for side in (h, w))
     memory = network.step_memory(
-        (size[0], size[1]), min(t.batch_size, len(train)), recompute_inputs=not t.activation_checkpointing
+        (size[0], size[1]),
+        min(t.batch_size, t.samples_per_epoch or len(train)),
+        recompute_inputs=not t.activation_checkpointing,
     )
     values = peak_bytes(memory, choose_segments(memory) if t.activation_checkpointing else (range(len(memory)),))
     stored = ({"sgd": 3}.get(t.optimizer, 4) + (t.ema is not None)) * 4 * network.parameter_count()
@@ -96,7 +98,8 @@ def _check_labels(settings: TrainSettings, files: tuple[SampleSource, SampleSour
 
 def _check_training_sizes(settings: TrainSettings, network: Network, train: SampleSource) -> None:
     """Refuse training images that the network cannot take, or that cannot share a batch."""
-    crop, batch = settings.augmentation.crop, min(settings.training.batch_size, len(train))
+    t, crop = settings.training, settings.augmentation.crop
+    batch = min(t.batch_size, t.samples_per_epoch or len(train))
     sizes = {"--crop": crop} if crop else {name: train.size(index) for index, name in enumerate(train.names)}
     first, (h, w) = next(iter(sizes.items()))
     for name, size in sizes.items():
@@ -106,7 +109,7 @@ def _check_training_sizes(settings: TrainSettings, network: Network, train: Samp
                 f"{name} is {size[0]}×{size[1]} pixels but {first} is {h}×{w} (height × width), and "
                 "a batch needs one size; use --crop, --tile, --resize or --batch-size 1"
             )
-        _check_batch_norm(network, name, size, 1 if settings.training.per_image_bn else batch)
+        _check_batch_norm(network, name, size, 1 if t.per_image_bn else batch)
 
 
 def _check_size(model: str, network: Network, name: str, size: tuple[int, int]) -> None:

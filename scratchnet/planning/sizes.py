@@ -11,12 +11,14 @@ from scratchnet.planning.draft import Draft
 
 MAX_CROP, MIN_CROP = 128, 32
 """Sides of square crops, in pixels."""
-MAX_WHOLE = 144 * 144
-"""Images of one size with at most this many pixels are not cropped."""
-LARGE, RESIZED = 1024, 576
-"""Images with a longer side than the first are resized, so that it has about the second."""
-MIN_OBJECT = 8
-"""Typical objects keep at least this side, in pixels, when images are resized."""
+MIN_WHOLE, MAX_WHOLE = 16, 144 * 144
+"""Images of one size are not cropped if their sides have at least, and their areas at most, as many pixels."""
+LARGE, RESIZED, MIN_RESIZED = 1024, 576, 240
+"""Images with a longer side than the first are resized to at most the second; none below the third."""
+MIN_OBJECT, MAX_OBJECT = 8, 80
+"""Sides in pixels that typical small objects keep, and that large ones are reduced to, when images are resized."""
+WORTH = 0.75
+"""Images are resized only by a factor up to this."""
 TILE = 512
 """Side of the tiles of large images that cannot be resized."""
 BATCH, BATCH_PIXELS = 8, 4 * 128 * 128
@@ -41,18 +43,16 @@ def choose_sizes(draft: Draft) -> None:
 
 
 def _resized(draft: Draft) -> Sequence[Pair]:
-    """Choose ``resize`` for large photographs; return the sizes of the images or tiles that training receives."""
-    data = draft.settings.data
+    """Choose ``resize`` for large images or objects; return the sizes of the images or tiles that training receives."""
     sizes: Sequence[Pair] = draft.data.sizes
     long = float(np.median([max(size) for size in sizes]))
-    if draft.free("resize", "tile", "crop") and long > LARGE:
-        sides = [side for side in draft.data.object_sides[1:] if side]
-        factor = max(RESIZED / long, min(1.0, MIN_OBJECT / min(sides)) if sides else 0.0)
-        if factor * long <= LARGE:
-            h, w = (max(16, round(float(np.median(side)) * factor / 16) * 16) for side in zip(*sizes, strict=True))
-            draft.choose("resize", (h, w), f"images of about {long:.0f} pixels; masks are returned in full size")
-        else:
+    if draft.free("resize", "tile", "crop"):
+        factor = _factor(long, [side for side in draft.data.object_sides[1:] if side])
+        if factor * long > LARGE:
             draft.choose("tile", TILE, f"images of about {long:.0f} pixels with objects too small for resizing")
+        elif factor <= WORTH:
+            h, w = (max(16, round(float(np.median(side)) * factor / 16) * 16) for side in zip(*sizes, strict=True))
+            draft.choose("resize", (h, w), _resize_reason(long))
     data = draft.settings.data
     if data.resize is not None:
         sizes = [data.resize]
@@ -61,20 +61,33 @@ def _resized(draft: Draft) -> Sequence[Pair]:
     return sizes
 
 
+def _factor(long: float, sides: Sequence[float]) -> float:
+    """Return the factor by which images with this long side and objects of these sides may be resized."""
+    wanted = min(1.0, RESIZED / long)
+    if sides:
+        wanted = min(wanted, max(MAX_OBJECT / max(sides), MIN_RESIZED / long))
+        wanted = max(wanted, MIN_OBJECT / min(sides))
+    return min(1.0, wanted)
+
+
+def _resize_reason(long: float) -> str:
+    what = f"images of about {long:.0f} pixels" if long > LARGE else "objects are large"
+    return f"{what}; masks are returned in full size"
+
+
 def _choose_crop(draft: Draft, sizes: Sequence[Pair]) -> None:
     """Choose ``crop``, unless all images are small and of one size or batches hold one image."""
     settings = draft.settings
     network = build(settings.model.model, max(2, len(draft.data.classes)), **settings.model.options())
     one_size, (h, w) = len(set(sizes)) == 1, sizes[0]
+    large_enough = min(map(min, sizes)) >= max(network.stride, MIN_WHOLE)
     if network.fixed_size is not None:
         if not one_size or (h, w) != network.fixed_size:
             draft.choose("crop", network.fixed_size, f"{settings.model.model} takes images of this size only")
         return
-    if one_size and h * w <= MAX_WHOLE and min(h, w) >= network.stride:
+    if one_size and large_enough and (h * w <= MAX_WHOLE or not draft.free("tile")):
         return
-    if not draft.free("tile") and one_size:
-        return
-    if not draft.free("batch_size") and settings.training.batch_size == 1 and min(map(min, sizes)) >= network.stride:
+    if not draft.free("batch_size") and settings.training.batch_size == 1 and large_enough:
         return
     short = float(np.quantile([min(size) for size in sizes], 0.25))
     step = max(16, network.stride)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from scratchnet.cli.training_checks import _check_training_sizes
@@ -41,6 +41,11 @@ CASES = {
         {"sizes": [(3000, 4000)] * 30, "object_sides": (900.0, 20.0)},
         {},
         {"resize": None, "tile": 512, "crop": (128, 128)},
+    ),
+    "large objects fit into a crop": (
+        {"sizes": [(360, 480)] * 30, "object_sides": (300.0, 200.0, 15.0)},
+        {},
+        {"resize": (192, 256), "crop": (128, 128)},
     ),
     "tiny images take fewer pools": ({"sizes": [(20, 20)] * 30}, {}, {"depth": 2, "crop": None}),
     "rare classes are weighted and looked for": (
@@ -116,18 +121,20 @@ GIVEN = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.generate))  # shrinking takes minutes
+@example([(1, 1)], [0.0, 1.0], [], set(), None)
 @given(
     sizes_of_images,
     st.lists(st.floats(0, 1), min_size=2, max_size=12).filter(lambda shares: sum(shares) > 0),
+    st.lists(st.floats(0, 3000), max_size=4),
     st.sets(st.sampled_from(sorted(GIVEN)), max_size=3),
     st.data(),
 )
-def test_whatever_is_planned_is_accepted(sizes, shares, names, data):
+def test_whatever_is_planned_is_accepted(sizes, shares, sides, names, data):
     flags = {name: data.draw(GIVEN[name]) for name in sorted(names)}
     if flags.get("batch_size") == 1 or {"tile", "resize"} <= flags.keys():
         flags.pop("tile", None)
-    made, decisions = planned(summary(sizes, shares), **flags)
+    made, decisions = planned(summary(sizes, shares, object_sides=tuple(sides)), **flags)
     check_settings(made.settings)
     for name, value in flags.items():
         assert name not in decisions
