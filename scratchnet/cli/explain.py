@@ -1,9 +1,9 @@
 """``scratchnet explain``: a web page for following a pixel through the network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from scratchnet.arrays import Array
 from scratchnet.cli.flags import Positional
@@ -18,6 +18,9 @@ from scratchnet.utils.files import atomic_write, check_writable
 PAGE = "explorer page"
 """Kind of the file."""
 
+MAPS = 6
+"""Maps per layer, unless the user chooses."""
+
 
 @dataclass(frozen=True)
 class ExplainArguments:
@@ -25,7 +28,7 @@ class ExplainArguments:
 
     The page is a single file that works offline. The image is prepared as by `scratchnet segment`; if a side is longer
     than 256 pixels, the page shows a part of it. With `--live`, the network runs in the page: paint on the image, and
-    every layer follows.
+    every layer follows. With `--why`, the page explains the class of one pixel by four methods.
     """
 
     checkpoint: Annotated[str, Positional("CHECKPOINT")]
@@ -34,17 +37,22 @@ class ExplainArguments:
     """Image file."""
     out: str
     """Name of the page, ending in .html."""
-    maps: int = 6
-    """Number of maps shown per layer, the strongest ones."""
+    maps: int | None = None
+    """Number of maps shown per layer, the strongest ones. Default: 6."""
     live: bool = False
     """Write a page in which the network runs, in JavaScript. It contains the weights and has at most 8 MB."""
+    why: bool = False
+    """Write a page that answers why a pixel got its class: where the image speaks for and against it, by deconvnet
+    projection, guided backpropagation, gradient and occlusion."""
     size: Size | None = None
     """Maximum size of the part of the image that is shown, HxW or one number for both. Default: 256, or the network's
     fixed size. With `--live`: 64 to 256, the largest for which a pass takes about a quarter of a second."""
     at: tuple[int, int] | None = None
-    """Row and column of the centre of that part. Default: the centre of the image."""
+    """Row and column of the centre of that part, and with `--why` of the pixel to explain. Default: the centre of the
+    image."""
     class_: str | None = None
-    """Open the page at the most confident pixel of this class. Default: the most frequent class except the first."""
+    """Open the page at the most confident pixel of this class; with `--why`, explain this class. Default: the most
+    frequent class except the first, or with `--why` and `--at` the class of the pixel."""
     bn_statistics: Literal["running", "batch"] = "running"
     """Statistics of batch norm: running averages, or those of the shown part (batch)."""
 
@@ -60,7 +68,7 @@ def main(words: Sequence[str]) -> int:
     image = read_image(arguments.image, spec.preprocessing.range)
     segmenter = Segmenter(checkpoint.network.use_statistics(arguments.bn_statistics), spec.preprocessing)
     title = f"{Path(arguments.image).name} through {spec.model}"
-    write = _live if arguments.live else _explorer
+    write = _live if arguments.live else _why if arguments.why else _explorer
     try:
         page = write(arguments, segmenter, image, title, spec.classes, wanted)
     except (UserError, ValueError) as error:
@@ -69,25 +77,31 @@ def main(words: Sequence[str]) -> int:
         file.write(page.text.encode("utf-8"))
     for note in page.notes:
         say(note)
-    say(f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB: {page.layers} layers")
+    say(f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB: {page.content}")
     return 0
 
 
 @dataclass(frozen=True)
 class _Page:
-    """HTML, the notes to print, and the number of layers."""
+    """HTML, the notes to print, and the content in a few words."""
 
     text: str
     notes: Sequence[str]
-    layers: int
+    content: str
 
 
 def _check(arguments: ExplainArguments) -> None:
     """Raise a UserError for flags that cannot be followed."""
     if Path(arguments.out).suffix.lower() not in (".html", ".htm"):
         raise UserError(f"{arguments.out}: the name of the page must end in .html")
-    if not 1 <= arguments.maps <= 64:
+    if arguments.maps is not None and not 1 <= arguments.maps <= 64:
         raise UserError(f"--maps {arguments.maps}: expected 1 to 64")
+    if arguments.why and arguments.live:
+        raise UserError("--why and --live are different pages; leave out one of the two")
+    if arguments.why and arguments.maps is not None:
+        raise UserError(
+            f"--maps {arguments.maps}: not with --why, whose page shows no layers; leave out one of the two"
+        )
     if arguments.live and arguments.class_ is not None:
         raise UserError(
             f"--class {arguments.class_}: not with --live, whose page shows all pixels; leave out one of the two"
@@ -107,9 +121,9 @@ def _explorer(
     from scratchnet.visualization.explorer import content, crop_image, explorer_page
 
     crop = crop_image(segmenter, image, arguments.size, arguments.at)
-    found = content(segmenter.network, crop, classes, arguments.maps, wanted)
+    found = content(segmenter.network, crop, classes, arguments.maps or MAPS, wanted)
     notes = crop.notes()
-    return _Page(explorer_page(title, notes, found, PAGE), notes, len(found["layers"]))
+    return _Page(explorer_page(title, notes, found, PAGE), notes, _layers(found))
 
 
 def _live(
@@ -128,9 +142,35 @@ def _live(
     size = arguments.size or live_size(segmenter.network)
     crop = crop_image(segmenter, image, size, arguments.at)
     transform = input_transform(segmenter.preprocessing, image)
-    found, parameters = live_content(segmenter, crop, transform, classes, arguments.maps)
+    found, parameters = live_content(segmenter, crop, transform, classes, arguments.maps or MAPS)
     page = live_page(title, crop.notes(), found, parameters, PAGE)
-    return _Page(page.text, page.notes, len(found["layers"]))
+    return _Page(page.text, page.notes, _layers(found))
+
+
+def _why(
+    arguments: ExplainArguments,
+    segmenter: Segmenter,
+    image: Array,
+    title: str,
+    classes: Sequence[str],
+    wanted: int | None,
+) -> _Page:
+    """Return the page that explains the class of a pixel."""
+    from scratchnet.visualization.attribution import explain_pixel, why_page
+    from scratchnet.visualization.attribution.words import summary, unknown_note
+    from scratchnet.visualization.explorer import crop_image
+
+    crop = crop_image(segmenter, image, arguments.size, arguments.at)
+    corner = crop.part.top, crop.part.left
+    pixel = None if arguments.at is None else (arguments.at[0] - corner[0], arguments.at[1] - corner[1])
+    explanation = explain_pixel(segmenter.network, crop, pixel, wanted)
+    notes = [*crop.notes(own_rows=False), *unknown_note(explanation)]
+    text = why_page(title, notes, explanation, classes, corner, PAGE)
+    return _Page(text, [*notes, *summary(explanation, classes, corner)], "four answers for one pixel")
+
+
+def _layers(content: Mapping[str, Any]) -> str:
+    return f"{len(content['layers'])} layers"
 
 
 def _class(name: str | None, classes: Sequence[str]) -> int | None:

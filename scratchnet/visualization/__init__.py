@@ -4,6 +4,16 @@ from scratchnet.visualization.activations import Activation, activations_figure,
 from scratchnet.visualization.animation.conv_transpose import Stamp, conv_transpose_frames, stamps
 from scratchnet.visualization.animation.convolution import convolution_frames, im2col_frames
 from scratchnet.visualization.animation.forward_pass import forward_pass_frames
+from scratchnet.visualization.attribution import (
+    OcclusionGrid,
+    Unit,
+    attribution_figure,
+    class_score,
+    occlusion,
+    occlusion_grid,
+    project,
+    projections,
+)
 from scratchnet.visualization.graph.architecture import architecture_figure
 from scratchnet.visualization.graph.fields import draw_field, effective_field, field_figure, nearest_pixel
 from scratchnet.visualization.graph.linear import draw_operator, operator_matrix, transpose_figure
@@ -33,12 +43,16 @@ __all__ = [
     "Edge",
     "Example",
     "Node",
+    "OcclusionGrid",
     "Rectangle",
     "Report",
     "RunStatus",
     "Stamp",
+    "Unit",
     "activations_figure",
     "architecture_figure",
+    "attribution_figure",
+    "class_score",
     "colorize",
     "colorize_switches",
     "confusion_figure",
@@ -57,6 +71,8 @@ __all__ = [
     "im2col_frames",
     "nearest_pixel",
     "network_graph",
+    "occlusion",
+    "occlusion_grid",
     "operator_matrix",
     "outcome_legend",
     "overlap_counts",
@@ -64,6 +80,8 @@ __all__ = [
     "overlay",
     "panels",
     "pick_examples",
+    "project",
+    "projections",
     "projective_fields",
     "receptive_fields",
     "save_animation",

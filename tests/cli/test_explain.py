@@ -42,7 +42,7 @@ def test_a_part_and_a_class(call, checkpoint, photo, tmp_path):
     words = ["--size", "16x32", "--at", "40", "10", "--class", "ground", "--bn-statistics", "batch"]
     code, said, _ = call("explain", checkpoint, photo, "--out", tmp_path / "page.html", *words)
     assert code == 0
-    assert "Of the image's 45×70 pixels, the network received only rows 16–31 and columns 0–31;" in said
+    assert "Of the image's 45×70 pixels, the network received only rows 32–44 and columns 0–31;" in said
     assert content(tmp_path / "page.html")["start"]["class"] == 0
 
 
@@ -57,6 +57,30 @@ def test_a_page_in_which_the_network_runs(call, checkpoint, photo, tmp_path):
     assert [len(layer["channels"]) for layer in found["layers"][1:6]] == [2] * 5
     assert "class LiveNetwork" in page.read_text("utf-8")
     assert call("explain", checkpoint, photo, "--out", page, "--live")[0] == 0  # it may replace its own page
+
+
+def test_four_answers_for_a_pixel(call, checkpoint, photo, tmp_path):
+    page = tmp_path / "why.html"
+    words = ["--why", "--at", "40", "10", "--class", "ground", "--size", "32"]
+    code, said, err = call("explain", checkpoint, photo, "--out", page, *words)
+    assert (code, err) == (0, "")
+    first, second, third, fourth, last = said.splitlines()
+    assert "Of the image's 45×70 pixels, the network received only rows 16–44 and columns 0–31;" in first
+    assert "padded by reflection to 32×32 pixels" in second
+    assert re.match(r"Row 40, column 10: the score of ground is -?\d+\.\d\d, its probability \d\.\d\d\.", third)
+    assert re.search(r"patches of 4×4 pixels (that cover row|lower the score)", fourth)
+    assert re.search(r"wrote .*why.html, 0.\d MB: four answers for one pixel", last)
+    text = page.read_text("utf-8")
+    assert "Row 40, column 10" in text
+    assert "top left corner of this part" not in text
+    assert text.count('class="ring"') == 6
+    assert call("explain", checkpoint, photo, "--out", page, "--size", "32")[0] == 0  # it may replace its own page
+
+
+def test_without_a_pixel_the_most_confident_one_is_explained(call, checkpoint, photo, tmp_path):
+    code, said, _ = call("explain", checkpoint, photo, "--out", tmp_path / "why.html", "--why", "--class", "square")
+    assert code == 0
+    assert "the score of square is" in said
 
 
 def test_networks_that_do_not_fit_into_a_page(call, checkpoint, photo, tmp_path, monkeypatch):
@@ -89,6 +113,11 @@ def test_networks_that_do_not_fit_into_a_page(call, checkpoint, photo, tmp_path,
             ["--out", "p.html", "--live", "--class", "square"],
             "--class square: not with --live, whose page shows",
         ),
+        (["--out", "p.html", "--why", "--live"], "--why and --live are different pages; leave out one of the two"),
+        (["--out", "p.html", "--why", "--maps", "3"], "--maps 3: not with --why, whose page shows no layers"),
+        (["--out", "p.html", "--why", "--at", "45", "0"], "--at 45 0: the image has rows 0 to 44, columns 0 to 69"),
+        (["--out", "p.html", "--why", "--at", "0", "70"], "--at 0 70: the image has rows 0 to 44, columns 0 to 69"),
+        (["--out", "p.html", "--why", "--class", "dog"], "--class dog: no such class; choose one of: ground, square"),
         (["--out", "p.html", "--live", "--size", "8"], "--size 8x8: expected 16 to 544 pixels a side"),
     ],
 )

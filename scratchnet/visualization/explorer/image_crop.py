@@ -45,15 +45,22 @@ class ImageCrop:
         """Height and width of the crop."""
         return self.part.bottom - self.part.top, self.part.right - self.part.left
 
-    def notes(self) -> list[str]:
-        """Return sentences about the parts of the image that the crop omits."""
+    def notes(self, own_rows: bool = True) -> list[str]:
+        """Return sentences about the parts of the image that the crop omits.
+
+        Parameters
+        ----------
+        own_rows : bool
+            Whether the rows and columns on the page are those of the crop, and not those of the image.
+        """
         (h, w), (top, left, bottom, right) = self.whole, self.part
         sentences = []
         if self.size != self.whole:
+            counting = "Rows and columns count from the top left corner of this part." if own_rows else ""
             sentences.append(
                 f"Of the image's {h}×{w} pixels, the network received only rows {top}–{bottom - 1} and columns "
-                f"{left}–{right - 1}; near the cut edges its output may differ from that for the whole image. Rows and "
-                "columns count from the top left corner of this part."
+                f"{left}–{right - 1}; near the cut edges its output may differ from that for the whole image. "
+                f"{counting}".rstrip()
             )
         if self.x.shape[1:3] != self.size:
             sentences.append(f"The image is padded by reflection to {self.x.shape[1]}×{self.x.shape[2]} pixels.")
@@ -113,7 +120,7 @@ def _step(segmenter: Segmenter) -> int:
 
 
 def _part(whole: Pair, most: Pair, at: Pair | None, step: int) -> Rectangle:
-    """Return the crop of at most ``most`` pixels whose centre is nearest to ``at``."""
+    """Return the crop of at most ``most`` pixels that contains ``at``, near its centre if possible."""
     at = at or (whole[0] // 2, whole[1] // 2)
     if not all(0 <= a < length for a, length in zip(at, whole, strict=True)):
         raise UserError(f"--at {at[0]} {at[1]}: the image has rows 0 to {whole[0] - 1}, columns 0 to {whole[1] - 1}")
@@ -121,6 +128,8 @@ def _part(whole: Pair, most: Pair, at: Pair | None, step: int) -> Rectangle:
     for middle, length, side in zip(at, whole, most, strict=True):
         first = min(max(0, middle - side // 2), max(0, length - side))
         first -= first % step
+        while middle >= first + side:  # at the end of an image that is no multiple of the step
+            first += step
         ends.append((first, min(length, first + side)))
     (top, bottom), (left, right) = ends
     return Rectangle(top, left, bottom, right)

@@ -132,11 +132,14 @@ def test_a_part_of_a_large_image():
     net = network()
     image = np.random.default_rng(1).integers(0, 256, (40, 61, 3), np.uint8)
     segmenter = Segmenter(net, Preprocessing("image"))
-    crop = crop_image(segmenter, image, (16, 20), (30, 60))
+    crop = crop_image(segmenter, image, (16, 20), (30, 59))
     assert tuple(crop.part) == (20, 40, 36, 60)  # it begins at a multiple of 4, as the windows over the whole do
     np.testing.assert_array_equal(crop.photo, image[20:36, 40:60])
     np.testing.assert_array_equal(crop.x[0], Preprocessing("image").apply(image[None])[0, 20:36, 40:60])
     assert "rows 20–35 and columns 40–59" in crop.notes()[0]
+    last = crop_image(segmenter, image, (16, 20), (30, 60))  # it contains the pixel, even in the last column
+    assert tuple(last.part) == (20, 44, 36, 61)
+    assert last.x.shape == (1, 16, 20, 3)
     assert crop_image(segmenter, image).notes() == ["The image is padded by reflection to 40×64 pixels."]
 
 
