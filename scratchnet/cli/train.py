@@ -1,7 +1,6 @@
 """``scratchnet train``: train a network on a folder of images and masks."""
 
 import math
-import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -20,7 +19,9 @@ from scratchnet.engine.capture.worker_processes import WorkerDied
 from scratchnet.engine.device import computing
 from scratchnet.evaluation import Metrics
 from scratchnet.inference import Evaluation, Segmenter
+from scratchnet.training import tensorboard
 from scratchnet.training.checkpoints import stored_settings
+from scratchnet.training.commands import resume_command, start_from_command
 from scratchnet.training.distributed.mpi import processes
 from scratchnet.training.distributed.nccl import between_gpus
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
@@ -67,6 +68,9 @@ class TrainArguments(OutputArguments):
     Default: on if neither --config nor --model is given."""
     minutes: float | None = None
     """Plan a training that takes about this time on this machine."""
+    tensorboard: bool | None = None
+    """Write an event file for TensorBoard to --out: the columns of log.csv and the report's images. Default: if the
+    package tensorboard is installed."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -92,7 +96,9 @@ def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
     try:
         with arguments.output(), stop_on_sigterm():
             settings = _planned(arguments, settings, words, ranks)
-            arguments.print_json(train(settings, arguments.resume, ranks=ranks, restart=is_overwriting()))
+            events = _wants_events(arguments.tensorboard)
+            summary = train(settings, arguments.resume, ranks=ranks, restart=is_overwriting(), tensorboard=events)
+            arguments.print_json(summary)
     except KeyboardInterrupt as stop:
         raise type(stop)(f"{str(stop) or 'interrupted'}; {_how_to_continue(folder)}") from None
     except WorkerDied as error:
@@ -100,16 +106,18 @@ def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
     return 0
 
 
+def _wants_events(flag: bool | None) -> bool:
+    """Return whether to write event files for TensorBoard."""
+    if flag and not tensorboard.is_installed():
+        raise UserError('--tensorboard: needs the package tensorboard: pip install -e ".[tensorboard]" in the clone')
+    return tensorboard.is_installed() if flag is None else flag
+
+
 def _how_to_continue(folder: Path) -> str:
     """Return the end of the message about a training that stopped before its end."""
     if not (folder / CONFIG).exists():
         return "the training had not begun, and nothing was written"
     return f"`{resume_command(folder)}` continues after the last complete epoch"
-
-
-def resume_command(folder: Path) -> str:
-    """Return the command that continues a run."""
-    return shlex.join(["scratchnet", "train", "--out", str(folder), "--resume"])
 
 
 def _folder(arguments: TrainArguments, ranks: ProcessGroup) -> Path:
@@ -177,7 +185,7 @@ def _refuse_a_run_in(folder: Path) -> None:
     if any((folder / name).exists() for name in (BEST, LAST)):
         raise UserError(
             f"{folder}: holds a run already; add --resume to go on with it or --overwrite to replace it, or choose "
-            "another --out"
+            f"another --out; for more images: `{start_from_command(folder)}`"
         )
 
 
@@ -187,6 +195,7 @@ def train(
     title: str | None = None,
     ranks: ProcessGroup | None = None,
     restart: bool = False,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train, write checkpoint, log, metrics and report to ``settings.out``, and return a summary, JSON-ready.
 
@@ -208,17 +217,19 @@ def train(
         with lock_folder(Path(settings.out)) if first else nullcontext():
             if first and not (resume or restart):
                 _refuse_a_run_in(Path(settings.out))
-            return _train(settings, resume, title, ranks)
+            return _train(settings, resume, title, ranks, tensorboard)
 
 
-def _train(settings: TrainSettings, resume: bool, title: str | None, ranks: ProcessGroup) -> dict[str, Any]:
+def _train(
+    settings: TrainSettings, resume: bool, title: str | None, ranks: ProcessGroup, events: bool
+) -> dict[str, Any]:
     train_set, val_set = open_splits(settings.data, settings.training.seed)
     views = training_views(settings, train_set, val_set)
     run = prepare_run(settings, views, (train_set, val_set), resume, ranks)
     if run.ranks.rank == 0:
         for name, kind in FILES.items():
             check_writable(Path(settings.out) / name, None if resume else kind)
-    return _fit(settings, run, views, (train_set, val_set), resume, title)
+    return _fit(settings, run, views, (train_set, val_set), resume, title, events)
 
 
 def _write_config(settings: TrainSettings, path: Path, resume: bool) -> None:
@@ -236,6 +247,7 @@ def _fit(
     files: tuple[Dataset, Dataset],
     resume: bool,
     title: str | None,
+    events: bool,
 ) -> dict[str, Any]:
     """Train with a line of output per epoch, evaluate, and write the results."""
     shown = "images" if settings.curriculum.stage is None else "boxes"
@@ -247,10 +259,12 @@ def _fit(
     )
     if resume and run.progress.epoch:
         say(f"resuming after epoch {run.progress.epoch}")
+        if run.progress.done:
+            say(f"the training is complete; for more images: `{start_from_command(run.folder.path)}`")
     from scratchnet.cli.training_report import TrainingReport  # draws with Matplotlib, which --help does not need
 
     title = title or f"{settings.model.model} on {Path(settings.data.data).resolve().name}"
-    report = TrainingReport(settings, run, views[1], title, resume_command(run.folder.path))
+    report = TrainingReport(settings, run, views[1], title, events)
     with report.watching() if run.ranks.rank == 0 else nullcontext():
         _run_epochs(run, report)
         found = run.finish()

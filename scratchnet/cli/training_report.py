@@ -7,10 +7,13 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.config import TrainSettings
 from scratchnet.data import SampleSource
 from scratchnet.engine.capture.worker_processes import WorkerDied
+from scratchnet.training.commands import resume_command
 from scratchnet.training.run import TrainingRun
+from scratchnet.training.tensorboard import EventFile
 from scratchnet.utils.errors import UserError, explain
 from scratchnet.utils.signals import Terminated
 from scratchnet.utils.verbosity import warn, warnings_so_far
@@ -36,12 +39,15 @@ class TrainingReport:
     run : TrainingRun
     val : SampleSource
         Validation images.
-    title, resume : str
-        Heading of the report, and the command that continues the training.
+    title : str
+        Heading of the report.
+    events : bool
+        Whether to write an event file for TensorBoard.
     """
 
-    def __init__(self, settings: TrainSettings, run: TrainingRun, val: SampleSource, title: str, resume: str) -> None:
-        self.run, self.val, self.resume = run, val, resume
+    def __init__(self, settings: TrainSettings, run: TrainingRun, val: SampleSource, title: str, events: bool) -> None:
+        self.run, self.val, self.resume = run, val, resume_command(run.folder.path)
+        self.events = EventFile(run.folder.path, run.progress.epoch) if events and run.folder.writes else None
         self.path, self.first_row = run.folder.path / "report.html", len(run.progress.rows)
         self.report = Report(
             title=title,
@@ -69,13 +75,17 @@ class TrainingReport:
     def epoch_done(self) -> bool:
         """Write the report, unless reports would take more than ``MAX_SHARE`` of the time; return whether they did."""
         begin = time.perf_counter()
-        if begin - self.written < self._interval:
-            return False
-        self.examples = self._examples()
-        self._write(self._status())
-        self.written = time.perf_counter()
-        self.cost = self.written - begin
-        return True
+        due = begin - self.written >= self._interval
+        if due:
+            self.examples = self._examples()
+            self._write(self._status())
+        if self.events is not None:
+            with self._warning():
+                self.events.add(self.run.progress.rows, self._strips() if due else {})
+        if due:
+            self.written = time.perf_counter()
+            self.cost = self.written - begin
+        return due
 
     def finished(self) -> Report:
         """Return the report after the training, without the results of the evaluation."""
@@ -125,12 +135,21 @@ class TrainingReport:
         )
 
     def _write(self, status: RunStatus) -> None:
-        """Write the report; a failure is only a warning, because the training matters more."""
-        try:
+        with self._warning():
             write_report(self.path, self._so_far(status))
+
+    def _strips(self) -> dict[str, Array]:
+        """Return image, truth, prediction and errors of each example side by side."""
+        return {item.name: np.hstack(list(item.views(self.val.ignore_index).values())) for item in self.examples}
+
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        """Turn a failure inside this block into a warning, because the training matters more."""
+        try:
+            yield
         except (OSError, UserError) as error:
             if not self.failed:
-                warn(f"the report is not up to date: {explain(error)}")
+                warn(f"report.html or the event file is not up to date: {explain(error)}")
             self.failed = True
 
 

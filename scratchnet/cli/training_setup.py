@@ -1,5 +1,6 @@
 """Set up a training: network, initial weights, preprocessing and loss."""
 
+import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,9 @@ def _spec(settings: TrainSettings, train: SampleSource, files: tuple[Dataset, Da
     preprocessing = replace(
         fit_preprocessing(measured, settings.normalization, settings.data.resize), range=settings.data.range
     )
-    about: dict[str, Any] = {"held_out": list(files[1].names)}
+    names = "\n".join(files[0].names)
+    trained = {"count": len(files[0]), "sha256": hashlib.sha256(names.encode()).hexdigest()}
+    about: dict[str, Any] = {"held_out": list(files[1].names), "training_images": trained}
     if files[0].colours is not None:
         about["colours"] = [list(colour) for colour in files[0].colours]
     options, classes = settings.model.options(), files[1].classes

@@ -6,10 +6,11 @@ from scratchnet.config import TrainingSettings
 from scratchnet.data import Preprocessing
 from scratchnet.network import Network
 from scratchnet.network.description import describe
+from scratchnet.training.commands import start_from_command
 from scratchnet.training.contents import Checkpoint, ModelSpec
 from scratchnet.training.setup import make_optimizer
 from scratchnet.utils.errors import UserError
-from scratchnet.utils.options import option
+from scratchnet.utils.options import for_caller, option
 
 
 def check_same(
@@ -49,8 +50,20 @@ def check_same(
     if wanted.data.get("held_out") != stored.data.get("held_out"):
         raise UserError(
             f"{path}: other images were held back for validation then (files added, removed or renamed, or another "
-            f"{option('seed')} or {option('val_fraction')}); put them back or {elsewhere}"
+            f"{option('seed')} or {option('val_fraction')}); put them back or {elsewhere}{_with_more_images(path)}"
         )
+    old, new = (spec.data.get("training_images") for spec in (stored, wanted))
+    if old and new and old != new:
+        raise UserError(
+            f"{path}: was trained on {old['count']} other images than the {new['count']} there are now; put them back "
+            f"or {elsewhere}{_with_more_images(path)}"
+        )
+
+
+def _with_more_images(last: Path) -> str:
+    """Return how to train on with other images."""
+    command = f"to start from its weights: `{start_from_command(last.parent)}`"
+    return f"; {for_caller(command, 'load_matching_parameters starts from its weights')}"
 
 
 def _check_preprocessing(path: Path, stored: Preprocessing, wanted: Preprocessing) -> None:

@@ -42,6 +42,19 @@ def reports(request):
         request.getfixturevalue("quick_reports")
 
 
+@pytest.fixture(autouse=True)
+def events(request, monkeypatch):
+    """Write no event files for TensorBoard where a test does not ask for ``event_files``."""
+    if "event_files" not in request.fixturenames:
+        monkeypatch.setattr("scratchnet.training.tensorboard.is_installed", lambda: False)
+
+
+@pytest.fixture
+def event_files():
+    """Let ``train`` write event files for TensorBoard; skip the test where it is not installed."""
+    pytest.importorskip("tensorboard")
+
+
 @pytest.fixture
 def train(call):
     """Train a small network; return (exit code, stdout, stderr)."""
@@ -63,7 +76,7 @@ def plain(tmp_path_factory):
     """A set like ``images``, ``set/``, and what ``train`` without further words makes of it, ``run/``; do not write."""
     root = tmp_path_factory.mktemp("plain")
     write_set(root / "set", 6, 32, 32)
-    assert main(["train", "--data", str(root / "set"), "--out", str(root / "run"), *SMALL]) == 0
+    assert main(["train", "--data", str(root / "set"), "--out", str(root / "run"), "--no-tensorboard", *SMALL]) == 0
     return root
 
 
@@ -78,6 +91,15 @@ def finished(tmp_path_factory):
     """A set, ``set/``, and a trained run, ``run/``; tests do not write there."""
     root = tmp_path_factory.mktemp("finished")
     write_set(root / "set", 6, 32, 32)
-    words = ["train", "--data", str(root / "set"), "--out", str(root / "run"), *SMALL, "--batch-norm"]
+    words = [
+        "train",
+        "--data",
+        str(root / "set"),
+        "--out",
+        str(root / "run"),
+        *SMALL,
+        "--batch-norm",
+        "--no-tensorboard",
+    ]
     assert main(words) == 0
     return root

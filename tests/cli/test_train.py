@@ -12,6 +12,7 @@ from scratchnet.config import TrainingSettings, TrainSettings, read_settings
 from scratchnet.data import write_generated, write_image, write_mask
 from scratchnet.models import build
 from scratchnet.training import load_checkpoint
+from scratchnet.training.commands import start_from_command
 from tests.tiny import files, sample, source, write_set
 
 
@@ -297,6 +298,6 @@ def test_a_run_that_is_there_is_left_alone(train, begun, tmp_path, images):
     assert (code, said) == (2, "")
     assert err == (
         f"scratchnet: error: {tmp_path / 'run'}: holds a run already; add --resume to go on with it or --overwrite to "
-        "replace it, or choose another --out\n"
+        f"replace it, or choose another --out; for more images: `{start_from_command(begun)}`\n"
     )
     assert files(tmp_path) == before

@@ -1,8 +1,13 @@
 """What `scratchnet train` prints: --json and --quiet."""
 
+import csv
 import json
+import shlex
+import shutil
 
 import pytest
+
+from tests.cli.conftest import SMALL
 
 
 def test_json_is_all_that_stdout_gets(train, images, tmp_path):
@@ -27,3 +32,45 @@ def test_quiet_prints_nothing_but_warnings(train, images, tmp_path, monkeypatch)
     assert err.startswith("warning: a training step needs")
     assert err.count("\n") == 1
     assert [f"warning: {text}\n" for text in json.loads(said)["warnings"]] == [err]
+
+
+def test_event_files_for_tensorboard(call, images, tmp_path, event_files):
+    out = tmp_path / "run"
+    for words in (("--epochs", "1"), ("--resume", "--epochs", "3")):
+        assert call("train", "--data", images, "--out", out, *SMALL[:4], *words)[0] == 0
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    found = event_accumulator.EventAccumulator(str(out))
+    found.Reload()
+    with (out / "log.csv").open(newline="") as file:
+        log = list(csv.DictReader(file))
+    for tag in ("train_loss", "val_loss", "val_mean_iou", "learning_rate"):
+        assert [event.step for event in found.Scalars(tag)] == [1, 2, 3]
+        assert [event.value for event in found.Scalars(tag)] == pytest.approx([float(row[tag]) for row in log])
+    assert set(found.Tags()["images"]) == {"example/s4", "example/s5"}
+    assert call("train", "--data", images, "--out", tmp_path / "other", *SMALL, "--no-tensorboard")[0] == 0
+    assert not list((tmp_path / "other").glob("events*"))
+
+
+def test_tensorboard_is_named_where_it_is_missing(call, images, tmp_path):
+    code, _, err = call("train", "--data", images, "--out", tmp_path / "run", *SMALL, "--tensorboard")
+    assert code == 2
+    install = 'pip install -e ".[tensorboard]"'
+    assert err == f"scratchnet: error: --tensorboard: needs the package tensorboard: {install} in the clone\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_added_images_need_a_new_run(call, train, images, tmp_path):
+    out = tmp_path / "run"
+    assert train(images, out)[0] == 0
+    said = call("train", "--out", out, "--resume")[1]
+    hint = f"scratchnet train --config {out}/config.toml --start-from {out}/checkpoint.npz --out {out}-2"
+    assert f"the training is complete; for more images: `{hint}`" in said
+    with (images / "splits" / "train.txt").open("a") as file:
+        file.write("\ns9")
+    for folder in ("images", "masks"):
+        shutil.copy(images / folder / "s0.png", images / folder / "s9.png")
+    code, _, err = call("train", "--out", out, "--resume")
+    assert code == 2
+    assert "was trained on 4 other images than the 5 there are now" in err
+    assert f"`{hint}`" in err
+    assert call(*shlex.split(hint)[1:], "--epochs", "1")[0] == 0

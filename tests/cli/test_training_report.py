@@ -100,7 +100,7 @@ def clock(monkeypatch):
 
 
 def report_of(made):
-    return TrainingReport(TrainSettings(), made, made.loop.loader.data.val, "title", "command")
+    return TrainingReport(TrainSettings(), made, made.loop.loader.data.val, "title", False)
 
 
 def test_reports_take_a_twentieth_of_the_time_at_most(tmp_path, clock, monkeypatch):
@@ -139,7 +139,10 @@ def test_a_report_that_cannot_be_written_is_one_warning(tmp_path, capsys, quick_
     with report.watching():
         for _ in made.fit():
             report.epoch_done()
-    assert capsys.readouterr().err == f"warning: the report is not up to date: {explained(report.path)}\n"
+    assert (
+        capsys.readouterr().err
+        == f"warning: report.html or the event file is not up to date: {explained(report.path)}\n"
+    )
 
 
 def explained(path):

@@ -189,7 +189,8 @@ def test_a_second_start_without_resume_changes_nothing(folder, capsys, monkeypat
     assert main([*TRAIN, "--out", "whole"]) == 2
     refusal = (
         "scratchnet: error: whole: holds a run already; add --resume to go on with it or --overwrite to replace it, or "
-        "choose another --out\n"
+        "choose another --out; for more images: `scratchnet train --config whole/config.toml --start-from "
+        "whole/checkpoint.npz --out whole-2`\n"
     )
     assert capsys.readouterr() == ("", refusal)
     assert {path.name: path.read_bytes() for path in (folder / "whole").iterdir()} == before
