@@ -47,23 +47,25 @@ def check_same(
         raise UserError(f"{path}: was trained with another network; build the same one or {elsewhere}")
     _check_preprocessing(path, stored.preprocessing, wanted.preprocessing)
     _check_optimizer(path, last, settings)
+    _check_images(path, stored, wanted, named=network is None)
+
+
+def _check_images(path: Path, stored: ModelSpec, wanted: ModelSpec, *, named: bool) -> None:
+    """Check that training and validation images are those of the run, which the command line started if ``named``."""
+    elsewhere = f"choose another {option('out' if named else 'folder')}"
+    python = "start from its weights with load_matching_parameters"
+    command = f"start from its weights: `{start_from_command(path.parent)}`"
+    choices = f"put them back, {elsewhere}, or {for_caller(command, python)}"
     if wanted.data.get("held_out") != stored.data.get("held_out"):
         raise UserError(
             f"{path}: other images were held back for validation then (files added, removed or renamed, or another "
-            f"{option('seed')} or {option('val_fraction')}); put them back or {elsewhere}{_with_more_images(path)}"
+            f"{option('seed')} or {option('val_fraction')}); {choices}"
         )
     old, new = (spec.data.get("training_images") for spec in (stored, wanted))
     if old and new and old != new:
         raise UserError(
-            f"{path}: was trained on {old['count']} other images than the {new['count']} there are now; put them back "
-            f"or {elsewhere}{_with_more_images(path)}"
+            f"{path}: was trained on other images ({old['count']} then, {new['count']} now, by name); {choices}"
         )
-
-
-def _with_more_images(last: Path) -> str:
-    """Return how to train on with other images."""
-    command = f"to start from its weights: `{start_from_command(last.parent)}`"
-    return f"; {for_caller(command, 'load_matching_parameters starts from its weights')}"
 
 
 def _check_preprocessing(path: Path, stored: Preprocessing, wanted: Preprocessing) -> None:

@@ -139,14 +139,8 @@ def test_a_report_that_cannot_be_written_is_one_warning(tmp_path, capsys, quick_
     with report.watching():
         for _ in made.fit():
             report.epoch_done()
-    assert (
-        capsys.readouterr().err
-        == f"warning: report.html or the event file is not up to date: {explained(report.path)}\n"
-    )
-
-
-def explained(path):
-    return f"{path}: is a folder, expected the name of a file to write"
+    why = f"{report.path}: is a folder, expected the name of a file to write"
+    assert capsys.readouterr().err == f"warning: report.html or the event file is not up to date: {why}\n"
 
 
 def test_reports_do_not_change_the_training(tmp_path, quick_reports):
