@@ -37,6 +37,8 @@ class MakeArguments:
     """cells: the foreground, either the stained nucleated cells or the red cells."""
     magnification: float = 1.0
     """cells: factor on their usual size."""
+    objects: bool = False
+    """cells: also write objects/, the number of the cell at every pixel, for counting."""
     plain: bool = False
     """shapes: one colour per object and one for the background, no textures; far easier to learn."""
     val_fraction: float = 0.2
@@ -131,7 +133,8 @@ def _make(words: Sequence[str]) -> int:
     ):
         if not good:
             raise UserError(f"--{flag} {value}: expected {expected}")
-    write_generated(a.kind, a.directory, a.count, a.seed, a.size, a.task, a.val_fraction, a.magnification, a.plain)
+    pictures = a.kind, a.directory, a.count, a.seed, a.size, a.task, a.val_fraction, a.magnification, a.plain
+    write_generated(*pictures, objects=a.objects)
     say(f"wrote {a.count} images and masks to {a.directory}")
     return 0
 

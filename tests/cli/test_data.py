@@ -91,6 +91,17 @@ def test_check_lists_everything_and_fails(call, images):
     assert "s2.png: is empty (0 bytes)" in said
 
 
+def test_cells_with_object_numbers(call, tmp_path):
+    out = tmp_path / "made"
+    assert call("data", "make", "cells", out, "--count", "2", "--size", "64", "--task", "red", "--objects")[0] == 0
+    data = open_dataset(out)
+    for index in range(2):
+        numbers, mask = data.load_instances(index), data.load_mask(index)
+        assert ((numbers > 0) == (mask > 0)).all()
+        assert numbers.max() > 1
+    assert call("data", "check", out)[0] == 0
+
+
 def test_check_as_json_and_quiet(call, images):
     code, said, err = call("data", "check", images, "--json")
     assert (code, err) == (0, "")
@@ -163,4 +174,4 @@ def test_usage(call):
     assert "usage: scratchnet data make" in call("data", "--help")[1]
     code, _, err = call("data", "draw")
     assert code == 2
-    assert err == "scratchnet: error: 'data draw' is no command; choose one of: make, check, weights, import\n"
+    assert err == "scratchnet: error: 'data draw' is no command; choose one of: make, check, weights, import, suggest\n"

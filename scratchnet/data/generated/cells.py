@@ -1,6 +1,8 @@
 """Generated blood smears, a segmentation task that no threshold solves."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import hypot
 from typing import Literal, TypeAlias
 
@@ -73,21 +75,37 @@ def make_cells(
     image : (size, size, 3) uint8
     mask : (size, size) uint8
     """
+    image, mask, _ = make_cell_objects(rng, size, task, magnification)
+    return image, mask
+
+
+def make_cell_objects(
+    rng: np.random.Generator, size: int = 128, task: CellTask = "stained", magnification: float = 1.0
+) -> tuple[Array, Array, Array]:
+    """Return image and mask of `make_cells`, and the number of the cell at every pixel, (size, size) int32.
+
+    0 is no cell. Where cells of one kind overlap, the pixels belong to the one drawn last. 255 is no number, because it
+    means an ignored pixel in files.
+    """
     unit = min(size, 128) / 128 * magnification
     fields = (size / (128 * unit)) ** 2
     stain = _random_stain(rng)
     density = np.zeros((size, size, 3), np.float32)
-    red, stained = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
+    red, stained = np.zeros((size, size), np.int32), np.zeros((size, size), np.int32)
     whites = _place_white(rng, size, unit, fields)
-    for centre, radius in _place_red(rng, size, unit, whites):
-        _draw_red(rng, density, red, centre, radius, stain)
+    for number, (centre, radius) in zip(_numbers(), _place_red(rng, size, unit, whites), strict=False):
+        _draw_red(rng, density, (red, number), centre, radius, stain)
     for _ in range(rng.poisson(2.5 * fields)):
         _draw_platelet(rng, density, unit, stain)
-    for centre, radius in whites:
-        _draw_white(rng, density, stained, centre, radius, stain)
-    inside = stained > 0.5
-    mask = inside if task == "stained" else (red > 0.5) & ~inside
-    return _photograph(rng, density, unit), mask.astype(np.uint8)
+    for number, (centre, radius) in zip(_numbers(), whites, strict=False):
+        _draw_white(rng, density, (stained, number), centre, radius, stain)
+    numbers: Array = stained if task == "stained" else np.where(stained > 0, 0, red)
+    return _photograph(rng, density, unit), (numbers > 0).astype(np.uint8), numbers
+
+
+def _numbers() -> Iterator[int]:
+    """Yield 1, 2, … without 255."""
+    return (number for number in count(1) if number != 255)
 
 
 def _random_stain(rng: np.random.Generator) -> _Stain:
@@ -151,10 +169,18 @@ def _place_red(
 
 
 def _draw_red(
-    rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
+    rng: np.random.Generator,
+    density: Array,
+    marked: tuple[Array, int],
+    centre: tuple[float, float],
+    radius: float,
+    stain: _Stain,
 ) -> None:
-    """Add a red cell: a disc with a thin centre, a dark rim and a bright line around it."""
-    patch = patch_around(centre, 1.6 * radius, len(mask))
+    """Add a red cell: a disc with a thin centre, a dark rim and a bright line around it.
+
+    ``marked`` is an array of cell numbers (size, size), and the number that is written to it.
+    """
+    patch = patch_around(centre, 1.6 * radius, len(density))
     if 0 in patch.shape:
         return
     stretch = 1 + abs(rng.normal(0, 0.22))
@@ -168,7 +194,7 @@ def _draw_red(
     thickness = thickness * inside * np.float32(rng.uniform(0.85, 1.15))
     thickness -= np.float32(stain.halo) * bump(relative, 1 + 3 / radius, 2 / radius)
     density[patch.rows, patch.columns] += thickness[:, :, None] * stain.red
-    np.maximum(mask[patch.rows, patch.columns], inside, out=mask[patch.rows, patch.columns])
+    marked[0][patch.rows, patch.columns][inside > 0.5] = marked[1]
 
 
 def _draw_platelet(rng: np.random.Generator, density: Array, unit: float, stain: _Stain) -> None:
@@ -186,10 +212,18 @@ def _draw_platelet(rng: np.random.Generator, density: Array, unit: float, stain:
 
 
 def _draw_white(
-    rng: np.random.Generator, density: Array, mask: Array, centre: tuple[float, float], radius: float, stain: _Stain
+    rng: np.random.Generator,
+    density: Array,
+    marked: tuple[Array, int],
+    centre: tuple[float, float],
+    radius: float,
+    stain: _Stain,
 ) -> None:
-    """Draw a stained cell over the image: pale, grainy cytoplasm and a dark nucleus of one to five lobes."""
-    patch = patch_around(centre, 1.6 * radius, len(mask))
+    """Draw a stained cell over the image: pale, grainy cytoplasm and a dark nucleus of one to five lobes.
+
+    ``marked`` as in `_draw_red`.
+    """
+    patch = patch_around(centre, 1.6 * radius, len(density))
     if 0 in patch.shape:
         return
     relative = relative_radius(rng, patch.y, patch.x, radius, 1 + abs(rng.normal(0, 0.13)), 0.07)
@@ -203,7 +237,7 @@ def _draw_white(
     cell = body + (nucleus * chromatin)[:, :, None] * stain.chromatin
     below = density[patch.rows, patch.columns]
     below += inside[:, :, None] * (cell - below)
-    np.maximum(mask[patch.rows, patch.columns], inside, out=mask[patch.rows, patch.columns])
+    marked[0][patch.rows, patch.columns][inside > 0.5] = marked[1]
 
 
 def _nucleus(rng: np.random.Generator, y: Array, x: Array, radius: float, cell: Array) -> Array:

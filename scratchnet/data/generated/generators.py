@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
+from PIL import Image
+
 from scratchnet.arrays import Array, generator
-from scratchnet.data.generated.cells import CELL_CLASSES, CellTask, make_cells
+from scratchnet.data.generated.cells import CELL_CLASSES, CellTask, make_cell_objects
 from scratchnet.data.generated.shapes import SHAPE_CLASSES, Scene, make_shapes
 from scratchnet.data.generated.squares import SQUARE_CLASSES, make_square
 from scratchnet.data.images import write_image
@@ -49,9 +52,8 @@ def generate(
     if kind == "shapes":
         scene = generate_scene(index, seed, size, plain)
         return scene.image, scene.mask
-    rng = generator(seed, kind, index)
-    size = size or _DEFAULT_SIZE[kind]
-    return make_square(rng, size) if kind == "squares" else make_cells(rng, size, task, magnification)
+    image, mask, _ = _draw(kind, index, seed, size, task, magnification)
+    return image, mask
 
 
 def generate_scene(index: int, seed: int, size: int | None = None, plain: bool = False) -> Scene:
@@ -69,6 +71,7 @@ def write_generated(
     val_fraction: float = 0.2,
     magnification: float = 1.0,
     plain: bool = False,
+    objects: bool = False,
 ) -> None:
     """Write a generated data set in the layout ``folder``: images, palette PNG masks, class names and two splits.
 
@@ -77,28 +80,48 @@ def write_generated(
 
     Parameters
     ----------
-    kind, size, task, magnification, plain
+    kind, seed, size, task, magnification, plain
         As in `generate`.
     directory : Path or str
         A new or empty folder.
     val_fraction : float
         Fraction of the images, the last ones, in ``splits/val.txt``.
+    objects : bool
+        Write ``objects/`` for cells too (16 bits).
     """
     directory = Path(directory)
     held_out = _check_arguments(directory, count, size, val_fraction, magnification)
-    names = [f"{kind}-{index:04d}" for index in range(count)]
-    boxes: list[ObjectBox] = []
+    names, boxes = [f"{kind}-{index:04d}" for index in range(count)], list[ObjectBox]()
     for index, name in enumerate(names):
         if kind == "shapes":
-            scene = generate_scene(index, seed, size, plain)
-            image, mask = scene.image, scene.mask
-            write_mask(directory / "objects" / f"{name}.png", scene.objects)
-            boxes += _visible_boxes(name, scene)
-        else:
-            image, mask = generate(kind, index, seed, size, task, magnification)
-        write_image(directory / "images" / f"{name}.png", image)
-        write_mask(directory / "masks" / f"{name}.png", mask)
+            boxes += _write_scene(directory, name, generate_scene(index, seed, size, plain))
+            continue
+        image, mask, numbers = _draw(kind, index, seed, size, task, magnification)
+        _write_pair(directory, name, image, mask)
+        if objects and numbers is not None:
+            _write_numbers(directory / "objects" / f"{name}.png", numbers)
     _write_lists(directory, names, held_out, classes_of(kind, task), boxes)
+
+
+def _write_scene(directory: Path, name: str, scene: Scene) -> list[ObjectBox]:
+    """Write an image of shapes with its mask and object numbers; return the boxes of its objects."""
+    write_mask(directory / "objects" / f"{name}.png", scene.objects)
+    _write_pair(directory, name, scene.image, scene.mask)
+    return _visible_boxes(name, scene)
+
+
+def _write_pair(directory: Path, name: str, image: Array, mask: Array) -> None:
+    """Write an image and its mask."""
+    write_image(directory / "images" / f"{name}.png", image)
+    write_mask(directory / "masks" / f"{name}.png", mask)
+
+
+def _draw(
+    kind: GeneratedKind, index: int, seed: int, size: int | None, task: CellTask, magnification: float
+) -> tuple[Array, Array, Array | None]:
+    """Return image, mask and object numbers of squares or cells; None for squares, which have no numbers."""
+    rng, side = generator(seed, kind, index), size or _DEFAULT_SIZE[kind]
+    return (*make_square(rng, side), None) if kind == "squares" else make_cell_objects(rng, side, task, magnification)
 
 
 def classes_of(kind: GeneratedKind, task: CellTask = "stained") -> tuple[str, ...]:
@@ -131,6 +154,12 @@ def _write_lists(
     _write_lines(directory / "classes.txt", classes)
     _write_lines(directory / "splits" / "train.txt", names[:-held_out])
     _write_lines(directory / "splits" / "val.txt", names[-held_out:])
+
+
+def _write_numbers(path: Path, numbers: Array) -> None:
+    """Write object numbers (h, w) as a 16-bit grey PNG."""
+    with atomic_write(path) as file:
+        Image.fromarray(numbers.astype(np.uint16)).save(file, format="PNG")
 
 
 def _visible_boxes(name: str, scene: Scene) -> list[ObjectBox]:

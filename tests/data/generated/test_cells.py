@@ -5,6 +5,7 @@ import pytest
 
 from scratchnet.arrays import Array, generator
 from scratchnet.data import CellTask, make_cells
+from scratchnet.data.generated.cells import _numbers, make_cell_objects
 
 
 def threshold_scores(pairs: list[tuple[Array, Array]]) -> Array:
@@ -89,3 +90,24 @@ def test_magnification_makes_cells_larger_and_the_field_smaller() -> None:
     (many, small), (few, large) = seen(1.0), seen(2.0)
     assert many > 1.5 * few
     assert large > 1.8 * small
+
+
+def test_every_cell_has_a_number():
+    scipy_ndimage = pytest.importorskip("scipy.ndimage")
+    for task in ("stained", "red"):
+        for index in range(4):
+            image, mask, numbers = make_cell_objects(generator(1, index), 128, task)
+            plain = make_cells(generator(1, index), 128, task)
+            np.testing.assert_array_equal(image, plain[0])
+            np.testing.assert_array_equal(mask, plain[1])
+            np.testing.assert_array_equal(numbers > 0, mask > 0)
+    cells = [number for number in np.unique(numbers) if number]
+    areas = [scipy_ndimage.label(numbers == number)[1] for number in cells]
+    assert len(cells) > scipy_ndimage.label(mask)[1]  # some overlap
+    assert np.mean(areas) < 1.5  # a cell is one piece, except where another one crosses it
+
+
+def test_no_cell_has_the_number_of_ignored_pixels():
+    numbers = make_cell_objects(generator(0), 96, "red", 0.25)[2]
+    assert 255 not in numbers
+    assert [number for number, _ in zip(_numbers(), range(300), strict=False)][253:256] == [254, 256, 257]
