@@ -28,6 +28,7 @@ def write_live_page(path):
     with TemporaryDirectory() as folder:
         write_generated("cells", Path(folder, "data"), 2, SEED, SIDE, magnification=MAGNIFICATION)
         image = min(Path(folder, "data", "images").iterdir())
+        image = image.rename(image.with_name("smear.png"))  # its name is in the page's title
         with redirect_stdout(io.StringIO()):
             return explain([str(NETWORK), str(image), "--live", "--maps", "4", "--out", str(path)])
 
