@@ -276,9 +276,10 @@ save_figure(
 )
 
 # %%
-# The four do not agree. Occlusion points at the nucleus under the ring and at little else. Guided backpropagation draws
-# outlines, those of the nucleus most of all. The gradient is spread over the image: it is strong wherever a tiny change
-# of a colour would change the score, red cells included. The deconvnet projection ends up beside the ring.
+# The four do not agree. In this run occlusion points at the nucleus under the ring and at little else. Guided
+# backpropagation draws outlines, those of the nucleus most of all. The gradient is spread over the image: it is strong
+# wherever a tiny change of a colour would change the score, red cells included. The deconvnet projection ends up beside
+# the ring.
 
 if not FAST:
     assert shares["guided"] > shares["deconvnet"] > shares["gradient"]

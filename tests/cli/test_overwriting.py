@@ -40,6 +40,10 @@ WRITERS = {
         if find_spec("skimage")
     },
     "explain": (["explain", "{run}/checkpoint.npz", "{set}/images/{first}.png", "--out", "{out}/a.html"], ["a.html"]),
+    "explain, why": (
+        ["explain", "{run}/checkpoint.npz", "{set}/images/{first}.png", "--out", "{out}/a.html", "--why"],
+        ["a.html"],
+    ),
     "exercise, marks": (["exercise", "grade", "{class}", "--out", "{out}/marks.csv"], ["marks.csv"]),
     "models, png": (["models", "squares", "--draw", "{out}/a.png"], ["a.png"]),
     "models, svg": (["models", "squares", "--draw", "{out}/a.svg"], ["a.svg"]),
