@@ -43,9 +43,9 @@ def how_computed(explanation: Explanation) -> str:
         "The three projections start with a signal of 1 at the score and differ at the ReLUs alone; their values are "
         "summed over the three colours, for inputs as the network receives them. Occlusion shows at each pixel the "
         f"mean fall of the score over the positions of a patch of {grid.patch}×{grid.patch} pixels that cover it, "
-        f"every {grid.stride} pixels: {len(grid.windows())} passes. The score is that of the class alone, before softmax; "
-        "the probability also depends on the scores of the other classes. Each map has a scale of its own, which half a per "
-        "cent of the pixels may exceed."
+        f"every {grid.stride} pixels: {len(grid.windows())} passes. The score is that of the class alone, before "
+        "softmax; the probability also depends on the scores of the other classes. Each map has a scale of its own, "
+        "which half a per cent of the pixels may exceed."
     )
 
 
