@@ -148,7 +148,8 @@ def _print(plan: Plan, data: DataSummary, pace: Pace) -> None:
     training = plan.settings.training
     seconds = pace.seconds(training.iterations or 0, EPOCHS)
     if training.iterations is not None:
-        say(f"about {max(1, round(seconds / 60))} min on this machine, {pace.update:.2f} s per update")
+        shown = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{max(1.0, seconds):.0f} s"
+        say(f"about {shown} on this machine, {pace.update:.2f} s per update")
 
 
 def _rows(decisions: Sequence[Decision]) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from scratchnet.planning.draft import Draft
 
-UNBALANCED = 4.0
+UNBALANCED = 8.0
 """Ratio of median-frequency weights above which classes are weighted."""
 RARE = 0.05
 """Share of the pixels below which crops are placed on a class on purpose."""
@@ -21,7 +21,7 @@ def choose_balance(draft: Draft) -> None:
     if weighted and max(occurring) / min(occurring) > UNBALANCED and draft.free("class_weights"):
         draft.choose("class_weights", "median-frequency", found)
         draft.choose("class_weights_power", POWER, "full weights would mark too many pixels as rare classes")
-        draft.choose("class_weights_cap", CAP, "the same")
+        draft.choose("class_weights_cap", CAP, "keeps very rare classes from dominating")
     if rarest[0] < RARE and draft.settings.augmentation.crop is not None:
         draft.choose("balanced_crops", BALANCED, found)
 

@@ -4,10 +4,10 @@ from math import ceil
 
 from scratchnet.planning.draft import Draft
 
-MIN_UPDATES, MAX_UPDATES, UPDATES_PER_IMAGE = 800, 2400, 20
+MIN_UPDATES, MAX_UPDATES, UPDATES_PER_IMAGE = 2000, 5000, 30
 EPOCHS = 20
 """Validations in a training."""
-PATIENCE = 0.4
+PATIENCE = 0.5
 """Part of a training without a better score after which it stops."""
 SHORT = 200
 """Trainings with fewer updates keep no average of the weights."""

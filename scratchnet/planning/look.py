@@ -33,7 +33,8 @@ class DataSummary:
     weights : tuple of float
         Median-frequency weights of the classes; 0 for a class that does not occur.
     object_sides : tuple of float
-        Typical size of the regions of every class: the median of √area in pixels; 0 if unknown.
+        Typical size of the regions of every class: √area in pixels of the region in which the median pixel of the class
+        is; 0 if unknown.
     upright : bool
         Whether top and bottom differ throughout the set, as in photographs of streets.
     sided : bool
@@ -116,7 +117,7 @@ class _Observations:
             self.classes,
             tuple(float(count / max(1, int(pixels.sum()))) for count in pixels),
             tuple(float(weight) for weight in self.counts.median_frequency_weights()),
-            tuple(float(np.median(found)) if found else 0.0 for found in self.sides),
+            tuple(_typical(found) for found in self.sides),
             bool(upright),
             bool(sided),
             _unevenness(self.levels),
@@ -126,6 +127,15 @@ class _Observations:
 def _spread(length: int, count: int) -> set[int]:
     """Return at most ``count`` indices, spread evenly over ``length``."""
     return {int(index) for index in np.linspace(0, length - 1, min(length, count))}
+
+
+def _typical(sides: Sequence[float]) -> float:
+    """Return the side of the region in which the median pixel is: specks of a few pixels do not count."""
+    if not sides:
+        return 0.0
+    ordered = np.sort(sides)
+    share = np.cumsum(ordered**2) / (ordered**2).sum()
+    return float(ordered[int(np.searchsorted(share, 0.5))])
 
 
 def _measure(mask: Array, sides: list[list[float]]) -> None:
