@@ -9,6 +9,7 @@ from scratchnet.evaluation.baselines import (
     fit_threshold_baseline,
 )
 from scratchnet.evaluation.boundaries import TOLERANCE, boundary_band, boundary_f1, mean_boundary_f1, within
+from scratchnet.evaluation.calibration import Reliability, reliability
 from scratchnet.evaluation.details import BAND_WIDTH, DetailCounter, Details
 from scratchnet.evaluation.metrics import Metrics, confusion_matrix, dice, metrics
 from scratchnet.evaluation.sizes import SIZE_BINS, SIZE_EDGES, ObjectScore, SizeBin, object_scores, regions, size_table
@@ -24,6 +25,7 @@ __all__ = [
     "Details",
     "Metrics",
     "ObjectScore",
+    "Reliability",
     "SizeBin",
     "ThresholdBaseline",
     "all_background_baseline",
@@ -37,6 +39,7 @@ __all__ = [
     "metrics",
     "object_scores",
     "regions",
+    "reliability",
     "size_table",
     "within",
 ]
