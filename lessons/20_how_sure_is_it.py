@@ -11,7 +11,7 @@ network as a list) and lesson 14 (encoder, decoder).
 **What you will build.** Dropout with its backward pass, a network that answers differently each time it is asked, maps
 of its doubt, and a test of whether its probabilities are honest.
 
-**Time.** About 45 minutes, and as long again for the exercises.
+**Time.** About 60 minutes, and as long again for the exercises.
 
 **New terms**, one line each on :doc:`the page of terms </terms>`: Monte Carlo dropout, predictive entropy, mutual
 information, active learning, confidence, calibration, reliability diagram, expected calibration error, temperature
@@ -125,12 +125,12 @@ for name, values in (("entropy of the mean", total), ("mean of entropies", each)
 assert np.allclose(total[1:], np.log(2))
 
 # %%
-# The entropy −Σ p ln p is the cross-entropy of lesson 6 that the probabilities expect of themselves: 0 if one class is
-# certain, ln 2 = 0.693 if two are equally probable. The entropy of the mean is the **predictive entropy**. It is 0.693
-# for the second pixel and for the third, but for different reasons. In the second, every pass hesitates, as on a blurred
-# outline: more training images would not sharpen it. In the third, every pass is rather sure, and they contradict each
-# other: 0.325 is their own doubt, and the rest, 0.368, is disagreement. The rest is called **mutual information**: what
-# the label of this pixel would say about which of the networks is right (Houlsby et al. 2011).
+# The entropy −Σ p ln p is the cross-entropy of lesson 6 that the probabilities expect of themselves: 0 if one class
+# is certain, ln 2 = 0.693 if two are equally probable. The entropy of the mean is the **predictive entropy**. It is
+# 0.693 for the second pixel and for the third, but for different reasons. In the second, every pass hesitates, as on
+# a blurred outline: more training images would not sharpen it. In the third, each pass is rather sure, and they
+# contradict one another: 0.325 is their own doubt, and the rest, 0.368, is disagreement. The rest is called **mutual
+# information**: what the label of this pixel would say about which of the networks is right (Houlsby et al. 2011).
 #
 # A network that can be asked
 # ---------------------------
@@ -303,16 +303,16 @@ save_figure(
 )
 
 # %%
-# All maps are dark along outlines, where two classes meet: every pass draws them a little differently. This network also
-# takes some red cells for stained ones, and the maps are dark in these whole regions. The entropy is the darkest,
+# All maps are dark along outlines, where two classes meet: every pass draws them a little differently. This network
+# also takes some red cells for stained ones, and the maps are dark in these whole regions. The entropy is the darkest,
 # because it adds the doubt within each pass to the disagreement between them.
 #
 # Are the probabilities honest?
 # -----------------------------
 # The **confidence** of a pixel is the probability of its predicted class. In a network with perfect **calibration**, 90
 # of 100 pixels with confidence 0.9 are right. By hand, for four pixels in two bins: confidence 0.9, 0.9 with one right,
-# and 0.6, 0.6 with both right. The gaps are |0.5 − 0.9| = 0.4 and |1 − 0.6| = 0.4. Their mean, weighted by the pixels of
-# each bin, is the **expected calibration error**. Loops first, then the package:
+# and 0.6, 0.6 with both right. The gaps are |0.5 − 0.9| = 0.4 and |1 − 0.6| = 0.4. Their mean, weighted by the pixels
+# of each bin, is the **expected calibration error**. Loops first, then the package:
 
 from scratchnet.evaluation import reliability
 
@@ -367,18 +367,18 @@ compared = {
 diagrams = {name: reliability(p, truth[half:]) for name, p in compared.items()}
 errors = {name: diagram.expected_calibration_error() for name, diagram in diagrams.items()}
 for name, error in errors.items():
-    print(
-        f"{name:22} expected calibration error {error:.4f}, accuracy {(compared[name].argmax(3) == truth[half:]).mean():.4f}"
-    )
+    accuracy = (compared[name].argmax(axis=3) == truth[half:]).mean()
+    print(f"{name:22} expected calibration error {error:.4f}, accuracy {accuracy:.4f}")
 if not FAST:
     assert T > 1
     assert errors[f"no dropout, T = {T:.2f}"] < errors["no dropout"]
 
 # %%
-# A **reliability diagram** shows the accuracy of every bin above its confidence. On the diagonal, confidence is honest;
-# below it, the network is too sure. In our run it is too sure without dropout, and less so with T. The mean with dropout
-# is above the diagonal: averaging 20 different opinions makes it a little too modest. Most pixels are plain background
-# with a confidence near 1, so all errors are small numbers; the outlines are in the bins further left.
+# A **reliability diagram** shows the accuracy of every bin above its confidence. On the diagonal, confidence is
+# honest; below it, the network is too sure. In our run it is too sure without dropout, and less so with T. The mean
+# with dropout is above the diagonal: averaging 20 different opinions makes it a little too modest. Most pixels are
+# plain background with a confidence near 1, so all errors are small numbers; the outlines are in the bins further
+# left.
 
 figure, axes = panels(9, 3.2, columns=3)
 for axis, (name, diagram) in zip(axes, diagrams.items(), strict=True):
@@ -392,8 +392,8 @@ axes[0].set_ylabel("accuracy")
 save_figure(
     figure,
     "20-reliability",
-    "Three reliability diagrams. Without dropout the points lie below the diagonal; with a temperature above 1 they lie "
-    "closer to it, and the mean of passes with dropout lies a little above it.",
+    "Three reliability diagrams. Without dropout the points lie below the diagonal; with a temperature above 1 they "
+    "are closer to it, and the mean of passes with dropout lies a little above it.",
 )
 
 # %%

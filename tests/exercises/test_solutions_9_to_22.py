@@ -6,6 +6,7 @@ import pytest
 from scratchnet.data import Window, bounding_boxes
 from scratchnet.data.objects.box_sampling import cut_out, enlarged
 from scratchnet.data.objects.curriculum import Example, balanced
+from scratchnet.evaluation import reliability
 from scratchnet.exercises.lesson_09 import (
     conv_transpose,
     convolution_matrix,
@@ -20,11 +21,19 @@ from scratchnet.exercises.lesson_13 import adam, dense_to_kernel, slide_dense, s
 from scratchnet.exercises.lesson_14 import join, join_backward, pack_switches, unpack_switches
 from scratchnet.exercises.lesson_16 import balance, centred_box, labels_alone, plateau_rates, poly_rates
 from scratchnet.exercises.lesson_17 import ensemble_mean, ensemble_product
+from scratchnet.exercises.lesson_20 import (
+    dropout,
+    dropout_backward,
+    entropy,
+    expected_calibration_error,
+    mutual_information,
+)
 from scratchnet.exercises.lesson_21 import convolve_in_tiles
 from scratchnet.exercises.lesson_22 import blocks_of, element_of, gather_unpool, pairwise_sum
+from scratchnet.inference.uncertainty import RunningMaps
 from scratchnet.layers.initialization import bilinear
 from scratchnet.network import FlatBuffers
-from scratchnet.ops import normalization, switch_packing
+from scratchnet.ops import activation, normalization, switch_packing
 from scratchnet.ops.activation import softmax
 from scratchnet.ops.convolution import conv2d
 from scratchnet.ops.pooling import max_pool2d, max_unpool2d
@@ -33,6 +42,7 @@ from scratchnet.ops.switches import Switches
 from scratchnet.ops.transposed import conv_transpose2d
 from scratchnet.training.optimizers import SGD, Adam
 from scratchnet.training.schedules import Schedule
+from scratchnet.utils.random_stream import RandomStream
 
 close = np.testing.assert_allclose
 
@@ -173,3 +183,20 @@ def test_lesson_22(rng):
     close(gather_unpool(values[0, ..., 0], switches.index[0, ..., 0], 3, 2, (7, 9)), unpooled)
     x = rng.standard_normal(1001).astype(np.float32)
     assert abs(pairwise_sum(x) - x.astype(np.float64).sum()) < 1e-4
+
+
+def test_lesson_20(rng):
+    x, dy = rng.standard_normal((2, 2, 3, 4, 2))
+    y, mask = activation.dropout(x, 0.3, RandomStream(rng))
+    kept = (mask > 0).astype(float)
+    close(dropout(x, kept, 0.3), y)
+    close(dropout_backward(dy, x, kept, 0.3), activation.dropout_backward(dy, mask))
+    passes, running = rng.dirichlet([1, 2, 3], (6, 4, 5)), RunningMaps(4, 5, 3)
+    for one in passes:
+        running.add(one.astype(np.float32))
+    close(mutual_information(passes), running.result().mutual_information, atol=1e-5)
+    close(entropy(passes.mean(axis=0)), running.result().entropy, atol=1e-5)
+    truth = rng.integers(0, 3, (4, 5))
+    confidence, right = passes[0].max(axis=-1).ravel(), (passes[0].argmax(axis=-1) == truth).ravel()
+    package = reliability(passes[0], truth, 7).expected_calibration_error()
+    close(expected_calibration_error(confidence, right.astype(float), 7), package)
