@@ -268,8 +268,8 @@ if not FAST:
 # All three find most errors: somebody who checks a tenth of the pixels sees most of what is wrong. And they order the
 # images nearly by their errors, without knowing a single mask. That is useful to decide what to label next, which is
 # called **active learning**: ``scratchnet data suggest`` ranks images by their mutual information. ``docs/results.md``
-# repeats the comparison on photographs of cell nuclei in many stains. There the mutual information still orders the
-# images well, and the predictive entropy does not at all.
+# repeats the comparison on photographs. For nuclei in many stains the mutual information orders the images well, and
+# the predictive entropy not at all. For blood cells that look much alike, all three are weak.
 #
 # The figure worth keeping
 # ------------------------
