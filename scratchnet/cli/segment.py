@@ -15,7 +15,15 @@ from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
-from scratchnet.cli.uncertainty import UNCERTAINTY, check_uncertainty, sampled_predictor, spread_of, write_uncertainty
+from scratchnet.cli.uncertainty import (
+    UNCERTAINTY,
+    Spread,
+    check_uncertainty,
+    sampled_predictor,
+    spread_of,
+    spread_summary,
+    write_uncertainty,
+)
 from scratchnet.data import ValueRange, write_image, write_mask
 from scratchnet.data.image_rows import ImageRows, open_rows
 from scratchnet.data.mask_rows import write_mask_rows
@@ -66,11 +74,12 @@ class SegmentArguments(PredictionArguments, OutputArguments):
 
 
 class SegmentedImage(NamedTuple):
-    """An image, its height and width, and the number of pixels of each class in its mask, (classes,)."""
+    """An image, its height and width, the number of pixels of each class in its mask, (classes,), and its spread."""
 
     path: Path
     size: tuple[int, int]
     counts: Array
+    spread: Spread | None
 
 
 def main(words: Sequence[str]) -> int:
@@ -99,7 +108,7 @@ def _segment(arguments: SegmentArguments) -> int:
         image = open_rows(path, preprocessing.range)
         size = image.height, image.width
         with_overlay = size[0] * size[1] <= OVERLAY_PIXELS if arguments.overlay is None else arguments.overlay
-        spread = ""
+        spread: Spread | None = None
         try:
             if isinstance(predictor, SampledPredictor):
                 counts, spread = _write_sampled(path, out, image, predictor, palette, with_overlay)
@@ -108,13 +117,15 @@ def _segment(arguments: SegmentArguments) -> int:
         except (UserError, ValueError) as error:
             raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
         overlays += with_overlay
-        results.append(SegmentedImage(path, size, counts[: len(names)]))
+        results.append(SegmentedImage(path, size, counts[: len(names)], spread))
         if arguments.verbose or len(paths) <= FEW_IMAGES:
-            say(f"{path}: {pixels(*size)}, {shares_text(names, results[-1].counts)}{spread}")
+            end = spread.text() if spread else ""
+            say(f"{path}: {pixels(*size)}, {shares_text(names, results[-1].counts)}{end}")
     if len(paths) > FEW_IMAGES:
         say(f"mean: {shares_text(names, sum(result.counts / result.counts.sum() for result in results))}")
     say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'}{' and overlays' if overlays else ''} to {out}")
     if isinstance(predictor, SampledPredictor):
+        say(spread_summary({result.path: result.spread for result in results if result.spread}))
         say(f"uncertainty: {predictor.sampling.words(predictor.samples)}")
     if arguments.overlay is None and overlays < len(paths):
         say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay writes them too")
@@ -139,8 +150,9 @@ def _document(a: SegmentArguments, names: Sequence[str], results: Sequence[Segme
                 "mask": str(_outputs(path, Path(a.out))[0]),
                 "size": list(size),
                 "pixels": dict(zip(names, counts.tolist(), strict=True)),
+                **({"standard_deviation": spread._asdict()} if spread else {}),
             }
-            for path, size, counts in results
+            for path, size, counts, spread in results
         ],
     }
 
@@ -179,7 +191,7 @@ def _write_both(path: Path, out: Path, image: ImageRows, predictor: Predictor, p
 
 def _write_sampled(
     path: Path, out: Path, image: ImageRows, predictor: SampledPredictor, palette: Array, with_overlay: bool
-) -> tuple[Array, str]:
+) -> tuple[Array, Spread]:
     """Write the mask of the mean and its uncertainty; return the pixels of each class, (256,), and the spread."""
     from scratchnet.visualization.overlays import overlay
 

@@ -1,6 +1,8 @@
 """The flag `--uncertainty N`, shared by the commands that have it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -62,10 +64,28 @@ def sampled_predictor(arguments: PredictionArguments, checkpoint: Checkpoint, sa
     return SampledPredictor(choose_sampling(predictor, segmenter), samples)
 
 
-def spread_of(maps: UncertaintyMaps) -> str:
-    """Return the standard deviation in an image for the line about it."""
+class Spread(NamedTuple):
+    """Mean and largest standard deviation of the probability of the predicted class in an image."""
+
+    mean: float
+    largest: float
+
+    def text(self) -> str:
+        """Return the end of the line about an image."""
+        return f"; standard deviation {self.mean:.4f} on average, {self.largest:.2f} at most"
+
+
+def spread_of(maps: UncertaintyMaps) -> Spread:
+    """Return the standard deviations of an image."""
     deviation = maps.deviation()
-    return f"; standard deviation {deviation.mean():.4f} on average, {deviation.max():.2f} at most"
+    return Spread(float(deviation.mean()), float(deviation.max()))
+
+
+def spread_summary(spreads: Mapping[Path, Spread]) -> str:
+    """Return a line about all images."""
+    mean = sum(spread.mean for spread in spreads.values()) / len(spreads)
+    worst = max(spreads, key=lambda path: spreads[path].mean)
+    return f"mean standard deviation {mean:.4f}; highest in {worst}, {spreads[worst].mean:.4f}"
 
 
 def write_uncertainty(path: Path, maps: UncertaintyMaps) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,6 +53,15 @@ def test_segment_writes_the_deviation_as_its_help_says(call, dropping, photo, tm
     np.testing.assert_allclose(found, maps.deviation(), atol=1e-5)
     with Image.open(tmp_path / "out" / "photo.png") as mask:
         np.testing.assert_array_equal(np.array(mask), maps.mean.argmax(axis=-1))
+
+
+def test_json_has_the_deviations(call, dropping, photo, tmp_path):
+    words = ["segment", dropping, photo, "--out", tmp_path / "out", "--uncertainty", 3]
+    (found,) = json.loads(call(*words, "--json")[1])["images"]
+    deviation = 0.5 * (stored(tmp_path / "out" / "photo-uncertainty.png") / 65535) ** 2
+    expected = {"mean": deviation.mean(), "largest": deviation.max()}
+    assert found["standard_deviation"] == pytest.approx(expected, abs=1e-5)
+    assert f"highest in {photo}, {deviation.mean():.4f}" in call(*words)[1]
 
 
 def test_repeated_runs_write_the_same_file(call, dropping, photo, tmp_path):
