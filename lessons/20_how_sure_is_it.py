@@ -268,8 +268,9 @@ if not FAST:
 # All three find most errors: somebody who checks a tenth of the pixels sees most of what is wrong. And they order the
 # images nearly by their errors, without knowing a single mask. That is useful to decide what to label next, which is
 # called **active learning**: ``scratchnet data suggest`` ranks images by their mutual information. ``docs/results.md``
-# repeats the comparison on photographs. For nuclei in many stains the mutual information orders the images well, and
-# the predictive entropy not at all. For blood cells that look much alike, all three are weak.
+# repeats the comparison on photographs, where it is harder. For nuclei in many stains the mutual information orders the
+# images by their errors, well or moderately, and the predictive entropy not at all. For blood cells that look much
+# alike, all three are weak.
 #
 # The figure worth keeping
 # ------------------------
