@@ -163,6 +163,8 @@ def _targets(a: MeasureArguments) -> tuple[Path, Path]:
 
 def _check_outputs(a: MeasureArguments, source: MaskSource, table: Path, folder: Path) -> None:
     """Refuse two results in one file, and results over files that are not scratchnet's, before any work is done."""
+    if folder.resolve() in {path.resolve().parent for path in source.paths}:
+        raise UserError(f"{folder}: holds the masks or images, and would also get the results; choose another --out")
     taken: dict[str, Path] = {}
     for path in source.paths:
         name = unicodedata.normalize("NFC", path.stem).casefold()  # one file on a case-insensitive file system

@@ -189,6 +189,16 @@ def test_masks_and_images_that_do_not_fit(call, masks, tmp_path):
     assert "have the same name; measure them apart" in twice
 
 
+def test_results_do_not_go_among_the_masks(call, masks):
+    """Where later commands would take them for masks."""
+    before = files(masks.parent)
+    for out in (masks, masks.with_suffix(".csv")):
+        code, said, err = call("measure", masks, "--out", out)
+        assert (code, said) == (2, "")
+        assert "masks: holds the masks or images, and would also get the results; choose another --out" in err
+    assert files(masks.parent) == before
+
+
 def test_flags_of_masks_do_not_go_with_a_checkpoint(call, plain, tmp_path):
     words = ("measure", plain / "run" / "checkpoint.npz", plain / "set" / "images", "--out", tmp_path / "found")
     assert "--mask-format: is for masks; a checkpoint states" in call(*words, "--mask-format", "binary")[2]
