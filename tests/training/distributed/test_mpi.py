@@ -16,6 +16,7 @@ from scratchnet.training import load_checkpoint
 from scratchnet.training.distributed import mpi
 from scratchnet.training.run_folder import BEST, LAST
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.signals import Terminated
 from tests.processes import environment
 from tests.tiny import write_set
 
@@ -185,6 +186,7 @@ def test_the_first_rank_alone_prints(stand_in, capfd, rank):
         (UserError("a.png: cannot be read"), 2, "error in process {}: a.png: cannot be read"),
         (PermissionError(13, "Permission denied", "run"), 2, "error in process {}: run: Permission denied"),
         (KeyboardInterrupt(), 130, "interrupted in process {}"),
+        (Terminated(), 143, "stopped by SIGTERM in process {}"),
         (AssertionError("a bug"), 1, "AssertionError: a bug\nscratchnet: error in process {}"),
     ],
 )
