@@ -75,16 +75,15 @@ class TrainingReport:
     def epoch_done(self) -> bool:
         """Write the report, unless reports would take more than ``MAX_SHARE`` of the time; return whether they did."""
         begin = time.perf_counter()
-        due = begin - self.written >= self._interval
+        due = self.run.progress.done or begin - self.written >= self._interval
         if due:
             self.examples = self._examples()
             self._write(self._status())
+            self.written = time.perf_counter()
+            self.cost = self.written - begin
         if self.events is not None:
             with self._warning():
                 self.events.add(self.run.progress.rows, self._strips() if due else {})
-        if due:
-            self.written = time.perf_counter()
-            self.cost = self.written - begin
         return due
 
     def finished(self) -> Report:
