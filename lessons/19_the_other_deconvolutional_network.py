@@ -208,7 +208,7 @@ for update in range(4 if FAST else 150):
     optimizer.step(net.flat(), 5e-3)
     if update % 50 == 49:
         print(f"update {update + 1}: loss {loss:.3f}")
-net.eval()
+net = net.eval()
 
 # %%
 # Occlusion: ask the network itself

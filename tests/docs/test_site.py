@@ -75,8 +75,7 @@ def test_the_pictures_of_the_lessons_have_alternative_texts():
     for page in lessons():
         shown = [picture for picture in read(page)[2] if "sphx_glr" in picture["src"]]
         assert shown
-        if int(page.name[:2]) not in range(18, 21):
-            assert all(len(picture["alt"]) >= 60 for picture in shown)
+        assert all(len(picture["alt"]) >= 60 for picture in shown)
         assert not re.search(r"(Posix|Windows)Path\(", page.read_text(encoding="utf-8"))
 
 
