@@ -19,6 +19,7 @@ from scratchnet.data import (
     training_boxes,
     validation_boxes,
 )
+from scratchnet.data.caching import cached
 from scratchnet.data.file_names import find_entry
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
@@ -77,7 +78,7 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
         return found, validation_boxes(val, c, crop[0], boxes)
     source: SampleSource = train
     if d.resize is not None:
-        source = resized(source, d.resize)
+        source = cached(resized(source, d.resize))
     if d.tile is not None:
         source = tiled(source, d.tile, d.tile_overlap)
     return source, val

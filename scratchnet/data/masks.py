@@ -139,7 +139,9 @@ def _index(path: Path | str, image: Image.Image, header: ImageHeader) -> Array:
     found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one channel of whole numbers"
     if image.mode in {"RGB", "RGBA"}:
         if _channel_difference(image) == 0:
-            raise UserError(f"{found}; its three channels are equal: use {option('mask_format', 'rgb-index')}")
+            black_and_white = np.isin(np.unique(np.array(image)[:, :, 0]), (0, 255)).all()
+            fitting = option("mask_format", "binary" if black_and_white else "rgb-index")
+            raise UserError(f"{found}; its three channels are equal: use {fitting}")
         raise UserError(f"{found}; convert its colours to class indices and save them as a grey or palette PNG")
     raise UserError(f"{found}; convert it to an 8-bit grey PNG whose values are the classes")
 

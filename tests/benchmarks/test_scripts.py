@@ -5,12 +5,25 @@ import sys
 
 import pytest
 
-from benchmarks import cores, tricks
+from benchmarks import cores, own_images, tricks
+from scratchnet.data import open_dataset
+from scratchnet.data.frequencies import count_classes
 from scratchnet.engine.capture.worker_processes import can_fork
 from scratchnet.engine.cpu import threads
 from scratchnet.models import build
 
-SCRIPTS = ("cores", "gpu", "gpu_camvid", "gpu_peers", "lock", "paper_size", "ranks", "shapes_study", "winograd_curves")
+SCRIPTS = (
+    "cores",
+    "gpu",
+    "gpu_camvid",
+    "gpu_peers",
+    "lock",
+    "own_images",
+    "paper_size",
+    "ranks",
+    "shapes_study",
+    "winograd_curves",
+)
 
 
 @pytest.fixture
@@ -60,3 +73,17 @@ def test_messages_of_processes_are_estimated(capsys, arguments):
 def test_shares_of_every_other_piece_are_shares(monkeypatch):
     assert threads.split_evenly([0, 1, 2, 3], 2) == [[0, 1], [2, 3]]
     assert cores.every_other([0, 1, 2, 3], 2) == [[0, 2], [1, 3]]
+
+
+def test_own_images_hold_a_rare_class(tmp_path, arguments, capsys):
+    arguments(str(tmp_path / "set"), "--count", "12")
+    assert own_images.main() == 0
+    assert "scratchnet train --data" in capsys.readouterr().out
+    dataset = open_dataset(tmp_path / "set", classes=3)
+    assert len(dataset) == 12
+    assert len({dataset.size(index) for index in range(12)}) > 6
+    shares = count_classes(dataset).pixels / count_classes(dataset).pixels.sum()
+    assert 0.05 < shares[1] < 0.3
+    assert 0.001 < shares[2] < 0.01
+    with pytest.raises(SystemExit, match="exists; name a new folder"):
+        own_images.main()

@@ -6,6 +6,7 @@ from PIL import Image
 
 from scratchnet.config import DataSettings
 from scratchnet.data.layouts import find_samples
+from scratchnet.data.masks import read_mask
 from scratchnet.planning.mask_values import recognize_masks
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import named_as_flags
@@ -87,3 +88,11 @@ def test_values_with_gaps_are_refused(tmp_path, mask, words):
 def test_lossy_masks_get_the_advice_of_the_reader(tmp_path):
     with pytest.raises(UserError, match="JPEG, whose compression changes class indices; use --mask-threshold 127"):
         recognized(tmp_path, [0, 255], suffix="jpg")
+
+
+def test_the_reader_names_the_right_format_of_an_rgb_mask_at_once(tmp_path):
+    for values, fitting in (([0, 255], "--mask-format binary"), ([0, 1], "--mask-format rgb-index")):
+        path = tmp_path / "mask.png"
+        Image.fromarray(np.resize(np.array(values, np.uint8), (4, 4))).convert("RGB").save(path)
+        with named_as_flags(), pytest.raises(UserError, match=f"channels are equal: use {fitting}"):
+            read_mask(path)

@@ -51,7 +51,12 @@ CASES = {
     "rare classes are weighted and looked for": (
         {"shares": (0.9, 0.097, 0.003)},
         {},
-        {"class_weights": "median-frequency", "class_weights_power": 0.5, "balanced_crops": 0.5},
+        {"class_weights": "median-frequency", "class_weights_power": 0.25, "balanced_crops": 0.5},
+    ),
+    "without crops the weights are stronger": (
+        {"sizes": [(128, 128)] * 30, "shares": (0.9, 0.097, 0.003)},
+        {},
+        {"class_weights_power": 0.5, "balanced_crops": None},
     ),
     "balanced classes are not": ({"shares": (0.6, 0.4)}, {}, {"class_weights": None, "balanced_crops": None}),
     "streets are not turned": (
