@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from scratchnet.data import Window, bounding_boxes
+from scratchnet.data import Augmentation, Window, augment, bounding_boxes
 from scratchnet.data.objects.box_sampling import cut_out, enlarged
 from scratchnet.data.objects.curriculum import Example, balanced
-from scratchnet.evaluation import reliability
+from scratchnet.evaluation import confusion_matrix, metrics, reliability
 from scratchnet.exercises.lesson_09 import (
     conv_transpose,
     convolution_matrix,
@@ -21,6 +21,8 @@ from scratchnet.exercises.lesson_13 import adam, dense_to_kernel, slide_dense, s
 from scratchnet.exercises.lesson_14 import join, join_backward, pack_switches, unpack_switches
 from scratchnet.exercises.lesson_16 import balance, centred_box, labels_alone, plateau_rates, poly_rates
 from scratchnet.exercises.lesson_17 import ensemble_mean, ensemble_product
+from scratchnet.exercises.lesson_18 import augment_pair
+from scratchnet.exercises.lesson_18_worst_images import worst_images
 from scratchnet.exercises.lesson_20 import (
     dropout,
     dropout_backward,
@@ -165,6 +167,23 @@ def test_lesson_17(rng):
     close(ensemble_mean(scores), probabilities.mean(axis=0))
     product = probabilities.prod(axis=0)
     close(ensemble_product(scores), product / product.sum(axis=-1, keepdims=True))
+
+
+def test_lesson_18(rng):
+    truths, predictions = rng.integers(0, 4, (2, 5, 6, 7))
+    truths[0][truths[0] == 3] = predictions[0][predictions[0] == 3] = 0
+    truths[1, :2] = 255
+    expected = [np.nanmean(metrics(confusion_matrix(*pair, 4)).iou) for pair in zip(truths, predictions, strict=True)]
+    order, means = worst_images(truths, predictions, 4, 5)
+    np.testing.assert_array_equal(order, np.argsort(expected))
+    close(means, np.sort(expected))
+    image, mask = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), rng.integers(0, 3, (6, 8), dtype=np.uint8)
+    pair = augment_pair(image, mask, 0, 0, (6, 8), flip=True, brightness=1.0)
+    flips = Augmentation(flip_horizontal=True)
+    assert any(
+        all((a == b).all() for a, b in zip(augment(image, mask, rng, flips, lambda _: pair), pair, strict=True))
+        for _ in range(20)
+    )
 
 
 @pytest.mark.parametrize("n", [3, 4, 9, 10])
