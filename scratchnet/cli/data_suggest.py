@@ -84,7 +84,7 @@ def _suggest(arguments: SuggestArguments) -> int:
     predictor = sampled_predictor(arguments, checkpoint, arguments.uncertainty)
     paths = _unlabelled(arguments, checkpoint)
     value_range = checkpoint.spec.preprocessing.range
-    check_images(paths, predictor, value_range, len(checkpoint.spec.classes))
+    check_images(paths, predictor, checkpoint, arguments.bn_statistics)
     rows = []
     for path in progress(paths, "predicting"):
         image = read_image(path, value_range)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+from scratchnet.cli.batch_statistics import warn_of_large_images
 from scratchnet.cli.comparison import comparison_text, write_comparison
 from scratchnet.cli.datasets import open_split
 from scratchnet.cli.evaluate_masks import check_masks_alone, evaluate_masks, find_masks, open_masks
@@ -180,6 +181,7 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
             f"{', '.join(checkpoint.spec.classes)}"
         )
     predictor = arguments.predictor(checkpoint)
+    warn_of_large_images(checkpoint, arguments.bn_statistics, (images.size(index) for index in range(len(images))))
     counter, scores = _counter(arguments, images), _scores(arguments, images)
     what = f"evaluating {path}" if arguments.compare else "evaluating"
     try:

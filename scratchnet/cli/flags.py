@@ -25,6 +25,13 @@ class Metavar:
 
 
 @dataclass(frozen=True)
+class Alone:
+    """Sets the value of a flag without a number after it: ``Annotated[float | None, Alone(0.5)]``."""
+
+    value: float
+
+
+@dataclass(frozen=True)
 class Flag:
     """One field of a command's dataclass.
 
@@ -41,6 +48,8 @@ class Flag:
         Title of the group of settings; "" for the command's own fields.
     positional : bool
     metavar : str
+    alone : float or None
+        Value of the flag without a number after it; None if it needs a value.
     """
 
     path: tuple[str, ...]
@@ -50,6 +59,7 @@ class Flag:
     group: str
     positional: bool
     metavar: str
+    alone: float | None = None
 
     @property
     def name(self) -> str:
@@ -102,7 +112,9 @@ def flags_of(kind: type, default: Any = None, path: tuple[str, ...] = (), group:
         bare, marks = _unmarked(hint)
         positional = next((mark for mark in marks if isinstance(mark, Positional)), None)
         shown = next((mark.metavar for mark in marks if isinstance(mark, Positional | Metavar)), metavar(bare))
-        own.append(Flag(where, bare, value, texts.get(field.name, ""), group, positional is not None, shown))
+        alone = next((mark.value for mark in marks if isinstance(mark, Alone)), None)
+        shown = shown if alone is None else f"[{shown}]"
+        own.append(Flag(where, bare, value, texts.get(field.name, ""), group, positional is not None, shown, alone))
     return own + inner
 
 
@@ -126,5 +138,5 @@ def _unmarked(hint: Any) -> tuple[Any, Sequence[Any]]:
     if get_origin(hint) is not Annotated:
         return hint, ()
     bare, *marks = get_args(hint)
-    kept = [mark for mark in marks if not isinstance(mark, Positional | Metavar)]
+    kept = [mark for mark in marks if not isinstance(mark, Positional | Metavar | Alone)]
     return (Annotated[bare, *kept] if kept else bare), marks

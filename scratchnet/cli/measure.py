@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from scratchnet.arrays import Array
+from scratchnet.cli.batch_statistics import warn_of_large_images
 from scratchnet.cli.flags import Positional, flag_name
 from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.measure_outputs import LABELS, OUTLINES, Drawer, summary_text
@@ -110,7 +111,9 @@ def _open(a: MeasureArguments) -> MaskSource:
     """Return the masks to measure."""
     if _has_checkpoint(a):
         checkpoint = load_checkpoint(a.sources[0])
-        return SegmentedImages(find_images(a.sources[1:]), checkpoint, a.predictor(checkpoint))
+        images = SegmentedImages(find_images(a.sources[1:]), checkpoint, a.predictor(checkpoint))
+        warn_of_large_images(checkpoint, a.bn_statistics, images.sizes)
+        return images
     paths = find_images(a.sources, "mask", (OVERLAY, UNCERTAINTY, OUTLINES, LABELS))
     settings = DataSettings(
         data="masks",

@@ -98,7 +98,7 @@ class MaskFiles:
 
 
 class SegmentedImages:
-    """Images, segmented by a network.
+    """Images, segmented by a network; ``sizes`` has height and width of each.
 
     Raises
     ------
@@ -114,9 +114,12 @@ class SegmentedImages:
             self.palette = palette_with(spec.data.get("colours"))
         except ValueError as error:
             raise UserError(f"the checkpoint's {error}; train again") from error
+        self.sizes = list[tuple[int, int]]()
         for path in paths:
             try:
-                check_rows(predictor, open_rows(path, self.value_range), len(spec.classes), path.stem)
+                image = open_rows(path, self.value_range)
+                check_rows(predictor, image, len(spec.classes), path.stem)
+                self.sizes.append((image.height, image.width))
             except (UserError, ValueError) as error:
                 raise _about(path, error) from error
 

@@ -118,6 +118,9 @@ class _Reader:
                 raise UserError(f"{name} {on[0]}: expected true or false; {name} alone switches it on")
             self.found[flag.path] = name == flag.name and (not on or on[0].lower() == "true")
             return
+        if flag.alone is not None and not equals and not (ahead and is_number(ahead[0])):
+            self.found[flag.path] = flag.alone
+            return
         taken = [value] if equals else ahead[: words_taken(flag.hint, ahead)]
         del rest[: 0 if equals else len(taken)]
         self.found[flag.path] = _value(flag, taken)

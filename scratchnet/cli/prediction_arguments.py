@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from scratchnet.cli.flags import flag_name
+from scratchnet.cli.flags import Alone, Metavar, flag_name
 from scratchnet.config.sizes import Side
 from scratchnet.engine.device import DeviceName, array_module, computing
 from scratchnet.engine.modes import MatrixPrecision
@@ -18,6 +18,7 @@ from scratchnet.inference import (
     EnsembleRule,
     MultiScale,
     Predictor,
+    PriorCorrected,
     ProposalSegmenter,
     Refined,
     Scorer,
@@ -28,6 +29,7 @@ from scratchnet.inference.boxes import Proposals, proposals_from_grid, proposals
 from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
+from scratchnet.utils.verbosity import warn
 from scratchnet.utils.wording import pixels
 
 
@@ -66,6 +68,9 @@ class PredictionArguments:
     ensemble_rule: EnsembleRule | None = None
     """mean of the probabilities (default), or product of the scores (as in DeconvNet's released code, with FCN as the
     second checkpoint)."""
+    prior_correction: Annotated[float | None, Metavar("P"), Alone(0.5)] = None
+    """Divide the probabilities by the class weights of the training to the power of P (0.5 if no number follows), for
+    networks that mark too many pixels as rare classes. 1 removes the effect of the weights."""
     crf: bool = False
     """Refine the result with a fully connected CRF: neighbours of similar colour get similar labels."""
     crf_iterations: int | None = None
@@ -86,6 +91,7 @@ class PredictionArguments:
         self._check()
         found: Predictor
         first = self._boxed(checkpoint) if self.proposals is not None else self._whole(checkpoint)
+        first = self._corrected(first, checkpoint, "")
         if self.ensemble is None:
             found = first
         else:
@@ -95,7 +101,8 @@ class PredictionArguments:
                     f"{self.ensemble}: was trained on the classes {', '.join(other.spec.classes)}, but the first "
                     f"checkpoint on {', '.join(checkpoint.spec.classes)}; an ensemble needs the same ones"
                 )
-            found = Ensemble(first, self._whole(other), self.ensemble_rule or "mean")
+            second = self._corrected(self._whole(other), other, f"{self.ensemble}: ")
+            found = Ensemble(first, second, self.ensemble_rule or "mean")
         if self.crf:
             found = Refined(found, self._field())
         return found
@@ -111,6 +118,7 @@ class PredictionArguments:
             f"scales {' '.join(f'{scale:g}' for scale in self.scales)}": self.scales != (1.0,),
             "flipped too": self.flip,
             f"{self.ensemble_rule or 'mean'} with {self.ensemble}": self.ensemble is not None,
+            f"prior correction {self.prior_correction}": self.prior_correction is not None,
             "CRF": self.crf,
         }
         return "".join(f", {words}" for words, done in parts.items() if done)
@@ -141,6 +149,19 @@ class PredictionArguments:
         limit = 50 if self.max_proposals is None else self.max_proposals
         side = self.box_size or _side_in_training(checkpoint.spec.settings)
         return ProposalSegmenter(segmenter, self._boxes(limit), self.aggregate or "max", side, limit)
+
+    def _corrected(self, scorer: Scorer, checkpoint: Checkpoint, whose: str) -> Scorer:
+        """Return a predictor whose probabilities are corrected for the class weights, if that is asked for."""
+        if self.prior_correction is None:
+            return scorer
+        try:
+            weights = checkpoint.spec.class_weights()
+        except UserError as error:
+            raise UserError(f"{whose}--prior-correction: {error}") from error
+        if weights is None:
+            warn(f"{whose}--prior-correction: changes nothing, because the network was trained without class weights")
+            return scorer
+        return PriorCorrected(scorer, weights, self.prior_correction)
 
     def _boxes(self, limit: int) -> Proposals:
         assert self.proposals is not None
@@ -178,12 +199,14 @@ class PredictionArguments:
                 f"--box-context: cannot be combined with --proposals {self.proposals}; it is for boxes of a file"
             )
         reach, weight = "a standard deviation of 0.1 to 10000", "a weight of 0 to 10000"
+        power = self.prior_correction
         gaussian, bilateral = self.crf_gaussian or (1.0, 0.0), self.crf_bilateral or (1.0, 1.0, 0.0)
         for name, good, expected in (
             ("scales", bool(self.scales) and all(0.1 <= s <= 4 for s in self.scales), "numbers from 0.1 to 4"),
             ("max_proposals", self.max_proposals is None or 1 <= self.max_proposals <= 10_000, "1 to 10000"),
             ("box_size", self.box_size is None or 1 <= self.box_size <= 10_000, "1 to 10000"),
             ("box_context", self.box_context is None or 0.5 <= self.box_context <= 4, "0.5 to 4"),
+            ("prior_correction", power is None or 0 <= power <= 2, "0 to 2, for example 0.5"),
             ("crf_iterations", self.crf_iterations is None or 1 <= self.crf_iterations <= 1000, "1 to 1000"),
             ("crf_gaussian", _is_kernel(gaussian), f"{reach} and {weight}"),
             ("crf_bilateral", _is_kernel(bilateral), f"two times {reach}, and {weight}"),

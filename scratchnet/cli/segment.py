@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.cli.batch_statistics import warn_of_large_images
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.output import OutputArguments
@@ -24,7 +25,7 @@ from scratchnet.cli.uncertainty import (
     spread_summary,
     write_uncertainty,
 )
-from scratchnet.data import ValueRange, write_image, write_mask
+from scratchnet.data import write_image, write_mask
 from scratchnet.data.image_rows import ImageRows, open_rows
 from scratchnet.data.mask_rows import write_mask_rows
 from scratchnet.data.palette import palette_with
@@ -102,7 +103,7 @@ def _segment(arguments: SegmentArguments) -> int:
     preprocessing = checkpoint.spec.preprocessing
     palette = _palette(arguments.checkpoint, checkpoint)
     names = checkpoint.spec.classes
-    check_images(paths, predictor, preprocessing.range, len(names))
+    check_images(paths, predictor, checkpoint, arguments.bn_statistics)
     overlays, results = 0, list[SegmentedImage]()
     for path in progress(paths, "segmenting"):
         image = open_rows(path, preprocessing.range)
@@ -236,11 +237,17 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def check_images(paths: Sequence[Path], predictor: Predictor, value_range: ValueRange | None, classes: int) -> None:
-    """Check every image before anything is written, so that a bad one does not leave half of the results."""
+def check_images(paths: Sequence[Path], predictor: Predictor, checkpoint: Checkpoint, statistics: str) -> None:
+    """Check every image before anything is written, so that a bad one does not leave half of the results.
+
+    ``statistics`` is the value of ``--bn-statistics``.
+    """
+    sizes = list[tuple[int, int]]()
     for path in paths:
-        image = open_rows(path, value_range)
+        image = open_rows(path, checkpoint.spec.preprocessing.range)
+        sizes.append((image.height, image.width))
         try:
-            check_rows(predictor, image, classes, path.stem)
+            check_rows(predictor, image, len(checkpoint.spec.classes), path.stem)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
+    warn_of_large_images(checkpoint, statistics, sizes)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from scratchnet.losses import PixelLoss
 from scratchnet.models import build
 from scratchnet.network import Network
 from scratchnet.training.batches import TrainingData
-from scratchnet.training.contents import ModelSpec
+from scratchnet.training.contents import CLASS_WEIGHTS, LARGEST_IMAGE, ModelSpec
 from scratchnet.training.distributed.process_group import ProcessGroup
 from scratchnet.training.run import TrainingRun
 from scratchnet.training.run_folder import LAST
@@ -63,9 +64,10 @@ def prepare_run(
     check_images(settings, network, views, files)
     if (ranks is None or ranks.size == 1) and (note := memory_note(settings, network, views[0])):
         warn(note)
-    loss, border = _loss(settings, views[0])
+    weights = _balance(settings, views[0])
+    loss, border = _loss(settings, views[0], weights)
     data = TrainingData(*views, settings.augmentation, border)
-    run = TrainingRun(folder, _spec(settings, views[0], files), t, data, loss, resume=resume, ranks=ranks)
+    run = TrainingRun(folder, _spec(settings, views[0], files, weights), t, data, loss, resume=resume, ranks=ranks)
     if vgg16 is not None:
         _apply_vgg16(vgg16, run.network, settings)
     if t.start_from and fresh:
@@ -84,7 +86,12 @@ def _apply_vgg16(weights: InitialWeights, network: Network, settings: TrainSetti
         say(remark)
 
 
-def _spec(settings: TrainSettings, train: SampleSource, files: tuple[Dataset, Dataset]) -> ModelSpec:
+def _spec(
+    settings: TrainSettings,
+    train: SampleSource,
+    files: tuple[Dataset, Dataset],
+    weights: tuple[float, ...] | None,
+) -> ModelSpec:
     """Return the spec for the run's checkpoints."""
     # Boxes have black borders that are no part of an image.
     measured = train if settings.curriculum.stage is None else files[0]
@@ -93,19 +100,30 @@ def _spec(settings: TrainSettings, train: SampleSource, files: tuple[Dataset, Da
     )
     names = "\n".join(files[0].names)
     trained = {"count": len(files[0]), "sha256": hashlib.sha256(names.encode()).hexdigest()}
-    about: dict[str, Any] = {"held_out": list(files[1].names), "training_images": trained}
+    about: dict[str, Any] = {
+        "held_out": list(files[1].names),
+        "training_images": trained,
+        CLASS_WEIGHTS: weights and list(weights),
+    }
+    about[LARGEST_IMAGE] = max((files[0].size(index) for index in range(len(files[0]))), key=prod)
     if files[0].colours is not None:
         about["colours"] = [list(colour) for colour in files[0].colours]
     options, classes = settings.model.options(), files[1].classes
     return ModelSpec(settings.model.model, options, classes, preprocessing, about, asdict(settings))
 
 
-def _loss(settings: TrainSettings, source: SampleSource) -> tuple[PixelLoss, BorderWeights | None]:
+def _balance(settings: TrainSettings, source: SampleSource) -> tuple[float, ...] | None:
+    """Return one weight per class as the loss uses it, or None."""
+    t = settings.training
+    weights = _class_weights(t.class_weights, source)
+    return None if weights is None else softened_weights(weights, t.class_weights_power, t.class_weights_cap)
+
+
+def _loss(
+    settings: TrainSettings, source: SampleSource, weights: tuple[float, ...] | None
+) -> tuple[PixelLoss, BorderWeights | None]:
     """Return the loss, and the weights of pixels between objects if the settings ask for them."""
     t, ignored, border = settings.training, settings.data.ignore_index, None
-    weights = _class_weights(t.class_weights, source)
-    if weights is not None:
-        weights = softened_weights(weights, t.class_weights_power, t.class_weights_cap)
     if t.border_weight:  # its map includes the weights of the classes
         border, weights = BorderWeights(t.border_weight, t.border_sigma, weights, ignored), None
     more = t.label_smoothing, t.focal_gamma, t.tversky_alpha, t.tversky_beta
@@ -113,7 +131,7 @@ def _loss(settings: TrainSettings, source: SampleSource) -> tuple[PixelLoss, Bor
 
 
 def _class_weights(chosen: ClassWeights | tuple[float, ...] | None, source: SampleSource) -> tuple[float, ...] | None:
-    """Return one weight per class, or None."""
+    """Return one weight per class as chosen, or None."""
     if chosen is None:
         return None
     if chosen == "median-frequency":

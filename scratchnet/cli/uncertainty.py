@@ -35,7 +35,7 @@ def check_uncertainty(arguments: PredictionArguments, samples: int | None) -> No
         return
     if not MIN_SAMPLES <= samples <= MAX_SAMPLES:
         raise UserError(f"--uncertainty {samples}: expected {MIN_SAMPLES} to {MAX_SAMPLES} passes")
-    for name in ("crf", "ensemble"):
+    for name in ("crf", "ensemble", "prior_correction"):
         if getattr(arguments, name) not in (None, False):
             raise UserError(
                 f"{flag_name(name)}: cannot be combined with --uncertainty, which measures a single network before "

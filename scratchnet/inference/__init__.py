@@ -3,6 +3,7 @@
 from scratchnet.inference.combining import Ensemble, EnsembleRule, MultiScale, Predictor, Refined, Scorer
 from scratchnet.inference.crf import DenseCrf
 from scratchnet.inference.evaluating import Evaluation, evaluate
+from scratchnet.inference.prior import PriorCorrected
 from scratchnet.inference.proposals import Aggregation, ProposalSegmenter
 from scratchnet.inference.sampling import DropoutSampling, TransformSampling, choose_sampling
 from scratchnet.inference.segmentation import Segmenter, to_mask
@@ -17,6 +18,7 @@ __all__ = [
     "Evaluation",
     "MultiScale",
     "Predictor",
+    "PriorCorrected",
     "ProposalSegmenter",
     "Refined",
     "SampledPredictor",

@@ -12,7 +12,8 @@ from scratchnet.data.image_rows import ImageRows
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
 from scratchnet.evaluation.metrics import none_for_nan
 from scratchnet.inference.combining import Predictor
-from scratchnet.inference.segmentation import Segmenter, to_mask
+from scratchnet.inference.prior import by_rows
+from scratchnet.inference.segmentation import to_mask
 from scratchnet.utils.errors import UserError
 
 MAX_PIXELS = 1 << 19
@@ -118,12 +119,12 @@ def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels
 
     If the predictor works by rows, the probabilities of all classes are held for some rows at a time.
     """
-    if not (isinstance(predictor, Segmenter) and predictor.takes_rows(*images.shape[1:3])):
+    if (rows_of := by_rows(predictor, *images.shape[1:3])) is None:
         return _looked_up(predictor.probabilities(images, names), labels)
     predictions, chosen = np.empty(labels.shape, np.uint8), np.empty(labels.shape, np.float32)
     for i, image in enumerate(images):
         top = 0
-        for maps in predictor.probability_rows(ImageRows.from_array(image)):
+        for maps in rows_of.probability_rows(ImageRows.from_array(image)):
             rows = slice(top, top + len(maps))
             predictions[i, rows], chosen[i, rows] = _looked_up(maps, labels[i, rows])
             top += len(maps)

@@ -25,7 +25,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import describe, rebuild
-from scratchnet.training.contents import OWN_MODEL, Checkpoint, ModelSpec
+from scratchnet.training.contents import OWN_MODEL, Checkpoint, ModelSpec, check_data
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.npz import open_npz
@@ -261,6 +261,7 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Seq
         raise ValueError("its data settings have another form")
     if not all(isinstance(name, str) for name in header["classes"]) or len(header["classes"]) < 2:
         raise ValueError(f"its classes are {header['classes']}")
+    check_data(header["data"], len(header["classes"]))
     spec = ModelSpec(
         header["model"],
         header["options"],

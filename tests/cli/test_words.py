@@ -68,7 +68,7 @@ def test_the_table_has_every_command():
 @pytest.mark.parametrize("command", ARGUMENTS)
 def test_values_that_are_missing(refuse, command):
     for flag in options(command):
-        if not is_bool(flag.hint):
+        if not is_bool(flag.hint) and flag.alone is None:
             refuse(command, flag.name, named=flag.name)
             refuse(command, flag.name, "--device", named=flag.name)
 
@@ -78,7 +78,7 @@ def test_values_that_do_not_fit(refuse, command):
     for flag in options(command):
         if not any(part is str or "str" in str(part) for part in alternatives(flag.hint)):
             refuse(command, f"{flag.name}=zebra", named=f"{flag.name} zebra")
-            if not is_bool(flag.hint):
+            if not is_bool(flag.hint) and flag.alone is None:
                 refuse(command, flag.name, "zebra", named=f"{flag.name} zebra")
 
 
@@ -169,6 +169,9 @@ def test_switches_are_of_one_kind(command):
             on, off = flag.names
             assert value(flag, on) is value(flag, on, "True") is value(flag, f"{on}=true") is True
             assert value(flag, off) is value(flag, on, "false") is False
+        if flag.alone is not None:
+            assert value(flag, flag.name) == value(flag, f"{flag.name}={flag.alone}") == flag.alone
+            assert value(flag, flag.name, "0.75") == 0.75
         if flag.hint == Size or is_pair(flag.hint) or any(p == Size or is_pair(p) for p in alternatives(flag.hint)):
             assert value(flag, flag.name, "24") == value(flag, flag.name, "24", "24") == (24, 24)
             assert value(flag, flag.name, "24x16") == value(flag, f"{flag.name}=24x16") == (24, 16)
