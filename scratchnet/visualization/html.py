@@ -21,7 +21,15 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(
-    title: str, body: str, *, kind: str = "page", style: str = "", script: str = "", refresh: int | None = None
+    title: str,
+    body: str,
+    *,
+    kind: str = "page",
+    style: str = "",
+    script: str = "",
+    refresh: int | None = None,
+    directives: Sequence[str] = (),
+    wasm: bool = False,
 ) -> str:
     """Return a whole HTML document with its style sheet and script inside.
 
@@ -39,13 +47,17 @@ def page(
         JavaScript that runs after the body is loaded.
     refresh : int or None
         Seconds after which the browser loads the page again.
+    directives : sequence of str
+        Directives added to the page's policy.
+    wasm : bool
+        Whether the script may compile WebAssembly.
     """
     again = "" if refresh is None else f'\n<meta http-equiv="refresh" content="{refresh}">'
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">
+<meta http-equiv="Content-Security-Policy" content="{_policy(script, directives, wasm)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">{again}
 <meta name="description" content="{escape(signature(kind))}">
@@ -71,12 +83,13 @@ def _script(script: str) -> str:
     return f"\n<script>{script}</script>" if script else ""
 
 
-def _policy(script: str) -> str:
+def _policy(script: str, directives: Sequence[str], wasm: bool) -> str:
     """Return the policy of a page with one script, or without."""
     if not script:
-        return POLICY
+        return "; ".join([POLICY, *directives])
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return f"{POLICY}; script-src 'sha256-{digest}'"
+    sources = [f"'sha256-{digest}'", *(["'wasm-unsafe-eval'"] if wasm else [])]
+    return "; ".join([POLICY, f"script-src {' '.join(sources)}", *directives])
 
 
 def picture(array: Array, text: str, *, photograph: bool = False) -> str:
