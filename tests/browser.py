@@ -84,6 +84,11 @@ class Page:
             assert time.monotonic() < end, (expression, self.messages)
             time.sleep(0.02)
 
+    def close(self):
+        """End the browser, so that nothing writes to its folder any more."""
+        self._session = None
+        self.send("Browser.close")
+
     def choose(self, selector, path):
         """Choose a file in a file input."""
         root = self.send("DOM.getDocument")["root"]["nodeId"]
@@ -101,7 +106,7 @@ def opened(path, tmp_path):
     process = subprocess.Popen(
         [program(), *words, f"--user-data-dir={tmp_path / 'profile'}"],
         close_fds=False,
-        preexec_fn=lambda: [os.dup2(end, number) for number, end in enumerate(ends, 3)],
+        preexec_fn=lambda: [os.dup2(end, number) for number, end in enumerate(ends, 3)],  # noqa: PLW1509
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -112,6 +117,8 @@ def opened(path, tmp_path):
             page = Page(reader, writer)
             page.open(path.as_uri())
             yield page
+            page.close()
+            process.wait(10)
         finally:
             process.kill()
             process.wait()

@@ -1,4 +1,8 @@
+import base64
+import json
+import re
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from scratchnet.data import read_image
 from scratchnet.inference import Segmenter
 from scratchnet.interop.onnx_check import Comparison
 from scratchnet.training import load_checkpoint
+from tests.visualization.web_app.stand_in import write_runtime
 
 pytest.importorskip("onnx")
 
@@ -75,6 +80,14 @@ def test_a_file_that_would_do_something_else_is_not_written(call, checkpoint, tm
     ("file", "words", "line"),
     [
         ("model.pth", [], "model.pth: the name of the file to write must end in .onnx"),
+        ("model.onnx", ["--web", "app.htm5"], "--web app.htm5: the name of the page must end in .html"),
+        (
+            "model.onnx",
+            ["--web", "app.html", "--size", "48"],
+            "--size 48x48: not with --web, whose page takes any size",
+        ),
+        ("model.onnx", ["--runtime", "x"], "--runtime x: only the page of --web contains it; add --web FILE.html"),
+        ("model.onnx", ["--web", "app.html", "--runtime", "x"], "x: no such folder; run: npm install onnxruntime-web"),
         ("model.onnx", ["--size", "big"], "--size big: expected HxW, such as 128x128, or one number"),
         (
             "model.onnx",
@@ -95,3 +108,34 @@ def test_a_missing_checkpoint(call, tmp_path):
     code, _, err = call("export", tmp_path / "none.npz", tmp_path / "model.onnx")
     assert code == 2
     assert "none.npz: no such checkpoint" in err
+
+
+def test_export_as_a_page(call, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.chdir(tmp_path)
+    write_runtime(tmp_path)
+    code, said, err = call("export", checkpoint, "--web", "app.html")
+    assert (code, err) == (0, "")
+    assert re.search(r"^wrote app\.html, 0\.\d MB, with onnxruntime-web 1\.30\.0$", said, re.MULTILINE)
+    text = (tmp_path / "app.html").read_text("utf-8")
+    assert "The network, bloodcell, was trained to find 2 classes: ground, square." in text
+    packed = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])["model"]
+    assert call("export", checkpoint, "model.onnx", "--web", "app.html")[0] == 0  # replaces its own page
+    assert (tmp_path / "model.onnx").read_bytes() == zlib.decompress(base64.b64decode(packed))
+
+
+def test_a_page_never_replaces_a_file_of_the_user(call, checkpoint, tmp_path):
+    path = tmp_path / "app.html"
+    path.write_text("something that nobody may lose")
+    words = ("export", checkpoint, "--web", path, "--runtime", write_runtime(tmp_path))
+    code, _, err = call(*words)
+    assert code == 2
+    assert "app.html: exists and is no segmentation page written by scratchnet" in err
+    assert path.read_text() == "something that nobody may lose"
+    assert call(*words, "--overwrite")[0] == 0
+
+
+def test_nothing_to_write(call, checkpoint):
+    code, said, err = call("export", checkpoint)
+    assert (code, said) == (2, "")
+    assert "nothing to write; name a file that ends in .onnx, a page with --web FILE.html, or both" in err

@@ -45,7 +45,7 @@ def web_settings(network: Network, preprocessing: Preprocessing, classes: Sequen
         "stride": stride,
         "fixed": fixed,
         "resize": preprocessing.resize,
-        "surround": -(-network.valid_margin // stride) * stride,
+        "surround": _surround(network),
         "untiled": 1 << 30 if whole else MAX_UNTILED_SIDE,
         "tile": TILE,
         "overlap": OVERLAP,
@@ -55,6 +55,12 @@ def web_settings(network: Network, preprocessing: Preprocessing, classes: Sequen
         "reason": reason,
         "classes": len(classes),
     }
+
+
+def _surround(network: Network) -> int:
+    """Return the border that the network crops, rounded up so that all pooling windows stay where they are."""
+    together = prod(pool.stride[0] for pool in network.pools().values())
+    return -(-network.valid_margin // together) * together
 
 
 def bytes_per_pixel(network: Network) -> int:

@@ -91,8 +91,8 @@ def web_page(
 
 def _body(name: str, classes: Sequence[str], version: str, notes: Sequence[str], content: Mapping[str, Any]) -> str:
     about = (
-        f"The network, {name}, was trained to find {len(classes)} classes: {', '.join(classes)}. It assigns one of them "
-        "to every pixel of any image, also of images unlike those of its training."
+        f"The network, {name}, was trained to find {len(classes)} classes: {', '.join(classes)}. It assigns one of "
+        "them to every pixel of an image, even if the image is unlike those of its training."
     )
     body = asset("web_app/assets/app.html")
     for place, text in {

@@ -71,8 +71,8 @@ def find_runtime(folder: Path | str | None) -> Runtime:
 def _missing(folder: Path) -> str:
     """Return what is wrong with a folder."""
     if not folder.is_dir():
-        return f"{option('runtime', folder)}: no such folder"
-    return f"{option('runtime', folder)}: has no {SCRIPT} and {WASM}, which onnxruntime-web has from version 1.22 on"
+        return f"{folder}: no such folder"
+    return f"{folder}: has no {SCRIPT} and {WASM}, which onnxruntime-web has from version 1.22 on"
 
 
 def _script(path: Path) -> tuple[str, str]:

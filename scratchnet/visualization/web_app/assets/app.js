@@ -7,13 +7,13 @@ let latest = 0; // number of the image that was chosen last
 async function show(source) {
   const number = (latest += 1);
   stopIfBusy();
+  clearResult();
   document.documentElement.dataset.state = "busy";
   try {
     const image = await source();
     if (number !== latest) return;
-    clearResult();
-    drawImage(image);
     byId("stage").hidden = false;
+    drawImage(image);
     busy(true);
     say(starting ? "Segmenting…" : "Starting the network…");
     const found = await runWorker(image, (share) => say(`Segmenting in tiles: ${percent(share)}`));
@@ -44,7 +44,7 @@ function drawCounts() {
 
 function clearResult() {
   result = null;
-  byId("results").disabled = true;
+  byId("results").disabled = byId("stage").hidden = true;
   sized(byId("mask"), 1, 1);
   drawLegend();
 }

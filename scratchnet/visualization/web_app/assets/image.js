@@ -18,8 +18,8 @@ async function readImage(file) {
 function pixelsOf(source, height, width, name) {
   const [h, w] = limitedSize(height, width, page.settings);
   if (Math.min(h, w) < page.settings.smallest) {
-    const least = page.settings.smallest;
-    throw new Error(`${name}: has ${height}×${width} pixels after scaling ${h}×${w}; the network needs at least ${least}×${least}. Choose a larger image.`.replace(h === height ? ` after scaling ${h}×${w}` : "\0", ""));
+    const scaled = h === height ? "" : `, ${h}×${w} when scaled down`, least = page.settings.smallest;
+    throw new Error(`${name}: has ${height}×${width} pixels${scaled}; the network needs at least ${least}×${least}. Choose a larger image.`);
   }
   const canvas = new OffscreenCanvas(w, h), context = canvas.getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff"; // transparent pixels become white

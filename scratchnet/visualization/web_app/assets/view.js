@@ -36,11 +36,15 @@ function drawOpacity() {
   byId("mask").style.opacity = byId("opacity").value / 100;
 }
 
+function className({ name, colour }) {
+  return element("th", { scope: "row" }, element("span", {}, element("i", { style: `background:${colour}` }), name));
+}
+
 // One row per class; the first is what surrounds the objects.
 function drawTable(rows, smallest) {
   const all = rows.reduce((sum, row) => sum + row.pixels, 0);
   byId("classes").replaceChildren(...rows.map((row, k) => element("tr", {},
-    element("th", { scope: "row" }, element("i", { style: `background:${page.classes[k].colour}` }), page.classes[k].name),
+    className(page.classes[k]),
     element("td", {}, k ? row.objects.toLocaleString("en") : "–"),
     element("td", {}, k && row.objects ? `${(row.area / row.objects).toFixed(row.area < 10 * row.objects ? 1 : 0)} px` : "–"),
     element("td", {}, percent(row.pixels / all)))));
@@ -50,8 +54,8 @@ function drawTable(rows, smallest) {
 }
 
 function drawLegend() {
-  byId("classes").replaceChildren(...page.classes.map(({ name, colour }) => element("tr", {},
-    element("th", { scope: "row" }, element("i", { style: `background:${colour}` }), name), ...["", "", ""].map(() => element("td", {}, "–")))));
+  byId("classes").replaceChildren(...page.classes.map((one) => element("tr", {},
+    className(one), ...["", "", ""].map(() => element("td", {}, "–")))));
 }
 
 function say(text, kind = "") {
