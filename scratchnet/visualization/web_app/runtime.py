@@ -14,8 +14,8 @@ from scratchnet.utils.options import option
 SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 """Files in the package's folder ``dist``."""
 
-OLDEST, NEWEST = (1, 22), (1, 30)
-"""Versions that are accepted, as (major, minor); both were tested, and so were some between them."""
+OLDEST, NEWEST = (1, 24), (1, 30)
+"""Versions that are accepted, as (major, minor): 1.24.3, 1.27.0 and 1.30.0 were tested; 1.23 needs a module."""
 
 COMMAND = f"npm install onnxruntime-web@{NEWEST[0]}.{NEWEST[1]}"
 """Command that installs the runtime."""
@@ -56,7 +56,7 @@ def find_runtime(folder: Path | str | None) -> Runtime:
     Raises
     ------
     UserError
-        If the files are not there, or are not of a version from 1.22 to 1.30.
+        If the files are not there, or are not of a version from 1.24 to 1.30.
     """
     start = Path() if folder is None else Path(folder)
     package = start / "node_modules" / "onnxruntime-web" / "dist"
@@ -72,7 +72,7 @@ def _missing(folder: Path) -> str:
     """Return what is wrong with a folder."""
     if not folder.is_dir():
         return f"{folder}: no such folder"
-    return f"{folder}: has no {SCRIPT} and {WASM}, which onnxruntime-web has from version 1.22 on"
+    return f"{folder}: has no {SCRIPT} and {WASM}, the files of onnxruntime-web"
 
 
 def _script(path: Path) -> tuple[str, str]:

@@ -21,14 +21,14 @@ def test_the_script_defines_ort_and_is_no_module(tmp_path):
     assert "import.meta" not in script
 
 
-@pytest.mark.parametrize("version", ["1.22.0", "1.30.9"])
+@pytest.mark.parametrize("version", ["1.24.0", "1.30.9"])
 def test_versions_that_were_tested(tmp_path, version):
     assert find_runtime(write_runtime(tmp_path, version)).version == version
 
 
-@pytest.mark.parametrize("version", ["1.21.1", "1.31.0", "2.25.0"])
+@pytest.mark.parametrize("version", ["1.23.2", "1.31.0", "2.25.0"])
 def test_other_versions(tmp_path, version):
-    with pytest.raises(UserError, match=rf"is onnxruntime-web {version}, expected 1\.22 to 1\.30; run: npm install"):
+    with pytest.raises(UserError, match=rf"is onnxruntime-web {version}, expected 1\.24 to 1\.30; run: npm install"):
         find_runtime(write_runtime(tmp_path, version))
 
 
