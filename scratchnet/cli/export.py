@@ -75,24 +75,30 @@ def main(words: Sequence[str]) -> int:
             f"(differences above {LIMIT:g})"
         )
         return 1
+    if found is None:
+        say('not checked: onnxruntime is not installed (in scratchnet\'s clone: pip install -e ".[onnx]")')
+    else:
+        say(f"checked in onnxruntime {onnxruntime_version()} on {size[0]}×{size[1]} images: {_differences(found)}")
+    _write(arguments, exported, network, spec, runtime)
+    return 0
+
+
+def _write(
+    arguments: ExportArguments, exported: Exported, network: Network, spec: ModelSpec, runtime: Runtime | None
+) -> None:
+    """Write the files that are wanted."""
     content = exported.model.SerializeToString()
     page = None if runtime is None else _page(network, spec, content, runtime)
     if arguments.file is not None:
         with atomic_write(arguments.file, ONNX) as file:
             file.write(content)
         _describe(exported, spec)
-    if found is None:
-        say('not checked: onnxruntime is not installed (in scratchnet\'s clone: pip install -e ".[onnx]")')
-    else:
-        say(f"checked in onnxruntime {onnxruntime_version()} on {size[0]}×{size[1]} images: {_differences(found)}")
-    if arguments.file is not None:
-        say(f"wrote {arguments.file}, {Path(arguments.file).stat().st_size / 1e6:.1f} MB, opset {OPSET}")
+        say(f"wrote {arguments.file}, {len(content) / 1e6:.1f} MB, opset {OPSET}")
     if page is not None and arguments.web is not None and runtime is not None:
         with atomic_write(arguments.web, WEB) as file:
             file.write(page.encode("utf-8"))
         megabytes = Path(arguments.web).stat().st_size / 1e6
         say(f"wrote {arguments.web}, {megabytes:.1f} MB, with onnxruntime-web {runtime.version}")
-    return 0
 
 
 def _check(arguments: ExportArguments) -> Runtime | None:
@@ -125,8 +131,9 @@ def _page(network: Network, spec: ModelSpec, model: bytes, runtime: Runtime) -> 
             f"the range {spec.preprocessing.range[0]:g} to {spec.preprocessing.range[1]:g} as 0 to 255."
         )
     settings = web_settings(network, spec.preprocessing, spec.classes)
-    colours = palette_with(spec.data.get("colours"))
-    return web_page(spec.model, spec.classes, colours, settings, model, runtime, notes, WEB)
+    colours = palette_with(spec.data.get("colours")).tolist()
+    classes = dict(zip(spec.classes, colours, strict=False))
+    return web_page(spec.model, classes, settings, model, runtime, notes, WEB)
 
 
 def _describe(exported: Exported, spec: ModelSpec) -> None:

@@ -28,8 +28,7 @@ def page(
     style: str = "",
     script: str = "",
     refresh: int | None = None,
-    directives: Sequence[str] = (),
-    wasm: bool = False,
+    wasm_workers: bool = False,
 ) -> str:
     """Return a whole HTML document with its style sheet and script inside.
 
@@ -47,31 +46,26 @@ def page(
         JavaScript that runs after the body is loaded.
     refresh : int or None
         Seconds after which the browser loads the page again.
-    directives : sequence of str
-        Directives added to the page's policy.
-    wasm : bool
-        Whether the script may compile WebAssembly.
+    wasm_workers : bool
+        Whether the script may start workers from text that the page contains, and compile WebAssembly.
     """
     again = "" if refresh is None else f'\n<meta http-equiv="refresh" content="{refresh}">'
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
+    head = _head(title, _policy(script, wasm_workers), again, kind, style)
+    tail = f"<main>\n{body}\n</main>{_script(script)}"
+    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body>\n{tail}\n</body>\n</html>\n'
+
+
+def _head(title: str, policy: str, again: str, kind: str, style: str) -> str:
+    return f"""<head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy(script, directives, wasm)}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">{again}
 <meta name="description" content="{escape(signature(kind))}">
 <title>{escape(title)}</title>
 <style>
 {asset("report.css")}{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>{_script(script)}
-</body>
-</html>
-"""
+</head>"""
 
 
 def asset(name: str) -> str:
@@ -83,13 +77,13 @@ def _script(script: str) -> str:
     return f"\n<script>{script}</script>" if script else ""
 
 
-def _policy(script: str, directives: Sequence[str], wasm: bool) -> str:
+def _policy(script: str, wasm_workers: bool) -> str:
     """Return the policy of a page with one script, or without."""
     if not script:
-        return "; ".join([POLICY, *directives])
+        return POLICY
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    sources = [f"'sha256-{digest}'", *(["'wasm-unsafe-eval'"] if wasm else [])]
-    return "; ".join([POLICY, f"script-src {' '.join(sources)}", *directives])
+    more = " 'wasm-unsafe-eval'; worker-src blob:" if wasm_workers else ""
+    return f"{POLICY}; script-src 'sha256-{digest}'{more}"
 
 
 def picture(array: Array, text: str, *, photograph: bool = False) -> str:

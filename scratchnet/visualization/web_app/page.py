@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from scratchnet.arrays import Array
 from scratchnet.utils.errors import UserError
 from scratchnet.visualization.html import asset, hex_colour, page
 from scratchnet.visualization.style import ROLES
@@ -23,17 +22,13 @@ SCRIPTS = (
 )
 """Scripts of the page, in dependency order."""
 
-POLICY = ("worker-src blob:",)
-"""Directives beyond those of every page: the thread is started from text that the page contains."""
-
 MAX_MODEL = 200_000_000
 """Largest ONNX model in bytes: browsers limit the length of a text."""
 
 
 def web_page(
     name: str,
-    classes: Sequence[str],
-    colours: Array,
+    classes: Mapping[str, Sequence[int]],
     settings: Mapping[str, Any],
     model: bytes,
     runtime: Runtime,
@@ -46,8 +41,8 @@ def web_page(
     ----------
     name : str
         Name of the model.
-    classes : sequence of str
-    colours : (≥ classes, 3) uint8
+    classes : mapping of str to (r, g, b)
+        Colour of each class, from 0 to 255.
     settings : mapping
         See `web_settings`.
     model : bytes
@@ -63,30 +58,30 @@ def web_page(
     UserError
         If the model has more than 200 MB.
     """
+    content = _content(classes, settings, model, runtime)
+    body = _body(name, tuple(classes), runtime.version, notes, content)
+    script = '"use strict";\n' + "\n".join(map(asset, SCRIPTS))
+    title = f"Segment images: {name}"
+    return page(title, body, kind=kind, style=_style(), script=script, wasm_workers=True)
+
+
+def _content(
+    classes: Mapping[str, Sequence[int]], settings: Mapping[str, Any], model: bytes, runtime: Runtime
+) -> dict[str, Any]:
+    """Return the page's data."""
     if len(model) > MAX_MODEL:
         raise UserError(
             f"the network has {len(model) / 1e6:.0f} MB, and a page holds at most {MAX_MODEL / 1e6:.0f} MB; train a "
             "narrower one (--width) or a smaller model"
         )
     script = "\n".join([runtime.script, '"use strict";', *map(asset, WORKER_SCRIPTS)])
-    content = {
-        "classes": [
-            {"name": label, "colour": hex_colour(colour)} for label, colour in zip(classes, colours, strict=False)
-        ],
+    return {
+        "classes": [{"name": label, "colour": hex_colour(colour)} for label, colour in classes.items()],
         "settings": dict(settings),
         "worker": _packed(script.encode("utf-8")),
         "wasm": _packed(runtime.wasm),
         "model": _packed(model),
     }
-    return page(
-        f"Segment images: {name}",
-        _body(name, classes, runtime.version, notes, content),
-        kind=kind,
-        style=_style(),
-        script='"use strict";\n' + "\n".join(map(asset, SCRIPTS)),
-        directives=POLICY,
-        wasm=True,
-    )
 
 
 def _body(name: str, classes: Sequence[str], version: str, notes: Sequence[str], content: Mapping[str, Any]) -> str:

@@ -53,7 +53,9 @@ def start(browser, path, net, preprocessing=DATASET):
     model = export_onnx(net, preprocessing, CLASSES, "net", size).model.SerializeToString()
     settings = web_settings(net, preprocessing, CLASSES)
     page, found = browser
-    path.write_text(web_page("net", CLASSES, PALETTE, settings, model, found), "utf-8")
+    path.write_text(
+        web_page("net", dict(zip(CLASSES, PALETTE.tolist(), strict=False)), settings, model, found), "utf-8"
+    )
     page.open(path.as_uri())
     page.messages.clear()
     return page

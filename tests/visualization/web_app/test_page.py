@@ -16,12 +16,13 @@ from scratchnet.visualization.web_app.content import MAX_PIXELS, bytes_per_pixel
 from tests.visualization.web_app.stand_in import write_runtime
 
 CLASSES = ("ground", "<cell>")
+COLOURS = dict(zip(CLASSES, PALETTE.tolist(), strict=False))
 
 
 @pytest.fixture
 def text(tmp_path):
     runtime = find_runtime(write_runtime(tmp_path))
-    return web_page("a <net>", CLASSES, PALETTE, {"stride": 4}, b"the model", runtime, ["a <note>"])
+    return web_page("a <net>", COLOURS, {"stride": 4}, b"the model", runtime, ["a <note>"])
 
 
 def test_the_page_holds_what_it_needs(text):
@@ -54,7 +55,7 @@ def test_the_page_is_safe_and_says_what_it_is(text):
 def test_a_network_that_no_page_can_hold(tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "MAX_MODEL", 8)
     with pytest.raises(UserError, match="a page holds at most 0 MB; train a narrower one"):
-        web_page("net", CLASSES, PALETTE, {}, b"nine byte", find_runtime(write_runtime(tmp_path)))
+        web_page("net", COLOURS, {}, b"nine byte", find_runtime(write_runtime(tmp_path)))
 
 
 def test_settings():
