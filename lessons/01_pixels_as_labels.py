@@ -122,9 +122,9 @@ print(f"{images.shape[0]} images, share of cell {share:.3f}, accuracy of the laz
 
 # %%
 # Cells cover a share of 0.202 of all pixels, so the lazy program reaches an accuracy of 0.798. A simple method that
-# others are compared with, like this one, is a *baseline*. A student's report about
-# a *network*, a program that learns from examples, gives an accuracy of 0.89 on such images and no other measure. Is
-# that good? The accuracy alone does not show it.
+# others are compared with, like this one, is a *baseline*. A student's report about a *network*, a program that learns
+# from examples, gives an accuracy of 0.89 on such images and no other measure. Is that good? The accuracy alone does
+# not show it.
 #
 # So let us see how far we get without learning. The stain absorbs green light, so the pixels of a nucleus have small
 # green values. Label every pixel as cell if its green value is below a threshold *t*, and try every *t*. (We choose the
@@ -185,6 +185,10 @@ save_figure(
 # (row) were predicted as each class (column). For a class, the intersection is the entry on the diagonal, and the union
 # is the sum of its row and its column with the diagonal counted once. The table therefore also works for more than two
 # classes; the *mean IoU* is the mean of the IoUs of all classes. The packaged functions are in `scratchnet.evaluation`.
+#
+# In the table that they print, the accuracy of a class is the share of its pixels that were found, which is its recall.
+# The frequency weighted IoU is a mean of the IoUs in which each class counts by its share of the pixels, so here the
+# background counts four times as much as the cells.
 
 from scratchnet.evaluation import confusion_matrix, metrics
 

@@ -140,7 +140,7 @@ save_figure(
     figure,
     "02-numerical-gradients",
     alt="Four V-shaped curves of the error of the measured slope over the step. The central difference in float64 "
-    "is lowest, near 1e-10 at a step of 1e-5; the one-sided one, and both in float32, stay far above it.",
+    "reaches the smallest error, 2e-11 at a step of 1e-5; the lowest points of the other three are far higher.",
 )
 
 # %%
@@ -384,16 +384,17 @@ from scratchnet.gradcheck import check_gradients, from_functions
 for backward in (mirror_backward, mirror_backward_wrong):
     problem = from_functions({"x": x}, mirror, lambda dy, x, backward=backward: {"x": backward(dy)})
     report = check_gradients("mirror", problem)
-    print(f"{backward.__name__}: ok {report.ok}, worst {report.worst.where}, error {report.worst.error:.0e}")
+    print(f"{backward.__name__}: ok {report.ok}\n    {report.worst if report.ok else report.failures[0]}")
     assert report.ok == (backward is mirror_backward)
 
 # %%
-# What breaks if … ---------------- **… there is a kink?** ReLU, which every network here contains, has the slope 0 for
-# negative values and 1 for positive ones, with a *kink*, a sudden change of slope, at 0. If x is closer to the kink
-# than the step size, the two sides have different slopes, and the difference measures a mixture: at x = 3·10⁻⁶ it gives
-# 0.65, where 1 is right. Nothing is wrong with the backward pass. A good check notices that x − ε and x + ε are on
-# different sides of the kink, and takes a shorter step or omits the point. The packaged check does this, and reports
-# how many points it omitted.
+# What breaks if …
+# ----------------
+# **… there is a kink?** ReLU, which every network here contains, has the slope 0 for negative values and 1 for positive
+# ones, with a *kink*, a sudden change of slope, at 0. If x is closer to the kink than the step size, the two sides have
+# different slopes, and the difference measures a mixture: at x = 3·10⁻⁶ it gives 0.65, where 1 is right. Nothing is
+# wrong with the backward pass. A good check notices that x − ε and x + ε are on different sides of the kink, and takes
+# a shorter step or omits the point. The packaged check does this, and reports how many points it omitted.
 
 
 def relu(x: np.ndarray) -> np.ndarray:

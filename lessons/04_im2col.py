@@ -299,4 +299,4 @@ print("in bytes", in_bytes, " in floating point", in_floats)
 #    separate weight for every value of its input, is called *fully connected*; lesson 13 returns to it.)
 #
 # ``scratchnet exercise start 4`` writes stubs for im2col, for convolution as one matrix product, and for the way back
-# from rows to images; ``scratchnet exercise check 4`` checks them.
+# from rows to images (``04_col2im``, which prepares lesson 5); ``scratchnet exercise check 4`` checks them.

@@ -18,6 +18,7 @@ learns a kernel from examples.
 
 # %%
 # Write your prediction down first
+# --------------------------------
 # The map and the kernel are those of lesson 4, and their convolution is ``[[37, 47], [67, 77]]``. The upstream gradient
 # is ``dy``: the loss grows by 1 per unit of the 37 and by 2 per unit of the 77, and does not depend on the other two.
 # Write down on paper, only by considering which values were multiplied with each other:

@@ -284,10 +284,11 @@ assert (their_slopes[0, 0, :3] == 0).all()
 
 # %%
 # With class weights, programs differ in what they divide the sum by. The code above divides by the number of pixels
-# that are not ignored, as Caffe does. PyTorch's ``CrossEntropyLoss(weight=…)`` divides by the **sum of the weights** of
-# these pixels. So the two losses differ by a factor, the mean weight of the pixels, which is 1.03 here and changes from
-# batch to batch. The same learning rate then means a different step. Before you copy class weights or a learning rate
-# from another program, find out which of the two it uses. The package has both:
+# that are not ignored, as Caffe does, an early package for networks. PyTorch, which is widely used today, divides by
+# the **sum of the weights** of these pixels in its ``CrossEntropyLoss(weight=…)``. So the two losses differ by a
+# factor, the mean weight of the pixels, which is 1.03 here and changes from batch to batch. The same learning rate then
+# means a different step. Before you copy class weights or a learning rate from another program, find out which of the
+# two it uses. The package has both:
 
 as_pytorch, _ = PixelLoss(classes=3, class_weights=three_weights, normalization="weights")(scores, target)
 mean_weight = float(np.array(three_weights)[target[target != 255]].mean())

@@ -135,6 +135,32 @@ print(f"largest difference between the two gradients: {worst:.1e}")
 assert worst < 1e-9
 
 # %%
+# The gradient of unpooling
+# -------------------------
+# Unpooling writes each value of its input to one position and fills the rest with zeros, which depend on nothing. So
+# the slope of a value is the upstream gradient at that position. **The backward pass of unpooling reads the gradient at
+# the switches** and drops the other slopes of each window.
+
+
+def unpool_backward_by_loops(dx: np.ndarray, switches: np.ndarray, k: int) -> np.ndarray:
+    """Return the slopes with respect to the values that were unpooled, from those of the large map."""
+    dy = np.empty(switches.shape)
+    for row, column in np.ndindex(switches.shape):
+        i, j = divmod(switches[row, column], k)
+        dy[row, column] = dx[row * k + i, column * k + j]
+    return dy
+
+
+upstream_large = rng.standard_normal((4, 4))
+read = unpool_backward_by_loops(upstream_large, switches, 2)
+for place in np.ndindex(y.shape):
+    change = np.zeros_like(y)
+    change[place] = step
+    above, below = (unpool_by_loops(y + sign * change, switches, 2) for sign in (1, -1))
+    assert np.isclose(((above - below) * upstream_large).sum() / (2 * step), read[place])
+print("slopes read at the switches\n", read.round(2))
+
+# %%
 # The packaged functions
 # ----------------------
 # `scratchnet.ops.pooling` does the same for batches of images with channels, ``(n, h, w, c)``, also for windows that
@@ -144,11 +170,13 @@ assert worst < 1e-9
 # ``scratchnet/engine/cpu``; inside ``with scratchnet.textbook():`` it is the code that you read.
 
 import scratchnet
-from scratchnet.ops.pooling import max_pool2d, max_unpool2d
+from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 
 packaged, remembered = max_pool2d(x.reshape(1, 4, 4, 1), 2)
 assert (packaged[0, :, :, 0] == y).all()
 assert (remembered.index[0, :, :, 0] == switches).all()
+assert (max_pool2d_backward(upstream.reshape(1, 2, 2, 1), remembered)[0, :, :, 0] == analytic).all()
+assert (max_unpool2d_backward(upstream_large.reshape(1, 4, 4, 1), remembered)[0, :, :, 0] == read).all()
 
 large = rng.standard_normal((2, 12, 10, 3))
 fast_y, fast_switches = max_pool2d(large, 2)
@@ -198,12 +226,18 @@ assert np.isclose(wrong.sum(), analytic.sum())
 assert not np.allclose(wrong, analytic)
 
 # %%
-# This is why a gradient check multiplies the output by random numbers before summing it: with the plain sum, the wrong
-# switches would pass.
-#
+# In unpooling, the mistake even passes a gradient check with ones (lesson 2): its backward pass reads four ones at the
+# wrong positions instead of four ones at the right ones. With random numbers the difference shows.
+
+for name, dx in (("ones", np.ones((4, 4))), ("random numbers", upstream_large)):
+    right, opposite = (unpool_backward_by_loops(dx, places, 2) for places in (switches, 3 - switches))
+    print(f"with {name}, the wrong switches pass: {np.allclose(right, opposite)}")
+    assert np.allclose(right, opposite) == (name == "ones")
+
+# %%
 # **… two positions hold the same maximum?** After a ReLU, which replaces negative values by 0, whole windows are 0.
-# Here the first position in reading order wins, as in PyTorch, a widely used package, and in ONNX, a format for
-# exchanging networks. Any rule will do, provided it is always the same one.
+# Here the first position in reading order wins, as in PyTorch and in ONNX, a format for exchanging networks. Any rule
+# will do, provided it is always the same one.
 
 tied = np.zeros((1, 2, 2, 1))
 print("switch of a window of zeros:", max_pool2d(tied, 2)[1].index.item())

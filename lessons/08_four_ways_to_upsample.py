@@ -220,7 +220,7 @@ enlarged = {
 }
 error = {name: 100 * np.sqrt(((x - second) ** 2).sum() / (second**2).sum()) for name, x in enlarged.items()}
 for name, percent in error.items():
-    print(f"{percent:6.1f} %  {name}")
+    print(f"{percent:4.0f} %  {name}")
 
 # %%
 # Bed of nails is hardly better than a map of zeros, with an error of 91 %: three quarters of the map are empty, and the
@@ -273,7 +273,7 @@ save_figure(
     figure,
     "08-four-ways-on-a-smear",
     alt="A response to edges in a smear, pooled, and enlarged by six methods, each with its error. Bed of nails "
-    "and switches leave scattered dots; the learned kernels are smoother and closer to the original.",
+    "and switches leave isolated dots; the learned kernels are smoother and closer to the original.",
 )
 
 # %%
@@ -340,4 +340,5 @@ assert (holes == 0).any()
 #    many do switches have?
 #
 # ``scratchnet exercise start 8`` writes stubs for the forward and backward passes of four ways to upsample: copies,
-# nails, a stencil and interpolation; ``scratchnet exercise check 8`` checks them.
+# nails, a stencil and straight lines between neighbours (``08_interpolation``, whose stub has the formula;
+# lesson 10 explains it); ``scratchnet exercise check 8`` checks them.

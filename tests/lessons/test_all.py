@@ -49,6 +49,16 @@ def test_has_the_parts_of_a_lesson(path):
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_headings_stand_above_lines_of_their_length(path):
+    text = path.read_text(encoding="utf-8")
+    for heading in ("Write your prediction down first", "What breaks if …", "Exercises"):
+        assert f"# {heading}\n# {'-' * len(heading)}\n" in text, f"{path.name} lacks the heading {heading!r}"
+    for heading, line in re.findall(r"^# (.*)\n# .*?(-{4,})", text, re.MULTILINE):
+        assert f"# {heading}\n# {line}\n" in text, f"{path.name}: {line} does not stand in a line of its own"
+        assert len(heading) == len(line), f"{path.name}: {heading!r} and the line below differ in length"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_needs_no_name_of_its_own_file(path):
     # Notebooks and the gallery have none.
     assert "__file__" not in path.read_text(encoding="utf-8")
