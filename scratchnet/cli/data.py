@@ -61,6 +61,8 @@ class FolderArguments:
     """Format of the masks; `scratchnet train --help` explains the formats."""
     mask_threshold: int | None = None
     """Values of grey masks above this are class 1."""
+    mask_values: tuple[str, ...] | None = None
+    """Class of each mask value, for example 0=0 128=1 255=ignore; see `scratchnet train --help`."""
     ignore_index: int = 255
     """Mask value of ignored pixels."""
     range: tuple[float, float] | None = None
@@ -74,6 +76,7 @@ class FolderArguments:
             classes=self.classes,
             mask_format=self.mask_format,
             mask_threshold=self.mask_threshold,
+            mask_values=self.mask_values,
             ignore_index=self.ignore_index,
             range=self.range,
         )

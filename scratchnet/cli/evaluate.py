@@ -64,6 +64,8 @@ class EvaluateArguments(PredictionArguments, OutputArguments):
     """Format of the data set's masks. Default: as in training; with --masks, index."""
     mask_threshold: int | None = None
     """Values of grey masks above this are class 1."""
+    mask_values: tuple[str, ...] | None = None
+    """Class of each mask value, for example 0=0 128=1 255=ignore; default: as in training."""
     boundary_tolerance: float = TOLERANCE
     """Boundary F1: distance up to which boundaries match, as a fraction of the image's diagonal."""
     band_width: float = BAND_WIDTH
@@ -108,9 +110,8 @@ def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
 
 def _evaluate_masks(arguments: EvaluateArguments, folder: Path) -> int:
     """Compare the masks in a folder with those of a data set."""
-    images = open_masks(
-        arguments.data, arguments.layout, arguments.mask_format, arguments.mask_threshold, arguments.split
-    )
+    a = arguments
+    images = open_masks(a.data, a.layout, a.mask_format, a.mask_threshold, a.mask_values, a.split)
     paths = find_masks(folder, images)
     scores = _scores(arguments, images)
     found = evaluate_masks(paths, images, arguments.masks_format, _counter(arguments, images), scores.add)
@@ -280,11 +281,13 @@ def _open(arguments: EvaluateArguments, checkpoint: Checkpoint, path: str) -> tu
         settings = replace(DataSettings(**known), data=arguments.data)
     except TypeError as error:
         raise UserError(f"{path}: was made by another version, whose data settings differ ({error})") from error
-    for name in ("layout", "mask_format", "mask_threshold"):
+    readings = ("mask_format", "mask_threshold", "mask_values")
+    if any(getattr(arguments, name) is not None for name in readings):  # another reading replaces that of the training
+        form: MaskFormat = "rgb-index" if settings.mask_format == "rgb-index" else "index"
+        settings = replace(settings, mask_format=form, mask_threshold=None, mask_values=None)
+    for name in ("layout", *readings):
         if getattr(arguments, name) is not None:
             settings = replace(settings, **{name: getattr(arguments, name)})
-    if arguments.mask_format is not None and arguments.mask_threshold is None:
-        settings = replace(settings, mask_threshold=None)
     named = find_class_file(Path(arguments.data)) is not None
     settings = replace(settings, classes=None if named else len(spec.classes))
     check_data_settings(settings)

@@ -37,11 +37,20 @@ def check_masks_alone(folder: str, arguments: PredictionArguments, paths: Sequen
 
 
 def open_masks(
-    data: str, layout: Layout | None, mask_format: MaskFormat | None, mask_threshold: int | None, split: str
+    data: str,
+    layout: Layout | None,
+    mask_format: MaskFormat | None,
+    mask_threshold: int | None,
+    mask_values: tuple[str, ...] | None,
+    split: str,
 ) -> Dataset:
     """Open the data set whose masks are the truth; a folder without splits as a whole."""
     settings = DataSettings(
-        data=data, layout=layout or "folder", mask_format=mask_format or "index", mask_threshold=mask_threshold
+        data=data,
+        layout=layout or "folder",
+        mask_format=mask_format or "index",
+        mask_threshold=mask_threshold,
+        mask_values=mask_values,
     )
     check_data_settings(settings)
     whole = split == "all" or (split == "val" and not available_splits(data, settings.layout))
@@ -107,5 +116,12 @@ def evaluate_masks(
 
 def _read(path: Path, truth: Dataset, form: MaskFormat | None) -> Array:
     """Read a mask to compare; every pixel needs a class."""
-    own = form or ("index" if has_signature(path, MASK) else truth.mask_format)
-    return read_mask(path, format=own, threshold=truth.mask_threshold, classes=len(truth.classes), ignore_index=None)
+    classes = len(truth.classes)
+    if form is not None or has_signature(path, MASK):
+        return read_mask(
+            path, format=form or "index", threshold=truth.mask_threshold, classes=classes, ignore_index=None
+        )
+    reading = truth.mask_format, truth.mask_threshold
+    return read_mask(
+        path, format=reading[0], threshold=reading[1], classes=classes, ignore_index=None, values=truth.mask_values
+    )

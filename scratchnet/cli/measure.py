@@ -61,6 +61,8 @@ class MeasureArguments(PredictionArguments, SeparationArguments, OutputArguments
     """Format of the masks, see `scratchnet train --help`. Default: index."""
     mask_threshold: int | None = None
     """Values of grey masks above this are class 1."""
+    mask_values: tuple[str, ...] | None = None
+    """Class of each mask value, for example 0=0 128=1 255=ignore; see `scratchnet train --help`."""
     ignore_index: int | None = None
     """Mask value of ignored pixels. Default: 255."""
     range: tuple[float, float] | None = None
@@ -120,6 +122,7 @@ def _open(a: MeasureArguments) -> MaskSource:
         classes=a.classes,
         mask_format=a.mask_format or "index",
         mask_threshold=a.mask_threshold,
+        mask_values=a.mask_values,
         ignore_index=255 if a.ignore_index is None else a.ignore_index,
         range=a.range,
     )
@@ -142,7 +145,7 @@ def _check(a: MeasureArguments) -> None:
     if a.pixel_size is not None and not 1e-6 <= a.pixel_size <= 1e6:
         raise UserError(f"--pixel-size {a.pixel_size:g}: expected the side of a pixel in µm, 1e-6 to 1e6")
     if _has_checkpoint(a):
-        for name in ("images", "classes", "mask_format", "mask_threshold", "ignore_index", "range"):
+        for name in ("images", "classes", "mask_format", "mask_threshold", "mask_values", "ignore_index", "range"):
             if getattr(a, name) is not None:
                 raise UserError(
                     f"--{name.replace('_', '-')}: is for masks; a checkpoint states how its images are read"

@@ -13,6 +13,7 @@ from scratchnet.data.file_names import match_names
 from scratchnet.data.folders import read_classes
 from scratchnet.data.image_folders import files_by_stem
 from scratchnet.data.image_rows import open_rows
+from scratchnet.data.mask_values import MaskValues
 from scratchnet.data.palette import PALETTE, palette_with
 from scratchnet.inference import Predictor
 from scratchnet.inference.by_rows import check_rows, mask_rows
@@ -54,6 +55,7 @@ class MaskReading(NamedTuple):
     mask_format: MaskFormat
     mask_threshold: int
     ignore_index: int | None
+    mask_values: MaskValues | None = None
 
 
 class MaskFiles:
@@ -86,14 +88,14 @@ class MaskFiles:
     ) -> None:
         self.paths, self.reading, self.value_range = paths, reading, value_range
         self.ignore_index, self.palette, self.coloured = reading.ignore_index, PALETTE, images is not None
-        self.classes = _class_names(paths[0].parent, reading.mask_format, classes)
+        self.classes = _class_names(paths[0].parent, reading, classes)
         self.images = None if images is None else _partners(paths, images)
 
     def load(self, index: int) -> tuple[Array, Array | None]:
         """Return a mask, and its image or None."""
-        form, threshold, ignored = self.reading
-        path = self.paths[index]
-        mask = read_mask(path, format=form, threshold=threshold, classes=len(self.classes), ignore_index=ignored)
+        form, threshold, ignored, values = self.reading
+        path, count = self.paths[index], len(self.classes)
+        mask = read_mask(path, format=form, threshold=threshold, classes=count, ignore_index=ignored, values=values)
         return mask, None if self.images is None else read_image(self.images[index], self.value_range)
 
 
@@ -138,14 +140,15 @@ def _about(path: Path, error: Exception) -> UserError:
     return UserError(str(error) if str(path) in str(error) else f"{path}: {error}")
 
 
-def _class_names(folder: Path, form: MaskFormat, classes: int | Sequence[str] | None) -> tuple[str, ...]:
+def _class_names(folder: Path, reading: MaskReading, classes: int | Sequence[str] | None) -> tuple[str, ...]:
     """Return the names of the classes; ``class 0`` to ``class 255`` if nothing states them."""
+    form, values = reading.mask_format, reading.mask_values
     for root in (folder, folder.parent):
         if find_class_file(root) is not None:
             return read_classes(root, form, classes)
-    if classes is None and form in ("index", "rgb-index"):
+    if classes is None and values is None and form in ("index", "rgb-index"):
         classes = 256
-    return read_classes(Path("--classes"), form, classes)
+    return read_classes(Path("--classes"), form, classes, mask_values=values)
 
 
 def _partners(masks: Sequence[Path], folder: Path) -> list[Path]:

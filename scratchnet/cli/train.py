@@ -81,8 +81,8 @@ def main(words: Sequence[str]) -> int:
 
 def _main(words: Sequence[str], ranks: ProcessGroup) -> int:
     defaults = _defaults(words)
-    if any(word.partition("=")[0] == "--mask-format" for word in words):  # a flag wins over a config's threshold
-        defaults = replace(defaults, data=replace(defaults.data, mask_threshold=None))
+    if any(word.partition("=")[0] == "--mask-format" for word in words):  # a flag wins over a config's other reading
+        defaults = replace(defaults, data=replace(defaults.data, mask_threshold=None, mask_values=None))
     arguments = parse(TrainArguments, words, "train", EXAMPLE, TrainArguments(defaults))
     folder = _folder(arguments, ranks)
     settings = replace(arguments.settings, out=str(folder))

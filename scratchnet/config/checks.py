@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from scratchnet.config.settings import DataSettings, TrainingSettings, TrainSettings
 from scratchnet.data import Augmentation, Curriculum
+from scratchnet.data.mask_values import parse_mask_values
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
@@ -110,6 +111,7 @@ def check_data_settings(settings: DataSettings) -> None:
     d = settings
     threshold, side, size = d.mask_threshold, d.tile, d.resize
     classes = len(d.classes) if isinstance(d.classes, tuple) else d.classes
+    _check_mask_values(d)
     _refuse(
         ("val_fraction", d.val_fraction, 0 < d.val_fraction < 1, "a number between 0 and 1, for example 0.2"),
         ("classes", d.classes, classes is None or 2 <= classes <= 256, "2 to 256, the background included"),
@@ -120,6 +122,21 @@ def check_data_settings(settings: DataSettings) -> None:
         ("tile", side, side is None or 1 <= side <= MAX_SIDE, f"1 to {MAX_SIDE:,}"),
         ("tile_overlap", d.tile_overlap, 0 <= d.tile_overlap < (side or 1), f"at least 0 and under {option('tile')}"),
     )
+
+
+def _check_mask_values(d: DataSettings) -> None:
+    """Check the map of mask values."""
+    if d.mask_values is None:
+        return
+    try:
+        parse_mask_values(d.mask_values)
+    except ValueError as error:
+        raise UserError(f"{option('mask_values', d.mask_values)}: expected {error}") from error
+    if d.mask_threshold is not None or d.mask_format in ("binary", "threshold"):
+        other = "mask_format" if d.mask_threshold is None else "mask_threshold"
+        raise UserError(
+            f"{option('mask_values')}: cannot be combined with {option(other, getattr(d, other))}; leave one out"
+        )
 
 
 def is_range(values: tuple[float, float] | None) -> bool:

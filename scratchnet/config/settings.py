@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from scratchnet.config.sizes import Side, Size
 from scratchnet.data import Augmentation, Curriculum, Layout, MaskFormat, Normalization
+from scratchnet.data.mask_values import parse_mask_values
 from scratchnet.engine.device import DeviceName
 from scratchnet.engine.modes import MatrixPrecision
 from scratchnet.losses import LossName
@@ -41,6 +42,9 @@ class DataSettings:
     is class 1; rgb-index: three equal channels that hold the class."""
     mask_threshold: int | None = None
     """Values of grey masks above this are class 1, JPEG noise included. Implies --mask-format threshold."""
+    mask_values: tuple[str, ...] | None = None
+    """Class of each mask value, as VALUE=CLASS or VALUE=ignore, for example 0=0 128=1 255=2; for the formats index and
+    rgb-index. Default: the value is the class."""
     ignore_index: int = 255
     """Mask value of ignored pixels."""
     range: tuple[float, float] | None = None
@@ -63,6 +67,7 @@ class DataSettings:
             "mask_format": self.mask_format if self.mask_threshold is None else "threshold",
             "mask_threshold": 127 if self.mask_threshold is None else self.mask_threshold,
             "ignore_index": self.ignore_index,
+            "mask_values": None if self.mask_values is None else parse_mask_values(self.mask_values),
         }
 
 

@@ -11,6 +11,7 @@ from scratchnet.data.class_names import Colour, find_class_file, read_class_list
 from scratchnet.data.image_files import inspect_image
 from scratchnet.data.images import ValueRange, image_size, read_image
 from scratchnet.data.layouts import Layout, Sample, find_samples
+from scratchnet.data.mask_values import MaskValues, class_count
 from scratchnet.data.masks import MaskFormat, read_instances, read_mask
 from scratchnet.data.published_datasets import VOC_CLASSES
 from scratchnet.utils.errors import UserError
@@ -28,6 +29,7 @@ class Dataset:
     ignore_index: int | None = 255
     value_range: ValueRange | None = None
     colours: tuple[Colour, ...] | None = None
+    mask_values: MaskValues | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -49,6 +51,7 @@ class Dataset:
             threshold=self.mask_threshold,
             classes=len(self.classes),
             ignore_index=self.ignore_index,
+            values=self.mask_values,
         )
 
     def load_instances(self, index: int) -> Array | None:
@@ -102,6 +105,7 @@ def open_dataset(
     ignore_index: int | None = 255,
     classes: int | Sequence[str] | None = None,
     value_range: ValueRange | None = None,
+    mask_values: MaskValues | None = None,
 ) -> Dataset:
     """Open a folder of images and masks; samples are in the order of the split's list, else sorted by name.
 
@@ -112,7 +116,7 @@ def open_dataset(
         Locations of the images, masks and lists, see `Layout`.
     split : str or None
         Split to open, for example ``"train"``; None opens all samples.
-    mask_format, mask_threshold, ignore_index
+    mask_format, mask_threshold, ignore_index, mask_values
         How to read the masks, see `read_mask`.
     classes : int, sequence of str or None
         Number or names of the classes; None: see `read_classes`.
@@ -129,8 +133,9 @@ def open_dataset(
     if problems:
         others = "" if len(problems) == 1 else f" (and {len(problems) - 1} more; `scratchnet data check` lists them)"
         raise UserError(problems[0] + others)
-    names = read_classes(root, mask_format, classes, layout)
-    return Dataset(tuple(samples), names, mask_format, mask_threshold, ignore_index, value_range, _colours(root, names))
+    names = read_classes(root, mask_format, classes, layout, mask_values)
+    reading = mask_format, mask_threshold, ignore_index, value_range
+    return Dataset(tuple(samples), names, *reading, _colours(root, names), mask_values)
 
 
 def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -166,16 +171,19 @@ def read_classes(
     mask_format: MaskFormat = "index",
     classes: int | Sequence[str] | None = None,
     layout: Layout = "folder",
+    mask_values: MaskValues | None = None,
 ) -> tuple[str, ...]:
     """Return the class names of a data set; parameters and errors as in `open_dataset`.
 
     The default are the names in ``classes.txt`` (or CVAT's ``labelmap.txt``), see `read_class_list`. Without that file,
-    mask formats of two classes have "background" and "foreground", and the layout ``voc`` has the 21 classes of Pascal
-    VOC.
+    mask formats of two classes have "background" and "foreground", a map of values has as many classes as it names, and
+    the layout ``voc`` has the 21 classes of Pascal VOC.
     """
     found = find_class_file(root)
     path = found or root / "classes.txt"
     listed = read_class_list(found).names if found else None
+    if classes is None and listed is None and mask_values is not None:
+        classes = class_count(mask_values)
     if classes is None:
         two = ("background", "foreground") if mask_format in {"binary", "threshold"} else ()
         names = listed or two or (VOC_CLASSES if layout == "voc" else ())

@@ -10,6 +10,7 @@ from scratchnet.arrays import Array
 from scratchnet.data.image_files import open_image
 from scratchnet.data.image_headers import ImageHeader, stored_samples
 from scratchnet.data.images import describe_mode, png_text
+from scratchnet.data.mask_values import MaskValues, apply_mask_values, proposed_values
 from scratchnet.data.palette import PALETTE
 from scratchnet.data.tiff_files import read_tiff_samples, tifffile_is_installed
 from scratchnet.data.unreadable_images import UnsupportedTiffError
@@ -37,6 +38,7 @@ def read_mask(
     threshold: int = 127,
     classes: int = 2,
     ignore_index: int | None = 255,
+    values: MaskValues | None = None,
 ) -> Array:
     """Read a mask file as class indices.
 
@@ -46,6 +48,8 @@ def read_mask(
         See `MaskFormat`. Files with lossy compression (JPEG, AVIF, …) are read with ``"threshold"`` only.
     classes, ignore_index
         Number of classes, and value of ignored pixels. All other values are errors.
+    values
+        Class of each stored value, for the formats ``index`` and ``rgb-index``; None: the value is the class.
 
     Returns
     -------
@@ -65,6 +69,8 @@ def read_mask(
         if format != "index":
             raise
         mask, coloured = _wide_integers(path, error), False
+    if values is not None:
+        return apply_mask_values(path, mask, values, classes, ignore_index)
     _check_values(path, mask, classes, ignore_index, coloured=coloured)
     return mask.astype(np.uint8)
 
@@ -244,6 +250,12 @@ def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int
         )
     invalid = values[((values < 0) | (values >= classes)) & (values != (-1 if ignore_index is None else ignore_index))]
     if invalid.size:
+        proposed = proposed_values(values.tolist()) if values[-1] > 4 * max(classes, len(values)) else None
+        if proposed:
+            raise UserError(
+                f"{path}: mask value {_shortened(invalid)}, but the {classes} classes are 0 to {classes - 1}; give "
+                f"every value of the masks a class or `ignore`, those of this one for example by {proposed}"
+            )
         ignored = "" if ignore_index is None else f", {ignore_index} is ignored"
         ignore = option("ignore_index", int(invalid[0]))
         remedy = f", or pass {ignore} if it does not count" if len(invalid) == 1 else ""

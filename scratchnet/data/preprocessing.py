@@ -70,8 +70,9 @@ class Preprocessing:
         x: Array = images.astype(dtype)
         x *= np.asarray(1 / 255, dtype)
         if self.normalization == "image":
-            x -= x.mean(axis=(1, 2), keepdims=True)
-            std = x.std(axis=(1, 2), keepdims=True)
+            # In float32, sums over many millions of pixels lose the small ones.
+            x -= x.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(dtype)
+            std = np.sqrt(np.square(x).mean(axis=(1, 2), keepdims=True, dtype=np.float64)).astype(dtype)
             x /= np.maximum(std, MIN_STD)
             x = _fill_flat_channels(x, std < MIN_STD)
         elif self.normalization != "none":

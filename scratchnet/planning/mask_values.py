@@ -15,12 +15,10 @@ from scratchnet.config import DataSettings
 from scratchnet.data.class_names import find_class_file, read_class_list
 from scratchnet.data.image_files import open_image
 from scratchnet.data.layouts import Sample
-from scratchnet.data.masks import read_mask
+from scratchnet.data.mask_values import listed_values, proposed_values
+from scratchnet.data.masks import MaskFormat, read_mask
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
-
-MAX_LISTED = 12
-"""Largest number of mask values that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,14 @@ def recognize_masks(data: DataSettings, given: frozenset[str], samples: Sequence
     """
     root, remarks = Path(data.data), list[str]()
     two = _names(root) in (0, 2) and data.classes in (None, 2)
-    if two and not given & {"mask_format", "mask_threshold"} and all(_is_black_and_white(s.mask) for s in samples):
+    if (
+        two
+        and not given & {"mask_format", "mask_threshold", "mask_values"}
+        and all(_is_black_and_white(s.mask) for s in samples)
+    ):
         data = replace(data, mask_format="binary")
         remarks.append(f"all masks hold 0 and 255 only, so 255 is the foreground ({option('mask_format', 'binary')})")
-    two = data.mask_format in ("binary", "threshold") or data.mask_threshold is not None
+    two = data.mask_format in ("binary", "threshold") or data.mask_threshold is not None or bool(data.mask_values)
     if two or _names(root) or data.classes is not None or data.layout == "voc":
         return MaskReading(data, tuple(remarks))
     count = _count_classes(root, data, samples)
@@ -97,20 +99,30 @@ def _count_classes(root: Path, data: DataSettings, samples: Sequence[Sample]) ->
     for sample in samples:
         mask = read_mask(sample.mask, format=data.mask_format, classes=256, ignore_index=None)
         seen |= np.bincount(mask.ravel(), minlength=256) > 0
+    every = np.flatnonzero(seen).tolist()
     seen[data.ignore_index] = False
     values = np.flatnonzero(seen)
     if len(values) == 0 or not np.array_equal(values, np.arange(len(values))):
-        shown = ", ".join(map(str, values[:MAX_LISTED])) + (", …" if len(values) > MAX_LISTED else "")
-        raise UserError(f"{root}: the masks hold the values {shown or 'none'}, not 0, 1, 2, …; {_advice(values)}")
+        spread = len(values) > 0 and int(values.max()) > 4 * len(values)
+        shown = listed_values(every if spread else values.tolist()) or "none"
+        advice = _advice_on_spread(every, data.mask_format) if spread else _advice_on_gaps(values)
+        raise UserError(f"{root}: the masks hold the values {shown}, not 0, 1, 2, …; {advice}")
     return max(2, len(values))
 
 
-def _advice(values: Array) -> str:
-    """Return how to read masks with these values."""
+def _advice_on_spread(values: Sequence[int], mask_format: MaskFormat) -> str:
+    """Return how to read masks with values such as 0, 128 and 255."""
+    shades = f"{option('mask_threshold', 127)} if they are shades of one object on black"
+    proposed = proposed_values(values)
+    if proposed is None:
+        return f"use {shades}; `scratchnet data import` turns colours into classes"
+    form = "" if mask_format == "index" else f"{option('mask_format', mask_format)} "
+    return f"use {form}{proposed} if each value is a class, or {shades}"
+
+
+def _advice_on_gaps(values: Array) -> str:
+    """Return how to read masks with values such as 0, 1 and 3."""
     highest = int(values.max()) if len(values) else 1
-    if highest > 4 * len(values):
-        return (
-            f"use {option('mask_threshold', 127)} if they are shades of one object on black; `scratchnet data import` "
-            "turns colours into classes"
-        )
-    return f"use {option('classes', highest + 1)} if the missing ones are classes that do not occur"
+    unused = f"use {option('classes', highest + 1)} if the missing ones are classes that do not occur"
+    proposed = proposed_values(values.tolist())
+    return f"{unused}, else {proposed}" if proposed else unused

@@ -185,7 +185,12 @@ def test_one_class_is_too_few(classes, words):
     ],
 )
 def test_a_threshold_implies_its_format(settings, read):
-    assert settings.masks == {"mask_format": read[0], "mask_threshold": read[1], "ignore_index": 255}
+    assert settings.masks == {
+        "mask_format": read[0],
+        "mask_threshold": read[1],
+        "ignore_index": 255,
+        "mask_values": None,
+    }
 
 
 def test_options_that_are_not_set_are_left_to_the_model():

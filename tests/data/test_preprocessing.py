@@ -90,3 +90,14 @@ def test_survives_json(make_folder: Callable[..., Path]) -> None:
 def test_only_bytes_are_taken(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         Preprocessing().apply(images.astype(np.float32))
+
+
+def test_statistics_of_a_large_image_are_exact():
+    """Sums in float32 over millions of pixels are off by per cents, since a large sum loses small additions."""
+    image = np.zeros((1, 1, 2_000_000, 3), np.uint8)
+    image[..., 0] = 255
+    image[0, 0, -200_000:, 0] = 0
+    image[0, 0, ::2, 1:] = 200
+    x = Preprocessing("image").apply(image)
+    np.testing.assert_allclose(x.mean(axis=(0, 1, 2), dtype=np.float64), 0, atol=2e-7)
+    np.testing.assert_allclose(x.std(axis=(0, 1, 2), dtype=np.float64), 1, rtol=2e-7)

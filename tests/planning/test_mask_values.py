@@ -73,8 +73,13 @@ def test_classes_that_are_known_are_not_counted(tmp_path, more):
     ("mask", "words"),
     [
         ([0, 1, 3], r"hold the values 0, 1, 3, not 0, 1, 2, …; use --classes 4 if"),
-        ([0, 38, 75, 113], r"hold the values 0, 38, 75, 113, .* use --mask-threshold 127 if .*data import"),
-        ([1, 2], "hold the values 1, 2, .* --classes 3"),
+        (
+            [0, 38, 75, 113],
+            r"0, 38, 75, 113, .*; use --mask-values 0=0 38=1 75=2 113=3 if .*, or --mask-threshold 127 if",
+        ),
+        ([0, 128, 255], r"hold the values 0, 128, 255, .*; use --mask-values 0=0 128=1 255=2 if"),
+        (list(range(0, 106, 3)), r"…, not 0, 1, 2, …; use --classes 106 if .* do not occur$"),
+        ([1, 2], "hold the values 1, 2, .* --classes 3 if .*, else --mask-values 1=0 2=1"),
         ([255], "mask values are only 0 and 255|hold the values none"),
     ],
 )
@@ -83,6 +88,11 @@ def test_values_with_gaps_are_refused(tmp_path, mask, words):
     with pytest.raises(UserError, match=words) as caught:
         recognized(tmp_path, mask, **more)
     assert "\n" not in str(caught.value)
+
+
+def test_a_map_of_the_values_leaves_nothing_to_recognize(tmp_path):
+    found = recognized(tmp_path, [0, 255], given={"mask_values"}, mask_values=("0=1", "255=0"))
+    assert (found.data.mask_format, found.data.classes, found.remarks) == ("index", None, ())
 
 
 def test_lossy_masks_get_the_advice_of_the_reader(tmp_path):

@@ -13,6 +13,7 @@ from scratchnet.data.image_files import inspect_image
 from scratchnet.data.image_folders import describe_unreadable, unreadable_files
 from scratchnet.data.images import ValueRange
 from scratchnet.data.layouts import Layout, Sample, available_splits, find_samples
+from scratchnet.data.mask_values import MaskValues, listed_values, proposed_values
 from scratchnet.data.masks import MaskFormat
 from scratchnet.utils.errors import UserError
 
@@ -27,13 +28,14 @@ def check_dataset(
     ignore_index: int | None = 255,
     classes: int | Sequence[str] | None = None,
     value_range: ValueRange | None = None,
+    mask_values: MaskValues | None = None,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> CheckReport:
     """Read every file of a data set and report its contents and problems.
 
     Parameters
     ----------
-    root, layout, split, mask_format, mask_threshold, ignore_index, classes, value_range
+    root, layout, split, mask_format, mask_threshold, ignore_index, classes, value_range, mask_values
         As in `open_dataset`; ``split=None`` checks the whole folder and every split.
     progress : callable
         Wraps the sequence of sample indices, to show a progress bar.
@@ -45,15 +47,18 @@ def check_dataset(
     """
     report = CheckReport(Path(root))
     try:
-        report.classes = read_classes(report.root, mask_format, classes, layout)
+        report.classes = read_classes(report.root, mask_format, classes, layout, mask_values)
     except UserError as error:
         report.problems.append(str(error))
     members = _find_members(report, layout, split)
     samples = tuple({sample.image: sample for _, sample in members}.values())
     # If the classes are unknown, any value may be a class, and the rest can still be checked.
     names = report.classes or tuple(f"class {index}" for index in range(256))
-    dataset = Dataset(samples, names, mask_format, mask_threshold, ignore_index, value_range)
+    reading = mask_format, mask_threshold, ignore_index, value_range
+    dataset = Dataset(samples, names, *reading, mask_values=mask_values)
     _check_samples(report, dataset, split is None, progress)
+    if not report.classes:
+        _propose_values(report, ignore_index)
     _find_duplicates(report, members)
     report.remarks = [*_unreadable_lines(samples), *_orientation_lines(samples)]
     return report
@@ -74,6 +79,18 @@ def _check_samples(
     if whole and len(dataset) and not report.problems and (reason := report.counts.why_untrainable(dataset.classes)):
         report.problems.append(f"{report.root}: {reason}")
     report.object_lines = objects.lines()
+
+
+def _propose_values(report: CheckReport, ignore_index: int | None) -> None:
+    """Put a map of the values first if the classes are unknown and the values are not 0, 1, 2, …."""
+    found = report.counts.pixels > 0
+    if ignore_index is not None:
+        found[ignore_index] |= report.counts.ignored > 0
+    values = found.nonzero()[0].tolist()
+    if (proposed := proposed_values(values)) and values[-1] > 4 * len(values):
+        report.problems.insert(
+            0, f"{report.root}: the masks hold the values {listed_values(values)}; use {proposed} if each is a class"
+        )
 
 
 def _unreadable_lines(samples: Sequence[Sample]) -> list[str]:
