@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from scratchnet.cli import data_import, data_suggest
-from scratchnet.cli.datasets import open_split
+from scratchnet.cli.datasets import open_split, refuse_export
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import HELP, parse, say
@@ -145,6 +145,7 @@ def _make(words: Sequence[str]) -> int:
 def _check(words: Sequence[str]) -> int:
     arguments = parse(CheckArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
     settings = arguments.settings()
+    refuse_export(settings)
     available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
     with arguments.output():
         report = check_dataset(

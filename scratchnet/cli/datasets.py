@@ -21,6 +21,7 @@ from scratchnet.data import (
 )
 from scratchnet.data.caching import cached
 from scratchnet.data.file_names import find_entry
+from scratchnet.data.importing.recognition import import_advice
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
 
@@ -35,6 +36,7 @@ def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
     """
     if not settings.data:
         raise UserError("no data set given; name its folder with --data")
+    refuse_export(settings)
     splits = available_splits(settings.data, settings.layout)
     if not splits:
         return split_dataset(open_split(settings, None), settings.val_fraction, seed)
@@ -46,6 +48,12 @@ def open_splits(settings: DataSettings, seed: int) -> tuple[Dataset, Dataset]:
             "network must be measured on images that it has not seen: take them out of one list"
         )
     return train, val
+
+
+def refuse_export(settings: DataSettings) -> None:
+    """Raise a UserError with the command that imports the data, if they look like an export of a labelling tool."""
+    if settings.layout == "folder" and (advice := import_advice(Path(settings.data))):
+        raise UserError(f"{settings.data}: {advice}")
 
 
 def open_split(settings: DataSettings, split: str | None) -> Dataset:

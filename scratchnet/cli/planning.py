@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scratchnet.cli.datasets import open_splits, training_views
+from scratchnet.cli.datasets import open_splits, refuse_export, training_views
 from scratchnet.cli.parsing import say
 from scratchnet.config import DataSettings, TrainSettings, check_settings
 from scratchnet.data import available_splits
@@ -113,6 +113,7 @@ def _samples(data: DataSettings) -> list[Sample]:
     """Return all training and validation samples."""
     if not data.data:
         open_splits(data, 0)  # refuses it
+    refuse_export(data)
     splits = available_splits(data.data, data.layout)
     names = (data.train_split, data.val_split) if splits else (None,)
     return [sample for name in names for sample in find_samples(Path(data.data), data.layout, name)[0]]

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from scratchnet.cli.flags import Alone, Metavar, flag_name
-from scratchnet.config.sizes import Side
+from scratchnet.config.sizes import Side, Size
 from scratchnet.engine.device import DeviceName, array_module, computing
 from scratchnet.engine.modes import MatrixPrecision
 from scratchnet.inference import (
@@ -43,6 +43,9 @@ class PredictionArguments:
     """Precision of matrix products on a GPU: float32, or with shorter mantissas on its tensor cores (tf32, bf16)."""
     bn_statistics: Literal["running", "batch"] = "running"
     """Statistics of batch norm: running averages, or those of each image (batch)."""
+    resize: Size | None = None
+    """Resize every image to this height and width for the network; the mask has the image's own size. Default: as in
+    training."""
     tile: Side | None = None
     """Cut images into tiles of this side. Default: no tiles up to 544 pixels, tiles of 448 for larger images."""
     overlap: int | None = None
@@ -50,7 +53,8 @@ class PredictionArguments:
     flip: bool = False
     """Average with the result of the horizontally flipped image."""
     scales: tuple[float, ...] = (1.0,)
-    """Average over the image scaled by these factors, for example 0.75 1 1.25."""
+    """Average over the image scaled by these factors, for example 0.75 1 1.25. They are factors on the size to which
+    images are resized, if they are."""
     proposals: str | None = None
     """Segment object boxes instead of whole images: "grid" (squares of several sizes), "segments" (around regions of
     similar colour; needs scikit-image), or a CSV or JSON file with image, x0, y0, x1, y1 and optionally score."""
@@ -115,6 +119,7 @@ class PredictionArguments:
         """Return a summary of the non-default arguments, each after a comma; "" if there are none."""
         parts = {
             f"boxes: {self.proposals}, {self.aggregate or 'max'}": self.proposals is not None,
+            f"resized to {pixels(*self.resize or (0, 0))}": self.resize is not None,
             f"scales {' '.join(f'{scale:g}' for scale in self.scales)}": self.scales != (1.0,),
             "flipped too": self.flip,
             f"{self.ensemble_rule or 'mean'} with {self.ensemble}": self.ensemble is not None,
@@ -132,15 +137,15 @@ class PredictionArguments:
         """Return a predictor for whole images or tiles of them."""
         preprocessing = checkpoint.spec.preprocessing
         network = checkpoint.network.to(array_module(self.device)).use_statistics(self.bn_statistics)
+        if self.resize is not None:
+            preprocessing = replace(preprocessing, resize=self.resize)
         segmenter = Segmenter(network, preprocessing, self.tile, self.overlap, self.flip)
-        if self.scales == (1.0,):
-            return segmenter
-        if preprocessing.resize is not None:
-            h, w = preprocessing.resize
-            raise UserError(
-                f"--scales: {checkpoint.spec.model} brings every image to {pixels(h, w)}; leave --scales out"
-            )
-        return MultiScale(segmenter, self.scales)
+        if self.resize is not None:
+            try:
+                segmenter.check_network_size(*self.resize)
+            except UserError as error:
+                raise UserError(f"--resize {pixels(*self.resize)}: {error}") from error
+        return segmenter if self.scales == (1.0,) else MultiScale(segmenter, self.scales)
 
     def _boxed(self, checkpoint: Checkpoint) -> Scorer:
         """Return a predictor for boxes."""
@@ -189,7 +194,7 @@ class PredictionArguments:
             if getattr(self, name) is not None and getattr(self, needed) in (None, False):
                 raise UserError(f"{flag_name(name)}: has no effect without {flag_name(needed)}")
         if self.proposals is not None:
-            for name in ("tile", "overlap", "scales"):
+            for name in ("resize", "tile", "overlap", "scales"):
                 if getattr(self, name) not in (None, (1.0,)):
                     raise UserError(
                         f"{flag_name(name)}: cannot be combined with --proposals, whose boxes all get one size"
@@ -202,6 +207,7 @@ class PredictionArguments:
         power = self.prior_correction
         gaussian, bilateral = self.crf_gaussian or (1.0, 0.0), self.crf_bilateral or (1.0, 1.0, 0.0)
         for name, good, expected in (
+            ("resize", self.resize is None or max(self.resize) <= 100_000, "at most 100000"),
             ("scales", bool(self.scales) and all(0.1 <= s <= 4 for s in self.scales), "numbers from 0.1 to 4"),
             ("max_proposals", self.max_proposals is None or 1 <= self.max_proposals <= 10_000, "1 to 10000"),
             ("box_size", self.box_size is None or 1 <= self.box_size <= 10_000, "1 to 10000"),

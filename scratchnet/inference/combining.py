@@ -1,7 +1,8 @@
 """Combined predictions: over several scales, of two networks, and refined by a random field."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -43,7 +44,7 @@ class MultiScale:
     ----------
     segmenter : Segmenter
     scales : tuple of float
-        Factors on height and width.
+        Factors on height and width of the image, or of the size to which the segmenter resizes every image.
     """
 
     segmenter: Segmenter
@@ -63,14 +64,28 @@ class MultiScale:
         for scale in self.scales:
             self._check_scale(scale, *image.shape[:2])
 
+    @cached_property
+    def _segmenters(self) -> tuple[Segmenter, ...]:
+        """One segmenter for each scale."""
+        preprocessing = self.segmenter.preprocessing
+        if preprocessing.resize is None:
+            return (self.segmenter,) * len(self.scales)
+        h, w = preprocessing.resize
+        return tuple(
+            replace(self.segmenter, preprocessing=replace(preprocessing, resize=_scaled(h, w, scale)))
+            for scale in self.scales
+        )
+
     def _mean(self, images: Array, scores: bool) -> Array:
         check_images("MultiScale", images)
         h, w = images.shape[1:3]
         total: Array | None = None
-        for scale in self.scales:
+        for scale, segmenter in zip(self.scales, self._segmenters, strict=True):
             self._check_scale(scale, h, w)
-            scaled = np.stack([resize_image(image, _scaled(h, w, scale)) for image in images])
-            maps = self.segmenter.scores(scaled) if scores else self.segmenter.probabilities(scaled)
+            scaled = images
+            if segmenter.preprocessing.resize is None:
+                scaled = np.stack([resize_image(image, _scaled(h, w, scale)) for image in images])
+            maps = segmenter.scores(scaled) if scores else segmenter.probabilities(scaled)
             maps = resize_maps(to_host(maps), (h, w))
             total = maps if total is None else np.add(total, maps, out=total)
         assert total is not None
@@ -78,8 +93,9 @@ class MultiScale:
         return total
 
     def _check_scale(self, scale: float, h: int, w: int) -> None:
+        resize = self.segmenter.preprocessing.resize
         try:
-            self.segmenter.check_size(*_scaled(h, w, scale))
+            self.segmenter.check_network_size(*_scaled(*(resize or (h, w)), scale))
         except UserError as error:
             raise UserError(f"at scale {scale:g}, {error}") from error
 

@@ -175,8 +175,13 @@ class Segmenter:
 
     def check_size(self, h: int, w: int) -> None:
         """Raise a UserError if an image of ``h × w`` pixels is too small for the network."""
+        if self.preprocessing.resize is None:
+            self.check_network_size(h, w)
+
+    def check_network_size(self, h: int, w: int) -> None:
+        """Raise a UserError if ``h × w`` pixels, after any resizing, are too few for the network."""
         stride = self.network.stride
-        if self.preprocessing.resize is None and min(h, w) < stride:
+        if min(h, w) < stride:
             raise UserError(
                 f"the image is {pixels(h, w)}, but the network halves images down to 1/{stride}: it needs at least "
                 f"{stride}×{stride} pixels; enlarge the image"

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from scratchnet.data import Window, write_image
+from scratchnet.data import Window, resize_image, write_image
 from scratchnet.inference import DenseCrf, Ensemble, MultiScale, ProposalSegmenter, Refined, Segmenter, to_mask
 from scratchnet.inference.boxes import grid_boxes
+from scratchnet.inference.maps import resize_maps
 from scratchnet.training import Checkpoint, load_checkpoint, save_checkpoint
 from tests.tiny import network, recipe, sample
 
@@ -167,6 +170,30 @@ def test_boxes_have_the_side_that_training_gave_them(call, photo, tmp_path):
     assert masks[2] == masks[3] != masks[0]
 
 
+def resized(checkpoints, name, size):
+    """The probabilities of the photograph, resized by hand."""
+    image = sample(5, 48, 70)[0]
+    stored = load_checkpoint(checkpoints / f"{name}.npz")
+    plain = Segmenter(stored.network, replace(stored.spec.preprocessing, resize=None))
+    return resize_maps(plain.probabilities(resize_image(image, size)[None]), (48, 70))[0]
+
+
+@pytest.mark.parametrize("name", ["any", "resizing"])
+def test_another_size_at_inference(segment, checkpoints, name):
+    found = segment(name, "--resize", "64x80")
+    np.testing.assert_array_equal(found, to_mask(resized(checkpoints, name, (64, 80))))
+    assert found.shape == (48, 70)
+    assert (found != segment(name)).any()
+
+
+@pytest.mark.parametrize(("words", "base"), [((), 32), (("--resize", "48"), 48)])
+def test_scales_are_factors_on_the_resized_size(segment, checkpoints, words, base):
+    found = segment("resizing", *words, "--scales", "1", "2")
+    mean = sum(resized(checkpoints, "resizing", (side, side)) for side in (base, 2 * base)) / 2
+    np.testing.assert_array_equal(found, to_mask(mean))
+    assert (found != segment("resizing", *words)).any()
+
+
 def test_boxes_round_segments(segment):
     pytest.importorskip("skimage")
     assert segment("fixed", "--proposals", "segments").shape == (48, 70)
@@ -188,7 +215,10 @@ def test_boxes_round_segments(segment):
         ("fixed", "--proposals grid --overlap 3", "--overlap: cannot be combined with --proposals"),
         ("fixed", "--proposals grid --scales 1 2", "--scales: cannot be combined with --proposals"),
         ("fixed", "--tile 32", "this network takes 32×32 tiles only; leave out --tile"),
-        ("resizing", "--scales 0.5 1", "--scales: bloodcell brings every image to 32×32 pixels; leave --scales out"),
+        ("resizing", "--scales 0.25 1", "at scale 0.25, the image is 8×8 pixels, but the network halves"),
+        ("any", "--resize 8x40", "--resize 8×40 pixels (height × width): the image is 8×40 pixels"),
+        ("any", "--resize 32x999999", "--resize 32 999999: expected at most 100000"),
+        ("fixed", "--proposals grid --resize 32", "--resize: cannot be combined with --proposals"),
         ("any", "--proposals grid", "takes images of any size; set the size of its boxes with --box-size"),
         ("any", "--proposals grid --box-size 8", "at least 16×16 pixels"),
         ("fixed", "--proposals grid --box-size 64", "leave --box-size out"),
