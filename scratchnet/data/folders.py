@@ -131,11 +131,16 @@ def open_dataset(
     root = Path(root)
     samples, problems = find_samples(root, layout, split)
     if problems:
-        others = "" if len(problems) == 1 else f" (and {len(problems) - 1} more; `scratchnet data check` lists them)"
-        raise UserError(problems[0] + others)
+        raise UserError(_first_of(problems))
     names = read_classes(root, mask_format, classes, layout, mask_values)
-    reading = mask_format, mask_threshold, ignore_index, value_range
-    return Dataset(tuple(samples), names, *reading, _colours(root, names), mask_values)
+    reading = mask_format, mask_threshold, ignore_index, value_range, _colours(root, names), mask_values
+    return Dataset(tuple(samples), names, *reading)
+
+
+def _first_of(problems: Sequence[str]) -> str:
+    """Return the first problem and the number of the others."""
+    more = f" (and {len(problems) - 1} more; `scratchnet data check` lists them)" if len(problems) > 1 else ""
+    return problems[0] + more
 
 
 def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:

@@ -46,10 +46,9 @@ def read_mask(
     ----------
     format, threshold
         See `MaskFormat`. Files with lossy compression (JPEG, AVIF, …) are read with ``"threshold"`` only.
-    classes, ignore_index
-        Number of classes, and value of ignored pixels. All other values are errors.
-    values
-        Class of each stored value, for the formats ``index`` and ``rgb-index``; None: the value is the class.
+    classes, ignore_index, values
+        Number of classes, value of ignored pixels (others are errors), and, for ``index`` and ``rgb-index``, the class
+        of each value; None: the value is the class.
 
     Returns
     -------
@@ -63,7 +62,7 @@ def read_mask(
             _refuse_lossy(path, header)
             if format == "binary":
                 return _binary(path, image)
-            mask = _rgb_index(path, image, header) if format == "rgb-index" else _index(path, image, header)
+            mask = (_rgb_index if format == "rgb-index" else _index)(path, image, header)
             coloured = image.mode == "P" and not _is_grey(_palette_of(image))
     except UnsupportedTiffError as error:
         if format != "index":
@@ -71,8 +70,7 @@ def read_mask(
         mask, coloured = _wide_integers(path, error), False
     if values is not None:
         return apply_mask_values(path, mask, values, classes, ignore_index)
-    _check_values(path, mask, classes, ignore_index, coloured=coloured)
-    return mask.astype(np.uint8)
+    return _checked(path, mask, classes, ignore_index, coloured=coloured)
 
 
 def read_instances(path: Path | str) -> Array:
@@ -239,8 +237,8 @@ def _channel_difference(image: Image.Image) -> int:
     return int((pixels.max(axis=2) - pixels.min(axis=2)).max())
 
 
-def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int | None, *, coloured: bool) -> None:
-    """Raise a UserError if a mask has values that are neither a class nor ``ignore_index``."""
+def _checked(path: Path | str, mask: Array, classes: int, ignore_index: int | None, *, coloured: bool) -> Array:
+    """Return a mask as uint8; a UserError if it has values that are neither a class nor ``ignore_index``."""
     values = np.unique(mask)
     # With 255 as the ignored value, such a mask would be accepted as background only.
     if values[-1] == 255 and np.isin(values, (0, 255)).all() and not coloured:
@@ -263,6 +261,7 @@ def _check_values(path: Path | str, mask: Array, classes: int, ignore_index: int
             f"{path}: mask value {_shortened(invalid)}, but the {classes} classes are 0 to {classes - 1}{ignored}; "
             f"correct the mask, name every class in classes.txt{remedy}"
         )
+    return mask.astype(np.uint8)
 
 
 def _shortened(values: Array) -> str:

@@ -17,6 +17,9 @@ from scratchnet.data.mask_values import MaskValues, listed_values, proposed_valu
 from scratchnet.data.masks import MaskFormat
 from scratchnet.utils.errors import UserError
 
+ANY_CLASSES = tuple(f"class {index}" for index in range(256))
+"""Classes of a data set that does not name them: any value may be a class, and the rest can still be checked."""
+
 
 def check_dataset(
     root: Path | str,
@@ -52,13 +55,9 @@ def check_dataset(
         report.problems.append(str(error))
     members = _find_members(report, layout, split)
     samples = tuple({sample.image: sample for _, sample in members}.values())
-    # If the classes are unknown, any value may be a class, and the rest can still be checked.
-    names = report.classes or tuple(f"class {index}" for index in range(256))
-    reading = mask_format, mask_threshold, ignore_index, value_range
-    dataset = Dataset(samples, names, *reading, mask_values=mask_values)
+    names = report.classes or ANY_CLASSES
+    dataset = Dataset(samples, names, mask_format, mask_threshold, ignore_index, value_range, None, mask_values)
     _check_samples(report, dataset, split is None, progress)
-    if not report.classes:
-        _propose_values(report, ignore_index)
     _find_duplicates(report, members)
     report.remarks = [*_unreadable_lines(samples), *_orientation_lines(samples)]
     return report
@@ -79,6 +78,8 @@ def _check_samples(
     if whole and len(dataset) and not report.problems and (reason := report.counts.why_untrainable(dataset.classes)):
         report.problems.append(f"{report.root}: {reason}")
     report.object_lines = objects.lines()
+    if not report.classes:
+        _propose_values(report, dataset.ignore_index)
 
 
 def _propose_values(report: CheckReport, ignore_index: int | None) -> None:
