@@ -143,11 +143,18 @@ def _index(path: Path | str, image: Image.Image, header: ImageHeader) -> Array:
     found = f"{path}: {describe_mode(image)}, but the mask format `index` needs one channel of whole numbers"
     if image.mode in {"RGB", "RGBA"}:
         if _channel_difference(image) == 0:
-            black_and_white = np.isin(np.unique(np.array(image)[:, :, 0]), (0, 255)).all()
-            fitting = option("mask_format", "binary" if black_and_white else "rgb-index")
-            raise UserError(f"{found}; its three channels are equal: use {fitting}")
+            raise UserError(f"{found}; its three channels are equal: use {_grey_format(np.array(image)[:, :, 0])}")
         raise UserError(f"{found}; convert its colours to class indices and save them as a grey or palette PNG")
     raise UserError(f"{found}; convert it to an 8-bit grey PNG whose values are the classes")
+
+
+def _grey_format(grey: Array) -> str:
+    """Return the setting that reads a mask of three equal channels with these values (h, w)."""
+    values = np.unique(grey)
+    if np.isin(values, (0, 255)).all():
+        return option("mask_format", "binary")
+    proposed = proposed_values(values.tolist()) if values[-1] > 4 * len(values) else None
+    return option("mask_format", "rgb-index") + (f" with {proposed}" if proposed else "")
 
 
 def _palette_of(image: Image.Image) -> Array:

@@ -101,7 +101,11 @@ def test_lossy_masks_get_the_advice_of_the_reader(tmp_path):
 
 
 def test_the_reader_names_the_right_format_of_an_rgb_mask_at_once(tmp_path):
-    for values, fitting in (([0, 255], "--mask-format binary"), ([0, 1], "--mask-format rgb-index")):
+    for values, fitting in (
+        ([0, 255], "--mask-format binary$"),
+        ([0, 1], "--mask-format rgb-index$"),
+        ([0, 128, 255], "--mask-format rgb-index with --mask-values 0=0 128=1 255=2$"),
+    ):
         path = tmp_path / "mask.png"
         Image.fromarray(np.resize(np.array(values, np.uint8), (4, 4))).convert("RGB").save(path)
         with named_as_flags(), pytest.raises(UserError, match=f"channels are equal: use {fitting}"):
