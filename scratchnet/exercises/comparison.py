@@ -68,7 +68,8 @@ def _array_difference(found: Array, expected: Array, tolerance: float, name: str
     if not wrong.any():
         return None
     at = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
-    entry = f"{name}[{', '.join(map(str, at))}]" if at else name
+    between = " at " if " " in name else ""  # "dx[0, 1]", but "the result at [0, 1]"
+    entry = f"{name}{between}[{', '.join(map(str, at))}]" if at else name
     count = f" ({int(wrong.sum())} of {wrong.size} entries differ)" if wrong.size > 1 else ""
     return f"{entry} is {shown(found[at])}, expected {shown(expected[at])}{count}"
 
@@ -86,7 +87,8 @@ def agreement(found: Array, expected: Array, tolerance: float) -> Array:
 def shown(value: Any) -> str:
     """Return a number in up to six digits."""
     number = value.item() if isinstance(value, np.generic | np.ndarray) else value
-    return f"{number:.6g}".replace("-", "−") if isinstance(number, float) else str(number).replace("-", "−")
+    digits = f"{number + 0.0:.6g}" if isinstance(number, float) else str(number)  # −0 + 0 is 0
+    return digits.replace("-", "−")
 
 
 def _kind(array: Array) -> str:

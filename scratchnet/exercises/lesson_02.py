@@ -151,8 +151,8 @@ EXERCISES = (
                 "Yours does not restore an element before it moves the next one.", {"numeric_gradient": _never_restored}
             ),
             Mistake(
-                "Yours keeps the result of forward while it changes the array. The result can be a view of that array, "
-                "as in the mirror, and changes with it; compute the sum first, or move a copy.",
+                "Yours keeps the result of forward while it changes the array. The result can share the array's "
+                "memory, as in the mirror, and changes with it; compute the sum first, or move a copy.",
                 {"numeric_gradient": _views},
             ),
             Mistake(

@@ -166,8 +166,8 @@ EXERCISES = (
     Exercise(
         "06_class_weights",
         "Class weights by median frequency balancing",
-        "Rare classes get larger weights in the loss. Compute the weights from all masks of a training set, after "
-        "Eigen and Fergus (2015).",
+        "Rare classes get larger weights in the loss. Compute the weights from all masks that a network learns "
+        "from, after Eigen and Fergus (2015).",
         (class_weights,),
         _weight_cases,
         (

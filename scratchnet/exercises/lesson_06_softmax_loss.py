@@ -138,7 +138,9 @@ EXERCISES = (
             ),
         ),
         (
-            "Give ignored pixels the label 0 and the factor 0: factors = counted * weights[labels] / counted.sum().",
+            "Subtract the largest logit of each pixel from its logits first, as in the softmax.",
+            "Give ignored pixels the label 0 and the factor 0: factors = counted * weights[labels] / counted.sum(). "
+            "If no pixel counts, divide by 1 instead.",
             "truth = np.arange(K) == labels[..., None] is True at the true class; (z * truth).sum(axis=-1) is z_t.",
             "The gradient is (p − truth) * factors[..., None], with p = exp(z − log Σ exp(z)).",
         ),

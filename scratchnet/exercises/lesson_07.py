@@ -134,6 +134,12 @@ def _window_sum(dx: Array, switches: Array, k: int) -> Array:
     return total
 
 
+def _window_max(dx: Array, switches: Array, k: int) -> Array:
+    h, w = switches.shape
+    dy: Array = dx.reshape(h, k, w, k).max(axis=(1, 3))
+    return dy
+
+
 def _narrow_width(switches: Array, k: int) -> Array:
     h, w = switches.shape
     rows, columns = np.indices((h, w))
@@ -154,8 +160,8 @@ EXERCISES = (
     Exercise(
         "07_switches",
         "Max-pooling with switches",
-        "Pooling keeps the largest value of every window and remembers where it was. Without that position a decoder "
-        "could not put the value back.",
+        "Pooling keeps the largest value of every window and remembers where it was. Without that position, nothing "
+        "could put a value back there.",
         (max_pool,),
         _pool_cases,
         (
@@ -179,7 +185,7 @@ EXERCISES = (
     Exercise(
         "07_unpooling",
         "Unpooling with switches",
-        "Unpooling is the decoder's counterpart: every value goes back to the position that its switch remembers.",
+        "Unpooling is the counterpart of pooling: every value goes back to the position that its switch remembers.",
         (max_unpool,),
         _unpool_cases,
         (
@@ -219,8 +225,15 @@ EXERCISES = (
                 "Yours sums the gradients of the window; the zeros around the value do not depend on the input.",
                 {"max_unpool_backward": _window_sum},
             ),
+            Mistake(
+                "Yours takes the largest gradient of the window; it must be the one at the switch.",
+                {"max_unpool_backward": _window_max},
+            ),
         ),
-        ("The first function is one you have written already, with other names.",),
+        (
+            "The first function is one you have written already, with other names.",
+            "The second one has the same loop, but reads dx at the position to which unpooling writes a value.",
+        ),
     ),
     Exercise(
         "07_flat_positions",

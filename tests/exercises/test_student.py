@@ -158,3 +158,10 @@ def test_processes_that_the_code_starts_end_with_it(check, tmp_path):
 @pytest.mark.parametrize("found", [np.zeros((2, 3)), 10**400, "word", [[1], [1, 2]], {"a": 1}, None])
 def test_any_two_values_can_be_compared(found, expected):
     assert (difference(found, expected, 1e-9) is None) == (found is None and expected is None)
+
+
+def test_a_difference_reads_as_a_sentence_and_has_no_negative_zero():
+    found, expected = np.array([[1.0, 5.0]]), np.array([[1.0, -0.0]])
+    sentence = "the result at [0, 1] is 5, expected 0 (1 of 2 entries differ)"
+    assert difference(found, expected, 1e-9, "the result") == sentence
+    assert difference(found, expected, 1e-9, "dx") == sentence.replace("the result at ", "dx")
