@@ -237,9 +237,9 @@ assert worst < 1e-6
 # %%
 # The figures worth keeping
 # -------------------------
-# The first figure shows the matrix of a convolution of a 4×4 map with the kernel 1 … 9, and its transpose. In W each
-# *row* is a window. In :math:`W^\top` each *column* is a copy of the kernel. The animation adds the copies one after
-# the other.
+# The first figure shows the matrix of a convolution of a 4×4 map with the kernel 1 … 9, and its transpose. The blue
+# bars stand for the input and the green ones for the output, each written as one long vector. In W each *row* is a
+# window. In :math:`W^\top` each *column* is a copy of the kernel. The animation adds the copies one after the other.
 
 from scratchnet.visualization import conv_transpose_frames, operator_matrix, save_figure, transpose_figure
 
@@ -284,7 +284,7 @@ assert np.allclose(gathered, spread_by_loops(y, kernel, s=2, p=0))
 print("bed of nails, then the flipped kernel: the same values")
 
 # %%
-# This is correct but wasteful: at stride 2, three out of four values in each window are zeros.
+# This is correct but wasteful: at stride 2, about three out of four values that the kernel is multiplied by are zeros.
 #
 # What breaks if …
 # ----------------

@@ -231,15 +231,15 @@ print("uneven phases after training:", {name: f"{percent:.2f} %" for name, perce
 
 # %%
 # The tent has an error of 5.5 % before any training. The random kernel begins at 35.7 % and has 8.1 % after 30 steps
-# and 5.9 % after 200: training moves towards the tent without quite reaching it. Most of the chessboard disappears in
-# the first steps, from 21 % of unevenness to 0.2 %, because the images are smooth and the chessboard raises the error
-# at every pixel. A deep network is only trained on labels, which constrain a fine pattern less, so the pattern may
-# stay.
+# and 5.9 % after 200: training comes close to the tent without quite reaching it. The chessboard disappears, from 21 %
+# of unevenness to 0.2 %, because the images are smooth and the chessboard raises the error at every pixel. A deep
+# network is only trained on labels, which constrain a fine pattern less, so the pattern may stay.
 
 # %%
 # The figures worth keeping
 # -------------------------
-# Top: the copies (yellow) of four inputs in one dimension, and how many cover each output. Bottom: two dimensions.
+# The upper row shows four inputs (blue) in one dimension, their copies of the kernel (yellow), and how many copies
+# cover each output (green). The lower row shows these counts in two dimensions.
 
 from scratchnet.visualization import overlap_counts, overlap_figure, panels, save_figure
 
@@ -252,6 +252,8 @@ save_figure(
 )
 
 # %%
+# A part of the second smear at half size, and doubled with three kernels that were not trained. Dark means a large
+# value.
 
 small = halved(unseen)[0, :, :, 0]
 pictures = {

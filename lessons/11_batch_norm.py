@@ -147,9 +147,8 @@ print("loops and package agree")
 # ---------------------------------
 # In training, μ and σ are those of the batch, so an image's result depends on the other images of the batch. The use of
 # a network after its training is called *inference*. There may be only one image then, and its result should depend on
-# nothing else. The usual solution is to keep
-# **running averages** of the batches' means and variances during training, which move a tenth of the way towards those
-# of each new batch, and to use these averages afterwards.
+# nothing else. The usual solution is to keep **running averages** of the batches' means and variances during training,
+# which move a tenth of the way towards those of each new batch, and to use these averages afterwards.
 #
 # So a network with batch norm is *two* networks: one with the batch's *statistics* (its means and variances) and one
 # with fixed ones. Only the first is trained, in the hope that the second is nearly the same. Let us test this hope.
@@ -183,9 +182,9 @@ epochs = [80 * 1 / len(images), 40 * 4 / len(images)]
 unseen, truth = draw(12, seed=2)
 
 # %%
-# Prediction 3 first. If the square covers the share *q* of the image, its values become :math:`\pm\sqrt{(1-q)/q}` and
-# the background's :math:`\mp\sqrt{q/(1-q)}`, **whatever the colours are.** For q = 1/25 that is 4.9 against 0.2. So an
-# image's own mean and standard deviation solve the student's task without any network: everything above 1 is square.
+# Start with prediction 3. If the square covers the share *q* of the image, its values become :math:`\pm\sqrt{(1-q)/q}`
+# and the background's :math:`\mp\sqrt{q/(1-q)}`, **whatever the colours are.** For q = 1/25 that is 4.9 against 0.2. So
+# an image's own mean and standard deviation solve the student's task without any network: everything above 1 is square.
 
 share = 1 / 25
 print(f"square ±{np.sqrt((1 - share) / share):.1f}, background ∓{np.sqrt(share / (1 - share)):.1f}")
@@ -350,8 +349,8 @@ for name, score in in_fours.items():
     print(f"  IoU {score:.2f}  with {name}")
 
 # %%
-# Indeed: 0.00, with every kind of statistics. The network has seen twice as many images and labels everything as
-# background. (A larger network finds something at the squares' edges with more time, but the easy solution is gone.)
+# Indeed, the IoU is 0.00 with every kind of statistics. The network has seen twice as many images and labels everything
+# as background. (A larger network finds something at the squares' edges with more time, but the easy solution is gone.)
 #
 # The cure
 # --------

@@ -164,16 +164,16 @@ for step in net.steps:
 print(count, "parameters to learn")
 
 # %%
-# The list drawn as a figure: boxes are maps, lower where they are smaller and wider where they have more channels. The
-# arcs are the switches, which bypass the middle.
+# The figure shows the list. Boxes are maps, lower where they are smaller and wider where they have more channels. The
+# arrows are the switches, which bypass the middle.
 
 from scratchnet.visualization import architecture_figure, save_figure
 
 save_figure(
     architecture_figure(net, (96, 96), "a small DeconvNet"),
     "12-small-deconvnet",
-    alt="The network as a row of bars, from the input through two convolutions and pools to the smallest map and "
-    "back up through two unpoolings. Arrows carry the switches from each pool to its unpooling.",
+    alt="The network as a row of bars, from the input through three convolutions and two pools to the smallest map "
+    "and back up through two unpoolings. Arrows carry the switches from each pool to its unpooling.",
 )
 
 # %%
@@ -289,6 +289,8 @@ assert late[0] > 0.998
 # %%
 # The figure worth keeping
 # ------------------------
+# The smear, its mask, and the predictions before training, after 40 and after 120 steps. Black marks the pixels of the
+# cell. The curve on the right is the loss.
 
 from scratchnet.visualization import ROLES, panels
 
@@ -307,8 +309,8 @@ axes[5].set_xlabel("step")
 save_figure(
     figure,
     "12-overfit-one-image",
-    alt="One smear, its mask, and the predictions before, during and after training, which turn from noise into "
-    "the mask. The loss starts at log 2 and falls almost to 0.",
+    alt="One smear, its mask, and the predictions after 0, 40 and 120 steps, which turn from noise into the mask. The "
+    "loss starts at log 2 and falls almost to 0.",
 )
 
 # %%

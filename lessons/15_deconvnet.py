@@ -215,8 +215,8 @@ for name in shown[:-1]:
 save_figure(
     activations_figure(activations, photos[ONE], columns=5),
     "15-coarse-to-fine",
-    alt="An image of two cells and nine maps on the way up, from 6×6 blocks through sparse unpooled maps to the "
-    "score of every pixel at 96×96.",
+    alt="An image of two cells and ten maps on the way up, from a 6×6 map without visible cells through sparse "
+    "unpooled maps and blobs at 24×24 to the score of every pixel at 96×96.",
 )
 for level in (4, 3, 2, 1):
     assert filled[f"unpool{level}"] <= 0.25
@@ -224,7 +224,8 @@ for level in (4, 3, 2, 1):
 # %%
 # After unpooling at most 25 % of the positions are non-zero: single points, where the strongest responses were on the
 # way down. The following deconvolutions turn them into a dense map. Then the next unpooling spreads it out again, at
-# twice the size. The first maps show blobs; outlines come last.
+# twice the size. After a full run, the maps of 6×6 and 12×12 hardly show where the cells are. From 24×24 on they show
+# blobs; outlines come last.
 #
 # What breaks if …
 # ----------------
@@ -287,17 +288,17 @@ for panel, (name, picture) in zip(axes, pictures.items(), strict=True):
 save_figure(
     figure,
     "15-switches-of-another-image",
-    alt="Photographs A and B, and three masks drawn from a vector and switches: A's with A's, A's with B's, and "
-    "B's with B's.",
+    alt="Photographs A and B, and three masks. A's vector with A's switches gives the two cells of A. Both vectors "
+    "with B's switches give nearly the same mask: the cell of B at the lower left, and a false spot.",
 )
 
 # %%
 # The last unpooling places all its values where **B** had its maxima. Nothing crashes, because all shapes fit. And
-# after a full run the mask shows the cells of B, not those of A: the vector of A cannot contain the positions of B's
-# cells. The positions come from the switches. The effect goes even further: with B's own vector the mask hardly
-# changes. The pattern of the switches distinguishes a cell from flat background, and a network trained on twelve
-# photographs derives its mask from it. So a program that, say, uses the switches of the previous batch draws plausible
-# masks of the wrong images.
+# after a full run the mask (black) shows the one cell of B, with a false spot above it, and not the two of A: the
+# vector of A cannot contain the position of B's cell. The positions come from the switches. The effect goes even
+# further: with B's own vector the mask hardly changes. The pattern of the switches distinguishes a cell from flat
+# background, and a network trained on twelve photographs derives its mask from it. So a program that, say, uses the
+# switches of the previous batch draws plausible masks of the wrong images.
 #
 # **… the batch has a single image?** In the middle the map has one pixel. Batch norm takes its mean and variance over
 # all pixels of the batch, here only one, and a value minus itself is 0. The package raises an error:

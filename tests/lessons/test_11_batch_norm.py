@@ -32,7 +32,7 @@ def test_the_text_names_the_failure(lesson):
 def test_batches_of_four_learn_nothing_from_raw_colours(lesson):
     eleven = lesson(11)
     assert max(eleven.values["in_fours"].values()) < 0.005
-    eleven.says("Indeed: {:.2f}, with every kind of statistics", 0)
+    eleven.says("Indeed, the IoU is {:.2f} with every kind of statistics", 0)
 
 
 def test_the_text_names_the_cure(lesson):

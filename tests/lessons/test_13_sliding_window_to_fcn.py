@@ -9,6 +9,7 @@ def test_windows_and_one_pass_agree(lesson):
 
 def test_the_text_says_what_is_saved(lesson):
     lesson(13).says("{:.1f} times fewer", lesson(13).values["saved"])
+    lesson(13).says("{:.1f} times fewer multiplications", lesson(13).values["one_apart"])
     lesson(13).says("{} of their 16 columns", lesson(13).values["WINDOW"] - 2)
     lesson(13).says("{:,} such windows", lesson(13).values["side"] ** 2)
 

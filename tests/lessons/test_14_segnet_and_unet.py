@@ -10,7 +10,7 @@ def test_the_gradients_of_the_two_uses_are_summed(lesson):
 def test_the_text_says_what_must_be_remembered(lesson):
     fourteen = lesson(14)
     maps, packed = fourteen.values["maps"], fourteen.values["packed"]
-    fourteen.says("{:.0f} MB against {} MB, a {}th", maps / 1e6, f"{packed / 1e6:.2f}".lstrip("0"), maps // packed)
+    fourteen.says("{:.0f} MB and the switches {:.2f} MB, a {}th", maps / 1e6, packed / 1e6, maps // packed)
     assert fourteen.values["measured"].int64 * 2 == maps  # "half as much as the maps themselves"
 
 

@@ -103,7 +103,7 @@ def conv_transpose_frames(
         canvas.matrix((middle, top), kernel, "weight", "kernel")
         canvas.matrix((middle, top + (kh + 1) * CELL), stamp.values, "weight", f"kernel × {value}")
         frame, shades = (stamp.top, stamp.left, kh, kw), 0.3 + 0.6 * (stamp.count - 1) / max(1, most - 1)
-        canvas.matrix((right, top), stamp.sums, "output", "output: sum of stamps", stamp.count > 0, frame, shades)
+        canvas.matrix((right, top), stamp.sums, "output", "output: sum of copies", stamp.count > 0, frame, shades)
         frames.append(canvas.image)
     canvas = Canvas(width, height)
     canvas.matrix((left, top), image, "image", "input")
