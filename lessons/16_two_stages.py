@@ -237,10 +237,14 @@ save_figure(
 # 16 boxes of 32×32. The *learning rate schedule*, the rule by which the learning rate changes, is a straight line: the
 # rate is 0.005 · (1 − t/400) in update t, so it is 0.005 at first, 0.0025 in update 200, and 0.0000125 in update 399.
 # The steps are large at first, and small ones at the end settle the details. The schedule runs once over both stages.
+#
+# ``scratchnet.compile`` records the array operations of an update and repeats them without the Python code around them
+# (lesson 21). The results are equal in every bit, in about half the time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scratchnet import compile as compile_network
 from scratchnet.data import Preprocessing
 from scratchnet.inference import Segmenter
 from scratchnet.losses import PixelLoss
@@ -282,13 +286,14 @@ def draw(source: Source, rng: np.random.Generator) -> Sample:
 def fit(plan: list[tuple[Source, int]], seed: int) -> Segmenter:
     """Train a network on the sources of a plan, one after the other; return the segmenter."""
     net = hourglass().allocate(seed).train()
+    compiled = compile_network(net)
     pixel_loss, optimizer, done = PixelLoss(classes=3), Adam(), 0
     for source, updates in plan:
         for _ in range(updates):
             images, masks = draw(source, np.random.default_rng([seed, done]))
-            _, dscores = pixel_loss(net.forward(prepare.apply(images)), masks)
+            _, dscores = pixel_loss(compiled.forward(prepare.apply(images)), masks)
             net.zero_grad()
-            net.backward(dscores)
+            compiled.backward(dscores)
             optimizer.step(net.flat(), rate(done))
             done += 1
     return Segmenter(net.eval(), prepare)
