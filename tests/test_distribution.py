@@ -67,6 +67,14 @@ def test_the_distribution_has_a_name_of_its_own_and_the_command_keeps_its_name()
     assert list(project["scripts"]) == ["scratchnet"]
 
 
+def test_the_wheel_holds_the_networks_in_the_box_with_their_cards():
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="needs hatchling")
+    held = {Path(file.path) for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
+    box = [path for path in (ROOT / "scratchnet" / "networks").iterdir() if path.suffix in (".npz", ".md")]
+    assert {path.suffix for path in box} == {".npz", ".md"}
+    assert set(box) <= held
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/guide.md"])
 def test_a_clone_comes_before_the_commands(page):
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scratchnet.cli.batch_statistics import warn_of_large_images
+from scratchnet.cli.checkpoints import open_checkpoint
 from scratchnet.cli.comparison import comparison_text, write_comparison
 from scratchnet.cli.datasets import open_split
 from scratchnet.cli.evaluate_masks import check_masks_alone, evaluate_masks, find_masks, open_masks
@@ -24,7 +25,6 @@ from scratchnet.measurement import Separation
 from scratchnet.measurement.image_scores import IMAGE_SCORES, ImageScores
 from scratchnet.measurement.requirements import check_scikit_image
 from scratchnet.measurement.tables import csv_bytes
-from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
@@ -174,7 +174,7 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
 
 def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     """Load a checkpoint and evaluate it."""
-    checkpoint = load_checkpoint(path)
+    checkpoint = open_checkpoint(path)
     train, images = _open(arguments, checkpoint, path)
     if images.classes != checkpoint.spec.classes:
         raise UserError(

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from scratchnet.arrays import Array
+from scratchnet.cli.checkpoints import open_checkpoint
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.parsing import parse, say
 from scratchnet.config.sizes import Size
 from scratchnet.data import read_image
 from scratchnet.inference import Segmenter
-from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 
@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> int:
     example = "scratchnet explain run/checkpoint.npz photo.jpg --out page.html"
     arguments = parse(ExplainArguments, words, "explain", example)
     _check(arguments)
-    checkpoint = load_checkpoint(arguments.checkpoint)
+    checkpoint = open_checkpoint(arguments.checkpoint)
     spec = checkpoint.spec
     wanted = _class(arguments.class_, spec.classes)
     image = read_image(arguments.image, spec.preprocessing.range)

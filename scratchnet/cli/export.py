@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from scratchnet.arrays import generator
+from scratchnet.cli.checkpoints import open_checkpoint
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.parsing import parse, say
 from scratchnet.config.sizes import Size
@@ -16,7 +17,6 @@ from scratchnet.interop.onnx_check import LIMIT, Comparison, compare, onnxruntim
 from scratchnet.interop.onnx_export import Exported, export_onnx
 from scratchnet.interop.onnx_graph import OPSET, check_that_onnx_is_installed
 from scratchnet.network import Network
-from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import ModelSpec
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command."""
     arguments = parse(ExportArguments, words, "export", "scratchnet export run/checkpoint.npz model.onnx")
     runtime = _check(arguments)
-    checkpoint = load_checkpoint(arguments.checkpoint)
+    checkpoint = open_checkpoint(arguments.checkpoint)
     network, spec = checkpoint.network, checkpoint.spec
     network.use_statistics(arguments.bn_statistics)
     wanted = arguments.size

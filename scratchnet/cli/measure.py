@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from scratchnet.arrays import Array
 from scratchnet.cli.batch_statistics import warn_of_large_images
+from scratchnet.cli.checkpoints import NetworkArguments, open_checkpoint
 from scratchnet.cli.flags import Positional, flag_name
 from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.measure_outputs import LABELS, OUTLINES, Drawer, summary_text
@@ -24,7 +25,7 @@ from scratchnet.measurement import measure_objects, separate_objects
 from scratchnet.measurement.properties import columns
 from scratchnet.measurement.requirements import check_scikit_image
 from scratchnet.measurement.tables import SUMMARY, TABLE, Summary, csv_bytes, table_rows
-from scratchnet.training.checkpoints import load_checkpoint
+from scratchnet.networks import is_in_the_box
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.progress import progress
@@ -32,7 +33,7 @@ from scratchnet.utils.signatures import OVERLAY, check_replaceable
 
 
 @dataclass(frozen=True)
-class MeasureArguments(PredictionArguments, SeparationArguments, OutputArguments):
+class MeasureArguments(PredictionArguments, NetworkArguments, SeparationArguments, OutputArguments):
     """Count and measure the objects in masks, or in images that a trained network segments.
 
     Objects are the connected regions of each class except class 0, the background; touching objects of one class are
@@ -40,7 +41,8 @@ class MeasureArguments(PredictionArguments, SeparationArguments, OutputArguments
     """
 
     sources: Annotated[tuple[str, ...], Positional("[CHECKPOINT] FILE…")]
-    """Mask files or folders of masks; after a checkpoint (.npz), images or folders of images."""
+    """Mask files or folders of masks; after a checkpoint (.npz) or the name of a network in the box, or with --model,
+    images or folders of images."""
     out: str
     """Table to write, a .csv file with a row for each object, or a folder for objects.csv. summary.csv (a row for each
     image and class) and the pictures go to the folder, or to one of the .csv file's name."""
@@ -112,8 +114,9 @@ def _measure(a: MeasureArguments, source: MaskSource) -> int:
 def _open(a: MeasureArguments) -> MaskSource:
     """Return the masks to measure."""
     if _has_checkpoint(a):
-        checkpoint = load_checkpoint(a.sources[0])
-        images = SegmentedImages(find_images(a.sources[1:]), checkpoint, a.predictor(checkpoint))
+        named, words = a.checkpoint_and_rest(a.sources)
+        checkpoint = open_checkpoint(named)
+        images = SegmentedImages(find_images(words), checkpoint, a.predictor(checkpoint))
         warn_of_large_images(checkpoint, a.bn_statistics, images.sizes)
         return images
     paths = find_images(a.sources, "mask", (OVERLAY, UNCERTAINTY, OUTLINES, LABELS))
@@ -136,7 +139,10 @@ def _open(a: MeasureArguments) -> MaskSource:
 
 
 def _has_checkpoint(a: MeasureArguments) -> bool:
-    return bool(a.sources) and Path(a.sources[0]).suffix.lower() == ".npz"
+    first = a.sources[0]
+    if a.model is None and is_in_the_box(first) and Path(first).exists():
+        raise UserError(f"{first}: is a network in the box and exists here; write ./{first}, or --model {first}")
+    return a.model is not None or is_in_the_box(first) or Path(first).suffix.lower() == ".npz"
 
 
 def _check(a: MeasureArguments) -> None:

@@ -13,6 +13,7 @@ from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.summary import summarize, training_memory
 from scratchnet.network.switch_memory import switch_table
+from scratchnet.networks import is_in_the_box, network_card, network_names, network_origin
 from scratchnet.ops.geometry import Pair
 from scratchnet.training.checkpoints import load_network
 from scratchnet.utils.errors import UserError
@@ -39,7 +40,7 @@ class ModelsArguments(ModelOptions):
     """List the models, or print one model's table: shapes, parameters, operations and memory, without allocating it."""
 
     name: Annotated[str | None, Positional("[NAME]")] = None
-    """A model, or a checkpoint (.npz); leave it out for the list."""
+    """A model, a checkpoint (.npz) or a network in the box, whose card is printed; leave it out for the list."""
     size: Size | None = None
     """Size of the image, HxW or one number for both. Default: the size that the model was made for."""
     batch: int = 1
@@ -78,6 +79,9 @@ def _list_models(arguments: ModelsArguments) -> None:
         count = build(name, arguments.classes).parameter_count()
         known = ", ".join(f"{key}={value}" for key, value in model.options().items())
         say(f"{name:<16} {count:>12,} parameters  {model.about}" + (f"; options {known}" if known else ""))
+    say("\ntrained networks in the box, for commands that take a checkpoint:")
+    for name in network_names():
+        say(f"{name:<16} {network_origin(name)}")
 
 
 def _print_table(arguments: ModelsArguments, name: str) -> None:
@@ -88,6 +92,8 @@ def _print_table(arguments: ModelsArguments, name: str) -> None:
             raise UserError(f"--draw {draw}: end the name in {', '.join(DRAWINGS)}")
         check_writable(draw, DRAWING)
     network, default_size = _network(name, arguments)
+    if is_in_the_box(name):
+        say(network_card(name))
     size = arguments.size or network.fixed_size or default_size
     try:
         table = summarize(network, size, arguments.batch)
@@ -112,7 +118,7 @@ def _draw(network: Network, size: Pair, title: str, path: Path) -> None:
 
 def _network(name: str, arguments: ModelsArguments) -> tuple[Network, Pair]:
     """Return a model, or the network of a checkpoint, and the default size of its images."""
-    if not name.endswith(".npz"):
+    if not name.endswith(".npz") and not is_in_the_box(name):
         return build(name, arguments.classes, **_options(name, arguments)), MODELS[name].size
     for field in fields(ModelsArguments):
         if field.name not in CHECKPOINT_FLAGS and getattr(arguments, field.name) != field.default:

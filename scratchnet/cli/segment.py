@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.cli.batch_statistics import warn_of_large_images
+from scratchnet.cli.checkpoints import NetworkArguments, open_checkpoint
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.output import OutputArguments
@@ -33,7 +34,6 @@ from scratchnet.inference import Predictor
 from scratchnet.inference.by_rows import check_rows, mask_rows
 from scratchnet.inference.segmentation import to_mask
 from scratchnet.inference.uncertainty import SampledPredictor
-from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
@@ -53,13 +53,12 @@ FEW_IMAGES = 3
 
 
 @dataclass(frozen=True)
-class SegmentArguments(PredictionArguments, OutputArguments):
+class SegmentArguments(PredictionArguments, NetworkArguments, OutputArguments):
     """Segment images of any size. Writes NAME.png, a palette PNG with the classes as indices, and NAME-overlay.png."""
 
-    checkpoint: Annotated[str, Positional("CHECKPOINT")]
-    """Written by `scratchnet train` as RUN/checkpoint.npz."""
-    images: Annotated[tuple[str, ...], Positional("IMAGE…")]
-    """Image files, or folders of images."""
+    sources: Annotated[tuple[str, ...], Positional("[CHECKPOINT] IMAGE…")]
+    """A checkpoint, written by `scratchnet train` as RUN/checkpoint.npz, unless --model names it; then image files, or
+    folders of images."""
     out: str
     """Folder for the masks and overlays."""
     verbose: bool = False
@@ -93,15 +92,16 @@ def main(words: Sequence[str]) -> int:
 
 
 def _segment(arguments: SegmentArguments) -> int:
-    checkpoint = load_checkpoint(arguments.checkpoint)
+    named, images = arguments.checkpoint_and_rest(arguments.sources)
+    checkpoint = open_checkpoint(named)
     samples = arguments.uncertainty
     predictor = (
         arguments.predictor(checkpoint) if samples is None else sampled_predictor(arguments, checkpoint, samples)
     )
-    out, paths = Path(arguments.out), find_images(arguments.images)
+    out, paths = Path(arguments.out), find_images(images)
     _check_outputs(paths, out, samples is not None)
     preprocessing = checkpoint.spec.preprocessing
-    palette = _palette(arguments.checkpoint, checkpoint)
+    palette = _palette(named, checkpoint)
     names = checkpoint.spec.classes
     check_images(paths, predictor, checkpoint, arguments.bn_statistics)
     overlays, results = 0, list[SegmentedImage]()
@@ -130,7 +130,7 @@ def _segment(arguments: SegmentArguments) -> int:
         say(f"uncertainty: {predictor.sampling.words(predictor.samples)}")
     if arguments.overlay is None and overlays < len(paths):
         say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay writes them too")
-    arguments.print_json(_document(arguments, names, results))
+    arguments.print_json(_document(arguments, named, names, results))
     return 0
 
 
@@ -139,10 +139,12 @@ def shares_text(names: Sequence[str], counts: Array) -> str:
     return ", ".join(f"{name} {100 * n / counts.sum():.1f} %" for name, n in zip(names, counts, strict=True))
 
 
-def _document(a: SegmentArguments, names: Sequence[str], results: Sequence[SegmentedImage]) -> dict[str, Any]:
+def _document(
+    a: SegmentArguments, checkpoint: str, names: Sequence[str], results: Sequence[SegmentedImage]
+) -> dict[str, Any]:
     """Return the results for --json."""
     return {
-        "checkpoint": a.checkpoint,
+        "checkpoint": checkpoint,
         "out": a.out,
         "prediction": a.chosen(),
         "images": [

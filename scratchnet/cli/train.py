@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scratchnet.cli.checkpoints import adopt_network
 from scratchnet.cli.datasets import open_splits, training_views
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import find_value, given_names, parse, say, wants_help
@@ -136,7 +137,10 @@ def _planned(
     """Return the settings, those that are not given chosen by a plan unless the user has chosen another way."""
     chosen = arguments.config is not None or arguments.resume or settings.curriculum.stage is not None
     given = given_names(TrainArguments, words, "train")
-    if is_planned(arguments.plan, arguments.minutes, chosen, "model" in given, ranks.size):
+    named = "model" in given
+    if not chosen:
+        settings, given = adopt_network(settings, given)
+    if is_planned(arguments.plan, arguments.minutes, chosen, named, ranks.size):
         settings = plan_training(settings, given, arguments.minutes)
     if not arguments.settings.out:
         say(f"the run is written to {settings.out} (--out names another folder)")

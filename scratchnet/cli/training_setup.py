@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from scratchnet.cli.checkpoints import say_origin
 from scratchnet.cli.parsing import say
 from scratchnet.cli.training_checks import check_images, memory_note
 from scratchnet.config import ClassWeights, TrainSettings
@@ -72,6 +73,7 @@ def prepare_run(
         _apply_vgg16(vgg16, run.network, settings)
     if t.start_from and fresh:
         say(load_matching_parameters(run.network, t.start_from))
+        say_origin(t.start_from)
     return run
 
 

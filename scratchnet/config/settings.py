@@ -203,8 +203,8 @@ class TrainingSettings:
     """File of VGG16 weights to initialise the encoder with, for models that are built on VGG16: torchvision's .pth,
     .safetensors or .npz. Weights from Caffe need --normalization caffe."""
     start_from: str | None = None
-    """Checkpoint to initialise the network with, of an earlier stage for example. Layers that it does not contain in
-    the same shape are initialised as usual."""
+    """Checkpoint to initialise the network with, of an earlier stage for example, or a network in the box (nuclei).
+    Layers that it does not contain in the same shape are initialised as usual."""
     freeze: tuple[str, ...] = ()
     """Names of steps or parameters that are not trained, with the wildcards * and ?: conv1 'enc*' 'bn*.scale'. They are
     neither updated nor decayed, and their gradients are not computed."""

@@ -25,6 +25,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
 from scratchnet.network.description import describe, rebuild
+from scratchnet.networks import find_checkpoint, network_names
 from scratchnet.training.contents import OWN_MODEL, Checkpoint, ModelSpec, check_data
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
@@ -42,7 +43,7 @@ _DAMAGE = (
 """Exceptions of NumPy, zipfile and json on damaged files; a MemoryError is not one of them."""
 
 
-def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None = None) -> None:
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None = None, half: bool = False) -> None:
     """Write a checkpoint atomically.
 
     Parameters
@@ -51,9 +52,14 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None =
     checkpoint : Checkpoint
     kind : str or None
         If given, only a file of this kind is replaced (see :mod:`scratchnet.utils.signatures`).
+    half : bool
+        Store the parameters as float16: half the size, with values rounded to 11 significant bits. They are float32
+        again when the file is read. Batch norm's statistics are stored as they are.
 
     Raises
     ------
+    ValueError
+        When a parameter is too large for float16 (above 65504).
     UserError
         When the file cannot be written; an older file of that name is then unchanged.
     """
@@ -68,7 +74,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, kind: str | None =
         "progress": checkpoint.progress,
         "network": _description(checkpoint),
     }
-    _write(path, checkpoint.network, about, checkpoint.optimizer_state, kind)
+    _write(path, checkpoint.network, about, checkpoint.optimizer_state, kind, half)
 
 
 def save_network(
@@ -118,7 +124,14 @@ def _write(
     about: dict[str, Any],
     optimizer_state: Mapping[str, Array],
     kind: str | None = None,
+    half: bool = False,
 ) -> None:
+    values = to_host(network.flat().values)
+    if half:
+        largest = np.abs(values).max(initial=0)
+        if largest > np.finfo(np.float16).max:
+            raise ValueError(f"a parameter of {largest:g} does not fit into float16; save with half=False")
+        values = values.astype(np.float16)
     header = {
         "format": FORMAT,
         "versions": {"scratchnet": __version__, "numpy": np.__version__},
@@ -131,7 +144,7 @@ def _write(
     }
     arrays = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
-        "values": to_host(network.flat().values),
+        "values": values,
         **{f"state/{name}": to_host(buffer.value) for name, buffer in network.state().items()},
         **{f"optimizer_state/{name}": to_host(array) for name, array in optimizer_state.items()},
     }
@@ -153,7 +166,7 @@ def load_checkpoint(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Che
     UserError
         When the file is missing, empty, truncated, altered, no checkpoint, or of another format version.
     """
-    header, arrays = _read(Path(path))
+    header, arrays = _read(find_checkpoint(path))
     if header.get("network") is not None and not (header.get("classes") and header.get("preprocessing")):
         raise UserError(
             f"{path}: holds a network without class names and preprocessing, which are needed here; save it with "
@@ -183,7 +196,7 @@ def load_network(path: Path | str, layers: Sequence[type[Layer]] = ()) -> Networ
     UserError
         As :func:`load_checkpoint`.
     """
-    header, arrays = _read(Path(path))
+    header, arrays = _read(find_checkpoint(path))
     return _checked(path, header, lambda: _network(header, arrays, layers))
 
 
@@ -200,7 +213,9 @@ def _checked(path: Path | str, header: Mapping[str, Any], build: Callable[[], T]
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return the header and the arrays of a file."""
     if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint; a training writes one to RUN/checkpoint.npz")
+        is_word = not path.suffix and len(path.parts) == 1
+        box = f"; the networks in the box are {', '.join(network_names())}" if is_word else ""
+        raise UserError(f"{path}: no such checkpoint; a training writes one to RUN/checkpoint.npz{box}")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the checkpoint is empty (0 bytes); train again or use another one")
     try:
@@ -292,9 +307,9 @@ def _network(
     values = arrays["values"]
     if header["parameters"] != _table(network) or values.shape != (network.parameter_count(),):
         raise ValueError(f"its parameters are not those of {whose}")
-    if values.dtype not in (np.float32, np.float64):
+    if values.dtype not in (np.float16, np.float32, np.float64):
         raise ValueError(f"its parameters are {values.dtype}, expected float32")
-    network.allocate(dtype=values.dtype)
+    network.allocate(dtype=np.result_type(values.dtype, np.float32))
     network.flat().values[...] = values
     for name, buffer in network.state().items():
         stored = arrays[f"state/{name}"]

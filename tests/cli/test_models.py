@@ -6,7 +6,8 @@ from scratchnet.models import MODELS
 def test_the_list(call):
     code, said, err = call("models")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in said.splitlines()] == list(MODELS)
+    models = said.split("\n\n")[0]
+    assert [line.split()[0] for line in models.splitlines()] == list(MODELS)
     assert "738,977 parameters" in said
     assert "unpool=nearest" in said
 

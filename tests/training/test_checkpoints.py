@@ -298,9 +298,9 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, good, name, number):
 
 def test_numbers_of_another_type_are_refused(tmp_path, good):
     with np.load(io.BytesIO(good[0])) as stored:
-        half = stored["values"].astype(np.float16)
-    repacked(tmp_path / "a.npz", good[0], **{"array values": half})
-    with pytest.raises(UserError, match="its parameters are float16, expected float32"):
+        whole = stored["values"].astype(np.int32)
+    repacked(tmp_path / "a.npz", good[0], **{"array values": whole})
+    with pytest.raises(UserError, match="its parameters are int32, expected float32"):
         load_checkpoint(tmp_path / "a.npz")
 
 
