@@ -101,8 +101,7 @@ def _segment(arguments: SegmentArguments) -> int:
     out, paths = Path(arguments.out), find_images(images)
     _check_outputs(paths, out, samples is not None)
     preprocessing = checkpoint.spec.preprocessing
-    palette = _palette(named, checkpoint)
-    names = checkpoint.spec.classes
+    palette, names = _palette(named, checkpoint), checkpoint.spec.classes
     check_images(paths, predictor, checkpoint, arguments.bn_statistics)
     overlays, results = 0, list[SegmentedImage]()
     for path in progress(paths, "segmenting"):

@@ -72,9 +72,14 @@ def prepare_run(
     if vgg16 is not None:
         _apply_vgg16(vgg16, run.network, settings)
     if t.start_from and fresh:
-        say(load_matching_parameters(run.network, t.start_from))
-        say_origin(t.start_from)
+        _start_from(run.network, t.start_from)
     return run
+
+
+def _start_from(network: Network, word: str) -> None:
+    """Copy the parameters of a checkpoint or a network in the box, and say so."""
+    say(load_matching_parameters(network, word))
+    say_origin(word)
 
 
 def _apply_vgg16(weights: InitialWeights, network: Network, settings: TrainSettings) -> None:
