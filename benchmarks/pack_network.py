@@ -2,7 +2,7 @@
 
     python benchmarks/pack_network.py RUN/checkpoint.npz --name nuclei [--data nuclei] [--out scratchnet/networks]
 
-The card OUT/NAME.md is written by hand. Prints the size of the file and the largest rounding error of a parameter.
+The card beside it is written by hand. Prints the size of the file and the largest rounding error of a parameter.
 """
 
 import argparse

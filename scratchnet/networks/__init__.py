@@ -1,8 +1,8 @@
 """Trained networks that come with the package, the *networks in the box*, and their model cards.
 
-Each is a checkpoint ``NAME.npz`` without the optimiser's state and a card ``NAME.md``, whose first paragraph states in
-one sentence what the network was trained on. Wherever a checkpoint is expected, the bare name stands for the network in
-the box; a file of the same name is ``./NAME``.
+Each is a checkpoint without the optimiser's state, and a card of the same name in Markdown, whose first paragraph is a
+sentence about the training images. Wherever a checkpoint is expected, the bare name stands for the network in the box;
+a file of the same name is ``./NAME``.
 """
 
 from pathlib import Path
