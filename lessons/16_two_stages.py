@@ -420,8 +420,8 @@ if not FAST:
 #   own improves it as well.
 # - Both stages with exact boxes: better at every size, and most at medium size. The idea is right, **if** the boxes
 #   are.
-# - Careless boxes cost 0.11 to 0.15 of IoU. The network of both stages still beats whole images, clearly for small and
-#   medium objects and narrowly for large ones.
+# - Careless boxes cost 0.11 to 0.15 of IoU after both stages. This network still beats whole images, clearly for small
+#   and medium objects and narrowly for large ones.
 # - Stage 1 alone is not enough: with careless boxes, its large objects are worse than those of whole images. It has
 #   never seen an object away from the middle of its box.
 # - Stage 2 alone is as good as both stages if the boxes are careless, and a few hundredths worse if they are exact. So

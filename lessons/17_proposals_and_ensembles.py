@@ -22,7 +22,7 @@ and with other boxes.
 # 1. We take 39 boxes from a regular grid, segment them all, and keep at every pixel the largest score of each class. Is
 #    this better or worse than whole images?
 # 2. Boxes are drawn around light regions, because the objects are lighter than the background. Objects that touch share
-#    a box. Which objects lose most against boxes drawn by a person: small, medium or large ones?
+#    a box. Which objects lose most compared with boxes drawn by a person: small, medium or large ones?
 # 3. Two networks make different mistakes, and we average their probabilities. Is the result between the two, or better
 #    than both?
 
@@ -210,11 +210,10 @@ print({name: f"{one.network.parameter_count():,} parameters" for name, one in tr
 # %%
 # Where boxes come from
 # ---------------------
-# We compare three sources. The first is a grid: the whole image, 4 squares of 45 pixels, 9 of 32 and
-# 25 of 23, which overlap by half or more. The second looks at the image: a light
-# region gets a box. Proposal methods, such as the edge boxes that the paper uses, start from outlines or from regions
-# of similar colour as well. The third is the ground truth, which no program has in use. It shows what perfect
-# proposals would achieve.
+# We compare three sources. The first is a grid: the whole image, 4 squares of 45 pixels, 9 of 32 and 25 of 23, which
+# overlap by half or more. The second looks at the image: a light region gets a box. Proposal methods, such as the edge
+# boxes that the paper uses, start from outlines or from regions of similar colour as well. The third is the ground
+# truth, which no program has in use. It shows what perfect proposals would achieve.
 
 from scratchnet.data import Window, bounding_boxes, connected_components, resize_image
 from scratchnet.data.objects.box_sampling import cut_out, enlarged, pairwise_iou
@@ -462,14 +461,14 @@ assert no_opinion.max(axis=0)[5:].tolist() == [-1, -1, -1]
 # each box would give all boxes equal weight: one that shows only background would be as confident as one that shows an
 # object.
 #
-# **… small objects appear in many boxes?** Each box costs a full pass. 39 boxes of 32×32 have 39,936 pixels, while the
+# **… there are many boxes?** Each box costs a full pass. 39 boxes of 32×32 have 39,936 pixels, while the
 # scene has 4,096.
 
 cost = len(grid("", image)) * 32 * 32 / SIDE**2
 print(f"{cost:.2f} times the pixels of the scene")
 
 # %%
-# It is 9.75 times the work. The paper's 50 boxes of 224×224 make it slower still than FCN, which needs one pass.
+# It is 9.75 times the work. The paper's 50 boxes of 224×224 cost far more than FCN, which needs one pass.
 #
 # Exercises
 # ---------

@@ -238,7 +238,7 @@ from scratchnet.network import Network
 from scratchnet.training.optimizers import Adam
 
 if FAST:
-    val, test = val[:3], test[:3]
+    train, val, test = train[:4], val[:2], test[:2]
 prepare = Preprocessing(mean=(0.5, 0.5, 0.5))  # x/255 − 0.5
 PLAIN = Augmentation(crop=(64, 64))  # changes nothing in images of 64×64
 
@@ -289,7 +289,7 @@ def fit(train: Pairs, val: Pairs, updates: int, rate: float, augmentation=PLAIN,
 # a constant after each update, and draw the loss against the logarithm of the rate. This is a **learning rate range
 # test** (Smith 2017).
 
-rates = np.geomspace(1e-5, 1, 6 if FAST else 60)
+rates = np.geomspace(1e-5, 100, 7 if FAST else 70)
 net = build("unet-same", classes=K, width=0.125, depth=2, batch_norm=True, dropout=False).allocate(0).train()
 pixel_loss, optimizer, range_losses = PixelLoss(K), Adam(), []
 for update, rate in enumerate(rates):
@@ -309,7 +309,7 @@ print(f"the loss is lowest at a rate of {lowest:.2g}")
 # three to ten times below that where it is lowest. We take 0.01. Here is what the choice does:
 
 RATE = 0.01
-SHORT = 2 if FAST else 60
+SHORT = 2 if FAST else 40
 trials = {}
 for name, rate in (("too small", 1e-4), ("good", RATE), ("too large", 1.0)):
     _, trials[name] = fit(train, val, SHORT, rate)
@@ -379,11 +379,11 @@ print(f"best after update {plain[best][0]}, stopped after {plain[stop][0]}; mean
 
 mixed = [(train + val)[i] for i in np.random.default_rng(5).permutation(len(train) + len(val))]
 _, leaky = fit(mixed[: len(train)], mixed[len(train) :], 2 if FAST else 100, RATE)
-print(
-    f"validation on other photographs of the same patients: {leaky[-1][4]:.2f}; on other patients: {plain[-1][4]:.2f}"
-)
+promised = leaky[-1][4]
+honest = next(row[4] for row in plain if row[0] == leaky[-1][0])  # after as many updates
+print(f"validation on other photographs of the same patients: {promised:.2f}; on other patients: {honest:.2f}")
 if CHECKED:
-    assert leaky[-1][4] > plain[-1][4] + 0.1
+    assert promised > honest + 0.1
 
 # %%
 # The mixed photographs promise 0.90, and for other patients we got 0.48. A part of the difference is honest: the mixed
@@ -424,6 +424,7 @@ figure, axes = panels(11, 3.3, columns=3)
 axes[0].semilogx(rates, range_losses, color="0.7", linewidth=1)
 axes[0].semilogx(rates, smooth, color=ROLES["output"])
 axes[0].axvline(RATE, color=ROLES["truth"], linestyle=":")
+axes[0].set_ylim(0, 3)  # the last losses are far above
 axes[0].set_title("range test: loss")
 axes[0].set_xlabel("learning rate")
 for name, curve, colour in (("plain", plain, ROLES["switch"]), ("augmented", augmented, ROLES["output"])):
@@ -510,11 +511,10 @@ areas: list[int] = []
 for (_, mask), prediction in zip(val, masks, strict=True):
     areas += np.bincount(connected_components((mask != prediction).astype(np.uint8)).ravel())[1:].tolist()
 sizes = np.array(areas)
-for low, high in ((1, 4), (5, 49), (50, 10**9)):
+for low, high in ((1, 4), (5, 49), (50, 64 * 64)):
     inside = sizes[(sizes >= low) & (sizes <= high)]
-    print(
-        f"wrong areas of {low} pixels and more: {len(inside):3}, {inside.sum() / max(1, sizes.sum()):.0%} of the errors"
-    )
+    share = inside.sum() / max(1, sizes.sum())
+    print(f"wrong areas of {low:2} to {high:4} pixels: {len(inside):3}, with {share:.0%} of the wrong pixels")
 
 figure, axes = panels(9, 6.2, rows=3, columns=len(worst))
 for column, index in enumerate(worst):
@@ -599,7 +599,7 @@ def draw_hooks(count: int, seed: int) -> Pairs:
     return pairs
 
 
-hooks, other_hooks = draw_hooks(32, 1), draw_hooks(16, 2)
+hooks, other_hooks = draw_hooks(32, 1), draw_hooks(4 if FAST else 16, 2)
 outcome = {}
 for name, flip in (("as drawn", False), ("mirrored", True)):
     net, _ = fit(hooks, [], 2 if FAST else 120, RATE, Augmentation(flip_horizontal=flip), classes=3)

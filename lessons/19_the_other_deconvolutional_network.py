@@ -61,8 +61,8 @@ rng = np.random.default_rng(19)
 #
 # By hand: three ways back through ReLU
 # -------------------------------------
-# Going back through a convolution, a pool or an unpooling is no choice: their transposes are those of lessons 5 and 7.
-# Only ReLU is a question, because it is not linear. Three papers give three rules, for an output y and a signal g:
+# Going back through a convolution, a pool or an unpooling leaves no choice: their transposes are those of lessons 5 and
+# 7. Only ReLU does, because it is not linear. Three papers give three rules, for an output y and a signal g:
 #
 # * the **gradient** (Simonyan, Vedaldi, Zisserman 2014) passes g on where y > 0. Drawn as a picture it is a *saliency
 #   map*;
@@ -328,7 +328,7 @@ save_figure(
 # that the ReLUs let through. So a sharp picture is no evidence that a network looks at the right thing. Training shows
 # only in *which* cells are drawn.
 #
-# The same authors say the like of the deconvnet projection, but in our run neither of its maps shows an outline. It
+# The same authors say this of the deconvnet projection too, but in our run neither of its maps shows an outline. It
 # does not use the masks of the way forward, so all it knows of the image are the switches, and in this network the
 # signal also passes a map of a single pixel. A finding about a method is a finding about the networks on which it was
 # made.
@@ -392,7 +392,7 @@ assert slope[0, 1] == 0
 # %%
 # The gradient says that the neighbour of 6.9 has no influence. Raise it by 0.2 and the output falls from 7 to 0,
 # because the switch has moved. All three projections hold the switches fixed; occlusion runs the network again and
-# includes them. For networks like SegNet and DeconvNet, this is half of the story.
+# includes them. In SegNet and DeconvNet, the positions in the mask come from such switches.
 #
 # **… the evidence is there twice?** Let a network take the larger of two equal values. Covering either changes nothing,
 # so occlusion finds no cause at all:

@@ -378,7 +378,7 @@ if not FAST:
 # A **reliability diagram** shows the accuracy of every bin above its confidence. On the diagonal, confidence is
 # honest; below it, the network is too sure. In our run it is too sure without dropout, and less so with T. The mean
 # with dropout is above the diagonal: averaging 20 different opinions makes it a little too modest. Most pixels are
-# plain background with a confidence near 1, so all errors are small numbers; the outlines are in the bins further
+# plain background with a confidence near 1, so all calibration errors are small; the outlines are in the bins further
 # left.
 
 figure, axes = panels(9, 3.2, columns=3)
@@ -427,10 +427,10 @@ if not FAST:
     assert table["grey"][2] < table["colour"][2]
 
 # %%
-# It finds no cell, and it is *surer* than before: no purple, so background, in every pass. Doubt compares networks that
-# learned from the same images. What none of these images showed, none of the networks can miss. A small mutual
-# information means "the passes agree", not "this is right", and calibration on one kind of images says nothing about
-# another.
+# It finds no cell, and it is *surer* than before: without purple, every pass predicts background. Doubt compares
+# networks that learned from the same images, and if none of these images shows a case, all of the networks may be wrong
+# about it in the same way. A small mutual information means "the passes agree", not "this is right", and calibration on
+# one kind of images says nothing about another.
 #
 # **… batch norm is in training mode too?** ``net.train()`` would switch on dropout *and* the statistics of the batch,
 # here of a single image (lesson 11). The passes would then use other means and variances than those learned, and

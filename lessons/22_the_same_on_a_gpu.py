@@ -417,7 +417,7 @@ else:
 # see ``tests/engine/cuda``.
 #
 # **… a value has the wrong type?** A NumPy ``float64`` turns a whole map into ``float64``. On a CPU that takes twice as
-# long. A GPU made for graphics has few units for it and is some dozens of times slower.
+# long. A GPU made for graphics has few units for it and is dozens of times slower.
 
 map32 = np.ones(4, np.float32)
 print("Python's 0.1:", (0.1 * map32).dtype, "  NumPy's:", (np.float64(0.1) * map32).dtype)
