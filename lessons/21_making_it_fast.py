@@ -292,7 +292,7 @@ axes.text(1000 * products / a_second, -0.75, " multiplications alone", fontsize=
 axes.set_xscale("log")
 axes.set_xlim(right=max(times) * 5)
 axes.invert_yaxis()
-note = f"\nmeasured on a busy machine, which made the program wait {waiting:.0%} of the time" if busy else ""
+note = f"\nbusy machine: the program waited {waiting:.0%} of the time" if busy else ""
 axes.set_xlabel(f"milliseconds for one layer, 56×56×64 → 56×56×64, 3×3{note}")
 save_figure(
     figure,
