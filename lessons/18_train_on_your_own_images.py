@@ -373,11 +373,11 @@ best, stop = early_stop([row[4] for row in plain], patience=2)
 print(f"best after update {plain[best][0]}, stopped after {plain[stop][0]}; mean IoU {plain[best][4]:.3f}")
 
 # %%
-# The figures in this text are those of a run with one thread (``SCRATCHNET_THREADS=1``). There the mean IoU rises slowly
-# to the end, and early stopping changes nothing. With two threads, which add in another order, the run stops after
-# update 60, too early: later its curve rises to 0.48. A noisy curve needs more patience. And early stopping only limits
-# overfitting; it cannot add what the images lack. Note also that the best of several noisy values is a little too good,
-# which is one more reason for a test set.
+# The figures in this text are those of a run with one thread (``SCRATCHNET_THREADS=1``). There the mean IoU rises
+# slowly to the end, and early stopping changes nothing. With two threads, which add in another order, the run stops
+# after update 60, too early: later its curve rises to 0.48. A noisy curve needs more patience. And early stopping only
+# limits overfitting; it cannot add what the images lack. Note also that the best of several noisy values is a little
+# too good, which is one more reason for a test set.
 #
 # Leakage, measured
 # -----------------
