@@ -11,7 +11,7 @@ You need lesson 6 (class weights), lesson 11 (training), lesson 12 (training, va
 **What you will build.** A check of the data, a split without leakage, a learning rate range test, a training loop with
 augmentation and a validation curve, and an analysis of the errors that remain.
 
-**Time.** About 90 minutes, and as long again for the exercises.
+**Time.** About 80 minutes, and as long again for the exercises.
 
 **New terms**, one line each on :doc:`the page of terms </terms>`: class imbalance, leakage, learning rate range test,
 early stopping, patience, error analysis.
@@ -136,12 +136,7 @@ for column, index in enumerate([0, 1, *np.linspace(len(data) // 10, len(data) - 
         panel.imshow(shown)
         panel.set_axis_off()
     axes[column].set_title(data.names[index], fontsize=9)
-save_figure(
-    figure,
-    "18-look-first",
-    alt="Six smears, and below them the same smears with red cells in orange and stained cells in blue. The colours of "
-    "the stains and of the backgrounds differ between patients.",
-)
+save_figure(figure, "18-look-first", alt="Six smears, then with red cells orange and stained cells blue; stains differ.")
 
 # %%
 # The stains differ from patient to patient far more than from photograph to photograph. And the classes are not equally
@@ -373,11 +368,11 @@ best, stop = early_stop([row[4] for row in plain], patience=2)
 print(f"best after update {plain[best][0]}, stopped after {plain[stop][0]}; mean IoU {plain[best][4]:.3f}")
 
 # %%
-# The figures in this text are those of a run with one thread (``SCRATCHNET_THREADS=1``). There the mean IoU rises
-# slowly to the end, and early stopping changes nothing. With two threads, which add in another order, the run stops
-# after update 60, too early: later its curve rises to 0.48. A noisy curve needs more patience. And early stopping only
-# limits overfitting; it cannot add what the images lack. Note also that the best of several noisy values is a little
-# too good, which is one more reason for a test set.
+# The figures in this text are those of a run on one core (``SCRATCHNET_THREADS=1``). There the mean IoU rises slowly to
+# the end, and early stopping changes nothing. On two cores, which add in another order, the run stops after update 60,
+# too early: later its curve rises to 0.48. A noisy curve needs more patience. And early stopping only limits
+# overfitting; it cannot add what the images lack. Note also that the best of several noisy values is a little too good,
+# which is one more reason for a test set.
 #
 # Leakage, measured
 # -----------------
@@ -445,12 +440,7 @@ for panel, title in ((axes[1], "loss"), (axes[2], "mean IoU")):
 axes[2].axhline(0.8, color=ROLES["truth"], linestyle=":")
 axes[2].text(UPDATES, 0.79, "target", ha="right", va="top", fontsize=9)
 axes[2].legend(fontsize=8)
-save_figure(
-    figure,
-    "18-curves",
-    alt="The loss falls with the learning rate, is lowest above 0.1 and then rises steeply. Over the updates, the mean "
-    "IoU in validation stays at about 0.5 without augmentation and rises to 0.88 with it.",
-)
+save_figure(figure, "18-curves", alt="The loss against the rate; loss and mean IoU, plain and augmented, by update.")
 
 # %%
 # Do class weights help?
@@ -535,12 +525,7 @@ for column, index in enumerate(worst):
         axes[len(worst) * row + column].imshow(shown)
         axes[len(worst) * row + column].set_axis_off()
     axes[column].set_title(f"{data.names[parts[1][index]]}: {each[index]:.2f}", fontsize=9)
-save_figure(
-    figure,
-    "18-worst-images",
-    alt="The four worst images: true masks, predicted masks and their errors. Most errors are outlines, pale centres "
-    "of red cells, and stained cells that the border cuts off.",
-)
+save_figure(figure, "18-worst-images", alt="The four worst images: true masks, predicted masks and their errors.")
 
 # %%
 # The top row shows the truth, the middle row the prediction, and the bottom row the errors: white and black are right,

@@ -41,7 +41,7 @@ LESSONS = {
     15: Lesson("DeconvNet", 40, (7, 9, 12), (6, 2)),
     16: Lesson("two stages", 65, (13, 14, 15), (8, 2)),
     17: Lesson("proposals", 55, (14, 16), (9, 2)),
-    18: Lesson("your own images", 90, (6, 11, 12, 14), (8, 1)),
+    18: Lesson("your own images", 80, (6, 11, 12, 14), (8, 1)),
     19: Lesson("the other deconvnet", 55, (7, 9, 12, 15), (8.15, 3)),
     20: Lesson("how sure is it?", 60, (1, 6, 11, 12, 14), (8, 0)),
     21: Lesson("making it fast", 55, (3, 4, 12), (6, 3)),
