@@ -136,7 +136,7 @@ for column, index in enumerate([0, 1, *np.linspace(len(data) // 10, len(data) - 
         panel.imshow(shown)
         panel.set_axis_off()
     axes[column].set_title(data.names[index], fontsize=9)
-save_figure(figure, "18-look-first", alt="Six smears, then with red cells orange and stained cells blue; stains differ.")
+save_figure(figure, "18-look-first", alt="Six smears, then with red cells orange and stained cells blue.")
 
 # %%
 # The stains differ from patient to patient far more than from photograph to photograph. And the classes are not equally
@@ -368,11 +368,10 @@ best, stop = early_stop([row[4] for row in plain], patience=2)
 print(f"best after update {plain[best][0]}, stopped after {plain[stop][0]}; mean IoU {plain[best][4]:.3f}")
 
 # %%
-# The figures in this text are those of a run on one core (``SCRATCHNET_THREADS=1``). There the mean IoU rises slowly to
-# the end, and early stopping changes nothing. On two cores, which add in another order, the run stops after update 60,
-# too early: later its curve rises to 0.48. A noisy curve needs more patience. And early stopping only limits
-# overfitting; it cannot add what the images lack. Note also that the best of several noisy values is a little too good,
-# which is one more reason for a test set.
+# The text gives the figures of a run on one core (``SCRATCHNET_THREADS=1``): the mean IoU rises slowly to the end. On
+# two cores, which add in another order, the run stops after update 60, too early: later its curve rises to 0.48. A
+# noisy curve needs more patience. And early stopping only limits overfitting; it cannot add what the images lack. Note
+# also that the best of several noisy values is a little too good: one more reason for a test set.
 #
 # Leakage, measured
 # -----------------
@@ -381,11 +380,10 @@ print(f"best after update {plain[best][0]}, stopped after {plain[stop][0]}; mean
 
 mixed = [(train + val)[i] for i in np.random.default_rng(5).permutation(len(train) + len(val))]
 _, leaky = fit(mixed[: len(train)], mixed[len(train) :], 1 if FAST else 100, RATE)
-promised = leaky[-1][4]
 honest = next(row[4] for row in plain if row[0] == leaky[-1][0])  # after as many updates
-print(f"validation on other photographs of the same patients: {promised:.2f}; on other patients: {honest:.2f}")
+print(f"validation on other photographs of the same patients: {leaky[-1][4]:.2f}; on other patients: {honest:.2f}")
 if CHECKED:
-    assert promised > honest + 0.1
+    assert leaky[-1][4] > honest + 0.1
 
 # %%
 # The mixed photographs promise 0.90, and for other patients we got about 0.5 after as many updates. A part of the
