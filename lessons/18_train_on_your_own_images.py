@@ -418,7 +418,7 @@ if CHECKED:
 
 # %%
 # In validation, the mean IoU rises from about 0.5 to 0.88. In training it falls from 0.99 to 0.93, because the network
-# no longer sees any image twice and cannot learn it by heart. The gap between the two is 0.05 instead of almost 0.5.
+# no longer sees any image twice and cannot learn it by heart. The gap between the two is 0.05 instead of about 0.5.
 
 figure, axes = panels(11, 3.3, columns=3)
 axes[0].semilogx(rates, range_losses, color="0.7", linewidth=1)
