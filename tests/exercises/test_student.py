@@ -162,6 +162,6 @@ def test_any_two_values_can_be_compared(found, expected):
 
 def test_a_difference_reads_as_a_sentence_and_has_no_negative_zero():
     found, expected = np.array([[1.0, 5.0]]), np.array([[1.0, -0.0]])
-    sentence = "the result at [0, 1] is 5, expected 0 (1 of 2 entries differ)"
-    assert difference(found, expected, 1e-9, "the result") == sentence
-    assert difference(found, expected, 1e-9, "dx") == sentence.replace("the result at ", "dx")
+    assert difference(found, expected, 1e-9) == "the result at [0, 1] is 5, expected 0 (1 of 2 entries differ)"
+    both = difference((found, found), (found, expected), 1e-9, ("dx", "dy"))
+    assert both == "dy[0, 1] is 5, expected 0 (1 of 2 entries differ)"
