@@ -198,7 +198,8 @@ class TrainingSettings:
     """Normalise every second batch image by image, so that batch norm works at test time with an image's own statistics
     as well as with running averages."""
     recalibrate: bool = True
-    """After the training, recompute batch norm's statistics from at most 256 batches of the training set."""
+    """After the training, recompute batch norm's statistics from at most 256 batches of the training set, and keep them
+    unless they lower the validation score."""
     init_weights: str | None = None
     """File of VGG16 weights to initialise the encoder with, for models that are built on VGG16: torchvision's .pth,
     .safetensors or .npz. Weights from Caffe need --normalization caffe."""

@@ -54,6 +54,8 @@ class TrainingRun:
         Score of each validation image in the last epoch; empty before the first.
     recalibrated : int
         Number of training batches from which :meth:`finish` has recomputed the statistics of batch norm.
+    rejected_score : float or None
+        Mean IoU with recomputed statistics that were worse than the running averages, which :meth:`finish` has kept.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class TrainingRun:
         layers = () if network is None else own_layers(network)
         self.scores: tuple[float, ...] = ()
         self.recalibrated = 0
+        self.rejected_score: float | None = None
         self.folder = RunFolder(folder, layers, writes=self.ranks.rank == 0)
         last = self.folder.load_last() if resume and self.folder.has_last else None
         if last is not None:
@@ -130,17 +133,33 @@ class TrainingRun:
             yield Segmenter(self.network, self.spec.preprocessing)
 
     def finish(self) -> Evaluation:
-        """Load the best checkpoint, recalibrate batch norm if the settings say so, save and evaluate it."""
+        """Load the best checkpoint, recalibrate batch norm if that improves it, save and evaluate it."""
         self.ranks.barrier()  # until the first process has written it
         best = self.folder.load_best()
         self.loop.use(best.network)
         self._freeze()
-        if self.settings.recalibrate and self.network.batch_norms():
-            self.recalibrated = self.loop.recalibrate()
-        found = self.loop.validate("evaluating")
+        found = self._recalibrate() if self.settings.recalibrate and self.network.batch_norms() else None
+        if found is None:
+            found = self.loop.validate("evaluating")
         best.progress["final"] = summary(found)
         self.folder.save_best(best)
         return found
+
+    def _recalibrate(self) -> Evaluation | None:
+        """Recompute the statistics of batch norm and return the evaluation, or None if the old ones are better.
+
+        Augmented crops are not always like whole images, so that the recomputed statistics can be the worse ones.
+        """
+        averages = {name: buffer.value.copy() for name, buffer in self.network.state().items()}
+        batches = self.loop.recalibrate()
+        found = self.loop.validate("evaluating")
+        if not found.metrics.mean_iou < self.progress.best_score:  # also without validation images
+            self.recalibrated = batches
+            return found
+        self.rejected_score = found.metrics.mean_iou
+        for name, buffer in self.network.state().items():
+            buffer.value[...] = averages[name]
+        return None
 
     def _freeze(self) -> None:
         """Freeze the parameters that the settings name; a given network keeps its own if they name none."""

@@ -180,7 +180,9 @@ def test_a_validation_set_that_is_ignored_as_a_whole(tmp_path):
 
 
 def test_finish_loads_the_best_and_recalibrates_it(tmp_path, monkeypatch):
-    made = frozen(tmp_path, monkeypatch, [0.9, 0.1], made=recipe(options=NORMED), train=source(5, 20, 20), batch_size=2)
+    made = frozen(
+        tmp_path, monkeypatch, [0.002, 0.001], made=recipe(options=NORMED), train=source(5, 20, 20), batch_size=2
+    )
     list(made.fit())
     best = load_checkpoint(tmp_path / BEST)
     assert best.progress["epoch"] == 1
@@ -204,9 +206,23 @@ def test_recalibration_takes_no_more_batches_than_help(tmp_path, monkeypatch):
     batches = epoch_batches(made.loop.loader.data.train, 2, 0, 0, Augmentation(), drop_last=True)
     assert recalibrate(expected, (made.loop.loader.prepare(*batch)[0] for batch in islice(batches, 2))) == 2
     monkeypatch.setattr(batch_norm_calibration, "MAX_BATCHES", 2)
+    made.progress.best_score = 0.0
     made.finish()
+    assert (made.recalibrated, made.rejected_score) == (2, None)
     for name, buffer in load_checkpoint(tmp_path / BEST).network.state().items():
         np.testing.assert_array_equal(buffer.value, expected.state()[name].value)
+
+
+def test_recalibration_that_is_worse_is_undone(tmp_path):
+    made = trained(tmp_path, made=recipe(options=NORMED), train=source(6, 20, 20), batch_size=2)
+    before = load_checkpoint(tmp_path / BEST).network
+    expected = made.progress.rows[made.progress.best_epoch - 1]["val_mean_iou"]
+    made.progress.best_score = 2.0
+    found = made.finish()
+    assert made.recalibrated == 0
+    assert made.rejected_score != found.metrics.mean_iou == expected
+    for name, buffer in load_checkpoint(tmp_path / BEST).network.state().items():
+        np.testing.assert_array_equal(buffer.value, before.state()[name].value)
 
 
 def test_recalibration_can_be_left_out(tmp_path):
