@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import signal
 import sys
 from types import SimpleNamespace
@@ -19,6 +20,14 @@ collect_ignore = ["standin/path"]  # what is there takes CuPy's place when it is
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a file in one process, because they share what its fixtures make; so do those of a lesson."""
+    for item in items:
+        name = item.path.as_posix().rpartition("/tests/")[2]
+        lesson = re.match(r"lessons/test_(\d\d)_|lessons/test_all\.py.*\[(\d\d)_", name + item.name)
+        item.add_marker(pytest.mark.xdist_group(f"lesson-{lesson[1] or lesson[2]}" if lesson else name))
 
 
 def pytest_collection_finish():

@@ -97,7 +97,7 @@ def test_a_layer_states_what_drawings_and_captures_need(name):
     assert layer.describe(), f"{file}: {name}.describe() returns nothing for tables"
 
 
-@pytest.mark.parametrize("kind", set(get_args(LayerKind)) - {"unknown"})
+@pytest.mark.parametrize("kind", sorted(set(get_args(LayerKind)) - {"unknown"}))
 def test_the_explorer_tells_a_story_of_every_kind(kind):
     path = "scratchnet/visualization/explorer/assets/steps.js"
     assert re.search(rf"^  {kind}\(", read(path), re.MULTILINE), f"{path}: stories has no function {kind}"

@@ -132,7 +132,7 @@ def test_every_layer_is_described_by_plain_values(name):
         assert [p.shape for p in other.parameters.values()] == [p.shape for p in layer.parameters.values()]
 
 
-@pytest.mark.parametrize("start", STARTS, ids=str)
+@pytest.mark.parametrize("start", STARTS, ids=lambda start: getattr(start, "__name__", str(start)))
 def test_starting_values_are_drawn_alike_again(start):
     net = Network(4)
     net.add("a", Conv2d(4, 4, 3, initializer=start))
