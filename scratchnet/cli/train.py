@@ -141,7 +141,8 @@ def _planned(
     if not chosen:
         settings, given = adopt_network(settings, given)
     if is_planned(arguments.plan, arguments.minutes, chosen, named, ranks.size):
-        settings = plan_training(settings, given, arguments.minutes)
+        with computing(settings.training.device, settings.training.precision, ranks.local_rank):  # or refuse it at once
+            settings = plan_training(settings, given, arguments.minutes)
     if not arguments.settings.out:
         say(f"the run is written to {settings.out} (--out names another folder)")
     return settings

@@ -62,13 +62,19 @@ class TrainingReport:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Write the report at the beginning of the training, and if it stops before its end."""
-        if not self.run.progress.done:
+        """Write the report at the beginning of the training, and if it stops before its end.
+
+        That of a complete training stays if an attempt to go on with it fails.
+        """
+        complete = self.run.progress.done
+        if not complete:
             self._write(self._status())
         self.written = -np.inf  # the first epoch is reported in any case
         try:
             yield
         except BaseException as error:
+            if complete:
+                raise
             self._write(replace(self._status(), stopped=_reason(error), resume=self._how_to_continue(error)))
             raise
 

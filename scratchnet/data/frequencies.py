@@ -83,7 +83,7 @@ def softened_weights(weights: Sequence[float], power: float = 1.0, cap: float | 
     (0.5, 1.0, 10.0, 0.0)
     """
     soft = [float(weight) ** power if weight > 0 else 0.0 for weight in weights]
-    return tuple(value if cap is None else min(value, cap) for value in soft)
+    return tuple(value if cap is None else min(value, float(cap)) for value in soft)
 
 
 def count_classes(dataset: SampleSource) -> ClassCounts:

@@ -307,7 +307,7 @@ def test_no_data_and_no_out(call, tmp_path):
 
 def test_the_data_may_be_a_file(train, tmp_path):
     (tmp_path / "set.zip").write_bytes(b"PK")
-    assert_one_line(train(tmp_path / "set.zip", tmp_path / "run"), "set.zip: no such folder")
+    assert_one_line(train(tmp_path / "set.zip", tmp_path / "run"), "set.zip: is an archive, not")
 
 
 def test_out_under_a_file(train, images, tmp_path):

@@ -88,7 +88,7 @@ def test_an_epoch_copies_the_batches_up_and_reads_its_losses_now_and_then(xp, tm
 def test_a_run_multiplies_in_the_precision_that_its_settings_name(tmp_path, monkeypatch):
     used = []
 
-    def epoch(self):
+    def epoch(self, progress):
         used.append(matrix_precision_in_use())
         return 0.0, 0.0
 

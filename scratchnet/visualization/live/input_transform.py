@@ -53,12 +53,11 @@ def input_transform(preprocessing: Preprocessing, image: Array) -> InputTransfor
 def _of_image(image: Array) -> InputTransform:
     """Return the normalisation by an image's own mean and standard deviation; flat channels repeat the others' mean.
 
-    The statistics are those that `Preprocessing.apply` computes, in float32 and in the same order.
+    The statistics are those that `Preprocessing.apply` computes, in float32 with sums in float64.
     """
     x = image.astype(np.float32) * np.float32(1 / 255)
-    mean = x.mean(axis=(0, 1))
-    x -= mean
-    std = x.std(axis=(0, 1))
+    mean = x.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
+    std = np.sqrt(np.square(x - mean).mean(axis=(0, 1), dtype=np.float64)).astype(np.float32)
     mean, std, flat = mean.astype(np.float64), std.astype(np.float64), std < MIN_STD
     scale = 1 / np.maximum(std, MIN_STD)
     matrix, bias = np.diag(scale), -mean * scale
