@@ -9,6 +9,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.data.elastic import deform
 from scratchnet.data.resizing import resize_image, resize_mask
+from scratchnet.data.stain import vary_stain
 from scratchnet.utils.shape_checks import check_pair
 
 Pair: TypeAlias = tuple[Array, Array]
@@ -40,6 +41,9 @@ class Augmentation:
     """The same for colour saturation."""
     hue: float = 0.0
     """Largest random shift of the hue, as a fraction of the colour circle."""
+    stain: float = 0.0
+    """Largest random change of the absorbances of stains (0.3: by 30 %), for microscope images from other laboratories;
+    also changes the colour of the light, a third as much."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise, as a fraction of the brightness range."""
     mosaic: float = 0.0
@@ -85,6 +89,8 @@ def augment(
     else:
         balanced = augmentation.balanced_crops
         image, mask = _random_window(*_transform(image, mask, rng, augmentation), (size[0], size[1]), rng, balanced)
+    if augmentation.stain:
+        image = vary_stain(image, rng, augmentation.stain)
     return _recolour(image, rng, augmentation), mask
 
 

@@ -1,0 +1,47 @@
+"""Random changes of stain and light, in the space where stains add up.
+
+A stained slice absorbs light. By the law of Beer and Lambert the intensity of colour c behind amounts d of stains with
+absorbances S is I_c = W_c · exp(−Σ_s d_s · S_sc), where W is the intensity of the empty glass. Its optical density
+−log(I / W) = d · S is linear in the amounts, so the stains of a colour image can be separated by solving a linear
+system: *colour deconvolution* (Ruifrok and Johnston 2001), the third meaning of the word in this field.
+
+Another laboratory has other amounts (thicker slices, longer staining), other absorbances (another dye, another age of
+it) and another light. Amounts d·a and absorbances T instead of S map the density x = d · S to x · S⁻¹ · diag(a) · T:
+always a 3×3 matrix, whatever the stains are. So instead of estimating the stains of every image and changing their
+amounts (Tellez et al. 2018), `vary_stain` multiplies densities by a random matrix near the identity, which needs no
+stains to be known. Another light adds a constant per colour.
+"""
+
+import numpy as np
+
+from scratchnet.arrays import Array
+
+LIGHT = 0.3
+"""Strength of the change of the light, as a fraction of the strength of the change of the stains."""
+
+_DENSITY = -np.log((np.arange(256) + 1) / 256).astype(np.float32)
+"""Optical density of every byte; 255 has 0."""
+
+
+def vary_stain(image: Array, rng: np.random.Generator, strength: float) -> Array:
+    """Change the stains and the light of an image at random.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+    rng : numpy Generator
+        The only source of randomness; it draws 12 values.
+    strength : float
+        Largest change of an entry of the matrix between optical densities, which is the identity for 0. The light of a
+        colour changes by at most a factor of exp(`LIGHT` · strength).
+
+    Returns
+    -------
+    (h, w, 3) uint8
+    """
+    matrix = np.eye(3) + strength * rng.uniform(-1, 1, (3, 3))
+    light = strength * LIGHT * rng.uniform(-1, 1, 3)
+    density = _DENSITY[image] @ matrix.astype(np.float32) + light.astype(np.float32)
+    intensity = np.float32(256) * np.exp(-density) - 1
+    varied: Array = np.clip(np.rint(intensity), 0, 255).astype(np.uint8)
+    return varied
