@@ -75,7 +75,7 @@ def test_mosaic_shows_several_samples() -> None:
     assert 25 < sum(rare) < 58
 
 
-@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "hue", "noise"])
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "hue", "noise", "stain"])
 def test_colour_changes_leave_the_mask(name: str) -> None:
     rng = np.random.default_rng(1)
     pair = rng.integers(40, 200, (16, 16, 3)).astype(np.uint8), np.ones((16, 16), np.uint8)
