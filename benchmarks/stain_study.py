@@ -49,11 +49,13 @@ class Laboratory:
         rest = density - amounts @ _unit(GIEMSA)
         mixed = (amounts * self.amounts) @ _unit(np.array(self.absorbances)) + rest / 2
         intensity = (np.exp(-mixed) * self.light).clip(0, 1) ** self.power
-        return np.rint(255 * intensity).astype(np.uint8).reshape(image.shape)
+        recoloured: Array = np.rint(255 * intensity).astype(np.uint8).reshape(image.shape)
+        return recoloured
 
 
 def _unit(absorbances: Array) -> Array:
-    return absorbances / np.linalg.norm(absorbances, axis=1, keepdims=True)
+    unit: Array = absorbances / np.linalg.norm(absorbances, axis=1, keepdims=True)
+    return unit
 
 
 LABORATORIES = {
@@ -77,13 +79,12 @@ def evaluate(run: Path, cells: str) -> dict[str, float]:
     checkpoint = load_checkpoint(run / "checkpoint.npz")
     segmenter = Segmenter(checkpoint.network, checkpoint.spec.preprocessing)
     data = open_dataset(cells, split="val", mask_format="threshold", mask_threshold=127)
-    looks = {"unchanged": lambda image: image} | {name: lab.recolour for name, lab in LABORATORIES.items()}
     scores = {}
-    for name, look in looks.items():
+    for name, laboratory in [("unchanged", None), *LABORATORIES.items()]:
         both = either = 0
         for index in range(len(data)):
             image, mask = data.load(index)
-            found = segmenter.segment(look(image)) == 1
+            found = segmenter.segment(image if laboratory is None else laboratory.recolour(image)) == 1
             both += int((found & (mask == 1)).sum())
             either += int((found | (mask == 1)).sum())
         scores[name] = both / either
