@@ -1,15 +1,15 @@
 """Random changes of stain and light, in the space where stains add up.
 
-A stained slice absorbs light. By the law of Beer and Lambert the intensity of colour c behind amounts d of stains with
-absorbances S is I_c = W_c · exp(−Σ_s d_s · S_sc), where W is the intensity of the empty glass. Its optical density
-−log(I / W) = d · S is linear in the amounts, so the stains of a colour image can be separated by solving a linear
+Stains absorb light. By the law of Beer and Lambert the intensity of colour c is I_c = W_c · exp(−Σ_s d_s · S_sc), with
+amounts d of stains s, their absorbances S and the intensity W of the empty glass. The optical density
+−log(I / W) = d · S is linear in the amounts, so that the stains of a colour image can be separated by solving a linear
 system: *colour deconvolution* (Ruifrok and Johnston 2001), the third meaning of the word in this field.
 
-Another laboratory has other amounts (thicker slices, longer staining), other absorbances (another dye, another age of
-it) and another light. Amounts d·a and absorbances T instead of S map the density x = d · S to x · S⁻¹ · diag(a) · T:
-always a 3×3 matrix, whatever the stains are. So instead of estimating the stains of every image and changing their
-amounts (Tellez et al. 2018), `vary_stain` multiplies densities by a random matrix near the identity, which needs no
-stains to be known. Another light adds a constant per colour.
+Another laboratory has other amounts (thicker slices, longer staining), other absorbances (another dye, or an older one)
+and another light. Amounts d · a and absorbances T map the density x = d · S to x · S⁻¹ · diag(a) · T, which is a 3×3
+matrix whatever the stains are. Instead of estimating the stains of every image and changing their amounts (Tellez et
+al. 2018), `vary_stain` therefore multiplies densities by a random matrix near the identity. Another light adds a
+constant per colour.
 """
 
 import numpy as np
