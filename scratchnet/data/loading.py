@@ -34,7 +34,7 @@ def prefetch(items: Iterable[T], make: Callable[[T], R], ahead: int = 4) -> Iter
     If the system allows no more threads, ``make`` is called in the caller's thread.
     """
     pending: deque[Future[R]] = deque()
-    worker = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+    worker, wait = ThreadPoolExecutor(1, thread_name_prefix="prefetch"), True
     try:
         for item in items:
             pending.append(_submit(worker, make, item))
@@ -42,8 +42,13 @@ def prefetch(items: Iterable[T], make: Callable[[T], R], ahead: int = 4) -> Iter
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    except GeneratorExit:
+        wait = (
+            False  # the garbage collector may close the iterator in a thread that holds locks which a wait would need
+        )
+        raise
     finally:
-        worker.shutdown(cancel_futures=True)
+        worker.shutdown(wait, cancel_futures=True)
 
 
 def _submit(worker: ThreadPoolExecutor, make: Callable[[T], R], item: T) -> Future[R]:

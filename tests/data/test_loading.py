@@ -58,6 +58,29 @@ def test_leaving_the_loop_ends_the_thread() -> None:
     results = prefetch(range(100), made.append)
     next(results)
     results.close()  # type: ignore[attr-defined]
+    for thread in reading_threads():
+        thread.join(timeout=30)
+    assert not reading_threads()
+
+
+def test_closing_does_not_wait_for_the_thread() -> None:
+    """The garbage collector closes an abandoned iterator in any thread, also in one that the other waits for."""
+    going, released = threading.Event(), threading.Event()
+
+    def make(n: int) -> int:
+        if n == 2:
+            going.set()
+            assert released.wait(30)
+        return n
+
+    results = prefetch(range(10), make)
+    assert next(results) == 0
+    assert going.wait(30)
+    results.close()  # type: ignore[attr-defined]
+    assert len(reading_threads()) == 1
+    released.set()
+    for thread in reading_threads():
+        thread.join(timeout=30)
     assert not reading_threads()
 
 
