@@ -312,7 +312,7 @@ save_figure(
 # -----------------------------
 # The **confidence** of a pixel is the probability of its predicted class. In a network with perfect **calibration**, 90
 # of 100 pixels with confidence 0.9 are right. By hand, for four pixels in two bins: confidence 0.9, 0.9 with one right,
-# and 0.6, 0.6 with both right. The gaps are |0.5 − 0.9| = 0.4 and |1 − 0.6| = 0.4. Their mean, weighted by the pixels
+# and 0.6, 0.6 with both right. The gaps are 0.9 − 0.5 = 0.4 and 1 − 0.6 = 0.4. Their mean, weighted by the pixels
 # of each bin, is the **expected calibration error**. Loops first, then the package:
 
 from scratchnet.evaluation import reliability

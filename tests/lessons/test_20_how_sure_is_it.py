@@ -24,7 +24,7 @@ def test_the_text_follows_the_three_pixels(lesson):
 
 
 def test_the_text_says_the_gaps_of_four_pixels(lesson):
-    lesson(20).says("|0.5 − 0.9| = {0:.1f} and |1 − 0.6| = {0:.1f}", lesson(20).values["four"])
+    lesson(20).says("0.9 − 0.5 = {0:.1f} and 1 − 0.6 = {0:.1f}", lesson(20).values["four"])
 
 
 def test_our_functions_are_the_packages(lesson):
