@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> int:
     a = parse(ImportArguments, words, "data import", "scratchnet data import annotations.json --out mydata")
     with unpacked(a.source) as folder:
         export = read_export(folder, a.classes, a.images)
-        say(f"{export.summary}, {len(export.classes) - 1} class{'es' * (len(export.classes) != 2)} and background")
+        say(f"{export.summary}; {len(export.classes)} classes")
         report = write_export(export, a.out, lambda entries: progress(entries, "importing"))
     say("classes: " + ", ".join(f"{index} {name}" for index, name in enumerate(export.classes)))
     say(f"wrote {report.written} image{'s' * (report.written != 1)} and masks to {a.out}")

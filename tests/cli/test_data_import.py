@@ -14,7 +14,7 @@ def test_import(call, tmp_path):
     assert (code, err) == (1, "")
     lines = said.splitlines()
     assert lines[:3] == [
-        "labelme: 6 JSON files, 1 class and background",
+        "labelme: 6 JSON files; 2 classes",
         "classes: 0 background, 1 cat",
         f"wrote 2 images and masks to {out}",
     ]
@@ -50,5 +50,5 @@ def test_an_archive(call, tmp_path):
     archive = shutil.make_archive(tmp_path / "job", "zip", tmp_path / "source")
     code, said, _ = call("data", "import", archive, "--out", tmp_path / "out")
     assert code == 1
-    assert said.splitlines()[0] == "labelme: 2 JSON files, 1 class and background"
+    assert said.splitlines()[0] == "labelme: 2 JSON files; 2 classes"
     assert said.splitlines()[-1].startswith(f"left out: {archive}/b.json: has no image")

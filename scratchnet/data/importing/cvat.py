@@ -10,7 +10,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.data.file_names import canonical_name
 from scratchnet.data.importing.labels import Entry, Export, LabelledImage, Region, assign_classes, corners
-from scratchnet.data.importing.shapes import Bitmap, Ellipse, Polygon, Shape, turned_rectangle
+from scratchnet.data.importing.shapes import BoxRuns, Ellipse, Polygon, Shape, turned_rectangle
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.input_files import check_regular_file
 from scratchnet.utils.options import option
@@ -140,13 +140,8 @@ def _ellipse(fields: _Fields) -> Shape:
 
 
 def _mask(fields: _Fields) -> Shape:
-    """Return a mask from the lengths of its runs of 0 and 1 in turn, along the rows of its box."""
     left, top, width, height = (int(value) for value in _numbers(fields, "left", "top", "width", "height"))
-    runs = [int(run) for run in fields["rle"].split(",")]
-    if min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise UserError(f"the run lengths of a mask add up to {sum(runs)}, expected {height}×{width}")
-    inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-    return Bitmap(inside, top, left)
+    return BoxRuns([int(run) for run in fields["rle"].split(",")], top, left, height, width)
 
 
 _AREAS: Mapping[str, Callable[[_Fields], Shape]] = {

@@ -59,10 +59,10 @@ def _read_folder(source: Path, classes: Sequence[str] | None, images: Path | Non
         raise UserError(f"{source}: {described[0].name} and {described[1].name} are both CVAT's; import one at a time")
     if described:
         return read_cvat(described[0], classes, images)
-    masks = find_masks(source, images)
-    if masks is not None:
+    files = _find_json(source)
+    if not any(_kind(path, strict=False) for path in files) and (masks := find_masks(source, images)) is not None:
         return read_index_masks(source, masks, classes)
-    return _read_json(_find_json(source), source, classes, images)
+    return _read_json(files, source, classes, images)
 
 
 def _find_json(source: Path) -> list[Path]:

@@ -12,8 +12,7 @@ import numpy as np
 from scratchnet.data.file_names import canonical_name
 from scratchnet.data.importing.json_files import read_bounded_json
 from scratchnet.data.importing.labels import Entry, Export, LabelledImage, Region, assign_classes, corners
-from scratchnet.data.importing.packed_brush import decode_brush
-from scratchnet.data.importing.shapes import Bitmap, Ellipse, Polygon, Shape, turned_rectangle
+from scratchnet.data.importing.shapes import Brush, Ellipse, Polygon, Shape, turned_rectangle
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
@@ -131,7 +130,7 @@ def _shape(result: Mapping[str, Any]) -> Shape:
     value, kind = result["value"], result["type"]
     width, height = int(result["original_width"]), int(result["original_height"])
     if kind == "brushlabels":
-        return Bitmap(decode_brush(value["rle"], height, width), 0, 0)
+        return Brush(value["rle"])
     scale = np.array([width, height]) / 100
     if kind == "polygonlabels":
         return Polygon((corners(value["points"], 3, "a polygon") * scale,))

@@ -48,12 +48,13 @@ def decode_brush(packed: Any, height: int, width: int) -> Array:
     length_sizes = [stream.read(4) + 1 for _ in range(4)]
     if total != 4 * height * width:
         raise UserError(f"a brush mask of {total} values, expected 4×{height}×{width} for the image")
-    values, done = np.zeros(total, np.int64), 0
+    visible, done = np.zeros(total, bool), 0
     while done < total:
         repeated = stream.read(1)
         length = stream.read(length_sizes[stream.read(2)]) + 1
         if done + length > total:
             raise UserError("a brush mask has too many values; export it again")
-        values[done : done + length] = stream.read_many(1 if repeated else length, value_size)
+        visible[done : done + length] = stream.read_many(1 if repeated else length, value_size) > 0
         done += length
-    return values.reshape(height, width, 4)[:, :, 3] > 0
+    alpha: Array = visible.reshape(height, width, 4)[:, :, 3]
+    return alpha

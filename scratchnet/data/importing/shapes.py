@@ -1,11 +1,12 @@
 """Shapes of labelling tools: polygons, ellipses and masks, drawn to the pixel."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.data.importing.packed_brush import decode_brush
 from scratchnet.data.importing.polygons import FillRule, Stamp, fill_disc, fill_ellipse, fill_polygon
 from scratchnet.data.importing.run_lengths import decode_runs
 from scratchnet.data.tiling import Window
@@ -84,6 +85,33 @@ class Bitmap(NamedTuple):
         bottom, right = min(max(self.top + h, top), height), min(max(self.left + w, left), width)
         inside = self.mask[top - self.top : bottom - self.top, left - self.left : right - self.left]
         return Stamp(Window(top, left, bottom - top, right - left), inside)
+
+
+class BoxRuns(NamedTuple):
+    """Lengths of the runs of 0 and 1 in turn, along the rows of a box of ``height`` × ``width`` pixels."""
+
+    runs: Sequence[int]
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def draw(self, height: int, width: int) -> Stamp:
+        """Return the mask; a UserError if its box is larger than the image."""
+        if self.height > height or self.width > width:
+            raise UserError(f"a mask of {self.height}×{self.width} pixels in an image of {height}×{width}")
+        mask = decode_runs(self.runs, self.width, self.height).T  # along the rows instead of down the columns
+        return Bitmap(mask, self.top, self.left).draw(height, width)
+
+
+class Brush(NamedTuple):
+    """A packed mask of Label Studio's brush, with the size of the image."""
+
+    packed: Any
+
+    def draw(self, height: int, width: int) -> Stamp:
+        """Return the pixels that are not transparent; a UserError if the mask is of an image of another size."""
+        return Stamp(Window(0, 0, height, width), decode_brush(self.packed, height, width))
 
 
 class Selected(NamedTuple):

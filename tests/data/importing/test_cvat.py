@@ -56,7 +56,11 @@ def test_masks_ellipses_rotations_and_groups(source, tmp_path):
         ('<polygon label="dog" points="0,0;1,b;2,2"/>', "damaged"),
         ('<polygon label="dog"/>', "damaged"),
         ('<box label="dog" xtl="0" ytl="0" xbr="1e300" ybr="1"/>', "no positions in an image"),
-        ('<mask label="dog" rle="1, 2" left="5" top="0" width="2" height="2"/>', "add up to 3, expected 2×2"),
+        (
+            f'<mask label="dog" rle="{1 << 46}" left="0" top="0" width="{1 << 23}" height="{1 << 23}"/>',
+            "in an image of 5×7",
+        ),
+        ('<mask label="dog" rle="1, 2" left="5" top="0" width="2" height="2"/>', "add up to 3, expected 2×2 = 4"),
     ],
 )
 def test_images_that_are_left_out(source, tmp_path, shape, words):

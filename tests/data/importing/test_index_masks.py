@@ -5,7 +5,7 @@ from PIL import Image
 from scratchnet.data import available_splits
 from scratchnet.data.importing import read_export
 from scratchnet.utils.errors import UserError
-from tests.data.importing.test_formats import imported, rows, save_image
+from tests.data.importing.test_formats import L_SHAPE, imported, labelme, rows, save_image, save_json, shape
 
 
 def save_grey(path, rows_of, palette=False):
@@ -100,3 +100,10 @@ def test_masks_that_are_left_out(tmp_path):
     assert dataset.names == ("a",)
     for words in ("a mask of 4×7 pixels", "c.png: has no mask", "d.png: a mask without an image"):
         assert any(words in problem for problem in report.problems)
+
+
+def test_labels_in_json_go_before_images_that_are_named_like_masks(tmp_path):
+    for name in ("a", "a_L"):
+        save_image(tmp_path / f"{name}.png")
+        save_json(tmp_path / f"{name}.json", labelme(f"{name}.png", shape("dog", L_SHAPE)))
+    assert read_export(tmp_path).summary == "labelme: 2 JSON files"
