@@ -8,7 +8,7 @@ it on images of the same kind, and it fails. No weight has changed in between. W
 You need lesson 1 (IoU), lesson 2 (numerical gradients), lesson 5 (backward passes) and lesson 6 (the loss).
 
 **What you will build.** Batch norm with its backward pass, and a small network that you train, see fail in use,
-diagnose and cure.
+diagnose and fix.
 
 **Time.** About 65 minutes, and as long again for the exercises.
 
@@ -330,7 +330,7 @@ for name, score in as_they_are.items():
 # %%
 # With each image's own statistics, as in training, the IoU is 0.89. With running averages it is 0.20: in many images
 # the network mistakes the background for the square, as the figure below shows. The authors of SegNet (lesson 14) knew
-# that running averages can lag behind, because they were computed with *earlier* weights. Their remedy is to recompute
+# that running averages can lag behind, because they were computed with *earlier* weights. They recompute
 # the statistics with the finished weights. Here that gives 0.24. The student did so too: the student's own weights, on
 # the student's own test images, have a mean IoU of 0.175 with recomputed statistics and of 0.992 with each image's own
 # (``docs/results.md``). So something else must be wrong too.
@@ -352,14 +352,14 @@ for name, score in in_fours.items():
 # Indeed, the IoU is 0.00 with every kind of statistics. The network has seen twice as many images and labels everything
 # as background. (A larger network finds something at the squares' edges with more time, but the easy solution is gone.)
 #
-# The cure
-# --------
+# The fix
+# -------
 # The information that the network needs must be in its *input*, where training and testing are alike. So normalise
 # every **image** by its own mean and standard deviation before it enters the network, and train in batches of four:
 
-cured, found, losses = table(one_by_one, batch=4, steps=40)
+fixed, found, losses = table(one_by_one, batch=4, steps=40)
 print(f"loss of the last ten updates: {np.mean(losses[-10:]):.3f}")
-for name, score in cured.items():
+for name, score in fixed.items():
     print(f"  IoU {score:.2f}  with {name}")
 
 # %%
@@ -382,7 +382,7 @@ for name, score in cured.items():
 
 if "--seeds" in sys.argv:  # optional: repeat with other initial weights
     for seed in (1, 2, 3):
-        for name, prepare, batch, steps in (("as they are", lambda x: x, 1, 80), ("cured", one_by_one, 4, 40)):
+        for name, prepare, batch, steps in (("as they are", lambda x: x, 1, 80), ("fixed", one_by_one, 4, 40)):
             scores, _, _ = table(prepare, batch, steps, seed)
             print(f"seed {seed}, {name:11}", "  ".join(f"{way} {score:.2f}" for way, score in scores.items()))
 
@@ -404,14 +404,14 @@ for row, number in enumerate((0, 1, 2)):
         panel.set_xticks([])
         panel.set_yticks([])
 titles = ("image and truth", *(f"{name}:\n{as_they_are[name]:.2f}" for name in columns))
-for panel, title in zip(axes, (*titles, f"cured, running\naverages: {cured['running averages']:.2f}"), strict=False):
+for panel, title in zip(axes, (*titles, f"fixed, running\naverages: {fixed['running averages']:.2f}"), strict=False):
     panel.set_title(title, fontsize=9)
 save_figure(
     figure,
     "11-two-networks",
     alt="Three images with a small square, in rows, and the predictions in columns. With running averages or "
     "recomputed statistics, whole images of some rows are wrong; with each image's own statistics, and after "
-    "the cure, the squares are found.",
+    "the fix, the squares are found.",
 )
 
 # %%

@@ -323,7 +323,7 @@ if CHECKED:
 # %%
 # In 60 updates the small rate gets nowhere. The large one does learn, because it falls to 0 like the others, but it
 # reaches only about 0.85 on the training images, and ours 0.95. In validation all three miss the target by far, and the
-# large rate is even ahead of ours. So something else is wrong too, and no rate will cure it.
+# large rate is even ahead of ours. So something else is wrong too, and no rate will fix it.
 #
 # The first curves: overfitting
 # -----------------------------
@@ -613,7 +613,7 @@ if CHECKED:
 
 # %%
 # **… you look at the test set after each change?** Then it has become a second validation set, and its result is too
-# good. The only cure is new images.
+# good. Only new images help.
 
 temporary.cleanup()
 

@@ -173,7 +173,7 @@ assert errors["gradient"] < 1e-7 < min(errors["deconvnet"], errors["guided"])
 #
 # Down through the decoder, up through the encoder
 # ------------------------------------------------
-# What happens if we project a score of a network that already has a decoder? The signal meets the decoder first. The
+# What happens if we project a score of a network that already has a decoder? The signal passes the decoder first. The
 # transpose of a transposed convolution is a convolution, and the transpose of unpooling *reads* at the switches. So the
 # signal goes **down** through the decoder, as if it were an encoder, and then **up** through the encoder, as if that
 # were a decoder: the hourglass in reverse, with every switch used twice. We train the small DeconvNet of lesson 15

@@ -35,9 +35,9 @@ def test_batches_of_four_learn_nothing_from_raw_colours(lesson):
     eleven.says("Indeed, the IoU is {:.2f} with every kind of statistics", 0)
 
 
-def test_the_text_names_the_cure(lesson):
+def test_the_text_names_the_fix(lesson):
     eleven = lesson(11)
-    scores = eleven.values["cured"]
+    scores = eleven.values["fixed"]
     eleven.says(
         "running averages give {:.2f}, recomputed ones {:.2f} and each image's own {:.2f}",
         *(scores[name] for name in ("running averages", "recomputed", "each image's own")),
