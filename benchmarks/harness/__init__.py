@@ -8,6 +8,7 @@
 ``machine``              processor, cores, library versions, date
 ``gemm``                 peak rate of a matrix product, which all other rates are compared with
 ``network_cases``        networks, image sizes and batch sizes to measure
+``table_cases``          those of ``bench step --model all``
 ``torch_network``        a scratchnet network executed by PyTorch
 ``implementations``      training step and forward pass, in scratchnet and in PyTorch
 ``agreement``            checks that both compute the same

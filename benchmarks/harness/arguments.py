@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from benchmarks.harness.network_cases import NetworkCase, network_case
+from benchmarks.harness.table_cases import ALL
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.config import ModelOptions, OptimizerName
 from scratchnet.config.sizes import Size
@@ -56,7 +57,8 @@ class NetworkArguments(ModelOptions, BenchArguments):
 class StepArguments(NetworkArguments):
     """Measure whole training steps (forward, loss, backward, update): time, rate and peak memory.
 
-    Default: deconvnet-small and bloodcell on 8 images of 128x128.
+    Default: deconvnet-small and bloodcell on 8 images of 128x128. --model all: ten networks, each with its own size,
+    batch and width, and the forward pass of bloodcell on an image of 1024x1024.
     """
 
     batch: tuple[int, ...] = ()
@@ -69,6 +71,24 @@ class StepArguments(NetworkArguments):
     """Measure torch.compile as well; it needs a C++ compiler and some minutes."""
     device: DeviceName = "cpu"
     """gpu: compare with PyTorch on the same card, in float32, TF32 and bfloat16; --repeats then counts steps."""
+
+    def whole_table(self) -> bool:
+        """Return whether the models are ``all``, those of :mod:`benchmarks.harness.table_cases`.
+
+        Raises
+        ------
+        UserError
+            If other models, or settings that the table fixes, come with ``all``.
+        """
+        if ALL not in self.model:
+            return False
+        if len(self.model) > 1:
+            raise UserError(f"--model {' '.join(self.model)}: 'all' stands alone; leave out the other models")
+        fixed = {"size": self.size, "classes": self.classes, "batch": self.batch, **self.options()}
+        given = [f"--{name.replace('_', '-')}" for name, value in fixed.items() if value not in (None, ())]
+        if given:
+            raise UserError(f"--model all: every network has its own settings; leave out {', '.join(given)}")
+        return True
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """``scratchnet bench``: measure time and memory, compared with PyTorch on the same cores."""
 
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from benchmarks.harness.segment import SIZE as SEGMENT_SIZE
 from benchmarks.harness.segment import measure_segment
 from benchmarks.harness.session import Session, set_threads, start_session
 from benchmarks.harness.step import measure_step, step_implementations
+from benchmarks.harness.table_cases import forward_case, table_cases
 from scratchnet.cli.parsing import HELP, parse, say
 from scratchnet.engine.device import array_module
 from scratchnet.utils.errors import UserError
@@ -31,6 +32,7 @@ from scratchnet.utils.spelling import closest_name
 
 USAGE = """usage: scratchnet bench ops [NAME…] [--batch N] [--json FILE]
        scratchnet bench step [--model NAME…] [--size HxW] [--batch N…] [--json FILE]
+       scratchnet bench step --model all [--json FILE]
        scratchnet bench segment [--model NAME…] [--size HxW] [--json FILE]
        scratchnet bench peers [NAME…] [--batch N] [--json FILE]
 
@@ -82,14 +84,26 @@ def _peers(words: Sequence[str]) -> int:
 def _step(words: Sequence[str]) -> int:
     a = parse(StepArguments, words, "bench step", "scratchnet bench step --model bloodcell --batch 8 --json step.json")
     _check(a, batch=min(a.batch, default=1))
-    found = a.cases(DEFAULT_MODELS, None, a.batch or (None,))
+    found = table_cases() if a.whole_table() else a.cases(DEFAULT_MODELS, None, a.batch or (None,))
     cases = [replace(case, activation_checkpointing=a.activation_checkpointing) for case in found]
     if a.device == "gpu":
         return _step_on_gpu(a, cases)
     session = _open(a)
-    table = Table([case.name for case in cases], step_implementations(session, a.compile), session.gemm_rate, a.memory)
-    rows = (measure_step(case, session, a.optimizer, a.memory, a.compile, say) for case in cases)
-    return _report(a, session, table, rows)
+    names = [case.name for case in cases] + [_forward_name()] * a.whole_table()
+    table = Table(names, step_implementations(session, a.compile), session.gemm_rate, a.memory)
+    return _report(a, session, table, _step_rows(a, session, cases))
+
+
+def _step_rows(a: StepArguments, session: Session, cases: Sequence[NetworkCase]) -> Iterator[Measurement]:
+    """Measure the training steps, and in the whole table also the forward pass."""
+    for case in cases:
+        yield measure_step(case, session, a.optimizer, a.memory, a.compile, say)
+    if a.whole_table():
+        yield replace(measure_segment(forward_case(), session, a.memory), case=_forward_name())
+
+
+def _forward_name() -> str:
+    return f"{forward_case().name}, forward pass only"
 
 
 def _step_on_gpu(a: StepArguments, cases: Sequence[NetworkCase]) -> int:

@@ -72,9 +72,12 @@ class NetworkCase:
 
     @property
     def name(self) -> str:
-        """Model and images (n×h×w)."""
+        """Model, its width unless it is the default, and images (n×h×w)."""
+        usual = MODELS[self.model].options().get("width") if self.model in MODELS else None
+        width = self.options.get("width", usual)
+        factor = "" if width == usual else f" width {width:g}"
         suffix = ", recomputed" if self.activation_checkpointing else ""
-        return f"{self.model}, {self.batch}×{self.size[0]}×{self.size[1]}{suffix}"
+        return f"{self.model}{factor}, {self.batch}×{self.size[0]}×{self.size[1]}{suffix}"
 
     def network(self) -> Network:
         """Build the network without allocating parameters."""

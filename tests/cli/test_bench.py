@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import scratchnet
+from benchmarks.harness.network_cases import network_case
 from benchmarks.harness.timing import TimingSettings
 from scratchnet.engine.cpu.threads import thread_count
 
@@ -36,9 +37,9 @@ def test_a_step_without_pytorch(call, alone, tmp_path):
     lines = said.splitlines()
     assert "PyTorch is not installed: scratchnet alone" in lines[0]
     assert lines[1].startswith("peak GEMM rate ")
-    assert [line.split()[:2] for line in lines if line.startswith("squares")] == [
-        ["squares,", "1×16×16"],
-        ["squares,", "2×16×16"],
+    assert [line.split()[:4] for line in lines if line.startswith("squares")] == [
+        ["squares", "width", "4,", "1×16×16"],
+        ["squares", "width", "4,", "2×16×16"],
     ]
     content = json.loads((tmp_path / "a.json").read_text())
     assert [row["network"]["batch"] for row in content["rows"]] == [1, 2]
@@ -55,7 +56,19 @@ def test_a_step_beside_pytorch(call):
     code, said, err = call("bench", "step", *TINY, "--batch", "2", "--no-memory", "--optimizer", "adam")
     assert (code, err) == (0, "")
     (row,) = (line.split() for line in said.splitlines() if line.startswith("squares"))
-    assert len(row) >= 2 + 8  # time, quartiles, two layouts, two ratios, rate, share
+    assert len(row) >= 4 + 8  # time, quartiles, two layouts, two ratios, rate, share
+
+
+def test_the_whole_table(call, alone, monkeypatch, tmp_path):
+    small = [network_case("squares", (16, 16), 2, 2, {"width": 4}), network_case("unet-same", (32, 32), 2, 2)]
+    monkeypatch.setattr("benchmarks.harness.command.table_cases", lambda: small)
+    monkeypatch.setattr("benchmarks.harness.command.forward_case", lambda: network_case("squares", (32, 32), 1, 2))
+    code, said, err = call("bench", "step", "--model", "all", "--quick", "--no-memory", "--json", tmp_path / "a.json")
+    assert (code, err) == (0, "")
+    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    names = ["squares width 4, 2×16×16", "unet-same, 2×32×32", "squares, 1×32×32, forward pass only"]
+    assert [row["case"] for row in rows] == names
+    assert all(name in said for name in names)
 
 
 def test_operations(call, alone, tmp_path):
@@ -75,7 +88,7 @@ def test_operations(call, alone, tmp_path):
 def test_segmenting(call, alone, tmp_path):
     code, said, err = call("bench", "segment", *TINY, "--no-memory", "--json", tmp_path / "a.json")
     assert (code, err) == (0, "")
-    assert "squares, 1×16×16" in said
+    assert "squares width 4, 1×16×16" in said
     assert json.loads((tmp_path / "a.json").read_text())["rows"][0]["flops"] > 0
 
 
@@ -105,6 +118,8 @@ def test_threads_are_passed_on(call, alone):
         (["step", "--batch", "4", "0"], "--batch 0: expected 1 to 100000"),
         (["step", "--classes", "0"], "--classes 0: expected 2 to 256"),
         (["step", "--model", "cells"], "model 'cells' does not exist; choose one of: "),
+        (["step", "--model", "all", "squares"], "--model all squares: 'all' stands alone"),
+        (["step", "--model", "all", "--size", "64", "--width", "2"], "--model all: every network has its own settings"),
         (["step", "--size", "big"], "--size big: expected HxW"),
         (["step", "--model", "squares", "--unpool", "nearest"], "model 'squares' has no option 'unpool'"),
     ],

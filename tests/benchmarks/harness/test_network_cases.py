@@ -74,3 +74,8 @@ def test_recomputing_is_part_of_the_case():
     assert case.network().activation_checkpointing
     assert case.name == "squares, 8×64×64, recomputed"
     assert not network_case("squares").network().activation_checkpointing
+
+
+def test_the_name_says_a_width_that_is_not_the_default():
+    assert network_case("segnet-basic", (180, 240), 4, 11, {"width": 0.5}).name == "segnet-basic width 0.5, 4×180×240"
+    assert network_case("squares", (64, 64), 2, 2, {"width": 64}).name == "squares, 2×64×64"
