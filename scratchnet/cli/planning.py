@@ -12,9 +12,10 @@ from scratchnet.data.layouts import Sample, find_samples
 from scratchnet.engine.device import computing
 from scratchnet.planning import DataSummary, Plan, look, make_plan
 from scratchnet.planning.draft import Budget, Decision
-from scratchnet.planning.length import EPOCHS
+from scratchnet.planning.length import MAX_EPOCHS
 from scratchnet.planning.mask_values import recognize_masks
 from scratchnet.planning.pace import Pace, fit_updates, fit_width, measure_pace
+from scratchnet.training.progress import Progress
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 from scratchnet.utils.progress import progress
@@ -53,8 +54,8 @@ def plan_training(settings: TrainSettings, given: frozenset[str], minutes: float
         if minutes is not None:
             plan = _fit(plan, settings, given, data, minutes)
         check_settings(plan.settings)
-        pace = _pace(plan, data)
-    _print(plan, data, pace)
+        pace, images = _pace(plan)
+    _print(plan, data, pace, _progress(plan, images))
     return plan.settings
 
 
@@ -119,25 +120,35 @@ def _samples(data: DataSettings) -> list[Sample]:
     return [sample for name in names for sample in find_samples(Path(data.data), data.layout, name)[0]]
 
 
-def _pace(plan: Plan, data: DataSummary) -> Pace:
-    train, val = open_splits(plan.settings.data, plan.settings.training.seed)
-    return measure_pace(plan.settings, training_views(plan.settings, train, val)[0], data.validation_pixels)
+def _pace(plan: Plan) -> tuple[Pace, int]:
+    """Return the pace of a training, and its number of images or tiles."""
+    views = training_views(plan.settings, *open_splits(plan.settings.data, plan.settings.training.seed))
+    return measure_pace(plan.settings, *views), len(views[0])
+
+
+def _progress(plan: Plan, images: int) -> Progress:
+    """Return the counters of a training before its first update."""
+    training = plan.settings.training
+    samples = training.samples_per_epoch or images
+    return Progress(training, max(1, samples // min(training.batch_size, samples)))
 
 
 def _fit(plan: Plan, settings: TrainSettings, given: frozenset[str], data: DataSummary, minutes: float) -> Plan:
     """Return a plan whose training takes ``minutes`` minutes."""
-    pace, seconds = _pace(plan, data), 60 * minutes
-    width = None
+    seconds, width = 60 * minutes, None
+    pace, images = _pace(plan)
     if not given & {"model", "width"}:
         usual = plan.settings.model.width or 1.0
         width = fit_width(pace, len(data.sizes), seconds, usual)
         if width != usual:
             plan = make_plan(settings, given, data, Budget(width=width))
-            pace = _pace(plan, data)
-    return make_plan(settings, given, data, Budget(fit_updates(pace, seconds, EPOCHS), width))
+            pace, images = _pace(plan)
+    plan = make_plan(settings, given, data, Budget(fit_updates(pace, seconds, MAX_EPOCHS), width))
+    epochs = _progress(plan, images).total_epochs  # fewer in a short training, which leaves time for more updates
+    return make_plan(settings, given, data, Budget(fit_updates(pace, seconds, epochs), width))
 
 
-def _print(plan: Plan, data: DataSummary, pace: Pace) -> None:
+def _print(plan: Plan, data: DataSummary, pace: Pace, course: Progress) -> None:
     """Print the decisions as a table, and how long the training takes."""
     shares = ", ".join(f"{name} {100 * share:.2g} %" for name, share in zip(data.classes, data.shares, strict=True))
     say(f"{len(data.sizes)} training images; share of the pixels: {shares}")
@@ -146,11 +157,9 @@ def _print(plan: Plan, data: DataSummary, pace: Pace) -> None:
     say("the plan (flags that you give win; --no-plan leaves all settings at their defaults):")
     for flag, reason in rows:
         say(f"  {flag:<{width}}  {reason}")
-    training = plan.settings.training
-    seconds = pace.seconds(training.iterations or 0, EPOCHS)
-    if training.iterations is not None:
-        shown = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{max(1.0, seconds):.0f} s"
-        say(f"about {shown} on this machine, {pace.update:.2f} s per update")
+    seconds = pace.seconds(course.total_updates, course.total_epochs)
+    shown = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{max(1.0, seconds):.0f} s"
+    say(f"about {shown} on this machine, {pace.update:.2f} s per update")
 
 
 def _rows(decisions: Sequence[Decision]) -> list[tuple[str, str]]:

@@ -1,12 +1,14 @@
 """Length of a training, and the learning rate and average of the weights that go with it."""
 
-from math import ceil
+from math import ceil, prod
 
 from scratchnet.planning.draft import Draft
 
 MIN_UPDATES, MAX_UPDATES, UPDATES_PER_IMAGE = 2000, 5000, 30
-EPOCHS = 20
-"""Validations in a training."""
+MIN_EPOCHS, MAX_EPOCHS = 5, 20
+"""Validations in a training; as many as take at most the part below of its time."""
+VALIDATING, FORWARD = 0.2, 0.4
+"""Largest part of the time for validations; time of a forward pass relative to a training step, pixel by pixel."""
 PATIENCE = 0.5
 """Part of a training without a better score after which it stops."""
 SHORT = 200
@@ -43,12 +45,22 @@ def _choose_epochs(draft: Draft, images: int) -> None:
     if training.epochs is not None or training.iterations is None:
         return
     batch = training.batch_size * training.gradient_accumulation
+    epochs = _affordable_epochs(draft, training.iterations * batch)
     if draft.settings.data.tile is None:
-        samples = max(ceil(training.iterations / EPOCHS) * batch, min(images, training.iterations * batch))
+        samples = max(ceil(training.iterations / epochs) * batch, min(images, training.iterations * batch))
         if samples != images:
-            draft.choose("samples_per_epoch", samples, f"about {EPOCHS} validations")
+            draft.choose("samples_per_epoch", samples, f"{-(-training.iterations * batch // samples)} validations")
     if draft.free("schedule") and training.iterations >= MIN_UPDATES:
-        draft.choose("patience", ceil(PATIENCE * EPOCHS), "stop when the score no longer rises")
+        draft.choose("patience", ceil(PATIENCE * epochs), "stop when the score no longer rises")
+
+
+def _affordable_epochs(draft: Draft, samples: int) -> int:
+    """Return the number of validations in a training on this number of crops or images."""
+    settings, data = draft.settings, draft.data
+    h, w = settings.augmentation.crop or settings.data.resize or max(data.sizes, key=prod)
+    validated = sum(prod(settings.data.resize or size) for size in data.validation_sizes)
+    affordable = VALIDATING * samples * h * w / max(1.0, FORWARD * validated)
+    return int(min(max(affordable, MIN_EPOCHS), MAX_EPOCHS))
 
 
 def total_updates(draft: Draft) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
@@ -25,8 +24,8 @@ class DataSummary:
     ----------
     sizes : tuple of (h, w)
         Of the training images.
-    validation_pixels : int
-        Pixels of all validation images.
+    validation_sizes : tuple of (h, w)
+        Of the validation images.
     classes : tuple of str
     shares : tuple of float
         Share of every class in the pixels of the training masks that are not ignored.
@@ -44,7 +43,7 @@ class DataSummary:
     """
 
     sizes: tuple[tuple[int, int], ...]
-    validation_pixels: int
+    validation_sizes: tuple[tuple[int, int], ...]
     classes: tuple[str, ...]
     shares: tuple[float, ...]
     weights: tuple[float, ...] = ()
@@ -80,8 +79,11 @@ def look(
         else:
             mask = load_mask(index)
         seen.add_mask(mask, index in measured)
-    sizes = tuple(train.size(index) for index in range(len(train)))
-    return seen.summary(sizes, sum(prod(val.size(index)) for index in range(len(val))))
+    return seen.summary(_sizes(train), _sizes(val))
+
+
+def _sizes(source: SampleSource) -> tuple[tuple[int, int], ...]:
+    return tuple(source.size(index) for index in range(len(source)))
 
 
 class _Observations:
@@ -107,13 +109,13 @@ class _Observations:
         if measured:
             _measure(mask, self.sides)
 
-    def summary(self, sizes: tuple[tuple[int, int], ...], validation_pixels: int) -> DataSummary:
+    def summary(self, sizes: tuple[tuple[int, int], ...], validation_sizes: tuple[tuple[int, int], ...]) -> DataSummary:
         """Return the summary."""
         upright, sided = _lopsided(np.array(self.centres)) | _lopsided(np.array(self.halves)[:, None])
         pixels = self.counts.pixels
         return DataSummary(
             sizes,
-            validation_pixels,
+            validation_sizes,
             self.classes,
             tuple(float(count / max(1, int(pixels.sum()))) for count in pixels),
             tuple(float(weight) for weight in self.counts.median_frequency_weights()),

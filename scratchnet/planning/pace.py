@@ -2,25 +2,29 @@
 
 import time
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from scratchnet.arrays import to_device_of
 from scratchnet.config import TrainSettings
-from scratchnet.data import SampleSource, epoch_batches
+from scratchnet.data import Augmentation, Preprocessing, SampleSource, epoch_batches
 from scratchnet.engine.capture.captured_network import CapturedNetwork
+from scratchnet.engine.cpu.threads import thread_count
 from scratchnet.engine.device import array_module
+from scratchnet.inference import Segmenter
 from scratchnet.losses import PixelLoss
 from scratchnet.models import build
+from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
 from scratchnet.planning.length import usual_updates
 
 STEPS = 4
 """Steps that are timed; the first ones, which prepare the others, take longer."""
-FORWARD = 0.4
-"""Time of a forward pass relative to a training step with the same pixels."""
+VALIDATED = 2
+"""Validation images that are timed."""
 SAFETY = 1.1
-"""Factor on all times, for what is not timed: batch norm's recalibration, the report, files."""
+"""Factor on all times, for what is not timed: the report, the last evaluation, files."""
 WIDTHS = (0.125, 0.1875, 0.25, 0.375, 0.5)
 
 
@@ -44,15 +48,14 @@ class Pace:
         return SAFETY * (updates * self.update + (validations + 1) * self.validation)
 
 
-def measure_pace(settings: TrainSettings, train: SampleSource, validation_pixels: int) -> Pace:
-    """Time a few training steps on random images of the right size.
+def measure_pace(settings: TrainSettings, train: SampleSource, val: SampleSource) -> Pace:
+    """Time a few training steps on random images of the right size, and the validation of a few images.
 
     Parameters
     ----------
     settings : TrainSettings
-    train : SampleSource
-        Training images as the network receives them.
-    validation_pixels : int
+    train, val : SampleSource
+        Training and validation images as the network receives them.
     """
     t, crop = settings.training, settings.augmentation.crop
     h, w = crop or max((train.size(index) for index in range(len(train))), key=lambda size: size[0] * size[1])
@@ -62,11 +65,9 @@ def measure_pace(settings: TrainSettings, train: SampleSource, validation_pixels
     size = (-(-h // stride) * stride + 2 * margin, -(-w // stride) * stride + 2 * margin)
     batch = min(t.batch_size, t.samples_per_epoch or len(train))
     step = _time_step(CapturedNetwork(network), PixelLoss(len(train.classes)), batch, size) * t.gradient_accumulation
-    begin = time.perf_counter()
-    next(iter(epoch_batches(train, batch, 0, 0, settings.augmentation)))
-    load = (time.perf_counter() - begin) * t.gradient_accumulation
-    validation = FORWARD * step * validation_pixels / (batch * size[0] * size[1] * t.gradient_accumulation)
-    return Pace(max(step + 0.3 * load, load), validation)
+    load = _time_loading(train, batch, settings.augmentation) * t.gradient_accumulation
+    alone = 1.0 if thread_count() == 1 else 0.3  # with several cores, images are mostly loaded beside the steps
+    return Pace(max(step + alone * load, load), _time_validation(network, settings, val))
 
 
 def _time_step(captured: CapturedNetwork, loss: PixelLoss, batch: int, size: Pair) -> float:
@@ -82,6 +83,29 @@ def _time_step(captured: CapturedNetwork, loss: PixelLoss, batch: int, size: Pai
         float(value)  # waits for a GPU
         seconds.append(time.perf_counter() - begin)
     return min(seconds)
+
+
+def _time_loading(train: SampleSource, batch: int, augmentation: Augmentation) -> float:
+    """Return the seconds in which a batch is loaded and augmented, when nothing else is: that of the faster of two."""
+    seconds = []
+    for epoch in range(2):
+        begin = time.perf_counter()
+        next(iter(epoch_batches(train, batch, 0, epoch, augmentation, samples=batch)))
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
+def _time_validation(network: Network, settings: TrainSettings, val: SampleSource) -> float:
+    """Return the seconds of a validation, estimated from a few images of middle size, pixel by pixel."""
+    segmenter = Segmenter(network.eval(), Preprocessing(resize=settings.data.resize))
+    areas = [prod(val.size(index)) for index in range(len(val))]
+    middle = sorted(range(len(val)), key=lambda index: areas[index])[len(val) // 2 :][:VALIDATED]
+    rates = []
+    for index in middle:
+        begin = time.perf_counter()
+        segmenter.segment(val.load(index)[0])
+        rates.append((time.perf_counter() - begin) / areas[index])
+    return min(rates, default=0.0) * sum(areas)
 
 
 def fit_width(pace: Pace, images: int, seconds: float, width: float) -> float:

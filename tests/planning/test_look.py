@@ -25,7 +25,7 @@ def scene(index, place, side=6, brightness=100):
 def test_sizes_shares_and_objects():
     found = looked([scene(index, None) for index in range(12)])
     assert found.sizes == ((30, 40),) * 12
-    assert found.validation_pixels == 1200
+    assert found.validation_sizes == ((30, 40),)
     assert found.shares == pytest.approx((1163 / 1200, 37 / 1200))
     assert found.object_sides == (0.0, 6.0)  # not the speck
     assert found.weights[1] > 10 * found.weights[0]

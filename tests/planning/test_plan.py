@@ -18,7 +18,8 @@ def summary(sizes=((200, 300), (150, 180)) * 20, shares=(0.9, 0.1), **more):
     """A data set of these sizes and shares."""
     names = tuple(f"class {index}" for index in range(len(shares)))
     weights = tuple(sorted(shares)[len(shares) // 2] / share if share else 0.0 for share in shares)
-    return DataSummary(tuple(sizes), 10_000, names, tuple(shares), weights, **more)
+    more = {"validation_sizes": ((100, 100),), **more}
+    return DataSummary(tuple(sizes), classes=names, shares=tuple(shares), weights=weights, **more)
 
 
 def planned(data, given=(), **flags):
@@ -68,6 +69,16 @@ CASES = {
     "uneven light": ({"uneven": 1.0}, {}, {"normalization": "image"}),
     "few images": ({}, {}, {"iterations": 2000, "samples_per_epoch": 400, "ema": 0.99}),
     "many images": ({"sizes": [(64, 64)] * 400}, {}, {"iterations": 5000, "ema": 0.996}),
+    "many validation images": (
+        {"validation_sizes": ((600, 800),) * 100},
+        {},
+        {"samples_per_epoch": 1600, "patience": 3},
+    ),
+    "many validation images that are resized": (
+        {"sizes": [(3000, 4000)] * 40, "validation_sizes": ((3000, 4000),) * 10},
+        {},
+        {"samples_per_epoch": 400, "patience": 10},
+    ),
     "a crop that is given": ({}, {"crop": (64, 96)}, {"crop": None, "batch_size": 8}),
     "a model that is given": ({}, {"model": "bloodcell"}, {"model": None, "width": None, "batch_norm": True}),
     "a model without batch norm": ({}, {"model": "segnet-basic"}, {"batch_norm": None}),
