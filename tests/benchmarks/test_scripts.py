@@ -22,6 +22,7 @@ SCRIPTS = (
     "paper_size",
     "ranks",
     "shapes_study",
+    "under_load",
     "winograd_curves",
 )
 
@@ -87,3 +88,13 @@ def test_own_images_hold_a_rare_class(tmp_path, arguments, capsys):
     assert 0.001 < shares[2] < 0.01
     with pytest.raises(SystemExit, match="exists; name a new folder"):
         own_images.main()
+
+
+def test_every_way_of_replaying_is_timed(capsys, arguments):
+    from benchmarks import under_load
+
+    arguments("--size", "32", "--batch", "1", "--programs", "0", "1", "--seconds", "0.2")
+    under_load.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["other", "0", "1"]
+    assert all(line.count(" ms") == len(under_load.WAYS) for line in lines[1:])

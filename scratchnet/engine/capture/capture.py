@@ -2,11 +2,13 @@
 
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 
 from scratchnet.arrays import Array
 from scratchnet.engine.capture import Program, Recorder
 from scratchnet.engine.capture.capture_key import digest
 from scratchnet.engine.capture.network_state import NetworkState
+from scratchnet.engine.capture.replay_choice import ReplayChoice
 from scratchnet.engine.capture.step_outputs import StepOutputs
 from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
 from scratchnet.engine.cpu.blas import one_blas_thread
@@ -27,6 +29,8 @@ class Capture:
     workers : WorkerProcesses or None
     use_threads : bool
         Whether a worker process has died, so that threads replay from then on.
+    forward_choice, backward_choice : ReplayChoice
+        Which way of replaying is fastest, which depends on the other programs of the machine.
     initial_state : NetworkState or None
         State before the captured forward pass, until the backward pass is captured.
     outputs : list of StepOutputs
@@ -47,6 +51,8 @@ class Capture:
     needs_input_grad: bool = False
     workers: WorkerProcesses | None = None
     use_threads: bool = False
+    forward_choice: ReplayChoice = field(default_factory=ReplayChoice)
+    backward_choice: ReplayChoice = field(default_factory=ReplayChoice)
     initial_state: NetworkState | None = None
     outputs: list[StepOutputs] = field(default_factory=list)
     x_digest: bytes = b""
@@ -83,7 +89,10 @@ class Capture:
             if workers is None:
                 replay_on_threads(program)
             else:
-                workers.run(0 if program is self.forward else 1)
+                is_forward = program is self.forward
+                choice = self.forward_choice if is_forward else self.backward_choice
+                processes, threads = partial(workers.run, 0 if is_forward else 1), partial(replay_on_threads, program)
+                choice.run([processes, threads, program.run])
 
     def _programs(self) -> list[Program]:
         return [program for program in (self.forward, self.backward) if program is not None]

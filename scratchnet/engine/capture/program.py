@@ -41,6 +41,11 @@ class Program:
             for calls in stage:
                 yield from calls
 
+    def run(self) -> None:
+        """Make all calls in this thread."""
+        for call in self.calls():
+            call()
+
     def add(self, call: Call) -> None:
         """Append a call that one worker makes while the others wait."""
         if not self.stages or len(self.stages[-1]) > 1:
