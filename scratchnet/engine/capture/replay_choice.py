@@ -2,7 +2,7 @@
 
 On an idle machine worker processes are the fastest way. On a busy one they can be the slowest: the stages of a program
 are short, and whenever the system takes one process off its core, all others wait. How busy a machine is changes while
-a network trains, so the choice is made again and again: the way in use is timed, another one gets a short trial now and
+a network trains, so the choice is repeated: the way in use is timed, another one gets a short trial now and
 then, and all others at once if the way in use becomes slower. All ways make the same calls on the same memory, so the
 results do not depend on the choice.
 """
