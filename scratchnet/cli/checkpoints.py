@@ -10,8 +10,7 @@ from scratchnet.cli.parsing import say
 from scratchnet.config import ModelSettings, TrainSettings
 from scratchnet.data.image_folders import is_image_file
 from scratchnet.networks import find_checkpoint, is_in_the_box, network_names, network_origin
-from scratchnet.training.checkpoints import load_checkpoint, stored_settings
-from scratchnet.training.contents import Checkpoint
+from scratchnet.training.checkpoints import stored_settings
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
@@ -43,17 +42,14 @@ class NetworkArguments:
         return words[0], tuple(words[1:])
 
 
-def open_checkpoint(word: str) -> Checkpoint:
-    """Return the checkpoint that a word names, and say what a network in the box was trained on."""
-    checkpoint = load_checkpoint(word)
-    say_origin(word)
-    return checkpoint
+def say_origin(*words: str | None) -> None:
+    """Print what networks in the box were trained on; nothing for files.
 
-
-def say_origin(word: str) -> None:
-    """Print what a network in the box was trained on; nothing for a file."""
-    if is_in_the_box(word):
-        say(f"{word}: {network_origin(word)}")
+    Commands call it once their images and flags are checked, so that an error stands alone.
+    """
+    for word in words:
+        if word is not None and is_in_the_box(word):
+            say(f"{word}: {network_origin(word)}")
 
 
 def adopt_network(settings: TrainSettings, given: frozenset[str]) -> tuple[TrainSettings, frozenset[str]]:

@@ -1,8 +1,6 @@
 """Comparison of checkpoints: a table to print and a file to write."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,6 @@ import numpy as np
 from scratchnet.evaluation import SIZE_BINS, Metrics
 from scratchnet.evaluation.metrics import number
 from scratchnet.inference import Evaluation
-from scratchnet.utils.files import atomic_write
 from scratchnet.utils.signatures import signature
 
 COMPARISON = "comparison"
@@ -39,19 +36,16 @@ def comparison_text(rows: Sequence[tuple[str, str, Evaluation]], rivals: Mapping
     )
 
 
-def write_comparison(
-    path: Path, rows: Sequence[Mapping[str, Any]], rivals: Mapping[str, Metrics], about: Mapping[str, Any]
+def comparison_document(
+    rows: Sequence[Mapping[str, Any]], rivals: Mapping[str, Metrics], about: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write and return all metrics of all checkpoints, the baselines, and a description of the measurement."""
-    content = {
+    """Return all metrics of all checkpoints, the baselines, and a description of the measurement, JSON-ready."""
+    return {
         "file": signature(COMPARISON),
         **about,
         "checkpoints": list(rows),
         "baselines": {name: m.to_dict() for name, m in rivals.items()},
     }
-    with atomic_write(path, COMPARISON) as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())
-    return content
 
 
 def _measures(found: Evaluation) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from scratchnet.arrays import Array
-from scratchnet.cli.checkpoints import open_checkpoint
+from scratchnet.cli.checkpoints import say_origin
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.output import OutputArguments
@@ -19,6 +19,7 @@ from scratchnet.cli.uncertainty import check_uncertainty, sampled_predictor
 from scratchnet.data import Layout, read_image
 from scratchnet.data.layouts import find_samples
 from scratchnet.inference.suggestions import colour_histogram, suggest
+from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
@@ -80,11 +81,12 @@ def run(words: Sequence[str]) -> int:
 
 
 def _suggest(arguments: SuggestArguments) -> int:
-    checkpoint = open_checkpoint(arguments.checkpoint)
+    checkpoint = load_checkpoint(arguments.checkpoint)
     predictor = sampled_predictor(arguments, checkpoint, arguments.uncertainty)
     paths = _unlabelled(arguments, checkpoint)
     value_range = checkpoint.spec.preprocessing.range
     check_images(paths, predictor, checkpoint, arguments.bn_statistics)
+    say_origin(arguments.checkpoint)
     rows = []
     for path in progress(paths, "predicting"):
         image = read_image(path, value_range)

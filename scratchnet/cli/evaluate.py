@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from scratchnet.cli.batch_statistics import warn_of_large_images
-from scratchnet.cli.checkpoints import open_checkpoint
-from scratchnet.cli.comparison import comparison_text, write_comparison
+from scratchnet.cli.checkpoints import say_origin
+from scratchnet.cli.comparison import COMPARISON, comparison_document, comparison_text
 from scratchnet.cli.datasets import open_split
 from scratchnet.cli.evaluate_masks import check_masks_alone, evaluate_masks, find_masks, open_masks
 from scratchnet.cli.flags import Positional
@@ -15,20 +15,27 @@ from scratchnet.cli.object_annotations import objects_of
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
-from scratchnet.cli.reports import baselines, counts_text, results_text, write_confusion, write_metrics
+from scratchnet.cli.reports import baselines, counts_text, metrics_document, results_text, write_confusion, write_json
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits
 from scratchnet.data.class_names import find_class_file
 from scratchnet.evaluation import BAND_WIDTH, SIZE_EDGES, TOLERANCE, DetailCounter, Metrics
+from scratchnet.evaluation.calibration import ReliabilityCounter
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.measurement import Separation
 from scratchnet.measurement.image_scores import IMAGE_SCORES, ImageScores
 from scratchnet.measurement.requirements import check_scikit_image
 from scratchnet.measurement.tables import csv_bytes
+from scratchnet.networks import is_in_the_box
+from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
+from scratchnet.training.run_folder import RunFolder
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.progress import progress
+from scratchnet.utils.signatures import METRICS
+
+NOT_WRITTEN = "no file written; --out FOLDER writes metrics.json"
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,8 @@ class EvaluateArguments(PredictionArguments, OutputArguments):
     split: str = "val"
     """Split to evaluate, if the folder has splits; "all" takes every image."""
     out: str | None = None
-    """Folder for metrics.json, or a .json file. Default: the folder of the checkpoint or of --masks; with
-    --compare, comparison/."""
+    """Folder for metrics.json and confusion.png, or a .json file. Default: the folder of the checkpoint's run; other
+    checkpoints', --compare's and --masks' results are only printed."""
     layout: Layout | None = None
     """Layout of the data set. Default: as in training; with --masks, folder."""
     mask_format: MaskFormat | None = None
@@ -90,7 +97,8 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(EvaluateArguments, words, "evaluate", "scratchnet evaluate run/checkpoint.npz --data cells")
     paths = [path for path in (arguments.checkpoint, *arguments.compare) if path is not None]
     _check(arguments, paths)
-    check_writable(_target(arguments, _default_folder(arguments, paths)))
+    if (out := _target(arguments)) is not None:
+        check_writable(out)
     if arguments.per_image is not None:
         check_writable(arguments.per_image, IMAGE_SCORES)
     with arguments.output(), arguments.computing():
@@ -102,6 +110,7 @@ def main(words: Sequence[str]) -> int:
 def _evaluate(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
     """Evaluate one checkpoint."""
     _, checkpoint, train, images, found, scores = _measure(arguments, paths[0])
+    say_origin(paths[0], arguments.ensemble)
     say(f"{checkpoint.spec.model} on {len(images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
     about = {"checkpoint": paths[0], **_about(arguments)}
     _report(arguments, images, found, scores, baselines(train, images), about)
@@ -133,13 +142,7 @@ def _report(
 ) -> None:
     """Print and write the results for one network or one folder of masks."""
     lowest = min((pair for pair in zip(found.scores, images.names, strict=True) if pair[0] >= 0), default=None)
-    out = _target(arguments, _default_folder(arguments, [str(arguments.checkpoint)]))
     counts = {"split_objects": arguments.split_objects, "classes": scores.count_errors()}
-    content = write_metrics(
-        out, found, rivals, {**about, "lowest_image": lowest and lowest[0], "objects_per_image": counts}
-    )
-    picture = out.with_name("confusion.png" if out.name == "metrics.json" else f"{out.stem}-confusion.png")
-    write_confusion(picture, found, images.classes)
     say(f"{results_text(found, rivals, images.classes)}\n\n{counts_text(scores.count_errors())}")
     if lowest:  # an image that is ignored as a whole has no score
         say(f"\nlowest image: {lowest[1]} with {lowest[0]:.4f}")
@@ -147,7 +150,15 @@ def _report(
         with atomic_write(arguments.per_image, IMAGE_SCORES) as file:
             file.write(csv_bytes([scores.columns(), *scores.rows()]))
         say(f"wrote {arguments.per_image}")
-    say(f"wrote {out} and {picture}")
+    about = {**about, "lowest_image": lowest and lowest[0], "objects_per_image": counts}
+    content = metrics_document(found, rivals, about)
+    if (out := _target(arguments)) is None:
+        say(NOT_WRITTEN)
+    else:
+        picture = out.with_name("confusion.png" if out.name == "metrics.json" else f"{out.stem}-confusion.png")
+        write_json(out, content, METRICS)
+        write_confusion(picture, found, images.classes)
+        say(f"wrote {out} and {picture}")
     arguments.print_json(content)
 
 
@@ -162,19 +173,23 @@ def _compare(arguments: EvaluateArguments, paths: Sequence[str]) -> int:
                 "cannot be compared; use --split all on images that neither has seen, or write splits/val.txt"
             )
     rivals = baselines(first.train, first.images)
-    out = _target(arguments, Path("comparison"))
     rows = [{"checkpoint": m.path, "model": m.checkpoint.spec.model, **m.found.to_dict()} for m in measured]
-    content = write_comparison(out, rows, rivals, _about(arguments))
+    content = comparison_document(rows, rivals, _about(arguments))
+    say_origin(*paths, arguments.ensemble)
     say(f"{len(first.images)} images, {arguments.bn_statistics} statistics{arguments.words()}\n")
     say(comparison_text([(m.path, m.checkpoint.spec.model, m.found) for m in measured], rivals))
-    say(f"wrote {out}")
+    if (out := _target(arguments)) is None:
+        say(NOT_WRITTEN)
+    else:
+        write_json(out, content, COMPARISON)
+        say(f"wrote {out}")
     arguments.print_json(content)
     return 0
 
 
 def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     """Load a checkpoint and evaluate it."""
-    checkpoint = open_checkpoint(path)
+    checkpoint = load_checkpoint(path)
     train, images = _open(arguments, checkpoint, path)
     if images.classes != checkpoint.spec.classes:
         raise UserError(
@@ -184,9 +199,9 @@ def _measure(arguments: EvaluateArguments, path: str) -> Measured:
     predictor = arguments.predictor(checkpoint)
     warn_of_large_images(checkpoint, arguments.bn_statistics, (images.size(index) for index in range(len(images))))
     counter, scores = _counter(arguments, images), _scores(arguments, images)
-    what = f"evaluating {path}" if arguments.compare else "evaluating"
+    what, calibration = f"evaluating {path}" if arguments.compare else "evaluating", ReliabilityCounter()
     try:
-        found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter, scores.add)
+        found = evaluate(predictor, images, lambda numbers: progress(numbers, what), counter, scores.add, calibration)
     except ValueError as error:  # batch norm of a single pixel
         raise UserError(f"--bn-statistics {arguments.bn_statistics}: {error}") from error
     _check_counted(arguments, images, found)
@@ -246,17 +261,15 @@ def _check(arguments: EvaluateArguments, paths: Sequence[str]) -> None:
             raise UserError(f"--{flag} {value}: expected {expected}")
 
 
-def _target(arguments: EvaluateArguments, folder: Path) -> Path:
-    """Return the .json file to write."""
-    out = Path(arguments.out) if arguments.out else folder
-    return out if out.suffix == ".json" else out / "metrics.json"
-
-
-def _default_folder(arguments: EvaluateArguments, paths: Sequence[str]) -> Path:
-    """Return the folder of the results if none is named."""
-    if arguments.masks is not None:
-        return Path(arguments.masks)
-    return Path("comparison") if arguments.compare else Path(paths[0]).parent
+def _target(arguments: EvaluateArguments) -> Path | None:
+    """Return the .json file to write: as named, else in the folder of the run if one checkpoint of a run is named."""
+    if arguments.out:
+        out = Path(arguments.out)
+        return out if out.suffix == ".json" else out / "metrics.json"
+    if arguments.checkpoint is None or arguments.compare or is_in_the_box(arguments.checkpoint):
+        return None
+    run = RunFolder(Path(arguments.checkpoint).parent)
+    return run.path / "metrics.json" if run.has_last or run.has_log else None
 
 
 def _about(arguments: EvaluateArguments) -> dict[str, Any]:

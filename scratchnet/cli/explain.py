@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from scratchnet.arrays import Array
-from scratchnet.cli.checkpoints import open_checkpoint
+from scratchnet.cli.checkpoints import say_origin
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.parsing import parse, say
 from scratchnet.config.sizes import Size
 from scratchnet.data import read_image
 from scratchnet.inference import Segmenter
+from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 
@@ -62,7 +63,7 @@ def main(words: Sequence[str]) -> int:
     example = "scratchnet explain run/checkpoint.npz photo.jpg --out page.html"
     arguments = parse(ExplainArguments, words, "explain", example)
     _check(arguments)
-    checkpoint = open_checkpoint(arguments.checkpoint)
+    checkpoint = load_checkpoint(arguments.checkpoint)
     spec = checkpoint.spec
     wanted = _class(arguments.class_, spec.classes)
     image = read_image(arguments.image, spec.preprocessing.range)
@@ -73,6 +74,7 @@ def main(words: Sequence[str]) -> int:
         page = write(arguments, segmenter, image, title, spec.classes, wanted)
     except (UserError, ValueError) as error:
         raise UserError(f"{arguments.image}: {error}") from error
+    say_origin(arguments.checkpoint)
     with atomic_write(arguments.out, PAGE) as file:
         file.write(page.text.encode("utf-8"))
     for note in page.notes:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from scratchnet.arrays import generator
-from scratchnet.cli.checkpoints import open_checkpoint
+from scratchnet.cli.checkpoints import say_origin
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.parsing import parse, say
 from scratchnet.config.sizes import Size
@@ -17,6 +17,7 @@ from scratchnet.interop.onnx_check import LIMIT, Comparison, compare, onnxruntim
 from scratchnet.interop.onnx_export import Exported, export_onnx
 from scratchnet.interop.onnx_graph import OPSET, check_that_onnx_is_installed
 from scratchnet.network import Network
+from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import ModelSpec
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
@@ -58,7 +59,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command."""
     arguments = parse(ExportArguments, words, "export", "scratchnet export run/checkpoint.npz model.onnx")
     runtime = _check(arguments)
-    checkpoint = open_checkpoint(arguments.checkpoint)
+    checkpoint = load_checkpoint(arguments.checkpoint)
     network, spec = checkpoint.network, checkpoint.spec
     network.use_statistics(arguments.bn_statistics)
     wanted = arguments.size
@@ -79,6 +80,7 @@ def main(words: Sequence[str]) -> int:
         say('not checked: onnxruntime is not installed (in scratchnet\'s clone: pip install -e ".[onnx]")')
     else:
         say(f"checked in onnxruntime {onnxruntime_version()} on {size[0]}×{size[1]} images: {_differences(found)}")
+    say_origin(arguments.checkpoint)
     _write(arguments, exported, network, spec, runtime)
     return 0
 

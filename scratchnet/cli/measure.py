@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from scratchnet.arrays import Array
 from scratchnet.cli.batch_statistics import warn_of_large_images
-from scratchnet.cli.checkpoints import NetworkArguments, open_checkpoint
+from scratchnet.cli.checkpoints import NetworkArguments, say_origin
 from scratchnet.cli.flags import Positional, flag_name
 from scratchnet.cli.image_arguments import find_images
-from scratchnet.cli.measure_outputs import LABELS, OUTLINES, Drawer, summary_text
+from scratchnet.cli.measure_outputs import LABELS, OUTLINES, SUMMARY_FILE, Drawer, summary_text
 from scratchnet.cli.measure_sources import MaskFiles, MaskReading, MaskSource, SegmentedImages, images_without_mask
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
@@ -26,10 +26,11 @@ from scratchnet.measurement.properties import columns
 from scratchnet.measurement.requirements import check_scikit_image
 from scratchnet.measurement.tables import SUMMARY, TABLE, Summary, csv_bytes, table_rows
 from scratchnet.networks import is_in_the_box
+from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.progress import progress
-from scratchnet.utils.signatures import OVERLAY, check_replaceable
+from scratchnet.utils.signatures import OVERLAY, check_replaceable, is_overwriting
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class MeasureArguments(PredictionArguments, NetworkArguments, SeparationArgument
     verbose: bool = False
     """Print a line for each image."""
     classes: int | tuple[str, ...] | None = None
-    """Number of classes, or their names. Default: classes.txt beside the masks or one folder above, else any value is a
-    class."""
+    """Number of classes, or their names. Default: those in masks of `scratchnet segment`, else classes.txt beside the
+    masks or one folder above, else any value is a class."""
     mask_format: MaskFormat | None = None
     """Format of the masks, see `scratchnet train --help`. Default: index."""
     mask_threshold: int | None = None
@@ -102,7 +103,7 @@ def _measure(a: MeasureArguments, source: MaskSource) -> int:
             excluded.append(cut)
             if a.verbose:
                 say(f"{path}: {len(objects.labels)} objects")
-    with atomic_write(folder / "summary.csv", SUMMARY) as file:
+    with atomic_write(folder / SUMMARY_FILE, SUMMARY) as file:
         file.write(csv_bytes([summary.columns(), *summary.rows()]))
     say(summary_text(summary, sum(small), sum(excluded), rules))
     drawn = f", and two pictures for each image in {folder}" if drawer else ""
@@ -115,9 +116,10 @@ def _open(a: MeasureArguments) -> MaskSource:
     """Return the masks to measure."""
     if _has_checkpoint(a):
         named, words = a.checkpoint_and_rest(a.sources)
-        checkpoint = open_checkpoint(named)
+        checkpoint = load_checkpoint(named)
         images = SegmentedImages(find_images(words), checkpoint, a.predictor(checkpoint))
         warn_of_large_images(checkpoint, a.bn_statistics, images.sizes)
+        say_origin(named, a.ensemble)
         return images
     paths = find_images(a.sources, "mask", (OVERLAY, UNCERTAINTY, OUTLINES, LABELS))
     settings = DataSettings(
@@ -177,6 +179,11 @@ def _check_outputs(a: MeasureArguments, source: MaskSource, table: Path, folder:
     """Refuse two results in one file, and results over files that are not scratchnet's, before any work is done."""
     if folder.resolve() in {path.resolve().parent for path in source.paths}:
         raise UserError(f"{folder}: holds the masks or images, and would also get the results; choose another --out")
+    if folder != Path(a.out) and not is_overwriting() and (other := Drawer.other_file(folder)) is not None:
+        raise UserError(
+            f"--out {a.out}: its pictures and summary.csv would go to the folder {folder}, which holds other files "
+            f"({other}); choose another name"
+        )
     taken: dict[str, Path] = {}
     for path in source.paths:
         name = unicodedata.normalize("NFC", path.stem).casefold()  # one file on a case-insensitive file system
@@ -187,7 +194,7 @@ def _check_outputs(a: MeasureArguments, source: MaskSource, table: Path, folder:
             for file, kind in Drawer.files(folder, path.stem).items():
                 check_replaceable(file, kind)
     check_writable(table, TABLE)
-    check_writable(folder / "summary.csv", SUMMARY)
+    check_writable(folder / SUMMARY_FILE, SUMMARY)
 
 
 @contextmanager
@@ -210,7 +217,7 @@ def _document(a: MeasureArguments, summary: Summary, small: Sequence[int], exclu
     names = summary.columns()
     return {
         "table": str(table),
-        "summary": str(folder / "summary.csv"),
+        "summary": str(folder / SUMMARY_FILE),
         "pictures": str(folder) if a.pictures else None,
         "separation": a.separation(a.split_objects)._asdict(),
         "pixel_size_um": a.pixel_size,

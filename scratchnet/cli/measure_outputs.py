@@ -16,6 +16,8 @@ from scratchnet.utils.files import atomic_write
 OUTLINES, LABELS = "picture of objects", "object numbers"
 """Kinds of the files."""
 
+SUMMARY_FILE = "summary.csv"
+
 MAX_NUMBER = 65535
 """Largest object number in a 16-bit image."""
 
@@ -37,6 +39,13 @@ class Drawer:
     def files(folder: Path, name: str) -> dict[Path, str]:
         """Return the paths of an image's pictures, each with the kind of the file."""
         return {folder / f"{name}-objects.png": OUTLINES, folder / f"{name}-labels.png": LABELS}
+
+    @staticmethod
+    def other_file(folder: Path) -> str | None:
+        """Return the name of an entry of a folder that is neither such a picture nor the summary; None without one."""
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        own = ("-objects.png", "-labels.png")
+        return next((name for name in names if not (name.endswith(own) or name == SUMMARY_FILE)), None)
 
     def draw(self, name: str, objects: Objects, image: Array | None) -> None:
         """Write the outlines over the image, or over the classes if there is none, and the object numbers.

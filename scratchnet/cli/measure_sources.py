@@ -13,6 +13,7 @@ from scratchnet.data.file_names import match_names
 from scratchnet.data.folders import read_classes
 from scratchnet.data.image_folders import files_by_stem
 from scratchnet.data.image_rows import open_rows
+from scratchnet.data.mask_classes import stated_classes
 from scratchnet.data.mask_values import MaskValues
 from scratchnet.data.palette import PALETTE, palette_with
 from scratchnet.inference import Predictor
@@ -66,7 +67,8 @@ class MaskFiles:
     paths : sequence of Path
     reading : MaskReading
     classes : int, sequence of str or None
-        As in `open_dataset`; None: the class file beside the masks or in the folder above, else any value is a class.
+        As in `open_dataset`; None: those that the masks state, as masks of ``scratchnet segment`` do, else the class
+        file beside the masks or in the folder above, else any value is a class.
     images : Path or None
         Folder of images with the names of the masks.
     value_range : (float, float) or None
@@ -88,7 +90,8 @@ class MaskFiles:
     ) -> None:
         self.paths, self.reading, self.value_range = paths, reading, value_range
         self.ignore_index, self.palette, self.coloured = reading.ignore_index, PALETTE, images is not None
-        self.classes = _class_names(paths[0].parent, reading, classes)
+        stated = stated_classes(paths) if classes is None and reading.mask_format == "index" else None
+        self.classes = stated or _class_names(paths[0].parent, reading, classes)
         self.images = None if images is None else _partners(paths, images)
 
     def load(self, index: int) -> tuple[Array, Array | None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from scratchnet.cli.checkpoints import open_checkpoint
 from scratchnet.cli.flags import Alone, Metavar, flag_name
 from scratchnet.config.sizes import Side, Size
 from scratchnet.engine.device import DeviceName, array_module, computing
@@ -27,6 +26,7 @@ from scratchnet.inference import (
 )
 from scratchnet.inference.box_files import proposals_from_file
 from scratchnet.inference.boxes import Proposals, proposals_from_grid, proposals_from_segments
+from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.verbosity import warn
@@ -99,7 +99,7 @@ class PredictionArguments:
         if self.ensemble is None:
             found = first
         else:
-            other = open_checkpoint(self.ensemble)
+            other = load_checkpoint(self.ensemble)
             if other.spec.classes != checkpoint.spec.classes:
                 raise UserError(
                     f"{self.ensemble}: was trained on the classes {', '.join(other.spec.classes)}, but the first "

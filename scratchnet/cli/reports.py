@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scratchnet.arrays import Array, to_device_of, to_host
 from scratchnet.data import SampleSource, prefetch
 from scratchnet.evaluation import SIZE_BINS, Details, Metrics, baseline_metrics, fit_threshold_baseline
+from scratchnet.evaluation.calibration import BINS
 from scratchnet.evaluation.metrics import number
 from scratchnet.inference import Evaluation, Segmenter
 from scratchnet.training.run import TrainingRun
@@ -42,6 +43,8 @@ def results_text(found: Evaluation, rivals: Mapping[str, Metrics], classes: tupl
     text = found.metrics.table(classes, None if found.details is None else found.details.bf_per_class)
     if found.details is not None:
         text += f"\n\n{details_text(found.details)}"
+    if found.calibration_error is not None:
+        text += f"\n\nexpected calibration error {number(found.calibration_error)} ({BINS} bins of the confidence)"
     if rivals:
         width = max(map(len, (*rivals, "this network")))
         rows = {"this network": found.metrics, **rivals}
@@ -86,19 +89,20 @@ def counts_text(errors: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def write_metrics(
-    path: Path, found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Write ``metrics.json`` and return it: all metrics, baselines, and a description of the measurement."""
-    content = {
+def metrics_document(found: Evaluation, rivals: Mapping[str, Metrics], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``: all metrics, baselines, and a description of the measurement."""
+    return {
         "file": signature(METRICS),
         **about,
         **found.to_dict(),
         "baselines": {name: m.to_dict() for name, m in rivals.items()},
     }
-    with atomic_write(path, METRICS) as file:
+
+
+def write_json(path: Path, content: Mapping[str, Any], kind: str) -> None:
+    """Write a document as a file of this kind."""
+    with atomic_write(path, kind) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
-    return content
 
 
 def write_run_report(

@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.cli.batch_statistics import warn_of_large_images
-from scratchnet.cli.checkpoints import NetworkArguments, open_checkpoint
+from scratchnet.cli.checkpoints import NetworkArguments, say_origin
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.cli.image_arguments import find_images
 from scratchnet.cli.output import OutputArguments
@@ -34,6 +34,7 @@ from scratchnet.inference import Predictor
 from scratchnet.inference.by_rows import check_rows, mask_rows
 from scratchnet.inference.segmentation import to_mask
 from scratchnet.inference.uncertainty import SampledPredictor
+from scratchnet.training.checkpoints import load_checkpoint
 from scratchnet.training.contents import Checkpoint
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
@@ -73,6 +74,13 @@ class SegmentArguments(PredictionArguments, NetworkArguments, OutputArguments):
     largest possible one."""
 
 
+class MaskStyle(NamedTuple):
+    """Colours (256, 3) and names of the classes in a mask file."""
+
+    palette: Array
+    classes: Sequence[str]
+
+
 class SegmentedImage(NamedTuple):
     """An image, its height and width, the number of pixels of each class in its mask, (classes,), and its spread."""
 
@@ -93,7 +101,7 @@ def main(words: Sequence[str]) -> int:
 
 def _segment(arguments: SegmentArguments) -> int:
     named, images = arguments.checkpoint_and_rest(arguments.sources)
-    checkpoint = open_checkpoint(named)
+    checkpoint = load_checkpoint(named)
     samples = arguments.uncertainty
     predictor = (
         arguments.predictor(checkpoint) if samples is None else sampled_predictor(arguments, checkpoint, samples)
@@ -101,8 +109,10 @@ def _segment(arguments: SegmentArguments) -> int:
     out, paths = Path(arguments.out), find_images(images)
     _check_outputs(paths, out, samples is not None)
     preprocessing = checkpoint.spec.preprocessing
-    palette, names = _palette(named, checkpoint), checkpoint.spec.classes
+    names = checkpoint.spec.classes
+    style = MaskStyle(_palette(named, checkpoint), names)
     check_images(paths, predictor, checkpoint, arguments.bn_statistics)
+    say_origin(named, arguments.ensemble)
     overlays, results = 0, list[SegmentedImage]()
     for path in progress(paths, "segmenting"):
         image = open_rows(path, preprocessing.range)
@@ -111,9 +121,9 @@ def _segment(arguments: SegmentArguments) -> int:
         spread: Spread | None = None
         try:
             if isinstance(predictor, SampledPredictor):
-                counts, spread = _write_sampled(path, out, image, predictor, palette, with_overlay)
+                counts, spread = _write_sampled(path, out, image, predictor, style, with_overlay)
             else:
-                counts = (_write_both if with_overlay else _write)(path, out, image, predictor, palette)
+                counts = (_write_both if with_overlay else _write)(path, out, image, predictor, style)
         except (UserError, ValueError) as error:
             raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
         overlays += with_overlay
@@ -121,16 +131,28 @@ def _segment(arguments: SegmentArguments) -> int:
         if arguments.verbose or len(paths) <= FEW_IMAGES:
             end = spread.text() if spread else ""
             say(f"{path}: {pixels(*size)}, {shares_text(names, results[-1].counts)}{end}")
-    if len(paths) > FEW_IMAGES:
+    _say_results(arguments, predictor, names, results, overlays)
+    arguments.print_json(_document(arguments, named, names, results))
+    return 0
+
+
+def _say_results(
+    arguments: SegmentArguments,
+    predictor: Predictor,
+    names: Sequence[str],
+    results: Sequence[SegmentedImage],
+    overlays: int,
+) -> None:
+    """Print the lines on all images together."""
+    count = len(results)
+    if count > FEW_IMAGES:
         say(f"mean: {shares_text(names, sum(result.counts / result.counts.sum() for result in results))}")
-    say(f"wrote {len(paths)} mask{'' if len(paths) == 1 else 's'}{' and overlays' if overlays else ''} to {out}")
+    say(f"wrote {count} mask{'' if count == 1 else 's'}{' and overlays' if overlays else ''} to {arguments.out}")
     if isinstance(predictor, SampledPredictor):
         say(spread_summary({result.path: result.spread for result in results if result.spread}))
         say(f"uncertainty: {predictor.sampling.words(predictor.samples)}")
-    if arguments.overlay is None and overlays < len(paths):
+    if arguments.overlay is None and overlays < count:
         say(f"no overlays of images above {OVERLAY_PIXELS >> 20} megapixels; --overlay writes them too")
-    arguments.print_json(_document(arguments, named, names, results))
-    return 0
 
 
 def shares_text(names: Sequence[str], counts: Array) -> str:
@@ -167,7 +189,7 @@ def _palette(path: str, checkpoint: Checkpoint) -> Array:
         raise UserError(f"{path}: {error}; train again") from error
 
 
-def _write(path: Path, out: Path, image: ImageRows, predictor: Predictor, palette: Array) -> Array:
+def _write(path: Path, out: Path, image: ImageRows, predictor: Predictor, style: MaskStyle) -> Array:
     """Write an image's mask row by row; return the number of pixels of each class, (256,)."""
     counts = np.zeros(256, np.int64)
 
@@ -176,23 +198,23 @@ def _write(path: Path, out: Path, image: ImageRows, predictor: Predictor, palett
             counts[:] += np.bincount(rows.ravel(), minlength=256)
             yield rows
 
-    write_mask_rows(_outputs(path, out)[0], counted(), (image.height, image.width), MASK, palette)
+    write_mask_rows(_outputs(path, out)[0], counted(), (image.height, image.width), MASK, *style)
     return counts
 
 
-def _write_both(path: Path, out: Path, image: ImageRows, predictor: Predictor, palette: Array) -> Array:
+def _write_both(path: Path, out: Path, image: ImageRows, predictor: Predictor, style: MaskStyle) -> Array:
     """Write an image's mask and overlay; return the number of pixels of each class, (256,)."""
     from scratchnet.visualization.overlays import overlay
 
     mask = np.concatenate(list(mask_rows(predictor, image, path.stem)))
     mask_file, overlay_file = _outputs(path, out)[:2]
-    write_mask(mask_file, mask, MASK, palette)
-    write_image(overlay_file, overlay(image.read(), mask, palette=palette), OVERLAY)
+    write_mask(mask_file, mask, MASK, *style)
+    write_image(overlay_file, overlay(image.read(), mask, palette=style.palette), OVERLAY)
     return np.bincount(mask.ravel(), minlength=256)
 
 
 def _write_sampled(
-    path: Path, out: Path, image: ImageRows, predictor: SampledPredictor, palette: Array, with_overlay: bool
+    path: Path, out: Path, image: ImageRows, predictor: SampledPredictor, style: MaskStyle, with_overlay: bool
 ) -> tuple[Array, Spread]:
     """Write the mask of the mean and its uncertainty; return the pixels of each class, (256,), and the spread."""
     from scratchnet.visualization.overlays import overlay
@@ -201,9 +223,9 @@ def _write_sampled(
     maps = predictor.maps(colours, path.stem)
     mask = to_mask(maps.mean)
     mask_file, overlay_file, uncertainty_file = _outputs(path, out)
-    write_mask(mask_file, mask, MASK, palette)
+    write_mask(mask_file, mask, MASK, *style)
     if with_overlay:
-        write_image(overlay_file, overlay(colours, mask, palette=palette), OVERLAY)
+        write_image(overlay_file, overlay(colours, mask, palette=style.palette), OVERLAY)
     write_uncertainty(uncertainty_file, maps)
     return np.bincount(mask.ravel(), minlength=256), spread_of(maps)
 

@@ -12,7 +12,14 @@ from scratchnet.cli.datasets import open_splits, training_views
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import find_value, given_names, parse, say, wants_help
 from scratchnet.cli.planning import default_out, is_planned, plan_training
-from scratchnet.cli.reports import baselines, recalibration_note, results_text, write_metrics, write_run_report
+from scratchnet.cli.reports import (
+    baselines,
+    metrics_document,
+    recalibration_note,
+    results_text,
+    write_json,
+    write_run_report,
+)
 from scratchnet.cli.training_setup import prepare_run
 from scratchnet.config import TrainSettings, check_settings, differences, read_settings, settings_from, write_settings
 from scratchnet.data import Dataset, SampleSource
@@ -307,7 +314,8 @@ def _write_results(
     """Write ``metrics.json`` and ``report.html``, and print the table of results."""
     folder = run.folder.path
     best, metrics, page = folder / BEST, folder / "metrics.json", folder / "report.html"
-    write_metrics(metrics, found, rivals, {"checkpoint": str(best), "data": settings.data.data})
+    about = {"checkpoint": str(best), "data": settings.data.data}
+    write_json(metrics, metrics_document(found, rivals, about), METRICS)
     segmenter, note = Segmenter(run.network, run.spec.preprocessing), recalibration_note(run, found)
     write_run_report(page, segmenter, val, found, rivals, report.finished(), [note] if note else [])
     shown = "images" if settings.curriculum.stage is None else "boxes"

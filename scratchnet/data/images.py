@@ -1,5 +1,6 @@
 """Reading and writing image files as (h, w, 3) uint8 arrays."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -149,12 +150,14 @@ def write_image(path: Path | str, image: Array, kind: str | None = None) -> None
         Image.fromarray(image).save(file, format=form, pnginfo=png_text(kind))
 
 
-def png_text(kind: str | None) -> PngInfo | None:
-    """Return the text chunk of a PNG that states the kind of file; None without a kind."""
-    if kind is None:
+def png_text(kind: str | None, more: Mapping[str, str] | None = None) -> PngInfo | None:
+    """Return the text chunks of a PNG that state the kind of file, and ``more`` by keyword; None without any."""
+    if kind is None and not more:
         return None
     text = PngInfo()
-    text.add_text("Description", signature(kind))
+    stated = {} if kind is None else {"Description": signature(kind)}
+    for keyword, value in {**stated, **(more or {})}.items():
+        text.add_text(keyword, value)
     return text
 
 

@@ -7,12 +7,13 @@ write only a complete image.
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.data.mask_classes import CLASSES, classes_text
 from scratchnet.data.palette import PALETTE
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.signatures import signature
@@ -26,6 +27,7 @@ def write_mask_rows(
     size: tuple[int, int],
     kind: str | None = None,
     palette: Array | None = None,
+    classes: Sequence[str] | None = None,
 ) -> None:
     """Write a mask like `write_mask`, from chunks of rows in order from top to bottom.
 
@@ -36,7 +38,7 @@ def write_mask_rows(
     rows : iterable of (rows, w) uint8
     size : (int, int)
         Height and width of the mask.
-    kind, palette
+    kind, palette, classes
         As in `write_mask`.
     """
     colours = PALETTE if palette is None else palette
@@ -46,6 +48,8 @@ def write_mask_rows(
         file.write(_chunk(b"PLTE", colours.tobytes()))
         if kind is not None:
             file.write(_chunk(b"tEXt", b"Description\0" + signature(kind).encode("latin-1")))
+        if classes:
+            file.write(_chunk(b"tEXt", f"{CLASSES}\0{classes_text(classes)}".encode("latin-1")))
         for data in _compressed(rows, size):
             file.write(_chunk(b"IDAT", data))
         file.write(_chunk(b"IEND", b""))

@@ -1,5 +1,6 @@
 """Reading and writing mask files as (h, w) uint8 class indices."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -10,6 +11,7 @@ from scratchnet.arrays import Array
 from scratchnet.data.image_files import open_image
 from scratchnet.data.image_headers import ImageHeader, stored_samples
 from scratchnet.data.images import describe_mode, png_text
+from scratchnet.data.mask_classes import CLASSES, classes_text
 from scratchnet.data.mask_values import MaskValues, apply_mask_values, proposed_values
 from scratchnet.data.palette import PALETTE
 from scratchnet.data.tiff_files import read_tiff_samples, tifffile_is_installed
@@ -119,11 +121,18 @@ def _refuse_lossy(path: Path | str, header: ImageHeader) -> None:
         )
 
 
-def write_mask(path: Path | str, mask: Array, kind: str | None = None, palette: Array | None = None) -> None:
+def write_mask(
+    path: Path | str,
+    mask: Array,
+    kind: str | None = None,
+    palette: Array | None = None,
+    classes: Sequence[str] | None = None,
+) -> None:
     """Write (h, w) uint8 class indices as a palette PNG: pixels are classes, and the palette gives them colours.
 
     ``palette`` (256, 3) uint8 defaults to `PALETTE`. With ``kind``, see :func:`scratchnet.utils.files.atomic_write`, an
-    existing file of another kind is not replaced.
+    existing file of another kind is not replaced. With ``classes``, the file also states the names of the classes, see
+    `scratchnet.data.mask_classes`.
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"write_mask: expected (h, w) uint8, got {mask.shape} {mask.dtype}")
@@ -131,7 +140,7 @@ def write_mask(path: Path | str, mask: Array, kind: str | None = None, palette: 
     image = Image.fromarray(mask)
     image.putpalette((PALETTE if palette is None else palette).tobytes())
     with atomic_write(path, kind) as file:
-        image.save(file, format="PNG", pnginfo=png_text(kind))
+        image.save(file, format="PNG", pnginfo=png_text(kind, {CLASSES: classes_text(classes)} if classes else {}))
 
 
 def _index(path: Path | str, image: Image.Image, header: ImageHeader) -> Array:

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet.arrays import Array, to_host
+
+BINS = 15
+"""Number of bins of the expected calibration error in the paper."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,34 @@ class Reliability:
         return float((self.counts * gaps).sum() / self.counts.sum())
 
 
+class ReliabilityCounter:
+    """Adds the pixels of several images to the bins of one reliability diagram.
+
+    Parameters
+    ----------
+    bins : int
+        Number of bins, at least 1.
+    """
+
+    def __init__(self, bins: int = BINS) -> None:
+        self.bins = bins
+        self._counts = np.zeros(bins, np.int64)
+        self._sums = np.zeros((2, bins))
+
+    def add(self, confidence: Array, right: Array) -> None:
+        """Add pixels (n): the probability of the predicted class, and whether the prediction is right."""
+        confidence, right = to_host(confidence).astype(np.float64), to_host(right)
+        places = np.minimum((confidence * self.bins).astype(np.int64), self.bins - 1)
+        self._counts += np.bincount(places, minlength=self.bins)
+        for row, values in enumerate((confidence, right)):
+            self._sums[row] += np.bincount(places, weights=values, minlength=self.bins)
+
+    def result(self) -> Reliability:
+        """Return the bins of all pixels that have been added."""
+        with np.errstate(invalid="ignore"):
+            return Reliability(self._counts.copy(), *(self._sums / self._counts))
+
+
 def reliability(probabilities: Array, truth: Array, bins: int = 10, ignore_index: int | None = 255) -> Reliability:
     """Return the bins of a reliability diagram.
 
@@ -62,11 +93,6 @@ def reliability(probabilities: Array, truth: Array, bins: int = 10, ignore_index
     if bins < 1:
         raise ValueError(f"reliability: bins is {bins}; expected 1 or more")
     counted = np.ones(truth.shape, bool) if ignore_index is None else truth != ignore_index
-    confidence = probabilities.max(axis=-1)[counted].astype(np.float64)
-    right = (probabilities.argmax(axis=-1) == truth)[counted]
-    places = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    counts = np.bincount(places, minlength=bins)
-    sums = (np.bincount(places, weights=values, minlength=bins) for values in (confidence, right))
-    with np.errstate(invalid="ignore"):
-        means = [values / counts for values in sums]
-    return Reliability(counts, *means)
+    counter = ReliabilityCounter(bins)
+    counter.add(probabilities.max(axis=-1)[counted], (probabilities.argmax(axis=-1) == truth)[counted])
+    return counter.result()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from scratchnet.arrays import Array, get_array_module, to_device_of, to_host
 from scratchnet.data import SampleSource, prefetch
 from scratchnet.data.image_rows import ImageRows
 from scratchnet.evaluation import DetailCounter, Details, Metrics, confusion_matrix, metrics
+from scratchnet.evaluation.calibration import ReliabilityCounter
 from scratchnet.evaluation.metrics import none_for_nan
 from scratchnet.inference.combining import Predictor
 from scratchnet.inference.prior import by_rows
@@ -37,6 +38,8 @@ class Evaluation:
         for more.
     details : Details or None
         Metrics of outlines and of objects by size, if they were requested.
+    calibration_error : float or None
+        Expected calibration error, see :mod:`scratchnet.evaluation.calibration`; None if it was not requested.
     """
 
     confusion: Array
@@ -44,11 +47,15 @@ class Evaluation:
     loss: float
     scores: tuple[float, ...]
     details: Details | None = None
+    calibration_error: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the measures under their own names, ready for JSON."""
         details = {} if self.details is None else self.details.to_dict()
-        return {"images": len(self.scores), **self.metrics.to_dict(), "loss": none_for_nan(self.loss), **details}
+        error = self.calibration_error
+        calibration = {} if error is None else {"expected_calibration_error": none_for_nan(error)}
+        loss = none_for_nan(self.loss)
+        return {"images": len(self.scores), **self.metrics.to_dict(), "loss": loss, **calibration, **details}
 
 
 def evaluate(
@@ -57,6 +64,7 @@ def evaluate(
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
     counter: DetailCounter | None = None,
     observe: Callable[[str, Array, Array], None] | None = None,
+    calibration: ReliabilityCounter | None = None,
 ) -> Evaluation:
     """Segment every image of a set and compare it with its mask.
 
@@ -70,27 +78,52 @@ def evaluate(
         Also counts outlines and objects, which takes longer than the confusion matrix.
     observe : callable or None
         Function (name, true mask, predicted mask) that is called for each image.
+    calibration : ReliabilityCounter or None
+        Also computes the expected calibration error, with its bins.
     """
-    classes = len(source.classes)
-    total = np.zeros((classes, classes), np.int64)
-    scores: list[float] = []
-    loss, pixels = 0.0, 0
+    sums = _Sums(source)
     for names, images, masks in _batches(source, progress):
         counted = _counted(source, masks)
-        predictions, chosen = _segmented(predictor, names, images, np.where(counted, masks, 0))
-        for name, mask, prediction in zip(names, masks, predictions, strict=True):
-            truth = to_device_of(prediction, mask)
-            confusion = to_host(confusion_matrix(truth, prediction, classes, source.ignore_index))
-            total += confusion
-            scores.append(image_score(confusion))
+        found = _segmented(predictor, names, images, np.where(counted, masks, 0))
+        sums.add(masks, counted, found)
+        for name, mask, prediction in zip(names, masks, found.masks, strict=True):
             if counter is not None:
                 counter.add(name, mask, to_host(prediction))
             if observe is not None:
                 observe(name, mask, to_host(prediction))
-        loss += _summed_loss(chosen[to_device_of(chosen, counted)])
-        pixels += int(counted.sum())
+        if calibration is not None:
+            calibration.add(to_host(found.confidence)[counted], to_host(found.masks)[counted] == masks[counted])
     details = None if counter is None else counter.result()
-    return Evaluation(total, metrics(total), loss / max(1, pixels), tuple(scores), details)
+    error = None if calibration is None else calibration.result().expected_calibration_error()
+    loss = sums.loss / max(1, sums.pixels)
+    return Evaluation(sums.confusion, metrics(sums.confusion), loss, tuple(sums.scores), details, error)
+
+
+class _Sums:
+    """Confusion matrix, cross-entropy and counted pixels of all images so far, and the score of each image."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self.classes, self.ignore_index = len(source.classes), source.ignore_index
+        self.confusion = np.zeros((self.classes, self.classes), np.int64)
+        self.loss, self.pixels, self.scores = 0.0, 0, list[float]()
+
+    def add(self, masks: Array, counted: Array, found: "_Predicted") -> None:
+        """Add images, given their masks and which pixels count, both (n, h, w)."""
+        for mask, prediction in zip(masks, found.masks, strict=True):
+            truth = to_device_of(prediction, mask)
+            confusion = to_host(confusion_matrix(truth, prediction, self.classes, self.ignore_index))
+            self.confusion += confusion
+            self.scores.append(image_score(confusion))
+        self.loss += _summed_loss(found.chosen[to_device_of(found.chosen, counted)])
+        self.pixels += int(counted.sum())
+
+
+class _Predicted(NamedTuple):
+    """The most probable class (n, h, w), and the probabilities (n, h, w) of the label and of that class."""
+
+    masks: Array
+    chosen: Array
+    confidence: Array
 
 
 def _summed_loss(chosen: Array) -> float:
@@ -106,7 +139,7 @@ def _counted(source: SampleSource, masks: Array) -> Array:
     return counted
 
 
-def _segmented(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> tuple[Array, Array]:
+def _segmented(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> _Predicted:
     """Return the result of `_predicted`; its errors name the image."""
     try:
         return _predicted(predictor, names, images, labels)
@@ -114,28 +147,29 @@ def _segmented(predictor: Predictor, names: Sequence[str], images: Array, labels
         raise _named(predictor, names, images, error) from error
 
 
-def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> tuple[Array, Array]:
-    """Return the most probable class and the label's probability at every pixel, both (n, h, w).
+def _predicted(predictor: Predictor, names: Sequence[str], images: Array, labels: Array) -> _Predicted:
+    """Return the most probable class of every pixel and two probabilities.
 
     If the predictor works by rows, the probabilities of all classes are held for some rows at a time.
     """
     if (rows_of := by_rows(predictor, *images.shape[1:3])) is None:
         return _looked_up(predictor.probabilities(images, names), labels)
-    predictions, chosen = np.empty(labels.shape, np.uint8), np.empty(labels.shape, np.float32)
+    found = _Predicted(np.empty(labels.shape, np.uint8), *(np.empty(labels.shape, np.float32) for _ in range(2)))
     for i, image in enumerate(images):
         top = 0
         for maps in rows_of.probability_rows(ImageRows.from_array(image)):
             rows = slice(top, top + len(maps))
-            predictions[i, rows], chosen[i, rows] = _looked_up(maps, labels[i, rows])
+            for whole, part in zip(found, _looked_up(maps, labels[i, rows]), strict=True):
+                whole[i, rows] = part
             top += len(maps)
-    return predictions, chosen
+    return found
 
 
-def _looked_up(maps: Array, labels: Array) -> tuple[Array, Array]:
-    """Return the most probable class, and the label's probability, of maps (…, classes) and labels (…)."""
+def _looked_up(maps: Array, labels: Array) -> _Predicted:
+    """Return the result for maps (…, classes) and labels (…)."""
     xp = get_array_module(maps)
     places = to_device_of(maps, labels[..., None]).astype(xp.int64)
-    return to_mask(maps), xp.take_along_axis(maps, places, axis=-1)[..., 0]
+    return _Predicted(to_mask(maps), xp.take_along_axis(maps, places, axis=-1)[..., 0], maps.max(axis=-1))
 
 
 def image_score(confusion: Array) -> float:

@@ -39,6 +39,11 @@ class RunFolder:
         """Whether the checkpoint to resume from exists."""
         return (self.path / LAST).exists()
 
+    @property
+    def has_log(self) -> bool:
+        """Whether the log exists."""
+        return (self.path / LOG).exists()
+
     def load_best(self) -> Checkpoint:
         """Read the best checkpoint."""
         return load_checkpoint(self.path / BEST, self.layers)

@@ -46,6 +46,25 @@ def test_every_command_takes_the_name(call, photo, words):
     assert ORIGIN in said
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["segment", "broken.png", "--model", "nuclei", "--out", "masks"],
+        ["segment", "missing.png", "--model", "nuclei", "--out", "masks"],
+        ["segment", "photo.png", "--model", "nuclei", "--out", "masks", "--proposals", "nowhere.csv"],
+        ["explain", "nuclei", "broken.png", "--out", "page.html"],
+        ["data", "suggest", "nuclei", "broken.png", "--uncertainty", "2"],
+        ["evaluate", "nuclei", "--data", "."],
+        *([["measure", "--model", "nuclei", "broken.png", "--out", "a.csv"]] if find_spec("skimage") else []),
+    ],
+    ids=" ".join,
+)
+def test_an_error_stands_alone(call, photo, words):
+    (photo.parent / "broken.png").write_bytes(photo.read_bytes()[:60])
+    code, said, err = call(*words)
+    assert (code, said, err.count("\n")) == (2, "", 1)
+
+
 def test_models_lists_the_box_and_prints_the_card(call):
     assert f"nuclei           {network_origin('nuclei')}\n" in call("models")[1]
     code, said, _ = call("models", "nuclei")

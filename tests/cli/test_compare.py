@@ -81,9 +81,11 @@ def test_nothing_is_written_into_the_runs(call, finished, tmp_path, monkeypatch)
         shutil.copytree(finished / "run", tmp_path / name)
     before = files(tmp_path / "a"), files(tmp_path / "b")
     words = ("evaluate", "--compare", "a/checkpoint.npz", "b/checkpoint.npz", "--data", finished / "set")
-    assert call(*words)[0] == 0
+    code, said, _ = call(*words)
+    assert code == 0
+    assert said.endswith("\nno file written; --out FOLDER writes metrics.json\n")
     assert (files(tmp_path / "a"), files(tmp_path / "b")) == before
-    assert (tmp_path / "comparison" / "metrics.json").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
 def test_several_classes(call, tmp_path):

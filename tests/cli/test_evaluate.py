@@ -1,9 +1,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
-from scratchnet.training import Checkpoint, save_checkpoint
+from scratchnet.data import read_image, read_mask
+from scratchnet.evaluation import reliability
+from scratchnet.inference import Segmenter
+from scratchnet.training import Checkpoint, load_checkpoint, save_checkpoint
 from tests.tiny import files, network, recipe, write_set
 
 
@@ -76,6 +80,39 @@ def test_metrics_go_beside_the_checkpoint_or_into_a_folder(call, finished, tmp_p
     assert call(*words)[0] == 0
     after = files(tmp_path / "run")
     assert {name.name for name in after if after[name] != before.get(name)} == {"metrics.json", "confusion.png"}
+
+
+@pytest.mark.parametrize(
+    "words", [["net.npz"], ["--masks", "masks"], ["nuclei", "--mask-format", "index"]], ids=" ".join
+)
+def test_without_a_run_and_a_name_nothing_is_written(call, finished, tmp_path, monkeypatch, words):
+    """Neither into the current folder nor among the user's masks."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(finished / "run" / "checkpoint.npz", "net.npz")
+    shutil.copytree(finished / "set" / "masks", "masks")
+    data = finished / "set"
+    if "nuclei" in words:
+        data = shutil.copytree(data, tmp_path / "set")
+        (data / "classes.txt").write_text("background\nnucleus\n")
+    before = files(tmp_path)
+    code, said, err = call("evaluate", *words, "--data", data)
+    assert (code, err) == (0, "")
+    assert said.endswith("\nno file written; --out FOLDER writes metrics.json\n")
+    assert files(tmp_path) == before
+
+
+def test_calibration_is_that_of_all_pixels(evaluate, finished):
+    """In one pass over the probabilities as `reliability` makes it, with 15 bins."""
+    _, said, found = evaluate()
+    stored = load_checkpoint(finished / "run" / "checkpoint.npz")
+    segmenter = Segmenter(stored.network, stored.spec.preprocessing)
+    images, masks = finished / "set" / "images", finished / "set" / "masks"
+    names = (finished / "set" / "splits" / "val.txt").read_text().split()
+    probabilities = segmenter.probabilities(np.stack([read_image(images / f"{name}.png") for name in names]))
+    truth = np.stack([read_mask(masks / f"{name}.png") for name in names])
+    expected = reliability(probabilities, truth, bins=15).expected_calibration_error()
+    assert found["expected_calibration_error"] == pytest.approx(expected)
+    assert f"expected calibration error {expected:.4f} (15 bins of the confidence)" in said
 
 
 def test_a_checkpoint_that_the_library_wrote(call, tmp_path):

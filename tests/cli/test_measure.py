@@ -212,3 +212,25 @@ def test_an_error_in_the_middle_leaves_the_table_as_it_was(call, masks, tmp_path
     write_mask(masks / "b.png", np.full((40, 60), 9, np.uint8))
     assert call(*words)[0] == 2
     assert files(tmp_path / "found") == before
+
+
+def test_masks_of_segment_state_their_classes(call, plain, tmp_path):
+    """Also beside a class file of another data set."""
+    (tmp_path / "classes.txt").write_text("one\nother\nthird\n")
+    call("segment", plain / "run" / "checkpoint.npz", plain / "set" / "images", "--out", tmp_path / "masks")
+    code, _, err = call("measure", tmp_path / "masks", "--out", tmp_path / "own.csv", "--min-area", "1")
+    assert (code, err) == (0, "")
+    assert {row["class"] for row in rows(tmp_path / "own" / "summary.csv")} == {"square"}
+    call("measure", tmp_path / "masks", "--out", tmp_path / "renamed.csv", "--classes", "one", "other", "third")
+    assert {row["class"] for row in rows(tmp_path / "renamed" / "summary.csv")} == {"other", "third"}
+
+
+def test_pictures_do_not_go_into_a_folder_of_the_user(call, masks, tmp_path):
+    """The table set.csv has its pictures in set/, which is the data set here."""
+    before = files(tmp_path)
+    code, said, err = call("measure", masks, "--out", tmp_path / "set.csv")
+    assert (code, said) == (2, "")
+    assert f"would go to the folder {tmp_path / 'set'}, which holds other files (classes.txt)" in err
+    assert files(tmp_path) == before
+    assert call("measure", masks, "--out", tmp_path / "cells.csv")[0] == 0
+    assert call("measure", masks, "--out", tmp_path / "cells.csv")[0] == 0
