@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.data.elastic import deform
+from scratchnet.data.elastic import Deformation
 from scratchnet.data.resizing import resize_image, resize_mask
 from scratchnet.data.stain import vary_stain
 from scratchnet.utils.shape_checks import check_pair
@@ -88,14 +88,16 @@ def augment(
         image, mask = _mosaic([_transform(*part, rng, augmentation) for part in parts], (size[0], size[1]), rng)
     else:
         balanced = augmentation.balanced_crops
-        image, mask = _random_window(*_transform(image, mask, rng, augmentation), (size[0], size[1]), rng, balanced)
+        image, mask = _random_window(_transform(image, mask, rng, augmentation), (size[0], size[1]), rng, balanced)
     if augmentation.stain:
         image = vary_stain(image, rng, augmentation.stain)
     return _recolour(image, rng, augmentation), mask
 
 
-def _transform(image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation) -> Pair:
-    """Flip, rotate, scale and deform image and mask."""
+def _transform(
+    image: Array, mask: Array, rng: np.random.Generator, augmentation: Augmentation
+) -> tuple[Array, Array, Deformation | None]:
+    """Flip, rotate and scale image and mask, and deform the mask; also return the deformation for the image."""
     if augmentation.background_crops and rng.random() < augmentation.background_crops:
         image, mask = _background_crop(image, mask, rng)
     if augmentation.flip_horizontal and rng.random() < 0.5:
@@ -111,9 +113,10 @@ def _transform(image: Array, mask: Array, rng: np.random.Generator, augmentation
         factor = rng.uniform(*augmentation.scale)
         size = (max(round(mask.shape[0] * factor), 1), max(round(mask.shape[1] * factor), 1))
         image, mask = resize_image(np.ascontiguousarray(image), size), resize_mask(np.ascontiguousarray(mask), size)
-    if augmentation.elastic:
-        image, mask = deform(image, mask, augmentation.elastic, rng)
-    return image, mask
+    if not augmentation.elastic:
+        return image, mask, None
+    deformation = Deformation.draw(mask.shape, augmentation.elastic, rng)
+    return np.ascontiguousarray(image), deformation.mask(mask), deformation
 
 
 def _background_crop(image: Array, mask: Array, rng: np.random.Generator) -> Pair:
@@ -137,14 +140,20 @@ def _background_crop(image: Array, mask: Array, rng: np.random.Generator) -> Pai
 
 
 def _random_window(
-    image: Array, mask: Array, size: tuple[int, int], rng: np.random.Generator, balanced: float = 0.0
+    sample: tuple[Array, Array, Deformation | None],
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    balanced: float = 0.0,
 ) -> Pair:
     """Crop a window at a random position, or (probability ``balanced``) on a pixel of a random class.
 
     Smaller samples are padded by reflection.
     """
+    image, mask, deformation = sample
     missing = [max(want - have, 0) for want, have in zip(size, mask.shape, strict=True)]
     if any(missing):
+        if deformation is not None:
+            image, deformation = deformation.image(image), None
         border = [(gap // 2, gap - gap // 2) for gap in missing]
         image, mask = np.pad(image, [*border, (0, 0)], mode="reflect"), np.pad(mask, border, mode="reflect")
     low, high = [0, 0], [have - want for want, have in zip(size, mask.shape, strict=True)]
@@ -154,7 +163,8 @@ def _random_window(
         high = [min(place, most) for place, most in zip(pixel, high, strict=True)]
     top, left = (int(rng.integers(first, last + 1)) for first, last in zip(low, high, strict=True))
     rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
-    return np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
+    window = image[rows, columns] if deformation is None else deformation.image(image, rows, columns)
+    return np.ascontiguousarray(window), np.ascontiguousarray(mask[rows, columns])
 
 
 def _pixel_of_a_class(mask: Array, rng: np.random.Generator) -> tuple[int, int]:
@@ -166,7 +176,9 @@ def _pixel_of_a_class(mask: Array, rng: np.random.Generator) -> tuple[int, int]:
     return row, column
 
 
-def _mosaic(parts: list[Pair], size: tuple[int, int], rng: np.random.Generator) -> Pair:
+def _mosaic(
+    parts: list[tuple[Array, Array, Deformation | None]], size: tuple[int, int], rng: np.random.Generator
+) -> Pair:
     """Compose four samples around a random point in the middle half of the image."""
     height, width = size
     y, x = int(rng.uniform(0.25, 0.75) * height), int(rng.uniform(0.25, 0.75) * width)
@@ -176,7 +188,7 @@ def _mosaic(parts: list[Pair], size: tuple[int, int], rng: np.random.Generator) 
     ]
     for part, (rows, columns) in zip(parts, corners, strict=True):
         quarter = (rows.stop - rows.start, columns.stop - columns.start)
-        image[rows, columns], mask[rows, columns] = _random_window(*part, quarter, rng)
+        image[rows, columns], mask[rows, columns] = _random_window(part, quarter, rng)
     return image, mask
 
 

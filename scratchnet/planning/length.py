@@ -26,6 +26,8 @@ def choose_length(draft: Draft) -> None:
     _choose_optimizer(draft)
     if draft.free("schedule"):
         draft.choose("schedule", "cosine", "a small rate at the end settles the weights")
+        if draft.settings.training.batch_size > 1:
+            draft.choose("recalibrate", False, "it settles the running averages of batch norm, too")
         if total >= SHORT:
             draft.choose("warmup_updates", min(100, total // 20), "the first gradients are large")
     if total >= SHORT:

@@ -3,7 +3,7 @@ import pytest
 
 from scratchnet.arrays import Array, generator
 from scratchnet.data import Augmentation, augment
-from scratchnet.data.elastic import _reflected, deform
+from scratchnet.data.elastic import Deformation, _reflected, deform
 
 
 def scene(height: int = 60, width: int = 80) -> tuple[Array, Array]:
@@ -54,7 +54,18 @@ def test_displacements_are_smooth_and_as_large_as_asked() -> None:
     assert np.abs(np.diff(inside, axis=2)).max() <= 2
 
 
+@pytest.mark.parametrize("sigma", [2.0, 40.0])
+def test_a_window_is_a_part_of_the_whole(sigma: float) -> None:
+    image, mask = scene()
+    whole, _ = deform(image, mask, sigma, generator(3))
+    rows, columns = slice(11, 43), slice(50, 80)
+    window = Deformation.draw(mask.shape, sigma, generator(3)).image(image, rows, columns)
+    np.testing.assert_array_equal(window, whole[rows, columns])
+
+
 def test_reflection() -> None:
+    inside = np.arange(-4, 8)
+    assert _reflected(inside, 4).tolist() == np.pad(np.arange(4), 4, mode="symmetric").tolist()
     positions = np.arange(-9, 12)
     assert _reflected(positions, 4).tolist() == np.pad(np.arange(4), (9, 8), mode="symmetric").tolist()
 

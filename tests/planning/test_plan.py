@@ -67,7 +67,7 @@ CASES = {
     ),
     "left and right may matter": ({"sided": True}, {}, {"flip_horizontal": None, "rotate90": None}),
     "uneven light": ({"uneven": 1.0}, {}, {"normalization": "image"}),
-    "few images": ({}, {}, {"iterations": 2000, "samples_per_epoch": 400, "ema": 0.99}),
+    "few images": ({}, {}, {"iterations": 2000, "samples_per_epoch": 400, "ema": 0.99, "recalibrate": False}),
     "many images": ({"sizes": [(64, 64)] * 400}, {}, {"iterations": 5000, "ema": 0.996}),
     "many validation images": (
         {"validation_sizes": ((600, 800),) * 100},
@@ -84,9 +84,13 @@ CASES = {
     "a model without batch norm": ({}, {"model": "segnet-basic"}, {"batch_norm": None}),
     "a model of one size": ({}, {"model": "deconvnet-small"}, {"crop": (64, 64)}),
     "epochs that are given": ({}, {"epochs": 3}, {"iterations": None, "samples_per_epoch": None, "ema": None}),
-    "a batch of one": ({}, {"batch_size": 1}, {"crop": None, "batch_size": None}),
+    "a batch of one": ({}, {"batch_size": 1}, {"crop": None, "batch_size": None, "recalibrate": None}),
     "sgd has another rate": ({}, {"optimizer": "sgd"}, {"learning_rate": None, "optimizer": None}),
-    "a schedule that is given": ({}, {"schedule": "poly"}, {"warmup_updates": None, "patience": None}),
+    "a schedule that is given": (
+        {},
+        {"schedule": "poly"},
+        {"warmup_updates": None, "patience": None, "recalibrate": None},
+    ),
     "a loss without weights": ({"shares": (0.99, 0.01)}, {"loss": "dice"}, {"class_weights": None}),
 }
 """Data, flags, and decisions; None is no decision."""
