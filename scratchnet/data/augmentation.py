@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.data.border import cover_border
 from scratchnet.data.elastic import Deformation
 from scratchnet.data.resizing import resize_image, resize_mask
 from scratchnet.data.stain import vary_stain
@@ -43,7 +44,10 @@ class Augmentation:
     """Largest random shift of the hue, as a fraction of the colour circle."""
     stain: float = 0.0
     """Largest random change of the absorbances of stains (0.3: by 30 %), for microscope images from other laboratories;
-    also changes the colour of the light, a third as much."""
+    also changes the exposure and the colour of the light."""
+    black_border: float = 0.0
+    """Probability that a part of a sample is black, beyond a straight or round edge, as around the field of view of a
+    microscope. Its pixels are background (class 0)."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise, as a fraction of the brightness range."""
     mosaic: float = 0.0
@@ -91,7 +95,10 @@ def augment(
         image, mask = _random_window(_transform(image, mask, rng, augmentation), (size[0], size[1]), rng, balanced)
     if augmentation.stain:
         image = vary_stain(image, rng, augmentation.stain)
-    return _recolour(image, rng, augmentation), mask
+    image = _recolour(image, rng, augmentation)
+    if augmentation.black_border and rng.random() < augmentation.black_border:
+        image, mask = cover_border(image, mask, rng)
+    return image, mask
 
 
 def _transform(

@@ -9,15 +9,18 @@ Another laboratory has other amounts (thicker slices, longer staining), other ab
 and another light. Amounts d · a and absorbances T map the density x = d · S to x · S⁻¹ · diag(a) · T, which is a 3×3
 matrix whatever the stains are. Instead of estimating the stains of every image and changing their amounts (Tellez et
 al. 2018), `vary_stain` therefore multiplies densities by a random matrix near the identity. Another light adds a
-constant per colour.
+constant per colour, and another exposure the same constant to all of them.
 """
 
 import numpy as np
 
 from scratchnet.arrays import Array
 
-LIGHT = 0.3
-"""Strength of the change of the light, as a fraction of the strength of the change of the stains."""
+COLOUR = 0.7
+"""Strength of the change of the light's colour, as a fraction of the strength of the change of the stains."""
+EXPOSURE = (-0.5, 2.0)
+"""The same for the range of the change of the exposure. Photographs of smears are taken with the empty glass nearly
+white, so another exposure is darker more often than brighter."""
 
 _DENSITY = -np.log((np.arange(256) + 1) / 256).astype(np.float32)
 """Optical density of every byte; 255 has 0."""
@@ -30,17 +33,17 @@ def vary_stain(image: Array, rng: np.random.Generator, strength: float) -> Array
     ----------
     image : (h, w, 3) uint8
     rng : numpy Generator
-        The only source of randomness; it draws 12 values.
+        The only source of randomness; it draws 13 values.
     strength : float
-        Largest change of an entry of the matrix between optical densities, which is the identity for 0. The light of a
-        colour changes by at most a factor of exp(`LIGHT` · strength).
+        Largest change of an entry of the matrix between optical densities, which is the identity for 0. The light
+        changes by a factor of exp(−`EXPOSURE` · strength), and a colour of it by exp(±`COLOUR` · strength) at most.
 
     Returns
     -------
     (h, w, 3) uint8
     """
     matrix = np.eye(3) + strength * rng.uniform(-1, 1, (3, 3))
-    light = strength * LIGHT * rng.uniform(-1, 1, 3)
+    light = strength * (COLOUR * rng.uniform(-1, 1, 3) + rng.uniform(*EXPOSURE))
     density = _DENSITY[image] @ matrix.astype(np.float32) + light.astype(np.float32)
     intensity = np.float32(256) * np.exp(-density) - 1
     varied: Array = np.clip(np.rint(intensity), 0, 255).astype(np.uint8)

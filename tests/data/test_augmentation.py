@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -122,8 +124,19 @@ def test_empty_leaves_an_image_that_is_all_object() -> None:
     assert changed(Augmentation(background_crops=1.0), 0, (np.zeros((16, 16, 3), np.uint8), mask))[1].all()
 
 
+def test_black_borders_are_background_after_all_changes_of_colour() -> None:
+    pair = np.full((32, 32, 3), 200, np.uint8), np.ones((32, 32), np.uint8)
+    sure = [changed(Augmentation(black_border=1.0, brightness=0.1, stain=0.1), seed, pair) for seed in range(20)]
+    for image, mask in sure:
+        assert 0.3 < mask.mean() < 1
+        assert image[mask == 0].mean() < image[mask == 1].mean()
+    some = [not changed(Augmentation(black_border=0.5), seed, pair)[1].all() for seed in range(60)]
+    assert 15 < sum(some) < 45
+
+
 def test_same_generator_same_result() -> None:
-    everything = Augmentation(True, True, True, (16, 16), (0.5, 2.0), 0.2, 0.2, 0.2, 0.1, 0.05, 0.5, 0.3)
+    strengths = {f.name: 0.3 for f in fields(Augmentation) if f.type is float}
+    everything = Augmentation(True, True, True, (16, 16), (0.5, 2.0), **strengths)
     for seed in range(8):
         for first, second in zip(changed(everything, seed), changed(everything, seed), strict=True):
             assert np.array_equal(first, second)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.data.stain import LIGHT, vary_stain
+from scratchnet.data.stain import COLOUR, EXPOSURE, vary_stain
 
 
 def picture(seed=0):
@@ -15,10 +15,14 @@ def density(image):
 class Fixed:
     """A generator that draws the given values."""
 
-    def __init__(self, matrix, light):
+    def __init__(self, matrix, light, exposure=0.0):
         self.draws = [np.array(matrix, float), np.array(light, float)]
+        self.exposure = exposure
 
-    def uniform(self, low, high, size):
+    def uniform(self, low, high, size=None):
+        if size is None:
+            assert (low, high) == EXPOSURE
+            return self.exposure
         values = self.draws.pop(0)
         assert (low, high, values.shape) == (-1, 1, np.zeros(size).shape)
         return values
@@ -56,8 +60,21 @@ def test_white_stays_white_without_a_change_of_the_light():
 def test_light_is_a_factor_per_colour():
     image = picture() // 2
     varied = vary_stain(image, Fixed(np.zeros((3, 3)), [1, 0, -1]), 0.4)
-    factors = np.exp(np.array([-1, 0, 1]) * 0.4 * LIGHT)
+    factors = np.exp(np.array([-1, 0, 1]) * 0.4 * COLOUR)
     assert abs(varied - ((image + 1.0) * factors - 1).clip(0, 255)).max() <= 0.51
+
+
+@pytest.mark.parametrize("exposure", EXPOSURE)
+def test_exposure_is_one_factor_for_all_colours(exposure):
+    image = picture() // 2
+    varied = vary_stain(image, Fixed(np.zeros((3, 3)), np.zeros(3), exposure), 0.4)
+    assert abs(varied - ((image + 1.0) * np.exp(-0.4 * exposure) - 1).clip(0, 255)).max() <= 0.51
+
+
+def test_photographs_become_darker_more_often_than_brighter():
+    image = picture()
+    darker = [vary_stain(image, np.random.default_rng(seed), 0.3).mean() < image.mean() for seed in range(60)]
+    assert 36 < sum(darker) < 58
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.1, 0.3, 1.0])
@@ -67,7 +84,7 @@ def test_strength_bounds_the_change(strength):
         varied = vary_stain(image, np.random.default_rng(seed), strength)
         assert (varied.dtype, varied.shape) == (np.uint8, image.shape)
         x, y = density(image), density(varied)
-        bound = strength * (x.sum(axis=2, keepdims=True) + LIGHT)
+        bound = strength * (x.sum(axis=2, keepdims=True) + COLOUR + max(EXPOSURE))
         rounded = np.abs(np.log((varied + 1.5) / (varied + 0.5)))
         inside = (varied > 0) & (varied < 255)
         assert (np.abs(y - x) <= bound + rounded + 1e-6)[inside].all()
