@@ -50,6 +50,11 @@ def sum_rows(piece: Array, out: Array) -> None:
     np.matmul(_ones(len(pixels), piece.dtype), pixels, out=out)
 
 
+def sum_groups(groups: Array, out: Array) -> None:
+    """Sum groups of pixels (k, pixels, c) and write the sums to ``out`` (k, c)."""
+    np.matmul(_ones(groups.shape[1], groups.dtype), groups, out=out)
+
+
 def sum_rows_exactly(piece: Array, out: Array) -> None:
     """Like :func:`sum_rows`, with about a fifth of the rounding error: sum groups of pixels, then add these sums."""
     pixels = piece.reshape(-1, len(out))

@@ -95,12 +95,14 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec) -> Arr
         return _winograd(x, weight, bias, conv, output, algorithm.tile)
     if algorithm is Algorithm.IM2COL:
         return im2col.convolve(x, weight, conv, output, bias)
+    if algorithm is Algorithm.DEPTHWISE:
+        return depthwise.convolve(x, weight, conv, output, bias)
     if algorithm is Algorithm.PRODUCT:
         y = pooled_empty(x, (len(x), *output, weight.shape[3]))
         k = weight[..., 0].size
         product(x.reshape(-1, k), weight.reshape(k, -1), out=y.reshape(-1, y.shape[3]))
     else:
-        y = (depthwise if algorithm is Algorithm.DEPTHWISE else few_filters).convolve(x, weight, conv, output)
+        y = few_filters.convolve(x, weight, conv, output)
     if bias is not None:
         add_bias(y, bias)
     return y

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.engine.cpu import depthwise, im2col
+from scratchnet.engine.capture import Program, Recorder, traced
+from scratchnet.engine.cpu import depthwise, im2col, threads
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.geometry import ConvSpec
 from tests import naive
@@ -43,6 +44,8 @@ def test_it_agrees_with_loops(monkeypatch, cores, case, piece, count, dtype):
     x, weight, conv, dy, settings = problem(case, dtype)
     expected = naive.conv2d(x, weight, None, **settings)
     assert_close(depthwise.convolve(x, weight, conv, dy.shape[1:3]), expected, dtype)
+    bias = numbers(x.shape[3], seed=3, dtype=dtype)
+    assert_close(depthwise.convolve(x, weight, conv, dy.shape[1:3], bias), expected + bias, dtype)
     dx, dweight, _ = naive.conv2d_backward(dy, x, weight, **settings)
     assert_close(depthwise.input_gradient(dy, weight, x.shape[1:3], conv), dx, dtype)
     assert_close(depthwise.weight_gradient(dy, x, weight, conv), dweight, dtype)
@@ -83,3 +86,37 @@ def test_it_is_what_a_convolution_of_as_many_groups_as_channels_uses(monkeypatch
 def test_two_filters_a_channel_go_the_general_way():
     x, weight = numbers(1, 5, 5, 3), numbers(3, 3, 1, 6, seed=1)
     assert_close(conv2d(x, weight, padding=1, groups=3), naive.conv2d(x, weight, padding=1, groups=3))
+
+
+@pytest.mark.parametrize("case", ["3×3", "stride 2", "dilation 3, stride 2", "uneven"])
+def test_a_replay_on_several_cores_gives_the_same_bits(monkeypatch, cores, case):
+    cores(2)
+    monkeypatch.setattr(threads, "MIN_SPLIT_OPERATIONS", 0)
+    monkeypatch.setattr(depthwise, "CHUNK_BYTES", 400)
+    x, weight, conv, dy, _ = problem(case, np.float32)
+
+    def passes(x, dy):
+        size = x.shape[1:3]
+        y, dx = depthwise.convolve(x, weight, conv, dy.shape[1:3]), depthwise.input_gradient(dy, weight, size, conv)
+        return y, dx, depthwise.weight_gradient(dy, x, weight, conv)
+
+    program = Program()
+    with Recorder().capture(program):
+        found = passes(traced(x), traced(dy))
+    assert program.is_parallel()
+    x[:], dy[:] = numbers(*x.shape, seed=7, dtype=x.dtype), numbers(*dy.shape, seed=8, dtype=x.dtype)
+    threads.replay_on_threads(program)
+    for array, expected in zip(found, passes(x, dy), strict=True):
+        np.testing.assert_array_equal(array.view(np.ndarray), expected)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"), [(3, 1, 1), (3, 2, 1), (5, 2, 1), (5, 3, 2), (2, 4, 3), (7, 4, 2)]
+)
+def test_phases_divide_the_taps(kernel, stride, dilation):
+    taps = []
+    for phase in depthwise.phases(kernel, stride, dilation):
+        offsets = [phase.first + k * phase.step * stride for k in range(phase.count)]
+        assert offsets == [j * dilation for j in range(kernel)[phase.taps]]
+        taps += offsets
+    assert sorted(taps) == [j * dilation for j in range(kernel)]
