@@ -112,6 +112,7 @@ class TrainingReport:
             seconds_left=None if epoch is None else epoch * (progress.total_epochs - progress.epoch),
             between_reports=max(epoch or 0.0, self._interval),
             written=time.strftime("%H:%M:%S"),
+            class_iou=dict(zip(self.val.classes, self.run.class_iou, strict=False)),
         )
 
     def _how_to_continue(self, error: BaseException) -> str:

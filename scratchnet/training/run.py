@@ -52,6 +52,8 @@ class TrainingRun:
         Signs, found in the last epoch, that the training does not work.
     scores : tuple of float
         Score of each validation image in the last epoch; empty before the first.
+    class_iou : tuple of float
+        IoU of each class in the last epoch, nan for a class that does not occur; empty before the first.
     recalibrated : int
         Number of training batches from which :meth:`finish` has recomputed the statistics of batch norm.
     rejected_score : float or None
@@ -78,6 +80,7 @@ class TrainingRun:
         self.ranks, self.settings, self.spec, self._given = ranks or SingleProcess(), settings, spec, network
         layers = () if network is None else own_layers(network)
         self.scores: tuple[float, ...] = ()
+        self.class_iou: tuple[float, ...] = ()
         self.recalibrated = 0
         self.rejected_score: float | None = None
         self.folder = RunFolder(folder, layers, writes=self.ranks.rank == 0)
@@ -116,7 +119,7 @@ class TrainingRun:
         """
         while not self.progress.done:
             row, found = self.loop.run_epoch(progress)
-            self.scores = found.scores
+            self.scores, self.class_iou = found.scores, tuple(found.metrics.iou)
             improved = self.progress.finish_epoch(row, found.metrics.mean_iou)
             if improved:
                 self._save_best()

@@ -1,7 +1,8 @@
 """Heading of the report of a training: how far it is, how long it will take, and how to continue it."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -9,6 +10,9 @@ from scratchnet.utils.wording import duration
 
 SHORTEST_REFRESH, LONGEST_REFRESH = 5, 60
 """Seconds after which an open page of a running training is loaded again; about the time between two reports."""
+
+SHOWN_CLASSES = 12
+"""Classes whose IoU is shown, those with the lowest."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class RunStatus:
         Reason why the training stopped before its end, "interrupted" for example; empty if it did not.
     resume : str
         Command that continues a stopped training.
+    class_iou : mapping from str to float
+        IoU of each class on the validation images after the last epoch, nan for a class that does not occur; shown for
+        more than two classes.
     """
 
     epoch: int
@@ -41,6 +48,7 @@ class RunStatus:
     written: str = ""
     stopped: str = ""
     resume: str = ""
+    class_iou: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -102,6 +110,15 @@ def _sentences(status: RunStatus, log: Sequence[Mapping[str, Any]]) -> list[str]
         found.append(
             f"Mean IoU on the validation images: {scores[last]:.3f} after epoch {last}, the best so far{rest}."
         )
+    if len(status.class_iou) > 2:
+        found.append(_by_class({name: iou for name, iou in status.class_iou.items() if not math.isnan(iou)}))
     end = "This page reloads itself until the training ends." if status.running else ""
     found.append(f"Written at {status.written}. {end}".strip())
     return found
+
+
+def _by_class(known: Mapping[str, float]) -> str:
+    """Return a sentence with the IoU of each class, or of those with the lowest."""
+    lowest = sorted(known, key=lambda name: known[name])[:SHOWN_CLASSES]
+    listed = "; ".join(f"{name}: {known[name]:.3f}" for name in (lowest if len(known) > SHOWN_CLASSES else known))
+    return f"IoU of {'the classes with the lowest' if len(known) > SHOWN_CLASSES else 'each class'}: {listed}."
