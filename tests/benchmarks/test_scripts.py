@@ -1,6 +1,7 @@
 """The scripts that print the figures of the documentation still run, on tiny networks."""
 
 import importlib
+import json
 import sys
 
 import pytest
@@ -21,6 +22,7 @@ SCRIPTS = (
     "own_images",
     "paper_size",
     "ranks",
+    "scaling",
     "shapes_study",
     "under_load",
     "winograd_curves",
@@ -98,3 +100,32 @@ def test_every_way_of_replaying_is_timed(capsys, arguments):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["other", "0", "1"]
     assert all(line.count(" ms") == len(under_load.WAYS) for line in lines[1:])
+
+
+def test_cost_against_size_and_batch_is_printed_and_drawn(tmp_path, capsys, arguments, monkeypatch):
+    from benchmarks import scaling
+
+    def point(case, _):
+        pixels = case.batch * case.size[0] * case.size[1] / 1000
+        return scaling.Point(case.size[0], case.batch, 2 * pixels, 3 * pixels, 4 * pixels, 5 * pixels)
+
+    monkeypatch.setattr(scaling, "measure_point", point)
+    monkeypatch.setattr(scaling, "start_session", lambda *_, **__: Nothing())
+    table, picture = tmp_path / "scaling.json", tmp_path / "scaling.png"
+    arguments("--sizes", "32", "64", "--batches", "1", "2", "--json", str(table), "--out", str(picture))
+    scaling.main()
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == ["1×32×32", "1×64×64", "1×128×128", "2×128×128"]
+    assert all("2000.0 µs" in row and "3000.0 kB" in row for row in rows)
+    assert [len(json.loads(table.read_text())[key]) for key in ("size", "batch")] == [2, 2]
+    assert picture.stat().st_size > 10_000
+
+
+class Nothing:
+    """A session that measures nothing."""
+
+    def heading(self):
+        return "a machine"
+
+    def about(self):
+        return {}
