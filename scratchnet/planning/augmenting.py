@@ -2,7 +2,7 @@
 
 from scratchnet.planning.draft import Draft
 
-STRENGTHS = {"brightness": 0.25, "contrast": 0.25, "saturation": 0.4, "hue": 0.04}
+STRENGTHS = {"brightness": 0.25, "contrast": 0.25, "saturation": 0.6, "hue": 0.1}
 UNEVEN = 0.6
 """Brightness that differs more than this between images is evened out in each image."""
 

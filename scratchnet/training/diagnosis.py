@@ -21,6 +21,10 @@ FEW_UPDATES = 500
 """A training with fewer updates is probably too short for a rare class."""
 
 
+HARDLY = 0.1
+"""At the end of a training, a class of which a smaller part is found is reported."""
+
+
 class Diagnosis:
     """Watches the validation of each epoch.
 
@@ -57,15 +61,14 @@ class Diagnosis:
         return new
 
     def _missing(self, progress: Progress, confusion: Array) -> Iterator[tuple[str, str]]:
-        """Yield a sign and a line for each class that occurs and is never predicted."""
-        truth, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-        for label in np.flatnonzero((truth > 0) & (predicted == 0)):
-            share = 100 * truth[label] / truth.sum()
-            yield (
-                f"missing {label}",
-                f"'{self.classes[int(label)]}' ({share:.2g} % of the validation pixels) is never predicted after "
-                f"{progress.iteration} updates; {self._remedy(progress)}",
-            )
+        """Yield a sign and a line for each class that occurs and is never predicted, or hardly found at the end."""
+        truth, predicted, hits = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
+        found = hits / np.maximum(truth, 1)
+        for label in np.flatnonzero((truth > 0) & ((predicted == 0) | (progress.done & (found < HARDLY)))):
+            which = f"'{self.classes[int(label)]}' ({100 * truth[label] / truth.sum():.2g} % of the validation pixels)"
+            rarely = f"only {100 * found[label]:.2g} % of {which} is found"
+            state = f"{which} is never predicted" if predicted[label] == 0 else rarely
+            yield f"missing {label}", f"{state} after {progress.iteration} updates; {self._remedy(progress)}"
 
     def _remedy(self, progress: Progress) -> str:
         """Return the settings that make rare classes more likely to be predicted."""

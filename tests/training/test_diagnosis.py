@@ -44,6 +44,14 @@ def test_the_end_of_a_short_training_counts_as_late():
     assert line.endswith("train longer: --iterations 1000")
 
 
+def test_a_class_that_is_hardly_found_is_reported_at_the_end():
+    seen = watch()
+    rarely = np.array([[900, 2, 0], [1, 6, 0], [45, 3, 2]])
+    assert seen.observe(at(900), rarely) == []
+    (line,) = seen.observe(at(1000), rarely)
+    assert line.startswith("only 4 % of 'beetle' (5.2 % of the validation pixels) is found after 1000 updates; try ")
+
+
 def test_a_training_that_works_gets_no_warning():
     seen = watch()
     assert [line for n in range(0, 1001, 50) for line in seen.observe(at(n), ALL_FOUND)] == []
@@ -72,11 +80,11 @@ def test_a_set_without_counted_pixels():
 def test_a_planted_bad_run_warns_and_a_good_one_does_not(tmp_path, monkeypatch):
     """The bad one has a rate of almost zero."""
     monkeypatch.setattr(diagnosis, "MIN_UPDATES", 30)
-    normed = recipe(options={"width": 0.1, "batch_norm": True})
+    normed = recipe("unet-same", {"width": 0.06, "depth": 2, "batch_norm": True, "dropout": False})
     settings = {"train": source(8), "epochs": 15, "batch_size": 2, "made": normed}
     bad = run(tmp_path / "bad", learning_rate=1e-9, **settings)
     lines = [line for _ in bad.fit() for line in bad.warnings]
     assert len(lines) == len(set(lines)) >= 1
     assert any("has not fallen" in line for line in lines)
-    good = run(tmp_path / "good", learning_rate=0.01, **settings)
+    good = run(tmp_path / "good", learning_rate=0.02, **settings)
     assert [line for _ in good.fit() for line in good.warnings] == []
