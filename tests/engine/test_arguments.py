@@ -11,7 +11,7 @@ import pytest
 
 from scratchnet import ops, textbook
 from scratchnet.engine.argument import Argument
-from scratchnet.engine.cpu import few_filters, im2col, winograd, winograd_decomposed
+from scratchnet.engine.cpu import few_filters, im2col, winograd
 from scratchnet.engine.dispatch import OPERATIONS
 from scratchnet.engine.memory.pool import allocate_from
 from scratchnet.engine.modes import precise
@@ -149,16 +149,18 @@ def test_the_forms_of_a_convolution_take_strided_maps_too(layout):
     for y in (
         im2col.convolve(sx, sw, conv, (9, 8)),
         few_filters.convolve(sx, sw, conv, (9, 8)),
-        winograd.conv3x3(sx, sw, None, (1, 1), 2),
-        winograd_decomposed.convolve(sx, sw, None, conv, (9, 8), 4),
+        winograd.convolve(sx, sw, None, (1, 1), 2),
+        winograd.convolve(sx, sw, None, (1, 1), 4),
     ):
         assert_close(y, expected, scale=100)
     for found in (
         im2col.weight_gradient(sdy, sx, weight, conv),
         few_filters.weight_gradient(sdy, sx, weight, conv),
-        winograd.conv3x3_weight_gradient(sdy, sx, (1, 1), 2),
+        winograd.weight_gradient(sdy, sx, (1, 1), 2),
     ):
         assert_close(found, dweight, scale=100)
+    large = LAYOUTS[layout](numbers(7, 7, 4, 5, seed=2))  # in four pieces
+    assert_close(winograd.convolve(sx, large, None, (3, 3), 4), naive.conv2d(x, large, padding=3), scale=100)
 
 
 def test_strided_arrays_never_read_memory_that_is_not_theirs():

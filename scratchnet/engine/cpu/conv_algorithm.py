@@ -4,9 +4,10 @@ The thresholds are rules of thumb; ``scratchnet bench ops`` measures both sides 
 """
 
 from enum import Enum
-from math import ceil
+from math import ceil, prod
 
 from scratchnet.arrays import Array
+from scratchnet.engine.cpu.winograd_kernels import pieces_of, taps_of
 from scratchnet.engine.modes import is_precise
 from scratchnet.ops.geometry import ConvSpec, Pair
 
@@ -16,11 +17,12 @@ MIN_TILES = 48
 MIN_CHANNELS = 8
 """Below this number of channels, the transformed matrices are too thin for a fast product."""
 
-PIECE_TAPS = 5
-"""Number of taps of the direct sum that take as long as one 3×3 convolution in Winograd's form."""
+MIN_SAVING = 2.7
+"""Factor by which a form for kernels that are not 3×3 must need fewer multiplications, because its transforms are
+larger."""
 
-MIN_PIECE_CHANNELS = 32
-"""Below this number of channels, fewer taps take as long."""
+MIN_TILE_VALUES = 2048
+"""Below this product of tiles and channels, such a form takes no less time."""
 
 
 class Algorithm(Enum):
@@ -30,8 +32,8 @@ class Algorithm(Enum):
     PRODUCT = "one matrix product"
     FEW_FILTERS = "product first, shifts afterwards"
     DEPTHWISE = "shifted multiplications"
-    WINOGRAD2 = "Winograd F(2×2, 3×3)"
-    WINOGRAD4 = "Winograd F(4×4, 3×3)"
+    WINOGRAD2 = "Winograd, tiles of 2×2"
+    WINOGRAD4 = "Winograd, tiles of 4×4"
 
     @property
     def uses_winograd(self) -> bool:
@@ -70,12 +72,12 @@ def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Algorithm:
         return Algorithm.IM2COL
     output = conv.output_size(*size)
     d_h, d_w = conv.dilation  # the map splits into d_h·d_w maps, each of every d-th pixel
-    return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)))
+    return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)), conv, min(c, c_out))
 
 
 def winograd_tile(x: Array, weight: Array, conv: ConvSpec) -> int | None:
-    """Return the tile if an ordinary 3×3 convolution of ``x`` uses Winograd's form, else None."""
-    if conv.kernel != (3, 3) or conv.dilation != (1, 1):
+    """Return the tile if a convolution of ``x`` without dilation uses Winograd's form, else None."""
+    if conv.dilation != (1, 1):
         return None
     algorithm = choose(x, weight, conv, x.shape[1:3])
     return algorithm.tile if algorithm.uses_winograd else None
@@ -88,21 +90,21 @@ def has_few_pixels(dy: Array, groups: int) -> bool:
 
 
 def _suits_winograd(conv: ConvSpec, channels: int) -> bool:
-    """Return whether the kernel is 3×3 at stride 1, or ``dilated`` or ``winograd_decomposed`` can reduce it to that."""
-    kh, kw = conv.kernel
-    if conv.stride != (1, 1) or channels < MIN_CHANNELS:
+    """Return whether ``winograd`` has a form for the kernel, or ``dilated`` can reduce it to one, and it may pay."""
+    if conv.stride != (1, 1):
         return False
-    if conv.kernel == (3, 3):
-        return conv.dilation != (1, 1) or max(conv.padding) <= 2
-    pieces = ceil(kh / 3) * ceil(kw / 3)
-    return conv.dilation == (1, 1) and channels >= MIN_PIECE_CHANNELS and pieces * PIECE_TAPS <= kh * kw
+    return channels >= MIN_CHANNELS and (conv.kernel == (3, 3) or conv.dilation == (1, 1))
 
 
-def _winograd(n: int, output: Pair) -> Algorithm:
+def _winograd(n: int, output: Pair, conv: ConvSpec, channels: int) -> Algorithm:
     """Choose the tile that needs fewer products, or none if there are few tiles or the direct sum needs no more."""
-    products = {m: (m + 2) ** 2 * _tiles(output, m) for m in (2, 4)}
-    m = 2 if products[2] <= products[4] else 4
-    if n * _tiles(output, m) < MIN_TILES or products[m] >= 9 * output[0] * output[1]:
+    r = taps_of(conv.kernel)
+    count = {m: n * _tiles(output, m) for m in ((2, 4) if r == 3 else (4,))}
+    products = {m: (m + r - 1) ** 2 * prod(pieces_of(conv.kernel, r)) * count[m] for m in count}
+    m = min(products, key=lambda m: products[m])
+    ordinary = conv.kernel == (3, 3)
+    enough = count[m] >= MIN_TILES and (ordinary or count[m] * channels >= MIN_TILE_VALUES)
+    if not enough or (1 if ordinary else MIN_SAVING) * products[m] >= n * prod(conv.kernel) * prod(output):
         return Algorithm.IM2COL
     return Algorithm.WINOGRAD2 if m == 2 else Algorithm.WINOGRAD4
 

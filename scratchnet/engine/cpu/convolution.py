@@ -2,7 +2,7 @@
 
 :func:`.conv_algorithm.choose` selects the algorithm, a module of its own each. Read ``im2col`` first: it is the plain
 form's matrix product, one cache-sized block at a time. ``winograd`` needs a quarter of the multiplications for 3×3
-kernels at stride 1; ``dilated`` and ``winograd_decomposed`` reduce dilated and larger kernels to that case.
+kernels at stride 1, and for larger ones still less; ``dilated`` reduces dilated kernels to that case.
 ``depthwise`` uses no matrix product, ``few_filters`` multiplies before it shifts, and ``subpixel`` computes the input
 gradient at larger strides. A kernel that does not slide, because it is 1×1 or covers the whole map, is one matrix
 product without im2col.
@@ -13,7 +13,7 @@ The functions of the names in ``ops`` take the settings one by one; the others h
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu import depthwise, dilated, few_filters, im2col, subpixel, winograd, winograd_decomposed
+from scratchnet.engine.cpu import depthwise, dilated, few_filters, im2col, subpixel, winograd
 from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, has_few_pixels, winograd_tile
@@ -54,7 +54,7 @@ def conv2d_backward(
     back = as_convolution(conv)
     tile = winograd_tile(dy, weight, back) if needs_input_grad and back is not None else None
     if back is not None and tile is not None:  # both gradients from the same transformed patches of dy
-        dx, dweight = winograd.conv3x3_backward(dy, x, weight, back.padding, tile, flipped=True, out=out)
+        dx, dweight = winograd.backward(dy, x, weight, back.padding, tile, flipped=True, out=out)
         return dx, dweight, dbias
     dweight = weight_gradient(dy, x, weight, conv, out)
     return input_gradient(dy, weight, x.shape[1:3], conv) if needs_input_grad else None, dweight, dbias
@@ -112,7 +112,7 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec, out: Arr
     """Return dW (kh, kw, c_in / groups, c_out), in ``out`` if the algorithm can write there."""
     algorithm = choose(x, weight, conv, x.shape[1:3])
     if algorithm.uses_winograd:
-        return _winograd_weight_gradient(dy, x, weight, conv, algorithm.tile, out)
+        return _winograd_weight_gradient(dy, x, conv, algorithm.tile, out)
     if algorithm is Algorithm.DEPTHWISE:
         return depthwise.weight_gradient(dy, x, weight, conv)
     if algorithm is Algorithm.FEW_FILTERS:
@@ -165,7 +165,7 @@ def as_convolution(conv: ConvSpec) -> ConvSpec | None:
 def _convolve_back(dy: Array, weight: Array, size: Pair, conv: ConvSpec, back: ConvSpec) -> Array:
     """Return dx as the convolution ``back`` of ``dy`` with the rotated kernel."""
     algorithm = choose(dy, weight, back, dy.shape[1:3])
-    if algorithm.uses_winograd and conv.kernel == (3, 3):
+    if algorithm.uses_winograd:
         return _winograd(dy, weight, None, back, size, algorithm.tile, flipped=True)
     if algorithm is Algorithm.IM2COL and has_few_pixels(dy, conv.groups):
         return im2col.input_gradient_by_channel(dy, weight, size, conv)
@@ -183,19 +183,13 @@ def flip(weight: Array, groups: int) -> Array:
 def _winograd(
     x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: Pair, tile: int, flipped: bool = False
 ) -> Array:
-    """Convolve with Winograd's transform: on every d-th pixel for a dilation d, in pieces if the kernel is not 3×3."""
+    """Convolve with Winograd's transform: on every d-th pixel for a dilation d."""
     if conv.dilation != (1, 1):
         return dilated.convolve(x, weight, bias, conv, size, tile, flipped)
-    if conv.kernel != (3, 3):
-        return winograd_decomposed.convolve(x, weight, bias, conv, size, tile)
-    return winograd.conv3x3(x, weight, bias, conv.padding, tile, flipped)
+    return winograd.convolve(x, weight, bias, conv.padding, tile, flipped)
 
 
-def _winograd_weight_gradient(
-    dy: Array, x: Array, weight: Array, conv: ConvSpec, tile: int, out: Array | None
-) -> Array:
+def _winograd_weight_gradient(dy: Array, x: Array, conv: ConvSpec, tile: int, out: Array | None) -> Array:
     if conv.dilation != (1, 1):
         return dilated.weight_gradient(dy, x, conv, tile)
-    if conv.kernel != (3, 3):
-        return winograd_decomposed.weight_gradient(dy, x, weight, conv, tile)
-    return winograd.conv3x3_weight_gradient(dy, x, conv.padding, tile, out)
+    return winograd.weight_gradient(dy, x, conv.padding, tile, out)

@@ -25,10 +25,10 @@ from scratchnet.ops.geometry import ConvSpec, Pair, tap
 def convolve(
     x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: Pair, tile: int, flipped: bool = False
 ) -> Array:
-    """Return the convolution at stride 1 with a 3×3 kernel, ``(n, *size, c_out)``; see :func:`winograd.conv3x3`."""
+    """Return the convolution at stride 1 with a 3×3 kernel, ``(n, *size, c_out)``; see :func:`winograd.convolve`."""
     dh, dw = conv.dilation
     small, seen = _phase_sizes(conv, size)
-    maps = winograd.conv3x3(_split(x, conv, conv.padding, seen), weight, bias, (0, 0), tile, flipped)
+    maps = winograd.convolve(_split(x, conv, conv.padding, seen), weight, bias, (0, 0), tile, flipped)
     y = pooled_empty(x, (len(x), *size, maps.shape[3]))
     phases = maps.reshape(dh, dw, len(x), *small, -1)
 
@@ -45,7 +45,7 @@ def weight_gradient(dy: Array, x: Array, conv: ConvSpec, tile: int) -> Array:
     """Return dW (3, 3, c_in, c_out) for :func:`convolve`: the sum over all phases."""
     small, seen = _phase_sizes(conv, dy.shape[1:3])
     gradients, maps = _split(dy, conv, (0, 0), small), _split(x, conv, conv.padding, seen)
-    return winograd.conv3x3_weight_gradient(gradients, maps, (0, 0), tile)
+    return winograd.weight_gradient(gradients, maps, (0, 0), tile)
 
 
 def _phase_sizes(conv: ConvSpec, size: Pair) -> tuple[Pair, Pair]:

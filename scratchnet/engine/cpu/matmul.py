@@ -8,6 +8,13 @@ from scratchnet.arrays import Array
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_zeros
 
+SMALL_PRODUCT = 900_000
+"""Multiply-adds up to which a BLAS multiplies matrices in place (OpenBLAS: a million). It copies the matrices of larger
+products first, which takes long beside a product with few rows or columns."""
+
+MIN_SMALL_ROWS = 24
+"""Rows that a product is not cut below."""
+
 MAX_UNCOPIED_OPERATIONS = 1 << 18
 """Multiply-adds up to which a BLAS reads a transposed matrix in place. For a larger product it copies the matrix, which
 takes longer than a product with few rows."""
@@ -38,6 +45,25 @@ def product(a: Array, b: Array, out: Array) -> None:
             np.matmul(a, b[:, piece], out=out[:, piece])
 
     parallel_for(multiply, pieces, a.size * columns)
+
+
+def stacked_product(a: Array, b: Array, out: Array) -> None:
+    """Write ``a · b`` to ``out`` for stacks of matrices, in the calling thread.
+
+    The rows are cut so that a BLAS multiplies each piece in place, if the pieces do not become too thin.
+
+    Parameters
+    ----------
+    a : (stack, rows, k)
+    b : (stack, k, columns)
+    out : (stack, rows, columns)
+    """
+    rows = a.shape[1]
+    most = SMALL_PRODUCT // max(1, b.shape[1] * b.shape[2])
+    count = 1 if most < MIN_SMALL_ROWS else -(-rows // most)
+    for i in range(count):
+        piece = slice(i * rows // count, (i + 1) * rows // count)
+        np.matmul(a[:, piece], b, out=out[:, piece])
 
 
 def product_over_rows(a: Array, b: Array) -> Array:

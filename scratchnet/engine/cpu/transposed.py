@@ -1,6 +1,6 @@
 """Transposed convolution on a CPU, by the gradients of the convolution that it transposes.
 
-An ordinary 3×3 convolution gives both gradients at once in Winograd's form: :func:`.winograd.conv3x3_backward` uses
+An ordinary 3×3 convolution gives both gradients at once in Winograd's form: :func:`.winograd.backward` uses
 the transformed patches of dy twice. The forward pass in that form adds the bias while it transforms the products back.
 """
 
@@ -27,7 +27,7 @@ def conv_transpose2d(
     back = as_convolution(conv)
     tile = None if back is None else winograd_tile(x, weight, back)
     if back is not None and tile is not None:
-        return winograd.conv3x3(x, weight, bias, back.padding, tile, flipped=True)
+        return winograd.convolve(x, weight, bias, back.padding, tile, flipped=True)
     size = transposed_sizes(x.shape[1:3], conv.kernel, conv.stride, conv.padding, conv.dilation, output_padding)
     y = input_gradient(x, weight, size, conv)
     if bias is not None:
@@ -52,7 +52,7 @@ def conv_transpose2d_backward(
     conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     tile = winograd_tile(dy, weight, conv) if needs_input_grad else None
     if tile is not None:  # both gradients from the same transformed patches of dy
-        both = winograd.conv3x3_backward(dy, x, weight, conv.padding, tile, flipped=False, out=out)
+        both = winograd.backward(dy, x, weight, conv.padding, tile, flipped=False, out=out)
         return *both, dbias
     dx = convolve(dy, weight, None, conv) if needs_input_grad else None
     return dx, weight_gradient(x, dy, weight, conv, out), dbias

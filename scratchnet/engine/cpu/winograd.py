@@ -1,13 +1,14 @@
-"""Winograd's 3×3 convolution: fewer multiplications by means of a transform.
+"""Winograd's convolution: fewer multiplications by means of a transform.
 
     Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
 
-Cut the output into tiles Y of m × m pixels, each of which depends on a patch d of m + 2 pixels in each direction.
-Transform the patch and the kernel g by small constant matrices, multiply *elementwise* instead of sliding, and
-transform back.
+Cut the output into tiles Y of m × m pixels, each of which depends on a patch d of m + r − 1 pixels in each direction,
+for a kernel of r × r. Transform the patch and the kernel g by small constant matrices (see ``winograd_points``),
+multiply *elementwise* instead of sliding, and transform back.
 
-For m = 4 that takes 36 multiplications instead of the 144 of the sliding sum. Over all tiles and channels, the
-elementwise products become (m + 2)² matrix products of (tiles × c_in) · (c_in × c_out), which take most of the time.
+For m = 4 and r = 3 that takes 36 multiplications instead of the 144 of the sliding sum. Over all tiles and channels,
+the elementwise products become (m + r − 1)² matrix products of (tiles × c_in) · (c_in × c_out), which take most of the
+time.
 
 The gradients use the same three steps in a different order. The gradient with respect to the input is the convolution
 of dY with the rotated kernel. The gradient with respect to the kernel transforms X as above and dY by A, and transforms
@@ -16,11 +17,16 @@ the products back with G:
     dg = Gᵀ [ (Bᵀ d B) ⊙ (A dY Aᵀ) ] G           summed over all tiles
 
 The two factors may be exchanged: patches of dY with tiles of X give the rotated dg. So both gradients can use the same
-transformed patches of dY, which :func:`conv3x3_backward` computes once.
+transformed patches of dY, which :func:`backward` computes once.
+
+A kernel larger than 5×5 is cut into pieces of 4×4, filled up with zeros. In F(4×4, 4×4) the pieces are as far apart as
+the tiles, so the patch of a piece is the patch of a neighbouring tile: each patch is transformed once and serves all
+pieces, whose products are one product with as many times the channels, transformed back once. For a 7×7 kernel that
+takes 12.25 multiplications a pixel instead of 49.
 
 ``winograd_transforms`` explains how the transforms are made fast in NumPy. This module orders the work: a block of
 tiles is small enough for all its steps to stay in a core's cache (:func:`_by_block`). If the kernels are larger than
-the cache, the cores share the 36 products (and the columns of a kernel's gradient) instead of the tiles, so that each
+the cache, the cores share the frequencies (and the columns of a kernel's gradient) instead of the tiles, so that each
 kernel element is read once (:func:`_by_frequency`).
 
 F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) no more than the direct sum. A patch
@@ -34,17 +40,18 @@ networks" (2016), sections 4.1 to 4.3.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil, prod
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu import winograd_transforms
-from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.blocks import Block
 from scratchnet.engine.cpu.chunks import parallel_rows
+from scratchnet.engine.cpu.matmul import stacked_product
+from scratchnet.engine.cpu.shape import pad2d
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
-from scratchnet.engine.cpu.winograd_transforms import ALL, Matrices
+from scratchnet.engine.cpu.winograd_kernels import ALL, taps_of
+from scratchnet.engine.cpu.winograd_points import Matrices, matrices
+from scratchnet.engine.cpu.winograd_work import Work, count_tiles
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.geometry import Pair
 
@@ -54,7 +61,7 @@ SCRATCH_BYTES = 2 << 20
 MIN_TILES = 128
 """Minimum number of tiles in a block of a layer with many channels, so that each kernel is used often enough."""
 
-WIDE = 128 * 256
+WIDE = 256 * 256
 """Products of input and output channels from which on the kernels do not fit the cache."""
 
 WIDE_BYTES = 32 << 20
@@ -67,28 +74,28 @@ MIN_ROWS = 256
 """Minimum number of tiles of a wide layer in memory at a time, for the same reason."""
 
 
-def conv3x3(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, flipped: bool = False) -> Array:
-    """Convolve ``x`` (n, h, w, c_in) with ``weight`` (3, 3, c_in, c_out) at stride 1.
+def convolve(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, flipped: bool = False) -> Array:
+    """Convolve ``x`` (n, h, w, c_in) with ``weight`` (kh, kw, c_in, c_out) at stride 1.
 
     Parameters
     ----------
     padding : (vertical, horizontal)
     tile : 2 or 4
-        m; the sizes need not be multiples of it.
+        m; the sizes need not be multiples of it. A kernel larger than 5×5 requires 4.
     flipped : bool
-        Use the kernel rotated by 180° with its channel axes exchanged; the weight is then (3, 3, c_out, c_in).
+        Use the kernel rotated by 180° with its channel axes exchanged; the weight is then (kh, kw, c_out, c_in).
 
     Returns
     -------
-    (n, h + 2·padding − 2, w + 2·padding − 2, c_out)
+    (n, h + 2·padding − kh + 1, w + 2·padding − kw + 1, c_out)
     """
-    n, h, w, _ = x.shape
-    y = pooled_empty(x, (n, h + 2 * padding[0] - 2, w + 2 * padding[1] - 2, weight.shape[2 if flipped else 3]))
-    _run(Work(x, padding, winograd_transforms.matrices(tile, x), weight, bias, flipped, y=y))
+    y = pooled_empty(x, (*_output(x, weight.shape[:2], padding), weight.shape[2 if flipped else 3]))
+    x, padding, constants = _prepare(x, weight.shape[:2], padding, tile)
+    _run(Work(x, weight.shape[:2], padding, constants, weight, bias, flipped, y=y))
     return y
 
 
-def conv3x3_backward(
+def backward(
     dy: Array, x: Array, weight: Array, padding: Pair, tile: int, flipped: bool, out: Array | None = None
 ) -> tuple[Array, Array]:
     """Return both gradients of a layer whose gradient with respect to the input is a convolution of ``dy``.
@@ -99,8 +106,8 @@ def conv3x3_backward(
     x : (n, h, w, c_in)
         The layer's input.
     weight, padding, tile, flipped
-        Arguments with ``dx = conv3x3(dy, weight, None, padding, tile, flipped)``: flipped for a convolution, whose
-        padding is 2 − ``padding``, and not flipped for a transposed convolution.
+        Arguments with ``dx = convolve(dy, weight, None, padding, tile, flipped)``: flipped for a convolution, whose
+        padding is kh − 1 − ``padding``, and not flipped for a transposed convolution.
     out : as ``weight``, or None
         Array that a wide layer writes dweight to.
 
@@ -110,107 +117,36 @@ def conv3x3_backward(
     dweight : as ``weight``
     """
     dx = pooled_empty(dy, x.shape)
-    (dweight,) = _run(
-        Work(dy, padding, winograd_transforms.matrices(tile, dy), weight, None, flipped, y=dx, partner=x, out=out)
-    )
+    dy, padding, constants = _prepare(dy, weight.shape[:2], padding, tile)
+    (dweight,) = _run(Work(dy, weight.shape[:2], padding, constants, weight, None, flipped, y=dx, partner=x, out=out))
     return dx, dweight
 
 
-def conv3x3_weight_gradient(dy: Array, x: Array, padding: Pair, tile: int, out: Array | None = None) -> Array:
-    """Return dweight (3, 3, c_in, c_out) for :func:`conv3x3`; a wide layer writes it to ``out``."""
-    (dweight,) = _run(Work(x, padding, winograd_transforms.matrices(tile, x), partner=dy, out=out))
+def weight_gradient(dy: Array, x: Array, padding: Pair, tile: int, out: Array | None = None) -> Array:
+    """Return dweight (kh, kw, c_in, c_out) for :func:`convolve`; a wide layer writes it to ``out``."""
+    kernel = x.shape[1] + 2 * padding[0] - dy.shape[1] + 1, x.shape[2] + 2 * padding[1] - dy.shape[2] + 1
+    x, padding, constants = _prepare(x, kernel, padding, tile)
+    (dweight,) = _run(Work(x, kernel, padding, constants, partner=dy, out=out))
     return dweight
 
 
-@dataclass(frozen=True)
-class Work:
-    """The use of a map's transformed patches: a convolution, the sums of a kernel's gradient, or both.
-
-    Attributes
-    ----------
-    x : (n, h, w, c)
-    padding, constants
-        Padding of ``x`` and matrices of the transform.
-    weight, bias, flipped
-        Arguments of the convolution that is written to ``y``.
-    y : (n, oh, ow, c_out) or None
-    partner : (n, oh, ow, c_out) or None
-        The map whose tiles are multiplied with the patches and summed over.
-    out : (3, 3, c_in, c_out) or None
-        Memory in which the kernel's gradient may be returned.
-    """
-
-    x: Array
-    padding: Pair
-    constants: Matrices
-    weight: Array | None = None
-    bias: Array | None = None
-    flipped: bool = False
-    y: Array | None = None
-    partner: Array | None = None
-    out: Array | None = None
-
-    @property
-    def tiled(self) -> Array:
-        """The map that is cut into tiles."""
-        tiled = self.partner if self.y is None else self.y
-        assert tiled is not None
-        return tiled
-
-    @property
-    def operations(self) -> int:
-        """Multiply-adds of the direct sum."""
-        operations: int = prod(self.tiled.shape) * 9 * self.x.shape[3]
-        return operations
-
-    @property
-    def tile_bytes(self) -> int:
-        """Bytes of a transformed tile on both sides."""
-        channels: int = self.x.shape[3] + self.tiled.shape[3]
-        return self.constants.patch**2 * channels * self.x.itemsize
-
-    def blocks(self, limit: int, parts: int = 1) -> list[Block]:
-        """Cut the tiles into blocks of at most ``limit`` tiles, and into at least ``parts`` blocks."""
-        n, oh, ow, _ = self.tiled.shape
-        m = self.constants.tile
-        return blocks(n, ceil(oh / m), ceil(ow / m), limit, parts)
-
-    def allocate(self, count: int, like: Array) -> Array:
-        """Allocate memory for ``count`` transformed tiles with the channels of ``like``."""
-        return pooled_empty(self.x, (self.constants.patch**2, count, like.shape[3]))
-
-    def kernels(self, part: slice) -> Array:
-        """Return the transformed kernels, for some of the frequencies."""
-        assert self.weight is not None
-        return winograd_transforms.transform_kernel(self.weight, self.constants, part, self.flipped)
-
-    def transform(self, block: Block, patches: Array, others: Array | None) -> None:
-        """Transform the patches of a block, and the tiles that they are multiplied with."""
-        winograd_transforms.transform_patches(self.x, block, self.padding, self.constants, patches)
-        if self.partner is not None and others is not None:
-            winograd_transforms.transform_tiles(self.partner, block, self.constants, others)
-
-    def write(self, products: Array, block: Block) -> None:
-        """Transform the products of a block back, into ``y``."""
-        assert self.y is not None
-        winograd_transforms.transform_back(products, self.y, block, self.bias, self.constants)
-
-    def in_order(self, patches: Array, others: Array) -> tuple[Array, Array]:
-        """Return the two in the order of the kernel's axes."""
-        return (others, patches) if self.flipped else (patches, others)
+def _output(x: Array, kernel: Pair, padding: Pair) -> tuple[int, int, int]:
+    n, h, w, _ = x.shape
+    return n, h + 2 * padding[0] - kernel[0] + 1, w + 2 * padding[1] - kernel[1] + 1
 
 
-def products_of(left: Array, right: Array) -> Array:
-    """Sum the products of patches and tiles: a kernel's gradient, still transformed."""
-    products = pooled_empty(left, (len(left), left.shape[2], right.shape[2]))
-    np.matmul(left.swapaxes(1, 2), right, out=products)
-    return products
+def _prepare(x: Array, kernel: Pair, padding: Pair, tile: int) -> tuple[Array, Pair, Matrices]:
+    """Return the map, its padding and the constants; padding that a patch of the first tile may lie in is written."""
+    constants = matrices(tile, taps_of(kernel), x)
+    if max(padding) > constants.patch - tile:
+        x, padding = pad2d(x, padding), (0, 0)
+    return x, padding, constants
 
 
 def _run(work: Work) -> list[Array]:
-    """Do the work; return a list with the gradient with respect to the kernel, (3, 3, …), or an empty list."""
-    wide = _is_wide(work.x.shape[3], work.tiled.shape[3])
-    dweights = (_by_frequency if wide else _by_block)(work)
+    """Do the work; return a list with the gradient with respect to the kernel, (kh, kw, …), or an empty list."""
+    shared = _is_wide(work.x.shape[3], work.tiled.shape[3]) and work.kernel == (work.constants.taps,) * 2
+    dweights = (_by_frequency if shared else _by_block)(work)
     for other in dweights[1:]:
         parallel_rows(lambda a, b: np.add(a, b, out=a), dweights[0], other)
     return dweights[:1]
@@ -226,10 +162,10 @@ def _by_block(work: Work) -> list[Array]:
     kernels = None if work.y is None else work.kernels(ALL)
 
     def go_through(share: Sequence[Block]) -> list[Array]:
-        total = None
+        totals: list[Array] = []
         for block in share:
-            total = _through(work, block, kernels, total)
-        return [] if total is None else [winograd_transforms.kernel_gradient(total, work.constants, work.flipped)]
+            _through(work, block, kernels, totals)
+        return [work.kernel_gradient(total) for total in totals]
 
     channels = work.x.shape[3] + work.tiled.shape[3]
     limit = max(min(channels, MIN_TILES), SCRATCH_BYTES // work.tile_bytes)
@@ -237,24 +173,40 @@ def _by_block(work: Work) -> list[Array]:
     return [dweight for dweights in found for dweight in dweights]
 
 
-def _through(work: Work, block: Block, kernels: Array | None, total: Array | None) -> Array | None:
-    """Process a block in all steps; the next block reuses its scratch memory. Return ``total`` plus its products."""
-    count = _count(block)
-    patches = work.allocate(count, work.x)
+def _through(work: Work, block: Block, kernels: Array | None, totals: list[Array]) -> None:
+    """Process a block in all steps; the next block reuses its scratch memory. Add its products to those in ``totals``.
+
+    ``totals`` is empty before the first block, and then holds one array (pieces, frequencies, …).
+    """
+    count = count_tiles(block)
+    patches = work.allocate(count_tiles(work.seen(block)), work.x)
     others = None if work.partner is None else work.allocate(count, work.partner)
     work.transform(block, patches, others)
-    if work.y is not None and kernels is not None:
-        products = work.allocate(count, work.y)
-        np.matmul(patches, kernels, out=products)
+    products = None if work.y is None else work.allocate(count, work.y)
+    first = not totals
+    if others is not None and first:
+        left, right = work.in_order(patches, others)
+        shape = work.pieces[0] * work.pieces[1], len(patches), left.shape[2], right.shape[2]
+        totals.append(pooled_empty(work.x, shape))
+    for part in work.parts:
+        gathered = work.gather(patches[part], block)
+        if products is not None and kernels is not None:
+            stacked_product(gathered, kernels[part], products[part])
+        if others is not None:
+            _add_products(work, gathered, others[part], totals[0][:, part], first)
+    if products is not None:
         work.write(products, block)
-        del products
-    if others is None:
-        return None
-    products = products_of(*work.in_order(patches, others))
-    if total is None:
-        return products
-    total += products
-    return total
+
+
+def _add_products(work: Work, gathered: Array, others: Array, totals: Array, first: bool) -> None:
+    """Add the products of patches and tiles, summed over the tiles, to ``totals`` (pieces, frequencies, …)."""
+    c = work.x.shape[3]
+    for p in range(len(totals)):
+        left, right = work.in_order(gathered[:, :, p * c : (p + 1) * c], others)
+        term = totals[p] if first else pooled_empty(totals, totals[p].shape)
+        stacked_product(left.swapaxes(1, 2), right, term)
+        if not first:
+            np.add(totals[p], term, out=totals[p])
 
 
 def _by_frequency(work: Work) -> list[Array]:
@@ -293,12 +245,13 @@ def _take_turn(work: Work, turn: Sequence[tuple[Block, slice]], dweight: Array |
 def _kernel_gradient(work: Work, patches: Array, others: Array, before: Array | None) -> Array:
     """Return the kernel's gradient, including that of the turns ``before``; every core computes some of its columns."""
     left, right = work.in_order(patches, others)
-    shape = 3, 3, left.shape[2], right.shape[2]
+    shape = *work.kernel, left.shape[2], right.shape[2]
     dweight = before if before is not None else pooled_empty(left, shape) if work.out is None else work.out
 
     def add(columns: slice) -> None:
-        total = products_of(left, right[:, :, columns])
-        term = winograd_transforms.kernel_gradient(total, work.constants, work.flipped)
+        total = pooled_empty(left, (1, len(left), left.shape[2], right[0, 0, columns].size))
+        np.matmul(left.swapaxes(1, 2), right[:, :, columns], out=total[0])
+        term = work.kernel_gradient(total)
         if before is None:
             dweight[..., columns] = term
         else:
@@ -315,14 +268,9 @@ def _turns(work: Work) -> list[list[tuple[Block, slice]]]:
     turns: list[list[tuple[Block, slice]]] = []
     start = most
     for block in work.blocks(max(1, most // 8), 2 * thread_count()):
-        if start + _count(block) > most:
+        if start + count_tiles(block) > most:
             turns.append([])
             start = 0
-        turns[-1].append((block, slice(start, start + _count(block))))
-        start += _count(block)
+        turns[-1].append((block, slice(start, start + count_tiles(block))))
+        start += count_tiles(block)
     return turns
-
-
-def _count(block: Block) -> int:
-    """Return the number of tiles in a block."""
-    return (block.n1 - block.n0) * (block.r1 - block.r0) * (block.c1 - block.c0)

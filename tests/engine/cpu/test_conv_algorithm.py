@@ -26,7 +26,7 @@ CASES = {
     "3×3 of a VGG": ((1, 56, 56, 128), (3, 3, 128, 128), SAME, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "3×3 unpadded": ((1, 58, 58, 64), (3, 3, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "3×3 padded by 2": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
-    "3×3 padded by 3": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 3}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "3×3 padded by 3": ((1, 54, 54, 64), (3, 3, 64, 64), {"padding": 3}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "14×14 wastes a tile of 4 on the edge": (
         (8, 14, 14, 512),
         (3, 3, 512, 512),
@@ -81,9 +81,21 @@ CASES = {
     ),
     "5×5": ((1, 56, 56, 64), (5, 5, 64, 64), {"padding": 2}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "7×7": ((1, 56, 56, 32), (7, 7, 32, 32), {"padding": 3}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
-    "7×7 of few channels": ((1, 56, 56, 31), (7, 7, 31, 64), {"padding": 3}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "7×7 of few channels": ((1, 128, 128, 8), (7, 7, 8, 8), {"padding": 3}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "7×7 of few channels and tiles": (
+        (1, 28, 28, 32),
+        (7, 7, 32, 32),
+        {"padding": 3},
+        Algorithm.IM2COL,
+        Algorithm.IM2COL,
+    ),
+    "7×7 of very few channels": ((1, 56, 56, 7), (7, 7, 7, 64), {"padding": 3}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "6×6": ((1, 61, 61, 64), (6, 6, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "3×5": ((1, 56, 56, 64), (3, 5, 64, 64), {"padding": (1, 2)}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "9×9": ((1, 56, 56, 64), (9, 9, 64, 64), {"padding": 4}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
-    "4×4, mostly zeros in pieces": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "4×4": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
+    "2×2": ((1, 56, 56, 64), (2, 2, 64, 64), {}, Algorithm.IM2COL, Algorithm.IM2COL),
     "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Algorithm.IM2COL, Algorithm.IM2COL),
     "1×1": ((1, 56, 56, 64), (1, 1, 64, 256), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
     "1×1 to one": ((1, 56, 56, 64), (1, 1, 64, 1), {}, Algorithm.PRODUCT, Algorithm.PRODUCT),
@@ -130,7 +142,7 @@ def test_only_winograds_forms_have_a_tile():
 
 
 @pytest.mark.parametrize(
-    "form", ["winograd", "dilated", "winograd_decomposed", "few_filters", "depthwise", "im2col", "product", "subpixel"]
+    "form", ["winograd", "large_kernels", "dilated", "few_filters", "depthwise", "im2col", "product", "subpixel"]
 )
 def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     """The forms are made to fail, and must not be asked."""
@@ -141,7 +153,7 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     shapes = {
         "winograd": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 1}),
         "dilated": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 2, "dilation": 2}),
-        "winograd_decomposed": ((1, 32, 32, 32), (5, 5, 32, 32), {"padding": 2}),
+        "large_kernels": ((1, 32, 32, 32), (7, 7, 32, 32), {"padding": 3}),
         "few_filters": ((1, 16, 16, 8), (3, 3, 8, 1), {"padding": 1}),
         "depthwise": ((1, 16, 16, 8), (3, 3, 1, 8), {"padding": 1, "groups": 8}),
         "im2col": ((1, 16, 16, 3), (3, 3, 3, 8), {"stride": 2}),
@@ -158,16 +170,17 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
         conv2d_weight_gradient(y, x, weight, **settings)
 
     names = {
-        "winograd": ("conv3x3", "conv3x3_weight_gradient"),
+        "winograd": ("convolve", "weight_gradient"),
         "subpixel": ("input_gradient",),
         "product": ("product", "product_over_rows"),
     }.get(form, ("convolve", "weight_gradient"))
     for name in names:
-        monkeypatch.setattr(convolution if form == "product" else getattr(convolution, form), name, fail)
+        module = {"product": convolution, "large_kernels": convolution.winograd}.get(form)
+        monkeypatch.setattr(module or getattr(convolution, form), name, fail)
     with pytest.raises(AssertionError, match="this form was used"):
         run()
     with textbook():
         run()
-    if form in ("winograd", "dilated", "winograd_decomposed"):
+    if form in ("winograd", "dilated", "large_kernels"):
         with precise():
             run()
