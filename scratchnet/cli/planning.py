@@ -157,7 +157,7 @@ def _print(plan: Plan, data: DataSummary, pace: Pace, course: Progress) -> None:
     say("the plan (flags that you give win; --no-plan leaves all settings at their defaults):")
     for flag, reason in rows:
         say(f"  {flag:<{width}}  {reason}")
-    seconds = pace.seconds(course.total_updates, course.total_epochs)
+    seconds = pace.seconds(course.total_updates, -(-course.total_epochs // course.settings.val_every))
     shown = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{max(1.0, seconds):.0f} s"
     say(f"about {shown} on this machine, {pace.update:.2f} s per update")
 

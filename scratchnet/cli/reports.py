@@ -142,21 +142,30 @@ def write_run_report(
     write_report(path, report)
 
 
+def epoch_line(row: Mapping[str, Any], epochs: int) -> str:
+    """Return the line of output on an epoch, a row of the log."""
+    names = {"val_loss": "val loss", "val_accuracy": "accuracy", "val_mean_iou": "mean IoU"}
+    names["val_iou_foreground"] = "IoU"
+    scores = "".join(f"{names[key]} {row[key]:.4f}  " for key in names if row.get(key) is not None)
+    begin = f"epoch {row['epoch']:3d}/{epochs}  loss {row['train_loss']:.4f}  "
+    return f"{begin}{scores or 'not validated  '}{row['seconds']:.1f} s"
+
+
 def recalibration_note(run: TrainingRun, found: Evaluation) -> str:
     """Return what recalibrating batch norm has done to the best epoch in ``log.csv``, or "" if it was not tried."""
     if run.rejected_score is not None:
         return (
             f"Statistics of batch norm that were recomputed after the training (--recalibrate) gave the mean IoU "
-            f"{run.rejected_score:.4f} instead of {run.progress.best_score:.4f}; the running averages were kept."
+            f"{run.rejected_score:.4f} instead of {run.score_before:.4f}; the running averages were kept."
         )
     if not run.recalibrated:
         return ""
-    best = run.progress.best_epoch
-    logged = next((float(row["val_mean_iou"]) for row in run.progress.rows if row["epoch"] == best), float("nan"))
+    best, before = run.progress.best_epoch, run.score_before
+    where = "" if run.settings.val_samples is not None else " in log.csv"
     batches = f"{run.recalibrated} training batch{'' if run.recalibrated == 1 else 'es'}"
     return (
         f"After the training, batch norm's running statistics were recomputed from {batches} (--recalibrate): the mean "
-        f"IoU {logged:.4f} of epoch {best} in log.csv became {found.metrics.mean_iou:.4f} in checkpoint.npz."
+        f"IoU {before:.4f} of epoch {best}{where} became {found.metrics.mean_iou:.4f} in checkpoint.npz."
     )
 
 

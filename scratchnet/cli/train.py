@@ -14,6 +14,7 @@ from scratchnet.cli.parsing import find_value, given_names, parse, say, wants_he
 from scratchnet.cli.planning import default_out, is_planned, plan_training
 from scratchnet.cli.reports import (
     baselines,
+    epoch_line,
     metrics_document,
     recalibration_note,
     results_text,
@@ -35,6 +36,7 @@ from scratchnet.training.distributed.nccl import between_gpus
 from scratchnet.training.distributed.process_group import ProcessGroup, SingleProcess
 from scratchnet.training.run import TrainingRun
 from scratchnet.training.run_folder import BEST, CHECKPOINT, LAST, LOG
+from scratchnet.training.validation import validation_note
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write, check_writable
 from scratchnet.utils.folder_lock import lock_folder
@@ -294,12 +296,7 @@ def _run_epochs(run: TrainingRun, report: "TrainingReport") -> None:
                 warn(line)
             if run.ranks.rank == 0:
                 report.epoch_done()
-            foreground = f"  IoU {row['val_iou_foreground']:.4f}" if "val_iou_foreground" in row else ""
-            say(
-                f"epoch {row['epoch']:3d}/{run.progress.total_epochs}  loss {row['train_loss']:.4f}  "
-                f"val loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.4f}  "
-                f"mean IoU {row['val_mean_iou']:.4f}{foreground}  {row['seconds']:.1f} s"
-            )
+            say(epoch_line(row, run.progress.total_epochs))
             bar.epoch_done(row["epoch"])
 
 
@@ -316,12 +313,13 @@ def _write_results(
     best, metrics, page = folder / BEST, folder / "metrics.json", folder / "report.html"
     about = {"checkpoint": str(best), "data": settings.data.data}
     write_json(metrics, metrics_document(found, rivals, about), METRICS)
-    segmenter, note = Segmenter(run.network, run.spec.preprocessing), recalibration_note(run, found)
-    write_run_report(page, segmenter, val, found, rivals, report.finished(), [note] if note else [])
+    segmenter = Segmenter(run.network, run.spec.preprocessing)
+    notes = list(filter(None, (validation_note(run.settings, len(val)), recalibration_note(run, found))))
+    write_run_report(page, segmenter, val, found, rivals, report.finished(), notes)
     shown = "images" if settings.curriculum.stage is None else "boxes"
     say(f"\nbest epoch {run.progress.best_epoch}, validation {shown}:\n")
     say(results_text(found, rivals, val.classes))
-    if note:
+    for note in notes:
         say(f"\n{note}")
     say(f"\nwrote {best}, {metrics} and {page}")
 

@@ -14,6 +14,7 @@ from scratchnet.engine.capture.worker_processes import WorkerDied
 from scratchnet.training.commands import resume_command
 from scratchnet.training.run import TrainingRun
 from scratchnet.training.tensorboard import EventFile
+from scratchnet.training.validation import validation_note
 from scratchnet.utils.errors import UserError, explain
 from scratchnet.utils.signals import Terminated
 from scratchnet.utils.verbosity import warn, warnings_so_far
@@ -55,6 +56,7 @@ class TrainingReport:
             score_name=f"IoU of {val.classes[1]}" if len(val.classes) == 2 else "mean IoU",
             configuration=asdict(settings),
             ignore_index=val.ignore_index,
+            notes=tuple(filter(None, [validation_note(run.settings, len(val))])),
         )
         self.chosen: Sequence[int] = ()
         self.examples: tuple[Example, ...] = ()

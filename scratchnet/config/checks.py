@@ -36,8 +36,8 @@ def check_settings(settings: TrainSettings) -> None:
 
 
 def _counts(t: TrainingSettings) -> list[Rule]:
-    required = ("batch_size", "gradient_accumulation", "lr_step_epochs")
-    names = (*required, "epochs", "iterations", "lr_step_updates", "patience", "samples_per_epoch")
+    required = ("batch_size", "gradient_accumulation", "lr_step_epochs", "val_every")
+    names = (*required, "epochs", "iterations", "lr_step_updates", "patience", "samples_per_epoch", "val_samples")
     return [_count(t, name) for name in names if name in required or getattr(t, name) is not None]
 
 

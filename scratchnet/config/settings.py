@@ -132,6 +132,11 @@ class TrainingSettings:
     samples_per_epoch: int | None = None
     """Samples in an epoch, after which the network is validated. Small sets are repeated, with other augmentation each
     time; of larger sets every epoch draws a part. Default: every training image once."""
+    val_every: int = 1
+    """Validate after every N epochs, and after the last one."""
+    val_samples: int | None = None
+    """Validate on this many of the validation images, drawn once by the seed; after the training, the network is
+    evaluated on all of them. Default: all."""
     batch_size: int = 8
     """Images in a batch."""
     gradient_accumulation: int = 1

@@ -60,7 +60,9 @@ def _affordable_epochs(draft: Draft, samples: int) -> int:
     """Return the number of validations in a training on this number of crops or images."""
     settings, data = draft.settings, draft.data
     h, w = settings.augmentation.crop or settings.data.resize or max(data.sizes, key=prod)
-    validated = sum(prod(settings.data.resize or size) for size in data.validation_sizes)
+    training, images = settings.training, max(1, len(data.validation_sizes))
+    share = min(1.0, (training.val_samples or images) / images) / training.val_every
+    validated = share * sum(prod(settings.data.resize or size) for size in data.validation_sizes)
     affordable = VALIDATING * samples * h * w / max(1.0, FORWARD * validated)
     return int(min(max(affordable, MIN_EPOCHS), MAX_EPOCHS))
 

@@ -105,7 +105,8 @@ def _time_validation(network: Network, settings: TrainSettings, val: SampleSourc
         begin = time.perf_counter()
         segmenter.segment(val.load(index)[0])
         rates.append((time.perf_counter() - begin) / areas[index])
-    return min(rates, default=0.0) * sum(areas)
+    share = min(1.0, (settings.training.val_samples or len(val)) / max(1, len(val)))
+    return min(rates, default=0.0) * sum(areas) * share
 
 
 def fit_width(pace: Pace, images: int, seconds: float, width: float) -> float:

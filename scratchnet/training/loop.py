@@ -16,7 +16,8 @@ import numpy as np
 
 from scratchnet.arrays import Array, read_scalars
 from scratchnet.config import TrainingSettings
-from scratchnet.data import Preprocessing
+from scratchnet.data import Preprocessing, SampleSource
+from scratchnet.data.subset import SourceSubset
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.device import array_module
 from scratchnet.engine.memory.shared import shared_copy
@@ -29,11 +30,11 @@ from scratchnet.training.batches import BatchLoader, TrainingData
 from scratchnet.training.contents import Checkpoint
 from scratchnet.training.distributed.process_group import ProcessGroup
 from scratchnet.training.distributed.sharing import evaluate_together, share_batches
-from scratchnet.training.logs import summary
 from scratchnet.training.objective import Objective
 from scratchnet.training.optimizers import WeightAverage
 from scratchnet.training.progress import Progress
 from scratchnet.training.setup import make_optimizer
+from scratchnet.training.validation import validation_columns, validation_indices
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 from scratchnet.utils.progress import progress as shown
@@ -66,6 +67,8 @@ class TrainingLoop:
     optimizer : Optimizer
     average : WeightAverage or None
     progress : Progress
+    val_indices : sequence of int
+        Validation images that epochs are validated on.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class TrainingLoop:
         self.optimizer = make_optimizer(settings)
         self.average = None if settings.ema is None else WeightAverage(settings.ema, network.flat().values)
         self.progress = Progress(settings, len(self.loader))
+        self.val_indices = validation_indices(settings, len(data.val))
 
     def use(self, network: Network) -> None:
         """Train or evaluate ``network`` from now on."""
@@ -96,8 +100,8 @@ class TrainingLoop:
         """Return a block in which the network has the averaged weights, if an average is kept."""
         return nullcontext() if self.average is None else self.average.used(self.network.flat().values)
 
-    def run_epoch(self, progress: ShowProgress = shown) -> tuple[dict[str, Any], Evaluation]:
-        """Train for one epoch and validate; return the row of the log and the evaluation.
+    def run_epoch(self, progress: ShowProgress = shown) -> tuple[dict[str, Any], Evaluation | None]:
+        """Train for one epoch and validate if it is time; return the row of the log and the evaluation or None.
 
         Parameters
         ----------
@@ -116,16 +120,18 @@ class TrainingLoop:
         ):
             rate, loss = self.train_epoch(progress)
             self.progress.epoch += 1
-            with self.averaged():
-                found = self.validate("validating")
-        if not math.isfinite(found.loss):
+            found = None
+            if self.progress.validates:
+                with self.averaged():
+                    found = self.validate("validating")
+        if found is not None and not math.isfinite(found.loss):
             raise self._diverged(found.loss, f"epoch {self.progress.epoch}, on the validation images")
         row = {
             "epoch": self.progress.epoch,
             "iteration": self.progress.iteration,
             "learning_rate": rate,
             "train_loss": loss,
-            **summary(found),
+            **validation_columns(self.settings, len(self.loader.data.val.classes), found),
             "seconds": round(time.perf_counter() - begin, 3),
         }
         return row, found
@@ -149,10 +155,18 @@ class TrainingLoop:
         return first_rate, sum(losses) / len(losses)
 
     def validate(self, label: str) -> Evaluation:
-        """Evaluate the network on the validation images, with running statistics."""
+        """Evaluate the network as after an epoch: on the chosen validation images, with running statistics."""
+        return self._evaluate(SourceSubset(self.loader.data.val, self.val_indices), label)
+
+    def evaluate(self, label: str) -> Evaluation:
+        """Evaluate the network on all validation images, with running statistics."""
+        val = self.loader.data.val
+        return self.validate(label) if len(self.val_indices) == len(val) else self._evaluate(val, label)
+
+    def _evaluate(self, images: SampleSource, label: str) -> Evaluation:
         self.network.eval().use_statistics("running")
         segmenter = Segmenter(self.network, self.loader.preprocessing)
-        return evaluate_together(segmenter, self.loader.data.val, self.ranks, lambda images: shown(images, label))
+        return evaluate_together(segmenter, images, self.ranks, lambda numbers: shown(numbers, label))
 
     def recalibrate(self) -> int:
         """Recompute batch norm's running statistics over the training set; return the number of batches used."""

@@ -57,19 +57,28 @@ class Progress:
     def done(self) -> bool:
         """Whether the training has ended: no updates left, or no better score within the patience."""
         patience = self.settings.patience
-        stale = patience is not None and self.epoch - self.best_epoch >= patience and self.epoch > 0
+        validated = bool(self.rows) and self.rows[-1]["val_mean_iou"] is not None
+        stale = patience is not None and validated and self.epoch - self.best_epoch >= patience
         return self.out_of_updates or stale
+
+    @property
+    def validates(self) -> bool:
+        """Whether the epoch that has just been trained is followed by a validation."""
+        return self.epoch % self.settings.val_every == 0 or self.out_of_updates
 
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next update."""
         return self.schedule.at(self.epoch, self.iteration, self.total_updates)
 
-    def finish_epoch(self, row: dict[str, Any], score: float) -> bool:
-        """Add an epoch to the log; return whether its score is the best so far."""
+    def finish_epoch(self, row: dict[str, Any], score: float | None) -> bool:
+        """Add an epoch to the log; return whether its score, None without a validation, is the best so far."""
+        self.rows.append(row)
+        if score is None:
+            self.schedule.waited += 1
+            return False
         improved = not score <= self.best_score
         self.schedule.note(improved)
-        self.rows.append(row)
         if improved:
             self.best_score, self.best_epoch = score, self.epoch
         return improved

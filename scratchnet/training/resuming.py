@@ -47,6 +47,7 @@ def check_same(
         raise UserError(f"{path}: was trained with another network; build the same one or {elsewhere}")
     _check_preprocessing(path, stored.preprocessing, wanted.preprocessing)
     _check_optimizer(path, last, settings)
+    _check_validation(path, stored, settings)
     _check_images(path, stored, wanted, named=network is None)
 
 
@@ -74,6 +75,17 @@ def _check_preprocessing(path: Path, stored: Preprocessing, wanted: Preprocessin
         old, new = getattr(stored, name), getattr(wanted, name)
         if new != old:
             raise UserError(f"{path}: was trained with {name} {old}, not {new}; leave out {option(name)}")
+
+
+def _check_validation(path: Path, stored: ModelSpec, settings: TrainingSettings) -> None:
+    """Check that the scores of the epochs stay comparable."""
+    known = stored.settings.get("training", {})  # {} for a run that was started from Python
+    old = known.get("val_samples", settings.val_samples)
+    if old != settings.val_samples:
+        raise UserError(
+            f"{path}: was validated on {old or 'all'} images, not {settings.val_samples or 'all'}, so that the scores "
+            f"could not be compared; resume with the same {option('val_samples')}"
+        )
 
 
 def _check_optimizer(path: Path, last: Checkpoint, settings: TrainingSettings) -> None:

@@ -51,13 +51,15 @@ class TrainingRun:
     warnings : list of str
         Signs, found in the last epoch, that the training does not work.
     scores : tuple of float
-        Score of each validation image in the last epoch; empty before the first.
+        Score of each validation image in the last validation, nan for those that it left out; empty before the first.
     class_iou : tuple of float
         IoU of each class in the last epoch, nan for a class that does not occur; empty before the first.
     recalibrated : int
         Number of training batches from which :meth:`finish` has recomputed the statistics of batch norm.
     rejected_score : float or None
         Mean IoU with recomputed statistics that were worse than the running averages, which :meth:`finish` has kept.
+    score_before : float
+        Mean IoU with the running averages, on the same images.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class TrainingRun:
         self.class_iou: tuple[float, ...] = ()
         self.recalibrated = 0
         self.rejected_score: float | None = None
+        self.score_before = float("nan")
         self.folder = RunFolder(folder, layers, writes=self.ranks.rank == 0)
         last = self.folder.load_last() if resume and self.folder.has_last else None
         if last is not None:
@@ -119,13 +122,14 @@ class TrainingRun:
         """
         while not self.progress.done:
             row, found = self.loop.run_epoch(progress)
-            self.scores, self.class_iou = found.scores, tuple(found.metrics.iou)
-            improved = self.progress.finish_epoch(row, found.metrics.mean_iou)
+            if found is not None:
+                self.scores, self.class_iou = self._for_all_images(found.scores), tuple(found.metrics.iou)
+            improved = self.progress.finish_epoch(row, None if found is None else found.metrics.mean_iou)
             if improved:
                 self._save_best()
             self.folder.save_log(self.progress.rows)
             self.folder.save_last(Checkpoint(self.spec, self.network, *self.loop.state()))
-            self.warnings = self.diagnosis.observe(self.progress, found.confusion)
+            self.warnings = [] if found is None else self.diagnosis.observe(self.progress, found.confusion)
             yield row
 
     @contextmanager
@@ -143,26 +147,34 @@ class TrainingRun:
         self._freeze()
         found = self._recalibrate() if self.settings.recalibrate and self.network.batch_norms() else None
         if found is None:
-            found = self.loop.validate("evaluating")
+            found = self.loop.evaluate("evaluating")
         best.progress["final"] = summary(found)
         self.folder.save_best(best)
         return found
 
     def _recalibrate(self) -> Evaluation | None:
-        """Recompute the statistics of batch norm and return the evaluation, or None if the old ones are better.
+        """Recompute the statistics of batch norm and return the evaluation, None if the old ones are better.
 
         Augmented crops are not always like whole images, so that the recomputed statistics can be the worse ones.
         """
         averages = {name: buffer.value.copy() for name, buffer in self.network.state().items()}
+        sampled = self.settings.val_samples is not None  # then the score of the best epoch is that of other images
+        before = self.loop.evaluate("evaluating") if sampled else None
+        self.score_before = self.progress.best_score if before is None else before.metrics.mean_iou
         batches = self.loop.recalibrate()
-        found = self.loop.validate("evaluating")
-        if not found.metrics.mean_iou < self.progress.best_score:  # also without validation images
+        found = self.loop.evaluate("evaluating")
+        if not found.metrics.mean_iou < self.score_before:  # also without validation images
             self.recalibrated = batches
             return found
         self.rejected_score = found.metrics.mean_iou
         for name, buffer in self.network.state().items():
             buffer.value[...] = averages[name]
-        return None
+        return before
+
+    def _for_all_images(self, scores: tuple[float, ...]) -> tuple[float, ...]:
+        """Return the scores of the images that epochs are validated on, with nan for the others."""
+        known = dict(zip(self.loop.val_indices, scores, strict=True))
+        return tuple(known.get(index, float("nan")) for index in range(len(self.loop.loader.data.val)))
 
     def _freeze(self) -> None:
         """Freeze the parameters that the settings name; a given network keeps its own if they name none."""
@@ -175,7 +187,8 @@ class TrainingRun:
 
     def _replace_lost_best(self) -> None:
         """Take the last epoch as the best so far if the file of the best one is missing."""
-        if not self.folder.has_best and self.progress.rows:
-            self.progress.best_score = self.progress.rows[-1]["val_mean_iou"]
+        if not self.folder.has_best and self.progress.best_epoch:
+            score = self.progress.rows[-1]["val_mean_iou"]
+            self.progress.best_score = -1.0 if score is None else score
             self.progress.best_epoch = self.progress.epoch
             self._save_best()

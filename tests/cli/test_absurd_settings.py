@@ -63,6 +63,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
 
 FLAGS = [
     *("epochs", "iterations", "batch-size", "gradient-accumulation", "lr-step-epochs", "patience", "seed"),
+    *("val-every", "val-samples"),
     *("warmup-updates", "tile", "box-size"),
     *("learning-rate", "momentum", "weight-decay", "bias-lr-multiplier", "lr-decay", "ema", "label-smoothing"),
     *("focal-gamma", "tversky-alpha", "border-weight", "border-sigma", "elastic", "box-context"),

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from scratchnet.config import read_settings
 from tests.cli.conftest import SMALL
 
 
@@ -75,3 +76,24 @@ def test_added_images_need_a_new_run(call, train, images, tmp_path):
     assert "was trained on other images (4 then, 5 now, by name)" in err
     assert f"`{hint}`" in err
     assert call(*shlex.split(hint)[1:], "--epochs", "1")[0] == 0
+
+
+def test_fewer_validations_are_said(train, images, tmp_path):
+    """On the screen, in the report while it runs and after it, and in the configuration."""
+    words = ("--epochs", "3", "--val-every", "2", "--val-samples", "1")
+    code, said, err = train(images, tmp_path / "run", *words)
+    assert (code, err) == (0, "")
+    lines = [line for line in said.splitlines() if line.startswith("epoch")]
+    assert ["not validated" in line for line in lines] == [True, False, False]
+    note = "Validated after every 2 epochs on 1 of the 2 validation images, drawn once by the seed (--val-samples)"
+    assert note in said
+    assert note in (tmp_path / "run" / "report.html").read_text()
+    settings = read_settings(str(tmp_path / "run" / "config.toml")).training
+    assert (settings.val_every, settings.val_samples) == (2, 1)
+    code, _, err = call_again(train, images, tmp_path)
+    assert code == 2
+    assert "was validated on 1 images, not 2" in err
+
+
+def call_again(train, images, tmp_path):
+    return train(images, tmp_path / "run", "--epochs", "4", "--resume", "--val-samples", "2")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from scratchnet.arrays import Array
 from scratchnet.data import SampleSource, shard_slice
+from scratchnet.data.subset import SourceSubset
 from scratchnet.evaluation import metrics
 from scratchnet.inference import Evaluation, evaluate
 from scratchnet.inference.combining import Predictor
@@ -73,27 +73,6 @@ def sum_gradients(network: Network, ranks: ProcessGroup) -> None:
             ranks.allreduce(grads[begin : min(begin + step, learned.stop)])
 
 
-class SharedSource:
-    """One rank's share of a set of images."""
-
-    def __init__(self, source: SampleSource, ranks: ProcessGroup) -> None:
-        self.source, self.classes, self.ignore_index = source, source.classes, source.ignore_index
-        self._indices = range(len(source))[shard_slice(len(source), ranks.rank, ranks.size)]
-        self.names = tuple(source.names[index] for index in self._indices)
-
-    def __len__(self) -> int:
-        """Return the number of samples in the share."""
-        return len(self._indices)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Return (height, width) of a sample."""
-        return self.source.size(self._indices[index])
-
-    def load(self, index: int) -> tuple[Array, Array]:
-        """Return image (h, w, 3) uint8 and mask (h, w) uint8 of a sample."""
-        return self.source.load(self._indices[index])
-
-
 def evaluate_together(
     predictor: Predictor,
     source: SampleSource,
@@ -103,9 +82,10 @@ def evaluate_together(
     """Return what :func:`~scratchnet.inference.evaluate` does; every rank evaluates its share of the images."""
     if ranks.size == 1:
         return evaluate(predictor, source, progress)
-    own = evaluate(predictor, SharedSource(source, ranks), progress)
+    share = shard_slice(len(source), ranks.rank, ranks.size)
+    own = evaluate(predictor, SourceSubset(source, range(len(source))[share]), progress)
     scores = np.zeros(len(source))
-    scores[shard_slice(len(source), ranks.rank, ranks.size)] = own.scores
+    scores[share] = own.scores
     confusion = own.confusion
     loss = total(own.loss * float(confusion.sum()), ranks, scores)
     ranks.allreduce(confusion)
