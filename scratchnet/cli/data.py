@@ -2,18 +2,22 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from scratchnet.cli import data_import, data_suggest
 from scratchnet.cli.datasets import open_split, refuse_export
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.output import OutputArguments
-from scratchnet.cli.parsing import HELP, parse, say
+from scratchnet.cli.parsing import HELP, given_names, parse, say
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.config.sizes import Side
 from scratchnet.data import GeneratedKind, Layout, MaskFormat, available_splits, check_dataset, write_generated
 from scratchnet.data.frequencies import count_classes
+from scratchnet.data.layouts import Sample, find_samples
+from scratchnet.planning.mask_values import MaskReading, recognize_readable
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
 from scratchnet.utils.spelling import closest_name
@@ -93,7 +97,7 @@ class CheckArguments(FolderArguments, OutputArguments):
 
 
 @dataclass(frozen=True)
-class WeightsArguments(FolderArguments):
+class WeightsArguments(FolderArguments, OutputArguments):
     """Count the pixels of each class and print median-frequency class weights for the loss."""
 
 
@@ -146,7 +150,9 @@ def _check(words: Sequence[str]) -> int:
     arguments = parse(CheckArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
     settings = arguments.settings()
     refuse_export(settings)
-    available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
+    splits = available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
+    reading = _recognized(settings, given_names(CheckArguments, words, "data check"), arguments.split, splits)
+    settings = reading.data
     with arguments.output():
         report = check_dataset(
             settings.data,
@@ -157,6 +163,7 @@ def _check(words: Sequence[str]) -> int:
             value_range=settings.range,
             **settings.masks,
         )
+        report.remarks[:0] = reading.remarks
         say(report.text(arguments.verbose))
     if arguments.quiet and not report.ok:
         print("\n".join(report.problem_lines(arguments.verbose)), file=sys.stderr, flush=True)
@@ -164,19 +171,34 @@ def _check(words: Sequence[str]) -> int:
     return 0 if report.ok else 1
 
 
+def _recognized(settings: DataSettings, given: frozenset[str], split: str | None, splits: Sequence[str]) -> MaskReading:
+    """Return the settings with the mask format and the classes that a planned training would choose."""
+    samples = list[Sample]()
+    for name in (split,) if split is not None else (*splits, None):
+        with suppress(UserError):  # the check names the problem
+            samples += find_samples(Path(settings.data), settings.layout, name)[0]
+    return recognize_readable(settings, given, list({sample.mask: sample for sample in samples}.values()))
+
+
 def _weights(words: Sequence[str]) -> int:
     arguments = parse(WeightsArguments, words, "data weights", "scratchnet data weights cells --mask-threshold 127")
-    settings = arguments.settings()
+    with arguments.output():
+        return _count(arguments, arguments.settings())
+
+
+def _count(arguments: WeightsArguments, settings: DataSettings) -> int:
     split = arguments.split
     if split is None and "train" in available_splits(settings.data, settings.layout):
         split = "train"
     dataset = open_split(settings, split)
     counts = count_classes(dataset)
-    frequencies, weights = counts.frequencies(), counts.median_frequency_weights()
+    rows = list(zip(dataset.classes, counts.frequencies(), counts.median_frequency_weights(), strict=True))
     width = max(len(name) for name in dataset.classes)
     say(f"{len(dataset)} masks" + (f" of split {split}" if split else ""))
     say(f"{'class':<{width}}  frequency  weight")
-    for name, frequency, weight in zip(dataset.classes, frequencies, weights, strict=True):
+    for name, frequency, weight in rows:
         say(f"{name:<{width}}  {frequency:9.4f}  {weight:.4f}")
-    say(f"\n--class-weights {' '.join(f'{w:.4f}' for w in weights)}")
+    say(f"\n--class-weights {' '.join(f'{weight:.4f}' for _, _, weight in rows)}")
+    classes = [{"name": name, "frequency": float(share), "weight": float(weight)} for name, share, weight in rows]
+    arguments.print_json({"masks": len(dataset), "split": split, "classes": classes})
     return 0

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from scratchnet.arrays import Array
 from scratchnet.cli.checkpoints import say_origin
 from scratchnet.cli.flags import Positional
+from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.config.sizes import Size
 from scratchnet.data import read_image
@@ -24,7 +25,7 @@ MAPS = 6
 
 
 @dataclass(frozen=True)
-class ExplainArguments:
+class ExplainArguments(OutputArguments):
     """Write a web page that shows a network's layers for one image: point at a pixel and see how it is computed.
 
     The page is a single file that works offline. The image is prepared as by `scratchnet segment`; if a side is longer
@@ -63,6 +64,11 @@ def main(words: Sequence[str]) -> int:
     example = "scratchnet explain run/checkpoint.npz photo.jpg --out page.html"
     arguments = parse(ExplainArguments, words, "explain", example)
     _check(arguments)
+    with arguments.output():
+        return _explain(arguments)
+
+
+def _explain(arguments: ExplainArguments) -> int:
     checkpoint = load_checkpoint(arguments.checkpoint)
     spec = checkpoint.spec
     wanted = _class(arguments.class_, spec.classes)
@@ -80,6 +86,7 @@ def main(words: Sequence[str]) -> int:
     for note in page.notes:
         say(note)
     say(f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB: {page.content}")
+    arguments.print_json({"checkpoint": arguments.checkpoint, "page": arguments.out, "notes": list(page.notes)})
     return 0
 
 

@@ -1,5 +1,6 @@
 """``scratchnet export``: a trained network as an ONNX file or a web page."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from scratchnet.arrays import generator
 from scratchnet.cli.checkpoints import say_origin
 from scratchnet.cli.flags import Metavar, Positional
+from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.config.sizes import Size
 from scratchnet.data.palette import palette_with
@@ -31,7 +33,7 @@ CHECKED = (150, 171)
 
 
 @dataclass(frozen=True)
-class ExportArguments:
+class ExportArguments(OutputArguments):
     """Write a trained network as an ONNX file that maps images to class probabilities, or as a web page.
 
     Input `image`: (n, height, width, 3) uint8, RGB; it is normalised inside. Outputs `scores` and `probabilities`:
@@ -58,7 +60,11 @@ class ExportArguments:
 def main(words: Sequence[str]) -> int:
     """Run the command."""
     arguments = parse(ExportArguments, words, "export", "scratchnet export run/checkpoint.npz model.onnx")
-    runtime = _check(arguments)
+    with arguments.output():
+        return _export(arguments, _check(arguments))
+
+
+def _export(arguments: ExportArguments, runtime: Runtime | None) -> int:
     checkpoint = load_checkpoint(arguments.checkpoint)
     network, spec = checkpoint.network, checkpoint.spec
     network.use_statistics(arguments.bn_statistics)
@@ -71,9 +77,11 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"model '{spec.model}', images of {size[0]}×{size[1]}: {error}") from error
     if found is not None and not found.agrees:
         say(_differences(found))
-        say(
+        print(
             f"{arguments.file or arguments.web} was not written: it does not compute what the network computes "
-            f"(differences above {LIMIT:g})"
+            f"(differences above {LIMIT:g})",
+            file=sys.stderr if arguments.json or arguments.quiet else sys.stdout,
+            flush=True,
         )
         return 1
     if found is None:
@@ -82,6 +90,15 @@ def main(words: Sequence[str]) -> int:
         say(f"checked in onnxruntime {onnxruntime_version()} on {size[0]}×{size[1]} images: {_differences(found)}")
     say_origin(arguments.checkpoint)
     _write(arguments, exported, network, spec, runtime)
+    arguments.print_json(
+        {
+            "checkpoint": arguments.checkpoint,
+            "file": arguments.file,
+            "web": arguments.web,
+            "classes": list(spec.classes),
+            "difference": None if found is None else {"scores": found.scores, "probabilities": found.probabilities},
+        }
+    )
     return 0
 
 

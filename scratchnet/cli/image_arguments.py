@@ -1,12 +1,15 @@
 """Image files named on the command line, alone or by their folders."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scratchnet.cli.parsing import say
 from scratchnet.data.image_folders import SEARCHED_SUFFIXES, describe_unreadable, is_image_file, unreadable_files
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.signatures import has_signature
+
+NAMED = 3
+"""Number of bad images that an error names after the first."""
 
 
 def find_images(words: Sequence[str], noun: str = "image", skipped: Sequence[str] = ()) -> list[Path]:
@@ -46,3 +49,26 @@ def find_images(words: Sequence[str], noun: str = "image", skipped: Sequence[str
             say(f"{path}: leaving out {len(inside) - len(wanted)} pictures that scratchnet drew")
         paths += wanted
     return paths
+
+
+def check_each(paths: Sequence[Path], check: Callable[[Path], None]) -> None:
+    """Check every image with a function that raises a UserError for a bad one.
+
+    Raises
+    ------
+    UserError
+        That of the first bad image, with the number and some names of the others.
+    """
+    problems: list[tuple[Path, UserError]] = []
+    for path in paths:
+        try:
+            check(path)
+        except UserError as error:
+            text = str(error)
+            problems.append((path, error if str(path) in text else UserError(f"{path}: {text}")))
+    if not problems:
+        return
+    others = [path.name for path, _ in problems[1:]]
+    named = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+    more = f"; {len(others)} more of the {len(paths)} images cannot be used: {named}" if others else ""
+    raise UserError(f"{problems[0][1]}{more}") from problems[0][1]

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.cli.image_arguments import check_each
 from scratchnet.data import MaskFormat, ValueRange, image_size, read_image, read_mask
 from scratchnet.data.class_names import find_class_file
 from scratchnet.data.file_names import match_names
@@ -120,13 +121,15 @@ class SegmentedImages:
         except ValueError as error:
             raise UserError(f"the checkpoint's {error}; train again") from error
         self.sizes = list[tuple[int, int]]()
-        for path in paths:
-            try:
-                image = open_rows(path, self.value_range)
-                check_rows(predictor, image, len(spec.classes), path.stem)
-                self.sizes.append((image.height, image.width))
-            except (UserError, ValueError) as error:
-                raise _about(path, error) from error
+        check_each(paths, self._check)
+
+    def _check(self, path: Path) -> None:
+        image = open_rows(path, self.value_range)
+        try:
+            check_rows(self.predictor, image, len(self.classes), path.stem)
+        except ValueError as error:
+            raise _about(path, error) from error
+        self.sizes.append((image.height, image.width))
 
     def load(self, index: int) -> tuple[Array, Array | None]:
         """Return an image's mask, and the image."""

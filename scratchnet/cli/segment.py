@@ -13,7 +13,7 @@ from scratchnet.arrays import Array
 from scratchnet.cli.batch_statistics import warn_of_large_images
 from scratchnet.cli.checkpoints import NetworkArguments, say_origin
 from scratchnet.cli.flags import Metavar, Positional
-from scratchnet.cli.image_arguments import find_images
+from scratchnet.cli.image_arguments import check_each, find_images
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import parse, say
 from scratchnet.cli.prediction_arguments import PredictionArguments
@@ -266,11 +266,11 @@ def check_images(paths: Sequence[Path], predictor: Predictor, checkpoint: Checkp
     ``statistics`` is the value of ``--bn-statistics``.
     """
     sizes = list[tuple[int, int]]()
-    for path in paths:
+
+    def check(path: Path) -> None:
         image = open_rows(path, checkpoint.spec.preprocessing.range)
         sizes.append((image.height, image.width))
-        try:
-            check_rows(predictor, image, len(checkpoint.spec.classes), path.stem)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
+        check_rows(predictor, image, len(checkpoint.spec.classes), path.stem)
+
+    check_each(paths, check)
     warn_of_large_images(checkpoint, statistics, sizes)

@@ -5,6 +5,7 @@ black and white, and masks that hold 0, 1, …, K are class indices. Anything el
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,6 +72,18 @@ def recognize_masks(data: DataSettings, given: frozenset[str], samples: Sequence
         f"({option('classes', count)})"
     )
     return MaskReading(replace(data, classes=count), tuple(remarks))
+
+
+def recognize_readable(data: DataSettings, given: frozenset[str], samples: Sequence[Sample]) -> MaskReading:
+    """Return what `recognize_masks` does for the masks that can be read; ``data`` unchanged if it leaves a choice."""
+    readable = []
+    for sample in samples:
+        with suppress(UserError), open_image(sample.mask):
+            readable.append(sample)
+    if readable:
+        with suppress(UserError):
+            return recognize_masks(data, given, readable)
+    return MaskReading(data)
 
 
 def _names(root: Path) -> int:

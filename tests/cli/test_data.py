@@ -2,8 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from scratchnet.data import open_dataset, write_mask
+from scratchnet.data import open_dataset, write_image, write_mask
 from tests.tiny import files, write_set
 
 
@@ -175,3 +176,28 @@ def test_usage(call):
     code, _, err = call("data", "draw")
     assert code == 2
     assert err == "scratchnet: error: 'data draw' is no command; choose one of: make, check, weights, import, suggest\n"
+
+
+def test_a_check_reads_masks_as_a_planned_training_does(call, tmp_path):
+    """Black and white masks, and masks of 0, 1, 2, without class names; other values need a flag."""
+    for name, values in {"white": (0, 255), "index": (0, 1, 2), "spread": (0, 128, 255)}.items():
+        for index in range(3):
+            mask = np.zeros((16, 16), np.uint8)
+            for place, value in enumerate(values):
+                mask[4 * place : 4 * place + 4] = value
+            (tmp_path / name / "masks").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(tmp_path / name / "masks" / f"{index}.png")
+            write_image(tmp_path / name / "images" / f"{index}.png", np.full((16, 16, 3), 10 * index, np.uint8))
+    code, said, err = call("data", "check", tmp_path / "white")
+    assert (code, err) == (0, "")
+    assert "all masks hold 0 and 255 only, so 255 is the foreground (--mask-format binary)" in said
+    code, said, _ = call("data", "check", tmp_path / "index")
+    assert code == 0
+    assert "the masks hold 3 classes, called class 0, class 1, class 2 (--classes 3)" in said
+    (tmp_path / "index" / "masks" / "1.png").write_bytes(b"damaged")
+    code, said, _ = call("data", "check", tmp_path / "index")
+    assert code == 1
+    assert "problems: 1\n" in said
+    code, said, _ = call("data", "check", tmp_path / "spread")
+    assert code == 1
+    assert "--mask-values 0=0 128=1 255=2" in said

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -239,3 +240,13 @@ def test_colours_of_the_class_file_are_those_of_the_masks(call, train, images, t
     with Image.open(tmp_path / "out" / "s0.png") as mask:
         assert mask.getpalette()[:6] == [0, 0, 0, 10, 200, 30]
     read_mask(tmp_path / "out" / "s0.png")
+
+
+def test_all_bad_images_are_counted_at_once(call, plain, tmp_path):
+    folder = shutil.copytree(plain / "set" / "images", tmp_path / "photos")
+    for index in range(6):
+        (folder / f"bad{index}.png").write_bytes(b"no image")
+    code, said, err = call("segment", plain / "run" / "checkpoint.npz", folder, "--out", tmp_path / "masks")
+    assert (code, said, err.count("\n")) == (2, "", 1)
+    assert f"{folder / 'bad0.png'}: " in err
+    assert "; 5 more of the 12 images cannot be used: bad1.png, bad2.png, bad3.png, …" in err
