@@ -7,6 +7,7 @@ from enum import Enum
 from math import ceil, prod
 
 from scratchnet.arrays import Array
+from scratchnet.engine.cpu.folded import folded_kernel, folded_tile
 from scratchnet.engine.cpu.winograd_kernels import pieces_of, taps_of
 from scratchnet.engine.modes import is_precise
 from scratchnet.ops.geometry import ConvSpec, Pair
@@ -24,6 +25,15 @@ larger."""
 MIN_TILE_VALUES = 2048
 """Below this product of tiles and channels, such a form takes no less time."""
 
+MIN_FOLDED_SAVING = 1.9
+"""The same for kernels at stride 2, whose pixels are folded first."""
+
+MIN_FOLDED_CHANNELS = 32
+"""Below this number of channels, folding and transforming take as long as the direct sum."""
+
+MIN_FOLDED_TILE_VALUES = 8192
+"""Below this product of tiles and channels, the kernels of four times the channels take longer to transform."""
+
 
 class Algorithm(Enum):
     """Algorithm of a convolution."""
@@ -32,6 +42,7 @@ class Algorithm(Enum):
     PRODUCT = "one matrix product"
     FEW_FILTERS = "product first, shifts afterwards"
     DEPTHWISE = "shifted multiplications"
+    FOLDED = "Winograd on folded pixels"
     WINOGRAD2 = "Winograd, tiles of 2×2"
     WINOGRAD4 = "Winograd, tiles of 4×4"
 
@@ -59,20 +70,16 @@ def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Algorithm:
         Only the shape is used.
     """
     c, c_out = weight.shape[2:]
-    if conv.groups > 1 and (conv.groups, 1) != (c_out, c):
-        return Algorithm.IM2COL
     if conv.groups > 1:
-        return Algorithm.DEPTHWISE
+        return Algorithm.DEPTHWISE if (conv.groups, 1) == (c_out, c) else Algorithm.IM2COL
     covers = conv.kernel == size and conv.dilation == (1, 1)  # one window that sees the whole map
     if conv.padding == (0, 0) and (covers or conv.kernel == conv.stride == (1, 1)):
         return Algorithm.PRODUCT
     if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < MIN_CHANNELS and 4 * c_out <= c:
         return Algorithm.FEW_FILTERS
-    if is_precise() or x.dtype.itemsize != 4 or not _suits_winograd(conv, min(c, c_out)):
+    if is_precise() or x.dtype.itemsize != 4:
         return Algorithm.IM2COL
-    output = conv.output_size(*size)
-    d_h, d_w = conv.dilation  # the map splits into d_h·d_w maps, each of every d-th pixel
-    return _winograd(len(x) * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)), conv, min(c, c_out))
+    return _with_fewer_products(len(x), conv.output_size(*size), conv, min(c, c_out))
 
 
 def winograd_tile(x: Array, weight: Array, conv: ConvSpec) -> int | None:
@@ -89,11 +96,14 @@ def has_few_pixels(dy: Array, groups: int) -> bool:
     return groups == 1 and 0 < n * oh * ow < c_out
 
 
-def _suits_winograd(conv: ConvSpec, channels: int) -> bool:
-    """Return whether ``winograd`` has a form for the kernel, or ``dilated`` can reduce it to one, and it may pay."""
+def _with_fewer_products(n: int, output: Pair, conv: ConvSpec, channels: int) -> Algorithm:
+    """Choose one of Winograd's forms, or the direct sum if that takes less time."""
     if conv.stride != (1, 1):
-        return False
-    return channels >= MIN_CHANNELS and (conv.kernel == (3, 3) or conv.dilation == (1, 1))
+        return Algorithm.FOLDED if _suits_folding(n, output, conv, channels) else Algorithm.IM2COL
+    if channels < MIN_CHANNELS or (conv.dilation != (1, 1) and conv.kernel != (3, 3)):
+        return Algorithm.IM2COL
+    d_h, d_w = conv.dilation  # the map splits into d_h·d_w maps, each of every d-th pixel
+    return _winograd(n * d_h * d_w, (ceil(output[0] / d_h), ceil(output[1] / d_w)), conv, channels)
 
 
 def _winograd(n: int, output: Pair, conv: ConvSpec, channels: int) -> Algorithm:
@@ -107,6 +117,20 @@ def _winograd(n: int, output: Pair, conv: ConvSpec, channels: int) -> Algorithm:
     if not enough or (1 if ordinary else MIN_SAVING) * products[m] >= n * prod(conv.kernel) * prod(output):
         return Algorithm.IM2COL
     return Algorithm.WINOGRAD2 if m == 2 else Algorithm.WINOGRAD4
+
+
+def _suits_folding(n: int, output: Pair, conv: ConvSpec, channels: int) -> bool:
+    """Return whether a strided kernel needs enough fewer products when it is folded."""
+    if max(conv.stride) > 2 or conv.dilation != (1, 1) or channels < MIN_FOLDED_CHANNELS:
+        return False
+    kernel, m = folded_kernel(conv), folded_tile(conv)
+    if min(kernel) < 2:
+        return False
+    r = taps_of(kernel)
+    tiles = n * _tiles(output, m)
+    products = tiles * (m + r - 1) ** 2 * prod(pieces_of(kernel, r)) * prod(conv.stride)
+    enough = tiles * channels >= MIN_FOLDED_TILE_VALUES
+    return enough and MIN_FOLDED_SAVING * products <= n * prod(conv.kernel) * prod(output)
 
 
 def _tiles(output: Pair, m: int) -> int:

@@ -2,18 +2,20 @@
 
 :func:`.conv_algorithm.choose` selects the algorithm, a module of its own each. Read ``im2col`` first: it is the plain
 form's matrix product, one cache-sized block at a time. ``winograd`` needs a quarter of the multiplications for 3×3
-kernels at stride 1, and for larger ones still less; ``dilated`` reduces dilated kernels to that case.
-``depthwise`` uses no matrix product, ``few_filters`` multiplies before it shifts, and ``subpixel`` computes the input
-gradient at larger strides. A kernel that does not slide, because it is 1×1 or covers the whole map, is one matrix
-product without im2col.
+kernels at stride 1, and for larger ones still fewer; ``dilated`` reduces dilated kernels to that case, and ``folded``
+kernels of 4×4 and more at stride 2. ``depthwise`` uses no matrix product, ``few_filters`` multiplies before it shifts,
+and ``subpixel`` computes the input gradient at larger strides. A kernel that does not slide, because it is 1×1 or
+covers the whole map, is one matrix product without im2col.
 
 The functions of the names in ``ops`` take the settings one by one; the others here take a :class:`ConvSpec`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu import depthwise, dilated, few_filters, im2col, subpixel, winograd
+from scratchnet.engine.cpu import depthwise, dilated, few_filters, folded, im2col, subpixel, winograd
 from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, has_few_pixels, winograd_tile
@@ -21,6 +23,13 @@ from scratchnet.engine.cpu.matmul import product, product_over_rows
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.memory_layout import contiguous_copy, row_of
 from scratchnet.ops.geometry import ConvSpec, Pair, pair
+
+_FORMS: dict[Algorithm, Any] = {
+    Algorithm.IM2COL: im2col,
+    Algorithm.FOLDED: folded,
+    Algorithm.DEPTHWISE: depthwise,
+    Algorithm.FEW_FILTERS: few_filters,
+}
 
 
 def conv2d(
@@ -56,6 +65,8 @@ def conv2d_backward(
     if back is not None and tile is not None:  # both gradients from the same transformed patches of dy
         dx, dweight = winograd.backward(dy, x, weight, back.padding, tile, flipped=True, out=out)
         return dx, dweight, dbias
+    if needs_input_grad and choose(x, weight, conv, x.shape[1:3]) is Algorithm.FOLDED:
+        return *folded.backward(dy, x, weight, conv), dbias
     dweight = weight_gradient(dy, x, weight, conv, out)
     return input_gradient(dy, weight, x.shape[1:3], conv) if needs_input_grad else None, dweight, dbias
 
@@ -93,10 +104,10 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec) -> Arr
     output = conv.output_size(*x.shape[1:3])
     if algorithm.uses_winograd:
         return _winograd(x, weight, bias, conv, output, algorithm.tile)
-    if algorithm is Algorithm.IM2COL:
-        return im2col.convolve(x, weight, conv, output, bias)
-    if algorithm is Algorithm.DEPTHWISE:
-        return depthwise.convolve(x, weight, conv, output, bias)
+    y: Array
+    if algorithm in (Algorithm.IM2COL, Algorithm.FOLDED, Algorithm.DEPTHWISE):
+        y = _FORMS[algorithm].convolve(x, weight, conv, output, bias)
+        return y
     if algorithm is Algorithm.PRODUCT:
         y = pooled_empty(x, (len(x), *output, weight.shape[3]))
         k = weight[..., 0].size
@@ -113,12 +124,10 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec, out: Arr
     algorithm = choose(x, weight, conv, x.shape[1:3])
     if algorithm.uses_winograd:
         return _winograd_weight_gradient(dy, x, conv, algorithm.tile, out)
-    if algorithm is Algorithm.DEPTHWISE:
-        return depthwise.weight_gradient(dy, x, weight, conv)
-    if algorithm is Algorithm.FEW_FILTERS:
-        return few_filters.weight_gradient(dy, x, weight, conv)
+    dweight: Array
     if algorithm is not Algorithm.PRODUCT:
-        return im2col.weight_gradient(dy, x, weight, conv)
+        dweight = _FORMS[algorithm].weight_gradient(dy, x, weight, conv)
+        return dweight
     rows, gradients = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
     if len(rows) > rows.shape[1]:
         return product_over_rows(rows, gradients).reshape(weight.shape)
@@ -131,8 +140,9 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
     """Return dx (n, h, w, c_in) for ``size`` (h, w), the adjoint of the convolution.
 
     At stride 1 it is itself a convolution of ``dy``, padded by d(k−1) − p, with the kernel rotated by 180° and its two
-    channel axes exchanged. At larger strides it is several interleaved convolutions (see ``subpixel``). With groups or
-    a dilation, the products ``dY · Wᵀ`` are added to each output's receptive field (col2im, see ``im2col``).
+    channel axes exchanged. At larger strides it is several interleaved convolutions (see ``subpixel``), or one of a
+    folded map (see ``folded``). With groups or a dilation, the products ``dY · Wᵀ`` are added to each output's
+    receptive field (col2im, see ``im2col``).
     """
     algorithm = choose(dy, weight, conv, size)
     if algorithm is Algorithm.PRODUCT:
@@ -145,6 +155,8 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
     back = as_convolution(conv)
     if back is not None:
         return _convolve_back(dy, weight, size, conv, back)
+    if algorithm is Algorithm.FOLDED:
+        return folded.input_gradient(dy, weight, size, conv)
     if conv.groups == 1 and conv.dilation == (1, 1):
         return subpixel.input_gradient(dy, weight, size, conv)
     return im2col.input_gradient(dy, weight, size, conv)

@@ -5,9 +5,9 @@ the transformed patches of dy twice. The forward pass in that form adds the bias
 """
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu import winograd
+from scratchnet.engine.cpu import folded, winograd
 from scratchnet.engine.cpu.channel_sums import channel_sums
-from scratchnet.engine.cpu.conv_algorithm import winograd_tile
+from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, winograd_tile
 from scratchnet.engine.cpu.convolution import add_bias, as_convolution, convolve, input_gradient, weight_gradient
 from scratchnet.ops.geometry import ConvSpec, Pair, transposed_sizes
 
@@ -29,6 +29,8 @@ def conv_transpose2d(
     if back is not None and tile is not None:
         return winograd.convolve(x, weight, bias, back.padding, tile, flipped=True)
     size = transposed_sizes(x.shape[1:3], conv.kernel, conv.stride, conv.padding, conv.dilation, output_padding)
+    if choose(x, weight, conv, size) is Algorithm.FOLDED:
+        return folded.input_gradient(x, weight, size, conv, bias)
     y = input_gradient(x, weight, size, conv)
     if bias is not None:
         add_bias(y, bias)
@@ -54,5 +56,7 @@ def conv_transpose2d_backward(
     if tile is not None:  # both gradients from the same transformed patches of dy
         both = winograd.backward(dy, x, weight, conv.padding, tile, flipped=False, out=out)
         return *both, dbias
+    if needs_input_grad and choose(dy, weight, conv, dy.shape[1:3]) is Algorithm.FOLDED:
+        return *folded.transposed_backward(dy, x, weight, conv), dbias
     dx = convolve(dy, weight, None, conv) if needs_input_grad else None
     return dx, weight_gradient(x, dy, weight, conv, out), dbias

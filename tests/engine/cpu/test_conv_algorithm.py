@@ -50,6 +50,23 @@ CASES = {
     ),
     "strided to few": ((1, 64, 64, 64), (3, 3, 64, 4), {"stride": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
     "stride 2": ((1, 56, 56, 64), (3, 3, 64, 64), {"stride": 2, "padding": 1}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "4×4 stride 2": ((4, 56, 56, 64), (4, 4, 64, 64), {"padding": 1, "stride": 2}, Algorithm.FOLDED, Algorithm.IM2COL),
+    "4×4 stride 2 of a small map": (
+        (1, 28, 28, 64),
+        (4, 4, 64, 64),
+        {"padding": 1, "stride": 2},
+        Algorithm.IM2COL,
+        Algorithm.IM2COL,
+    ),
+    "4×4 stride 2 of few channels": (
+        (4, 112, 112, 31),
+        (4, 4, 31, 64),
+        {"padding": 1, "stride": 2},
+        Algorithm.IM2COL,
+        Algorithm.IM2COL,
+    ),
+    "2×2 stride 2": ((4, 112, 112, 64), (2, 2, 64, 64), {"stride": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "6×6 stride 3": ((4, 112, 112, 64), (6, 6, 64, 64), {"stride": 3}, Algorithm.IM2COL, Algorithm.IM2COL),
     "dilation 2": (
         (1, 56, 56, 64),
         (3, 3, 64, 64),
@@ -93,7 +110,7 @@ CASES = {
     "6×6": ((1, 61, 61, 64), (6, 6, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "3×5": ((1, 56, 56, 64), (3, 5, 64, 64), {"padding": (1, 2)}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "9×9": ((1, 56, 56, 64), (9, 9, 64, 64), {"padding": 4}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
-    "7×7 stride 2": ((1, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Algorithm.IM2COL, Algorithm.IM2COL),
+    "7×7 stride 2": ((4, 56, 56, 64), (7, 7, 64, 64), {"padding": 3, "stride": 2}, Algorithm.FOLDED, Algorithm.IM2COL),
     "4×4": ((1, 56, 56, 64), (4, 4, 64, 64), {}, Algorithm.WINOGRAD4, Algorithm.IM2COL),
     "2×2": ((1, 56, 56, 64), (2, 2, 64, 64), {}, Algorithm.IM2COL, Algorithm.IM2COL),
     "1×7": ((1, 56, 56, 64), (1, 7, 64, 64), {}, Algorithm.IM2COL, Algorithm.IM2COL),
@@ -142,7 +159,8 @@ def test_only_winograds_forms_have_a_tile():
 
 
 @pytest.mark.parametrize(
-    "form", ["winograd", "large_kernels", "dilated", "few_filters", "depthwise", "im2col", "product", "subpixel"]
+    "form",
+    ["winograd", "large_kernels", "folded", "dilated", "few_filters", "depthwise", "im2col", "product", "subpixel"],
 )
 def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     """The forms are made to fail, and must not be asked."""
@@ -154,6 +172,7 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
         "winograd": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 1}),
         "dilated": ((1, 32, 32, 8), (3, 3, 8, 8), {"padding": 2, "dilation": 2}),
         "large_kernels": ((1, 32, 32, 32), (7, 7, 32, 32), {"padding": 3}),
+        "folded": ((4, 64, 64, 32), (4, 4, 32, 32), {"padding": 1, "stride": 2}),
         "few_filters": ((1, 16, 16, 8), (3, 3, 8, 1), {"padding": 1}),
         "depthwise": ((1, 16, 16, 8), (3, 3, 1, 8), {"padding": 1, "groups": 8}),
         "im2col": ((1, 16, 16, 3), (3, 3, 3, 8), {"stride": 2}),
@@ -172,6 +191,7 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
     names = {
         "winograd": ("convolve", "weight_gradient"),
         "subpixel": ("input_gradient",),
+        "folded": ("convolve", "input_gradient", "weight_gradient"),
         "product": ("product", "product_over_rows"),
     }.get(form, ("convolve", "weight_gradient"))
     for name in names:
@@ -181,6 +201,6 @@ def test_textbook_and_precise_really_go_the_plain_way(monkeypatch, form):
         run()
     with textbook():
         run()
-    if form in ("winograd", "dilated", "large_kernels"):
+    if form in ("winograd", "dilated", "large_kernels", "folded"):
         with precise():
             run()
