@@ -1,14 +1,16 @@
 """Study of random changes of stains in the training, on images of other laboratories.
 
     python benchmarks/stain_study.py CELLS [--seeds 0 1 2] [--epochs 20] [--stain 0.3] [--folder stain-study]
+                                      [-- flags of every training]
 
 CELLS is a folder of stained blood smears with splits train and val, with masks as in the recipe ``cells``. Four other
 laboratories are imitated by recolouring the validation images: their colours are separated into the amounts of two
 dyes of Giemsa's stain (absorbances as in the Colour Deconvolution plugin of ImageJ, after Ruifrok and Johnston 2001),
 and mixed again with other absorbances and amounts, another light and another contrast curve. These differ from the
 random changes in the training: two dyes instead of a matrix, and a power of the intensity. Networks are trained on the
-unchanged training images, with and without ``--stain``, and tested on the unchanged and the recoloured validation
-images. Completed trainings are skipped. Results go to ``benchmarks/results/stain-study.json`` and the screen.
+unchanged training images, with ``--stain`` and without (``--stain 0``), and tested on the unchanged and the recoloured
+validation images. Completed trainings are skipped. Results are printed and go to
+``benchmarks/results/stain-study.json``.
 """
 
 import argparse
@@ -99,13 +101,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--stain", type=float, default=0.3)
     parser.add_argument("--folder", type=Path, default=Path("stain-study"))
-    a = parser.parse_args()
-    systems = {"without": [], "stain": ["--stain", str(a.stain)]}
+    place = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    a, flags = parser.parse_args(sys.argv[1:place]), sys.argv[place + 1 :]
+    systems = {"without": ["--stain", "0"], "stain": ["--stain", str(a.stain)]}
     results: dict[str, dict[str, dict[str, float]]] = {}
     for system, extra in systems.items():
         for seed in a.seeds:
             run = a.folder / f"{system}-{seed}"
-            train(a.cells, run, seed, a.epochs, extra)
+            train(a.cells, run, seed, a.epochs, [*extra, *flags])
             results.setdefault(system, {})[str(seed)] = evaluate(run, a.cells)
             print(
                 system, seed, {name: round(score, 3) for name, score in results[system][str(seed)].items()}, flush=True
@@ -114,7 +117,7 @@ def main() -> None:
     print(f"{'mean IoU':10}" + "".join(f"{name:>14}" for name in columns))
     for system, by_seed in results.items():
         print(f"{system:10}" + "".join(f"{mean(s[name] for s in by_seed.values()):14.3f}" for name in columns))
-    settings = {"seeds": a.seeds, "epochs": a.epochs, "stain": a.stain}
+    settings = {"seeds": a.seeds, "epochs": a.epochs, "stain": a.stain, "flags": flags}
     RESULTS.write_text(json.dumps(settings | {"IoU": results}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -16,6 +16,10 @@ from scratchnet.utils.shape_checks import check_pair
 Pair: TypeAlias = tuple[Array, Array]
 """Image (h, w, 3) uint8 and mask (h, w) uint8."""
 
+OTHER_STAIN, OTHER_LIGHT = 1 / 2, 2 / 3
+"""Shares of the samples whose stains and whose light change. The others keep them, so that a network stays good at the
+stains of the training set."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -44,7 +48,7 @@ class Augmentation:
     """Largest random shift of the hue, as a fraction of the colour circle."""
     stain: float = 0.0
     """Largest random change of the absorbances of stains (0.3: by 30 %), for microscope images from other laboratories;
-    also changes the exposure and the colour of the light."""
+    also changes exposure and colour of the light. Half of the samples keep their stains, a third their light."""
     black_border: float = 0.0
     """Probability that a part of a sample is black, beyond a straight or round edge, as around the field of view of a
     microscope. Its pixels are background (class 0)."""
@@ -94,7 +98,8 @@ def augment(
         balanced = augmentation.balanced_crops
         image, mask = _random_window(_transform(image, mask, rng, augmentation), (size[0], size[1]), rng, balanced)
     if augmentation.stain:
-        image = vary_stain(image, rng, augmentation.stain)
+        stain, light = (augmentation.stain * (rng.random() < share) for share in (OTHER_STAIN, OTHER_LIGHT))
+        image = vary_stain(image, rng, stain, light)
     image = _recolour(image, rng, augmentation)
     if augmentation.black_border and rng.random() < augmentation.black_border:
         image, mask = cover_border(image, mask, rng)

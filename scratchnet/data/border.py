@@ -5,7 +5,9 @@ import numpy as np
 from scratchnet.arrays import Array
 
 MAX_BLACK = 30
-"""Largest grey value of the border."""
+"""Largest value of a colour of the border."""
+FRINGE = 0.8
+"""Lenses fade colours unequally: the light of each is raised to a power from exp(−0.8) to exp(0.8)."""
 SOFTNESS = (0.004, 0.125)
 """Range of the width over which an image fades to black, as a fraction of its shorter side."""
 RADIUS = (0.75, 3.0)
@@ -16,7 +18,7 @@ def cover_border(image: Array, mask: Array, rng: np.random.Generator) -> tuple[A
     """Black out what lies beyond a random edge, which is straight and parallel to a side, or part of a circle.
 
     The edge keeps at least about half of the image. It fades over a random width: the edge of a picture on a black
-    ground is sharp, that of a microscope's field of view is not.
+    ground is sharp, that of a microscope's field of view is not, and may be coloured.
 
     Parameters
     ----------
@@ -35,8 +37,9 @@ def cover_border(image: Array, mask: Array, rng: np.random.Generator) -> tuple[A
     inside = _distance_inside(size, rng)
     softness = np.exp(rng.uniform(*np.log(SOFTNESS))) * size.min()
     light = np.clip(0.5 + inside / softness, 0, 1).astype(np.float32)
-    black = np.float32(rng.uniform(0, MAX_BLACK))
-    covered = black + (image - black) * light[:, :, None]
+    powers = np.exp(rng.uniform(-FRINGE, FRINGE, 3)).astype(np.float32)
+    black = rng.uniform(0, MAX_BLACK, 3).astype(np.float32)
+    covered = black + (image - black) * light[:, :, None] ** powers
     return np.rint(covered).astype(np.uint8), np.where(light < 0.5, 0, mask).astype(np.uint8)
 
 

@@ -26,7 +26,7 @@ _DENSITY = -np.log((np.arange(256) + 1) / 256).astype(np.float32)
 """Optical density of every byte; 255 has 0."""
 
 
-def vary_stain(image: Array, rng: np.random.Generator, strength: float) -> Array:
+def vary_stain(image: Array, rng: np.random.Generator, strength: float, light: float | None = None) -> Array:
     """Change the stains and the light of an image at random.
 
     Parameters
@@ -35,16 +35,18 @@ def vary_stain(image: Array, rng: np.random.Generator, strength: float) -> Array
     rng : numpy Generator
         The only source of randomness; it draws 13 values.
     strength : float
-        Largest change of an entry of the matrix between optical densities, which is the identity for 0. The light
-        changes by a factor of exp(−`EXPOSURE` · strength), and a colour of it by exp(±`COLOUR` · strength) at most.
+        Largest change of an entry of the matrix between optical densities, which is the identity for 0.
+    light : float or None
+        The light changes by a factor of exp(−`EXPOSURE` · light), and a colour of it by exp(±`COLOUR` · light) at
+        most; None: as strong as ``strength``.
 
     Returns
     -------
     (h, w, 3) uint8
     """
     matrix = np.eye(3) + strength * rng.uniform(-1, 1, (3, 3))
-    light = strength * (COLOUR * rng.uniform(-1, 1, 3) + rng.uniform(*EXPOSURE))
-    density = _DENSITY[image] @ matrix.astype(np.float32) + light.astype(np.float32)
+    lamp = (strength if light is None else light) * (COLOUR * rng.uniform(-1, 1, 3) + rng.uniform(*EXPOSURE))
+    density = _DENSITY[image] @ matrix.astype(np.float32) + lamp.astype(np.float32)
     intensity = np.float32(256) * np.exp(-density) - 1
     varied: Array = np.clip(np.rint(intensity), 0, 255).astype(np.uint8)
     return varied

@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import cores, own_images, tricks
@@ -18,12 +19,14 @@ SCRIPTS = (
     "gpu",
     "gpu_camvid",
     "gpu_peers",
+    "label_next",
     "lock",
     "own_images",
     "paper_size",
     "ranks",
     "scaling",
     "shapes_study",
+    "stain_study",
     "under_load",
     "winograd_curves",
 )
@@ -90,6 +93,17 @@ def test_own_images_hold_a_rare_class(tmp_path, arguments, capsys):
     assert 0.001 < shares[2] < 0.01
     with pytest.raises(SystemExit, match="exists; name a new folder"):
         own_images.main()
+
+
+def test_other_laboratories_keep_white_and_the_order_of_densities():
+    from benchmarks.stain_study import LABORATORIES
+
+    grey = np.repeat(np.arange(40, 256, dtype=np.uint8)[:, None, None], 3, axis=2)
+    for laboratory in LABORATORIES.values():
+        recoloured = laboratory.recolour(grey)
+        light = 255 * np.array(laboratory.light) ** laboratory.power
+        assert abs(recoloured[-1, 0] - light).max() < 8
+        assert (np.diff(recoloured[:, 0].astype(int), axis=0) >= 0).all()
 
 
 def test_every_way_of_replaying_is_timed(capsys, arguments):

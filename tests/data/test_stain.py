@@ -71,6 +71,15 @@ def test_exposure_is_one_factor_for_all_colours(exposure):
     assert abs(varied - ((image + 1.0) * np.exp(-0.4 * exposure) - 1).clip(0, 255)).max() <= 0.51
 
 
+def test_light_may_change_alone_and_stay_alone():
+    image = picture() // 2
+    matrix, colours = np.random.default_rng(4).uniform(-1, 1, (3, 3)), np.array([0.5, -0.2, 1.0])
+    lit = vary_stain(image, Fixed(matrix, colours, 1.0), 0.0, 0.3)
+    assert np.array_equal(lit, vary_stain(image, Fixed(np.zeros((3, 3)), colours, 1.0), 0.3))
+    stained = vary_stain(image, Fixed(matrix, colours, 1.0), 0.3, 0.0)
+    assert np.array_equal(stained, vary_stain(image, Fixed(matrix, np.zeros(3)), 0.3))
+
+
 def test_photographs_become_darker_more_often_than_brighter():
     image = picture()
     darker = [vary_stain(image, np.random.default_rng(seed), 0.3).mean() < image.mean() for seed in range(60)]
