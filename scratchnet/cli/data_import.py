@@ -46,6 +46,8 @@ def _import(a: ImportArguments) -> int:
         problems = [shown(problem, a.source, folder) for problem in report.problems]
     say("classes: " + ", ".join(f"{index} {name}" for index, name in enumerate(export.classes)))
     say(f"wrote {report.written} image{'s' * (report.written != 1)} and masks to {a.out}")
+    for remark in report.remarks:
+        say(remark)
     lines = [f"left out: {problem}" for problem in problems[:SHOWN]]
     if len(problems) > SHOWN:
         lines.append(f"left out: {len(problems) - SHOWN} more, {len(problems)} in all")
@@ -54,5 +56,5 @@ def _import(a: ImportArguments) -> int:
     for line in lines:
         say(line)
     found = {"format": export.summary, "classes": list(export.classes), "out": a.out, "images": report.written}
-    a.print_json({**found, "left_out": problems})
+    a.print_json({**found, "remarks": list(report.remarks), "left_out": problems})
     return 1 if problems else 0

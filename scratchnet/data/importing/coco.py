@@ -51,27 +51,35 @@ def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) ->
     if len(set(labels.values())) < len(categories):
         raise UserError(f"{path}: two categories have the same id or name; correct the file")
     names, values = assign_classes([labels[number] for number in sorted(labels)], classes)
-    by_image: dict[int, list[Object]] = {}
-    for annotation in annotations:
-        by_image.setdefault(_number(path, annotation, "image_id", "an annotation"), []).append(annotation)
     ids = [_number(path, picture, "id", "an image") for picture in pictures]
-    if stray := by_image.keys() - set(ids):
-        raise UserError(f"{path}: an annotation is of image {min(stray)}, which is not in the file; export it again")
-    if len(set(ids)) < len(ids):
-        raise UserError(f"{path}: two images have the same id; export it again")
+    by_image = _by_image(path, annotations, ids)
     by_id = {number: values[label] for number, label in labels.items()}
     subset = path.stem.removeprefix("instances_")
     near = [path.parent, path.parent / "images", path.parent / subset]
     above = [path.parent.parent / name for name in ("images", subset, f"images/{subset}")]
     folders = [images] if images else [*near, *(above if path.parent.name == "annotations" else ())]
+    names_of_images = _names(path, pictures)
+    alone = len({PurePosixPath(_posix(picture["file_name"])).name for picture in pictures}) == len(pictures)
     entries = [
-        Entry(name, partial(_load, picture, by_image.get(number, []), by_id, folders))
-        for name, number, picture in zip(_names(path, pictures), ids, pictures, strict=True)
+        Entry(name, partial(_load, picture, by_image.get(number, []), by_id, folders, alone))
+        for name, number, picture in zip(names_of_images, ids, pictures, strict=True)
     ]
     if not entries:
         raise UserError(f"{path}: has no images; expected {EXPECTED}")
     summary = f"COCO: {len(pictures)} image{'s' * (len(pictures) != 1)}, {len(annotations)} annotations"
     return Export(summary, names, entries, [])
+
+
+def _by_image(path: Path, annotations: Sequence[Object], ids: Sequence[int]) -> dict[int, list[Object]]:
+    """Return the annotations of each image."""
+    found: dict[int, list[Object]] = {}
+    for annotation in annotations:
+        found.setdefault(_number(path, annotation, "image_id", "an annotation"), []).append(annotation)
+    if stray := found.keys() - set(ids):
+        raise UserError(f"{path}: an annotation is of image {min(stray)}, which is not in the file; export it again")
+    if len(set(ids)) < len(ids):
+        raise UserError(f"{path}: two images have the same id; export it again")
+    return found
 
 
 def read_coco_splits(files: Mapping[str, Path], classes: Sequence[str] | None, images: Path | None) -> Export:
@@ -146,10 +154,13 @@ def _posix(file: str) -> str:
 
 
 def _load(
-    picture: Object, annotations: Sequence[Object], values: Mapping[int, int], folders: Sequence[Path]
+    picture: Object, annotations: Sequence[Object], values: Mapping[int, int], folders: Sequence[Path], alone: bool
 ) -> LabelledImage:
+    """Read an image's annotations; if its name is the only such one (``alone``), the image may be in another folder."""
     file = _posix(picture["file_name"])
-    found = next((folder / file for folder in folders if (folder / file).is_file()), None)
+    names = [file, PurePosixPath(file).name] if alone else [file]
+    places = [folder / name for name in names for folder in folders]
+    found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise UserError(f"{file}: no such image in {', '.join(map(str, folders))}; pass {option('images')}")
     size = (picture.get("height"), picture.get("width"))

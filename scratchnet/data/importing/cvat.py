@@ -58,7 +58,7 @@ def read_cvat(path: Path, classes: Sequence[str] | None, images: Path | None) ->
         file.stem if unique else "-".join(p for p in file.with_suffix("").parts if p not in "/..") for file in files
     ]
     entries = [
-        Entry(stem, partial(_load, picture, file, values, folders))
+        Entry(stem, partial(_load, picture, file, values, folders, unique))
         for stem, picture, file in zip(stems, pictures, files, strict=True)
     ]
     splits: dict[str, list[str]] = {}
@@ -89,8 +89,11 @@ def _parse(path: Path) -> tuple[list[str], list[Element]]:
     return list(dict.fromkeys([*listed, *used])), pictures
 
 
-def _load(picture: Element, file: PurePosixPath, values: Mapping[str, int], folders: Sequence[Path]) -> LabelledImage:
-    places = [folder / place for folder in folders for place in (file, file.name)]
+def _load(
+    picture: Element, file: PurePosixPath, values: Mapping[str, int], folders: Sequence[Path], alone: bool
+) -> LabelledImage:
+    """Read an image's shapes; if its name is the only such one (``alone``), the image may be in another folder."""
+    places = [folder / place for place in ([str(file), file.name] if alone else [str(file)]) for folder in folders]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise UserError(f"{file}: no such image in {' or '.join(map(str, folders))}; pass {option('images')}")

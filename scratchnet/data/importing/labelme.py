@@ -49,7 +49,7 @@ def read_labelme(paths: Sequence[Path], classes: Sequence[str] | None, images: P
     problems, readable = [], []
     for path in paths:
         try:
-            labels |= {_label(shape) for shape in _shapes(path)[1]}
+            labels |= {_label(shape) for shape in _shapes(path)[1] if _has_area(shape)}
             readable.append(path)
         except UserError as error:
             problems.append(_with_path(path, error))
@@ -80,6 +80,11 @@ def _label(shape: Mapping[str, Any]) -> str:
     return label
 
 
+def _has_area(shape: Mapping[str, Any]) -> bool:
+    kind = shape.get("shape_type", "polygon")
+    return isinstance(kind, str) and kind in {*_SHAPES, "mask"}
+
+
 def _load(path: Path, values: Mapping[str, int], images: Path | None) -> LabelledImage:
     try:
         content, shapes = _shapes(path)
@@ -95,8 +100,10 @@ def _image(path: Path, content: Mapping[str, Any], images: Path | None) -> tuple
     stated = content.get("imagePath")
     stated = stated.replace("\\", "/") if isinstance(stated, str) else ""
     file = path.parent / stated if images is None else images / Path(stated).name
-    if stated and file.is_file():
-        return file, file.suffix
+    moved = path.parent / Path(stated).name  # next to its JSON file, wherever it was when it was labelled
+    for place in (file, moved) if images is None else (file,):
+        if stated and place.is_file():
+            return place, place.suffix
     data = content.get("imageData")
     if not isinstance(data, str):
         raise UserError(f"has no image: no file {file} and no imageData; pass {option('images')}")
@@ -117,7 +124,7 @@ def _regions(shapes: Sequence[Mapping[str, Any]], values: Mapping[str, int]) -> 
         key = index if group is None else (label, str(group))
         number = numbers.setdefault(key, len(numbers) + 1)
         kind = shape.get("shape_type", "polygon")
-        if not isinstance(kind, str) or kind not in {*_SHAPES, "mask"}:
+        if not _has_area(shape):
             area = ", which have an area" if isinstance(kind, str) and re.match("line|point", kind) else ""
             raise UserError(f"shape {index} is of type {kind!r}; expected one of {', '.join(_SHAPES)}, mask{area}")
         if kind == "mask":

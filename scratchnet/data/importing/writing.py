@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from PIL import Image
 from scratchnet.arrays import Array
 from scratchnet.data.class_names import read_class_list
 from scratchnet.data.file_names import canonical_name
+from scratchnet.data.image_files import inspect_image
 from scratchnet.data.image_formats import readable_suffixes
-from scratchnet.data.images import image_size
 from scratchnet.data.importing.labels import IGNORED, Entry, Export, LabelledImage, Region
+from scratchnet.data.importing.orientation import LabelledSide, labelled_side, turn_upright
 from scratchnet.data.masks import write_mask
 from scratchnet.data.objects.box_annotations import BOXES_FILE, ObjectBox, write_boxes
 from scratchnet.data.objects.components import bounding_boxes
@@ -29,10 +30,11 @@ MAX_OBJECTS = (1 << 16) - 1
 
 @dataclass(frozen=True)
 class ImportReport:
-    """Result of an import: the number of images written, and one message for every entry that was left out."""
+    """Result of an import: the number of images written, one message for every entry that was left out, and remarks."""
 
     written: int
     problems: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def write_export(
@@ -58,22 +60,37 @@ def write_export(
     """
     directory = Path(directory)
     _check_empty(directory)
-    problems, boxes, written = list(export.problems), list[ObjectBox](), set[str]()
+    problems, boxes, written, sides = list(export.problems), list[ObjectBox](), set[str](), dict[str, LabelledSide]()
     for entry in progress(export.entries):
         try:
             if canonical_name(entry.name) in written:
                 raise UserError(f"{entry.name}: the name of two images; rename one")
             labelled = entry.load()
-            drawn = draw(labelled.regions, *_size(entry, labelled, directory))
+            sides[entry.name] = side = _side(entry, labelled, directory)
+            drawn = draw(labelled.regions, *side.size).upright(side.orientation)
         except UserError as error:
-            problems.append(str(error))
+            problems.append(str(error) if entry.name in str(error) else f"{entry.name}: {error}")
             continue
         boxes += _write_files(directory, entry.name, labelled, drawn, export.has_objects)
         written.add(canonical_name(entry.name))
     if not written:
         raise UserError(f"{problems[0]}; none of the {len(problems)} entries could be imported")
     _write_lists(directory, export, written, boxes)
-    return ImportReport(len(written), tuple(problems))
+    return ImportReport(len(written), tuple(problems), tuple(_remarks(sides, written)))
+
+
+def _remarks(sides: Mapping[str, LabelledSide], written: Container[str]) -> Iterator[str]:
+    """Yield a line on the images whose masks were turned, and one on those that may have to be."""
+    known = {name: side for name, side in sides.items() if canonical_name(name) in written}
+    turned = [name for name, side in known.items() if side.orientation != 1]
+    unsure = [name for name, side in known.items() if not side.certain]
+    for names, text in (
+        (turned, "labelled as stored, without their EXIF orientation; the masks are turned upright"),
+        (unsure, "taken as labelled upright; their EXIF orientation and size do not tell, so look at their masks"),
+    ):
+        if names:
+            shown = ", ".join(names[:3]) + ", …" * (len(names) > 3)
+            yield f"{len(names)} image{'s' * (len(names) != 1)} ({shown}): {text}"
 
 
 def _check_empty(directory: Path) -> None:
@@ -98,6 +115,10 @@ class Drawn(NamedTuple):
     numbers: Array
     labels: dict[int, int]
 
+    def upright(self, orientation: int) -> "Drawn":
+        """Return what was drawn on stored pixels as it is upright, given the EXIF orientation."""
+        return Drawn(turn_upright(self.mask, orientation), turn_upright(self.numbers, orientation), self.labels)
+
 
 def draw(regions: Sequence[Region], height: int, width: int) -> Drawn:
     """Draw the regions in their order; a UserError for one that does not fit the image."""
@@ -116,28 +137,29 @@ def draw(regions: Sequence[Region], height: int, width: int) -> Drawn:
     return Drawn(mask, numbers, labels)
 
 
-def _size(entry: Entry, labelled: LabelledImage, directory: Path) -> tuple[int, int]:
-    """Return (height, width) of the image; a UserError unless the export states the same."""
+def _side(entry: Entry, labelled: LabelledImage, directory: Path) -> LabelledSide:
+    """Return which pixels of the image were labelled; a UserError unless the export states their size."""
     if labelled.suffix.lower() not in readable_suffixes():
         raise UserError(f"{entry.name}: its image has the suffix {labelled.suffix!r}; save it as PNG")
     if isinstance(labelled.image, Path):
-        size = image_size(labelled.image)
+        header = inspect_image(labelled.image)
     else:
         probe = directory / "images" / f"{entry.name}{labelled.suffix}"
         _write_bytes(probe, labelled.image)
         try:
-            size = image_size(probe)
+            header = inspect_image(probe)
         except UserError as error:
             raise UserError(f"{entry.name}: its imageData is no image that can be read") from error
         finally:
             probe.unlink()
-    if labelled.size not in (None, size):
+    size, side = header.size, labelled_side(header.size, header.orientation, labelled.size)
+    if labelled.size not in (None, side.size):
         stated = "×".join(str(side) for side in labelled.size or ())
         raise UserError(
             f"{entry.name}: its image has {size[0]}×{size[1]} pixels but was labelled with {stated} (height × width); "
             "use the image that was labelled"
         )
-    return size
+    return side
 
 
 def _write_files(directory: Path, name: str, labelled: LabelledImage, drawn: Drawn, objects: bool) -> list[ObjectBox]:

@@ -214,3 +214,46 @@ def test_a_class_that_is_not_listed(tmp_path):
     save_json(tmp_path / "labels.json", coco())
     with pytest.raises(UserError, match="lacks the label 'cat'"):
         read_export(tmp_path, classes=("background", "dog"))
+
+
+def test_a_labelme_file_finds_its_image_beside_it(tmp_path):
+    """The path is that of the computer on which it was labelled."""
+    save_image(tmp_path / "in" / "größe 1.png")
+    content = labelme("C:\\Users\\Jürgen\\größe 1.png", shape("dog", L_SHAPE))
+    save_json(tmp_path / "in" / "größe 1.json", content)
+    report, found = imported(tmp_path / "in", tmp_path / "out")
+    assert (report.written, report.problems, found.names) == (1, (), ("größe 1",))
+
+
+def test_labels_of_points_are_no_classes(tmp_path):
+    """An image with a point is left out, and its label does not become a class without pixels."""
+    for name in "ab":
+        save_image(tmp_path / "in" / f"{name}.png")
+    save_json(tmp_path / "in" / "a.json", labelme("a.png", shape("dog", L_SHAPE)))
+    save_json(tmp_path / "in" / "b.json", labelme("b.png", shape("dog", L_SHAPE), shape("eye", [[1, 1]], "point")))
+    report, found = imported(tmp_path / "in", tmp_path / "out")
+    assert found.classes == ("background", "dog")
+    assert "b.json: shape 2 is of type 'point'" in report.problems[0]
+
+
+def test_coco_images_in_another_folder(tmp_path):
+    """``file_name`` has the folders of the computer that exported; with several images of one name it must be exact."""
+    content = coco(annotation([[1, 1, 4, 1, 4, 4, 1, 4]]))
+    content["images"][0]["file_name"] = "upload/1/a.png"
+    save_json(tmp_path / "in" / "result.json", content)
+    save_image(tmp_path / "photos" / "a.png")
+    report, _ = imported(tmp_path / "in", tmp_path / "out", images=tmp_path / "photos")
+    assert report.written == 1
+    content["images"].append({"id": 8, "file_name": "upload/2/a.png", "height": 5, "width": 7})
+    save_json(tmp_path / "in" / "result.json", content)
+    with pytest.raises(UserError, match="no such image"):
+        imported(tmp_path / "in", tmp_path / "out2", images=tmp_path / "photos")
+
+
+def test_problems_name_their_image(tmp_path):
+    for name, size in (("a", (5, 7)), ("b", (6, 7))):
+        save_image(tmp_path / "in" / "images" / f"{name}.png")
+        (tmp_path / "in" / "masks").mkdir(exist_ok=True)
+        Image.fromarray(np.eye(*size, dtype=np.uint8)).save(tmp_path / "in" / "masks" / f"{name}.png")
+    report, _ = imported(tmp_path / "in", tmp_path / "out", classes=["ground", "line"])
+    assert report.problems == ("b: a mask of 6×7 pixels for an image of 5×7 (height × width)",)
