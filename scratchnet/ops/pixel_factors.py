@@ -76,7 +76,9 @@ def _normalized(weights: Array, counts: Array, normalization: Normalization) -> 
     if normalization not in (names := get_args(Normalization)):
         raise ValueError(f"pixel_factors: normalization is {normalization!r}; expected one of {names}")
     xp = get_array_module(weights)
-    divisor = {"pixels": counts, "weights": weights, "sum": xp.ones(1)}[normalization].sum(dtype=xp.float64)
+    divisor = xp.ones(1) if normalization == "sum" else weights.sum(dtype=xp.float64)
+    if normalization == "pixels":
+        divisor = xp.asarray(xp.count_nonzero(counts))
     factors: Array = weights / xp.where(divisor == 0, 1, divisor).astype(weights.dtype)
     return factors
 
@@ -100,9 +102,10 @@ def _as_weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) ->
 def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
     """Return the labels as int64, with the ignore label replaced by 0, and a mask of the pixels that count."""
     xp = get_array_module(target)
-    labels = target.astype(xp.int64)
-    counts: Array = xp.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
-    return labels * counts, counts
+    if ignore_index is None:
+        return target.astype(xp.int64), xp.ones(target.shape, bool)
+    counts: Array = target != ignore_index
+    return (target * counts).astype(xp.int64), counts
 
 
 def _check(labels: Array, classes: int, ignore_index: int | None, only_on_host: bool = False) -> None:

@@ -1,7 +1,8 @@
 """Max-pooling, block by block on all cores: the position of a maximum is computed with comparisons, not with argmax.
 
 Comparisons and maxima of two arrays run over long runs of memory, and every one of them can be replayed. Windows
-of 2×2 pixels without padding have a form of their own. Unpooling is in ``unpooling``.
+of 2×2 pixels without padding have a form of their own: their switches follow from the maxima. Unpooling is in
+``unpooling``.
 """
 
 from functools import partial
@@ -15,7 +16,6 @@ from scratchnet.engine.cpu.pool_windows import pool_blocks, pool_taps
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.cpu.unpooling import max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.engine.pooling_outputs import empty_outputs
 from scratchnet.ops.geometry import Pair
 from scratchnet.ops.switches import Switches
@@ -77,7 +77,7 @@ def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: A
     x : (n, h, w, c)
         The images of the block.
     """
-    if not y.size or y.max() == y.max():  # no NaN
+    if not np.isnan(y.max(initial=-np.inf)):
         return
     for j, v, u in pool_taps(switches, block):
         chosen = where[:, v.out, u.out]
@@ -86,40 +86,23 @@ def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: A
 
 
 def _pool_2x2(x: Array, y: Array, switches: Switches, block: Block) -> None:
-    """Compare the two rows of every window first, in long runs of memory, then the two remaining columns.
+    """Take the maxima of row pairs first, in long runs of memory, then of column pairs, and look for the first maximum.
 
-    ``lower`` holds for each column whether its second row won, ``right`` whether the second column won. The second
-    column also wins a tie if its maximum is in the first row and the other one is in the second, because it then comes
-    first in reading order.
+    ``differs`` holds for the first three pixels of every window whether they are smaller than the maximum. A pixel
+    counts if all before it differ as well, and the number of pixels that count is the switch.
     """
     images, rows = slice(block.n0, block.n1), slice(block.r0, block.r1)
     best, where = y[images, rows], switches.index[images, rows]
-    width = 2 * best.shape[2]
-    top = x[images, 2 * block.r0 : 2 * block.r1 : 2, :width]
-    bottom = x[images, 2 * block.r0 + 1 : 2 * block.r1 : 2, :width]
-    lower, tall = pooled_empty(x, top.shape, bool), pooled_empty(x, top.shape)
-    np.greater(bottom, top, out=lower)
-    np.maximum(top, bottom, out=tall)
-    left_tall, right_tall = _by_column(tall)
-    left_lower, right_lower = _by_column(lower)
-    right, tie, row = (pooled_empty(x, best.shape, bool) for _ in range(3))
-    np.greater(right_tall, left_tall, out=right)
-    np.equal(right_tall, left_tall, out=tie)
-    np.maximum(left_tall, right_tall, out=best)
-    np.greater(left_lower, right_lower, out=row)
-    np.logical_and(tie, row, out=tie)
-    np.logical_or(right, tie, out=right)
-    # row = lower of the winning column: (left ⊕ right) ∧ right column ⊕ left
-    np.logical_xor(left_lower, right_lower, out=row)
-    np.logical_and(row, right, out=row)
-    np.logical_xor(row, left_lower, out=row)
-    np.multiply(row.view(np.uint8), np.uint8(2), out=where)
-    np.add(where, right.view(np.uint8), out=where)
-
-
-def _by_column(x: Array) -> Array:
-    """Separate the left and the right columns of all windows: (2, n, rows, ow, c)."""
-    n, rows, width, c = x.shape
-    halves = pooled_empty(x, (2, n, rows, width // 2, c))
-    copy_pixels(x.reshape(n, rows, width // 2, 2, c).transpose(3, 0, 1, 2, 4), halves)
-    return halves
+    n, height, ow, c = best.shape
+    pixels = x[images, 2 * block.r0 : 2 * block.r1, : 2 * ow].reshape(n, height, 2, ow, 2, c)
+    tall = pooled_empty(x, (n, height, ow, 2, c))
+    np.maximum(pixels[:, :, 0], pixels[:, :, 1], out=tall)
+    np.maximum(tall[:, :, :, 0], tall[:, :, :, 1], out=best)
+    differs = pooled_empty(x, (3, *best.shape), bool)
+    for j, smaller in enumerate(differs):
+        np.not_equal(pixels[:, :, j // 2, :, j % 2], best, out=smaller)
+        if j:
+            np.logical_and(smaller, differs[j - 1], out=smaller)
+    first, second, third = differs.view(np.uint8)
+    np.add(first, second, out=where)
+    np.add(where, third, out=where)

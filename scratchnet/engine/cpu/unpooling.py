@@ -17,7 +17,7 @@ from scratchnet.engine.cpu.pool_windows import (
     tile_pixels,
     tiling,
 )
-from scratchnet.engine.cpu.selection import keep_where_equal, keep_where_positive
+from scratchnet.engine.cpu.selection import as_integers, keep_where_equal, keep_where_positive
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels
@@ -107,17 +107,45 @@ def max_unpool2d_backward(dy: Array, switches: Switches) -> Array:
 def _gather_tiles(dy: Array, switches: Switches) -> Array:
     """Read the gradient at each switch, for adjacent, non-overlapping windows."""
     dx = pooled_empty(dy, switches.index.shape)
+    gather = _gather_2x2 if switches.kernel == (2, 2) else _gather_positions
 
-    def gather(block: Block) -> None:
-        index, sums = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
+    def work(block: Block) -> None:
+        index, found = (a[block.n0 : block.n1, block.r0 : block.r1] for a in (switches.index, dx))
         pixels = tile_pixels(switches, dy, block)
         gradients = pooled_empty(dy, pixels.shape)
         copy_pixels(pixels, gradients)
-        chosen = pooled_empty(dy, sums.shape)
-        for j, part in enumerate(gradients.reshape(-1, *sums.shape)):
-            keep_where_equal(part, index, index.dtype.type(j), chosen, part if j else sums)
-            if j:
-                np.add(sums, part, out=sums)
+        gather(gradients, index, found)
 
-    parallel_for(gather, pool_blocks(switches), OPERATIONS_PER_ELEMENT * dy.size)
+    parallel_for(work, pool_blocks(switches), OPERATIONS_PER_ELEMENT * dy.size)
     return dx
+
+
+def _gather_positions(gradients: Array, index: Array, found: Array) -> None:
+    """Write the one of ``gradients`` (kh, kw, …) that ``index`` points to; ``gradients`` is changed."""
+    chosen = pooled_empty(found, found.shape)
+    for j, part in enumerate(gradients.reshape(-1, *found.shape)):
+        keep_where_equal(part, index, index.dtype.type(j), chosen, part if j else found)
+        if j:
+            np.add(found, part, out=found)
+
+
+def _gather_2x2(gradients: Array, index: Array, found: Array) -> None:
+    """Like :func:`_gather_positions` for 2×2 pixels: choose the row of both columns, then the column."""
+    top, bottom = as_integers(gradients)
+    bit, ones = pooled_empty(index, index.shape), as_integers(pooled_empty(found, found.shape))
+    np.right_shift(index, index.dtype.type(1), out=bit)
+    np.copyto(ones, bit)
+    _choose(top, bottom, ones, top)
+    np.bitwise_and(index, index.dtype.type(1), out=bit)
+    np.copyto(ones, bit)
+    _choose(top[0], top[1], ones, as_integers(found))
+
+
+def _choose(first: Array, second: Array, ones: Array, out: Array) -> None:
+    """Write ``second`` where ``ones`` is 1 and ``first`` where it is 0; ``second`` is changed. All are integers.
+
+    The differences overflow, and the sums overflow back: integers count modulo a power of two.
+    """
+    np.subtract(second, first, out=second)
+    np.multiply(second, ones, out=second)
+    np.add(first, second, out=out)
