@@ -219,4 +219,4 @@ def _blocks(y: Array, columns: int) -> list[Block]:
 
 
 def _operations(y: Array, conv: ConvSpec) -> int:
-    return OPERATIONS_PER_ELEMENT * y.size * conv.kernel[0] * conv.kernel[1] // 4
+    return OPERATIONS_PER_ELEMENT * y.size * conv.kernel[0] * conv.kernel[1] // 2

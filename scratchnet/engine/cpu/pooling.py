@@ -29,7 +29,8 @@ def max_pool2d(
     """Return the maximum of every window and its position."""
     y, switches = empty_outputs(x, kernel, stride, padding, ceil_mode)
     k, s, p = switches.kernel, switches.stride, switches.padding
-    pool = _pool_2x2 if k == s == (2, 2) and p == (0, 0) and not ceil_mode else _pool
+    complete = all(2 * count <= total for count, total in zip(y.shape[1:3], switches.size, strict=True))
+    pool = _pool_2x2 if k == s == (2, 2) and p == (0, 0) and complete else _pool
 
     def work(block: Block) -> None:
         pool(x, y, switches, block)

@@ -1,47 +1,76 @@
-"""Padding, concatenation and sums of maps in memory from the pool."""
+"""Padding, concatenation and sums of maps in memory from the pool, by rows on all cores."""
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.chunks import CHUNK_BYTES, parallel_rows
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, thread_count
+from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.ops.geometry import Pair, pair
 
 
 def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     """Return dx of ``size`` (h, w): the gradient inside the crop, zero outside."""
-    top, left = pair(offset, "offset", 0)
-    n, h, w, c = dy.shape
-    dx = pooled_zeros(dy, (n, *pair(size, "size", 1), c))
-    dx[:, top : top + h, left : left + w] = dy
-    return dx
+    return _framed(dy, pair(offset, "offset", 0), pair(size, "size", 1))
 
 
 def pad2d(x: Array, padding: int | Pair) -> Array:
     """Pad all four sides with zeros."""
     ph, pw = pair(padding, "padding", 0)
-    n, h, w, c = x.shape
-    y = pooled_zeros(x, (n, h + 2 * ph, w + 2 * pw, c))
-    y[:, ph : ph + h, pw : pw + w] = x
+    return _framed(x, (ph, pw), (x.shape[1] + 2 * ph, x.shape[2] + 2 * pw))
+
+
+def _framed(x: Array, corner: Pair, size: Pair) -> Array:
+    """Return a map of ``size`` (h, w) with ``x`` at ``corner`` (row, column) and zeros around it."""
+    (top, left), (n, h, w, c) = corner, x.shape
+    y = pooled_empty(x, (n, *size, c))
+
+    def copy(block: Block) -> None:
+        """Copy rows of ``x``, and let the first and the last also write the zeros above and below."""
+        images = slice(block.n0, block.n1)
+        whole = y[images, (0 if block.r0 == 0 else top + block.r0) : (size[0] if block.r1 == h else top + block.r1)]
+        inside = y[images, top + block.r0 : top + block.r1]
+        if whole.shape != inside[:, :, left : left + w].shape:
+            whole.fill(0)
+        inside[:, :, left : left + w] = x[images, block.r0 : block.r1]
+
+    parallel_for(copy, _row_blocks(y, h), OPERATIONS_PER_ELEMENT * y.size)
     return y
 
 
 def concatenate(*maps: Array) -> Array:
     """Concatenate maps along the channels."""
-    y = pooled_empty(maps[0], (*maps[0].shape[:3], sum(m.shape[3] for m in maps)))
-    end = 0
-    for m in maps:
-        y[..., end : end + m.shape[3]] = m
-        end += m.shape[3]
+    ends = np.cumsum([m.shape[3] for m in maps]).tolist()
+    y = pooled_empty(maps[0], (*maps[0].shape[:3], ends[-1]))
+
+    def copy(block: Block) -> None:
+        here = slice(block.n0, block.n1), slice(block.r0, block.r1)
+        for m, end in zip(maps, ends, strict=True):
+            copy_pixels(m[here], y[(*here, slice(None), slice(end - m.shape[3], end))])
+
+    parallel_for(copy, _row_blocks(y, y.shape[1]), OPERATIONS_PER_ELEMENT * y.size)
     return y
 
 
 def add(*maps: Array) -> Array:
     """Sum maps of the same shape."""
     y = pooled_empty(maps[0], maps[0].shape)
-    if len(maps) == 1:
-        y[...] = maps[0]
-        return y
-    np.add(maps[0], maps[1], out=y)
-    for m in maps[2:]:
-        y += m
+
+    def sum_(y: Array, *rows: Array) -> None:
+        if len(rows) == 1:
+            y[...] = rows[0]
+            return
+        np.add(rows[0], rows[1], out=y)
+        for row in rows[2:]:
+            np.add(y, row, out=y)
+
+    parallel_rows(sum_, y, *maps)
     return y
+
+
+def _row_blocks(y: Array, rows: int) -> list[Block]:
+    """Cut ``rows`` rows of every map into blocks, at least one per core."""
+    row = max(1, y.shape[2] * y.shape[3] * y.itemsize)
+    return blocks(len(y), rows, 1, max(1, CHUNK_BYTES // row), thread_count())

@@ -1,0 +1,35 @@
+"""Crops, pads, concatenations and sums by rows on several cores: the results of the plain form."""
+
+import numpy as np
+import pytest
+
+from scratchnet import textbook
+from scratchnet.engine.cpu import shape, threads
+from scratchnet.ops.shape import add, concatenate, crop2d_backward, pad2d
+from tests.compare import numbers
+
+X, OTHER = numbers(3, 5, 4, 2), numbers(3, 5, 4, 3, seed=1)
+
+CALLS = {
+    "crop": lambda: crop2d_backward(X, (2, 1), (9, 6)),
+    "crop at the edge": lambda: crop2d_backward(X, (0, 2), (5, 6)),
+    "crop of everything": lambda: crop2d_backward(X, 0, (5, 4)),
+    "pad": lambda: pad2d(X, (1, 2)),
+    "pad rows": lambda: pad2d(X, (3, 0)),
+    "concatenate": lambda: concatenate(X, OTHER, X),
+    "concatenate one": lambda: concatenate(X),
+    "add": lambda: add(X, 2 * X, 3 * X),
+    "add one": lambda: add(X),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("piece", "count"), [(1, 1), (200, 3), (1 << 19, 2)])
+def test_blocks_and_cores_give_what_the_plain_form_gives(name, piece, count, cores, monkeypatch):
+    cores(count)
+    monkeypatch.setattr(shape, "CHUNK_BYTES", piece)
+    monkeypatch.setattr(threads, "MIN_SPLIT_OPERATIONS", 0)
+    monkeypatch.setattr(threads, "MIN_THREAD_OPERATIONS", 0)
+    found = CALLS[name]()
+    with textbook():
+        np.testing.assert_array_equal(found, CALLS[name]())
