@@ -16,6 +16,7 @@ from scratchnet.models import build
 
 SCRIPTS = (
     "cores",
+    "float32_errors",
     "gpu",
     "gpu_camvid",
     "gpu_peers",
@@ -104,6 +105,19 @@ def test_other_laboratories_keep_white_and_the_order_of_densities():
         light = 255 * np.array(laboratory.light) ** laboratory.power
         assert abs(recoloured[-1, 0] - light).max() < 8
         assert (np.diff(recoloured[:, 0].astype(int), axis=0) >= 0).all()
+
+
+def test_errors_of_every_form_are_printed(capsys, arguments, monkeypatch):
+    from benchmarks import float32_errors
+
+    monkeypatch.setattr(float32_errors, "find_spec", lambda _: None)
+    whole = float32_errors.cases(8)
+    monkeypatch.setattr(float32_errors, "cases", lambda _: [whole[0], whole[7], whole[10]])
+    arguments("--draws", "1", "--channels", "8")
+    float32_errors.main()
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {whole[i].name}" for i in (0, 7, 10)]
+    assert all(0 < float(cell) < 1e-5 for row in rows[2:] for cell in row.split("|")[2].split(","))
 
 
 def test_every_way_of_replaying_is_timed(capsys, arguments):

@@ -29,9 +29,10 @@ tiles is small enough for all its steps to stay in a core's cache (:func:`_by_bl
 the cache, the cores share the frequencies (and the columns of a kernel's gradient) instead of the tiles, so that each
 kernel element is read once (:func:`_by_frequency`).
 
-F(4×4) adds rounding errors of about 1e-5 of the largest output in float32, F(2×2) no more than the direct sum. A patch
-of zeros gives exact zeros, or exactly the bias. A sum that is 0 for another reason, because its terms cancel or because
-the patch of the tile is larger than the window, may become a rounding error of either sign.
+With 64 channels, F(4×4) has rounding errors of 2e-6 to 7e-6 of the largest output in float32, and F(2×2) and
+F(3×3, 2×2) no more than the direct sum (``benchmarks/float32_errors.py``); they grow with the square root of the
+channels. A patch of zeros gives exact zeros, or exactly the bias. A sum that is 0 for another reason, because its terms
+cancel or because the patch of the tile is larger than the window, may become a rounding error of either sign.
 
 References
 ----------

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scratchnet.engine.cpu import winograd_points
 from scratchnet.engine.cpu.winograd_points import POINTS, matrices
 
 FORMS = [(m, r) for m in range(1, 7) for r in range(1, 6) if m + r - 1 in POINTS]
@@ -18,8 +19,9 @@ def test_they_compute_the_sliding_sum(m, r):
     np.testing.assert_allclose(y, np.correlate(d, g), rtol=0, atol=1e-13)
 
 
-def test_f4_is_that_of_the_paper():
-    constants = matrices(4, 3, np.zeros(1, np.float32))
+def test_the_usual_points_give_the_matrices_of_the_paper(monkeypatch):
+    monkeypatch.setitem(POINTS, 6, (0, 1, -1, 2, -2))
+    constants = winograd_points._in_dtype.__wrapped__(4, 3, "<f4")
     assert constants.input[0].tolist() == [4, 0, -5, 0, 1, 0]
     assert constants.input[5].tolist() == [0, 4, 0, -5, 0, 1]
     assert (24 * constants.kernel).round(5).tolist() == [
