@@ -32,8 +32,8 @@ def preprocess(g: Graph, preprocessing: Preprocessing, image: str) -> str:
 
 def _normalize_each(g: Graph, x: str) -> str:
     """Normalise every image by its own mean and standard deviation; a flat channel becomes the mean of the others."""
-    x = g.node("Sub", x, g.node("ReduceMean", x, axes=ROWS_AND_COLUMNS))
-    std = g.node("Sqrt", g.node("ReduceMean", g.node("Mul", x, x), axes=ROWS_AND_COLUMNS))
+    x = g.node("Sub", x, _mean(g, x))
+    std = g.node("Sqrt", _mean(g, g.node("Mul", x, x)))
     least = g.constant(np.array(MIN_STD, np.float32))
     x = g.node("Div", x, g.node("Max", std, least))
     flat = g.node("Less", std, least)
@@ -41,6 +41,13 @@ def _normalize_each(g: Graph, x: str) -> str:
     total = g.node("ReduceSum", g.node("Mul", x, uneven), g.integers(1))
     count = g.node("Max", g.node("ReduceSum", uneven, g.integers(1)), g.constant(np.array(1, np.float32)))
     return g.node("Where", flat, g.node("Div", total, count), x)
+
+
+def _mean(g: Graph, x: str) -> str:
+    """Return the mean over rows and columns, first of every row: one float32 sum of many pixels would lose digits."""
+    for axis in reversed(ROWS_AND_COLUMNS):
+        x = g.node("ReduceMean", x, axes=(axis,))
+    return x
 
 
 def frame(g: Graph, network: Network, x: str) -> str:

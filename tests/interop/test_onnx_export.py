@@ -155,3 +155,18 @@ def test_an_image_as_pillow_reads_it(tmp_path):
     exported = export_onnx(net, DATASET, CLASSES, "bloodcell", (32, 32))
     _, probabilities = run(exported, np.asarray(Image.open(tmp_path / "a.png"))[None])
     assert_close(probabilities[0], Segmenter(net, DATASET).probabilities(read_image(tmp_path / "a.png")[None])[0])
+
+
+def test_the_statistics_of_a_large_image_keep_their_digits():
+    """One float32 sum over all pixels would be wrong in the fourth digit."""
+    runtime = pytest.importorskip("onnxruntime")
+    images = np.random.default_rng(0).integers(4, 12, (1, 700, 900, 3), np.uint8)
+    images[:, 300:340, 400:460] = 200
+    graph, preprocessing = Graph(), Preprocessing("image")
+    graph.node("Transpose", preprocess(graph, preprocessing, "image"), perm=(0, 2, 3, 1), output="x")
+    ports = [Port("image", np.uint8, images.shape)], [Port("x", np.float32, images.shape)]
+    model = to_model(graph, "case", *ports, "", {})
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(
+        session.run(None, {"image": images})[0], preprocessing.apply(images), rtol=2e-6, atol=2e-6
+    )

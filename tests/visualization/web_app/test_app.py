@@ -135,3 +135,49 @@ def test_tiles_surroundings_and_resizing(name, options, preprocessing, size, bro
     Image.fromarray(image).save(tmp_path / "image.png")
     assert "image.png: " in segment(page, tmp_path / "image.png")
     assert_agree(mask_of(page, size), Segmenter(net, preprocessing).segment(image))
+
+
+def test_another_image_while_the_network_starts(browser, tmp_path):
+    """The first one is given up, and the second one is segmented."""
+    net, image = balanced("segnet-basic", width=1 / 8), picture(64, 80, seed=4)
+    page = start(browser, tmp_path / "page.html", net)
+    Image.fromarray(picture(96, 136)).save(tmp_path / "first.png")
+    Image.fromarray(image).save(tmp_path / "second.png")
+    page.wait("document.documentElement?.dataset.state === 'ready'")
+    page.choose("#file", tmp_path / "first.png")
+    page.wait("!byId('stop').hidden")
+    assert segment(page, tmp_path / "second.png").startswith("second.png: 64×80 pixels in ")
+    assert_agree(mask_of(page, image.shape[:2]), Segmenter(net, DATASET).segment(image))
+    assert page.ask("byId('stop').hidden")
+
+
+def test_dropped_files(browser, tmp_path):
+    """The first image among several files is taken; without one, a sentence says so and the result stays."""
+    page = start(browser, tmp_path / "page.html", balanced("segnet-basic", width=1 / 8))
+    drop = """(...files) => {
+        const data = new DataTransfer();
+        for (const file of files) data.items.add(file);
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    }"""
+    text = 'new File(["hello"], "notes.txt", { type: "text/plain" })'
+    page.wait("document.documentElement?.dataset.state === 'ready'")
+    page.ask(f"""(async () => {{
+        const canvas = new OffscreenCanvas(64, 48);
+        canvas.getContext("2d").fillRect(5, 5, 20, 20);
+        const image = await canvas.convertToBlob();
+        const names = ["a.png", "b.png"].map((name) => new File([image], name, {{ type: "image/png" }}));
+        ({drop})({text}, ...names);
+    }})()""")
+    page.wait(FINISHED)
+    assert page.ask("byId('status').textContent").startswith("a.png: 48×64 pixels in ")
+    page.ask(f"({drop})({text})")
+    assert page.ask("byId('status').textContent").startswith("notes.txt: is not an image; choose a PNG")
+    assert not page.ask("byId('results').disabled")
+
+
+def test_no_camera(browser, tmp_path):
+    page = start(browser, tmp_path / "page.html", balanced("segnet-basic", width=1 / 8))
+    page.wait("document.documentElement?.dataset.state === 'ready'")
+    page.ask("byId('open-camera').click()")
+    page.wait("byId('status').textContent.includes('choose a file')")
+    assert page.ask("byId('camera').hidden")

@@ -15,7 +15,7 @@ async function show(source) {
     byId("stage").hidden = false;
     drawImage(image);
     busy(true);
-    say(starting ? "Segmenting…" : "Starting the network…");
+    say(current ? "Segmenting…" : "Starting the network…");
     const found = await runWorker(image, (share) => say(`Segmenting in tiles: ${percent(share)}`));
     if (number !== latest) return;
     result = { image, ...found };
