@@ -34,7 +34,7 @@ def _check_cropped(dy: Array, offset: int | Pair, size: Pair) -> None:
         raise ValueError(f"crop2d_backward: dy {dy.shape} at ({top}, {left}) does not fit into {size[0]}×{size[1]}")
 
 
-@operation(_check_cropped, dy="n h w c")
+@operation(_check_cropped, dy=Argument("n h w c", role="view"))
 def crop2d_backward(dy: Array, offset: int | Pair, size: Pair) -> Array:
     """Return dx of ``size`` (h, w): the gradient inside the crop, zero outside."""
     (top, left), (h, w) = pair(offset, "offset", 0), pair(size, "size", 1)
@@ -67,7 +67,7 @@ def _check_maps(*maps: Array) -> None:
         raise ValueError(f"concatenate: maps must agree in (n, h, w), got {', '.join(str(m.shape) for m in maps)}")
 
 
-@operation(_check_maps, maps="_n _h _w _c")
+@operation(_check_maps, maps=Argument("_n _h _w _c", role="view"))
 def concatenate(*maps: Array) -> Array:
     """Concatenate maps of the same size along the channels, as the skip connections of U-Net do.
 
@@ -97,7 +97,7 @@ def _check_summands(*maps: Array) -> None:
         raise ValueError(f"add: maps must have one shape, got {', '.join(str(m.shape) for m in maps)}")
 
 
-@operation(_check_summands, maps="_n _h _w _c")
+@operation(_check_summands, maps=Argument("_n _h _w _c", role="view"))
 def add(*maps: Array) -> Array:
     """Sum maps of the same shape, as FCN's skip connections do. Each input gets the gradient of the sum unchanged."""
     y = maps[0].copy()

@@ -1,10 +1,10 @@
-"""Padding, concatenation and sums of maps in memory from the pool, by rows on all cores."""
+"""Padding, concatenation and sums of maps, which may be strided, in memory from the pool, by rows on all cores."""
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block, blocks
-from scratchnet.engine.cpu.chunks import CHUNK_BYTES, parallel_rows
+from scratchnet.engine.cpu.chunks import CHUNK_BYTES
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, thread_count
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.memory_layout import copy_pixels
@@ -34,7 +34,7 @@ def _framed(x: Array, corner: Pair, size: Pair) -> Array:
         inside = y[images, top + block.r0 : top + block.r1]
         if whole.shape != inside[:, :, left : left + w].shape:
             whole.fill(0)
-        inside[:, :, left : left + w] = x[images, block.r0 : block.r1]
+        copy_pixels(x[images, block.r0 : block.r1], inside[:, :, left : left + w])
 
     parallel_for(copy, _row_blocks(y, h), OPERATIONS_PER_ELEMENT * y.size)
     return y
@@ -58,15 +58,16 @@ def add(*maps: Array) -> Array:
     """Sum maps of the same shape."""
     y = pooled_empty(maps[0], maps[0].shape)
 
-    def sum_(y: Array, *rows: Array) -> None:
-        if len(rows) == 1:
-            y[...] = rows[0]
+    def sum_(block: Block) -> None:
+        here = slice(block.n0, block.n1), slice(block.r0, block.r1)
+        if len(maps) == 1:
+            y[here] = maps[0][here]
             return
-        np.add(rows[0], rows[1], out=y)
-        for row in rows[2:]:
-            np.add(y, row, out=y)
+        np.add(maps[0][here], maps[1][here], out=y[here])
+        for m in maps[2:]:
+            np.add(y[here], m[here], out=y[here])
 
-    parallel_rows(sum_, y, *maps)
+    parallel_for(sum_, _row_blocks(y, y.shape[1]), OPERATIONS_PER_ELEMENT * y.size)
     return y
 
 

@@ -10,7 +10,12 @@ from tests.compare import numbers
 
 X, OTHER = numbers(3, 5, 4, 2), numbers(3, 5, 4, 3, seed=1)
 
+STRIDED = numbers(3, 7, 6, 4, seed=2)[:, 1:6, 2:, 1:3]
+
 CALLS = {
+    "strided crop": lambda: crop2d_backward(STRIDED, (2, 1), (9, 6)),
+    "strided concatenate": lambda: concatenate(STRIDED, X, STRIDED[..., ::-1]),
+    "strided add": lambda: add(X, STRIDED, STRIDED),
     "crop": lambda: crop2d_backward(X, (2, 1), (9, 6)),
     "crop at the edge": lambda: crop2d_backward(X, (0, 2), (5, 6)),
     "crop of everything": lambda: crop2d_backward(X, 0, (5, 4)),
