@@ -7,7 +7,8 @@ times. However, which taps reach an output pixel depends only on its position mo
 of one *phase* f form an ordinary convolution of dy, at stride 1, with every s-th tap of the kernel.
 
 Phases that share b and the number of taps are computed by one matrix product, and each pixel is written once. A 4×4
-kernel at stride 2 becomes four 2×2 convolutions.
+kernel at stride 2 becomes four 2×2 convolutions. If the windows neither overlap nor leave gaps, as with a 2×2 kernel at
+stride 2, the whole gradient is one product with the kernel as it lies in memory.
 
 Reference: Shi et al., "Is the deconvolution layer the same as a convolutional layer?" (2016).
 """
@@ -20,7 +21,11 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu import im2col
+from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.im2col import MIN_ROWS, SCRATCH_BYTES
+from scratchnet.engine.cpu.threads import parallel_for, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.engine.memory_layout import copy_pixels
 from scratchnet.ops.geometry import ConvSpec, Pair
 
 
@@ -51,6 +56,8 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
     """Return dx ``(n, *size, c_in)`` for a convolution of one group without dilation."""
     (sh, sw), c = conv.stride, weight.shape[2]
     n = len(dy)
+    if conv.kernel == conv.stride and conv.padding == (0, 0) and tuple(size) == (dy.shape[1] * sh, dy.shape[2] * sw):
+        return _adjacent_windows(dy, weight)
     whole = (-(-size[0] // sh), -(-size[1] // sw))  # pixels of every phase; the last ones may hang over
     fits = (whole[0] * sh, whole[1] * sw) == tuple(size)
     covered = min(conv.kernel[0] - sh, conv.kernel[1] - sw) >= 0  # every phase has a tap
@@ -64,6 +71,32 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
         target = grid[:, :, down.first : down.first + down.count, :, across.first : across.first + across.count]
         target[...] = maps.transpose(0, 1, 3, 2, 4, 5)
     return dx if fits else dx[:, : size[0], : size[1]].copy()
+
+
+def _adjacent_windows(dy: Array, weight: Array) -> Array:
+    """Return dx if every pixel belongs to one window: one product with the kernel as it lies in memory.
+
+    The cores share the blocks of windows, or the rows of the kernel if there are few windows.
+    """
+    (n, oh, ow, c_out), (kh, kw, c, _) = dy.shape, weight.shape
+    dx = pooled_empty(dy, (n, oh * kh, ow * kw, c))
+    grid = dx.reshape(n, oh, kh, ow, kw, c)
+    few = n * oh * ow < MIN_ROWS
+    groups = [slice(i, i + 1) for i in range(kh)] if few else [slice(0, kh)]
+    limit = max(1, SCRATCH_BYTES // (kh * kw * c * dy.itemsize))
+    parts = blocks(n, oh, ow, limit, 1 if few else thread_count())
+
+    def multiply(item: tuple[Block, slice]) -> None:
+        block, rows = item
+        part = dy[block.n0 : block.n1, block.r0 : block.r1, block.c0 : block.c1]
+        matrix = weight[rows].reshape(-1, c_out)
+        products = pooled_empty(dy, (*part.shape[:3], rows.stop - rows.start, kw, c))
+        np.matmul(part.reshape(-1, c_out), matrix.T, out=products.reshape(-1, len(matrix)))
+        target = grid[block.n0 : block.n1, block.r0 : block.r1, rows, block.c0 : block.c1]
+        copy_pixels(products.transpose(0, 1, 3, 2, 4, 5), target)
+
+    parallel_for(multiply, [(part, rows) for part in parts for rows in groups], dy.size * kh * kw * c)
+    return dx
 
 
 def _phases(conv: ConvSpec, axis: int) -> Iterator[Phases]:

@@ -14,6 +14,8 @@ from tests.compare import assert_close, numbers
 CASES = {
     "4×4 stride 2": ((4, 4), (2, 2), (1, 1), (8, 10)),
     "2×2 stride 2": ((2, 2), (2, 2), (0, 0), (6, 8)),
+    "3×3 stride 3, padded": ((3, 3), (3, 3), (1, 1), (6, 9)),
+    "2×3 at its size": ((2, 3), (2, 3), (0, 0), (6, 9)),
     "3×3 stride 2": ((3, 3), (2, 2), (1, 1), (7, 9)),
     "3×3 stride 2, even map": ((3, 3), (2, 2), (1, 1), (8, 8)),
     "16×16 stride 8": ((16, 16), (8, 8), (4, 4), (24, 32)),
@@ -41,7 +43,9 @@ def problem(kernel, stride, padding, size, dtype):
 @pytest.mark.parametrize("case", CASES)
 def test_it_agrees_with_the_sum_of_all_taps(monkeypatch, cores, case, scratch, count, dtype):
     cores(count)
-    monkeypatch.setattr(im2col, "SCRATCH_BYTES", scratch)
+    for module in (im2col, subpixel):
+        monkeypatch.setattr(module, "SCRATCH_BYTES", scratch)
+    monkeypatch.setattr(subpixel, "MIN_ROWS", 1 if scratch == 1 else 256)  # blocks of windows, or rows of the kernel
     dy, weight, size, conv = problem(*CASES[case], dtype)
     dx = subpixel.input_gradient(dy, weight, size, conv)
     assert_close(dx, im2col.input_gradient(dy, weight, size, conv), dtype)
