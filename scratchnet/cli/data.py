@@ -2,13 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from scratchnet.cli import data_import, data_suggest
-from scratchnet.cli.datasets import open_split, refuse_export
+from scratchnet.cli.datasets import open_split, recognized_masks, refuse_export
 from scratchnet.cli.flags import Positional
 from scratchnet.cli.output import OutputArguments
 from scratchnet.cli.parsing import HELP, given_names, parse, say
@@ -16,8 +14,6 @@ from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.config.sizes import Side
 from scratchnet.data import GeneratedKind, Layout, MaskFormat, available_splits, check_dataset, write_generated
 from scratchnet.data.frequencies import count_classes
-from scratchnet.data.layouts import Sample, find_samples
-from scratchnet.planning.mask_values import MaskReading, recognize_readable
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
 from scratchnet.utils.spelling import closest_name
@@ -150,8 +146,8 @@ def _check(words: Sequence[str]) -> int:
     arguments = parse(CheckArguments, words, "data check", "scratchnet data check cells --mask-threshold 127")
     settings = arguments.settings()
     refuse_export(settings)
-    splits = available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
-    reading = _recognized(settings, given_names(CheckArguments, words, "data check"), arguments.split, splits)
+    available_splits(settings.data, settings.layout)  # a missing folder is a mistyped name, not a faulty set
+    reading = recognized_masks(settings, given_names(CheckArguments, words, "data check"), arguments.split)
     settings = reading.data
     with arguments.output():
         report = check_dataset(
@@ -171,19 +167,13 @@ def _check(words: Sequence[str]) -> int:
     return 0 if report.ok else 1
 
 
-def _recognized(settings: DataSettings, given: frozenset[str], split: str | None, splits: Sequence[str]) -> MaskReading:
-    """Return the settings with the mask format and the classes that a planned training would choose."""
-    samples = list[Sample]()
-    for name in (split,) if split is not None else (*splits, None):
-        with suppress(UserError):  # the check names the problem
-            samples += find_samples(Path(settings.data), settings.layout, name)[0]
-    return recognize_readable(settings, given, list({sample.mask: sample for sample in samples}.values()))
-
-
 def _weights(words: Sequence[str]) -> int:
     arguments = parse(WeightsArguments, words, "data weights", "scratchnet data weights cells --mask-threshold 127")
     with arguments.output():
-        return _count(arguments, arguments.settings())
+        reading = recognized_masks(arguments.settings(), given_names(WeightsArguments, words, "data weights"), None)
+        for remark in reading.remarks:
+            say(remark)
+        return _count(arguments, reading.data)
 
 
 def _count(arguments: WeightsArguments, settings: DataSettings) -> int:

@@ -1,6 +1,7 @@
 """Open the data sets that settings name."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from scratchnet.config import DataSettings, TrainSettings
@@ -22,6 +23,8 @@ from scratchnet.data import (
 from scratchnet.data.caching import cached
 from scratchnet.data.file_names import find_entry
 from scratchnet.data.importing.recognition import import_advice
+from scratchnet.data.layouts import Sample, find_samples
+from scratchnet.planning.mask_values import MaskReading, recognize_readable
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.progress import progress
 
@@ -54,6 +57,26 @@ def refuse_export(settings: DataSettings) -> None:
     """Raise a UserError with the command that imports the data, if they look like an export of a labelling tool."""
     if settings.layout == "folder" and (advice := import_advice(Path(settings.data))):
         raise UserError(f"{settings.data}: {advice}")
+
+
+def recognized_masks(settings: DataSettings, given: frozenset[str], split: str | None) -> MaskReading:
+    """Return the settings with the mask format and the classes that a planned training would choose.
+
+    Parameters
+    ----------
+    settings : DataSettings
+    given : frozenset of str
+        Names of the settings that the user has given, which are kept.
+    split : str or None
+        Split whose masks decide; None: all of them.
+    """
+    samples = list[Sample]()
+    with suppress(UserError):  # reported by the function that opens the data set
+        splits = available_splits(settings.data, settings.layout)
+        for name in (split,) if split is not None else (*splits, None):
+            with suppress(UserError):
+                samples += find_samples(Path(settings.data), settings.layout, name)[0]
+    return recognize_readable(settings, given, list({sample.mask: sample for sample in samples}.values()))
 
 
 def open_split(settings: DataSettings, split: str | None) -> Dataset:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.cli.datasets import open_split
+from scratchnet.cli.datasets import open_split, recognized_masks
 from scratchnet.cli.flags import flag_name
+from scratchnet.cli.parsing import say
 from scratchnet.cli.prediction_arguments import PredictionArguments
 from scratchnet.config import DataSettings, check_data_settings
 from scratchnet.data import Dataset, Layout, MaskFormat, available_splits, read_mask
@@ -44,7 +45,7 @@ def open_masks(
     mask_values: tuple[str, ...] | None,
     split: str,
 ) -> Dataset:
-    """Open the data set whose masks are the truth; a folder without splits as a whole."""
+    """Open the data set whose masks are the truth, and recognise their format; a folder without splits as a whole."""
     settings = DataSettings(
         data=data,
         layout=layout or "folder",
@@ -53,6 +54,12 @@ def open_masks(
         mask_values=mask_values,
     )
     check_data_settings(settings)
+    readings = {"mask_format": mask_format, "mask_threshold": mask_threshold, "mask_values": mask_values}
+    given = frozenset(name for name, value in readings.items() if value is not None)
+    reading = recognized_masks(settings, given, None)
+    settings = reading.data
+    for remark in reading.remarks:
+        say(remark)
     whole = split == "all" or (split == "val" and not available_splits(data, settings.layout))
     return open_split(settings, None if whole else split)
 

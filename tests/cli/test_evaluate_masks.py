@@ -93,3 +93,19 @@ def test_what_goes_wrong(call, pair, tmp_path):
     assert "has no effect without --masks" in call("evaluate", "a.npz", "--data", data, "--masks-format", "index")[2]
     said = call("evaluate", "--compare", "a.npz", "b.npz", "--data", data, "--per-image", "x.csv")[2]
     assert "--per-image: cannot be combined with --compare" in said
+
+
+def test_black_and_white_masks_without_names(call, pair, tmp_path):
+    """Neither the data set nor the other masks need a flag or a classes.txt."""
+    data, other = pair
+    (data / "classes.txt").unlink()
+    for folder in (data / "masks", other):
+        for path in folder.iterdir():
+            with Image.open(path) as image:
+                white = Image.fromarray(np.array(image) * 255)
+            white.save(path)
+    code, said, err = call("evaluate", "--masks", other, "--data", data, "--split", "all")
+    assert (code, err) == (0, "")
+    assert "all masks hold 0 and 255 only, so 255 is the foreground (--mask-format binary)" in said
+    assert "foreground" in said
+    assert call("data", "weights", data)[0] == 0
