@@ -8,8 +8,8 @@ laboratories are imitated by recolouring the validation images: their colours ar
 dyes of Giemsa's stain (absorbances as in the Colour Deconvolution plugin of ImageJ, after Ruifrok and Johnston 2001),
 and mixed again with other absorbances and amounts, another light and another contrast curve. These differ from the
 random changes in the training: two dyes instead of a matrix, and a power of the intensity. Networks are trained on the
-unchanged training images, with ``--stain`` and without (``--stain 0``), and tested on the unchanged and the recoloured
-validation images. Completed trainings are skipped. Results are printed and go to
+unchanged training images, with ``--stain`` and without (``--stain 0``), always without black borders, and tested on
+the unchanged and the recoloured validation images. Completed trainings are skipped. Results are printed and go to
 ``benchmarks/results/stain-study.json``.
 """
 
@@ -73,6 +73,7 @@ def train(cells: str, out: Path, seed: int, epochs: int, extra: list[str]) -> No
     if (out / "metrics.json").exists():
         return
     command = [sys.executable, "-m", "scratchnet", "train", "--config", "cells", "--data", cells, "--out", str(out)]
+    command += ["--black-border", "0"]
     subprocess.run([*command, "--epochs", str(epochs), "--seed", str(seed), *extra, "--overwrite"], check=True)
 
 
