@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
 def _settings(out: Path, arguments: DemoArguments) -> TrainSettings:
     settings = read_settings("demo")
     training = replace(settings.training, device=arguments.device)
-    training = replace(training, epochs=1) if arguments.quick else training
+    training = replace(training, epochs=1, samples_per_epoch=None, warmup_updates=0) if arguments.quick else training
     return replace(settings, out=str(out), data=replace(settings.data, data=str(out / "data")), training=training)
 
 

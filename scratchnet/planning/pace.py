@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from math import prod
+from statistics import median
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from scratchnet.network import Network
 from scratchnet.ops.geometry import Pair
 from scratchnet.planning.length import usual_updates
 
-STEPS = 4
-"""Steps that are timed; the first ones, which prepare the others, take longer."""
+MIN_STEPS, MAX_STEPS, SECONDS = 4, 16, 2.0
+"""Steps that are timed, and the time after which they are enough."""
 VALIDATED = 2
 """Validation images that are timed."""
 SAFETY = 1.1
@@ -71,18 +72,21 @@ def measure_pace(settings: TrainSettings, train: SampleSource, val: SampleSource
 
 
 def _time_step(captured: CapturedNetwork, loss: PixelLoss, batch: int, size: Pair) -> float:
-    """Return the seconds of the fastest step."""
+    """Return the seconds of a step: the median of the later half, because the first ones prepare the others.
+
+    Other programs slow the steps as they will slow the training.
+    """
     rng, like = np.random.default_rng(0), captured.network.flat().values
     x = to_device_of(like, rng.standard_normal((batch, *size, 3), dtype=np.float32))
     masks = to_device_of(like, rng.integers(0, loss.classes, (batch, *size)).astype(np.uint8))
-    seconds = []
-    for _ in range(STEPS):
+    seconds = list[float]()
+    while len(seconds) < MIN_STEPS or (sum(seconds) < SECONDS and len(seconds) < MAX_STEPS):
         begin = time.perf_counter()
         value, gradient = loss(captured.forward(x, keep=True), masks)
         captured.backward(gradient, add=False)
         float(value)  # waits for a GPU
         seconds.append(time.perf_counter() - begin)
-    return min(seconds)
+    return median(seconds[len(seconds) // 2 :])
 
 
 def _time_loading(train: SampleSource, batch: int, augmentation: Augmentation) -> float:
