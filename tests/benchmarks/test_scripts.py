@@ -15,6 +15,7 @@ from scratchnet.engine.cpu import threads
 from scratchnet.models import build
 
 SCRIPTS = (
+    "conv_forms",
     "cores",
     "float32_errors",
     "gpu",
@@ -105,6 +106,18 @@ def test_other_laboratories_keep_white_and_the_order_of_densities():
         light = 255 * np.array(laboratory.light) ** laboratory.power
         assert abs(recoloured[-1, 0] - light).max() < 8
         assert (np.diff(recoloured[:, 0].astype(int), axis=0) >= 0).all()
+
+
+def test_forms_are_timed_beside_the_direct_sum(capsys, arguments, monkeypatch):
+    from benchmarks import conv_forms
+
+    monkeypatch.setenv("SCRATCHNET_THREADS", "1")
+    monkeypatch.setattr(conv_forms, "find_spec", lambda _: None)
+    arguments("7×7 64", "depthwise", "--repeats", "1", "--batch", "1")
+    conv_forms.main()
+    header, _, *rows = capsys.readouterr().out.splitlines()
+    assert header == "| layer | forward | forward, direct | backward | backward, direct |"
+    assert [row.split(" | ")[0] for row in rows] == ["| conv 7×7 64→64, 56²", "| conv 3×3 depthwise 128→128, 56²"]
 
 
 def test_errors_of_every_form_are_printed(capsys, arguments, monkeypatch):
