@@ -102,10 +102,11 @@ def _as_weights(name: str, weights: Any, shape: tuple[int, ...], like: Array) ->
 def _counted(target: Array, ignore_index: int | None) -> tuple[Array, Array]:
     """Return the labels as int64, with the ignore label replaced by 0, and a mask of the pixels that count."""
     xp = get_array_module(target)
+    labels = target.astype(xp.int64)
     if ignore_index is None:
-        return target.astype(xp.int64), xp.ones(target.shape, bool)
-    counts: Array = target != ignore_index
-    return (target * counts).astype(xp.int64), counts
+        return labels, xp.ones(labels.shape, bool)
+    counts: Array = labels != ignore_index
+    return labels * counts, counts
 
 
 def _check(labels: Array, classes: int, ignore_index: int | None, only_on_host: bool = False) -> None:

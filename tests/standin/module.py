@@ -25,6 +25,7 @@ FUNCTIONS = {
     "clip": ("out",),
     "concatenate": ("axis", "out", "dtype", "casting"),
     "copyto": ("casting", "where"),
+    "count_nonzero": ("axis",),
     "einsum": (),
     "empty": ("dtype", "order"),
     "empty_like": ("dtype", "order", "subok", "shape"),

@@ -48,7 +48,7 @@ def test_large_networks_are_not_compared_in_float64(monkeypatch):
 def test_a_step_is_compared_and_timed():
     pytest.importorskip("torch")
     row = measured()
-    assert row.case == "bloodcell, 2×32×32"
+    assert row.case == "bloodcell width 0.1, 2×32×32"
     assert (
         list(row.timings) == [SCRATCHNET, TORCH, CHANNELS_LAST] == list(step_implementations(SESSION, compiled=False))
     )
@@ -75,14 +75,14 @@ def test_a_step_has_three_products_but_the_first_layer_two():
 def test_a_wrong_twin_is_refused(monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setitem(TORCH_LAYERS, ReLU, lambda net, name, layer, taken: taken[0].clamp(min=1e-3))
-    with pytest.raises(UserError, match="bloodcell, 2×32×32: torch computes something else than scratchnet"):
+    with pytest.raises(UserError, match="bloodcell width 0.1, 2×32×32: torch computes something else than scratchnet"):
         measured()
 
 
 def test_batch_norm_of_one_pixel_is_refused():
     case = network_case("deconvnet-small", (32, 32), 1, options={"width": 4})
     with pytest.raises(
-        UserError, match="deconvnet-small, 1×32×32: batch norm cannot train on one pixel; use --batch 2"
+        UserError, match="deconvnet-small width 4, 1×32×32: batch norm cannot train on one pixel; use --batch 2"
     ):
         measured(case)
 
