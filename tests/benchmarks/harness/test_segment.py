@@ -36,7 +36,7 @@ def test_statistics_of_the_image_instead_of_the_running_ones_are_noticed(monkeyp
         return y
 
     monkeypatch.setitem(TORCH_LAYERS, BatchNorm2d, always_training)
-    with pytest.raises(UserError, match="bloodcell width 0.1, 1×48×32: the output of torch is off by"):
+    with pytest.raises(UserError, match=r"bloodcell width 0\.1, 1×48×32: the output of torch is off by"):
         measure_segment(CASE, SESSION, memory=False)
 
 
