@@ -187,3 +187,28 @@ def test_operations_layers_models_and_networks_import_nothing_of_the_engine_but_
     readable = {name for name in MODULES if re.match(FREE_OF_THE_ENGINE, name)}
     found = {name: imported_modules(name) & engine for name in sorted(readable)}
     assert {name: modules for name, modules in found.items() if modules} == {}
+
+
+def open_emphasis(text):
+    """Find lines with an asterisk that reStructuredText would take for the beginning of an emphasis without end."""
+    for line in re.sub("``.*?``", "", text, flags=re.DOTALL).splitlines():
+        without = re.sub(r"\*\*?[^\s*][^*]*\*\*?", "", line)
+        is_parameter = re.match(r"\*+\w+ : ", line)
+        if re.search(r"(^|[\s(,])\*\w", without) and not is_parameter and not line.lstrip().startswith((">>>", "...")):
+            yield line
+
+
+def test_asterisks_in_docstrings_are_code_or_closed():
+    """Otherwise the pages cannot be built without warnings."""
+    assert list(open_emphasis("the gradient (*kernel, c)")) == ["the gradient (*kernel, c)"]
+    assert list(open_emphasis("``(*kernel, c)`` is *not* emphasis")) == []
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    found = [
+        (str(path.relative_to(ROOT)), line)
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "scratchnet")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, kinds)
+        for line in open_emphasis(ast.get_docstring(node) or "")
+    ]
+    assert found == []

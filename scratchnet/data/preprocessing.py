@@ -62,7 +62,7 @@ class Preprocessing:
 
         Returns
         -------
-        (n, h, w, 3) array of ``dtype``; (n, *resize, 3) if ``resize`` is set
+        (n, h, w, 3) array of ``dtype``; ``(n, *resize, 3)`` if ``resize`` is set
         """
         check_images("Preprocessing.apply", images)
         if self.resize is not None and images.shape[1:3] != self.resize:

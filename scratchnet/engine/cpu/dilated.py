@@ -55,7 +55,7 @@ def _phase_sizes(conv: ConvSpec, size: Pair) -> tuple[Pair, Pair]:
 
 
 def _split(x: Array, conv: ConvSpec, padding: Pair, size: Pair) -> Array:
-    """Return all phases as images of ``size``, with zeros outside ``x``: (d·d·n, *size, c)."""
+    """Return all phases as images of ``size``, with zeros outside ``x``: ``(d·d·n, *size, c)``."""
     n, h, w, c = x.shape
     dh, dw = conv.dilation
     phases = pooled_zeros(x, (dh, dw, n, *size, c))

@@ -30,7 +30,7 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | 
 
 
 def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec, bias: Array | None = None) -> Array:
-    """Return dx (n, *size, c_in), plus a bias (c_in,) for a transposed convolution."""
+    """Return dx ``(n, *size, c_in)``, plus a bias ``(c_in,)`` for a transposed convolution."""
     (th, tw), (sh, sw) = folded_kernel(conv), conv.stride
     row = None
     if bias is not None:
@@ -99,7 +99,7 @@ def _fold(x: Array, conv: ConvSpec, size: Pair) -> Array:
 
 
 def _unfold(folded: Array, size: Pair, conv: ConvSpec, bias: Array | None = None) -> Array:
-    """Return the map x (n, *size, c) of a folded one; pixels that it does not reach are 0, or the bias."""
+    """Return the map x ``(n, *size, c)`` of a folded one; pixels that it does not reach are 0, or the bias."""
     (sh, sw), n, c = conv.stride, len(folded), folded.shape[3] // (conv.stride[0] * conv.stride[1])
     _, rows, columns, _ = folded.shape
     pixels = folded.reshape(n, rows, columns, sh, sw, c)

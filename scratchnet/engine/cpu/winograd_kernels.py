@@ -55,7 +55,7 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, flipped: b
 
 
 def kernel_gradient(totals: Array, constants: Matrices, kernel: Pair, flipped: bool) -> Array:
-    """Transform the sums ``totals`` (pieces, frequencies, …) over all tiles back to the gradient (*kernel, …)."""
+    """Transform the sums ``totals`` (pieces, frequencies, …) over all tiles back to the gradient ``(kh, kw, …)``."""
     r = constants.taps
     exact = kernel == (r, r)
     rows = _kernel_rows(constants, ALL, flipped and exact)

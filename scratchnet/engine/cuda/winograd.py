@@ -119,7 +119,7 @@ def _transform_gradient(dy: Array, count: int) -> Array:
 
 
 def _transform_kernel(weight: Array, flipped: bool) -> Array:
-    """Return the transformed kernels (36, *weight.shape[2:])."""
+    """Return the transformed kernels ``(36, *weight.shape[2:])``."""
     (weight,) = contiguous(weight)
     kernels = pooled_empty(weight, (36, *weight.shape[2:]))
     pairs = weight.shape[2] * weight.shape[3]
