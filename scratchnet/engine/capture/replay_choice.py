@@ -10,7 +10,6 @@ results do not depend on the choice.
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from statistics import median
 
 _TRIAL_RUNS = 2
 """Runs of a trial. The faster one counts, because the first finds cold caches."""
@@ -18,13 +17,14 @@ _TRIAL_RUNS = 2
 _MIN_INTERVAL, _MAX_INTERVAL = 16, 512
 """Runs between two trials: doubled after each trial that changes nothing, so that trials cost little."""
 
-_RECENT_RUNS = 8
+_RECENT_RUNS = 3
+"""Runs of the way in use that are remembered, to compare them with a trial and with what was usual."""
+
 _FASTER = 0.95
 """Another way replaces the one in use if it takes less than this part of its time."""
 
-_SLOW_RUNS = 3
 _SLOWER = 1.5
-"""The way in use has become slower if each of its last runs took this many times as long as was usual."""
+"""The way in use has become slower if each of its recent runs took this many times as long as was usual."""
 
 
 class ReplayChoice:
@@ -56,9 +56,8 @@ class ReplayChoice:
         """
         in_trial = self._runs_until_trial <= 0 and len(ways) > 1
         if in_trial and not self._trial:
-            self._other = next(
-                i % len(ways) for i in range(self._other + 1, 3 * len(ways)) if i % len(ways) != self.current
-            )
+            following = [(self._other + i) % len(ways) for i in (1, 2)]
+            self._other = following[following[0] == self.current]
         start = self._clock()
         ways[self._other if in_trial else self.current]()
         seconds = self._clock() - start
@@ -66,20 +65,19 @@ class ReplayChoice:
             self._count_run(seconds, len(ways))
             return
         self._trial.append(seconds)
-        if len(self._trial) == _TRIAL_RUNS or seconds > 2 * median(self._recent):
+        if len(self._trial) == _TRIAL_RUNS or seconds > 2 * max(self._recent):
             self._finish_trial()
 
     def _count_run(self, seconds: float, count: int) -> None:
         """Count a run of the way in use; have all others tried if it has become slower."""
         self._recent.append(seconds)
         self._runs_until_trial -= 1
-        last = list(self._recent)[-_SLOW_RUNS:]
-        if len(last) == _SLOW_RUNS and min(last) > _SLOWER * self._usual:
+        if len(self._recent) == _RECENT_RUNS and min(self._recent) > _SLOWER * self._usual:
             self._interval, self._runs_until_trial, self._trials_due = _MIN_INTERVAL, 0, count - 2
 
     def _finish_trial(self) -> None:
         """Keep the way in use or change to the one tried."""
-        usual, tried = min(list(self._recent)[-_SLOW_RUNS:]), min(self._trial)
+        usual, tried = min(self._recent), min(self._trial)
         if tried < _FASTER * usual:
             self.current, self._interval = self._other, _MIN_INTERVAL
             self._recent.clear()

@@ -53,6 +53,16 @@ def test_a_machine_that_becomes_busy_and_idle_again():
     assert machine.choice.current == 0
 
 
+@pytest.mark.parametrize("best", [1, 2])
+def test_all_others_are_tried_at_once_when_it_becomes_slower(best):
+    machine = Machine(1.0, 1.3, 1.9)
+    machine.run(2000)
+    machine.seconds = [20.0, 30.0, 30.0]
+    machine.seconds[best] = 4.0
+    machine.run(10)
+    assert machine.choice.current == best
+
+
 def test_a_single_way_is_always_used():
     assert Machine(1.0).run(100) == [100]
 
