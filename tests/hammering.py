@@ -7,9 +7,10 @@ import numpy as np
 from scratchnet.engine.memory.pool import MIN_POOLED_BYTES, allocate_from, pooled_empty
 
 
-def hammer(memory):
+def hammer(memory, unit=MIN_POOLED_BYTES):
     """Let five threads write their numbers into arrays of ``memory``; return those that found another's.
 
+    The arrays have one to five times ``unit`` bytes.
     Arrays also die in other threads than those that made them; all are gone at the end.
     """
     wrong, passed_on = [], []
@@ -19,7 +20,7 @@ def hammer(memory):
         with allocate_from(memory):
             held = []
             for _ in range(300):
-                array = pooled_empty(np.zeros(0), (int(rng.integers(1, 6)) * MIN_POOLED_BYTES,), np.uint8)
+                array = pooled_empty(np.zeros(0), (int(rng.integers(1, 6)) * unit,), np.uint8)
                 array.fill(number)
                 held.append(array[rng.integers(0, 1000) :])
                 if len(held) > 4:

@@ -22,14 +22,15 @@ R = TypeVar("R")
 class Recorder:
     """Records calls into a program.
 
-    The arrays of the program live in arenas of the recorder: one for the arrays that all workers see, and one for the
-    temporary arrays of each worker. Two workers therefore never share a temporary array, even if they used the same
-    memory one after the other during capture.
+    The arrays of the program live in an arena of the recorder. In a parallel stage each worker borrows memory from it
+    for temporary arrays. Memory that one worker frees is not used by the others until the stage ends, because their
+    chunks run one after the other during capture but at the same time in a replay.
     """
 
     def __init__(self) -> None:
         self.program = Program()
-        self.arenas = [Arena(TracedArray)]
+        self.arena = Arena(TracedArray)
+        self._worker_arenas: list[Arena] = []
         self._calls: list[Call] | None = None  # of the chunk that is being recorded
         self._known: dict[Any, Array] = {}
         """Arrays of the calls so far: most calls use arrays of earlier calls, which then share one object."""
@@ -39,7 +40,7 @@ class Recorder:
         """Record all calls inside this block into ``program``."""
         self.program = program
         try:
-            with activate(self), allocate_from(self.arenas[0]):
+            with activate(self), allocate_from(self.arena):
                 yield
         finally:
             self._known.clear()
@@ -65,15 +66,23 @@ class Recorder:
         """Run the chunks one after the other, recording a list of calls for each."""
         stage: Stage = []
         results = []
-        for k, chunk in enumerate(chunks, 1):
+        missing = range(len(self._worker_arenas), len(chunks))
+        self._worker_arenas += [Arena(TracedArray, self.arena) for _ in missing]
+        self._collect()
+        for arena, chunk in zip(self._worker_arenas, chunks, strict=False):
             self._calls = []
-            if len(self.arenas) <= k:
-                self.arenas.append(Arena(TracedArray))
             try:
-                with allocate_from(self.arenas[k]):
+                with allocate_from(arena):
                     results.append(function(chunk))
                 stage.append(self._calls)
             finally:
                 self._calls = None
+        self._collect()
         self.program.stages.append(stage)
         return results
+
+    def _collect(self) -> None:
+        """Make the memory that was freed by any worker available to all."""
+        for arena in self._worker_arenas:
+            arena.give_back()
+        self.arena.collect()

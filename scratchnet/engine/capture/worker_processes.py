@@ -28,6 +28,7 @@ import numpy as np
 from scratchnet.engine.capture import Call, Program, Stage
 from scratchnet.engine.cpu.blas import one_blas_thread
 from scratchnet.engine.forks import share_with_children
+from scratchnet.engine.memory.pool import default_pool
 from scratchnet.utils.errors import UserError
 
 _SEMAPHORE_BYTES = 64  # sem_t has 32; a cache line each
@@ -86,7 +87,8 @@ class WorkerProcesses:
         self._leader = os.getpid()
         self.pids: list[int] = []
         self._close = weakref.finalize(self, _shut_down, library, self._stop, self._start[1:], self.pids, self._leader)
-        if hasattr(library, "malloc_trim"):  # return free memory to the system, which would copy it for each child
+        default_pool().free_idle()  # free memory goes back to the system, which would copy it for each child
+        if hasattr(library, "malloc_trim"):
             library.malloc_trim(0)
         with one_blas_thread():  # the setting that the children inherit
             self.pids.extend(self._fork(k) for k in range(1, count))

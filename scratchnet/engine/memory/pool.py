@@ -54,7 +54,7 @@ class Pool(BlockOwner):
         size = prod(shape) * dtype.itemsize
         if size < MIN_POOLED_BYTES:
             return np.empty(shape, dtype)
-        block = self._block(_size_class(size))
+        block = self._block(size_class(size))
         return self.array_on(block, shape, dtype, lambda pool: pool._return(block))
 
     def _return(self, block: memoryview) -> None:
@@ -132,10 +132,10 @@ def pooled_zeros(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Arra
     return array
 
 
-def _size_class(size: int) -> int:
+def size_class(size: int) -> int:
     """Round up to four significant bits, so that similar sizes share their memory.
 
-    >>> _size_class(65_536), _size_class(65_537)
+    >>> size_class(65_536), size_class(65_537)
     (65536, 73728)
     """
     step = 1 << max(0, size.bit_length() - 4)

@@ -14,11 +14,13 @@ from scratchnet.engine.capture import capture as capture_module
 from scratchnet.engine.capture import capture_cache, worker_processes
 from scratchnet.engine.capture.captured_network import CapturedNetwork
 from scratchnet.engine.capture.worker_processes import can_fork
+from scratchnet.engine.memory.arena import Arena
 from scratchnet.engine.modes import precise, textbook
 from scratchnet.layers import BatchNorm2d, Conv2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU
 from scratchnet.layers.base import Layer
 from scratchnet.models import MODELS, build
 from scratchnet.network import Network
+from scratchnet.network.checkpointing import peak_bytes
 from tests.compare import numbers
 from tests.models.test_models import SMALL, framed, stirred
 from tests.processes import alive, children, fork
@@ -57,6 +59,10 @@ def batch(seed, shape=(2, 12, 16, 3), dtype=np.float32):
 
 def programs_of(fast):
     return [p for captured in fast._captures.values() if captured for p in (captured.forward, captured.backward) if p]
+
+
+def arenas_of(recorder):
+    return [recorder.arena, *recorder._worker_arenas]
 
 
 def capture_count(fast):
@@ -491,7 +497,7 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
         for shape in shapes:
             for seed in range(3):
                 np.testing.assert_array_equal(fast.forward(batch(seed, shape)), twin.forward(batch(seed, shape)))
-            memory.append([weakref.ref(arena) for arena in list(fast._captures.values())[-1].recorder.arenas])
+            memory.append([weakref.ref(arena) for arena in arenas_of(list(fast._captures.values())[-1].recorder)])
             assert capture_count(fast) <= 2
             assert len(children() - before) <= 2
             assert len(fast._captures) <= 4
@@ -501,6 +507,31 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
     for seed in range(3):  # the first shape comes back
         x = batch(seed, shapes[0])
         np.testing.assert_array_equal(fast.forward(x), twin.forward(x))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(("name", "options"), [("unet-same", {"width": 0.25}), ("deconvnet-small", {"width": 8})])
+def test_a_captured_step_needs_the_memory_that_is_estimated(cores, monkeypatch, name, options, count):
+    """Temporary arrays of the workers use memory that maps free, and small arrays the memory of other small arrays."""
+    cores(count)
+    highest, size, images = [0], (64, 64), 12
+    allocate = Arena._allocate
+
+    def measured(self, size):
+        index, begin = allocate(self, size)
+        highest[0] = max(highest[0], begin + size)
+        return index, begin
+
+    monkeypatch.setattr(Arena, "_allocate", measured)
+    net = stirred(build(name, 2, **options)).train()
+    fast, x = CapturedNetwork(net), batch(0, (images, *size, 3))
+    for _ in range(2):
+        highest[0] = 0
+        fast.backward(fast.forward(x))
+    (captured,) = fast._captures.values()
+    memory = net.step_memory(size, images, recompute_inputs=True)
+    assert highest[0] < 1.25 * peak_bytes(memory, [range(len(memory))])
+    assert all(arena._small_used < 1 << 20 for arena in arenas_of(captured.recorder))
 
 
 @pytest.mark.parametrize("how", ["clear", "delete"])

@@ -206,8 +206,8 @@ def test_freed_memory_is_reused_during_capture():
         x = traced(x)
         for _ in range(100):
             x = x + 1
-    recorder.arenas[0].collect()
-    assert recorder.arenas[0].gaps[-1][1] <= 2 * x.nbytes  # nothing was ever behind the second place
+    recorder.arena.collect()
+    assert recorder.arena.gaps[-1][1] <= 2 * x.nbytes  # nothing was ever behind the second place
     play(program)
     assert (plain(x) == 100).all()
 
@@ -406,6 +406,25 @@ def test_lists_may_run_in_any_order_and_interleaved(three, length):
         np.testing.assert_array_equal(plain(y), (place * other + 1) ** 2)
         for k, part in enumerate(parts):
             np.testing.assert_array_equal(plain(part), place[len(x) * k // 3] + 1)
+
+
+def test_scratch_of_shares_needs_no_memory_of_its_own(three):
+    """It uses what was freed before, and the next stage reuses it, in the arena that all arrays share."""
+    size = 1 << 18  # bytes
+
+    def scratch(share):
+        array = pooled_empty(np.zeros(0), (size // 8,))
+        np.multiply(array, 0, out=array)
+        return array.ctypes.data
+
+    recorder, program = Recorder(), Program()
+    with recorder.capture(program):
+        freed = pooled_empty(np.zeros(0), (3 * size // 8,))
+        held, where = pooled_empty(np.zeros(0), (size // 8,)), freed.ctypes.data
+        del freed
+        stages = [parallel_map(scratch, range(3), MIN_THREAD_OPERATIONS) for _ in range(2)]
+        del held
+    assert stages == [[where, where + size, where + 2 * size]] * 2
 
 
 def test_results_of_shares_stay_until_they_are_used(three):

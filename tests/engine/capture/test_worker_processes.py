@@ -13,6 +13,7 @@ import pytest
 
 from scratchnet.engine.capture import Program, worker_processes
 from scratchnet.engine.capture.worker_processes import WorkerProcesses, can_fork
+from scratchnet.engine.memory.pool import default_pool, pooled_empty
 from scratchnet.engine.memory.shared import shared_zeros
 from tests.processes import alive, children, environment, fork
 
@@ -108,6 +109,14 @@ def test_more_processes_than_a_page_of_memory_has_semaphores():
     workers.run()
     workers.run()
     assert (done == 2).all()
+
+
+def test_idle_memory_is_not_copied_for_the_processes():
+    pooled_empty(np.zeros(0), (1 << 20,))
+    assert default_pool().idle
+    workers = WorkerProcesses(program([[nothing], [nothing]]))
+    assert not default_pool().idle
+    workers.run()
 
 
 @pytest.mark.parametrize("how", ["close", "forget"])

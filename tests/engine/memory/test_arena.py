@@ -38,17 +38,36 @@ def bytes_of(count):
     return pooled_empty(LIKE, (count,), np.uint8)
 
 
-def test_small_shared_arrays_lie_apart_and_are_never_used_again():
+def test_small_arrays_are_apart_and_begin_at_a_cache_line():
     with allocate_from(Arena()):
         made = [pooled_empty(LIKE, (n,)) for n in range(1, 200)]
         for k, array in enumerate(made):
             array.fill(k)
         for k, array in enumerate(made):
             assert (array == k).all()
-        where = {place(array) for array in made}
-        assert len(where) == len(made)
-        del made, array
-        assert not {place(pooled_empty(LIKE, (n,))) for n in range(1, 200)} & where
+        assert not any(place(array) % 64 for array in made)
+
+
+def test_the_memory_of_small_arrays_is_reused_once_all_their_views_are_freed():
+    with allocate_from(Arena()):
+        for size in (1, 17, 1_000, 16_000):
+            array = pooled_empty(LIKE, (size,))
+            where, part = place(array), array[size // 2 :]
+            del array
+            other = pooled_empty(LIKE, (size,))
+            assert place(other) != where
+            del part
+            assert place(pooled_empty(LIKE, (size,))) == where
+            del other
+
+
+def test_many_small_temporary_arrays_need_the_memory_of_a_few():
+    with allocate_from(memory_arena := Arena()):
+        held = pooled_empty(LIKE, (5,))
+        for k in range(3_000):  # 90 MB
+            held = pooled_empty(LIKE, (7_500 + k % 7,))
+        del held
+    assert memory_arena._small_used < 1 << 18
 
 
 def test_more_small_shared_arrays_than_one_segment_holds():
@@ -150,7 +169,40 @@ def test_forked_processes_share_it(memory_arena):
     assert array[-1] == 7
 
 
-def test_threads_never_share_memory(memory_arena):
-    assert not hammer(memory_arena)
+def test_a_borrower_uses_what_it_freed_itself_before_it_borrows_more(memory_arena):
+    lender, borrower = memory_arena, Arena(lender=memory_arena)
+    held = bytes_of(2 * MIN_POOLED_BYTES)
+    with allocate_from(borrower):
+        temporary = bytes_of(3 * MIN_POOLED_BYTES)
+        where = place(temporary)
+        assert where == place(held) + held.nbytes
+        del temporary
+        first, second = bytes_of(MIN_POOLED_BYTES), bytes_of(MIN_POOLED_BYTES)
+        assert [place(first), place(second)] == [where, where + MIN_POOLED_BYTES]
+        assert place(bytes_of(2 * MIN_POOLED_BYTES)) == where + 3 * MIN_POOLED_BYTES
+    assert borrower.segments is lender.segments
+
+
+def test_what_a_borrower_freed_is_unavailable_to_others_until_it_is_given_back(memory_arena):
+    first, second = Arena(lender=memory_arena), Arena(lender=memory_arena)
+    with allocate_from(first):
+        temporary, result = bytes_of(MIN_POOLED_BYTES), bytes_of(MIN_POOLED_BYTES)
+        where = place(temporary)
+        del temporary
+    with allocate_from(second):
+        assert place(bytes_of(MIN_POOLED_BYTES)) == where + 2 * MIN_POOLED_BYTES
+    assert place(bytes_of(MIN_POOLED_BYTES)) > where + MIN_POOLED_BYTES
+    first.give_back()
+    second.give_back()
+    assert gaps(memory_arena) == [(0, 0, MIN_POOLED_BYTES), (0, 2 * MIN_POOLED_BYTES, 64 * MIN_POOLED_BYTES)]
+    assert place(bytes_of(MIN_POOLED_BYTES)) == where
+    del result  # freed after the others were given back
+    first.give_back()
+    assert gaps(memory_arena) == [(0, 0, 64 * MIN_POOLED_BYTES)]
+
+
+@pytest.mark.parametrize("unit", [MIN_POOLED_BYTES, 1_500])
+def test_threads_never_share_memory(memory_arena, unit):
+    assert not hammer(memory_arena, unit)
     assert not memory_arena.alive
     assert all((number, 0, len(segment)) in gaps(memory_arena) for number, segment in enumerate(memory_arena.segments))

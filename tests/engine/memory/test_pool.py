@@ -167,14 +167,14 @@ def test_the_dtype_is_that_of_the_example():
     "size", [MIN_POOLED_BYTES, MIN_POOLED_BYTES + 1, 100_000, 1_000_003, (1 << 20) - 1, 1 << 20, 123_456_789]
 )
 def test_little_of_a_block_is_wasted(size):
-    assert size <= pool_module._size_class(size) <= size * 1.125
+    assert size <= pool_module.size_class(size) <= size * 1.125
 
 
 def test_there_are_few_sizes():
     """Eight a doubling: sizes that differ by little meet in one."""
-    sizes = {pool_module._size_class(size) for size in range(MIN_POOLED_BYTES, 2 * MIN_POOLED_BYTES)}
+    sizes = {pool_module.size_class(size) for size in range(MIN_POOLED_BYTES, 2 * MIN_POOLED_BYTES)}
     assert len(sizes) <= 9
-    assert all(pool_module._size_class(size) == size for size in sizes)
+    assert all(pool_module.size_class(size) == size for size in sizes)
 
 
 def test_idle_memory_is_freed_when_its_size_is_not_requested(pool, monkeypatch):
