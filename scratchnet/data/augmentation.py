@@ -46,6 +46,10 @@ class Augmentation:
     """The same for colour saturation."""
     hue: float = 0.0
     """Largest random shift of the hue, as a fraction of the colour circle."""
+    random_colours: float = 0.0
+    """Probability that a sample's hue is shifted by any angle and its saturation multiplied by a factor from 0 (grey)
+    to 2, instead of --hue and --saturation: texture and shape then count more, and objects are also found in colours
+    that no training image has."""
     stain: float = 0.0
     """Largest random change of the absorbances of stains (0.3: by 30 %), for microscope images from other laboratories;
     also changes exposure and colour of the light. Half of the samples keep their stains, a third their light."""
@@ -213,12 +217,14 @@ _TO_YIQ = np.array([_GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 def _recolour(image: Array, rng: np.random.Generator, augmentation: Augmentation) -> Array:
     """Change the colours of an image; hue, saturation and brightness are combined in one 3×3 matrix."""
     a = augmentation
-    if not (a.brightness or a.contrast or a.saturation or a.hue or a.noise):
+    if not (a.brightness or a.contrast or a.saturation or a.hue or a.random_colours or a.noise):
         return image
     brightness, contrast, saturation = (
         1 + rng.uniform(-1, 1) * strength for strength in (a.brightness, a.contrast, a.saturation)
     )
     angle = 2 * np.pi * a.hue * rng.uniform(-1, 1)
+    if a.random_colours and rng.random() < a.random_colours:
+        angle, saturation = np.pi * rng.uniform(-1, 1), 2 * rng.random()
     rotation = saturation * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     colour = np.eye(3)
     colour[1:, 1:] = rotation

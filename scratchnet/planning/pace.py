@@ -65,7 +65,8 @@ def measure_pace(settings: TrainSettings, train: SampleSource, val: SampleSource
     stride, margin = network.stride, network.valid_margin
     size = (-(-h // stride) * stride + 2 * margin, -(-w // stride) * stride + 2 * margin)
     batch = min(t.batch_size, t.samples_per_epoch or len(train))
-    step = _time_step(CapturedNetwork(network), PixelLoss(len(train.classes)), batch, size) * t.gradient_accumulation
+    loss = PixelLoss(len(train.classes), t.loss)
+    step = _time_step(CapturedNetwork(network), loss, batch, size) * t.gradient_accumulation
     load = _time_loading(train, batch, settings.augmentation) * t.gradient_accumulation
     alone = 1.0 if thread_count() == 1 else 0.3  # with several cores, images are mostly loaded beside the steps
     return Pace(max(step + alone * load, load), _time_validation(network, settings, val))

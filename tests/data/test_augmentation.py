@@ -108,6 +108,23 @@ def test_colours_mean_what_they_say() -> None:
     assert noisy.std() == pytest.approx(0.02 * 255, rel=0.05)
 
 
+def test_random_colours_reach_every_hue_and_grey_in_their_share_of_the_samples() -> None:
+    pair = np.full((8, 8, 3), (130, 110, 105), np.uint8), np.ones((8, 8), np.uint8)
+    colour_axes = np.array([0.596, -0.274, -0.322]) + 1j * np.array([0.211, -0.523, 0.312])
+    ratios = []
+    for seed in range(200):
+        image, mask = changed(Augmentation(random_colours=0.5, hue=0.01), seed, pair)
+        assert mask.all()
+        assert image @ np.array([0.299, 0.587, 0.114]) == pytest.approx(115.4, abs=1.5)
+        ratios.append((image[0, 0] @ colour_axes) / (np.array([130, 110, 105]) @ colour_axes))
+    kept = np.array([abs(abs(ratio) - 1) < 0.06 and abs(np.angle(ratio)) < 0.12 for ratio in ratios])
+    assert 80 < kept.sum() < 125
+    others = np.array(ratios)[~kept]
+    assert all(np.histogram(np.angle(others), 6, (-np.pi, np.pi))[0] >= 5)
+    assert abs(others).min() < 0.2
+    assert 1.8 < abs(others).max() < 2.1
+
+
 def test_empty_keeps_only_what_lies_beside_the_objects() -> None:
     image = np.full((32, 32, 3), 10, np.uint8)
     mask = np.zeros((32, 32), np.uint8)

@@ -6,6 +6,8 @@ import pytest
 
 from scratchnet.config import TrainSettings
 from scratchnet.data import Augmentation
+from scratchnet.losses import PixelLoss
+from scratchnet.planning import pace as pace_module
 from scratchnet.planning.pace import VALIDATED, WIDTHS, Pace, fit_updates, fit_width, measure_pace
 from tests.tiny import Source, sample
 
@@ -38,6 +40,14 @@ def test_a_few_images_of_middle_size_stand_for_the_validation():
     assert pace.validation > 0
     assert val.loaded == (3, 4)
     assert len(val.loaded) == VALIDATED
+
+
+def test_the_steps_have_the_loss_of_the_training(monkeypatch):
+    used = []
+    monkeypatch.setattr(pace_module, "PixelLoss", lambda *words: used.append(words) or PixelLoss(*words))
+    chosen = replace(settings(), training=replace(settings().training, loss="cross-entropy+dice"))
+    measure_pace(chosen, Source([sample(0, 20, 24)]), Source([]))
+    assert [words[1:] for words in used] == [("cross-entropy+dice",)]
 
 
 def test_no_validation_images_and_resized_ones():

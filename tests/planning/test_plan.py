@@ -52,14 +52,25 @@ CASES = {
     "rare classes are weighted and looked for": (
         {"shares": (0.9, 0.097, 0.003)},
         {},
-        {"class_weights": "median-frequency", "class_weights_power": 0.25, "balanced_crops": 0.5},
+        {
+            "loss": "cross-entropy+dice",
+            "class_weights": "median-frequency",
+            "class_weights_power": 0.25,
+            "balanced_crops": 0.5,
+        },
     ),
     "without crops the weights are stronger": (
         {"sizes": [(128, 128)] * 30, "shares": (0.9, 0.097, 0.003)},
         {},
-        {"class_weights_power": 0.5, "balanced_crops": None},
+        {"loss": "cross-entropy+dice", "class_weights_power": 0.5, "balanced_crops": None},
     ),
-    "balanced classes are not": ({"shares": (0.6, 0.4)}, {}, {"class_weights": None, "balanced_crops": None}),
+    "balanced classes are not": (
+        {"shares": (0.6, 0.4)},
+        {},
+        {"loss": None, "class_weights": None, "balanced_crops": None},
+    ),
+    "few images do not show every colour": ({}, {}, {"hue": 0.1, "random_colours": 0.5}),
+    "a hundred do": ({"sizes": [(64, 64)] * 100}, {}, {"hue": 0.1, "random_colours": None}),
     "streets are not turned": (
         {"upright": True},
         {},
@@ -72,12 +83,12 @@ CASES = {
     "many validation images": (
         {"validation_sizes": ((600, 800),) * 100},
         {},
-        {"samples_per_epoch": 1600, "patience": 3},
+        {"samples_per_epoch": 1600, "patience": None},
     ),
     "many validation images that are resized": (
         {"sizes": [(3000, 4000)] * 40, "validation_sizes": ((3000, 4000),) * 10},
         {},
-        {"samples_per_epoch": 400, "patience": 10},
+        {"samples_per_epoch": 400, "patience": None},
     ),
     "a crop that is given": ({}, {"crop": (64, 96)}, {"crop": None, "batch_size": 8}),
     "a model that is given": ({}, {"model": "bloodcell"}, {"model": None, "width": None, "batch_norm": True}),
@@ -89,9 +100,9 @@ CASES = {
     "a schedule that is given": (
         {},
         {"schedule": "poly"},
-        {"warmup_updates": None, "patience": None, "recalibrate": None},
+        {"warmup_updates": None, "recalibrate": None},
     ),
-    "a loss without weights": ({"shares": (0.99, 0.01)}, {"loss": "dice"}, {"class_weights": None}),
+    "a loss without weights": ({"shares": (0.99, 0.01)}, {"loss": "dice"}, {"loss": None, "class_weights": None}),
 }
 """Data, flags, and decisions; None is no decision."""
 
