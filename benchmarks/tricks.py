@@ -42,7 +42,7 @@ def changed(owner: object, name: str, value: object) -> Iterator[None]:
 VARIANTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], bool]] = {
     "everything": (nullcontext, True),
     "without Winograd": (precise, True),
-    "without fusion": (lambda: changed(network, "plan_in_use", lambda *_: fusion.UNFUSED), True),
+    "without fusion": (lambda: changed(network, "plan_in_use", lambda *_, **__: fusion.UNFUSED), True),
     "without processes: replay on threads": (lambda: changed(capture, "can_fork", lambda: False), True),
     "without replay: layer by layer on threads": (nullcontext, False),
     "… and without the memory pool": (lambda: changed(pool, "MIN_POOLED_BYTES", 1 << 60), False),

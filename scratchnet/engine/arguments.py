@@ -125,10 +125,10 @@ class Arguments:
         return call
 
     def _value(self, value: Any, spec: _ArgumentSpec, call: CheckedCall) -> Any:
-        if spec.fields:
-            return self._object(value, spec, call)
         if value is None and spec.optional:
             return None
+        if spec.fields:
+            return self._object(value, spec, call)
         argument = spec.argument
         if spec.plain and type(value) is np.ndarray and call.host is not False and value.flags.carray:
             dtype = value.dtype

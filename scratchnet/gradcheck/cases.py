@@ -45,6 +45,7 @@ from scratchnet.models import build
 from scratchnet.ops.convolution import conv2d, conv2d_backward
 from scratchnet.ops.pooling import max_pool2d, max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
+from scratchnet.ops.upsampled_kernel import upsampled_kernel, upsampled_kernel_backward
 
 DEEP = 30
 """A network with more arrays than this is only checked along random directions."""
@@ -155,6 +156,11 @@ OPS: dict[str, Callable[[], Problem]] = {
     "conv_transpose2d 4×4 stride 2": lambda: _deconv(random(*X), random(4, 4, 5, 4), stride=2, padding=1),
     "conv_transpose2d groups 2": lambda: _deconv(random(*X), random(3, 3, 3, 4), groups=2, stride=2),
     "conv_transpose2d from 1×1": lambda: _deconv(random(2, 1, 1, 6), random(5, 5, 4, 6)),
+    "upsampled_kernel": lambda: from_functions(
+        {"weight": random(3, 2, 4, 5)},
+        upsampled_kernel,
+        lambda dkernel, weight: {"weight": upsampled_kernel_backward(dkernel)},
+    ),
     "max_pool2d": lambda: _pool(distinct(*X), 2),
     "max_pool2d overlapping": lambda: _pool(distinct(*X), 3, 2, 1),
     "max_pool2d ceil mode": lambda: _pool(distinct(*X), 2, 2, 0, True),

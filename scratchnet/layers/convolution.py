@@ -1,6 +1,7 @@
 """Convolution and transposed convolution as layers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from scratchnet.layers.description import InputInfo
 from scratchnet.layers.initialization import Initializer, constant, he_normal, he_normal_transposed
 from scratchnet.layers.parameter import Parameter
 from scratchnet.layers.step_plan import ALONE, StepPlan
+from scratchnet.layers.upsampled_convolution import UpsampledConvolution, adjoint_padding
 from scratchnet.layers.window import Window
 from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import Pair, transposed_size, windows
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from scratchnet.utils.validation import flag, function, integer, pair
@@ -52,12 +55,17 @@ class _Convolution(Layer):
 
     def _save_input(self, x: Array, plan: StepPlan) -> None:
         bias_learns = "bias" in self.parameters and not plan.skip_bias_gradient
-        self.save_for_backward(x if plan.input_from is None else None, bias_learns)
+        self.save_for_backward(x if plan.input_from is None else None, bias_learns, plan.upsamples)
+
+    @staticmethod
+    def _epilogue(plan: StepPlan, norm: Epilogue | None) -> Epilogue | None:
+        """Return what follows the convolution according to its plan: a batch norm and ReLU."""
+        return replace(norm or Epilogue(), relu=True) if plan.fuse_relu else norm
 
     def restore_input(self, x: Array) -> None:
         """Save the input of the last forward pass, which was recomputed for :meth:`backward`; see ``StepPlan``."""
-        _, bias_learns = self.take_saved()
-        self.save_for_backward(x, bias_learns)
+        _, bias_learns, upsamples = self.take_saved()
+        self.save_for_backward(x, bias_learns, upsamples)
 
     def _weights(self) -> tuple[Array, Array | None]:
         """Return the weight, and the bias or None."""
@@ -65,12 +73,18 @@ class _Convolution(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """Add dweight and dbias, return dx."""
-        x, bias_learns = self.take_saved()
+        x, bias_learns, upsamples = self.take_saved()
         weight, bias = self.parameters["weight"], self.parameters.get("bias")
         bias_learns = bias_learns and bias is not None and not bias.frozen
+        both = self._with_upsampling(weight.value) if upsamples else None
         if weight.frozen:
-            dx = self._input_gradient(dy, weight.value, x.shape[1:3]) if self.needs_input_grad else None
+            dx = None
+            if self.needs_input_grad:
+                dx = both.input_gradient(dy) if both else self._input_gradient(dy, weight.value, x.shape[1:3])
             dbias = channel_sums(dy) if bias_learns else None
+        elif both:
+            dx, dweight, dbias = both.backward(dy, x, self.needs_input_grad, bias_learns)
+            weight.add_grad(dweight)
         else:
             buffer = weight.grad_buffer()
             dx, dweight, dbias = self._gradients(dy, x, weight.value, bias_learns, buffer)
@@ -78,6 +92,9 @@ class _Convolution(Layer):
         if bias is not None and dbias is not None:
             bias.add_grad(dbias)
         return dx
+
+    def _with_upsampling(self, weight: Array) -> UpsampledConvolution:
+        return UpsampledConvolution(weight, self.padding, transposed=self.kind == "deconv")
 
     def _gradients(
         self, dy: Array, x: Array, weight: Array, needs_bias_grad: bool, out: Array | None
@@ -101,6 +118,12 @@ class _Convolution(Layer):
     def mixes_channels(self) -> bool:  # type: ignore[override]
         """Whether it is not depthwise."""
         return self.channels != (self.groups, self.groups)
+
+    @property
+    def can_upsample(self) -> bool:
+        """Whether it can also repeat the pixels of its input 2×2 times: a 3×3 kernel at stride 1 without groups."""
+        simple = (self.stride, self.dilation, self.groups, self.kernel) == ((1, 1), (1, 1), 1, (3, 3))
+        return simple and (self.kind == "deconv" or min(adjoint_padding(self.kernel, self.padding)) >= 0)
 
     def windows(self, *inputs: InputInfo) -> list[Window]:
         """Return the kernel's window."""
@@ -158,10 +181,16 @@ class Conv2d(_Convolution):
         channels = in_channels, out_channels
         super().__init__(channels, channels, kernel_size, stride, padding, dilation, groups, bias, initializer)
 
-    def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
-        """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
+    def forward(self, x: Array, plan: StepPlan = ALONE, norm: Epilogue | None = None) -> Array:
+        """(n, h, w, in_channels) → (n, oh, ow, out_channels).
+
+        ``norm`` is the batch norm in ``plan.normalized_by``.
+        """
         self._save_input(x, plan)
-        return conv2d(x, *self._weights(), self.stride, self.padding, self.dilation, self.groups)
+        (weight, bias), after = self._weights(), self._epilogue(plan, norm)
+        if plan.upsamples:
+            return self._with_upsampling(weight).forward(x, bias, after)
+        return conv2d(x, weight, bias, *self._settings, after=after)
 
     def _gradients(
         self, dy: Array, x: Array, weight: Array, needs_bias_grad: bool, out: Array | None
@@ -226,12 +255,17 @@ class ConvTranspose2d(_Convolution):
         super().__init__(channels, reversed_, kernel_size, stride, padding, dilation, groups, bias, initializer)
         self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", 0)
 
-    def forward(self, x: Array, plan: StepPlan = ALONE) -> Array:
-        """(n, h, w, in_channels) → (n, oh, ow, out_channels)."""
+    def forward(self, x: Array, plan: StepPlan = ALONE, norm: Epilogue | None = None) -> Array:
+        """(n, h, w, in_channels) → (n, oh, ow, out_channels).
+
+        ``norm`` is the batch norm in ``plan.normalized_by``.
+        """
         self._save_input(x, plan)
-        return conv_transpose2d(
-            x, *self._weights(), self.stride, self.padding, self.output_padding, self.dilation, self.groups
-        )
+        (weight, bias), after = self._weights(), self._epilogue(plan, norm)
+        if plan.upsamples:
+            return self._with_upsampling(weight).forward(x, bias, after)
+        settings = self.stride, self.padding, self.output_padding, self.dilation, self.groups
+        return conv_transpose2d(x, weight, bias, *settings, after=after)
 
     def _gradients(
         self, dy: Array, x: Array, weight: Array, needs_bias_grad: bool, out: Array | None

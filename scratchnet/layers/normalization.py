@@ -10,6 +10,7 @@ from scratchnet.layers.base import Layer, Shape
 from scratchnet.layers.initialization import constant
 from scratchnet.layers.parameter import Buffer, Parameter
 from scratchnet.layers.step_plan import ALONE, StepPlan
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.local_response_norm import local_response_norm, local_response_norm_backward
 from scratchnet.ops.normalization import (
     batch_norm,
@@ -106,6 +107,12 @@ class BatchNorm2d(Layer):
         self.last, self._subtracted = (normalized.mean, normalized.variance, count), normalized.subtracted
         self._save(normalized, count, plan)
         return y
+
+    def as_epilogue(self, dtype: Any) -> Epilogue:
+        """Return what this layer computes with the running averages, for the convolution before it."""
+        gamma, beta = self.parameters["scale"].value, self.parameters["shift"].value
+        mean, variance = (average.astype(dtype) for average in self._averages())
+        return Epilogue.of_batch_norm(gamma, beta, mean, variance, self.eps)
 
     def _normalize_by_batch(
         self, x: Array, gamma: Array, beta: Array, plan: StepPlan

@@ -17,9 +17,12 @@ class StepPlan:
     Attributes
     ----------
     fuse_relu : bool
-        Batch norm also computes the ReLU that follows it.
+        Batch norm, or outside training a convolution, also computes the ReLU that follows it.
+    normalized_by : int or None
+        Number of the batch norm with fixed statistics that a convolution also computes.
     skip : bool
-        The ReLU was computed by the preceding batch norm: the network does not run this layer.
+        The network does not run this layer: the ReLU was computed by the preceding batch norm, ReLU and batch norm by
+        the preceding convolution, or the upsampling will be computed by the following convolution.
     in_place : bool
         ReLU overwrites its input with its output.
     overwrite_input : bool
@@ -34,6 +37,8 @@ class StepPlan:
         Max-pooling applies the backward pass of the ReLU before it.
     recompute_output : bool
         ``recompute_output`` will be called between ``forward`` and ``backward``.
+    upsamples : bool
+        A convolution also repeats the pixels of its input 2×2 times; the layer before it, which does that, is skipped.
     input_from : int or None
         Number of the step that recomputes the input of a convolution, which does not save it. Its ``restore_input`` is
         called before ``backward``.
@@ -42,6 +47,7 @@ class StepPlan:
     """
 
     fuse_relu: bool = False
+    normalized_by: int | None = None
     skip: bool = False
     in_place: bool = False
     overwrite_input: bool = False
@@ -50,6 +56,7 @@ class StepPlan:
     leave_mask_to_pool: bool = False
     apply_relu_mask: bool = False
     recompute_output: bool = False
+    upsamples: bool = False
     input_from: int | None = None
     output_unsaved: bool = False
 

@@ -114,7 +114,11 @@ class Pass:
             values[step.name] = inputs[0]
             return
         forward = step.layer.forward_again if recompute else step.layer.forward
-        values[step.name] = _run(step, forward, *inputs, *(() if plan is ALONE else (plan,)))
+        if plan.normalized_by is not None:
+            norm: Any = self.steps[plan.normalized_by].layer
+            values[step.name] = _run(step, forward, *inputs, plan, norm.as_epilogue(inputs[0].dtype))
+        else:
+            values[step.name] = _run(step, forward, *inputs, *(() if plan is ALONE else (plan,)))
         for value, attribute in zip(step.extra_values, step.layer.extra_outputs, strict=True):
             values[value] = getattr(step.layer, attribute)
 

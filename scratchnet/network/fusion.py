@@ -5,6 +5,9 @@ The network knows which values are. If no other step uses the value between two 
 
 - a ReLU needs no separate pass: the preceding batch norm also computes the maximum with 0, or the ReLU overwrites the
   output of the preceding convolution;
+- a 3×3 convolution after an upsampling by repeated pixels reads the small map, in fewer multiplications, and the large
+  map is never computed;
+- outside training, a convolution computes the batch norm and the ReLU that follow it, block by block;
 - batch norm after a convolution subtracts the mean from the convolution's output in place;
 - the bias of that convolution gets no gradient: batch norm subtracts any constant again, so Σ dx = 0;
 - max-pooling after a ReLU passes a gradient where its *maximum* is positive, at a quarter of the pixels, and the ReLU's
@@ -30,6 +33,7 @@ from scratchnet.layers.builtin import is_builtin
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
+from scratchnet.layers.resampling import UpsampleNearest
 from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.network.step import Step
 
@@ -58,7 +62,7 @@ UNFUSED = FusionPlan()
 """Every layer does everything itself."""
 
 
-def plan(steps: Sequence[Step], recompute_inputs: bool) -> FusionPlan:
+def plan(steps: Sequence[Step], recompute_inputs: bool, for_backward: bool = True, on_gpu: bool = False) -> FusionPlan:
     """Return everything that the steps can leave to each other.
 
     Parameters
@@ -66,25 +70,34 @@ def plan(steps: Sequence[Step], recompute_inputs: bool) -> FusionPlan:
     steps : sequence of Step
     recompute_inputs : bool
         Whether wide convolutions may have their input recomputed, which costs time and saves memory.
+    for_backward : bool
+        Whether a backward pass may follow. If not, convolutions also compute what follows them.
+    on_gpu : bool
+        Whether convolutions compute nothing else, because their kernels do not.
     """
     found = _Fusions(steps, recompute_inputs)
     for number, step in enumerate(steps):
         if number not in found.consumers:
             continue
         if isinstance(step.layer, Conv2d | ConvTranspose2d):
-            found.fuse_convolution(number)
-        elif isinstance(step.layer, BatchNorm2d):
+            if for_backward or on_gpu or not found.extend_convolution(number):
+                found.fuse_convolution(number)
+        elif isinstance(step.layer, BatchNorm2d) and not found.is_skipped(number):
             found.fuse_batch_norm(number)
         elif isinstance(step.layer, ReLU) and not found.is_skipped(number):
             found.share_mask_with_pool(number, number)
+        elif type(step.layer) is UpsampleNearest and not on_gpu:
+            found.upsample_in_convolution(number)
         elif isinstance(step.layer, MaxUnpool2d):
             found.recompute_input_of_convolution(number, number)
     return found.plan()
 
 
-def plan_in_use(steps: Sequence[Step], recompute_inputs: bool) -> FusionPlan:
+def plan_in_use(
+    steps: Sequence[Step], recompute_inputs: bool, for_backward: bool = True, on_gpu: bool = False
+) -> FusionPlan:
     """Return the plan for a pass: nothing is fused in textbook mode."""
-    return UNFUSED if is_textbook() else plan(steps, recompute_inputs)
+    return UNFUSED if is_textbook() else plan(steps, recompute_inputs, for_backward, on_gpu)
 
 
 class _Fusions:
@@ -114,6 +127,27 @@ class _Fusions:
             self._settings[consumer]["in_place"] = True
             if isinstance(self._consumer_of(consumer)[1], MaxPool2d):  # which saves the mask of this ReLU
                 self._settings[number]["output_unsaved"] = True
+
+    def upsample_in_convolution(self, number: int) -> None:
+        """Let the convolution that follows an upsampling repeat the pixels."""
+        layer: Any = self._steps[number].layer
+        consumer, after = self._consumer_of(number)
+        if layer.scale == (2, 2) and isinstance(after, Conv2d | ConvTranspose2d) and after.can_upsample:
+            self._settings[number]["skip"] = True
+            self._settings[consumer]["upsamples"] = True
+
+    def extend_convolution(self, number: int) -> bool:
+        """Let a convolution compute the batch norm and the ReLU that follow; return whether there is either."""
+        last, (consumer, layer) = number, self._consumer_of(number)
+        if isinstance(layer, BatchNorm2d) and not layer.training and not layer.uses_batch:
+            self._settings[number]["normalized_by"] = consumer
+            self._settings[consumer]["skip"] = True
+            last, (consumer, layer) = consumer, self._consumer_of(consumer)
+        if isinstance(layer, ReLU):
+            self._settings[number]["fuse_relu"] = True
+            self._settings[consumer]["skip"] = True
+            last = consumer
+        return last != number
 
     def fuse_batch_norm(self, number: int) -> None:
         """Fuse batch norm with the ReLU that follows, and both with the layer after them."""

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from scratchnet.arrays import Array
+import numpy as np
+
+from scratchnet.arrays import Array, get_array_module
 from scratchnet.layers.base import Layer, Shape
 from scratchnet.network.checkpointing import StepMemory, choose_segments, step_memory
 from scratchnet.network.execution import Pass
@@ -138,7 +140,8 @@ class Network(NetworkModes):
         keep = self.training if keep is None else keep
         checkpointing = keep and self.activation_checkpointing
         segments = choose_segments(self.step_memory(x.shape[1:3], len(x))) if checkpointing else None
-        self._last = Pass(self.steps, plan_in_use(self.steps, keep and not checkpointing), segments)
+        fusion = plan_in_use(self.steps, keep and not checkpointing, keep, on_gpu=get_array_module(x) is not np)
+        self._last = Pass(self.steps, fusion, segments)
         output = self._last.run(x, keep)
         self._last.seen = PassFingerprints.of(x, output, self.flat()) if keep else None  # to detect changes in place
         return output

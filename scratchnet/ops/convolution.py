@@ -19,10 +19,11 @@ from scratchnet.arrays import Array, get_array_module
 from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.convolution_checks import check_backward, check_forward, check_input_gradient
+from scratchnet.ops.epilogue import Epilogue, epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, pair
 
 
-@operation(check_forward, x="n h w c", weight="kh kw a b", bias="b")
+@operation(check_forward, x="n h w c", weight="kh kw a b", bias="b", after=epilogue("b"))
 def conv2d(
     x: Array,
     weight: Array,
@@ -31,6 +32,7 @@ def conv2d(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> Array:
     """Convolve ``x`` with ``weight``.
 
@@ -42,6 +44,7 @@ def conv2d(
     stride, padding, dilation : int or (vertical, horizontal)
     groups : int
         Number of groups that ``c_in`` and ``c_out`` are split into; group g of the output sees group g of the input.
+    after : Epilogue or None
 
     Returns
     -------
@@ -52,8 +55,6 @@ def conv2d(
     ValueError
         If the channels do not match the weight, or the kernel is larger than the padded input.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> conv2d(np.ones((1, 1, 4, 1)), np.ones((1, 3, 1, 1)), padding=(0, 1)).ravel()
     array([2., 3., 3., 2.])
@@ -61,7 +62,8 @@ def conv2d(
     conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     products = im2col(x, conv) @ by_group(weight, groups)
     y = products.swapaxes(0, 1).reshape(len(x), *conv.output_size(*x.shape[1:3]), weight.shape[3])
-    return y if bias is None else y + bias
+    y = y if bias is None else y + bias
+    return y if after is None else after.of(y)
 
 
 @operation(check_backward, dy="n o q b", x="n h w c", weight="kh kw a b", out=Argument("kh kw a b", role="target"))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scratchnet.arrays import Array
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, integer, pair, transposed_sizes
 
 
@@ -14,6 +15,7 @@ def check_forward(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> None:
     """Raise a ValueError if the channels of ``x`` do not match ``weight``, or the kernel does not fit."""
     _check_channels("conv2d", x, weight, groups)
@@ -76,10 +78,14 @@ def check_transpose(
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> None:
-    """Raise a ValueError if x, weight, bias and settings do not belong to one transposed convolution."""
+    """Raise a ValueError if x, weight, bias, epilogue and settings do not belong to one transposed convolution."""
     if bias is not None:
         _check_output_channels("conv_transpose2d", weight, integer(groups, "groups", 1), "bias", bias.shape)
+    if after is not None and after.scale is not None:
+        shape = after.scale.shape
+        _check_output_channels("conv_transpose2d", weight, integer(groups, "groups", 1), "after.scale", shape)
     if x.shape[3] != weight.shape[3]:
         raise ValueError(
             f"conv_transpose2d: x {x.shape} must have as many channels (last axis) as weight {weight.shape}"

@@ -18,10 +18,11 @@ from scratchnet.engine.dispatch import Argument, operation
 from scratchnet.ops.channel_sums import channel_sums
 from scratchnet.ops.convolution import conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from scratchnet.ops.convolution_checks import check_transpose, check_transpose_backward
+from scratchnet.ops.epilogue import Epilogue, epilogue
 from scratchnet.ops.geometry import Pair, transposed_sizes
 
 
-@operation(check_transpose, x="n h w _c", weight="kh kw a b", bias="c")
+@operation(check_transpose, x="n h w _c", weight="kh kw a b", bias="c", after=epilogue("c"))
 def conv_transpose2d(
     x: Array,
     weight: Array,
@@ -31,6 +32,7 @@ def conv_transpose2d(
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> Array:
     """Apply a transposed convolution to ``x``, which yields a larger map.
 
@@ -44,15 +46,10 @@ def conv_transpose2d(
         Settings of that convolution: ``padding`` crops the output.
     output_padding : int or (vertical, horizontal)
         Rows and columns added at the bottom and right, fewer than the stride, to restore the convolution's input size.
+    after : Epilogue or None
 
-    Returns
-    -------
-    (n, oh, ow, c_out) with ``oh = (h − 1)s − 2p + d(kh−1) + 1 + output_padding``
-
-    Raises
-    ------
-    ValueError
-        If the channels do not match the weight or the output padding is not smaller than the stride.
+    Returns (n, oh, ow, c_out) with ``oh = (h − 1)s − 2p + d(kh−1) + 1 + output_padding``. Raises a ValueError if the
+    channels do not match the weight, or the output padding is not smaller than the stride.
 
     >>> import numpy as np
     >>> x, w = np.array([1.0, 10.0]), np.array([1.0, 2.0, 3.0])
@@ -61,7 +58,8 @@ def conv_transpose2d(
     """
     size = transposed_sizes(x.shape[1:3], weight.shape[:2], stride, padding, dilation, output_padding)
     y = conv2d_input_gradient(x, weight, size, stride, padding, dilation, groups)
-    return y if bias is None else y + bias
+    y = y if bias is None else y + bias
+    return y if after is None else after.of(y)
 
 
 @operation(

@@ -8,6 +8,7 @@ import pytest
 from scratchnet.engine.modes import textbook
 from scratchnet.layers import (
     BatchNorm2d,
+    BedOfNails,
     Concatenate,
     Conv2d,
     ConvTranspose2d,
@@ -16,6 +17,7 @@ from scratchnet.layers import (
     MaxPool2d,
     MaxUnpool2d,
     ReLU,
+    UpsampleNearest,
 )
 from scratchnet.layers.step_plan import StepPlan
 from scratchnet.network import Network, fusion
@@ -62,6 +64,14 @@ def unpooled(c=4):
     return net.train()
 
 
+def frozen_upsampling():
+    """The weight of the second convolution is frozen, its bias learns."""
+    net = chain(conv(), UpsampleNearest(2), conv(4), UpsampleNearest(2), ConvTranspose2d(4, 4, 3))
+    for name in ("s2.weight", "s4.weight"):
+        net.parameters()[name].frozen = True
+    return net
+
+
 JOINED = {
     "batch norm and ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU()),
     "frozen batch norm and ReLU": lambda: chain(conv(), BatchNorm2d(4), ReLU()).freeze_batch_norm(),
@@ -85,6 +95,16 @@ JOINED = {
     "pool taken twice": lambda: chain(conv(), BatchNorm2d(4), ReLU(), MaxPool2d(1), conv(4), taken=("s3",)),
     "unpool behind": unpooled,
     "wide unpool behind": lambda: unpooled(64),
+    "upsampling and convolution": lambda: chain(conv(), UpsampleNearest(2), conv(4), BatchNorm2d(4), ReLU()),
+    "upsampling and deconvolution": lambda: chain(
+        conv(), BatchNorm2d(4), ReLU(), UpsampleNearest(2), ConvTranspose2d(4, 5, 3, padding=1), ReLU()
+    ),
+    "upsampling and convolution without padding": lambda: chain(conv(), UpsampleNearest(2), Conv2d(4, 5, 3), ReLU()),
+    "upsampled and frozen": frozen_upsampling,
+    "upsampled input": lambda: chain(UpsampleNearest(2), conv(), ReLU()),
+    "upsampled map taken twice": lambda: chain(conv(), UpsampleNearest(2), conv(4), taken=("s1",)),
+    "upsampling by 3": lambda: chain(conv(), UpsampleNearest(3), conv(4)),
+    "nails and convolution": lambda: chain(conv(), BedOfNails(2), conv(4)),
     "input behind the ReLU": lambda: chain(ReLU(), conv(), ReLU(), taken=("input",)),
 }
 
@@ -108,11 +128,15 @@ def test_joined_steps_give_the_numbers_of_single_ones(case):
     net.reseed(7)
     plain.reseed(7)
     assert_close(net.forward(x), [value for _, value in plain.walk(x)][-1])
+    net.eval()
+    plain.eval()
+    assert_close(net.forward(x), [value for _, value in plain.walk(x)][-1])
+    np.testing.assert_array_equal(x, given)
 
 
-def options(net, recompute_inputs=True):
+def options(net, recompute_inputs=True, **settings):
     """The plan as {option: names of the steps that have it}."""
-    plan, found = fusion.plan(net.steps, recompute_inputs), {}
+    plan, found = fusion.plan(net.steps, recompute_inputs, **settings), {}
     for number, step in enumerate(net.steps):
         for field in fields(StepPlan):
             if getattr(plan[number], field.name) not in (False, None):
@@ -192,6 +216,59 @@ def test_the_options_of_every_step():
         "leave_mask_to_pool": ["s1"],
         "apply_relu_mask": ["s2"],
     }
+
+
+def test_what_a_convolution_computes_outside_training():
+    layers = [conv(), BatchNorm2d(4), ReLU(), conv(4), ReLU(), ConvTranspose2d(4, 4, 3), BatchNorm2d(4), MaxPool2d(2)]
+    net = chain(*layers, training=False)
+    expected = {"normalized_by": ["s0", "s5"], "fuse_relu": ["s0", "s3"], "skip": ["s1", "s2", "s4", "s6"]}
+    assert options(net, recompute_inputs=False, for_backward=False) == expected
+    assert fusion.plan(net.steps, recompute_inputs=False, for_backward=False)[5].normalized_by == 6
+    for settings in ({}, {"for_backward": False, "on_gpu": True}):
+        assert "normalized_by" not in options(net, recompute_inputs=False, **settings)
+    for train in (net.train, lambda: net.eval().use_statistics("batch")):  # statistics that are not known yet
+        train()
+        found = options(net, recompute_inputs=False, for_backward=False)
+        assert "normalized_by" not in found
+        assert found["fuse_relu"] == ["s1", "s3"]
+
+
+def test_a_value_that_another_step_uses_is_not_computed_by_the_convolution():
+    def found(taken):
+        net = chain(conv(), BatchNorm2d(4), ReLU(), conv(4), taken=(taken,), training=False)
+        return options(net, recompute_inputs=False, for_backward=False)
+
+    assert found("s0") == {"fuse_relu": ["s1"], "skip": ["s2"], "overwrite_gradient": ["s1"]}
+    assert found("s1") == {"normalized_by": ["s0"], "skip": ["s1"]}
+    assert found("s2") == {"normalized_by": ["s0"], "fuse_relu": ["s0"], "skip": ["s1", "s2"]}
+
+
+def test_which_upsampling_a_convolution_computes():
+    assert options(chain(conv(), UpsampleNearest(2), conv(4))) == {"skip": ["s1"], "upsamples": ["s2"]}
+    assert options(chain(conv(), UpsampleNearest(2), conv(4)), on_gpu=True) == {}
+    assert options(chain(conv(), UpsampleNearest(2), Conv2d(4, 4, 3, padding=2)))["upsamples"] == ["s2"]
+    for up, after in (
+        (UpsampleNearest(3), conv(4)),
+        (UpsampleNearest((2, 1)), conv(4)),
+        (BedOfNails(2), conv(4)),
+        (UpsampleNearest(2), Conv2d(4, 4, 3, padding=3)),  # no transposed convolution has a negative padding
+        (UpsampleNearest(2), Conv2d(4, 4, 3, stride=2)),
+        (UpsampleNearest(2), Conv2d(4, 4, 3, dilation=2)),
+        (UpsampleNearest(2), Conv2d(4, 4, 3, groups=2)),
+        (UpsampleNearest(2), Conv2d(4, 4, 1)),
+        (UpsampleNearest(2), OwnConv(4, 4, 3)),
+    ):
+        assert "upsamples" not in options(chain(conv(), up, after))
+    assert "upsamples" not in options(chain(conv(), UpsampleNearest(2), conv(4), taken=("s1",)))
+
+
+def test_the_upsampled_map_is_never_in_memory():
+    net = chain(conv(), UpsampleNearest(2), conv(4))
+    net.forward(numbers(1, 4, 4, 3), keep=True)
+    assert net.steps[2].layer.saved[0].shape == (1, 4, 4, 4)
+    memory = net.step_memory((4, 4))
+    assert memory[1].outputs == ()
+    assert memory[2].inputs == ("s0",)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from scratchnet.ops import (
     channel_sums,
     convolution,
     dice,
+    epilogue,
     focal,
     group_norm,
     local_response_norm,
@@ -28,6 +29,7 @@ from scratchnet.ops import (
     transposed,
     tversky,
     updates,
+    upsampled_kernel,
 )
 from scratchnet.utils.random_stream import RandomStream
 from tests.compare import distinct, numbers
@@ -69,8 +71,10 @@ def conv(x, w, **settings):
     y = convolution.conv2d(x, weight, bias, **settings)
     dy = numbers(*y.shape, seed=3)
     forward = {"x": "012", "weight": "01"}
+    after = epilogue.Epilogue(numbers(w[3], seed=4), numbers(w[3], seed=5), relu=True)
     return {
         "": case(convolution.conv2d, forward, x=x, weight=weight, bias=bias, **settings),
+        " and more": case(convolution.conv2d, forward, x=x, weight=weight, bias=bias, **settings, after=after),
         " backward": case(convolution.conv2d_backward, dy=dy, x=x, weight=weight, **settings),
         " weight gradient": case(convolution.conv2d_weight_gradient, dy=dy, x=x, weight=weight, **settings),
         " input gradient": case(
@@ -90,8 +94,11 @@ def deconv(x, w, output_padding=0, **settings):
     y = transposed.conv_transpose2d(x, weight, bias, output_padding=output_padding, **settings)
     dy = numbers(*y.shape, seed=3)
     more = {"output_padding": output_padding, **settings}
+    after = epilogue.Epilogue(0.5 * bias, bias)
+    free = {"x": "012", "weight": "01"}
     return {
-        "": case(transposed.conv_transpose2d, {"x": "012", "weight": "01"}, x=x, weight=weight, bias=bias, **more),
+        "": case(transposed.conv_transpose2d, free, x=x, weight=weight, bias=bias, **more),
+        " and more": case(transposed.conv_transpose2d, free, x=x, weight=weight, **more, after=after),
         " backward": case(transposed.conv_transpose2d_backward, dy=dy, x=x, weight=weight, **settings),
     }
 
@@ -198,6 +205,12 @@ def simple():
         "add to": case(updates.add_to, total=x.copy(), term=dy),
         "add to, one axis": case(updates.add_to, total=numbers(5), term=numbers(5, seed=1)),
         "copy to": case(updates.copy_to, total=x.copy(), term=dy),
+        "upsampled kernel": case(
+            upsampled_kernel.upsampled_kernel, {"weight": "0123"}, weight=numbers(3, 2, 4, 5)
+        ),
+        "upsampled kernel backward": case(
+            upsampled_kernel.upsampled_kernel_backward, {"dkernel": "0123"}, dkernel=numbers(4, 3, 4, 5)
+        ),
         "pack": case(switch_packing.pack_switches, {"switches.index": "03"}, switches=switches),
         "unpack": case(
             switch_packing.unpack_switches, {}, stored=switch_packing.pack_switches(switches)

@@ -19,9 +19,11 @@ from scratchnet.engine.cpu import depthwise, dilated, few_filters, folded, im2co
 from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, has_few_pixels, winograd_tile
+from scratchnet.engine.cpu.epilogue import apply_epilogue
 from scratchnet.engine.cpu.matmul import product, product_over_rows
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.memory_layout import contiguous_copy, row_of
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, pair
 
 _FORMS: dict[Algorithm, Any] = {
@@ -40,9 +42,10 @@ def conv2d(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> Array:
     """Convolve ``x`` with ``weight``."""
-    return convolve(x, weight, bias, ConvSpec.of(weight, stride, padding, dilation, groups))
+    return convolve(x, weight, bias, ConvSpec.of(weight, stride, padding, dilation, groups), after)
 
 
 def conv2d_backward(
@@ -98,16 +101,18 @@ def conv2d_input_gradient(
     return input_gradient(dy, weight, pair(size, "size", 1), ConvSpec.of(weight, stride, padding, dilation, groups))
 
 
-def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec) -> Array:
-    """Return the convolution, (n, oh, ow, c_out), by the algorithm chosen for its shape."""
+def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, after: Epilogue | None = None) -> Array:
+    """Return the convolution and what comes ``after`` it, (n, oh, ow, c_out), by the algorithm chosen for its shape."""
     algorithm = choose(x, weight, conv, x.shape[1:3])
     output = conv.output_size(*x.shape[1:3])
     if algorithm.uses_winograd:
-        return _winograd(x, weight, bias, conv, output, algorithm.tile)
+        return _winograd(x, weight, bias, conv, output, algorithm.tile, after=after)
     y: Array
-    if algorithm in (Algorithm.IM2COL, Algorithm.FOLDED, Algorithm.DEPTHWISE):
-        y = _FORMS[algorithm].convolve(x, weight, conv, output, bias)
+    if algorithm in (Algorithm.IM2COL, Algorithm.FOLDED):
+        y = _FORMS[algorithm].convolve(x, weight, conv, output, bias, after)
         return y
+    if algorithm is Algorithm.DEPTHWISE:
+        return apply_epilogue(depthwise.convolve(x, weight, conv, output, bias), after)
     if algorithm is Algorithm.PRODUCT:
         y = pooled_empty(x, (len(x), *output, weight.shape[3]))
         k = weight[..., 0].size
@@ -116,7 +121,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec) -> Arr
         y = few_filters.convolve(x, weight, conv, output)
     if bias is not None:
         add_bias(y, bias)
-    return y
+    return apply_epilogue(y, after)
 
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec, out: Array | None = None) -> Array:
@@ -193,12 +198,19 @@ def flip(weight: Array, groups: int) -> Array:
 
 
 def _winograd(
-    x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: Pair, tile: int, flipped: bool = False
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    conv: ConvSpec,
+    size: Pair,
+    tile: int,
+    flipped: bool = False,
+    after: Epilogue | None = None,
 ) -> Array:
     """Convolve with Winograd's transform: on every d-th pixel for a dilation d."""
     if conv.dilation != (1, 1):
-        return dilated.convolve(x, weight, bias, conv, size, tile, flipped)
-    return winograd.convolve(x, weight, bias, conv.padding, tile, flipped)
+        return dilated.convolve(x, weight, bias, conv, size, tile, flipped, after)
+    return winograd.convolve(x, weight, bias, conv.padding, tile, flipped, after)
 
 
 def _winograd_weight_gradient(dy: Array, x: Array, conv: ConvSpec, tile: int, out: Array | None) -> Array:

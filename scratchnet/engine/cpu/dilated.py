@@ -19,16 +19,24 @@ from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_map
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
 
 def convolve(
-    x: Array, weight: Array, bias: Array | None, conv: ConvSpec, size: Pair, tile: int, flipped: bool = False
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    conv: ConvSpec,
+    size: Pair,
+    tile: int,
+    flipped: bool = False,
+    after: Epilogue | None = None,
 ) -> Array:
     """Return the convolution at stride 1 with a 3×3 kernel, ``(n, *size, c_out)``; see :func:`winograd.convolve`."""
     dh, dw = conv.dilation
     small, seen = _phase_sizes(conv, size)
-    maps = winograd.convolve(_split(x, conv, conv.padding, seen), weight, bias, (0, 0), tile, flipped)
+    maps = winograd.convolve(_split(x, conv, conv.padding, seen), weight, bias, (0, 0), tile, flipped, after)
     y = pooled_empty(x, (len(x), *size, maps.shape[3]))
     phases = maps.reshape(dh, dw, len(x), *small, -1)
 

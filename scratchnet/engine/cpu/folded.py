@@ -14,33 +14,46 @@ Reference: Shi et al., "Is the deconvolution layer the same as a convolutional l
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd
+from scratchnet.engine.cpu.epilogue import apply_epilogue
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
+from scratchnet.engine.cpu.winograd_outputs import UnfoldedOutput
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
-from scratchnet.engine.memory_layout import copy_pixels
+from scratchnet.engine.memory_layout import copy_pixels, row_of
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
 
-def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | None = None) -> Array:
+def convolve(
+    x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | None = None, after: Epilogue | None = None
+) -> Array:
     """Return the convolution ``(n, *size, c_out)`` of one group without dilation."""
-    return winograd.convolve(_fold(x, conv, size), _fold_kernel(weight, conv), bias, (0, 0), folded_tile(conv))
+    folded, kernel = _fold(x, conv, size), _fold_kernel(weight, conv)
+    return winograd.convolve(folded, kernel, bias, (0, 0), folded_tile(conv), after=after)
 
 
-def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec, bias: Array | None = None) -> Array:
-    """Return dx ``(n, *size, c_in)``, plus a bias ``(c_in,)`` for a transposed convolution."""
+def input_gradient(
+    dy: Array, weight: Array, size: Pair, conv: ConvSpec, bias: Array | None = None, after: Epilogue | None = None
+) -> Array:
+    """Return dx ``(n, *size, c_in)``; for a transposed convolution with its bias ``(c_in,)`` and epilogue."""
     (th, tw), (sh, sw) = folded_kernel(conv), conv.stride
-    row = None
-    if bias is not None:
-        row = pooled_empty(bias, (sh * sw, len(bias)))
-        row[...] = bias
-        row = row.reshape(-1)
-    kernel = _fold_kernel(weight, conv)
-    return _unfold(
-        winograd.convolve(dy, kernel, row, (th - 1, tw - 1), folded_tile(conv), flipped=True), size, conv, bias
-    )
+    padding, kernel = (th - 1, tw - 1), _fold_kernel(weight, conv)
+    n, oh, ow = winograd.output_size(dy, (th, tw), padding)
+    dx = (pooled_empty if _reaches((oh, ow), size, conv) else pooled_zeros)(dy, (n, *size, weight.shape[2]))
+    if not _reaches((oh, ow), size, conv):
+        if bias is not None:
+            dx[...] = bias
+        apply_epilogue(dx, after)
+    row = None if bias is None else row_of(bias, sh * sw)
+    if after is not None and after.scale is not None and after.shift is not None:
+        after = replace(after, scale=row_of(after.scale, sh * sw), shift=row_of(after.shift, sh * sw))
+    output = UnfoldedOutput(dx, conv, (n, oh, ow, kernel.shape[2]))
+    winograd.convolve_to(output, dy, kernel, row, padding, folded_tile(conv), True, after)
+    return dx
 
 
 def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec) -> Array:
@@ -98,18 +111,12 @@ def _fold(x: Array, conv: ConvSpec, size: Pair) -> Array:
     return folded.reshape(n, rows, columns, sh * sw * c)
 
 
-def _unfold(folded: Array, size: Pair, conv: ConvSpec, bias: Array | None = None) -> Array:
-    """Return the map x ``(n, *size, c)`` of a folded one; pixels that it does not reach are 0, or the bias."""
+def _unfold(folded: Array, size: Pair, conv: ConvSpec) -> Array:
+    """Return the map x ``(n, *size, c)`` of a folded one; pixels that it does not reach are 0."""
     (sh, sw), n, c = conv.stride, len(folded), folded.shape[3] // (conv.stride[0] * conv.stride[1])
     _, rows, columns, _ = folded.shape
     pixels = folded.reshape(n, rows, columns, sh, sw, c)
-    reached = all(
-        s * count - p >= extent
-        for s, count, p, extent in zip(conv.stride, (rows, columns), conv.padding, size, strict=True)
-    )
-    x = (pooled_empty if reached else pooled_zeros)(folded, (n, *size, c))
-    if not reached and bias is not None:
-        x[...] = bias
+    x = (pooled_empty if _reaches((rows, columns), size, conv) else pooled_zeros)(folded, (n, *size, c))
 
     def copy(a: int, b: int, part: slice) -> None:
         v = tap(a, size[0], part.stop - part.start, sh, conv.padding[0], part.start)
@@ -118,6 +125,13 @@ def _unfold(folded: Array, size: Pair, conv: ConvSpec, bias: Array | None = None
 
     _by_phase(copy, rows, conv, folded.size)
     return x
+
+
+def _reaches(folded: Pair, size: Pair, conv: ConvSpec) -> bool:
+    """Return whether a folded map of this size contains all pixels of a map of ``size``."""
+    return all(
+        s * count - p >= extent for s, count, p, extent in zip(conv.stride, folded, conv.padding, size, strict=True)
+    )
 
 
 def _by_phase(copy: Callable[[int, int, slice], None], rows: int, conv: ConvSpec, count: int) -> None:

@@ -20,9 +20,11 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.epilogue import BlockEpilogue
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels, row_of
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
 SCRATCH_BYTES = 1 << 20
@@ -35,8 +37,10 @@ MIN_CHANNELS = 64
 """Channels that are worth a matrix product of their own."""
 
 
-def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | None = None) -> Array:
-    """Return the convolution, ``(n, *size, c_out)``.
+def convolve(
+    x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | None = None, after: Epilogue | None = None
+) -> Array:
+    """Return the convolution and what comes ``after`` it, ``(n, *size, c_out)``.
 
     ``conv.padding`` is the padding above and to the left; it may be negative. The output ``size`` determines how many
     zeros are added below and to the right.
@@ -44,18 +48,23 @@ def convolve(x: Array, weight: Array, conv: ConvSpec, size: Pair, bias: Array | 
     y = pooled_empty(x, (len(x), *size, weight.shape[3]))
     matrices = _weight_matrices(weight, conv.groups)  # (groups, kh·kw·c/groups, c_out/groups)
     row = None if bias is None else row_of(bias, size[1])
+    finish = None if after is None else BlockEpilogue(after, size[1])
 
     def multiply(block: Block) -> None:
         rows, target = columns(x, conv, block), _view(y, block)
         if conv.groups == 1 and block.c1 - block.c0 == size[1]:  # whole rows are contiguous: multiply into them
             np.matmul(rows[0], matrices[0], out=target.reshape(-1, y.shape[3]))
+            whole = target.reshape(-1, size[1] * y.shape[3])
             if row is not None:
-                whole = target.reshape(-1, len(row))
                 np.add(whole, row, out=whole)
+            if finish is not None:
+                finish.apply(whole)
         else:
             target[...] = _ungroup(np.matmul(rows, matrices), block)
             if bias is not None:
                 target += bias
+            if finish is not None:
+                finish.apply_to_pixels(target)
 
     parallel_for(multiply, _blocks(y.shape, x, weight), y.size * weight[..., 0].size)
     return y

@@ -5,6 +5,7 @@ of 2×2 pixels without padding have a form of their own: their switches follow f
 ``unpooling``.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.cpu.unpooling import max_pool2d_backward, max_unpool2d, max_unpool2d_backward
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.pooling_outputs import empty_outputs
-from scratchnet.ops.geometry import Pair
+from scratchnet.ops.geometry import Pair, Tap
 from scratchnet.ops.switches import Switches
 
 __all__ = ["max_pool2d", "max_pool2d_backward", "max_unpool2d", "max_unpool2d_backward"]
@@ -35,7 +36,8 @@ def max_pool2d(
     def work(block: Block) -> None:
         pool(x, y, switches, block)
         here = slice(block.n0, block.n1), slice(block.r0, block.r1)
-        record_call(partial(_point_to_nan, switches, block), y[here], switches.index[here], x[block.n0 : block.n1])
+        taps = pool_taps(switches, block)  # a recorded call must not keep the switches alive
+        record_call(partial(_point_to_nan, taps), y[here], switches.index[here], x[block.n0 : block.n1])
 
     parallel_for(work, pool_blocks(switches), OPERATIONS_PER_ELEMENT * x.size)
     return y, switches
@@ -65,14 +67,13 @@ def _point_inside(where: Array, switches: Switches, block: Block) -> None:
         where[:, row - block.r0] += where.dtype.type((ph - row * sh) * kw)
 
 
-def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: Array) -> None:
+def _point_to_nan(taps: Sequence[tuple[int, Tap, Tap]], y: Array, where: Array, x: Array) -> None:
     """Point the switch of every maximum that is NaN to the last NaN of its window.
 
     Parameters
     ----------
-    switches : Switches
-        For its sizes.
-    block : Block
+    taps : sequence
+        Those of :func:`pool_taps` for the block.
     y, where : (n, rows, ow, c)
         Maxima and switches of the block.
     x : (n, h, w, c)
@@ -80,7 +81,7 @@ def _point_to_nan(switches: Switches, block: Block, y: Array, where: Array, x: A
     """
     if not np.isnan(y.max(initial=-np.inf)):
         return
-    for j, v, u in pool_taps(switches, block):
+    for j, v, u in taps:
         chosen = where[:, v.out, u.out]
         value = x[:, v.source, u.source]
         chosen[...] = np.where(np.equal(value, value), chosen, where.dtype.type(j))  # NaN alone differs from itself

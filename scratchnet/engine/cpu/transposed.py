@@ -9,6 +9,8 @@ from scratchnet.engine.cpu import folded, winograd
 from scratchnet.engine.cpu.channel_sums import channel_sums
 from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, winograd_tile
 from scratchnet.engine.cpu.convolution import add_bias, as_convolution, convolve, input_gradient, weight_gradient
+from scratchnet.engine.cpu.epilogue import apply_epilogue
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, transposed_sizes
 
 
@@ -21,20 +23,21 @@ def conv_transpose2d(
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> Array:
     """Apply a transposed convolution to ``x``."""
     conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     back = as_convolution(conv)
     tile = None if back is None else winograd_tile(x, weight, back)
     if back is not None and tile is not None:
-        return winograd.convolve(x, weight, bias, back.padding, tile, flipped=True)
+        return winograd.convolve(x, weight, bias, back.padding, tile, flipped=True, after=after)
     size = transposed_sizes(x.shape[1:3], conv.kernel, conv.stride, conv.padding, conv.dilation, output_padding)
     if choose(x, weight, conv, size) is Algorithm.FOLDED:
-        return folded.input_gradient(x, weight, size, conv, bias)
+        return folded.input_gradient(x, weight, size, conv, bias, after)
     y = input_gradient(x, weight, size, conv)
     if bias is not None:
         add_bias(y, bias)
-    return y
+    return apply_epilogue(y, after)
 
 
 def conv_transpose2d_backward(

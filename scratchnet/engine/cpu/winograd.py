@@ -47,13 +47,16 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block
 from scratchnet.engine.cpu.chunks import parallel_rows
+from scratchnet.engine.cpu.epilogue import BlockEpilogue
 from scratchnet.engine.cpu.matmul import stacked_product
 from scratchnet.engine.cpu.shape import pad2d
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.cpu.winograd_kernels import ALL, taps_of
+from scratchnet.engine.cpu.winograd_outputs import MapOutput, Output
 from scratchnet.engine.cpu.winograd_points import Matrices, matrices
 from scratchnet.engine.cpu.winograd_work import Work, count_tiles
 from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import Pair
 
 SCRATCH_BYTES = 2 << 20
@@ -75,7 +78,15 @@ MIN_ROWS = 256
 """Minimum number of tiles of a wide layer in memory at a time, for the same reason."""
 
 
-def convolve(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: int, flipped: bool = False) -> Array:
+def convolve(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    padding: Pair,
+    tile: int,
+    flipped: bool = False,
+    after: Epilogue | None = None,
+) -> Array:
     """Convolve ``x`` (n, h, w, c_in) with ``weight`` (kh, kw, c_in, c_out) at stride 1.
 
     Parameters
@@ -85,15 +96,32 @@ def convolve(x: Array, weight: Array, bias: Array | None, padding: Pair, tile: i
         m; the sizes need not be multiples of it. A kernel larger than 5×5 requires 4.
     flipped : bool
         Use the kernel rotated by 180° with its channel axes exchanged; the weight is then (kh, kw, c_out, c_in).
+    after : Epilogue or None
+        Scale, shift and ReLU of the output.
 
     Returns
     -------
     (n, h + 2·padding − kh + 1, w + 2·padding − kw + 1, c_out)
     """
-    y = pooled_empty(x, (*_output(x, weight.shape[:2], padding), weight.shape[2 if flipped else 3]))
-    x, padding, constants = _prepare(x, weight.shape[:2], padding, tile)
-    _run(Work(x, weight.shape[:2], padding, constants, weight, bias, flipped, y=y))
+    y = pooled_empty(x, (*output_size(x, weight.shape[:2], padding), weight.shape[2 if flipped else 3]))
+    convolve_to(MapOutput(y), x, weight, bias, padding, tile, flipped, after)
     return y
+
+
+def convolve_to(
+    y: Output,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    padding: Pair,
+    tile: int,
+    flipped: bool = False,
+    after: Epilogue | None = None,
+) -> None:
+    """Write what :func:`convolve` returns to ``y``."""
+    x, padding, constants = _prepare(x, weight.shape[:2], padding, tile)
+    finish = None if after is None else BlockEpilogue(after, -(-y.shape[2] // tile))
+    _run(Work(x, weight.shape[:2], padding, constants, weight, bias, flipped, finish, y=y))
 
 
 def backward(
@@ -119,7 +147,9 @@ def backward(
     """
     dx = pooled_empty(dy, x.shape)
     dy, padding, constants = _prepare(dy, weight.shape[:2], padding, tile)
-    (dweight,) = _run(Work(dy, weight.shape[:2], padding, constants, weight, None, flipped, y=dx, partner=x, out=out))
+    (dweight,) = _run(
+        Work(dy, weight.shape[:2], padding, constants, weight, None, flipped, y=MapOutput(dx), partner=x, out=out)
+    )
     return dx, dweight
 
 
@@ -131,7 +161,8 @@ def weight_gradient(dy: Array, x: Array, padding: Pair, tile: int, out: Array | 
     return dweight
 
 
-def _output(x: Array, kernel: Pair, padding: Pair) -> tuple[int, int, int]:
+def output_size(x: Array, kernel: Pair, padding: Pair) -> tuple[int, int, int]:
+    """Return (n, oh, ow) of a convolution at stride 1."""
     n, h, w, _ = x.shape
     return n, h + 2 * padding[0] - kernel[0] + 1, w + 2 * padding[1] - kernel[1] + 1
 

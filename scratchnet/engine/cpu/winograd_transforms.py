@@ -12,6 +12,8 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block
+from scratchnet.engine.cpu.epilogue import BlockEpilogue
+from scratchnet.engine.cpu.winograd_outputs import Output, cut_columns
 from scratchnet.engine.cpu.winograd_points import Matrices
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.memory_layout import copy_pixels, row_of
@@ -36,24 +38,25 @@ def transform_tiles(dy: Array, block: Block, constants: Matrices, out: Array) ->
     _transform(d, block, constants.output.T, m, out)
 
 
-def transform_back(products: Array, y: Array, block: Block, bias: Array | None, constants: Matrices) -> None:
-    """Write Aᵀ [products] A for every tile, and the bias, to the block in ``y``; ``products`` may change."""
+def transform_back(
+    products: Array, y: Output, block: Block, bias: Array | None, constants: Matrices, finish: BlockEpilogue | None
+) -> None:
+    """Write Aᵀ [products] A for every tile, and the bias, to the block in ``y``; ``products`` may change.
+
+    ``finish`` changes the result before it is written.
+    """
     m, a, c = constants.tile, constants.patch, y.shape[3]
     n, rows, tiles = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
     products = products.reshape(a, a, n, rows, tiles * c)
     if bias is not None:  # the columns of Aᵀ for the point 1 are ones: one number of a tile reaches all of its pixels
         np.add(products[1, 1], row_of(bias, tiles), out=products[1, 1])
-    half = pooled_empty(y, (n, rows, m, a, tiles * c))
+    half = pooled_empty(products, (n, rows, m, a, tiles * c))
     np.matmul(constants.output, products.transpose(2, 3, 0, 1, 4), out=half.transpose(0, 1, 3, 2, 4))
-    full = pooled_empty(y, (n, rows, m, m, tiles * c))
+    full = pooled_empty(products, (n, rows, m, m, tiles * c))
     np.matmul(constants.output, half, out=full)
-    by_column = full.reshape(n, rows * m, m, tiles, c)
-    target = y[block.n0 : block.n1, m * block.r0 : m * block.r1, m * block.c0 : m * block.c1]
-    by_column = by_column[:, : target.shape[1]]
-    whole = target.shape[2] // m
-    copy_pixels(by_column[:, :, :, :whole], _cut(target, whole, m))
-    for j in range(target.shape[2] - whole * m):  # the last tile extends past the edge
-        copy_pixels(by_column[:, :, j, whole:], target[:, :, whole * m + j :][:, :, :1])
+    if finish is not None:
+        finish.apply(full)
+    y.write(full.reshape(n, rows * m, m, tiles, c), block)
 
 
 def _transform(d: Array, block: Block, matrix: Array, step: int, out: Array) -> None:
@@ -89,7 +92,7 @@ def _by_column(x: Array, block: Block, top: int, left: int, rows: int, columns: 
 
     own = max(0, -left)  # the first of the columns that a tile has to itself
     whole = min(tiles, (x.shape[2] - left - own) // step)
-    copy_pixels(_cut(source[:, :, left + own :], whole, step), target[:, :, own : own + step, :whole])
+    copy_pixels(cut_columns(source[:, :, left + own :], whole, step), target[:, :, own : own + step, :whole])
     for j in range(own, own + step):
         fetch(j, whole, tiles)
     for j in reversed(range(own)):
@@ -101,9 +104,3 @@ def _by_column(x: Array, block: Block, top: int, left: int, rows: int, columns: 
     sorted_[:, : down.out.start] = 0
     sorted_[:, down.out.stop :] = 0
     return sorted_
-
-
-def _cut(x: Array, count: int, step: int) -> Array:
-    """View the first ``count · step`` columns as (n, rows, column inside the tile, tile, c)."""
-    n, rows, _, c = x.shape
-    return x[:, :, : count * step].reshape(n, rows, count, step, c).swapaxes(2, 3)

@@ -11,7 +11,9 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd_kernels, winograd_transforms
 from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.epilogue import BlockEpilogue
 from scratchnet.engine.cpu.winograd_kernels import ALL
+from scratchnet.engine.cpu.winograd_outputs import Output
 from scratchnet.engine.cpu.winograd_points import Matrices
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.memory_layout import copy_pixels
@@ -29,9 +31,10 @@ class Work:
         Size of the kernel.
     padding, constants
         Padding of ``x`` and matrices of the transform.
-    weight, bias, flipped
-        Arguments of the convolution that is written to ``y``.
-    y : (n, oh, ow, c_out) or None
+    weight, bias, flipped, finish
+        Arguments of the convolution that is written to ``y``, and what comes after it.
+    y : Output or None
+        Where the convolution is written to.
     partner : (n, oh, ow, c_out) or None
         The map whose tiles are multiplied with the patches and summed over.
     out : (kh, kw, c_in, c_out) or None
@@ -45,12 +48,13 @@ class Work:
     weight: Array | None = None
     bias: Array | None = None
     flipped: bool = False
-    y: Array | None = None
+    finish: BlockEpilogue | None = None
+    y: Output | None = None
     partner: Array | None = None
     out: Array | None = None
 
     @property
-    def tiled(self) -> Array:
+    def tiled(self) -> Array | Output:
         """The map that is cut into tiles."""
         tiled = self.partner if self.y is None else self.y
         assert tiled is not None
@@ -92,7 +96,7 @@ class Work:
         down, across = self.pieces
         return Block(block.n0, block.n1, block.r0, block.r1 + down - 1, block.c0, block.c1 + across - 1)
 
-    def allocate(self, count: int, like: Array) -> Array:
+    def allocate(self, count: int, like: Array | Output) -> Array:
         """Allocate memory for ``count`` transformed tiles with the channels of ``like``."""
         return pooled_empty(self.x, (self.constants.patch**2, count, like.shape[3]))
 
@@ -128,7 +132,7 @@ class Work:
     def write(self, products: Array, block: Block) -> None:
         """Transform the products of a block back, into ``y``."""
         assert self.y is not None
-        winograd_transforms.transform_back(products, self.y, block, self.bias, self.constants)
+        winograd_transforms.transform_back(products, self.y, block, self.bias, self.constants, self.finish)
 
     def in_order(self, patches: Array, others: Array) -> tuple[Array, Array]:
         """Return the two in the order of the kernel's axes."""

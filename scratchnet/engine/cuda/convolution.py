@@ -14,6 +14,7 @@ from scratchnet.engine.cuda.columns import col2im, im2col, split_columns
 from scratchnet.engine.cuda.conv_algorithm import Algorithm, choose, choose_products, thresholds
 from scratchnet.engine.cuda.gemm import product, product_over_rows
 from scratchnet.engine.memory.pool import pooled_empty
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, pair
 
 
@@ -25,9 +26,11 @@ def conv2d(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> Array:
     """Return the convolution of ``x`` with ``weight``."""
-    return convolve(x, weight, bias, ConvSpec.of(weight, stride, padding, dilation, groups))
+    y = convolve(x, weight, bias, ConvSpec.of(weight, stride, padding, dilation, groups))
+    return y if after is None else after.of(y)
 
 
 def conv2d_backward(

@@ -3,6 +3,7 @@
 from scratchnet.arrays import Array
 from scratchnet.engine.cuda.channel_sums import channel_sums
 from scratchnet.engine.cuda.convolution import convolve, input_gradient, weight_gradient
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, transposed_sizes
 
 
@@ -15,6 +16,7 @@ def conv_transpose2d(
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    after: Epilogue | None = None,
 ) -> Array:
     """Apply a transposed convolution to ``x``."""
     conv = ConvSpec.of(weight, stride, padding, dilation, groups)
@@ -22,7 +24,7 @@ def conv_transpose2d(
     y = input_gradient(x, weight, size, conv)
     if bias is not None:
         y += bias
-    return y
+    return y if after is None else after.of(y)
 
 
 def conv_transpose2d_backward(

@@ -3,16 +3,20 @@
 import gc
 import mmap
 import weakref
+from dataclasses import fields, is_dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 
 from scratchnet.engine import capture
 from scratchnet.engine.capture import CannotCapture, Program, Recorder, TracedArray, record_call, traced
+from scratchnet.engine.capture.traced_memory import traced_memory
 from scratchnet.engine.cpu import threads
 from scratchnet.engine.cpu.threads import MIN_THREAD_OPERATIONS, parallel_map
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory.shared import shared_zeros
+from scratchnet.models import build
 from tests.compare import numbers
 
 A, B, C = (4, 6), (4, 6), (6, 3)
@@ -36,6 +40,37 @@ def captured(function, *arrays):
     with recorder.capture(program):
         result = function(*map(traced, taken))
     return result, taken, program
+
+
+def arrays_of(value):
+    """All arrays in the arguments of a call, also inside functions with arguments, tuples and objects."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, partial):
+        yield from (array for part in (value.args, value.keywords.values()) for v in part for array in arrays_of(v))
+        yield from arrays_of(value.func)
+    elif isinstance(value, tuple | list):
+        yield from (array for v in value for array in arrays_of(v))
+    elif is_dataclass(value):
+        yield from (array for field in fields(value) for array in arrays_of(getattr(value, field.name)))
+
+
+@pytest.mark.parametrize("model", ["bloodcell", "segnet", "unet-same", "mobile-unet"])
+def test_no_call_keeps_memory_of_the_arena_alive(model):
+    """Such a reference would keep the array's place reserved for the rest of the program."""
+    net = build(model, 2, width=0.1).allocate().eval()
+    recorder, program = Recorder(), Program()
+    with recorder.capture(program), traced_memory(net):
+        y = net.forward(traced(shared_zeros((1, 64, 64, 3), np.float32)))
+    for call in program.calls():
+        for array in arrays_of(call):
+            owner = array
+            while isinstance(owner, np.ndarray) and owner.base is not None:
+                owner = owner.base
+            assert not isinstance(owner, memoryview), call
+    del y
+    gc.collect()
+    assert not any(arena.alive for arena in recorder.arenas)
 
 
 def play(program):

@@ -11,6 +11,7 @@ from scratchnet.engine.modes import precise
 from scratchnet.layers import Conv2d, ConvTranspose2d
 from scratchnet.network import Network
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient, conv2d_weight_gradient
+from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec
 from scratchnet.ops.transposed import conv_transpose2d, conv_transpose2d_backward
 from tests import naive
@@ -48,6 +49,8 @@ def test_all_passes_agree_with_loops(cores, case, n, count):
     dx, dweight, _ = naive.conv2d_backward(dy, x, weight, stride, padding)
     assert_close(folded.input_gradient(dy, weight, size, conv), dx)
     assert_close(folded.input_gradient(dy, weight, size, conv, np.ones(3)), dx + 1)
+    after = Epilogue(numbers(3, seed=4), numbers(3, seed=5), relu=True)  # also where no output reaches
+    assert_close(folded.input_gradient(dy, weight, size, conv, np.ones(3), after), after.of(dx + 1))
     assert_close(folded.weight_gradient(dy, x, weight, conv), dweight)
     both = folded.backward(dy, x, weight, conv)
     assert_close(both[0], dx)
@@ -124,7 +127,7 @@ def test_it_is_what_a_layer_at_stride_2_uses(monkeypatch):
     with precise():
         expected = list(passes())
     used = []
-    for name in ("convolve", "weight_gradient", "backward"):
+    for name in ("convolve_to", "weight_gradient", "backward"):
         original = getattr(winograd, name)
         monkeypatch.setattr(
             winograd,
@@ -133,7 +136,7 @@ def test_it_is_what_a_layer_at_stride_2_uses(monkeypatch):
         )
     for actual, exact in zip(passes(), expected, strict=True):
         assert_close(actual, exact, np.float32)
-    assert used == ["convolve", "backward", "weight_gradient", "convolve", "convolve", "backward"]
+    assert used == ["convolve_to", "backward", "weight_gradient", "convolve_to", "convolve_to", "backward"]
 
 
 @pytest.mark.parametrize("count", [1, 2])
