@@ -22,7 +22,8 @@ class Capture:
     Attributes
     ----------
     x, y, dy, dx : Array
-        Inputs and outputs of the programs: a replay reads ``x`` and ``dy`` and writes ``y`` and ``dx``.
+        Inputs and outputs of the programs: a replay reads ``x`` and ``dy`` and writes ``y`` and ``dx``. The backward
+        program may reuse the memory of ``y``, and ``dy`` may be in it.
     forward, backward : Program or None
     needs_input_grad : bool
         Whether the backward program computes ``dx``.

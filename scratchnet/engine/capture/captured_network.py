@@ -22,6 +22,7 @@ from scratchnet.engine.capture import Program, failure_reason, traced
 from scratchnet.engine.capture.capture import Capture
 from scratchnet.engine.capture.capture_cache import CaptureCache
 from scratchnet.engine.capture.capture_key import NotComparable, changed_settings, digest, settings_of
+from scratchnet.engine.capture.detached import detached
 from scratchnet.engine.capture.first_replay import CONSTANT_VALUES, FirstReplay, compare_forward
 from scratchnet.engine.capture.network_state import NetworkState, has_flat_gradients
 from scratchnet.engine.capture.step_outputs import StepOutputs
@@ -159,7 +160,7 @@ class CapturedNetwork:
         capture.outputs = [StepOutputs(program)]
         try:
             with capture.recorder.capture(program), self._watched(capture.outputs[0]), traced_memory(self.network):
-                capture.y = self.network.forward(traced(capture.x), keep)
+                capture.y = detached(self.network.forward(traced(capture.x), keep))
         except Exception as error:  # traced arrays may make a custom layer fail
             if capture.initial_state is None:
                 raise
@@ -169,19 +170,20 @@ class CapturedNetwork:
             return y
         capture.forward, capture.verified = program, set()
         capture.x_digest = digest(capture.x) if self._has_custom_layers else b""
-        assert capture.y is not None  # just set
         if not self._has_custom_layers or self._check_settings(key[-1]):
             self._current = capture if keep else None
         return _copy(capture.y)
 
     def _capture_backward(self, capture: Capture, dy: Array, needs_input_grad: bool) -> Array | None:
         """Run the network backward while a recorder records its calls."""
-        capture.dy, capture.needs_input_grad = shared_copy(dy), needs_input_grad
+        with allocate_from(capture.recorder.arena):
+            own_dy = contiguous_copy(dy)  # in the memory of y, unless a layer has saved that
+        capture.dy, capture.needs_input_grad = detached(own_dy), needs_input_grad
         program, initial_state = Program(), capture.initial_state
         capture.outputs.append(StepOutputs(program))
         try:
             with capture.recorder.capture(program), self._watched(capture.outputs[1]), traced_memory(self.network):
-                capture.dx = self.network.backward(traced(capture.dy), needs_input_grad, add=False)
+                capture.dx = self.network.backward(traced(own_dy), needs_input_grad, add=False)
         except Exception as error:
             if initial_state is None:
                 raise

@@ -59,15 +59,15 @@ class FirstReplay:
 
         If both agree, the layers are left as after a replay, otherwise as after the eager pass.
         """
-        dy, program = self.capture.dy, self.capture.backward
-        assert dy is not None  # set with the program
+        assert self.capture.dy is not None  # set with the program
+        dy = self.capture.dy.copy()  # a replay of the forward pass may overwrite it
         grads, before, outputs = self.network.flat().grads, NetworkState(self.network), StepOutputs()
         self.after.restore_attributes()
         with allocate_from(Arena()), watched_by(outputs):
             dx = self.network.backward(dy, needs_input_grad, add=False)
         eager, expected = NetworkState(self.network), grads.copy()
         before.restore()
-        self._run(program)
+        self._run(self.capture.backward)
         replayed, result = NetworkState(self.network), grads.copy()
         same = same_bits(result, expected) and (not needs_input_grad or same_bits(dx, self.capture.dx))
         if same and replayed.contents() == eager.contents():
@@ -75,8 +75,7 @@ class FirstReplay:
                 self.capture.verified.add(self.new_input)
             replayed.restore()
         else:
-            self.before.restore()
-            self._run(self.capture.forward)
+            self._replay_forward(dy)
             differing = self.capture.outputs[1].first_difference(outputs)
             self.mismatch = differing or self._differing_parameter(result, expected)
             eager.restore()
@@ -85,12 +84,17 @@ class FirstReplay:
 
     def _is_linear(self, dy: Array, expected: Array, dx: Array | None) -> bool:
         """Return whether doubling dy doubles the gradients: with an unchanged dy, a constant dy would go unnoticed."""
-        self.before.restore()
-        self._run(self.capture.forward)
-        np.multiply(dy, 2, out=dy)
+        self._replay_forward(2 * dy)
         self._run(self.capture.backward)
         doubled = same_bits(self.network.flat().grads, 2 * expected)
         return doubled and (dx is None or same_bits(self.capture.dx, 2 * dx))
+
+    def _replay_forward(self, dy: Array) -> None:
+        """Replay the forward pass from its initial state, and set the gradient of the backward pass that follows."""
+        self.before.restore()
+        self._run(self.capture.forward)
+        assert self.capture.dy is not None  # set with the program
+        np.copyto(self.capture.dy, dy)
 
     def _run(self, program: Program | None) -> None:
         assert program is not None  # only complete captures are compared
