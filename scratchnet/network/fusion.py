@@ -12,6 +12,7 @@ The network knows which values are. If no other step uses the value between two 
 - the bias of that convolution gets no gradient: batch norm subtracts any constant again, so Σ dx = 0;
 - max-pooling after a ReLU passes a gradient where its *maximum* is positive, at a quarter of the pixels, and the ReLU's
   output need not be saved;
+- an output of batch norm with ReLU is saved only if its consumer needs it: the ReLU's mask is recomputed;
 - batch norm computes its gradient in place, in the array that it gets from a convolution or a pooling;
 - the input of a convolution with many channels is not saved but recomputed in the backward pass, by the preceding batch
   norm and ReLU or by the preceding unpooling. That costs one pass over memory, which is cheap compared with the
@@ -33,12 +34,16 @@ from scratchnet.layers.builtin import is_builtin
 from scratchnet.layers.convolution import Conv2d, ConvTranspose2d
 from scratchnet.layers.normalization import BatchNorm2d
 from scratchnet.layers.pooling import MaxPool2d, MaxUnpool2d
-from scratchnet.layers.resampling import UpsampleNearest
+from scratchnet.layers.resampling import UpsampleBilinear, UpsampleNearest
+from scratchnet.layers.shape import Add, Concatenate, Crop, Pad
 from scratchnet.layers.step_plan import ALONE, StepPlan
 from scratchnet.network.step import Step
 
 MIN_CHANNELS_TO_RECOMPUTE = 64
 """From this number of channels on, a convolution takes far longer than recomputing its input."""
+
+_SAVE_NO_INPUT = Add, Concatenate, Crop, MaxPool2d, MaxUnpool2d, Pad, UpsampleBilinear, UpsampleNearest
+"""Layers that need no value of their input in the backward pass, unless they compute their output again."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ def plan(steps: Sequence[Step], recompute_inputs: bool, for_backward: bool = Tru
             found.upsample_in_convolution(number)
         elif isinstance(step.layer, MaxUnpool2d):
             found.recompute_input_of_convolution(number, number)
+    if recompute_inputs:
+        found.find_unsaved_outputs()
     return found.plan()
 
 
@@ -175,6 +182,21 @@ class _Fusions:
         if wide and self._recompute_inputs:
             self._settings[number] |= {"recompute_output": True, "output_unsaved": True}
             self._settings[consumer]["input_from"] = number
+
+    def find_unsaved_outputs(self) -> None:
+        """Find outputs of batch norm with a ReLU that no consumer saves; batch norm recomputes the ReLU's mask."""
+        for number, settings in enumerate(self._settings):
+            if "fuse_relu" in settings and isinstance(self._steps[number].layer, BatchNorm2d):
+                value = self._steps[self.consumers[number]].name
+                takers = [i for i, step in enumerate(self._steps) if value in step.inputs]
+                if takers and not any(map(self._saves_input, takers)):
+                    settings["output_unsaved"] = True
+
+    def _saves_input(self, number: int) -> bool:
+        """Return whether a step, or a convolution that also does its work, saves the input."""
+        layer = self._steps[number].layer
+        without = is_builtin(layer) and isinstance(layer, _SAVE_NO_INPUT)
+        return not without or self.is_skipped(number) or "recompute_output" in self._settings[number]
 
     def _reuse_gradient(self, norm: int, consumer: Layer | None) -> None:
         """Let batch norm overwrite its gradient if it comes from a layer whose dx is an array of its own."""

@@ -15,7 +15,7 @@ class Normalized:
     x : (n, h, w, c)
         The input, or the input minus the value in ``subtracted``.
     y : (n, h, w, c) or None
-        The output, if it includes a ReLU.
+        The output, if it includes a ReLU and ``scale`` is None.
     mean, variance : (c,)
         The statistics used; the variance is the biased one (divided by n·h·w).
     inverse_std : (c,)
@@ -23,6 +23,8 @@ class Normalized:
     subtracted : ((c,), (c,)) or None
         If a faster form subtracted a value near the mean from its input in place: that value, and the mean of the
         difference.
+    scale, shift : (c,) or None
+        If a faster form included a ReLU: its mask is ``scale·x + shift > 0``, so that ``y`` need not be kept for it.
     """
 
     x: Array
@@ -31,6 +33,8 @@ class Normalized:
     variance: Array
     inverse_std: Array
     subtracted: tuple[Array, Array] | None = None
+    scale: Array | None = None
+    shift: Array | None = None
 
     @property
     def mean_of_x(self) -> Array:
@@ -45,7 +49,10 @@ class Normalized:
 
     def positive(self) -> Array | None:
         """Return the mask of positive outputs of the ReLU, or None without a ReLU."""
-        return None if self.y is None else self.y > 0
+        if self.scale is None or self.shift is None:
+            return None if self.y is None else self.y > 0
+        passed: Array = self.x * self.scale + self.shift > 0
+        return passed
 
     def relu_backward(self, dy: Array) -> Array:
         """Return ``dy`` where the ReLU's output is positive and 0 elsewhere; ``dy`` itself without a ReLU."""
@@ -54,7 +61,7 @@ class Normalized:
 
     def without_relu(self) -> "Normalized":
         """Return a copy for a gradient that has already passed through the ReLU's backward pass."""
-        return replace(self, y=None)
+        return replace(self, y=None, scale=None, shift=None)
 
 
 NORMALIZED = Argument(
@@ -64,6 +71,8 @@ NORMALIZED = Argument(
         "mean": Argument("c"),
         "variance": Argument("c"),
         "inverse_std": Argument("c"),
+        "scale": Argument("c"),
+        "shift": Argument("c"),
     }
 )
 """Expectation of an operation on a :class:`Normalized`."""

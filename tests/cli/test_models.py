@@ -37,7 +37,7 @@ def test_the_list(call):
         ),
         (
             ["deconvnet-small", "--size", "128", "--batch", "8"],
-            ["8 images: 125.0 MB of values", "47.1 MB with activation"],
+            ["8 images: 121.8 MB of values", "47.1 MB with activation"],
         ),
         (
             ["segnet", "--size", "360x480", "--classes", "11"],

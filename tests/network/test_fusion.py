@@ -340,6 +340,18 @@ def test_an_unpooled_map_is_made_again_for_a_wide_convolution():
     assert "recompute_output" not in options(unpooled())
 
 
+def test_an_output_that_no_consumer_saves():
+    """The ReLU's mask is recomputed, so a joined, pooled or unpooled output is dropped if no convolution saves it."""
+    layers = [conv(), BatchNorm2d(4), ReLU(), MaxPool2d(1), conv(4), BatchNorm2d(4), ReLU()]
+    joined = chain(*layers, taken=("s2",))
+    assert options(joined)["output_unsaved"] == ["s1", "s5"]
+    assert "output_unsaved" not in options(joined, recompute_inputs=False)  # segments store it
+    joined.add("also", conv(4), "s2")
+    assert options(joined)["output_unsaved"] == ["s5"]
+    assert options(unpooled())["output_unsaved"] == ["s1", "s5"]
+    assert options(unpooled(64))["output_unsaved"] == ["s1", "unpool"]  # the unpooling saves that of s5
+
+
 def test_a_gradient_that_comes_as_it_went_is_not_overwritten():
     """Adding and joining pass their gradient on; somebody else may hold it too."""
     net = chain(conv(), BatchNorm2d(4), Dropout(0.0), training=False)

@@ -5,8 +5,9 @@ as sums of ``x − k`` and ``(x − k)²`` for a value k near the mean, which ke
 of a fraction p of the rows, spread over all images. For any data, such a k satisfies ``(k − μ)² ≤ σ²·(1 − p)/p``, so
 the subtraction in ``σ² = mean((x − k)²) − (k − μ)²`` magnifies rounding errors by 1/p at most. x̂ is never stored,
 because y and dx both have the form ``a·x + b`` with one a and one b per channel. A ReLU that follows is computed in the
-same passes. If x and dy are not needed elsewhere, x − k and dx overwrite them (``overwrite=True``): Σ dy·x̂ then needs
-no second subtraction of the mean, and the memory written to is already in the cache.
+same passes, and its mask again in the backward pass, so y is not kept for it. If x and dy are not needed elsewhere,
+x − k and dx overwrite them (``overwrite=True``): Σ dy·x̂ then needs no second subtraction of the mean, and the memory
+written to is already in the cache.
 
 Reference: Chan, Golub, LeVeque, "Algorithms for computing the sample variance" (1983), on shifted sums.
 """
@@ -109,7 +110,8 @@ def batch_norm_fixed(
     inverse_std = 1 / np.sqrt(variance + x.dtype.type(eps))
     y = pooled_empty(x, x.shape)
     scale = gamma * inverse_std
-    scale_row, shift_row = row_of(scale, x.shape[2]), row_of(beta - mean * scale, x.shape[2])
+    shift = beta - mean * scale
+    scale_row, shift_row = row_of(scale, x.shape[2]), row_of(shift, x.shape[2])
 
     def apply(x: Array, y: Array) -> None:
         np.multiply(x, scale_row, out=y)
@@ -118,7 +120,8 @@ def batch_norm_fixed(
             keep_positive(y)
 
     parallel_rows(apply, x, y)
-    return y, Normalized(x, y if relu else None, mean, variance, inverse_std)
+    mask = {"scale": scale, "shift": shift} if relu else {}
+    return y, Normalized(x, None, mean, variance, inverse_std, **mask)
 
 
 def batch_norm_backward(
@@ -188,22 +191,28 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
 
     The first is ``dy`` itself without a ReLU or with ``overwrite``, else a new array.
     """
+    relu = None
+    if normalized.scale is not None and normalized.shift is not None:
+        relu = row_of(normalized.scale, dy.shape[2]), row_of(normalized.shift, dy.shape[2])
+    elif normalized.y is not None:  # the forward pass was in textbook mode
+        dy = normalized.relu_backward(dy)
     centred = normalized.subtracted is not None
     mean_row = None if centred else row_of(normalized.mean, dy.shape[2])
 
-    def sums(both: Array, dz: Array, dy: Array, x: Array, y: Array | None = None) -> None:
+    def sums(both: Array, dz: Array, dy: Array, x: Array) -> None:
         product = pooled_empty(x, x.shape)
-        if y is not None:
-            keep_where_positive(dy, y, product, dz)
+        if relu is not None:
+            np.multiply(x, relu[0], out=product)
+            np.add(product, relu[1], out=product)
+            keep_where_positive(dy, product, product, dz)
         if mean_row is not None:
             np.subtract(x, mean_row, out=product)
         np.multiply(x if centred else product, dz, out=product)
         sum_rows(product, both[0])
         sum_rows(dz, both[1])
 
-    y = normalized.positive() if normalized.y is None else normalized.y  # a mask also works
-    dz = dy if y is None or overwrite else pooled_empty(dy, dy.shape)
-    totals = sums_over_rows(sums, 2, dz, dy, normalized.x, *(() if y is None else (y,)))
+    dz = dy if relu is None or overwrite else pooled_empty(dy, dy.shape)
+    totals = sums_over_rows(sums, 2, dz, dy, normalized.x)
     by_product, dbeta = totals[0], totals[1]
     if centred:  # Σ dy·(x − μ) = Σ dy·x − μ·Σ dy, where μ is near 0
         by_product = by_product - normalized.mean_of_x * dbeta

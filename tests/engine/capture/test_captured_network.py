@@ -509,6 +509,19 @@ def test_no_more_recordings_are_kept_than_promised_and_their_memory_is_let_go(co
         np.testing.assert_array_equal(fast.forward(x), twin.forward(x))
 
 
+def test_the_gradient_is_put_where_the_output_was(cores):
+    """After the loss nobody needs the captured output, unless the last layer has saved it."""
+    cores(1)
+    saving = small()
+    saving.add("last", ReLU())
+    for net, same in ((small(), True), (stirred(saving), False)):
+        fast = CapturedNetwork(net.train())
+        for seed in range(3):
+            fast.backward(fast.forward(batch(seed)))
+        (captured,) = fast._captures.values()
+        assert np.may_share_memory(captured.y, captured.dy) == same
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize(("name", "options"), [("unet-same", {"width": 0.25}), ("deconvnet-small", {"width": 8})])
 def test_a_captured_step_needs_the_memory_that_is_estimated(cores, monkeypatch, name, options, count):

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu.normalization import batch_norm, batch_norm_backward, batch_norm_fixed
+from scratchnet.engine.cpu.normalization import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_fixed,
+    parameter_gradients,
+)
+from scratchnet.engine.modes import textbook
+from scratchnet.ops import normalization as plain
 from tests.compare import assert_close, numbers
 
 SHAPE = (2, 6, 7, 4)
@@ -49,3 +56,28 @@ def test_without_overwrite_nothing_given_is_written_to(relu, dtype):
     for array, copy in zip((x, dy, gamma, beta), before, strict=True):
         np.testing.assert_array_equal(array, copy)
     assert normalized.subtracted is None
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_mask_of_the_relu_is_computed_again_to_the_bit(overwrite, dtype):
+    x, _, gamma, beta = inputs(dtype)
+    y, normalized = batch_norm(x, gamma, beta, relu=True, overwrite=overwrite)
+    assert normalized.y is None
+    passed = y > 0
+    assert 0 < passed.sum() < y.size
+    np.testing.assert_array_equal(normalized.positive(), passed)
+    dz, _, dbeta = parameter_gradients(np.ones_like(y), normalized)
+    np.testing.assert_array_equal(dz, passed)
+    np.testing.assert_array_equal(dbeta, passed.sum((0, 1, 2)))
+    assert normalized.without_relu().positive() is None
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_backward_of_a_forward_pass_in_textbook_mode(relu, overwrite, dtype):
+    x, dy, gamma, beta = inputs(dtype)
+    with textbook():
+        _, normalized = plain.batch_norm(x, gamma, beta, relu=relu)
+        expected = plain.batch_norm_backward(dy, normalized, gamma)
+    found = batch_norm_backward(dy, normalized, gamma, overwrite)
+    for got, wanted in zip(found, expected, strict=True):
+        assert_close(got, wanted, dtype, scale=10)
