@@ -18,8 +18,8 @@ from scratchnet.network import FlatBuffers
 from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
 from scratchnet.utils.validation import flag, number
 
-CHUNK_ELEMENTS = 1 << 18
-"""Elements that are updated at a time: a megabyte of float32, small enough to stay in the cache."""
+CHUNK_ELEMENTS = 1 << 17
+"""Elements that are updated at a time: half a megabyte in float32 of each array, so that all stay in the cache."""
 
 
 class Optimizer(Protocol):
