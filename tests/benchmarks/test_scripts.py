@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import cores, own_images, tricks
+from benchmarks import cores, own_images, summary, tricks
 from scratchnet.data import open_dataset
 from scratchnet.data.frequencies import count_classes
 from scratchnet.engine.capture.worker_processes import can_fork
@@ -29,6 +29,7 @@ SCRIPTS = (
     "scaling",
     "shapes_study",
     "stain_study",
+    "summary",
     "under_load",
     "winograd_curves",
 )
@@ -47,6 +48,22 @@ def test_a_script_is_imported_without_running(name, monkeypatch):
     for variable in ("OPENBLAS_NUM_THREADS", "SCRATCHNET_THREADS"):  # ranks.py sets them
         monkeypatch.setenv(variable, "1")
     assert importlib.import_module(f"benchmarks.{name}").__doc__
+
+
+def test_the_summary_of_several_runs(tmp_path, capsys):
+    """The median of three ratios and their range; a case that one run lacks is left out."""
+
+    def row(case, ours, ratio):
+        found = {"scratchnet": {"seconds": ours, "peak_bytes": 2e6}}
+        found["torch"] = {"seconds": 9.0, "peak_bytes": 4e6}
+        found["torch channels_last"] = {"seconds": 2.5, "peak_bytes": 3e6}
+        return {"case": case, "ratio": ratio, "better_layout": "torch channels_last", "contestants": found}
+
+    for i, (ours, ratio) in enumerate([(0.1, 0.5), (0.3, 0.9), (0.2, 0.6)]):
+        rows = [row("a", ours, ratio)] + [row("b", ours, ratio)] * (i < 2)
+        (tmp_path / f"{i}.json").write_text(json.dumps({"rows": rows}))
+    summary.main([str(tmp_path / f"{i}.json") for i in range(3)])
+    assert capsys.readouterr().out.splitlines()[2:] == ["| a | 200 ms | 2500 ms | 0.60 | 0.50–0.90 | 2 MB, 3 MB |"]
 
 
 def test_each_optimisation_is_disabled_once(monkeypatch, capsys, arguments):
