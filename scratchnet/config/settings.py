@@ -194,7 +194,8 @@ class TrainingSettings:
     class_weights_cap: float | None = None
     """Largest class weight; larger ones, after the exponent, are reduced to it."""
     border_weight: float = 0.0
-    """Largest extra weight of pixels between neighbouring objects, after U-Net (paper: 10)."""
+    """Largest extra weight of class 0 between neighbouring objects, which are the regions of other classes, after U-Net
+    (paper: 10). Keeps objects apart; class 0 is then found where it is not."""
     border_sigma: float = 5.0
     """Width in pixels over which this weight fades as the gap grows."""
     patience: int | None = None

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from benchmarks import cores, own_images, summary, tricks
 from scratchnet.data import open_dataset
@@ -23,6 +24,7 @@ SCRIPTS = (
     "gpu_peers",
     "label_next",
     "lock",
+    "membranes_study",
     "own_images",
     "paper_size",
     "ranks",
@@ -112,6 +114,48 @@ def test_own_images_hold_a_rare_class(tmp_path, arguments, capsys):
     assert 0.001 < shares[2] < 0.01
     with pytest.raises(SystemExit, match="exists; name a new folder"):
         own_images.main()
+
+
+def test_membranes_are_thin_dark_and_no_threshold_finds_them(tmp_path):
+    from benchmarks import membranes_study
+
+    membranes_study.write(tmp_path / "data", {"train": 2, "test": 2})
+    images, masks = membranes_study.read(tmp_path / "data", "train")
+    assert images.shape == (2, membranes_study.SIDE, membranes_study.SIDE)
+    assert set(np.unique(masks)) == {0, 255}
+    assert 0.15 < (masks == 0).mean() < 0.28
+    assert images[masks > 0].mean() - images[masks == 0].mean() > 20
+    thick = ImageFilter.MaxFilter(21)  # white reaches ten pixels into the black
+    assert all((np.asarray(Image.fromarray(mask).filter(thick)) == 0).mean() < 0.002 for mask in masks)
+    scores = membranes_study.best_threshold(tmp_path / "data")
+    assert 0.75 < scores["accuracy"] < 0.88
+    assert scores["IoU"] < 0.5
+
+
+def test_flags_for_membranes_are_compared(tmp_path, arguments, monkeypatch, capsys):
+    from benchmarks import membranes_study
+
+    monkeypatch.setattr(membranes_study, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(membranes_study, "SPLITS", {"train": 2, "val": 1, "test": 1})
+    monkeypatch.setattr(membranes_study, "COMMAND", "--model unet-same --width 0.05 --depth 1")
+    monkeypatch.setattr(membranes_study, "ROWS", {"turned": "--mask-format binary --rotate90 --crop 32 32"})
+    stored = {
+        "command": membranes_study.COMMAND,
+        "epochs": 1,
+        "flags": membranes_study.ROWS,
+        "test images": {"earlier": {}},
+    }
+    for epochs, rows in ((2, {"best threshold", "turned"}), (1, {"best threshold", "turned", "earlier"})):
+        membranes_study.RESULTS.write_text(json.dumps(stored), encoding="utf-8")
+        arguments("--rows", "turned", "--seeds", "0", "1", "--epochs", str(epochs), "--folder", str(tmp_path / "study"))
+        membranes_study.main()  # the second time, the trained networks are read
+        found = json.loads(membranes_study.RESULTS.read_text(encoding="utf-8"))["test images"]
+        assert found.keys() == rows
+    assert found["turned"].keys() == {"0", "1"}
+    assert all(0.1 < scores["accuracy"] < 1 and scores["seconds"] > 0 for scores in found["turned"].values())
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == ["best", "turned"] * 2
+    assert printed[1] == printed[3]
 
 
 def test_other_laboratories_keep_white_and_the_order_of_densities():
