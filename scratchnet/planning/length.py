@@ -42,7 +42,7 @@ def usual_updates(images: int) -> int:
 def _choose_epochs(draft: Draft, images: int) -> None:
     """Choose the length of an epoch, after which the network is validated.
 
-    No patience is chosen: with the cosine schedule, the score often rises again in the last third of the training.
+    No patience is chosen: with the cosine schedule, the score can rise until the end of the training.
     """
     training = draft.settings.training
     if training.epochs is not None or training.iterations is None:
