@@ -88,8 +88,8 @@ class PassFingerprints:
         check_parameters(self._parameters)
         for name, fingerprint in self._values.items():
             array = fingerprint.changed()
-            holders = [] if array is None else [step.name for step in steps if _holds(vars(step.layer), array)]
-            if array is not None and not holders and _holds(stored, array):
+            holders = [] if array is None else [step.name for step in steps if holds(vars(step.layer), array)]
+            if array is not None and not holders and holds(stored, array):
                 holders = [steps[0].name]
             if holders:
                 raise RuntimeError(
@@ -122,7 +122,7 @@ def _sample_indices(shape: tuple[int, ...]) -> tuple[Array, ...]:
     return np.unravel_index(chosen, shape)
 
 
-def _holds(value: Any, array: Array) -> bool:
+def holds(value: Any, array: Array) -> bool:
     """Return whether an array among nested values shares memory with ``array``."""
     return any(np.may_share_memory(array, found) for found in _arrays_in(value, set()))
 

@@ -36,7 +36,7 @@ from scratchnet.engine.modes import is_precise, is_textbook
 from scratchnet.layers.builtin import is_builtin, is_patched
 from scratchnet.layers.synchronized import SyncBatchNorm2d
 from scratchnet.network import Network
-from scratchnet.network.fingerprints import Fingerprint, check_parameters
+from scratchnet.network.fingerprints import Fingerprint, check_parameters, holds
 from scratchnet.network.watching import watched_by
 
 
@@ -160,7 +160,7 @@ class CapturedNetwork:
         capture.outputs = [StepOutputs(program)]
         try:
             with capture.recorder.capture(program), self._watched(capture.outputs[0]), traced_memory(self.network):
-                capture.y = detached(self.network.forward(traced(capture.x), keep))
+                capture.y = self.network.forward(traced(capture.x), keep)
         except Exception as error:  # traced arrays may make a custom layer fail
             if capture.initial_state is None:
                 raise
@@ -176,8 +176,7 @@ class CapturedNetwork:
 
     def _capture_backward(self, capture: Capture, dy: Array, needs_input_grad: bool) -> Array | None:
         """Run the network backward while a recorder records its calls."""
-        with allocate_from(capture.recorder.arena):
-            own_dy = contiguous_copy(dy)  # in the memory of y, unless a layer has saved that
+        own_dy = self._copy_of_gradient(capture, dy)
         capture.dy, capture.needs_input_grad = detached(own_dy), needs_input_grad
         program, initial_state = Program(), capture.initial_state
         capture.outputs.append(StepOutputs(program))
@@ -197,6 +196,18 @@ class CapturedNetwork:
         capture.backward, capture.initial_state = program, None
         capture.dy_digest = digest(dy) if self._has_custom_layers else b""
         return capture.dx
+
+    def _copy_of_gradient(self, capture: Capture, dy: Array) -> Array:
+        """Copy dy into the capture's memory: over y, unless a layer may have saved that."""
+        y, capture.y = capture.y, detached(capture.y)
+        assert y is not None  # set with the program
+        hidden = self._has_custom_layers or self.network.activation_checkpointing  # may be saved elsewhere
+        saved = hidden or any(holds(vars(step.layer), y) for step in self.network.steps)
+        if saved or (y.shape, y.dtype) != (dy.shape, dy.dtype):
+            with allocate_from(capture.recorder.arena):
+                return contiguous_copy(dy)
+        np.copyto(y.view(np.ndarray), dy)
+        return y
 
     def _compare_forward(self, capture: Capture, keep: bool) -> Array:
         """Compare a replayed forward pass with an eager one; run eagerly from then on if they differ."""
