@@ -43,12 +43,12 @@ class Bound:
 
 
 TRAINING = {
-    "bloodcell": Bound(128, 2, 1, 3.0, 0.42),
-    "deconvnet-small": Bound(128, 2, 0, 2.5, 0.60),
-    "squares": Bound(64, 1, 0, 1.5, 1.0),
-    "vgg16-mirror": Bound(64, 1, 0, 3.0, 0.78),
+    "bloodcell": Bound(128, 2, 0, 2.2, 0.34),
+    "deconvnet-small": Bound(128, 2, 0, 1.4, 0.58),
+    "squares": Bound(64, 1, 0, 0.6, 0.33),
+    "vgg16-mirror": Bound(64, 1, 0, 1.0, 0.78),
 }
-SEGMENTING = {"bloodcell": Bound(128, 2, 0, 1.0, 0.42), "vgg16-mirror": Bound(64, 1, 0, 2.5, 0.78)}
+SEGMENTING = {"bloodcell": Bound(128, 2, 0, 1.2, 0.35), "vgg16-mirror": Bound(64, 1, 0, 0.4, 0.78)}
 
 
 @pytest.fixture(autouse=True)
@@ -106,12 +106,12 @@ def test_segmenting(model, warm_step):
 
 
 def test_the_slow_forms_would_be_noticed(warm_step):
-    case, step = warm_step("bloodcell")
+    case, step = warm_step("deconvnet-small")
     for slow in (precise, textbook):
         with slow(), counted() as costs:
             step()
         with pytest.raises(AssertionError):
-            check(costs, TRAINING["bloodcell"], step_flops(case))
+            check(costs, TRAINING["deconvnet-small"], step_flops(case))
         if slow is precise:  # plain forms multiply by ``@``, which is not counted
             assert costs.product_flops > 0.9 * step_flops(case)
 
