@@ -47,12 +47,13 @@ def _ms(seconds: float) -> str:
 
 
 def _memory(rows: Sequence[Row]) -> str:
-    """Return the peaks of both libraries in the last run, or nothing if they were not measured."""
-    peaks = {name: found.get("peak_bytes") for name, found in rows[-1]["contestants"].items()}
-    theirs = [peaks[name] for name in LAYOUTS if peaks.get(name)]
-    if not peaks[SCRATCHNET] or not theirs:
-        return ""
-    return f"{peaks[SCRATCHNET] / 1e6:.0f} MB, {min(theirs) / 1e6:.0f} MB"
+    """Return the peaks of both libraries in the first run that measured them, or nothing."""
+    for row in rows:
+        peaks = {name: found.get("peak_bytes") for name, found in row["contestants"].items()}
+        theirs = [peaks[name] for name in LAYOUTS if peaks.get(name)]
+        if peaks[SCRATCHNET] and theirs:
+            return f"{peaks[SCRATCHNET] / 1e6:.0f} MB, {min(theirs) / 1e6:.0f} MB"
+    return ""
 
 
 def main(arguments: list[str]) -> None:
