@@ -9,6 +9,8 @@ MIN_EPOCHS, MAX_EPOCHS = 5, 20
 """Validations in a training; as many as take at most the part below of its time."""
 VALIDATING, FORWARD = 0.2, 0.4
 """Largest part of the time for validations; time of a forward pass relative to a training step, pixel by pixel."""
+PATIENCE = 0.6
+"""Part of a training without a better score after which it stops."""
 SHORT = 200
 """Trainings with fewer updates keep no average of the weights."""
 
@@ -40,10 +42,7 @@ def usual_updates(images: int) -> int:
 
 
 def _choose_epochs(draft: Draft, images: int) -> None:
-    """Choose the length of an epoch, after which the network is validated.
-
-    No patience is chosen: with the cosine schedule, the score can rise until the end of the training.
-    """
+    """Choose the length of an epoch, after which the network is validated, and the patience."""
     training = draft.settings.training
     if training.epochs is not None or training.iterations is None:
         return
@@ -53,6 +52,8 @@ def _choose_epochs(draft: Draft, images: int) -> None:
         samples = max(ceil(training.iterations / epochs) * batch, min(images, training.iterations * batch))
         if samples != images:
             draft.choose("samples_per_epoch", samples, f"{-(-training.iterations * batch // samples)} validations")
+    if draft.free("schedule") and training.iterations >= MIN_UPDATES:
+        draft.choose("patience", ceil(PATIENCE * epochs), "stop when the score no longer rises")
 
 
 def _affordable_epochs(draft: Draft, samples: int) -> int:

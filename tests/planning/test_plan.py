@@ -83,12 +83,12 @@ CASES = {
     "many validation images": (
         {"validation_sizes": ((600, 800),) * 100},
         {},
-        {"samples_per_epoch": 1600, "patience": None},
+        {"samples_per_epoch": 1600, "patience": 3},
     ),
     "many validation images that are resized": (
         {"sizes": [(3000, 4000)] * 40, "validation_sizes": ((3000, 4000),) * 10},
         {},
-        {"samples_per_epoch": 400, "patience": None},
+        {"samples_per_epoch": 400, "patience": 12},
     ),
     "a crop that is given": ({}, {"crop": (64, 96)}, {"crop": None, "batch_size": 8}),
     "a model that is given": ({}, {"model": "bloodcell"}, {"model": None, "width": None, "batch_norm": True}),
@@ -100,7 +100,7 @@ CASES = {
     "a schedule that is given": (
         {},
         {"schedule": "poly"},
-        {"warmup_updates": None, "recalibrate": None},
+        {"warmup_updates": None, "patience": None, "recalibrate": None},
     ),
     "a loss without weights": ({"shares": (0.99, 0.01)}, {"loss": "dice"}, {"loss": None, "class_weights": None}),
 }
