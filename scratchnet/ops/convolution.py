@@ -43,8 +43,8 @@ def conv2d(
     bias : (c_out,) or None
     stride, padding, dilation : int or (vertical, horizontal)
     groups : int
-        Number of groups that ``c_in`` and ``c_out`` are split into; group g of the output sees group g of the input.
-    after : Epilogue or None
+        Into which ``c_in`` and ``c_out`` are split; group g of the output sees group g of the input.
+    after : Epilogue (scale, shift and ReLU of the output) or None
 
     Returns
     -------

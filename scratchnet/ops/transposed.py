@@ -46,7 +46,7 @@ def conv_transpose2d(
         Settings of that convolution: ``padding`` crops the output.
     output_padding : int or (vertical, horizontal)
         Rows and columns added at the bottom and right, fewer than the stride, to restore the convolution's input size.
-    after : Epilogue or None
+    after : Epilogue (scale, shift and ReLU of the output) or None
 
     Returns (n, oh, ow, c_out) with ``oh = (h − 1)s − 2p + d(kh−1) + 1 + output_padding``. Raises a ValueError if the
     channels do not match the weight, or the output padding is not smaller than the stride.
