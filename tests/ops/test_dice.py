@@ -31,3 +31,13 @@ def test_dice_loss_at_its_ends():
     nothing = np.full((1, 1, 4, 1), -50.0)
     empty = pixel_factors(np.zeros((1, 1, 4), int), nothing, 2)
     assert dice_loss(nothing, *empty)[0] == pytest.approx(0, abs=1e-12)  # two empty masks agree
+
+
+def test_infinite_logits_of_ignored_pixels_give_no_warning():
+    """Warnings are errors here, and ∞·0 would give one."""
+    logits, factors = numbers(1, 3, 4, 2), np.ones((1, 3, 4))
+    logits[0, 0], factors[0, 0] = np.inf, 0
+    loss, dlogits = dice_loss(logits, np.zeros((1, 3, 4), np.int64), factors)
+    assert np.isfinite(loss)
+    assert np.isfinite(dlogits).all()
+    assert not dlogits[0, 0].any()

@@ -17,8 +17,7 @@ def predictions_and_truth(logits: Array, labels: Array, factors: Array) -> tuple
     for plane, values in zip(p, logits.reshape(-1, channels).T, strict=True):
         plane[...] = values
     if not counted.all():
-        p *= counted  # NaN and infinities remain NaN
-        p[:, ~counted] = 0
+        p[:, ~counted] = 0  # ignored logits may be infinite or NaN
     p = sigmoid(p) if channels == 1 else _softmax(p)
     p *= counted
     classes = np.arange(1, 2) if channels == 1 else np.arange(channels)
