@@ -9,13 +9,18 @@ CHUNK_BYTES = 1 << 19
 """Approximate size of a chunk: small enough to stay in a core's cache between two passes."""
 
 
+MIN_CHUNKS, MIN_CHUNK_BYTES = 4, 1 << 17
+"""Smaller maps are cut into this many chunks, which the cores share, but not into chunks of fewer bytes."""
+
+
 def row_chunks(x: Any) -> list[slice]:
     """Split the ``n·h`` rows of a map (n, h, w, c) into chunks of :data:`CHUNK_BYTES`.
 
     The chunks do not depend on the number of threads.
     """
     n, h, w, c = x.shape
-    step = max(1, CHUNK_BYTES // max(1, w * c * x.dtype.itemsize))
+    row = max(1, w * c * x.dtype.itemsize)
+    step = max(1, min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, n * h * row // MIN_CHUNKS)) // row)
     return [slice(begin, min(begin + step, n * h)) for begin in range(0, n * h, step)]
 
 

@@ -35,10 +35,16 @@ MIN_FOLDED_TILE_VALUES = 8192
 """Below this product of tiles and channels, the kernels of four times the channels take longer to transform."""
 
 
+MIN_LARGE_KERNELS = 8 << 20
+"""Bytes of kernels that no core's cache holds. For few pixels, all columns are then built at once, and each core
+multiplies them by its own kernels, instead of all cores loading all kernels."""
+
+
 class Algorithm(Enum):
     """Algorithm of a convolution."""
 
     IM2COL = "tiled im2col"
+    WHOLE_IM2COL = "im2col as a whole"
     PRODUCT = "one matrix product"
     FEW_FILTERS = "product first, shifts afterwards"
     DEPTHWISE = "shifted multiplications"
@@ -77,9 +83,12 @@ def choose(x: Array, weight: Array, conv: ConvSpec, size: Pair) -> Algorithm:
         return Algorithm.PRODUCT
     if conv.stride == (1, 1) and conv.kernel != (1, 1) and c_out < MIN_CHANNELS and 4 * c_out <= c:
         return Algorithm.FEW_FILTERS
-    if is_precise() or x.dtype.itemsize != 4:
-        return Algorithm.IM2COL
-    return _with_fewer_products(len(x), conv.output_size(*size), conv, min(c, c_out))
+    output = conv.output_size(*size)
+    algorithm = Algorithm.IM2COL
+    if not is_precise() and x.dtype.itemsize == 4:
+        algorithm = _with_fewer_products(len(x), output, conv, min(c, c_out))
+    few = len(x) * prod(output) <= c_out and weight.nbytes >= MIN_LARGE_KERNELS
+    return Algorithm.WHOLE_IM2COL if few and algorithm is Algorithm.IM2COL else algorithm
 
 
 def winograd_tile(x: Array, weight: Array, conv: ConvSpec) -> int | None:

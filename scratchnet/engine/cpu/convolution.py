@@ -33,6 +33,8 @@ _FORMS: dict[Algorithm, Any] = {
     Algorithm.FEW_FILTERS: few_filters,
 }
 
+_ONE_PRODUCT = (Algorithm.PRODUCT, Algorithm.WHOLE_IM2COL)
+
 
 def conv2d(
     x: Array,
@@ -113,10 +115,10 @@ def convolve(x: Array, weight: Array, bias: Array | None, conv: ConvSpec, after:
         return y
     if algorithm is Algorithm.DEPTHWISE:
         return apply_epilogue(depthwise.convolve(x, weight, conv, output, bias), after)
-    if algorithm is Algorithm.PRODUCT:
+    if algorithm in _ONE_PRODUCT:
         y = pooled_empty(x, (len(x), *output, weight.shape[3]))
-        k = weight[..., 0].size
-        product(x.reshape(-1, k), weight.reshape(k, -1), out=y.reshape(-1, y.shape[3]))
+        rows = _rows(algorithm, x, weight, conv, output)
+        product(rows, weight.reshape(rows.shape[1], -1), out=y.reshape(-1, y.shape[3]))
     else:
         y = few_filters.convolve(x, weight, conv, output)
     if bias is not None:
@@ -130,10 +132,10 @@ def weight_gradient(dy: Array, x: Array, weight: Array, conv: ConvSpec, out: Arr
     if algorithm.uses_winograd:
         return _winograd_weight_gradient(dy, x, conv, algorithm.tile, out)
     dweight: Array
-    if algorithm is not Algorithm.PRODUCT:
+    if algorithm not in _ONE_PRODUCT:
         dweight = _FORMS[algorithm].weight_gradient(dy, x, weight, conv)
         return dweight
-    rows, gradients = x.reshape(-1, weight[..., 0].size), dy.reshape(-1, dy.shape[3])
+    rows, gradients = _rows(algorithm, x, weight, conv, dy.shape[1:3]), dy.reshape(-1, dy.shape[3])
     if len(rows) > rows.shape[1]:
         return product_over_rows(rows, gradients).reshape(weight.shape)
     dweight = pooled_empty(x, weight.shape) if out is None else out
@@ -167,6 +169,13 @@ def input_gradient(dy: Array, weight: Array, size: Pair, conv: ConvSpec) -> Arra
     return im2col.input_gradient(dy, weight, size, conv)
 
 
+def _rows(algorithm: Algorithm, x: Array, weight: Array, conv: ConvSpec, output: Pair) -> Array:
+    """Return a row for each output pixel, (n·oh·ow, kh·kw·c_in): the pixels of ``x`` itself if no kernel slides."""
+    if algorithm is Algorithm.PRODUCT:
+        return x.reshape(-1, weight[..., 0].size)
+    return im2col.all_columns(x, conv, output)
+
+
 def add_bias(y: Array, bias: Array) -> None:
     """Add the bias to every pixel of ``y``, in place."""
     row = row_of(bias, y.shape[2])
@@ -184,7 +193,7 @@ def _convolve_back(dy: Array, weight: Array, size: Pair, conv: ConvSpec, back: C
     algorithm = choose(dy, weight, back, dy.shape[1:3])
     if algorithm.uses_winograd:
         return _winograd(dy, weight, None, back, size, algorithm.tile, flipped=True)
-    if algorithm is Algorithm.IM2COL and has_few_pixels(dy, conv.groups):
+    if algorithm in (Algorithm.IM2COL, Algorithm.WHOLE_IM2COL) and has_few_pixels(dy, conv.groups):
         return im2col.input_gradient_by_channel(dy, weight, size, conv)
     return convolve(dy, flip(weight, conv.groups), None, back)
 

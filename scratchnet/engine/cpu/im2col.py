@@ -15,13 +15,14 @@ Reference: Chellapilla, Puri, Simard, "High performance convolutional neural net
 """
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.epilogue import BlockEpilogue
-from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
+from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels, row_of
 from scratchnet.ops.epilogue import Epilogue
@@ -166,7 +167,16 @@ def _weight_matrices(weight: Array, groups: int) -> Array:
     return matrices
 
 
-def columns(x: Array, conv: ConvSpec, block: Block) -> Array:
+def all_columns(x: Array, conv: ConvSpec, size: Pair) -> Array:
+    """Gather the rows of a whole output of ``size``, for one group: (n·oh·ow, kh·kw·c_in)."""
+    rows = pooled_empty(x, (len(x) * prod(size), prod(conv.kernel) * x.shape[3]))
+    images = rows.reshape(len(x), -1)
+    whole = [Block(i, i + 1, 0, size[0], 0, size[1]) for i in range(len(x))]
+    parallel_for(lambda block: columns(x, conv, block, images[block.n0]), whole, OPERATIONS_PER_ELEMENT * rows.size)
+    return rows
+
+
+def columns(x: Array, conv: ConvSpec, block: Block, out: Array | None = None) -> Array:
     """Gather each output pixel's receptive field as a row: (groups, positions, kh·kw·c_in/groups)."""
     (kh, kw), (sh, sw), (dh, dw) = conv.kernel, conv.stride, conv.dilation
     images, rows, cols = block.n1 - block.n0, block.r1 - block.r0, block.c1 - block.c0
@@ -179,7 +189,7 @@ def columns(x: Array, conv: ConvSpec, block: Block) -> Array:
         patches = np.lib.stride_tricks.as_strided(source, (*shape, kw * cg), (*strides, sc))
     else:
         patches = np.lib.stride_tricks.as_strided(source, (*shape, kw, cg), (*strides, sx * dw, sc))
-    copied = pooled_empty(x, patches.shape)
+    copied = pooled_empty(x, patches.shape) if out is None else out.reshape(patches.shape)
     copy_pixels(patches, copied)
     return copied.reshape(conv.groups, images * rows * cols, kh * kw * cg)
 

@@ -21,7 +21,7 @@ from scratchnet.arrays import Array
 from scratchnet.engine.cpu.activation import keep_positive
 from scratchnet.engine.cpu.channel_sums import sum_rows, sum_rows_exactly, sums_over_rows
 from scratchnet.engine.cpu.chunks import parallel_rows
-from scratchnet.engine.cpu.selection import keep_where_positive
+from scratchnet.engine.cpu.selection import keep_where_negative
 from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.engine.memory_layout import row_of
 from scratchnet.ops.normalized import Normalized
@@ -193,7 +193,8 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
     """
     relu = None
     if normalized.scale is not None and normalized.shift is not None:
-        relu = row_of(normalized.scale, dy.shape[2]), row_of(normalized.shift, dy.shape[2])
+        # The sign bit of −y = −scale·x − shift is the mask. 0 − shift is never −0, so y = 0 has no sign bit.
+        relu = row_of(-normalized.scale, dy.shape[2]), row_of(0 - normalized.shift, dy.shape[2])
     elif normalized.y is not None:  # the forward pass was in textbook mode
         dy = normalized.relu_backward(dy)
     centred = normalized.subtracted is not None
@@ -204,7 +205,7 @@ def parameter_gradients(dy: Array, normalized: Normalized, overwrite: bool = Fal
         if relu is not None:
             np.multiply(x, relu[0], out=product)
             np.add(product, relu[1], out=product)
-            keep_where_positive(dy, product, product, dz)
+            keep_where_negative(dy, product, dz)
         if mean_row is not None:
             np.subtract(x, mean_row, out=product)
         np.multiply(x if centred else product, dz, out=product)

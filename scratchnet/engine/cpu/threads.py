@@ -31,7 +31,7 @@ R = TypeVar("R")
 DEFAULT_MAX_THREADS = 16
 """Maximum number of threads unless ``SCRATCHNET_THREADS`` is set; with more, most would wait for memory."""
 
-MIN_SPLIT_OPERATIONS = 4_000_000
+MIN_SPLIT_OPERATIONS = 1_000_000
 """Work with fewer operations than this is not split. From here on, splitting pays in a captured program, which has no
 Python overhead between its calls. Without capture the same chunks are computed one after the other up to
 :data:`MIN_THREAD_OPERATIONS`, so that sums round in the same way."""

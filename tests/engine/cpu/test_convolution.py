@@ -5,7 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu import convolution, im2col, threads, winograd
+from scratchnet.engine.cpu import conv_algorithm, convolution, im2col, matmul, threads, winograd
+from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose
 from scratchnet.engine.modes import precise
 from scratchnet.ops.convolution import conv2d, conv2d_backward, conv2d_input_gradient
 from scratchnet.ops.geometry import ConvSpec
@@ -42,6 +43,35 @@ def test_input_gradient_channels_apart(monkeypatch, cores):
         monkeypatch.setattr(im2col, "SCRATCH_BYTES", scratch)
         dx = im2col.input_gradient_by_channel(dy, weight, (6, 5), conv)
         assert_close(dx, naive.conv2d_backward(dy, x, weight, stride=(2, 1), padding=1, dilation=(1, 2))[0])
+
+
+WHOLE = {
+    "padded": ((2, 6, 5, 7), (3, 3, 7, 80), {"padding": 1}),
+    "unpadded": ((3, 8, 8, 4), (7, 7, 4, 16), {}),
+    "strided": ((1, 9, 8, 6), (3, 2, 6, 40), {"stride": (2, 1), "padding": (1, 0)}),
+    "dilated": ((2, 9, 9, 3), (3, 3, 3, 120), {"dilation": 2, "padding": 1}),
+}
+
+
+@pytest.mark.parametrize("case", WHOLE)
+@pytest.mark.parametrize("cores", [1, 3])
+def test_all_columns_at_once(monkeypatch, case, cores):
+    x_shape, w_shape, settings = WHOLE[case]
+    x, weight, bias = numbers(*x_shape), numbers(*w_shape, seed=1), numbers(w_shape[3], seed=2)
+    conv = ConvSpec.of(weight, *(settings.get(k, v) for k, v in (("stride", 1), ("padding", 0), ("dilation", 1))), 1)
+    monkeypatch.setattr(conv_algorithm, "MIN_LARGE_KERNELS", 0)
+    monkeypatch.setattr(threads, "thread_count", lambda: cores)
+    monkeypatch.setattr(matmul, "thread_count", lambda: cores)
+    assert choose(x, weight, conv, x.shape[1:3]) is Algorithm.WHOLE_IM2COL
+    y = conv2d(x, weight, bias, **settings)
+    assert_close(y, naive.conv2d(x, weight, bias, **settings))
+    dy = numbers(*y.shape, seed=3)
+    given = np.full_like(weight, np.nan)
+    for out in (None, given):
+        found = conv2d_backward(dy, x, weight, **settings, out=out)
+        for actual, expected in zip(found, naive.conv2d_backward(dy, x, weight, **settings), strict=True):
+            assert_close(actual, expected)
+    assert found[1] is given
 
 
 def test_small_maps_do_not_turn_large_kernels(monkeypatch):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.engine.cpu.selection import keep_where_equal, keep_where_positive
+from scratchnet.engine.cpu.selection import keep_where_equal, keep_where_negative, keep_where_positive
 from tests.compare import special
 
 
@@ -12,6 +12,15 @@ def test_values_are_kept_where_another_array_is_positive(dtype, over_itself):
     mask = np.empty_like(values)
     out = values if over_itself else mask
     keep_where_positive(values, y, mask, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("over_itself", [False, True])
+def test_values_are_kept_where_another_array_has_a_sign_bit(dtype, over_itself):
+    values, y = special(3, 4, 5, dtype=dtype), special(3, 4, 5, dtype=dtype, seed=1)
+    expected = np.where(np.signbit(y), values, 0)
+    out = values if over_itself else np.empty_like(values)
+    keep_where_negative(values, y, out)
     np.testing.assert_array_equal(out, expected)
 
 
