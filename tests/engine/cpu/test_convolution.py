@@ -49,7 +49,7 @@ WHOLE = {
     "padded": ((2, 6, 5, 7), (3, 3, 7, 80), {"padding": 1}),
     "unpadded": ((3, 8, 8, 4), (7, 7, 4, 16), {}),
     "strided": ((1, 9, 8, 6), (3, 2, 6, 40), {"stride": (2, 1), "padding": (1, 0)}),
-    "dilated": ((2, 9, 9, 3), (3, 3, 3, 120), {"dilation": 2, "padding": 1}),
+    "dilated": ((2, 9, 9, 16), (3, 3, 16, 120), {"dilation": 2, "padding": 1}),
 }
 
 
