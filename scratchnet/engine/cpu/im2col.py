@@ -172,7 +172,11 @@ def all_columns(x: Array, conv: ConvSpec, size: Pair) -> Array:
     rows = pooled_empty(x, (len(x) * prod(size), prod(conv.kernel) * x.shape[3]))
     images = rows.reshape(len(x), -1)
     whole = [Block(i, i + 1, 0, size[0], 0, size[1]) for i in range(len(x))]
-    parallel_for(lambda block: columns(x, conv, block, images[block.n0]), whole, OPERATIONS_PER_ELEMENT * rows.size)
+
+    def gather(block: Block) -> None:
+        columns(x, conv, block, images[block.n0])
+
+    parallel_for(gather, whole, OPERATIONS_PER_ELEMENT * rows.size)
     return rows
 
 
