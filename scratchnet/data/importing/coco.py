@@ -10,7 +10,6 @@ import numpy as np
 from scratchnet.data.file_names import canonical_name
 from scratchnet.data.importing.json_files import read_object
 from scratchnet.data.importing.labels import (
-    IGNORED,
     Entry,
     Export,
     LabelledImage,
@@ -20,10 +19,17 @@ from scratchnet.data.importing.labels import (
 )
 from scratchnet.data.importing.run_lengths import unpack_runs
 from scratchnet.data.importing.shapes import Polygon, Runs, Shape
+from scratchnet.data.importing.splits import image_folders, join_splits
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
 EXPECTED = "a COCO file with images, annotations and categories"
+
+CROWDS = "annotations marked as crowds (iscrowd): their pixels have their class, but count as no objects"
+"""Remark about annotations with ``iscrowd``."""
+
+INSTANCES = "instances_"
+"""Beginning of the name of a file with objects, in a folder that also has files of other tasks."""
 
 Object = Mapping[str, Any]
 
@@ -43,10 +49,12 @@ def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) ->
         Names of the classes, background first.
     images : Path or None
         Folder of the images; None: the file's folder, ``images/`` in it, or for a file ``annotations/instances_X.json``
-        also ``images/`` and ``X/`` next to ``annotations/``.
+        also ``X/`` and ``images/`` next to ``annotations/`` and the folders in ``images/``.
     """
     content = read_object(path, EXPECTED)
     pictures, annotations, categories = (_objects(path, content, n) for n in ("images", "annotations", "categories"))
+    if any("segments_info" in annotation for annotation in annotations):
+        raise UserError(f"{path}: COCO's panoptic form, whose masks are in PNG files; export instances instead")
     labels = {_number(path, c, "id", "a category"): str(c.get("name", "")) for c in categories}
     if len(set(labels.values())) < len(categories):
         raise UserError(f"{path}: two categories have the same id or name; correct the file")
@@ -54,9 +62,9 @@ def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) ->
     ids = [_number(path, picture, "id", "an image") for picture in pictures]
     by_image = _by_image(path, annotations, ids)
     by_id = {number: values[label] for number, label in labels.items()}
-    subset = path.stem.removeprefix("instances_")
+    subset = path.stem.removeprefix(INSTANCES)
     near = [path.parent, path.parent / "images", path.parent / subset]
-    above = [path.parent.parent / name for name in ("images", subset, f"images/{subset}")]
+    above = [path.parent.parent / subset, *image_folders(path.parent.parent / "images", path)]
     folders = [images] if images else [*near, *(above if path.parent.name == "annotations" else ())]
     names_of_images = _names(path, pictures)
     alone = len({PurePosixPath(_posix(picture["file_name"])).name for picture in pictures}) == len(pictures)
@@ -67,7 +75,10 @@ def read_coco(path: Path, classes: Sequence[str] | None, images: Path | None) ->
     if not entries:
         raise UserError(f"{path}: has no images; expected {EXPECTED}")
     summary = f"COCO: {len(pictures)} image{'s' * (len(pictures) != 1)}, {len(annotations)} annotations"
-    return Export(summary, names, entries, [])
+    crowds = sum(bool(annotation.get("iscrowd")) for annotation in annotations)
+    return Export(
+        summary, names, entries, [], remarks=[f"{path.name}: {crowds} of {len(annotations)} {CROWDS}"] if crowds else []
+    )
 
 
 def _by_image(path: Path, annotations: Sequence[Object], ids: Sequence[int]) -> dict[int, list[Object]]:
@@ -83,43 +94,14 @@ def _by_image(path: Path, annotations: Sequence[Object], ids: Sequence[int]) -> 
 
 
 def read_coco_splits(files: Mapping[str, Path], classes: Sequence[str] | None, images: Path | None) -> Export:
-    """Read one COCO file per split, all with the same categories.
-
-    Parameters
-    ----------
-    files : mapping of str to Path
-        COCO files by the name of their split.
-    classes, images
-        As in `read_coco`.
+    """Read one COCO file per split, all with the same categories; the arguments are those of `read_coco`.
 
     Raises
     ------
     UserError
         As `read_coco`, or when the categories differ.
     """
-    parts = {split: read_coco(path, classes, images) for split, path in files.items()}
-    first = next(iter(files))
-    for split, part in parts.items():
-        if part.classes != parts[first].classes:
-            raise UserError(f"{files[split]}: has other categories than {files[first]}; pass {option('classes')}")
-    stems = [canonical_name(entry.name) for part in parts.values() for entry in part.entries]
-    unique = len(set(stems)) == len(stems)
-    entries, splits = [], {}
-    for split, part in parts.items():
-        named = [entry._replace(name=entry.name if unique else f"{split}-{entry.name}") for entry in part.entries]
-        splits[split] = [entry.name for entry in named]
-        entries += named
-    summary = f"COCO: {len(entries)} images in the splits {', '.join(splits)}"
-    return Export(summary, parts[first].classes, entries, [], True, splits)
-
-
-def split_of(path: Path) -> str:
-    """Return the split that the name of a COCO file or else of its folder states: ``instances_train2017``: train."""
-    for text in (path.stem.lower(), path.parent.name.lower()):
-        for split, words in {"train": ("train",), "val": ("val", "dev"), "test": ("test",)}.items():
-            if any(word in text for word in words):
-                return split
-    return path.stem
+    return join_splits("COCO", files, {split: read_coco(path, classes, images) for split, path in files.items()})
 
 
 def _objects(path: Path, content: Object, name: str) -> list[Object]:
@@ -172,13 +154,16 @@ def _load(
 
 
 def _region(annotation: Object, index: int, values: Mapping[int, int]) -> Region:
-    """Return the region of an annotation; crowds are ignored, since they are no single objects."""
+    """Return the region of an annotation; a crowd has its class, but is no single object.
+
+    CVAT and Datumaro also mark masks of single objects as crowds.
+    """
     name = f"annotation {annotation.get('id', index)}"
     category = annotation.get("category_id")
     if type(category) is not int or category not in values:
         raise UserError(f"{name}: the category {category!r} is not in the file")
-    label = IGNORED if annotation.get("iscrowd") else values[category]
-    return Region(label, _shapes(annotation.get("segmentation"), name), index)
+    number = 0 if annotation.get("iscrowd") else index
+    return Region(values[category], _shapes(annotation.get("segmentation"), name), number)
 
 
 def _shapes(segmentation: Any, name: str) -> tuple[Shape, ...]:

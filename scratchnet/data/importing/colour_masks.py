@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.data.class_names import ClassList, find_class_file, read_class_list
-from scratchnet.data.file_names import find_entry
+from scratchnet.data.file_names import canonical_name, find_entry
 from scratchnet.data.image_files import open_image
 from scratchnet.data.image_folders import files_by_stem
 from scratchnet.data.importing.labels import Entry, Export, LabelledImage, Region, assign_classes
@@ -19,52 +20,103 @@ from scratchnet.data.text_files import numbered_lines
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import option
 
+ANNOTATED = "annot"
+"""End of the name of a folder of masks, after that of the folder of the images."""
 
-def find_colours(source: Path) -> ClassList | None:
-    """Return the names and colours of an export with coloured masks; None for another folder."""
+UNSPLIT = "default"
+"""CVAT's name of the split of images that have none."""
+
+
+class ColourMasks(NamedTuple):
+    """Image files, masks and optional instance masks by their names; classes; names of the images of every split."""
+
+    images: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    instances: Mapping[str, Path] | None
+    listed: ClassList
+    splits: Mapping[str, list[str]]
+
+
+def find_colour_masks(source: Path, images: Path | None) -> ColourMasks | None:
+    """Return the files of an export with coloured masks and a list of colours; None for another folder.
+
+    The folders are ``JPEGImages/`` or ``images/``, ``SegmentationClass/`` or ``masks/``, and optionally
+    ``SegmentationObject/`` with a colour for every object and the lists ``ImageSets/Segmentation/``. In the layout of
+    the SegNet tutorial, which CVAT calls "CamVid", each split has a folder of images and another of masks: ``train/``
+    and ``trainannot/``.
+
+    Parameters
+    ----------
+    source : Path
+    images : Path or None
+        Folder of the images, if it is another one.
+    """
     listed = find_class_file(source)
     if listed is None and (camvid := find_entry(source, "label_colors.txt")).is_file():
         listed = camvid
-    if listed is None or _folder(source, "SegmentationClass", "masks") is None:
+    masks = _folder(source, "SegmentationClass", "masks")
+    annotated = [] if masks or listed is None else _annotated(source)
+    if listed is None or (masks is None and not annotated):
         return None
     found = read_class_list(listed)
-    return found if found.colours else None
+    if not found.colours:
+        return None
+    if masks is None:
+        return _of_splits(annotated, found)
+    images = images or _folder(source, "JPEGImages", "images")
+    if images is None:
+        raise UserError(f"{source}: has no folder JPEGImages or images; pass {option('images')}")
+    objects = _folder(source, "SegmentationObject")
+    instances = None if objects is None else files_by_stem(objects)
+    return ColourMasks(files_by_stem(images), files_by_stem(masks), instances, found, _splits(source))
 
 
-def read_colour_masks(source: Path, listed: ClassList, classes: Sequence[str] | None, images: Path | None) -> Export:
+def read_colour_masks(source: Path, found: ColourMasks, classes: Sequence[str] | None) -> Export:
     """Read coloured masks; without ``classes``, the classes are in the order of the list of colours.
 
     Parameters
     ----------
     source : Path
-        Folder with ``JPEGImages/`` or ``images/``, ``SegmentationClass/`` or ``masks/``, and optionally
-        ``SegmentationObject/`` with a colour for every object and the lists ``ImageSets/Segmentation/``.
-    listed : ClassList
-        Names and colours.
+        For messages.
+    found : ColourMasks
     classes : sequence of str or None
         Names of the classes, background first.
-    images : Path or None
-        Folder of the images.
     """
-    images = images or _folder(source, "JPEGImages", "images")
-    masks, objects = _folder(source, "SegmentationClass", "masks"), _folder(source, "SegmentationObject")
-    if images is None or masks is None:
-        raise UserError(f"{source}: has no folder JPEGImages or images; pass {option('images')}")
+    images, masks, instances, listed, splits = found
     names, values = assign_classes(listed.names, classes)
     colours: dict[int, int] = {}
     for name, (red, green, blue) in zip(listed.names, listed.colours or (), strict=True):
         if colours.setdefault(red << 16 | green << 8 | blue, values[name]) != values[name]:
             raise UserError(f"{source}: the colour {red},{green},{blue} belongs to two classes; correct the list")
-    image_files, mask_files = files_by_stem(images), files_by_stem(masks)
-    instances = None if objects is None else files_by_stem(objects)
-    entries = [Entry(name, partial(_load, file, mask_files, instances, colours)) for name, file in image_files.items()]
-    problems = masks_without_images(image_files, mask_files)
-    summary = f"coloured masks: {len(mask_files)} masks"
-    return Export(summary, names, entries, problems, objects is not None, _splits(source))
+    entries = [Entry(name, partial(_load, name, file, masks, instances, colours)) for name, file in images.items()]
+    problems = masks_without_images(images, masks)
+    return Export(f"coloured masks: {len(masks)} masks", names, entries, problems, instances is not None, splits)
 
 
 def _folder(source: Path, *names: str) -> Path | None:
     return next((path for name in names if (path := find_entry(source, name)).is_dir()), None)
+
+
+def _annotated(source: Path) -> list[Path]:
+    """Return the folders ``X`` of images that have a folder ``Xannot`` of masks."""
+    folders = sorted(path for path in source.iterdir() if path.is_dir())
+    return [path for path in folders if path.with_name(path.name + ANNOTATED) in folders]
+
+
+def _of_splits(folders: Sequence[Path], listed: ClassList) -> ColourMasks:
+    """Return the files of folders ``X`` and ``Xannot``; names that occur in several splits begin with the split."""
+    images = {folder.name.lower(): files_by_stem(folder) for folder in folders}
+    masks = {folder.name.lower(): files_by_stem(folder.with_name(folder.name + ANNOTATED)) for folder in folders}
+    stems = [canonical_name(stem) for files in images.values() for stem in files]
+    unique = len(set(stems)) == len(stems)
+    splits = {split: [stem if unique else f"{split}-{stem}" for stem in files] for split, files in images.items()}
+
+    def merged(by_split: Mapping[str, Mapping[str, Path]]) -> dict[str, Path]:
+        named = [(split, stem, path) for split, files in by_split.items() for stem, path in files.items()]
+        return {stem if unique else f"{split}-{stem}": path for split, stem, path in named}
+
+    known = {split: names for split, names in splits.items() if split != UNSPLIT}
+    return ColourMasks(merged(images), merged(masks), None, listed, known)
 
 
 def _splits(source: Path) -> dict[str, list[str]]:
@@ -75,9 +127,13 @@ def _splits(source: Path) -> dict[str, list[str]]:
 
 
 def _load(
-    image: Path, masks: Mapping[str, Path], instances: Mapping[str, Path] | None, colours: Mapping[int, int]
+    name: str,
+    image: Path,
+    masks: Mapping[str, Path],
+    instances: Mapping[str, Path] | None,
+    colours: Mapping[int, int],
 ) -> LabelledImage:
-    mask = mask_of(image.stem, masks, image.name)
+    mask = mask_of(name, masks, image.name)
     used, codes = np.unique(read_colours(mask), return_inverse=True)
     undeclared = [int(colour) for colour in used if int(colour) not in colours]
     if undeclared:

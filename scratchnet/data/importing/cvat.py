@@ -11,6 +11,7 @@ from scratchnet.arrays import Array
 from scratchnet.data.file_names import canonical_name
 from scratchnet.data.importing.labels import Entry, Export, LabelledImage, Region, assign_classes, corners
 from scratchnet.data.importing.shapes import BoxRuns, Ellipse, Polygon, Shape, turned_rectangle
+from scratchnet.data.importing.splits import image_folders, join_splits
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.input_files import check_regular_file
 from scratchnet.utils.options import option
@@ -40,7 +41,7 @@ def read_cvat(path: Path, classes: Sequence[str] | None, images: Path | None) ->
     classes : sequence of str or None
         Names of the classes, background first.
     images : Path or None
-        Folder of the images; None: the file's folder, or ``images/`` in it.
+        Folder of the images; None: ``images/`` next to the file, the folders in it, or the file's folder.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def read_cvat(path: Path, classes: Sequence[str] | None, images: Path | None) ->
     """
     labels, pictures = _parse(path)
     names, values = assign_classes(labels, classes)
-    folders = [images] if images else [path.parent / "images", path.parent]
+    folders = [images] if images else [*image_folders(path.parent / "images", path), path.parent]
     files = [PurePosixPath(picture.get("name", "").replace("\\", "/")) for picture in pictures]
     if not files or not all(file.stem for file in files):
         raise UserError(f'{path}: has no images with names; expected an export "CVAT for images"')
@@ -66,6 +67,11 @@ def read_cvat(path: Path, classes: Sequence[str] | None, images: Path | None) ->
         if subset := picture.get("subset"):
             splits.setdefault(subset.lower(), []).append(stem)
     return Export(f"CVAT: {len(entries)} image{'s' * (len(entries) != 1)}", names, entries, [], True, splits)
+
+
+def read_cvat_splits(files: Mapping[str, Path], classes: Sequence[str] | None, images: Path | None) -> Export:
+    """Read one XML file per split, all with the same labels; the arguments are those of `read_cvat`."""
+    return join_splits("CVAT", files, {split: read_cvat(path, classes, images) for split, path in files.items()})
 
 
 def _parse(path: Path) -> tuple[list[str], list[Element]]:

@@ -1,23 +1,25 @@
 """Recognition of an export's format by its files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from scratchnet.data.file_names import is_system_file
 from scratchnet.data.importing.cityscapes import is_cityscapes, read_cityscapes
-from scratchnet.data.importing.coco import is_coco, read_coco, read_coco_splits, split_of
-from scratchnet.data.importing.colour_masks import find_colours, read_colour_masks
-from scratchnet.data.importing.cvat import is_cvat, read_cvat
+from scratchnet.data.importing.coco import INSTANCES, is_coco, read_coco, read_coco_splits
+from scratchnet.data.importing.colour_masks import find_colour_masks, read_colour_masks
+from scratchnet.data.importing.cvat import is_cvat, read_cvat, read_cvat_splits
 from scratchnet.data.importing.index_masks import find_masks, read_index_masks
 from scratchnet.data.importing.json_files import read_bounded_json
 from scratchnet.data.importing.label_studio import is_label_studio, read_label_studio
 from scratchnet.data.importing.labelme import is_labelme, read_labelme
 from scratchnet.data.importing.labels import Export
+from scratchnet.data.importing.splits import by_split
 from scratchnet.utils.errors import UserError
 
 KNOWN = (
-    "labelme's, COCO's or Label Studio's JSON files, CVAT's XML file, Cityscapes' folders, or images/ and masks/ (or "
-    "JPEGImages/ and SegmentationClass/)"
+    "labelme's, COCO's or Label Studio's JSON files, CVAT's XML file, Cityscapes' folders, images/ and masks/ (or "
+    "JPEGImages/ and SegmentationClass/), or train/ and trainannot/ with label_colors.txt"
 )
 """Formats for messages."""
 
@@ -50,19 +52,29 @@ def read_export(source: Path | str, classes: Sequence[str] | None = None, images
 
 
 def _read_folder(source: Path, classes: Sequence[str] | None, images: Path | None) -> Export:
-    if (colours := find_colours(source)) is not None:
-        return read_colour_masks(source, colours, classes, images)
+    if (coloured := find_colour_masks(source, images)) is not None:
+        return read_colour_masks(source, coloured, classes)
     if is_cityscapes(source):
         return read_cityscapes(source, classes)
     described = [path for path in _files(source, ".xml") if is_cvat(path)]
-    if len(described) > 1:
-        raise UserError(f"{source}: {described[0].name} and {described[1].name} are both CVAT's; import one at a time")
     if described:
-        return read_cvat(described[0], classes, images)
+        return _read_xml(described, source, classes, images)
     files = _find_json(source)
     if not any(_kind(path, strict=False) for path in files) and (masks := find_masks(source, images)) is not None:
         return read_index_masks(source, masks, classes)
     return _read_json(files, source, classes, images)
+
+
+def _read_xml(files: list[Path], source: Path, classes: Sequence[str] | None, images: Path | None) -> Export:
+    if len(files) == 1:
+        return read_cvat(files[0], classes, images)
+    if (splits := by_split(files)) is None:
+        one, other = files[:2]
+        raise UserError(
+            f"{source}: {one.name} and {other.name} are both CVAT's, of no split or of the same one; name them "
+            "train.xml and val.xml, or import one at a time"
+        )
+    return read_cvat_splits(splits, classes, images)
 
 
 def _find_json(source: Path) -> list[Path]:
@@ -88,8 +100,10 @@ def _read_json(files: list[Path], source: Path, classes: Sequence[str] | None, i
         raise UserError(f"{source}: {one.name} and {other.name} may both be the export; import one file at a time")
     if studio:
         return read_label_studio(studio[0], classes, images)
-    splits = {split_of(path): path for path in coco}
-    if len(splits) < len(coco):
+    left_out = [path for path in coco if not path.stem.startswith(INSTANCES)] if by_split(coco) is None else []
+    coco = [path for path in coco if path not in left_out] or coco
+    splits = by_split(coco)
+    if splits is None:
         one, other = coco[:2]
         raise UserError(
             f"{source}: {one.name} and {other.name} are both COCO files, of no split or of the same one; name them "
@@ -97,7 +111,11 @@ def _read_json(files: list[Path], source: Path, classes: Sequence[str] | None, i
         )
     if not coco:
         raise UserError(f"{source}: its JSON files are of no known format; expected {KNOWN}")
-    return read_coco(coco[0], classes, images) if len(coco) == 1 else read_coco_splits(splits, classes, images)
+    export = read_coco(coco[0], classes, images) if len(coco) == 1 else read_coco_splits(splits, classes, images)
+    if not left_out:
+        return export
+    named = f"{left_out[0].name}{f' and {len(left_out) - 1} more' * (len(left_out) > 1)}"
+    return replace(export, summary=f"{export.summary} (of the files {INSTANCES}*, without {named})")
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:

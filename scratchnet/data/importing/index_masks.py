@@ -29,6 +29,10 @@ VOC_CLASSES = (
 """Classes of Pascal VOC 2007 to 2012 in the order of their indices."""
 
 
+MAX_TINT = 16
+"""Largest difference of the three channels of a mask that counts as grey."""
+
+
 class MaskFolders(NamedTuple):
     """Image files, mask files and optional instance masks by their names, and whether the names are Pascal VOC's."""
 
@@ -121,6 +125,12 @@ def _read(path: Path) -> Array:
     """Return the values (h, w) uint8 of a mask."""
     with open_image(path) as (image, _):
         binary = image.mode in {"1", "RGB", "RGBA", "LA", "PA"}
+        coloured = image.mode in {"RGB", "RGBA"} and np.ptp(np.array(image)[:, :, :3], axis=2).max() > MAX_TINT
+    if coloured:
+        raise UserError(
+            f"{path}: a coloured mask, but the export has no list of colours; add classes.txt with a line such as "
+            "`cat 128 0 0` for each class"
+        )
     if binary:
         return read_mask(path, format="binary") * np.uint8(255)
     values = read_instances(path)

@@ -25,7 +25,7 @@ _IGNORED = {"__ignore__", "_ignore_"}
 class Region(NamedTuple):
     """Shapes of one class, or `IGNORED`.
 
-    ``number`` is that of the object, 1, 2, …; regions with the same number belong to one object.
+    ``number`` is that of the object, 1, 2, …; regions with the same number belong to one object, and 0 is none.
     """
 
     label: int
@@ -69,6 +69,8 @@ class Export:
         Whether the regions are objects, else only classes are known.
     splits : mapping of str to sequence of str
         Names of the images of every split.
+    remarks : sequence of str
+        What the user should know besides.
     """
 
     summary: str
@@ -77,6 +79,7 @@ class Export:
     problems: Sequence[str]
     has_objects: bool = True
     splits: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
 
 def assign_classes(labels: Iterable[str], classes: Sequence[str] | None) -> tuple[tuple[str, ...], dict[str, int]]:

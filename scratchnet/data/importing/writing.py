@@ -76,7 +76,7 @@ def write_export(
     if not written:
         raise UserError(f"{problems[0]}; none of the {len(problems)} entries could be imported")
     _write_lists(directory, export, written, boxes)
-    return ImportReport(len(written), tuple(problems), tuple(_remarks(sides, written)))
+    return ImportReport(len(written), tuple(problems), (*export.remarks, *_remarks(sides, written)))
 
 
 def _remarks(sides: Mapping[str, LabelledSide], written: Container[str]) -> Iterator[str]:
@@ -125,7 +125,7 @@ def draw(regions: Sequence[Region], height: int, width: int) -> Drawn:
     mask, numbers = np.zeros((height, width), np.uint8), np.zeros((height, width), np.int32)
     labels: dict[int, int] = {}
     for region in regions:
-        is_object = region.label not in (0, IGNORED)
+        is_object = region.label not in (0, IGNORED) and region.number > 0
         if is_object:
             labels[region.number] = region.label
         for shape in region.shapes:

@@ -107,3 +107,13 @@ def test_labels_in_json_go_before_images_that_are_named_like_masks(tmp_path):
         save_image(tmp_path / f"{name}.png")
         save_json(tmp_path / f"{name}.json", labelme(f"{name}.png", shape("dog", L_SHAPE)))
     assert read_export(tmp_path).summary == "labelme: 2 JSON files"
+
+
+def test_coloured_masks_without_a_list_of_colours(tmp_path):
+    save_image(tmp_path / "images" / "a.png")
+    (tmp_path / "masks").mkdir()
+    colours = np.zeros((5, 7, 3), np.uint8)
+    colours[0, 0] = 128, 0, 0
+    Image.fromarray(colours).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(UserError, match=r"a\.png: a coloured mask, .* add classes\.txt with a line such as `cat 128"):
+        imported(tmp_path, tmp_path / "out", classes=("background", "cat"))
