@@ -170,8 +170,8 @@ class TrainingSettings:
     warmup_updates: int = 0
     """Number of updates at the start in which the learning rate rises to that of the schedule."""
     ema: float | None = None
-    """Keep an exponential moving average of the weights with this decay, for example 0.999. Validation and
-    checkpoint.npz use the average; the training continues with the weights."""
+    """Keep an exponential moving average of the weights, and of batch norm's running statistics, with this decay, for
+    example 0.999. Validation and checkpoint.npz use the average; the training continues with the weights."""
     loss: LossName = "cross-entropy"
     """Loss to minimise; sigmoid or softmax follows from the model. focal: cross-entropy that gives less weight to well
     classified pixels; tversky: overlap, with a weight for each kind of error."""

@@ -27,6 +27,7 @@ from scratchnet.network import Network
 from scratchnet.network.description import describe, rebuild
 from scratchnet.networks import find_checkpoint, network_names
 from scratchnet.training.contents import OWN_MODEL, Checkpoint, ModelSpec, check_data
+from scratchnet.training.optimizers import WeightAverage, running_statistics
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.npz import open_npz
@@ -287,7 +288,8 @@ def _rebuild(header: Mapping[str, Any], arrays: Mapping[str, Array], layers: Seq
     )
     network = _network(header, arrays, layers, spec)
     optimizer_state = {name: arrays[f"optimizer_state/{name}"] for name in header["optimizer_state"]}
-    if any(array.shape != network.flat().values.shape for array in optimizer_state.values()):
+    lengths = {WeightAverage.names[1]: running_statistics(network).shape}
+    if any(a.shape != lengths.get(name, network.flat().values.shape) for name, a in optimizer_state.items()):
         raise ValueError("its optimiser state is not as long as its parameters")
     return Checkpoint(spec, network, header["progress"], optimizer_state)
 

@@ -86,7 +86,7 @@ class TrainingLoop:
         shape = network.stride, network.valid_margin, loss.ignore_index, settings.samples_per_epoch
         self.loader = BatchLoader(data, preprocessing, settings.batch_size, settings.seed, ranks, *shape)
         self.optimizer = make_optimizer(settings)
-        self.average = None if settings.ema is None else WeightAverage(settings.ema, network.flat().values)
+        self.average = None if settings.ema is None else WeightAverage(settings.ema, network)
         self.progress = Progress(settings, len(self.loader))
         self.val_indices = validation_indices(settings, len(data.val))
 
@@ -97,8 +97,8 @@ class TrainingLoop:
         share_batches(network, self.ranks)
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Return a block in which the network has the averaged weights, if an average is kept."""
-        return nullcontext() if self.average is None else self.average.used(self.network.flat().values)
+        """Return a block in which the network has its average, if one is kept."""
+        return nullcontext() if self.average is None else self.average.used(self.network)
 
     def run_epoch(self, progress: ShowProgress = shown) -> tuple[dict[str, Any], Evaluation | None]:
         """Train for one epoch and validate if it is time; return the row of the log and the evaluation or None.
@@ -176,7 +176,7 @@ class TrainingLoop:
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the counters and the arrays, besides the network's own, that the next epoch depends on."""
-        average = {} if self.average is None else {"average": self.average.values}
+        average = {} if self.average is None else self.average.arrays
         counters = self.progress.to_dict() | {"optimizer_steps": self.optimizer.steps}
         return counters, self.optimizer.arrays | average
 
@@ -185,7 +185,7 @@ class TrainingLoop:
         own = shared_copy if self.xp is np else self.xp.asarray
         arrays = {name: own(array) for name, array in last.optimizer_state.items()}
         if self.average is not None:
-            self.average.values = arrays.pop("average")
+            self.average.restore(arrays, self.network)
         self.optimizer.arrays = arrays
         self.optimizer.steps = last.progress["optimizer_steps"]
         self.progress.restore(last.progress)
@@ -202,7 +202,7 @@ class TrainingLoop:
         self.optimizer.step(self.network.flat(), self.progress.learning_rate)
         self.progress.iteration += 1
         if self.average is not None:
-            self.average.update(self.network.flat(), self.optimizer.steps)
+            self.average.update(self.network, self.optimizer.steps)
 
     def _read(self, unread: list[tuple[int, float]]) -> list[float]:
         """Return the losses of numbered batches and empty the list; only here the training waits for a GPU."""

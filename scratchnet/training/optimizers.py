@@ -14,7 +14,7 @@ from scratchnet.arrays import Array, get_array_module, on_gpu
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for
 from scratchnet.engine.memory.shared import shared_zeros
 from scratchnet.layers.parameter import ParameterKind
-from scratchnet.network import FlatBuffers
+from scratchnet.network import FlatBuffers, Network
 from scratchnet.ops.updates import adam_update, average_update, nesterov_update, sgd_update, shrink
 from scratchnet.utils.validation import flag, number
 
@@ -154,40 +154,83 @@ class AdamW(Adam):
 
 
 class WeightAverage:
-    """An exponential moving average of the parameters, which often evaluates better than the last ones.
+    """An exponential moving average of a network, which often evaluates better than its last state.
 
         a ← a + (1 − d)·(w − a),        d = min(decay, (1 + t) / (10 + t)) after t updates
 
     The growing d lets the average forget how the training started (Polyak and Juditsky 1992; the form is
-    TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``).
+    TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``). Batch norm's running statistics are averaged like
+    the parameters: those of the last few batches fit the last parameters, not the average of hundreds.
 
     Parameters
     ----------
     decay : float
         From 0 to below 1, for example 0.999.
+    network : Network
+        As it is at the start.
+
+    Attributes
+    ----------
     values : (count,)
-        The parameters at the start; copied.
+        The averaged parameters.
+    statistics : (number,)
+        The averaged running means and variances of all batch norms.
     """
 
-    def __init__(self, decay: float, values: Array) -> None:
+    def __init__(self, decay: float, network: Network) -> None:
         self.decay = number(decay, "WeightAverage: decay", 0, 1, "[)")
-        self.values = _state({}, "average", values)
-        self.values[...] = values
+        self.values = _state({}, "average", network.flat().values)
+        self.values[...] = network.flat().values
+        self.statistics = running_statistics(network)
 
-    def update(self, buffers: FlatBuffers, steps: int) -> None:
-        """Include the parameters after update number ``steps``, counted from 1."""
-        decay = min(self.decay, (1 + steps) / (10 + steps))
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays by the names that they have in a checkpoint."""
+        return dict(zip(self.names, (self.values, self.statistics), strict=True))
+
+    names: ClassVar[tuple[str, str]] = ("average", "average_statistics")
+
+    def restore(self, arrays: dict[str, Array], network: Network) -> None:
+        """Take the arrays of a checkpoint out of ``arrays``; an earlier version stored no statistics."""
+        values, statistics = self.names
+        self.values = arrays.pop(values)
+        self.statistics = arrays.pop(statistics, running_statistics(network))
+
+    def update(self, network: Network, steps: int) -> None:
+        """Include the network as it is after update number ``steps``, counted from 1."""
+        decay, buffers = min(self.decay, (1 + steps) / (10 + steps)), network.flat()
         _for_pieces(buffers, lambda piece, _: average_update(self.values[piece], buffers.values[piece], decay))
+        self.statistics += self.statistics.dtype.type(1 - decay) * (running_statistics(network) - self.statistics)
 
     @contextmanager
-    def used(self, values: Array) -> Iterator[None]:
-        """Replace the parameters ``values`` by the average inside this block."""
-        learned = values.copy()
+    def used(self, network: Network) -> Iterator[None]:
+        """Replace the network's parameters and running statistics by their averages inside this block."""
+        values = network.flat().values
+        learned, statistics = values.copy(), running_statistics(network)
         values[...] = self.values
+        _set_statistics(network, self.statistics)
         try:
             yield
         finally:
             values[...] = learned
+            _set_statistics(network, statistics)
+
+
+def running_statistics(network: Network) -> Array:
+    """Return the running means and variances of all batch norms, one after the other: (number,)."""
+    values = network.flat().values
+    running = [buffer.value for norm in network.batch_norms().values() for buffer in norm.buffers.values()]
+    together: Array = get_array_module(values).concatenate([values[:0], *running])
+    return together
+
+
+def _set_statistics(network: Network, values: Array) -> None:
+    """Set the running means and variances of all batch norms; ``values`` as from :func:`running_statistics`."""
+    begin = 0
+    for norm in network.batch_norms().values():
+        for buffer in norm.buffers.values():
+            buffer.value[...] = values[begin : begin + buffer.value.size]
+            begin += buffer.value.size
 
 
 def _state(arrays: dict[str, Array], name: str, like: Array) -> Array:

@@ -8,6 +8,7 @@ from scratchnet.network import Network
 from scratchnet.network.description import describe
 from scratchnet.training.commands import start_from_command
 from scratchnet.training.contents import Checkpoint, ModelSpec
+from scratchnet.training.optimizers import WeightAverage
 from scratchnet.training.setup import make_optimizer
 from scratchnet.utils.errors import UserError
 from scratchnet.utils.options import for_caller, option
@@ -91,7 +92,9 @@ def _check_validation(path: Path, stored: ModelSpec, settings: TrainingSettings)
 def _check_optimizer(path: Path, last: Checkpoint, settings: TrainingSettings) -> None:
     """Check that a checkpoint holds the arrays of the optimiser and of the averaged weights."""
     stored, expected = dict(last.optimizer_state), make_optimizer(settings).names
-    averaged = stored.pop("average", None) is not None
+    average, statistics = WeightAverage.names
+    averaged = stored.pop(average, None) is not None
+    stored.pop(statistics, None)
     if averaged != (settings.ema is not None):
         has = "an" if averaged else "no"
         raise UserError(f"{path}: holds {has} average of the weights; resume with the same {option('ema')}")

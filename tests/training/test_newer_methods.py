@@ -5,8 +5,10 @@ from math import cos, pi
 import numpy as np
 import pytest
 
+from scratchnet import models
 from scratchnet.config import TrainingSettings, TrainSettings, check_settings
 from scratchnet.training import SGD, Adam, AdamW, Schedule, WeightAverage, load_checkpoint
+from scratchnet.training.optimizers import running_statistics
 from scratchnet.training.run_folder import BEST, LAST
 from scratchnet.utils.errors import UserError
 from tests.compare import numbers
@@ -96,18 +98,46 @@ def test_every_schedule_rises_first(name):
 
 
 def test_the_average_is_its_formula():
-    flat = buffers()
-    average, expected = WeightAverage(0.9, flat.values), flat.values.copy()
+    network = models.build("bloodcell", 2, width=0.05, batch_norm=True).allocate(0, np.float64)
+    norm = list(network.batch_norms().values())[-1]
+    flat, running = network.flat(), norm.buffers["running_var"].value
+    average = WeightAverage(0.9, network)
+    expected, variance = flat.values.copy(), running.copy()
     for step in range(1, 100):
         flat.values[...] = numbers(flat.values.size, seed=step)
-        average.update(flat, step)
+        running[...] = step
+        average.update(network, step)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = expected + (1 - decay) * (flat.values - expected)
+        variance = variance + (1 - decay) * (step - variance)
     np.testing.assert_allclose(average.values, expected, rtol=1e-12)
     before = flat.values.copy()
-    with average.used(flat.values):
+    with average.used(network):
         np.testing.assert_array_equal(flat.values, average.values)
+        np.testing.assert_allclose(running, variance, rtol=1e-6)
+        np.testing.assert_array_equal(running_statistics(network), average.statistics.astype(running.dtype))
     np.testing.assert_array_equal(flat.values, before)
+    assert (running == 99).all()
+
+
+def test_a_network_without_batch_norm_has_an_average_of_its_parameters():
+    network = models.build("bloodcell", 2, width=0.05, batch_norm=False).allocate(0)
+    average = WeightAverage(0.9, network)
+    average.update(network, 1)
+    assert average.statistics.size == 0
+    with average.used(network):
+        np.testing.assert_array_equal(network.flat().values, average.values)
+
+
+def test_checkpoints_of_an_earlier_version_have_no_averaged_statistics():
+    network = models.build("bloodcell", 2, width=0.05, batch_norm=True).allocate(0)
+    average = WeightAverage(0.9, network)
+    arrays = {"average": network.flat().values + 1, "momentum": network.flat().values}
+    next(iter(network.batch_norms().values())).buffers["running_mean"].value[...] = 5
+    average.restore(arrays, network)
+    assert list(arrays) == ["momentum"]
+    np.testing.assert_array_equal(average.values, network.flat().values + 1)
+    np.testing.assert_array_equal(average.statistics, running_statistics(network))
 
 
 EMA = {"ema": 0.8, "optimizer": "adamw", "weight_decay": 0.05, "schedule": "cosine", "warmup_updates": 2}
@@ -120,7 +150,8 @@ def test_a_run_with_an_average_resumes_to_the_same_bits(tmp_path):
     rest = trained(tmp_path / "cut", epochs=3, iterations=6, resume=True, **EMA)
     assert rows(rest) == rows(whole)
     np.testing.assert_array_equal(rest.network.flat().values, whole.network.flat().values)
-    np.testing.assert_array_equal(rest.loop.average.values, whole.loop.average.values)
+    for name, array in whole.loop.average.arrays.items():
+        np.testing.assert_array_equal(rest.loop.average.arrays[name], array)
 
 
 def test_validation_and_the_best_checkpoint_use_the_average(tmp_path):

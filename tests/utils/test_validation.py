@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from scratchnet import layers, losses
+from scratchnet import layers, losses, models
 from scratchnet.layers import base
 from scratchnet.losses import PixelLoss, Share
 from scratchnet.training import optimizers, schedules
@@ -45,7 +45,10 @@ TABLE = SETTINGS | {
         },
     ),
     SGD: ({}, {"momentum": real(-0.1, 1, 1.5), "nesterov": FLAG, **OPTIMIZER}),
-    WeightAverage: ({"decay": 0.9, "values": np.zeros(3)}, {"decay": real(-0.1, 1, 2)}),
+    WeightAverage: (
+        {"decay": 0.9, "network": models.build("bloodcell", 2, width=0.05).allocate(0)},
+        {"decay": real(-0.1, 1, 2)},
+    ),
     **{
         made: (
             {},
@@ -130,7 +133,7 @@ def test_every_setting_of_a_class_is_in_the_table():
         ) <= CHECKED_ELSEWHERE, made
 
 
-CHECKED_ELSEWHERE = {"values"}
+CHECKED_ELSEWHERE = {"network"}
 
 
 def test_sequences_of_class_weights():
