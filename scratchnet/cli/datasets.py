@@ -107,9 +107,7 @@ def training_views(settings: TrainSettings, train: Dataset, val: Dataset) -> tup
             train, c, boxes, settings.training.seed, progress(range(len(train)), "looking for objects")
         )
         return found, validation_boxes(val, c, crop[0], boxes)
-    source: SampleSource = train
-    if d.resize is not None:
-        source = cached(resized(source, d.resize))
+    source = cached(train if d.resize is None else resized(train, d.resize))
     if d.tile is not None:
         source = tiled(source, d.tile, d.tile_overlap)
     return source, val

@@ -1,4 +1,4 @@
-"""Keep small samples in memory that are expensive to make, such as resized photographs."""
+"""Keep the samples of small data sets in memory, so that their files are read once instead of in every epoch."""
 
 from scratchnet.arrays import Array
 from scratchnet.data.sample_source import SampleSource, SourceWrapper
@@ -10,8 +10,8 @@ MAX_BYTES = 1 << 29
 class CachedDataset(SourceWrapper):
     """A data set that keeps its samples in memory once they have been loaded; they are read-only.
 
-    A photograph of twelve megapixels takes a fifth of a second to decode and resize, longer than the training step on
-    a crop of it.
+    Reading a batch of eight images of 64×64 pixels from PNG files takes a tenth of a training step on them, and a
+    photograph of twelve megapixels a fifth of a second, longer than the step on a crop of it.
     """
 
     def __init__(self, source: SampleSource) -> None:
