@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from benchmarks.harness.network_cases import NetworkCase, network_case
+from benchmarks.harness.network_cases import MIRROR, NetworkCase, network_case
 from benchmarks.harness.table_cases import ALL
 from scratchnet.cli.flags import Metavar, Positional
 from scratchnet.config import ModelOptions, OptimizerName
 from scratchnet.config.sizes import Size
 from scratchnet.engine.device import DeviceName
+from scratchnet.models import MODELS
 from scratchnet.ops.geometry import Pair
 from scratchnet.utils.errors import UserError
 
@@ -80,6 +81,9 @@ class StepArguments(NetworkArguments):
         UserError
             If other models, or settings that the table fixes, come with ``all``.
         """
+        for name in self.model:
+            if name not in (known := (*MODELS, MIRROR, ALL)):
+                raise UserError(f"model '{name}' does not exist; choose one of: {', '.join(known)}")
         if ALL not in self.model:
             return False
         if len(self.model) > 1:

@@ -118,6 +118,7 @@ def test_threads_are_passed_on(call, alone):
         (["step", "--batch", "4", "0"], "--batch 0: expected 1 to 100000"),
         (["step", "--classes", "0"], "--classes 0: expected 2 to 256"),
         (["step", "--model", "cells"], "model 'cells' does not exist; choose one of: "),
+        (["step", "--model", "cells"], "vgg16-mirror, all"),
         (["step", "--model", "all", "squares"], "--model all squares: 'all' stands alone"),
         (["step", "--model", "all", "--size", "64", "--width", "2"], "--model all: every network has its own settings"),
         (["step", "--size", "big"], "--size big: expected HxW"),
