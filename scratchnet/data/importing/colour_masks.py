@@ -62,6 +62,8 @@ def find_colour_masks(source: Path, images: Path | None) -> ColourMasks | None:
     if not found.colours:
         return None
     if masks is None:
+        if images is not None:
+            raise UserError(f"{source}: has a folder of images for each split; leave out {option('images')}")
         return _of_splits(annotated, found)
     images = images or _folder(source, "JPEGImages", "images")
     if images is None:

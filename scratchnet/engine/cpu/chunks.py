@@ -14,7 +14,7 @@ MIN_CHUNKS, MIN_CHUNK_BYTES = 4, 1 << 17
 
 
 def row_chunks(x: Any) -> list[slice]:
-    """Split the ``n·h`` rows of a map (n, h, w, c) into chunks of :data:`CHUNK_BYTES`.
+    """Split the ``n·h`` rows of a map (n, h, w, c) into chunks of at most :data:`CHUNK_BYTES`.
 
     The chunks do not depend on the number of threads.
     """

@@ -81,3 +81,14 @@ def test_backward_of_a_forward_pass_in_textbook_mode(relu, overwrite, dtype):
     found = batch_norm_backward(dy, normalized, gamma, overwrite)
     for got, wanted in zip(found, expected, strict=True):
         assert_close(got, wanted, dtype, scale=10)
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_an_output_of_exactly_zero_passes_no_gradient(dtype, zero):
+    x = np.zeros((2, 3, 4, 5), dtype)
+    x[..., 3:] = numbers(2, 3, 4, 2)
+    gamma, beta = np.array([1, -1, 2, 1, -1], dtype), np.full(5, zero, dtype)
+    _, normalized = batch_norm(x, gamma, beta, relu=True)
+    dbeta = batch_norm_backward(np.ones_like(x), normalized, gamma)[2]
+    assert dbeta[:3].tolist() == [0, 0, 0]
+    assert (dbeta[3:] > 0).all()
