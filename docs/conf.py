@@ -33,6 +33,7 @@ extensions = [
     "myst_parser",
     "formulas",
     "front_page",
+    "navigation",
     "notebooks",
     "solutions",
     "tables",

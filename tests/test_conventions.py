@@ -198,17 +198,43 @@ def open_emphasis(text):
             yield line
 
 
-def test_asterisks_in_docstrings_are_code_or_closed():
-    """Otherwise the pages cannot be built without warnings."""
-    assert list(open_emphasis("the gradient (*kernel, c)")) == ["the gradient (*kernel, c)"]
-    assert list(open_emphasis("``(*kernel, c)`` is *not* emphasis")) == []
+def docstrings():
+    """Return (file, docstring) of every module, class and function of the package."""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    found = [
-        (str(path.relative_to(ROOT)), line)
+    return [
+        (str(path.relative_to(ROOT)), ast.get_docstring(node) or "")
         for path in SOURCES
         if path.is_relative_to(ROOT / "scratchnet")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, kinds)
-        for line in open_emphasis(ast.get_docstring(node) or "")
     ]
-    assert found == []
+
+
+def test_asterisks_in_docstrings_are_code_or_closed():
+    """Otherwise the pages cannot be built without warnings."""
+    assert list(open_emphasis("the gradient (*kernel, c)")) == ["the gradient (*kernel, c)"]
+    assert list(open_emphasis("``(*kernel, c)`` is *not* emphasis")) == []
+    assert [(path, line) for path, text in docstrings() for line in open_emphasis(text)] == []
+
+
+ENTRIES = {
+    "Parameters": r"\*{0,2}\w+(, \*{0,2}\w+)*( : .+)?",
+    "Attributes": r"\w+(, \w+)*( : .+)?",
+    "Raises": r"\w+(, \w+)*",
+}
+"""What the first line of an entry of a section is; examples and remarks after a section need a heading of their own."""
+
+
+def misplaced(text):
+    """Find lines of a section that the pages would show as the name of a parameter or an error."""
+    for section, body in re.findall(r"^(\w+)\n-+\n(.*?)(?=^\w+\n-+\n|\Z)", text, flags=re.DOTALL | re.MULTILINE):
+        for line in body.splitlines():
+            if section in ENTRIES and line[:1].strip() and not re.fullmatch(ENTRIES[section], line):
+                yield f"{section}: {line}"
+
+
+def test_sections_of_docstrings_have_entries_alone():
+    right = "Raises\n------\nValueError\n    Never.\n\nExamples\n--------\n>>> 1\n1\n"
+    assert list(misplaced(right)) == []
+    assert list(misplaced(right.replace("Examples\n--------\n", ""))) == ["Raises: >>> 1"]
+    assert [(path, line) for path, text in docstrings() for line in misplaced(text)] == []

@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,14 +64,17 @@ def without_code(line):
     return re.sub(r"`[^`]*`|\{[^{}]*\}|\]\([^)]*\)|https?://\S+", "", line)
 
 
-LINES = [(path, number, line) for path in (*CODE, *PAGES) for number, line in prose(path)]
+@cache
+def lines():
+    """Return (path, line number, line, line without code) of all prose."""
+    return [(path, n, line, without_code(line)) for path in (*CODE, *PAGES) for n, line in prose(path)]
 
 
 def found(pattern):
     return [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path, number, line in LINES
-        if re.search(pattern, without_code(line))
+        for path, number, line, text in lines()
+        if re.search(pattern, text)
     ]
 
 

@@ -5,7 +5,9 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from scratchnet.cli.main import main
 from scratchnet.data import image_size, write_image
@@ -48,10 +50,23 @@ def test_the_section_has_every_step():
     assert {"seeds/boxes.csv", "masks/photo 0-uncertainty.png", "table.csv", "app.html"} <= set(promised())
 
 
-@pytest.mark.parametrize("export", [write_labelme, write_coco], ids=["labelme", "COCO"])
-def test_the_commands_run_as_written(export, tmp_path, monkeypatch, capsys, quick_reports):
+def test_a_coco_export_gives_the_same_set(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    export(tmp_path / "labelled", 8)
+    for name, export in (("labelme", write_labelme), ("coco", write_coco)):
+        export(tmp_path / name, 8)
+        for words in commands()[:2]:
+            renamed = [{"labelled": name, "seeds": f"{name}-set"}.get(word, word) for word in words[1:]]
+            assert main(renamed) == 0, capsys.readouterr()
+    masks = [sorted((tmp_path / f"{name}-set" / "masks").iterdir()) for name in ("labelme", "coco")]
+    assert len(masks[0]) == 8
+    assert [path.name for path in masks[0]] == [path.name for path in masks[1]]
+    for ours, theirs in zip(*masks, strict=True):
+        np.testing.assert_array_equal(read_classes(ours), read_classes(theirs))
+
+
+def test_the_commands_run_as_written(tmp_path, monkeypatch, capsys, quick_reports):
+    monkeypatch.chdir(tmp_path)
+    write_labelme(tmp_path / "labelled", 8)
     for number in range(NEW):
         write_image(tmp_path / "new-photos" / f"photo {number}.png", photograph(100 + number)[0])
     for words in commands():
@@ -64,6 +79,13 @@ def test_the_commands_run_as_written(export, tmp_path, monkeypatch, capsys, quic
     assert "problems: none" in said
     assert [path for path in promised() if not Path(path).exists()] == []
     check_tables()
+
+
+def read_classes(path):
+    """Return the class names of every pixel of a mask."""
+    names = np.array((path.parents[1] / "classes.txt").read_text(encoding="utf-8").split())
+    with Image.open(path) as image:
+        return names[np.asarray(image)]
 
 
 def rows(path):

@@ -113,7 +113,8 @@ def read_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, Storage]]:
     ------
     UserError
         If the pickle names anything but tensors.
-    pickle.UnpicklingError, and other errors that Python raises for a damaged pickle
+    UnpicklingError
+        If the pickle is damaged; Python then also raises other errors.
     """
     reader = _TensorUnpickler(file, path)
     return reader.load(), reader.storages

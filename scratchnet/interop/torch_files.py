@@ -31,8 +31,8 @@ def read_zip_format(path: Path) -> dict[str, Array]:
 
     Raises
     ------
-    ValueError, and what zipfile and pickle raise
-        If the file is damaged.
+    ValueError
+        If the file is damaged; zipfile and pickle then also raise errors of their own.
     """
     with zipfile.ZipFile(path) as archive:
         pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))

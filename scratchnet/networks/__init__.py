@@ -23,6 +23,8 @@ def find_checkpoint(word: Path | str) -> Path:
     word : Path or str
         The name of a network in the box as a string, else the path of a file. A Path is always a file.
 
+    Examples
+    --------
     >>> find_checkpoint("nuclei").parent.name, str(find_checkpoint("./nuclei"))
     ('networks', 'nuclei')
     """

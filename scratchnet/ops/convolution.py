@@ -13,6 +13,10 @@ the ``kh·kw·c_in`` inputs in its receptive field, and the weight, with one col
 
 ``groups`` splits the channels into independent convolutions, with one product each; a dilation ``d`` spreads the
 kernel's taps (Yu and Koltun 2016).
+
+>>> import numpy as np
+>>> conv2d(np.ones((1, 1, 4, 1)), np.ones((1, 3, 1, 1)), padding=(0, 1)).ravel()
+array([2., 3., 3., 2.])
 """
 
 from scratchnet.arrays import Array, get_array_module
@@ -54,10 +58,6 @@ def conv2d(
     ------
     ValueError
         If the channels do not match the weight, or the kernel is larger than the padded input.
-
-    >>> import numpy as np
-    >>> conv2d(np.ones((1, 1, 4, 1)), np.ones((1, 3, 1, 1)), padding=(0, 1)).ravel()
-    array([2., 3., 3., 2.])
     """
     conv = ConvSpec.of(weight, stride, padding, dilation, groups)
     products = im2col(x, conv) @ by_group(weight, groups)

@@ -11,6 +11,11 @@ In one dimension, with kernel (x, y, z), stride 2 and input (a, b):
 
 Because ``(Wᵀ)ᵀ = W``, the gradient with respect to the input is the ordinary convolution. The weight has the shape of
 the convolution that is transposed, so ``⟨conv2d(x, w), y⟩ = ⟨x, conv_transpose2d(y, w)⟩`` holds for the same ``w``.
+
+>>> import numpy as np
+>>> x, w = np.array([1.0, 10.0]), np.array([1.0, 2.0, 3.0])
+>>> conv_transpose2d(x.reshape(1, 1, 2, 1), w.reshape(1, 3, 1, 1), stride=(1, 2)).ravel()
+array([ 1.,  2., 13., 20., 30.])
 """
 
 from scratchnet.arrays import Array
@@ -48,13 +53,14 @@ def conv_transpose2d(
         Rows and columns added at the bottom and right, fewer than the stride, to restore the convolution's input size.
     after : Epilogue (scale, shift and ReLU of the output) or None
 
-    Returns (n, oh, ow, c_out) with ``oh = (h − 1)s − 2p + d(kh−1) + 1 + output_padding``. Raises a ValueError if the
-    channels do not match the weight, or the output padding is not smaller than the stride.
+    Returns
+    -------
+    (n, oh, ow, c_out) with ``oh = (h − 1)s − 2p + d(kh−1) + 1 + output_padding``
 
-    >>> import numpy as np
-    >>> x, w = np.array([1.0, 10.0]), np.array([1.0, 2.0, 3.0])
-    >>> conv_transpose2d(x.reshape(1, 1, 2, 1), w.reshape(1, 3, 1, 1), stride=(1, 2)).ravel()
-    array([ 1.,  2., 13., 20., 30.])
+    Raises
+    ------
+    ValueError
+        If the channels do not match the weight, or the output padding is not smaller than the stride.
     """
     size = transposed_sizes(x.shape[1:3], weight.shape[:2], stride, padding, dilation, output_padding)
     y = conv2d_input_gradient(x, weight, size, stride, padding, dilation, groups)

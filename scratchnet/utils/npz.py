@@ -30,8 +30,8 @@ class NpzReader:
 
     Raises
     ------
-    ValueError, and what zipfile raises
-        If the file is damaged, or contains anything but numerical arrays.
+    ValueError
+        If the file is damaged, or contains anything but numerical arrays; zipfile then also raises errors of its own.
     """
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:

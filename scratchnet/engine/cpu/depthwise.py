@@ -28,7 +28,7 @@ from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
 from scratchnet.engine.memory_layout import copy_pixels, row_of
 from scratchnet.ops.geometry import ConvSpec, Pair, tap
 
-CHUNK_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 20
 """Size of the rows that are processed together, and of the repeated kernels."""
 
 

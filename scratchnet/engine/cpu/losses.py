@@ -105,24 +105,36 @@ def _chunk_with_infinities(z: Array, label: Array, factor: Array, dz: Array) -> 
 def _sigmoid_chunk(z: Array, label: Array, factor: Array, dz: Array) -> Any:
     """Return the loss of pixels (p, 1) with one logit and write its gradient to ``dz``."""
     z, dz = z[:, 0], dz[:, 0]
-    e, positive, truth, term = (pooled_empty(z, z.shape) for _ in range(4))
+    e, positive, truth, u, term = (pooled_empty(z, z.shape) for _ in range(5))
     np.copyto(truth, label, casting="unsafe")
     np.greater_equal(z, 0, out=positive, casting="unsafe")
     np.abs(z, out=e)
     np.negative(e, out=e)
     np.exp(e, out=e)  # e^(−|z|)
-    np.add(e, 1, out=term)
+    np.add(e, 1, out=u)
     np.maximum(positive, e, out=dz)  # 1 for z ≥ 0, else e^z
-    np.divide(dz, term, out=dz)  # σ(z)
+    np.divide(dz, u, out=dz)  # σ(z)
     np.subtract(dz, truth, out=dz)
     np.multiply(dz, factor, out=dz)
     np.subtract(positive, truth, out=term)
     np.multiply(term, z, out=term)  # |z| on the wrong side, else 0
-    np.log1p(e, out=e)
+    _log_of_sum(e, u)
     np.add(term, e, out=term)
     np.multiply(term, factor, out=term)
     loss = term.sum(dtype=np.float64)
     return loss if np.isfinite(loss) else _sigmoid_chunk_with_infinities(z, label, factor, dz)
+
+
+def _log_of_sum(e: Array, u: Array) -> None:
+    """Overwrite ``e`` by log(1 + e), where ``u`` is 1 + e as rounded; ``u`` is overwritten as well.
+
+    NumPy computes ``log`` several values at a time and ``log1p`` one by one. The rounding error of u, which is exactly
+    e − (u − 1), is put back by the derivative of the logarithm, 1/u; for e too small to change 1, this is e itself.
+    """
+    below = np.subtract(u, 1, out=pooled_empty(u, u.shape))
+    np.subtract(e, below, out=e)
+    np.divide(e, u, out=e)
+    np.add(e, np.log(u, out=u), out=e)
 
 
 def _sigmoid_chunk_with_infinities(z: Array, label: Array, factor: Array, dz: Array) -> Any:
