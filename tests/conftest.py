@@ -22,12 +22,22 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, max_exa
 settings.load_profile("repeatable")
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Keep the tests of a file in one process, because they share what its fixtures make; so do those of a lesson."""
-    for item in items:
-        name = item.path.as_posix().rpartition("/tests/")[2]
-        lesson = re.match(r"lessons/test_(\d\d)_|lessons/test_all\.py.*\[(\d\d)_", name + item.name)
-        item.add_marker(pytest.mark.xdist_group(f"lesson-{lesson[1] or lesson[2]}" if lesson else name))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return Scheduling(config, log)
+
+
+def group_of(nodeid):
+    """Return the file of a test, or the lesson that it is about."""
+    lesson = re.search(r"tests/lessons/test_(\d\d)_|tests/lessons/test_all\.py.*\[(\d\d)_", nodeid)
+    return f"lesson {lesson[1] or lesson[2]}" if lesson else nodeid.split("::")[0]
 
 
 def pytest_collection_finish():

@@ -6,6 +6,7 @@ import runpy
 import pytest
 from PIL import Image
 
+from tests.conftest import group_of
 from tests.lessons.conftest import FOLDER
 
 LESSONS = sorted(FOLDER.glob("[0-9]*.py"))
@@ -62,3 +63,11 @@ def test_headings_stand_above_lines_of_their_length(path):
 def test_needs_no_name_of_its_own_file(path):
     # Notebooks and the gallery have none.
     assert "__file__" not in path.read_text(encoding="utf-8")
+
+
+def test_all_tests_of_a_lesson_run_in_one_process():
+    """A lesson takes seconds; a process runs it once."""
+    group = group_of("tests/lessons/test_12_assembling_a_network.py::test_one_image_is_learned_by_heart")
+    assert group == group_of("tests/lessons/test_all.py::test_keeps_a_picture[12_assembling_a_network]")
+    assert group != group_of("tests/lessons/test_all.py::test_keeps_a_picture[11_batch_norm]")
+    assert group_of("tests/cli/test_main.py::test_x[a::b]") == "tests/cli/test_main.py"

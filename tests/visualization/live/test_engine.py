@@ -47,7 +47,7 @@ def noise(size, channels=3, seed=1):
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [
-        ("deconvnet-small", (64, 64), {"width": 8}),
+        ("deconvnet-small", (32, 32), {"width": 8, "size": 32}),
         ("unet-same", (37, 30), {"width": 0.1}),
         ("segnet-basic", (30, 45), {"width": 0.2}),
         ("fcn8s", (40, 50), {"width": 0.03}),
