@@ -52,8 +52,9 @@ def test_a_recipe_runs_on_the_data_that_it_names(call, tmp_path, name):
         folder(root, settings.data.masks["mask_format"])
     else:
         {"voc": voc, "camvid": camvid}[settings.data.layout](root)
-    words = "--iterations 1 --epochs 1 --batch-size 2 --gradient-accumulation 1 --samples-per-epoch 4".split()
-    words += ["--width", "4" if model in ("deconvnet-small", "squares") else "0.02"]
+    width = "4" if model in ("deconvnet-small", "squares") else "0.02"
+    one_update = "--iterations 1 --epochs 1 --samples-per-epoch 4 --batch-size 2 --gradient-accumulation 1"
+    words = f"{one_update} --width {width}".split()
     code, _, err = call("train", "--config", name, "--data", root, "--out", tmp_path / "run", *words)
     assert (code, err) == (0, "")
     assert (tmp_path / "run" / "report.html").exists()
