@@ -33,6 +33,15 @@ def test_the_sigmoid_of_many_chunks_agrees_with_loops(dtype, monkeypatch):
     assert_close(dlogits, slow_dlogits, dtype)
 
 
+@pytest.mark.parametrize("z", [0.0, 1e-3, 1.0, 8.0, 17.0, 30.0, 80.0])
+def test_the_loss_of_a_confident_pixel_keeps_all_digits(z, dtype):
+    """From 17 on, 1 + e^(−z) is 1 in float32, but its logarithm is e^(−z)."""
+    label, factor = np.ones(1, np.int64), np.ones(1, dtype)
+    loss = losses._sigmoid_chunk(np.full((1, 1), z, dtype), label, factor, np.empty((1, 1), dtype))
+    expected = math.log1p(math.exp(-float(dtype.type(z))))
+    assert math.isclose(loss, expected, rel_tol=1e-5 if dtype == np.float32 else 1e-14)
+
+
 @pytest.mark.parametrize("classes", [1, 3, 6])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 4000.0, -4000.0])
 def test_extreme_logits_give_what_the_plain_form_gives(classes, value, dtype):
