@@ -13,6 +13,9 @@ from scratchnet.engine.memory.pool import pooled_empty
 MAX_PLANES = 8
 """Up to this number of classes, the gradient is written class by class."""
 
+ACCESSES = 10
+"""Number of times that a loss accesses each logit or an array of its size, at least."""
+
 MAX_MASKED = 4
 """Up to this number of classes, the value of the true class is selected by a mask; an index takes longer per pixel."""
 
@@ -43,7 +46,7 @@ def _by_chunks(
         with np.errstate(invalid="ignore"):  # infinite logits are handled at the end
             losses[index] = function(*(m[chunk] for m in maps))
 
-    parallel_for(work, list(enumerate(chunks)), OPERATIONS_PER_ELEMENT * logits.size)
+    parallel_for(work, list(enumerate(chunks)), OPERATIONS_PER_ELEMENT * ACCESSES * logits.size)
     return float(losses.sum()), dlogits
 
 

@@ -11,6 +11,9 @@ from scratchnet.engine.memory.pool import pooled_empty
 CHUNK_PIXELS = 1 << 15
 """Pixels of a chunk: a quarter of a megabyte of labels."""
 
+ACCESSES = 5
+"""Number of times that each pixel, its label or its factor is accessed, at least."""
+
 
 def pixel_factors(
     target: Array,
@@ -35,7 +38,7 @@ def pixel_factors(
         part, label, factor = (m[chunk] for m in maps)
         counted[index], in_range[index] = _read(part, label, factor, classes, ignore_index)
 
-    operations = OPERATIONS_PER_ELEMENT * target.size
+    operations = OPERATIONS_PER_ELEMENT * ACCESSES * target.size
     parallel_for(read, list(enumerate(chunks)), operations)
     if not in_range.all():  # an error, which the plain form raises
         return NotImplemented  # type: ignore[no-any-return]
