@@ -21,8 +21,9 @@ from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.conv_algorithm import Algorithm, choose, has_few_pixels, winograd_tile
 from scratchnet.engine.cpu.epilogue import apply_epilogue
 from scratchnet.engine.cpu.matmul import product, product_over_rows
+from scratchnet.engine.cpu.shape import contiguous_kernel
 from scratchnet.engine.memory.pool import pooled_empty
-from scratchnet.engine.memory_layout import contiguous_copy, row_of
+from scratchnet.engine.memory_layout import row_of
 from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import ConvSpec, Pair, pair
 
@@ -203,7 +204,7 @@ def flip(weight: Array, groups: int) -> Array:
     kh, kw, cg, c_out = weight.shape
     rotated = weight[::-1, ::-1].reshape(kh, kw, cg, groups, c_out // groups)
     flipped = rotated.transpose(0, 1, 4, 3, 2).reshape(kh, kw, c_out // groups, groups * cg)
-    return flipped if flipped.flags.c_contiguous else contiguous_copy(flipped)
+    return flipped if flipped.flags.c_contiguous else contiguous_kernel(flipped)
 
 
 def _winograd(

@@ -1,4 +1,7 @@
-"""Padding, concatenation and sums of maps, which may be strided, in memory from the pool, by rows on all cores."""
+"""Padding, concatenation and sums of maps, and copies of kernels, which may be strided, on all cores.
+
+The results are in memory from the pool. Maps are divided by rows, kernels by their elements.
+"""
 
 import numpy as np
 
@@ -69,6 +72,17 @@ def add(*maps: Array) -> Array:
 
     parallel_for(sum_, _row_blocks(y, y.shape[1]), OPERATIONS_PER_ELEMENT * y.size)
     return y
+
+
+def contiguous_kernel(weight: Array) -> Array:
+    """Copy a kernel (kh, kw, …) to contiguous memory."""
+    copied = pooled_empty(weight, weight.shape)
+
+    def copy(element: Pair) -> None:
+        copied[element] = weight[element]
+
+    parallel_for(copy, list(np.ndindex(weight.shape[:2])), OPERATIONS_PER_ELEMENT * 2 * weight.size)
+    return copied
 
 
 def _row_blocks(y: Array, rows: int) -> list[Block]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.cpu.matmul import SMALL_PRODUCT
+from scratchnet.engine.cpu.shape import contiguous_kernel
 from scratchnet.engine.cpu.threads import parallel_for, thread_count
 from scratchnet.engine.cpu.winograd_points import Matrices
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
@@ -22,6 +23,10 @@ TOGETHER = 16
 EXCHANGED = 1 << 15
 """Numbers of a kernel's matrix up to which its channel axes are exchanged by a copy. A BLAS needs longer for a
 small product with a transposed matrix; for a large one it makes that copy itself."""
+
+GAP = 16
+"""Unused elements between two frequencies. The matrices of 32, 64, 128, … channels are otherwise a multiple of 4096
+bytes apart, where a cache can hold only a few of the 36 values that one pair of channels is transformed to."""
 
 
 def taps_of(kernel: Pair) -> int:
@@ -46,11 +51,10 @@ def transform_kernel(weight: Array, constants: Matrices, part: slice, flipped: b
     rows = _kernel_rows(constants, part, flipped)
     exchange = flipped and weight[0, 0].size <= EXCHANGED
     if exchange:
-        exchanged = pooled_empty(weight, (r, r, weight.shape[3], weight.shape[2]))
-        exchanged[...] = weight.swapaxes(2, 3)
-        weight = exchanged
-    kernels = pooled_empty(weight, (len(rows), *weight.shape[2:]))
-    _multiply(rows, weight.reshape(r * r, -1), kernels.reshape(len(rows), -1))
+        weight = contiguous_kernel(weight.swapaxes(2, 3))
+    kernels = _with_gaps(weight, len(rows), weight[0, 0].size)
+    _multiply(rows, weight.reshape(r * r, -1), kernels)
+    kernels = kernels.reshape(len(rows), *weight.shape[2:])
     return kernels.swapaxes(1, 2) if flipped and not exchange else kernels
 
 
@@ -75,6 +79,11 @@ def kernel_gradient(totals: Array, constants: Matrices, kernel: Pair, flipped: b
     return dweight
 
 
+def _with_gaps(like: Array, frequencies: int, size: int) -> Array:
+    """Allocate (frequencies, size) with a gap after each row."""
+    return pooled_empty(like, (frequencies, size + GAP))[:, :size]
+
+
 def _cut(weight: Array, r: int, flipped: bool) -> Array:
     """Cut a kernel into pieces, filled up with zeros: (pieces, r·r, c_in, c_out)."""
     kernel = weight[::-1, ::-1].swapaxes(2, 3) if flipped else weight
@@ -92,9 +101,9 @@ def _transform_pieces(pieces: Array, constants: Matrices, part: slice) -> Array:
     """Return the transformed pieces, (frequencies, pieces · c_in, c_out)."""
     rows = _kernel_rows(constants, part, flipped=False)
     count, taps, c, c_out = pieces.shape
-    kernels = pooled_empty(pieces, (len(rows), count, c, c_out))
+    kernels = _with_gaps(pieces, len(rows), count * c * c_out)
     for p in range(count):
-        _multiply(rows, pieces[p].reshape(taps, -1), kernels[:, p].reshape(len(rows), -1))
+        _multiply(rows, pieces[p].reshape(taps, -1), kernels[:, p * c * c_out : (p + 1) * c * c_out])
     whole: Array = kernels.reshape(len(rows), count * c, c_out)
     return whole
 

@@ -38,3 +38,10 @@ def test_blocks_and_cores_give_what_the_plain_form_gives(name, piece, count, cor
     found = CALLS[name]()
     with textbook():
         np.testing.assert_array_equal(found, CALLS[name]())
+
+
+def test_contiguous_kernel():
+    weight = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)[::-1].swapaxes(2, 3)
+    copied = shape.contiguous_kernel(weight)
+    assert copied.flags.c_contiguous
+    np.testing.assert_array_equal(copied, weight)

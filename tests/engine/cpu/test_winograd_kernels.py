@@ -168,3 +168,13 @@ def test_pieces():
     assert [taps_of((k, k)) for k in range(2, 10)] == [2, 3, 4, 5, 4, 4, 4, 4]
     assert [pieces_of((k, 1), taps_of((k, k)))[0] for k in range(2, 10)] == [1, 1, 1, 1, 2, 2, 2, 3]
     assert winograd_kernels.pieces_of((7, 3), 4) == (2, 1)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (7, 7)])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_frequencies_do_not_share_cache_lines_of_a_set(kernel, flipped):
+    constants = winograd.matrices(4, taps_of(kernel), np.ones(1, np.float32))
+    weight = np.ones((*kernel, 64, 64), np.float32)
+    kernels = winograd_kernels.transform_kernel(weight, constants, slice(None), flipped)
+    assert kernels.strides[0] % 4096
+    assert not kernels.strides[0] % 64
