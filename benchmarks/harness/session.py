@@ -3,7 +3,7 @@
 import importlib.util
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from benchmarks.harness.gemm import MATRIX_SIZES, peak_gemm_rates
@@ -73,7 +73,7 @@ def start_session(repeats: int | None, quick: bool) -> Session:
     """
     method = QUICK if quick else TimingSettings()
     if repeats is not None:
-        method = TimingSettings(repeats, method.block, method.settle, method.retries)
+        method = replace(method, repeats=repeats)
     torch = importlib.util.find_spec("torch") is not None
     if torch:
         import torch as library

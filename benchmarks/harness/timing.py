@@ -35,12 +35,16 @@ class TimingSettings:
         Seconds of a block (at least two calls, of which the first does not count), and of the pause before it.
     retries : int
         How often a disturbed block is repeated, after pauses that double up to :data:`MAX_PAUSE`.
+    longest_repeated : float
+        Seconds of the longest block that is repeated. A longer one would hardly find a quieter moment, and a run of
+        large networks on a busy machine would take hours.
     """
 
     repeats: int = 9
     block: float = 0.1
     settle: float = 0.08
     retries: int = 4
+    longest_repeated: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,10 @@ def measure(
 
 
 def _quietest_block(call: Callable[[], object], settings: TimingSettings, clock: Clock) -> tuple[float, bool]:
-    """Measure up to ``1 + retries`` blocks, until one is undisturbed; return the quietest and whether it is quiet."""
+    """Measure up to ``1 + retries`` blocks, until one is undisturbed; return the quietest and whether it is quiet.
+
+    A block longer than ``longest_repeated`` is measured once.
+    """
     attempts: list[tuple[float, float]] = []
     for attempt in range(1 + settings.retries):
         clock.sleep(min(settings.settle * 2**attempt, max(settings.settle, MAX_PAUSE)))
@@ -153,7 +160,7 @@ def _quietest_block(call: Callable[[], object], settings: TimingSettings, clock:
         foreign = clock.other_cpu_seconds() - before
         # The system counts in hundredths of a second, so 0.011 s are noise; a block may be disturbed for 1/20 of it.
         attempts.append((max(0.0, foreign - 0.011) / wall, median(calls)))
-        if attempts[-1][0] <= 0.05:
+        if attempts[-1][0] <= 0.05 or wall > settings.longest_repeated:
             break
     share, seconds = min(attempts)
     return seconds, share <= 0.05

@@ -3,21 +3,26 @@
 import importlib
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from benchmarks import cores, own_images, summary, tricks
+from benchmarks import cores, counts, own_images, summary, tricks
+from benchmarks.harness.network_cases import network_case
+from scratchnet import precise
 from scratchnet.data import open_dataset
 from scratchnet.data.frequencies import count_classes
+from scratchnet.engine.capture import Program
 from scratchnet.engine.capture.worker_processes import can_fork
-from scratchnet.engine.cpu import threads
+from scratchnet.engine.cpu import depthwise, threads
 from scratchnet.models import build
 
 SCRIPTS = (
     "conv_forms",
     "cores",
+    "counts",
     "float32_errors",
     "gpu",
     "gpu_camvid",
@@ -100,6 +105,45 @@ def test_messages_of_processes_are_estimated(capsys, arguments):
 def test_shares_of_every_other_piece_are_shares(monkeypatch):
     assert threads.split_evenly([0, 1, 2, 3], 2) == [[0, 1], [2, 3]]
     assert cores.every_other([0, 1, 2, 3], 2) == [[0, 2], [1, 3]]
+
+
+def test_calls_are_counted():
+    a, b, c = (np.ones(shape, np.float32) for shape in ((2, 3, 4), (4, 5), (2, 3, 5)))
+    rows, kernel, sums = (np.ones(shape) for shape in ((1, 8, 3, 3, 6), (3, 3, 6), (1, 8, 6)))
+    calls = {
+        partial(np.matmul, a, b, out=c): (120, 0),
+        partial(np.matmul, np.ones(4), b, out=c[0, 0]): (20, 0),
+        partial(np.add, b, 1, b): (0, 4 * 40),
+        partial(np.copyto, c, b[:3]): (0, 4 * 45),
+        partial(partial(depthwise._einsum, "nrijk,ijk->nrk"), rows, kernel, sums): (432, 8 * 4 * 432),
+        partial(print, c, partial(np.sum, a, axis=0)): (0, 4 * (30 + 24)),
+    }
+    for call, (multiply_adds, moved) in calls.items():
+        counted = counts.count_call(call)
+        assert (counted.multiply_adds, counted.moved_bytes, counted.calls) == (multiply_adds, moved, 1)
+    assert list(counts.count_call(partial(np.matmul, a, b, c)).products) == [2]  # the smallest dimension is 3
+
+
+def test_the_slowest_core_of_a_stage_counts():
+    program = Program()
+    call = partial(np.add, np.ones(2), np.ones(2), np.ones(2))
+    program.stages = [[[call]], [[call, call], [call]]]
+    everything, slowest, serial = counts.count_program(program, counts.Rates({1: 1.0}, 0.5, 2.0))
+    assert (everything.calls, slowest.calls) == (4, 3)
+    assert serial == 0.5 * 48 + 2
+
+
+def test_the_products_of_a_step_are_counted(monkeypatch, capsys, arguments):
+    """The direct sum makes all multiplications of the forward pass, and those of both gradients."""
+    tiny = network_case("squares", (32, 32), 4, 2, {"width": 16})
+    arguments("--repeats", "1")
+    monkeypatch.setattr(counts, "table_cases", lambda: [tiny])
+    with precise():
+        counts.main()
+    (cells,) = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[-1:]]
+    assert cells[0] == "squares width 16, 4×32×32"
+    direct, made = (float(cell.removesuffix(" G")) for cell in cells[1:3])
+    assert direct <= made < 1.3 * direct
 
 
 def test_own_images_hold_a_rare_class(tmp_path, arguments, capsys):

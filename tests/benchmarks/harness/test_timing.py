@@ -61,16 +61,24 @@ def test_a_disturbed_block_is_done_again_after_longer_and_longer_pauses():
     # The first block runs from 1 to 4, its second attempt from 6 to 8, both beside a busy neighbour.
     clock = FakeClock(noisy=[(0.0, 7.5)])
     work = clock.work("a", 2.0, 1.0, 1.0, 1.0, 1.0)
-    timing = measure({"a": work}, TimingSettings(1, block=0.5, settle=1.0, retries=3), clock)["a"]
+    timing = measure({"a": work}, TimingSettings(1, block=0.5, settle=1.0, retries=3, longest_repeated=4.0), clock)["a"]
     assert clock.slept == [1.0, 2.0, 3.0]
     assert timing == Timing((1.0,), 0)
+
+
+def test_a_long_block_is_not_repeated():
+    clock = FakeClock(noisy=[(0.0, 99.0)])
+    work = clock.work("a", 2.0, 1.0)
+    timing = measure({"a": work}, TimingSettings(1, block=0.5, settle=1.0, retries=3, longest_repeated=2.9), clock)
+    assert timing["a"] == Timing((1.0,), 1)
+    assert clock.slept == [1.0]
 
 
 def test_without_a_quiet_block_the_quietest_counts_and_is_marked():
     # Blocks of two calls from 1 to 5, from 7 to 9 and from 12 on.
     clock = FakeClock(noisy=[(0.0, 3.0), (7.2, 7.6), (10.0, 99.0)])
     work = clock.work("a", 1.0, 3.0, 1.0, 1.0, 1.0, 2.0)
-    timing = measure({"a": work}, TimingSettings(1, block=0.5, settle=1.0, retries=2), clock)["a"]
+    timing = measure({"a": work}, TimingSettings(1, block=0.5, settle=1.0, retries=2, longest_repeated=4.0), clock)["a"]
     assert timing == Timing((1.0,), 1)
     assert timing.unreliable
 
