@@ -11,10 +11,10 @@ words. The forward and the backward pass are captured, and the calls of their re
 - calls: of the core that makes the most; serial: the share of the time by count in which the other cores wait.
 
 The time by count is the sum of three parts, each at a rate that one core reaches in the same minute: matrix products
-by their smallest dimension, in stacks of 2 MB or more; bytes, added in the cache; calls on a single element. Of a stage
-that several cores share, the slowest counts. It is no bound, but shows which of the three a network consists of. The
-last columns are the measured time of both passes and its ratio to the time by count; the rest is waiting for memory and
-for the other core. All times are the least of their repeats.
+by their smallest dimension, in stacks of 2 MB or more; bytes, in additions of arrays of 4 MB; calls on a single
+element. Of a stage that several cores share, the slowest counts. It is no bound, but shows which of the three a network
+consists of. The last columns are the measured time of both passes and its ratio to the time by count. All times are
+the least of their repeats.
 """
 
 import argparse
@@ -183,13 +183,13 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
 
 def measure_rates() -> Rates:
     """Measure the rates of one core."""
-    length, count = 1 << 16, 1000
+    length, count = 1 << 20, 1000
     x, y = np.ones((2, length), np.float32)
     zero = np.zeros(1, np.float32)
     with threadpool_limits(1):
         products = {side: _product_rate(side) for side in SIDES}
     call = seconds(lambda: [np.add(zero, zero, zero) for _ in range(count)], 15) / count
-    addition = seconds(lambda: [np.add(x, x, y) for _ in range(20)], 15) / 20 - call
+    addition = seconds(partial(np.add, x, x, y), 15) - call
     return Rates(products, addition / (3 * length * x.itemsize), call)
 
 

@@ -59,7 +59,7 @@ from scratchnet.engine.memory.pool import pooled_empty
 from scratchnet.ops.epilogue import Epilogue
 from scratchnet.ops.geometry import Pair
 
-SCRATCH_BYTES = 2 << 20
+SCRATCH_BYTES = 3 << 19
 """Size of the transformed tiles of a block; about what a core's cache holds."""
 
 MIN_TILES = 128
