@@ -4,6 +4,9 @@ An operation that works block by block keeps its scratch memory in a core's cach
 """
 
 from dataclasses import dataclass
+from math import gcd
+
+from scratchnet.ops.geometry import Pair
 
 
 @dataclass(frozen=True)
@@ -18,28 +21,42 @@ class Block:
     c1: int
 
 
-def blocks(n: int, oh: int, ow: int, limit: int, parts: int = 1) -> list[Block]:
+def blocks(n: int, oh: int, ow: int, limit: int, cores: int = 1, per_core: int = 1) -> list[Block]:
     """Cut ``n`` maps of ``oh × ow`` positions into boxes of at most ``limit`` positions (at least one).
 
     A box holds whole images if several fit, else rows of one image, else part of one row, so that the scratch memory of
-    an operation that works box by box does not grow with the image. All boxes have about the same size, and there are
-    at least ``parts`` of them if possible, so that this many threads can work.
+    an operation that works box by box does not grow with the image. All boxes have about the same size. If possible
+    there are at least ``per_core`` for each core, and the same number for all cores.
     """
     if n == 0:
         return []
-    limit = max(1, min(limit, -(-n * oh * ow // parts)))
-    columns = _even(ow, limit)
-    rows = _even(oh, limit // columns)
-    images = _even(n, limit // (rows * columns)) if rows == oh else 1
+    limit = max(1, min(limit, -(-n * oh * ow // (cores * per_core))))
+    across = count_pieces(ow, limit)
+    down = count_pieces(oh, limit // -(-ow // across))
+    images = count_pieces(n, limit // (oh * -(-ow // across))) if down == 1 else n
+    if images < n:
+        images = count_pieces(n, -(-n // images), cores, across)
+    else:
+        down = count_pieces(oh, -(-oh // down), cores, n * across)
     return [
-        Block(n0, min(n, n0 + images), r0, min(oh, r0 + rows), c0, min(ow, c0 + columns))
-        for n0 in range(0, n, images)
-        for r0 in range(0, oh, rows)
-        for c0 in range(0, ow, columns)
+        Block(n0, n1, r0, r1, c0, c1)
+        for n0, n1 in cut_evenly(n, images)
+        for r0, r1 in cut_evenly(oh, down)
+        for c0, c1 in cut_evenly(ow, across)
     ]
 
 
-def _even(total: int, most: int) -> int:
-    """Return the size of equal pieces of ``total``, at most ``most`` each."""
+def count_pieces(total: int, most: int, cores: int = 1, others: int = 1) -> int:
+    """Return the number of pieces of ``total`` with at most ``most`` each.
+
+    If possible, the cores can share ``others`` times as many pieces without a remainder.
+    """
     pieces = -(-total // max(1, min(total, most)))
-    return -(-total // pieces)
+    step = cores // gcd(cores, others)
+    multiple = -(-pieces // step) * step
+    return multiple if multiple <= total else pieces
+
+
+def cut_evenly(total: int, pieces: int) -> list[Pair]:
+    """Return the bounds of pieces of about the same size; small and large ones alternate."""
+    return [(i * total // pieces, (i + 1) * total // pieces) for i in range(pieces)]

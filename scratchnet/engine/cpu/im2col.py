@@ -20,7 +20,7 @@ from math import prod
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.blocks import Block, blocks, count_pieces, cut_evenly
 from scratchnet.engine.cpu.epilogue import BlockEpilogue
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
@@ -130,8 +130,8 @@ def input_gradient_by_channel(dy: Array, weight: Array, size: Pair, conv: ConvSp
     dx = pooled_zeros(dy, (n, *size, c))
     rows, taps = dy.reshape(-1, c_out), weight.reshape(kh * kw, c, c_out)
     width = max(MIN_CHANNELS, SCRATCH_BYTES // (kh * kw * len(rows) * dy.itemsize))
-    width = min(width, -(-c // thread_count()))
-    parts = [slice(begin, min(begin + width, c)) for begin in range(0, c, width)]
+    cores = min(c, thread_count())
+    parts = [slice(*bounds) for bounds in cut_evenly(c, count_pieces(c, min(width, -(-c // cores)), cores))]
 
     def scatter(share: Sequence[slice]) -> None:
         for part in share:

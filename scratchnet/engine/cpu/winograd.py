@@ -50,7 +50,7 @@ from scratchnet.engine.cpu.chunks import parallel_rows
 from scratchnet.engine.cpu.epilogue import BlockEpilogue
 from scratchnet.engine.cpu.matmul import stacked_product
 from scratchnet.engine.cpu.shape import pad2d
-from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
+from scratchnet.engine.cpu.threads import parallel_for, parallel_map
 from scratchnet.engine.cpu.winograd_kernels import ALL, taps_of
 from scratchnet.engine.cpu.winograd_outputs import MapOutput, Output
 from scratchnet.engine.cpu.winograd_points import Matrices, matrices
@@ -201,7 +201,7 @@ def _by_block(work: Work) -> list[Array]:
 
     channels = work.x.shape[3] + work.tiled.shape[3]
     limit = max(min(channels, MIN_TILES), SCRATCH_BYTES // work.tile_bytes)
-    found = parallel_map(go_through, work.blocks(limit, 2 * thread_count()), work.operations)
+    found = parallel_map(go_through, work.blocks(limit), work.operations)
     return [dweight for dweights in found for dweight in dweights]
 
 
@@ -299,7 +299,7 @@ def _turns(work: Work) -> list[list[tuple[Block, slice]]]:
     most = max(MIN_ROWS, WIDE_BYTES // work.tile_bytes)
     turns: list[list[tuple[Block, slice]]] = []
     start = most
-    for block in work.blocks(max(1, most // 8), 2 * thread_count()):
+    for block in work.blocks(max(1, most // 8)):
         if start + count_tiles(block) > most:
             turns.append([])
             start = 0

@@ -12,6 +12,7 @@ from scratchnet.arrays import Array
 from scratchnet.engine.cpu import winograd_kernels, winograd_transforms
 from scratchnet.engine.cpu.blocks import Block, blocks
 from scratchnet.engine.cpu.epilogue import BlockEpilogue
+from scratchnet.engine.cpu.threads import thread_count
 from scratchnet.engine.cpu.winograd_kernels import ALL
 from scratchnet.engine.cpu.winograd_outputs import Output
 from scratchnet.engine.cpu.winograd_points import Matrices
@@ -85,11 +86,11 @@ class Work:
         channels: int = self.x.shape[3] + self.tiled.shape[3]
         return self.constants.patch**2 * channels * self.x.itemsize
 
-    def blocks(self, limit: int, parts: int = 1) -> list[Block]:
-        """Cut the tiles into blocks of at most ``limit`` tiles, and into at least ``parts`` blocks."""
+    def blocks(self, limit: int) -> list[Block]:
+        """Cut the tiles into blocks of at most ``limit`` tiles, at least two for each core if possible."""
         n, oh, ow, _ = self.tiled.shape
         m = self.constants.tile
-        return blocks(n, ceil(oh / m), ceil(ow / m), limit, parts)
+        return blocks(n, ceil(oh / m), ceil(ow / m), limit, thread_count(), per_core=2)
 
     def seen(self, block: Block) -> Block:
         """Return the tiles whose patches a block needs: also those below and to the right, for the other pieces."""

@@ -91,7 +91,7 @@ def test_any_geometry(n, h, w, c, c_out, padding, tile, scratch):
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 7, 100])
 def test_blocks_smaller_than_the_map(monkeypatch, tile, limit):
     """Blocks of a few tiles: pieces of a row of tiles, whole rows, whole images."""
-    monkeypatch.setattr(winograd_work, "blocks", lambda n, rows, columns, most, parts: blocks(n, rows, columns, limit))
+    monkeypatch.setattr(winograd_work, "blocks", lambda n, rows, columns, *_, **__: blocks(n, rows, columns, limit))
     for padding in ((0, 0), (1, 1), (2, 2), (0, 2)):
         check(*problem((3, 10, 13, 2), 3, padding), padding, tile)
 
@@ -100,9 +100,9 @@ def test_little_scratch_memory_makes_many_blocks(monkeypatch, tile):
     x, weight, dy = problem((2, 90, 70, 2), 3, (1, 1))
     counts = []
 
-    def counting(*grid):
-        counts.append(len(blocks(*grid)))
-        return blocks(*grid)
+    def counting(*grid, **settings):
+        counts.append(len(blocks(*grid, **settings)))
+        return blocks(*grid, **settings)
 
     monkeypatch.setattr(winograd_work, "blocks", counting)
     winograd.convolve(x, weight, None, (1, 1), tile)
