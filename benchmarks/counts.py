@@ -18,7 +18,7 @@ the least of their repeats.
 """
 
 import argparse
-import time
+import timeit
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,9 +44,9 @@ HEADINGS = (
     "made",
     "bytes",
     "calls",
-    "products",
-    "passes",
-    "calls",
+    "ms of products",
+    "ms of passes",
+    "ms of calls",
     "serial",
     "by count",
     "measured",
@@ -173,12 +173,7 @@ def count_program(program: Program, rates: Rates) -> tuple[Counts, Counts, float
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
     """Return the least time of a call."""
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return min(times)
+    return min(timeit.repeat(call, number=1, repeat=repeats))
 
 
 def measure_rates() -> Rates:
@@ -272,8 +267,7 @@ def main() -> None:
     rates = measure_rates()
     print(f"one core: {1e-9 / rates.moved_byte:.0f} GB a second, {1e6 * rates.call:.2f} µs a call")
     by_side = ", ".join(f"{side}: {1e-9 / rate:.1f}" for side, rate in rates.products.items())
-    print(f"billion multiply-adds a second, by the product's smallest dimension: {by_side}")
-    print("products, passes and calls in ms\n")
+    print(f"billion multiply-adds a second, by the product's smallest dimension: {by_side}\n")
     print("| " + " | ".join(HEADINGS) + " |")
     print("|---" * len(HEADINGS) + "|")
     for case in table_cases():
