@@ -12,6 +12,7 @@ RATES = Rates(dict.fromkeys(SIDES, 0.05), 0.02, 1000.0)
 
 CASES = {
     "bloodcell": ((200, 248), {"width": 0.5}),
+    "mobile-unet": ((224, 352), {"width": 0.5}),
     "segnet": ((192, 224), {"width": 0.25}),
     "squares": ((144, 144), {"width": 16}),
 }

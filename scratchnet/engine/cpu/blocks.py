@@ -3,7 +3,7 @@
 An operation that works block by block keeps its scratch memory in a core's cache, and its cores share the blocks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 from scratchnet.ops.geometry import Pair
@@ -44,6 +44,11 @@ def blocks(n: int, oh: int, ow: int, limit: int, cores: int = 1, per_core: int =
         for r0, r1 in cut_evenly(oh, down)
         for c0, c1 in cut_evenly(ow, across)
     ]
+
+
+def row_blocks(n: int, h: int, w: int, rows: int, cores: int) -> list[Block]:
+    """Cut ``n`` maps of ``h × w`` positions into boxes of at most ``rows`` whole rows (at least one), as above."""
+    return [replace(block, c1=w) for block in blocks(n, h, 1, rows, cores)]
 
 
 def count_pieces(total: int, most: int, cores: int = 1, others: int = 1) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.engine.capture import record_call
-from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.blocks import Block, row_blocks
 from scratchnet.engine.cpu.channel_sums import sum_groups
 from scratchnet.engine.cpu.threads import OPERATIONS_PER_ELEMENT, parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
@@ -215,7 +215,7 @@ def _blocks(y: Array, columns: int) -> list[Block]:
     """Cut a map into blocks of rows and at most ``columns`` columns, at least one per core if there are enough rows."""
     n, h, w, c = y.shape
     rows = max(1, CHUNK_BYTES // (columns * c * y.itemsize))
-    found = blocks(n, h, columns, max(columns, min(rows, -(-n * h // thread_count())) * columns))
+    found = row_blocks(n, h, w, rows, thread_count())
     return [replace(block, c0=first, c1=min(w, first + columns)) for block in found for first in range(0, w, columns)]
 
 

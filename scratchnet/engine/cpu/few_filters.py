@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.blocks import Block, row_blocks
 from scratchnet.engine.cpu.im2col import columns
 from scratchnet.engine.cpu.threads import parallel_for, parallel_map, thread_count
 from scratchnet.engine.memory.pool import pooled_empty, pooled_zeros
@@ -76,4 +76,4 @@ def _blocks(shape: tuple[int, ...], weight: Array) -> list[Block]:
     """Cut a map into blocks of whole rows whose products fit into the scratch memory."""
     n, h, w, _ = shape
     pixels = SCRATCH_BYTES // (weight[:, :, 0].size * 4)
-    return blocks(n, h, w, max(w, min(pixels // w, -(-n * h // thread_count())) * w))
+    return row_blocks(n, h, w, pixels // w, thread_count())

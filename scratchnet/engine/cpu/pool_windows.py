@@ -1,7 +1,7 @@
 """Blocks of a pooling's windows that fit into a core's cache, and the pixels that a block's windows see."""
 
 from scratchnet.arrays import Array
-from scratchnet.engine.cpu.blocks import Block, blocks
+from scratchnet.engine.cpu.blocks import Block, row_blocks
 from scratchnet.engine.cpu.threads import thread_count
 from scratchnet.ops.geometry import Tap, tap
 from scratchnet.ops.switches import Switches
@@ -13,8 +13,8 @@ CHUNK_BYTES = 1 << 19
 def pool_blocks(switches: Switches) -> list[Block]:
     """Cut the pooled map into whole rows that fit into a core's cache with the windows they come from."""
     n, oh, ow, c = switches.index.shape
-    row = ow * max(1, CHUNK_BYTES // (ow * c * switches.kernel[0] * switches.kernel[1] * 4))
-    return blocks(n, oh, ow, max(ow, min(row, -(-n * oh // thread_count()) * ow)))
+    rows = CHUNK_BYTES // (ow * c * switches.kernel[0] * switches.kernel[1] * 4)
+    return row_blocks(n, oh, ow, rows, thread_count())
 
 
 def separate_blocks(switches: Switches) -> list[list[Block]]:
